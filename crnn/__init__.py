@@ -1,0 +1,20 @@
+"""crnn takes a trained CRNN text recogniser to Huawei Ascend chips and proves that it still reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Recognizer", "__version__"]
+
+if TYPE_CHECKING:
+    from crnn.jobs.read import Recognizer as Recognizer
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that "import crnn" costs nothing and needs nothing.
+    if name == "Recognizer":
+        from crnn.jobs.read import Recognizer
+
+        return Recognizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

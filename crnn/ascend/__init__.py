@@ -1,0 +1,1 @@
+"""The way to Ascend: CANN's environment, ATC, the OM container, the typed pyACL binding."""

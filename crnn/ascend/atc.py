@@ -1,0 +1,322 @@
+"""ATC, CANN's model compiler: its command line, a run of it, and what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+
+from crnn.ascend.environment import Version
+from crnn.cann import ATC_FRAMEWORK_ONNX, ATC_MAX_GEARS, codes
+from crnn.errors import InputError, UnavailableError, UsageError
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "null")
+PRECISION_MODES = (
+    "force_fp16",
+    "allow_fp32_to_fp16",
+    "must_keep_origin_dtype",
+    "allow_mix_precision",
+    "allow_mix_precision_fp16",
+    "force_fp32",
+    "cube_fp16in_fp32out",
+)
+"""What --precision_mode takes on a 310 or 310P; the modes with bfloat16 are for other chips."""
+
+LARGEST_BATCH = 2048
+"""ATC's documentation advises no gear beyond this."""
+
+Say = Callable[[str], None]
+
+# What the kit itself sets; in --extra they would be given twice.
+_OWN_FLAGS: Mapping[str, str] = {
+    "framework": "",
+    "model": "",
+    "output": "NAME",
+    "input_format": "",
+    "input_shape": "--batch",
+    "dynamic_batch_size": "--batch 1,4,8,16",
+    "soc_version": "--soc",
+    "log": "--log",
+    "precision_mode": "--precision",
+    "insert_op_conf": "--aipp",
+    "auto_tune_mode": "--tune",
+}
+
+
+@dataclass(frozen=True)
+class AtcJob:
+    """One OM to compile.
+
+    ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static OM, several give
+    gears, and their ascending order is the caller's. ``extra`` are further flags, as they stand.
+    """
+
+    model: Path
+    output: Path
+    input_name: str
+    image_shape: Tuple[int, int, int]
+    batches: Tuple[int, ...]
+    soc: str
+    log: str = "info"
+    precision: Optional[str] = None
+    aipp: Optional[Path] = None
+    tune: bool = False
+    extra: Tuple[str, ...] = ()
+
+    @property
+    def command(self) -> List[str]:
+        """The command line. Without options only flags that every ATC of CANN 5 to 9 takes."""
+        gears = len(self.batches) > 1
+        shape = ",".join(map(str, (-1 if gears else self.batches[0], *self.image_shape)))
+        command = [
+            "atc",
+            f"--framework={ATC_FRAMEWORK_ONNX}",
+            f"--model={self.model}",
+            f"--output={self.output}",
+            "--input_format=NCHW",
+            f"--input_shape={self.input_name}:{shape}",
+        ]
+        if gears:
+            command.append(f"--dynamic_batch_size={','.join(map(str, self.batches))}")
+        command += [f"--soc_version={self.soc}", f"--log={self.log}"]
+        if self.precision:
+            command.append(f"--precision_mode={self.precision}")
+        if self.aipp:
+            command.append(f"--insert_op_conf={self.aipp}")
+        if self.tune:
+            command.append("--auto_tune_mode=RL,GA")
+        return [*command, *self.extra]
+
+
+@dataclass(frozen=True)
+class AtcRun:
+    """How a run of ATC ended; ``output`` is what it printed on stdout and stderr."""
+
+    exit_code: int
+    output: str
+    seconds: float
+
+
+def check_batches(batches: Sequence[int], *, gears: bool) -> None:
+    """Refuse batch sizes that ATC would refuse."""
+    if sorted(set(batches)) != list(batches):
+        raise UsageError(f"--batch {','.join(map(str, batches))}: expected different sizes, in ascending order")
+    if batches[0] < 1 or batches[-1] > LARGEST_BATCH:
+        raise UsageError(f"--batch {','.join(map(str, batches))}: expected sizes from 1 to {LARGEST_BATCH}")
+    if gears and len(batches) > ATC_MAX_GEARS:
+        raise UsageError(f"--batch has {len(batches)} gears; ATC takes {ATC_MAX_GEARS} at most")
+
+
+def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
+    """Split --extra into flags as a shell would, and refuse those that the kit sets itself.
+
+    ATC runs in a folder of its own, so a value that names a file below ``folder`` becomes an absolute path.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--extra {text!r} cannot be split into words: {error}") from error
+    for word in words:
+        flag = word.lstrip("-").partition("=")[0].replace("-", "_")
+        if word.startswith("-") and flag in _OWN_FLAGS:
+            instead = _OWN_FLAGS[flag]
+            raise UsageError(
+                f"--extra holds --{flag}, which the kit sets itself", hint=f"Use {instead}." if instead else ""
+            )
+        if word.startswith("-") and flag == "external_weight":
+            raise UsageError("--extra holds --external_weight: the OM would not hold its own weights")
+    return tuple(_absolute(word, folder) for word in words)
+
+
+def _absolute(word: str, folder: Path) -> str:
+    flag, equals, value = word.rpartition("=")
+    looks_like_file = "/" in value or "." in value
+    return f"{flag}{equals}{(folder / value).resolve()}" if looks_like_file and (folder / value).is_file() else word
+
+
+def check_tune(cann: Optional[Version], model: Path) -> None:
+    """Refuse Auto Tune where ATC has none: it left after 5.x."""
+    if cann is None:
+        raise UsageError("--tune depends on the CANN version, which is not known here", hint="Add --cann VERSION.")
+    if cann.pair >= (6, 0):
+        raise UnavailableError(
+            f"CANN {cann} has no --auto_tune_mode: Auto Tune ended with 5.x",
+            hint="Tune with AOE instead, then compile without --tune (ATC reads what AOE stored): "
+            f"aoe --framework={ATC_FRAMEWORK_ONNX} --model={model} --job_type=2",
+        )
+
+
+def takes_two_directions(cann: Optional[Version]) -> bool:
+    """Say whether this ATC compiles a bidirectional LSTM: up to 5.0 it refuses one; unknown counts as newer."""
+    return cann is None or cann.pair > (5, 0)
+
+
+def safe_path(path: Path) -> bool:
+    """Say whether ATC takes this path: letters, digits, ``_ - . /`` and Chinese characters."""
+    return re.fullmatch(r"[A-Za-z0-9_./\-\u4e00-\u9fff]+", str(path)) is not None
+
+
+def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[str, str]:
+    """Return the environment for ATC: the caller's, and two additions.
+
+    Where no driver is installed ATC finds the driver's library only in CANN's ``devlib``, which no other program may
+    see, so it is added here. ``debug`` dumps the graphs and prints ATC's log.
+    """
+    result = dict(environ)
+    libraries = [folder for folder in environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
+    home = environ.get("ASCEND_TOOLKIT_HOME") or environ.get("ASCEND_HOME_PATH", "")
+    if home and not any((Path(folder) / "libascend_hal.so").exists() for folder in libraries):
+        stubs = [Path(home) / place for place in ("devlib", "x86_64-linux/devlib", "aarch64-linux/devlib")]
+        libraries += [str(folder) for folder in stubs if folder.is_dir()]
+        result["LD_LIBRARY_PATH"] = ":".join(libraries)
+    if debug:
+        result.update(DUMP_GE_GRAPH="2", ASCEND_SLOG_PRINT_TO_STDOUT="1", ASCEND_GLOBAL_LOG_LEVEL="1")
+    return result
+
+
+def run_atc(
+    command: Sequence[str], *, folder: Path, environ: Mapping[str, str], timeout: Optional[float], say: Say
+) -> AtcRun:
+    """Run ATC in ``folder`` and hand on what it prints, line by line.
+
+    Whatever ends this function (a timeout, Ctrl-C, a termination signal) ends ATC and the processes it started.
+    Raises `UnavailableError` where there is no such program, `KitError`'s kin after ``timeout`` seconds.
+    """
+    start = time.monotonic()
+    lines: List[str] = []
+    with _termination_raises():
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=str(folder),
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # A group of its own, so that its compile workers can be ended with it.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UnavailableError(f"{command[0]} cannot be started: {error}") from error
+        reader = threading.Thread(target=_read, args=(process, lines, say), daemon=True)
+        reader.start()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"ATC did not end within {timeout:g} s and was stopped", hint="Give it longer: --timeout SECONDS"
+            ) from error
+        finally:
+            _end_group(process)
+            # A worker that outlived the group could hold the pipe open for ever.
+            reader.join(5.0)
+    return AtcRun(process.returncode, "\n".join(lines), time.monotonic() - start)
+
+
+def check_run(run: AtcRun, om: Path) -> None:
+    """Raise what went wrong in a run of ATC: success is exit 0 and the file ``om``."""
+    if run.exit_code == 0 and om.is_file():
+        return
+    if "error while loading shared libraries" in run.output or "command not found" in run.output:
+        raise UnavailableError(
+            f"ATC cannot start: {_line_with(run.output, ('shared libraries', 'not found'))}",
+            hint="Its libraries are not on LD_LIBRARY_PATH. Source CANN's script (source acl_env_x86.sh or "
+            "acl_env_arm.sh) in this shell and try again.",
+        )
+    found = atc_codes(run.output)
+    what = f"ATC failed (exit {run.exit_code})" if run.exit_code else f"ATC said success but wrote no {om.name}"
+    if not found:
+        tail = [line for line in run.output.splitlines() if line.strip()][-3:]
+        raise InputError("\n".join([f"{what} and gave no code; it ended with:", *tail]), hint=_MORE)
+    explained = "\n".join(line for code, text in found for line in explain(code, text))
+    if any(code in _PYTHON_CODES for code, _ in found):
+        raise UnavailableError(f"{what}\n{explained}", hint=_PYTHON_HINT)
+    raise InputError(f"{what}\n{explained}", hint=_MORE)
+
+
+_MORE = "More of its log: add --debug (and look into NAME_debug/)."
+# These say that the Python which ATC starts lacks a module: the environment's fault, not the model's.
+_PYTHON_CODES = ("EC0010", "E40000")
+_PYTHON_HINT = (
+    "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses there, such as "
+    "numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate an environment that hides it."
+)
+
+
+def atc_codes(output: str) -> List[Tuple[str, str]]:
+    """Return the codes in ATC's output with the text that follows each, in order, each once."""
+    found: Dict[str, str] = {}
+    for match in re.finditer(r"^\s*(E[A-Z0-9]\d{4})\b:?\s*(?:\[PID: \d+\] )?([^\n]*)", output, re.MULTILINE):
+        # Newer versions put the time between the process and the text.
+        text = re.sub(r"^\d{4}-\d\d-\d\d-[\d:.]+\s*", "", match.group(2))
+        found.setdefault(match.group(1), text.strip())
+    return list(found.items())
+
+
+def explain(code: str, text: str) -> List[str]:
+    """Return what a code means, as lines: ATC's own text, the usual cause, what to do."""
+    lines = [f"{code}: {text}".rstrip(": ")]
+    entry = codes.code(code)
+    if entry is None:
+        reading = codes.reading(code)
+        return [*lines, f"  not in the kit's table{f' ({reading})' if reading else ''}: ATC's own text is all there is"]
+    return [*lines, f"  meaning: {entry.meaning}", f"  usual cause: {entry.cause}", f"  remedy: {entry.remedy}"]
+
+
+def _line_with(output: str, marks: Tuple[str, ...]) -> str:
+    return next((line.strip() for line in output.splitlines() if any(mark in line for mark in marks)), "")
+
+
+def _read(process: subprocess.Popen[bytes], lines: List[str], say: Say) -> None:
+    assert process.stdout is not None
+    with process.stdout as pipe:
+        for raw in pipe:
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            lines.append(line)
+            say(line)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        try:
+            process.wait(patience)
+            if number is signal.SIGKILL or not _group_lives(process.pid):
+                return
+            time.sleep(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _termination_raises() -> Generator[None, None, None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does; without effect outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

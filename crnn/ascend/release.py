@@ -1,0 +1,77 @@
+"""Releasing what was acquired: in reverse order, exactly once, all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from types import FrameType
+from typing import Any, Callable, Iterator, List, Optional, Tuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Attempts:
+    """Calls that are all made though some fail; `done` raises the first error."""
+
+    def __init__(self) -> None:
+        self._first: Optional[BaseException] = None
+
+    def __call__(self, call: Callable[..., T], *arguments: Any) -> Optional[T]:
+        """Return the call's result, None where it failed."""
+        try:
+            return call(*arguments)
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is raised by `done`
+            self._first = self._first or error
+            return None
+
+    def done(self) -> None:
+        """Raise the first error, if there was one."""
+        if self._first is not None:
+            raise self._first
+
+
+class Releases:
+    """What is held, as the calls that give it back."""
+
+    def __init__(self) -> None:
+        self._calls: List[Tuple[Callable[..., None], Tuple[Any, ...]]] = []
+
+    def push(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Add a call that `close` will make before all those added earlier."""
+        self._calls.append((call, arguments))
+
+    def close(self) -> None:
+        """Make all calls, last first; a failed one keeps no other from being made, and the first error is raised.
+
+        Each call is made once, whatever comes of it: a handle whose release failed is in an unknown state.
+        """
+        attempt = Attempts()
+        while self._calls:
+            call, arguments = self._calls.pop()
+            attempt(call, *arguments)
+        attempt.done()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block has ended.
+
+    Between a call that acquired something and the line that notes it for release, an interrupt would lose it.
+    Only the main thread is ever interrupted, so elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: List[Tuple[int, Optional[FrameType]]] = []
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):  # ignored, or left to the system: nothing would be raised
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pending:
+            before(*pending[0])

@@ -1,0 +1,165 @@
+"""The file beside an OM: ``NAME.om.json`` keeps what ATC drops, the spec and where the model comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+
+from crnn.errors import InputError
+from crnn.files import sha256, write_text
+from crnn.spec import ModelSpec
+
+FORMAT = "crnn-om/1"
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What is known of an OM beside its content. Hashes are SHA-256 in lower-case hexadecimal.
+
+    ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line, a word each;
+    ``versions`` names what the model was made with (crnn, cann, atc …).
+    """
+
+    spec: ModelSpec
+    om_sha256: str
+    onnx_sha256: str
+    checkpoint_sha256: Optional[str]
+    command: Tuple[str, ...]
+    versions: Mapping[str, str]
+    batch_sizes: Tuple[int, ...]
+    simulated: bool
+
+    def to_json(self) -> str:
+        """Return the file's text: JSON with sorted keys, a line end at the end."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values.update(format=FORMAT, spec=self.spec.to_dict(), versions=dict(self.versions))
+        return json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def sidecar_path(om: Path) -> Path:
+    """Return where the file beside an OM stands: ``NAME.om.json``."""
+    return om.with_name(f"{om.name}.json")
+
+
+def write_sidecar(om: Path, sidecar: Sidecar) -> Path:
+    """Write the file beside an OM, whole or not at all, and return its path."""
+    path = sidecar_path(om)
+    write_text(path, sidecar.to_json())
+    return path
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Read what `write_sidecar` wrote. Raises `InputError` that names the key that is missing, unknown or wrong."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise InputError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
+    return parse_sidecar(path.read_bytes(), path)
+
+
+def parse_sidecar(text: bytes, path: Path) -> Sidecar:
+    """Read the bytes of such a file; ``path`` names it in errors. Raises `InputError`."""
+    try:
+        data = json.loads(text.decode("utf-8"))
+        # JSON can spell half characters, which nothing could print or write later.
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON: {error}", hint=_hint(path)) from error
+    found = data.get("format") if isinstance(data, dict) else type(data).__name__
+    if found != FORMAT:
+        raise InputError(f"{path}: the format is {reprlib.repr(found)}; expected {FORMAT!r}", hint=_hint(path))
+    odd = sorted((set(data) ^ set(_CHECKS)) - {"format"})
+    if odd:
+        raise InputError(f"{path}: unknown or missing keys: {', '.join(odd)}", hint=_hint(path))
+    for key, (expected, check) in _CHECKS.items():
+        if not check(data[key]):
+            raise InputError(f"{path}: {key} is {reprlib.repr(data[key])}; expected {expected}", hint=_hint(path))
+    return Sidecar(
+        spec=ModelSpec.from_dict(data["spec"], where=str(path)),
+        om_sha256=data["om_sha256"],
+        onnx_sha256=data["onnx_sha256"],
+        checkpoint_sha256=data["checkpoint_sha256"],
+        command=tuple(data["command"]),
+        versions=data["versions"],
+        batch_sizes=tuple(data["batch_sizes"]),
+        simulated=data["simulated"],
+    )
+
+
+def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]:
+    """Return what stands beside an OM, None if nothing does.
+
+    ``om_sha256`` is the OM's hash where the caller has it; it is computed otherwise. Raises `InputError` where the
+    file belongs to another OM: a model read by another's spec gives wrong texts and no error.
+    """
+    path = sidecar_path(om)
+    if not path.is_file():
+        return None
+    sidecar = read_sidecar(path)
+    actual = om_sha256 or sha256(om)
+    if sidecar.om_sha256 != actual:
+        raise InputError(
+            f"{path} belongs to another OM: it names {sidecar.om_sha256[:12]}…, {om.name} is {actual[:12]}…",
+            hint=f"{_hint(path)}\nTo read the OM by the default spec, move {path.name} away.",
+        )
+    return sidecar
+
+
+def find_spec(om: Path, om_sha256: Optional[str] = None) -> Tuple[ModelSpec, str]:
+    """Return the spec that an OM is read by, and "file" or "default": a bare OM is read by the default spec."""
+    sidecar = find_sidecar(om, om_sha256)
+    return (ModelSpec.default(), "default") if sidecar is None else (sidecar.spec, "file")
+
+
+def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
+    """Return what is to be shown of the file beside an OM; a file that cannot be used is told, not raised."""
+    try:
+        sidecar = find_sidecar(om, om_sha256)
+    except InputError as error:
+        return {"spec_from": f"nothing: {error.message}", "spec": {}}
+    if sidecar is None:
+        where = f"default (no {sidecar_path(om).name} stands beside it)"
+        return {"spec_from": where, "spec": ModelSpec.default().to_dict()}
+    source = {"onnx_sha256": sidecar.onnx_sha256, "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown"}
+    return {"spec_from": "file", "spec": sidecar.spec.to_dict(), "versions": dict(sidecar.versions), **source}
+
+
+def _hint(path: Path) -> str:
+    return f"Compile again, which writes it anew: crnn compile MODEL.onnx {path.name[: -len('.om.json')]}"
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_versions(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+_HASH = "a SHA-256 of 64 hexadecimal digits"
+_CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
+    "spec": ("an object", lambda value: isinstance(value, dict)),
+    "om_sha256": (_HASH, _is_hash),
+    "onnx_sha256": (_HASH, _is_hash),
+    "checkpoint_sha256": (f"{_HASH}, or null", lambda value: value is None or _is_hash(value)),
+    "command": ("a list of texts", _is_texts),
+    "versions": ("texts by name", _is_versions),
+    "batch_sizes": (
+        "a list of positive numbers",
+        lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_batch, value)),
+    ),
+    "simulated": ("true or false", lambda value: isinstance(value, bool)),
+}

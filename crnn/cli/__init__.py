@@ -1,0 +1,200 @@
+"""The command line: ``crnn VERB …``. One module a verb, no logic; heavy imports happen inside ``run``.
+
+A verb's module has ``HELP`` (one line), ``EXAMPLE`` (a command or more), ``add_arguments(parser)`` and
+``run(args) -> int``. Its name is the verb's, with ``-`` as ``_``, and a ``_`` after a word of Python's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import importlib
+import keyword
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, Iterator, List, NoReturn, Optional, Sequence
+
+from crnn import __version__
+from crnn.cli import console
+from crnn.errors import InputError, KitError, UnavailableError
+
+VERBS = (
+    "import",
+    "export",
+    "prepare",
+    "compile",
+    "evaluate",
+    "score",
+    "read",
+    "inspect",
+    "explain",
+    "doctor",
+    "dataset",
+    "quantize",
+    "bench",
+    "train",
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the nearest spelling suggested for an unknown word, and abbreviations and empty paths refused."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("type", Path, lambda text: Path(filled(text)))
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message to stderr, and exit 2."""
+        unknown = [word for word in message.split() if word.startswith("--")]
+        choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
+        near: List[str] = []
+        if message.startswith("unrecognized arguments") and unknown:
+            near = _nearest(unknown[0].split("=")[0], list(self._option_string_actions))
+        elif choice:
+            near = _nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        super().error(message + (f" (did you mean {near[0]}?)" if near else ""))
+
+
+def filled(text: str) -> str:
+    """Parse a file's or folder's name: an empty one is mostly a shell variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; is a variable of the shell not set?")
+    return text
+
+
+def _nearest(word: str, known: Sequence[str]) -> List[str]:
+    import difflib
+
+    return difflib.get_close_matches(word, known, n=1)
+
+
+def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
+    """Build the parser of ``crnn`` with these verbs."""
+    parser = Parser(prog="crnn", description=importlib.import_module("crnn").__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"crnn {__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in verbs:
+        module = importlib.import_module(f"crnn.cli.{_module(verb)}")
+        command = add_command(commands, verb, module)
+        command.set_defaults(run=module.run, parser=command)
+    return parser
+
+
+def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParser:
+    """Add the parser of a verb's or subcommand's module to ``commands`` (of ``add_subparsers``) and return it."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=module.HELP,
+        description=module.HELP,
+        epilog=f"example:\n{module.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(command)
+    return command
+
+
+def _module(verb: str) -> str:
+    return f"{verb}_" if keyword.iskeyword(verb) else verb.replace("-", "_")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run a command line and return its exit code; a user's error is printed, never raised."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Only the verb asked for is imported; an unknown one gets the whole list in its message.
+    wanted: List[str] = [verb for verb in VERBS if verb in words[:1]]
+    try:
+        args, unknown = build_parser(wanted or VERBS).parse_known_args(words)
+        # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.
+        if hasattr(args, "overrides"):
+            args.overrides += [word for word in unknown if not word.startswith("-")]
+            unknown = [word for word in unknown if word.startswith("-")]
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return run(lambda: int(args.run(args)))
+
+
+def run(command: console.Command) -> int:
+    """Run a command and turn a user's error, Ctrl-C, a call to end or a closed pipe into its exit code.
+
+    So is what the machine refuses, such as a full disk or a file that may not be read: an error of the user's, told
+    without traceback.
+    """
+    console.prepare_streams()
+    with _ended_as_interrupted() as ended:
+        try:
+            code = command()
+            console.flush()
+            return code
+        except KitError as error:
+            console.error(error)
+            return error.exit_code
+        except KeyboardInterrupt:
+            console.note("interrupted")
+            return 128 + (ended[0] if ended else signal.SIGINT)
+        except BrokenPipeError:
+            console.close_stdout()
+            return 141
+        except MemoryError as error:
+            console.error(UnavailableError(f"not enough memory: {error or 'the system gives no more'}"))
+            return UnavailableError.exit_code
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            console.error(InputError(f"{where}{error.strerror}"))
+            return _flushed(InputError.exit_code)
+
+
+_REFUSALS = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
+"""What the machine refuses. Other errors of the system would be the kit's own, and keep their traceback."""
+
+
+def _flushed(code: int) -> int:
+    try:
+        console.flush()
+    except OSError:
+        console.close_stdout()
+    return code
+
+
+@contextlib.contextmanager
+def _ended_as_interrupted() -> Iterator[List[int]]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in order.
+
+    Gives a list that the signal's number is put into.
+    """
+    ended: List[int] = []
+    taken = []
+
+    def end(number: int, frame: Optional[FrameType]) -> None:
+        ended.append(number)
+        # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
+        if callable(signal.getsignal(signal.SIGINT)):
+            signal.raise_signal(signal.SIGINT)
+        else:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield ended
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,164 @@
+"""Where a command speaks: results on stdout, everything else on stderr. The only place that prints."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+import time
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
+
+from crnn.errors import KitError
+
+Command = Callable[[], int]
+Advance = Callable[[int], None]
+
+
+# What stands for the kit's own signs where stdout's encoding lacks them.
+_PLAIN_SIGNS = str.maketrans({"✓": "v", "✗": "x", "…": "...", "→": "->"})
+
+
+def out(text: str = "") -> None:
+    """Print a line of the result."""
+    print(text if _encodable(text) else text.translate(_PLAIN_SIGNS))  # noqa: T201
+
+
+def note(text: str) -> None:
+    """Print a line that is not the result; that it cannot be shown keeps nothing from being done."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def error(problem: KitError) -> None:
+    """Print a user's error and its hint."""
+    note(f"crnn: error: {problem.message}")
+    if problem.hint:
+        note(f"  {problem.hint}")
+
+
+def out_json(value: Any) -> None:
+    """Print a value as JSON, keys sorted."""
+    out_json_text(json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False))
+
+
+def out_json_text(text: str) -> None:
+    """Print a JSON text; in ASCII, by JSON's own escapes, where stdout is not UTF-8, as JSON has to be."""
+    if _encoding() != "utf-8" or not _encodable(text):
+        text = json.dumps(json.loads(text), sort_keys=True, indent=1, allow_nan=False)
+    out(text)
+
+
+def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
+    """Print names and values, a line each (numbers on one), what is nested indented below its name."""
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            out(f"{' ' * indent}{name}")
+            out_fields(value, indent + 2)
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(item, (int, float)) for item in value):
+            out(f"{' ' * indent}{name.ljust(width)}  {', '.join(map(str, value))}")
+        elif isinstance(value, (list, tuple)):
+            for item in value or ["none"]:
+                out(f"{' ' * indent}{name.ljust(width)}  {item}")
+        else:
+            out(f"{' ' * indent}{name.ljust(width)}  {value}")
+
+
+def out_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: aligned columns, never wrapped."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, ["-" * width for width in widths], *rows]:
+        out("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def out_remedies(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose last column, on a terminal too narrow for it, stands below its row, where it is not empty."""
+    width = sum(max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))) - 2
+    if not sys.stdout.isatty() or width <= shutil.get_terminal_size().columns:
+        out_table(head, rows)
+        return
+    names = max(len(row[1]) for row in rows)
+    for mark, name, *found, remedy in rows:
+        out(f"{mark}  {name.ljust(names)}  {'  '.join(found)}".rstrip())
+        if remedy:
+            out(f"   → {remedy}")
+
+
+def flush() -> None:
+    """Write out what is buffered, so that a closed pipe is noticed here."""
+    sys.stdout.flush()
+
+
+def close_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not complain of a closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def prepare_streams() -> None:
+    """Open stdin, stdout and stderr where the caller has closed them, and let stdout take any character.
+
+    A file that is opened later would otherwise get a standard stream's number, and with it the messages of libraries.
+    """
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            break
+        os.set_inheritable(descriptor, True)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A label may have characters that a terminal's encoding has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def progress(label: str, total: Optional[int]) -> Iterator[Advance]:
+    """Show a progress bar on stderr while the block runs, where stderr is a terminal; rich draws it if installed."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda count: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield from _plain_progress(label, total)
+        return
+    columns: List[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _encoding() -> str:
+    # A StringIO in stdout's place has none.
+    return codecs.lookup(sys.stdout.encoding or "utf-8").name
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode(_encoding())
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _plain_progress(label: str, total: Optional[int]) -> Iterator[Advance]:
+    done = 0
+    shown = time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, shown
+        done += count
+        if time.monotonic() - shown > 0.2:
+            shown = time.monotonic()
+            print(f"\r{label} {done}/{total or '?'}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    yield advance
+    print("\r\033[K", end="", file=sys.stderr)  # noqa: T201

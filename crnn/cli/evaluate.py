@@ -1,0 +1,135 @@
+"""``crnn evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional, Type, TypeVar
+
+from crnn.cli import console, filled
+from crnn.cli.numbers import fraction, natural, positive
+from crnn.errors import CheckError, UsageError
+from crnn.files import require_target
+
+if TYPE_CHECKING:
+    from crnn.jobs.evaluate import OnSpecReading, Outcome
+    from crnn.reports.formats import Format
+    from crnn.results import Reading
+    from crnn.spec import ModelSpec
+
+R = TypeVar("R")
+
+HELP = "Read every word of a data set with a model and say how many are right."
+EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
+  crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content")
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder of bins, an LMDB or a folder of images")
+    parser.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
+    parser.add_argument(
+        "--label", "--annotation", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+    )
+    parser.add_argument(
+        "--json", type=filled, metavar="FILE|-", help="write the result JSON, or print it instead of the summary"
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the historical script takes too."""
+    parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: all usable)")
+    parser.add_argument("--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample")
+    parser.add_argument(
+        "--outputs-style", choices=("ais_bench", "benchmark"), default="ais_bench", help="NAME_0.bin or NAME_1.bin"
+    )
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="count what a system counts: modelzoo, mindspore-ic, mindspore-iiit5k or tensorflow",
+    )
+    parser.add_argument(
+        "--oov",
+        choices=("keep", "drop", "strip"),
+        help="labels with characters outside the alphabet: keep them, to count as wrong (default), drop their samples, "
+        "or strip the characters",
+    )
+    add_checks(parser)
+
+
+def add_checks(parser: argparse.ArgumentParser) -> None:
+    """Declare how a model is read, what is shown and what is checked."""
+    parser.add_argument(
+        "--spec", metavar="FILE|NAME", help="read the model by this spec: a preset, a spec's JSON or another model"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help="print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx, mindspore-310, sdk",
+    )
+    parser.add_argument("--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line")
+    parser.add_argument("--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses")
+    parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
+    parser.add_argument("--min-accuracy", type=fraction, metavar="F", help="exit 3 below this fraction, such as 0.79")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="compare with another run's JSON or JSON Lines")
+    parser.add_argument(
+        "--max-differ", type=natural, default=0, metavar="N", help="words that may differ from --against (default 0)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write the result, then say which checks failed."""
+    from crnn.jobs.evaluate import Request, evaluate
+
+    return present(
+        args, lambda on_reading: evaluate(request_of(Request, args), console.progress, on_reading=on_reading)
+    )
+
+
+def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]], Outcome]) -> int:
+    """Let an outcome be produced and show it as the options of `add_checks` and ``--json`` say."""
+    from crnn.reports import json as report
+    from crnn.reports import text
+    from crnn.reports.formats import format_named
+
+    if args.json not in (None, "-"):
+        require_target(Path(args.json))
+    if args.format and args.json == "-":
+        raise UsageError("--format and --json - both want stdout; name a file with --json")
+    style = format_named(args.format) if args.format else None
+    on_reading = _printer(style) if style else None
+    outcome = produce(on_reading)
+    for note in outcome.notes:
+        console.note(note)
+    for line in text.problems(outcome.evaluation, outcome.named):
+        console.note(line)
+    if args.json == "-":
+        console.out_json_text(report.to_json(outcome.evaluation).rstrip())
+    elif args.json:
+        report.write(outcome.evaluation, Path(args.json))
+    for line in style.end(outcome.evaluation) if style else ():
+        console.out(line)
+    # With something for programs on stdout, what is for people goes to stderr.
+    say = console.note if args.json == "-" or style else console.out
+    for line in text.lines(outcome.evaluation, outcome.comparison, misses=args.show_misses):
+        say(line)
+    if outcome.failures:
+        raise CheckError("; ".join(outcome.failures))
+    return 0
+
+
+def request_of(kind: Type[R], args: argparse.Namespace) -> R:
+    """Return a request whose fields are the arguments of the same names."""
+    return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
+
+
+def _printer(style: Format) -> OnSpecReading:
+    def show(reading: Reading, spec: ModelSpec) -> None:
+        for line in style.reading(reading, spec):
+            console.out(line)
+
+    return show

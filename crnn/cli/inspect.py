@@ -1,0 +1,63 @@
+"""``crnn inspect``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Dict
+
+from crnn.cann import OM_MAGIC
+from crnn.cli import console
+from crnn.files import refuse_lfs_pointer, require_file, starts_with
+
+HELP = "Show what a model file holds: inputs, outputs, versions, spec and hashes."
+EXAMPLE = "  crnn inspect crnn.onnx\n  crnn inspect crnn.om --json -"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="an .onnx, .om or .pth, told by content")
+    parser.add_argument(
+        "--command", action="store_true", help="show an OM's ATC command line too (it names local paths)"
+    )
+    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the file holds."""
+    require_file(args.file, "a model")
+    refuse_lfs_pointer(args.file)
+    from crnn.runners.open import TORCH_MAGICS
+
+    if starts_with(args.file, OM_MAGIC) or args.file.suffix == ".om":
+        data = _describe_om(args.file, as_json=bool(args.json), command=args.command)
+    elif any(starts_with(args.file, magic) for magic in TORCH_MAGICS):
+        data = _describe_checkpoint(args.file)
+    else:
+        data = _describe_onnx(args.file)
+    if args.json:
+        console.out_json(data)
+    else:
+        console.out_fields(data)
+    return 0
+
+
+def _describe_checkpoint(path: Path) -> Dict[str, Any]:
+    from crnn.network.checkpoint import load_checkpoint
+
+    return load_checkpoint(path).to_dict()
+
+
+def _describe_onnx(path: Path) -> Dict[str, Any]:
+    from crnn.export.describe import describe_onnx
+
+    return describe_onnx(path)
+
+
+def _describe_om(path: Path, *, as_json: bool, command: bool) -> Dict[str, Any]:
+    from crnn.ascend.om import read_om
+    from crnn.ascend.sidecar import describe_sidecar
+
+    om = read_om(path)
+    data = om.to_dict(command=command) if as_json else om.fields(command=command)
+    return {**data, **describe_sidecar(path, om.sha256)}

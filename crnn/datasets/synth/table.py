@@ -1,0 +1,102 @@
+"""The table of effects: how often each happens and how strong it is (``synth.yaml``)."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
+
+from crnn.errors import InputError, needs
+
+Range = Tuple[float, float]
+
+_BUILT_IN = Path(__file__).with_name("synth.yaml")
+_SINGLE = ("chance", "mean", "spread", "warm", "blue")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One line of the table: the chance that it happens, 1 where the line names none, and its ranges."""
+
+    chance: float
+    ranges: Mapping[str, Range]
+
+    def happens(self, rng: random.Random) -> bool:
+        """Draw whether the effect happens."""
+        return rng.random() < self.chance
+
+    def draw(self, rng: random.Random, name: str) -> float:
+        """Draw a value from a range, evenly."""
+        return rng.uniform(*self.ranges[name])
+
+    def draw_whole(self, rng: random.Random, name: str) -> int:
+        """Draw a whole number from a range, both ends included."""
+        low, high = self.ranges[name]
+        return rng.randint(math.ceil(low), math.floor(high))
+
+
+Table = Mapping[str, Effect]
+
+
+def load_table(path: Optional[Path] = None) -> Table:
+    """Return the built-in table, with the lines of ``path`` in the place of its own.
+
+    Raises `InputError` for a line or value that the built-in table lacks, with the nearest that it has, and for a
+    range that runs backwards or a chance outside 0 to 1.
+    """
+    lines = _read(_BUILT_IN)
+    if path is not None:
+        for name, values in _read(path).items():
+            _known(name, lines, f"{path}: effect")
+            if not isinstance(values, dict):
+                raise InputError(f"{path}: {name} is {values!r}; expected values in braces, as in {lines[name]}")
+            for key in values:
+                _known(key, lines[name], f"{path}: {name}:")
+            lines[name] = {**lines[name], **values}
+    where = path or _BUILT_IN
+    return {name: _effect(f"{where}: {name}", values) for name, values in lines.items()}
+
+
+def _read(path: Path) -> Dict[str, Any]:
+    with needs("PyYAML", extra="datasets"):
+        import yaml
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} holds {type(data).__name__}; expected lines of an effect and its values")
+    return data
+
+
+def _effect(where: str, values: Mapping[str, Any]) -> Effect:
+    ranges = {name: _range(f"{where}: {name}", value, name in _SINGLE) for name, value in values.items()}
+    chance = ranges.pop("chance", (1.0, 1.0))[0]
+    if not 0 <= chance <= 1:
+        raise InputError(f"{where}: chance is {chance}; expected 0 to 1")
+    return Effect(chance, ranges)
+
+
+def _range(where: str, value: Union[float, list], single: bool) -> Range:  # type: ignore[type-arg]
+    pair = [value, value] if single else value
+    if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
+        raise InputError(f"{where} is {value!r}; expected {'a number' if single else 'a range, such as [0.1, 0.5]'}")
+    if pair[0] > pair[1]:
+        raise InputError(f"{where} is {value!r}; expected the smaller end first")
+    return (float(pair[0]), float(pair[1]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _known(name: Any, known: Mapping[str, Any], where: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(str(name), list(known), n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        raise InputError(f"{where} {name!r} is unknown", hint=hint)

@@ -1,0 +1,80 @@
+"""Synth90k (MJSynth): ``annotation_*.txt`` of ``path index`` with ``lexicon.txt``, or lists of ``path word``."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Iterator, List, Optional, Tuple
+
+from crnn.datasets.options import Options, locate, read_lexicon
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.errors import InputError
+from crnn.results import Problem
+
+NAMES = {
+    "train": ("annotation_train.txt", "shuffle_labels.txt", "label.txt"),
+    "val": ("annotation_val.txt",),
+    "test": ("annotation_test.txt",),
+    "all": ("annotation.txt",),
+}
+
+
+def read(source: Path, options: Options) -> Source:
+    """Stream the annotation file. The lexicon is the file named, or ``lexicon.txt`` beside the annotation.
+
+    It is not repeated in the LMDB: it is the vocabulary, not a help in reading.
+    """
+    annotation, root = locate(source, options, NAMES, "Synth90k's annotation file", default="train")
+    return Source(root, _items(annotation, _words(annotation, options.lexicon)))
+
+
+def _words(annotation: Path, lexicon: Optional[Path]) -> Optional[List[str]]:
+    """Return the lexicon if the annotation's second column points into it, else None."""
+    head = [fields for fields in itertools.islice(_fields(annotation), 1000) if fields[1] is not None]
+    path = lexicon or annotation.parent / "lexicon.txt"
+    indices = bool(head) and all(word is not None and _is_index(word) for _, word, _ in head)
+    if not indices:
+        return None
+    if not path.is_file():
+        raise InputError(
+            f"{annotation} holds indices, and there is no {path} to look them up in",
+            hint="Name the file of words, one a line, with --lexicon FILE.",
+        )
+    return read_lexicon(path)
+
+
+def _items(annotation: Path, words: Optional[List[str]]) -> Iterator[Item]:
+    for name, word, number in _fields(annotation):
+        label = _label(word, words)
+        if label is None:
+            why = f"{(name + ' ' + (word or ''))[:80]!r}: expected a path and {_expected(words)}"
+            yield Dropped(f"{annotation.name} line {number}", Problem(BAD_LINE, why))
+        else:
+            yield Picture(name, (Tag(label),))
+
+
+def _label(word: Optional[str], words: Optional[List[str]]) -> Optional[str]:
+    if word is None or words is None:
+        return word
+    return words[int(word)] if _is_index(word) and int(word) < len(words) else None
+
+
+def _expected(words: Optional[List[str]]) -> str:
+    return "a word" if words is None else f"an index from 0 to {len(words) - 1}"
+
+
+def _is_index(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10
+
+
+def _fields(annotation: Path) -> Iterator[Tuple[str, Optional[str], int]]:
+    """Yield path, second field or None for a line that is not two fields of UTF-8, and line number."""
+    with open(annotation, "rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                fields = raw.decode("utf-8-sig" if number == 1 else "utf-8").split()
+            except UnicodeDecodeError:
+                yield repr(raw[:80]), None, number
+                continue
+            if fields:
+                yield fields[0], fields[1] if len(fields) == 2 else None, number

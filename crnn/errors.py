@@ -1,0 +1,74 @@
+"""What can go wrong, by whose fault, and the exit code that says so.
+
+::
+
+    KitError                 1   the root; never raised itself
+    ├── InputError           1   a file, image, label or value that the user gave is wrong
+    ├── UsageError           2   the command line contradicts itself
+    ├── CheckError           3   a check that was asked for did not hold (accuracy, parity, strictness)
+    └── UnavailableError     4   the environment lacks something (a package, CANN, a device)
+
+Anything else that leaves the kit is a bug of the kit and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ClassVar, Iterator
+
+
+class KitError(Exception):
+    """An error whose cause the user can mend.
+
+    ``message`` says what is wrong, where, and what was expected; ``hint``, shown on a line of its own, says what
+    to do next.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InputError(KitError):
+    """A file, image, label or value that the user gave is wrong."""
+
+
+class UsageError(KitError):
+    """The command line contradicts itself."""
+
+    exit_code = 2
+
+
+class CheckError(KitError):
+    """A check that was asked for did not hold."""
+
+    exit_code = 3
+
+
+class UnavailableError(KitError):
+    """The environment lacks something: a package, CANN, a device, a provider."""
+
+    exit_code = 4
+
+
+@contextlib.contextmanager
+def needs(package: str, *, extra: str = "") -> Iterator[None]:
+    """Turn the ImportError of an import inside the block into an `UnavailableError` with the line that installs it.
+
+    ``package`` is the distribution's name; ``extra`` the kit's extra that brings it, where there is one.
+    """
+    try:
+        yield
+    except ImportError as error:
+        target = f"'crnn-ascend[{extra}]'" if extra else package
+        checkout = f"'.[{extra}]'" if extra else package
+        raise UnavailableError(
+            f"this needs {package}, which cannot be imported here: {error}",
+            hint=f"Install it with: pip install {target}   (in a checkout: pip install {checkout})",
+        ) from error

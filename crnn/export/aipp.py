@@ -1,0 +1,43 @@
+"""AIPP: the chip's own preprocessing, which lets an OM take bytes in place of normalised floats."""
+
+from __future__ import annotations
+
+from crnn.errors import InputError
+from crnn.spec import ModelSpec
+
+_FORMATS = {"gray": "YUV400_U8", "rgb": "RGB888_U8", "bgr": "RGB888_U8"}
+# What ATC's documentation allows for the source image.
+_WIDTHS = (2, 4096)
+_HEIGHTS = (1, 4096)
+
+
+def aipp_config(spec: ModelSpec) -> str:
+    """Return the AIPP file for a spec, in ATC's text format.
+
+    The chip computes ``(pixel - mean_chn - min_chn) * var_reci_chn``; mean_chn is a whole number, so the spec's
+    ``mean * divisor`` stands in min_chn and ``1 / (divisor * std)`` in var_reci_chn. Both are half floats: 127.5 is
+    exact and 1/127.5 is off by 1.5e-5 of its value; other numbers are off by up to 5e-4 of theirs. The OM's input is
+    then uint8 NHWC in the spec's own channel order, so red and blue are never swapped.
+    """
+    if not (_WIDTHS[0] <= spec.width <= _WIDTHS[1] and _HEIGHTS[0] <= spec.height <= _HEIGHTS[1]):
+        raise InputError(
+            f"--aipp: AIPP takes images of {_WIDTHS[0]} to {_WIDTHS[1]} by {_HEIGHTS[0]} to {_HEIGHTS[1]} pixels; "
+            f"the spec has {spec.width} by {spec.height}"
+        )
+    lines = [
+        "aipp_mode: static",
+        "related_input_rank: 0",
+        f"input_format: {_FORMATS[spec.color]}",
+        f"src_image_size_w: {spec.width}",
+        f"src_image_size_h: {spec.height}",
+        "csc_switch: false",
+    ]
+    if spec.channels > 1:
+        lines.append("rbuv_swap_switch: false")
+    for channel in range(spec.channels):
+        lines += [
+            f"mean_chn_{channel}: 0",
+            f"min_chn_{channel}: {spec.mean * spec.divisor:.9g}",
+            f"var_reci_chn_{channel}: {1 / (spec.divisor * spec.std):.9g}",
+        ]
+    return "\n".join(["aipp_op {", *(f"    {line}" for line in lines), "}", ""])

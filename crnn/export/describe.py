@@ -1,0 +1,51 @@
+"""What an ONNX file holds."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any, Dict
+
+from crnn.errors import needs
+from crnn.files import sha256
+from crnn.runners.onnx import load_graph
+from crnn.spec import METADATA_KEY, ModelSpec
+
+
+def describe_onnx(path: Path) -> Dict[str, Any]:
+    """Return inputs, outputs, opset, IR version, operators, metadata, spec, hash and size of an ONNX file.
+
+    Raises `InputError` where it is none, or where its spec cannot be read.
+    """
+    proto = load_graph(path)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    text = metadata.pop(METADATA_KEY, None)
+    spec = ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}") if text else ModelSpec.default()
+    initialisers = {tensor.name for tensor in proto.graph.initializer}
+    operators = collections.Counter(node.op_type for node in proto.graph.node)
+    return {
+        "file": str(path),
+        "format": "ONNX",
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import},
+        "ir_version": proto.ir_version,
+        "producer": f"{proto.producer_name} {proto.producer_version}".strip() or "unknown",
+        "inputs": [_tensor(value) for value in proto.graph.input if value.name not in initialisers],
+        "outputs": [_tensor(value) for value in proto.graph.output],
+        "nodes": len(proto.graph.node),
+        "operators": {name: operators[name] for name in sorted(operators)},
+        "metadata": metadata,
+        "spec_from": "file" if text else "default (the file carries none)",
+        "spec": spec.to_dict(),
+    }
+
+
+def _tensor(value: Any) -> str:
+    with needs("onnx"):
+        import onnx
+
+    tensor = value.type.tensor_type
+    shape = [size.dim_param or str(size.dim_value) for size in tensor.shape.dim]
+    name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else "unknown"
+    return f"{value.name} {name} ({', '.join(shape)})"

@@ -1,0 +1,208 @@
+"""A float ONNX to an int8 one for processors: calibrated on words, and compared with the float one on others."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import numpy as np
+
+from crnn import ctc
+from crnn.errors import CheckError, InputError, needs
+from crnn.files import atomic_file, require_parent
+from crnn.image import ImageError, decode
+from crnn.metrics import TextMetric, wilson
+from crnn.runners.onnx import OnnxRunner, load_graph
+from crnn.samples.lmdb import LmdbSamples
+from crnn.spec import ModelSpec
+
+OPSET = 13
+"""Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
+QUANTISED = ("Conv", "MaxPool", "Squeeze", "Transpose")
+"""Convolutions by calibrated ranges, and what can pass eight bits on."""
+DYNAMIC = ("LSTM",)
+"""By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after them stay float:
+their conversions cost more than they save (docs/formats.md has the figures)."""
+NOTE_KEY = "crnn.quantised"
+NOTE = "int8 for ONNX Runtime on processors; not for ATC"
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """What was written, and how both models read the held-back words."""
+
+    target: Path
+    bytes_before: int
+    bytes_after: int
+    calibrated_on: int
+    held_back: int
+    accuracy_float: float
+    accuracy_int8: float
+    differing: int
+
+    @property
+    def drop(self) -> float:
+        """The accuracy that was lost, as a fraction; negative where it was gained."""
+        return self.accuracy_float - self.accuracy_int8
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "schema": "crnn-quantised/1",
+            "target": self.target.name,
+            "bytes": {"float": self.bytes_before, "int8": self.bytes_after},
+            "calibrated_on": self.calibrated_on,
+            "held_back": self.held_back,
+            "accuracy": {"float": self.accuracy_float, "int8": self.accuracy_int8},
+            "interval95": {
+                "float": list(wilson(round(self.accuracy_float * self.held_back), self.held_back)),
+                "int8": list(wilson(round(self.accuracy_int8 * self.held_back), self.held_back)),
+            },
+            "differing": self.differing,
+        }
+
+
+def quantise(model: Path, target: Path, words: Path, *, calibrate: int = 128, max_drop: float = 0.005) -> Quantised:
+    """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
+
+    Static QDQ by ONNX Runtime's quantiser, a scale for each channel, ranges from ``calibrate`` words of the LMDB taken
+    evenly from it; the others are held back. The LSTMs are quantised dynamically. The spec is carried over. Raises
+    `InputError` for a model that is quantised already and for too few words, `CheckError`, with nothing written, where
+    the accuracy falls by more than ``max_drop`` (a fraction).
+    """
+    require_parent(target)
+    proto = load_graph(model)
+    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node):
+        raise InputError(f"{model} is quantised already; expected a float model, as crnn export writes it")
+    with OnnxRunner(model) as runner:
+        spec = runner.spec
+        seen, held = _split(words, spec, calibrate)
+        with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
+            made = Path(folder) / "int8.onnx"
+            made.write_bytes(_quantised(proto, seen, spec, Path(folder)))
+            with OnnxRunner(made) as other:
+                result = _compare(runner, other, held, model, target, len(seen))
+            _require(result, max_drop)
+            with atomic_file(target) as file:
+                file.write(made.read_bytes())
+    return result
+
+
+Word = Tuple[np.ndarray, str]
+
+
+def _split(words: Path, spec: ModelSpec, calibrate: int) -> Tuple[List[Word], List[Word]]:
+    """Return the words to calibrate on, taken evenly, and the others; those without image or label are left out."""
+    usable = list(_usable(words, spec))
+    if len(usable) < 2 * calibrate:
+        raise InputError(
+            f"{words} has {len(usable)} usable words; expected at least {2 * calibrate}, half of them to check with",
+            hint=f"Give more words, or calibrate on fewer: --count {max(1, len(usable) // 2)}",
+        )
+    chosen = set(np.linspace(0, len(usable) - 1, calibrate).astype(int).tolist())
+    return (
+        [word for index, word in enumerate(usable) if index in chosen],
+        [word for index, word in enumerate(usable) if index not in chosen],
+    )
+
+
+def _usable(words: Path, spec: ModelSpec) -> Iterator[Word]:
+    for sample in LmdbSamples(words):
+        if sample.image is not None and sample.label is not None:
+            try:
+                yield decode(sample.image, spec), spec.fold(sample.label)
+            except ImageError:
+                continue
+
+
+def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) -> bytes:
+    with needs("onnx"):
+        import onnx
+        from onnx import version_converter
+    with needs("onnxruntime"):
+        from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+    name = proto.graph.input[0].name
+    newer = version_converter.convert_version(proto, OPSET)
+    onnx.save(newer, str(folder / "newer.onnx"))
+    # The quantiser advises, through the root logger, what the written graph has no need of.
+    logging.getLogger().addFilter(_not_advice)
+    try:
+        quantize_static(
+            str(folder / "newer.onnx"),
+            str(folder / "static.onnx"),
+            _Reader(name, [image for image, _ in seen], spec),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        quantize_dynamic(
+            str(folder / "static.onnx"),
+            str(folder / "out.onnx"),
+            op_types_to_quantize=list(DYNAMIC),
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        logging.getLogger().removeFilter(_not_advice)
+    made = onnx.load(str(folder / "out.onnx"))
+    del made.metadata_props[:]
+    onnx.helper.set_model_props(made, {**{entry.key: entry.value for entry in proto.metadata_props}, NOTE_KEY: NOTE})
+    made.ir_version = 7  # the one that opset 13 came with
+    made.doc_string = NOTE
+    data: bytes = made.SerializeToString()
+    return data
+
+
+def _not_advice(record: logging.LogRecord) -> bool:
+    return "quantization" not in Path(record.pathname).parts
+
+
+class _Reader:
+    """What the quantiser asks for its images, batch after batch."""
+
+    def __init__(self, name: str, images: Sequence[np.ndarray], spec: ModelSpec) -> None:
+        starts = range(0, len(images), BATCH)
+        self._batches = ({name: spec.table[np.stack(images[start : start + BATCH])]} for start in starts)
+
+    def get_next(self) -> Any:
+        return next(self._batches, None)
+
+
+def _compare(
+    runner: OnnxRunner, other: OnnxRunner, held: Sequence[Word], model: Path, target: Path, seen: int
+) -> Quantised:
+    metrics = (TextMetric(), TextMetric())
+    differing = 0
+    for start in range(0, len(held), BATCH):
+        group = held[start : start + BATCH]
+        images = np.stack([image for image, _ in group])
+        texts = [ctc.greedy(each.run(images), runner.spec.characters) for each in (runner, other)]
+        for metric, read in zip(metrics, texts):
+            for text, (_, truth) in zip(read, group):
+                metric.update(text, truth)
+        differing += sum(first != second for first, second in zip(*texts))
+    return Quantised(
+        target=target,
+        bytes_before=model.stat().st_size,
+        bytes_after=other.model.path.stat().st_size,
+        calibrated_on=seen,
+        held_back=len(held),
+        accuracy_float=metrics[0].accuracy,
+        accuracy_int8=metrics[1].accuracy,
+        differing=differing,
+    )
+
+
+def _require(result: Quantised, max_drop: float) -> None:
+    if result.drop > max_drop:
+        raise CheckError(
+            f"int8 reads {result.accuracy_int8:.4f} of {result.held_back} held-back words, float "
+            f"{result.accuracy_float:.4f}: {result.drop:.4f} lower, {max_drop} are allowed. "
+            f"{result.target} was not written",
+            hint="Calibrate on words like those that will be read, or on more of them (--count).",
+        )

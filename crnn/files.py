@@ -1,0 +1,197 @@
+"""Files that appear whole or not at all, and what a file is before anyone parses it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, Any, Iterator, List, Tuple, Union
+
+from crnn.errors import InputError
+
+LFS_MARK = b"version https://git-lfs"
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside ``path`` for writing bytes; rename it to ``path`` when the block ends well.
+
+    After an exception nothing is left. Parent folders are not created: a missing one is an `InputError`, and so is
+    whatever the system has against the writing (a full disk, a folder that went away). A link is followed; a device or
+    pipe (/dev/null, /dev/stdout) is written to, not replaced.
+    """
+    require_target(path)
+    if _is_special(path):
+        with _told_as_input_error(path):
+            descriptor = os.open(path, os.O_WRONLY)
+        with io.BufferedWriter(_Target(descriptor, path)) as device:
+            yield device
+        return
+    path = path.resolve()
+    with _told_as_input_error(path):
+        descriptor, name = tempfile.mkstemp(dir=str(path.parent), prefix=".crnn-", suffix=".part")
+    try:
+        with io.BufferedWriter(_Target(descriptor, path)) as file:
+            yield file
+        with _told_as_input_error(path):
+            # mkstemp makes files private; a result is as readable as any other file of the user's.
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with its line ends unchanged, whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+class _Target(io.FileIO):
+    """The file that is written in a target's stead; an error in writing names the target."""
+
+    def __init__(self, descriptor: int, target: Path) -> None:
+        super().__init__(descriptor, "wb")
+        self._target = target
+
+    def write(self, data: Any) -> Any:
+        with _told_as_input_error(self._target):
+            return super().write(data)
+
+
+@contextlib.contextmanager
+def _told_as_input_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; nothing was changed",
+            hint="Check the permissions of its folder, and the space left on the disk.",
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; put it in the place of ``path`` when the block ends well.
+
+    A folder that stands at ``path`` is replaced (it is moved aside first and removed last); whether it may be is the
+    caller's to decide. After an exception the old folder is untouched and nothing new is left. A link is followed.
+    """
+    require_parent(path)
+    _require_writable(path)
+    path = path.resolve()
+    old = None
+    with _told_as_input_error(path):
+        new = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".part"))
+    try:
+        os.chmod(new, 0o777 & ~_umask())
+        yield new
+        with _told_as_input_error(path):
+            if path.exists():
+                old = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".old"))
+                os.replace(path, old)
+            os.replace(new, path)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        if old is not None and not path.exists():
+            os.replace(old, path)
+        raise
+    finally:
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def require_target(path: Path) -> None:
+    """Refuse a path that no file can be written to: its folder does not exist or is write-protected, or it is one."""
+    require_parent(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; expected a file's name")
+    if not _is_special(path):
+        _require_writable(path)
+
+
+def require_parent(path: Path) -> None:
+    """Refuse a path whose folder does not exist."""
+    if not path.parent.is_dir():
+        raise InputError(
+            f"cannot write {path}: the folder {path.parent} does not exist",
+            hint=f"Create it first: mkdir -p {path.parent}",
+        )
+
+
+def require_file(path: Path, what: str) -> None:
+    """Refuse a path that is no readable file, with ``what`` it was meant to be."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected {what}")
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected {what}{_nearest(path)}")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty; expected {what}")
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse a Git LFS pointer, the small text file that stands where a large file was not fetched."""
+    if starts_with(path, LFS_MARK):
+        raise InputError(
+            f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of text)",
+            hint=f"Fetch the file in the repository that it came from: git lfs pull --include {path.name}",
+        )
+
+
+def starts_with(path: Path, mark: bytes) -> bool:
+    """Say whether the file begins with these bytes."""
+    with open(path, "rb") as file:
+        return file.read(len(mark)) == mark
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def natural_key(name: str) -> Tuple[List[Union[int, str]], str]:
+    """Sort key by which ``test_2`` comes before ``test_10``; digits are ASCII only, ties go by the name itself."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
+
+
+def _require_writable(path: Path) -> None:
+    folder = path.resolve().parent
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {path}: the folder {folder} is write-protected")
+
+
+def _is_special(path: Path) -> bool:
+    """Say whether the path is no place for a file of its own: a device, a pipe, or a name for an open file."""
+    if path.parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")):
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _nearest(path: Path) -> str:
+    import difflib
+
+    if not path.parent.is_dir():
+        return f" (nor does its folder {path.parent})"
+    near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    return f"; did you mean {path.parent / near[0]}?" if near else ""
+
+
+def _umask() -> int:
+    # The only portable way to read the mask is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,175 @@
+"""Encoded image bytes to pixels, as a ModelSpec asks.
+
+The default spec gives, bit for bit, what training saw: Pillow's ``convert('L')`` and bicubic resize to 100x32. EXIF
+orientation is not applied and transparency is dropped, as in training. Thread-safe: no state of Pillow's is changed.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from pathlib import Path
+from typing import Tuple
+
+import numpy as np
+
+# Importing a plug-in registers its format in Image.OPEN.
+from PIL import (
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    Jpeg2KImagePlugin,  # noqa: F401
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+from crnn.errors import InputError, needs
+from crnn.results import Problem
+from crnn.spec import ModelSpec
+
+MAX_PIXELS = 50_000_000
+"""Images of more pixels are refused before they are decoded."""
+
+# Plain pictures only: Pillow would hand PostScript to an interpreter, for one.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+_SIZE_CHECKED_BY_PILLOW = ("GIF", "TIFF", "WEBP")
+_SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+# Image.BILINEAR and Image.BICUBIC, whose home in Pillow's name space moved between versions.
+_PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
+_WARNINGS = threading.Lock()
+
+
+class ImageError(InputError):
+    """An image that cannot be used; ``problem.reason`` is one of those below, ``problem.detail`` about this image."""
+
+    EMPTY = "empty image"
+    UNKNOWN = "not an image"
+    BROKEN = "broken image"
+    HUGE = "image too large"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.problem = Problem(reason, detail)
+
+
+def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Return the image as uint8 pixels (C, H, W) of the spec's size; ``spec.table[pixels]`` is the float32 input.
+
+    Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1 bit; of 16-bit gray
+    the nearest 8-bit value of v * 255 / 65535; of an animation the first frame. Raises `ImageError`.
+    """
+    image = picture(data, "L" if spec.color == "gray" else "RGB", max_pixels=max_pixels)
+    return resize(image, spec)
+
+
+def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
+    """Return the pixels, as `decode` does, of what `picture` gave in the spec's mode."""
+    pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(spec.height, spec.width, spec.channels)
+    if spec.color == "bgr":
+        pixels = pixels[:, :, ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the image in Pillow's mode ``L`` or ``RGB`` and its own size, from what `decode` takes.
+
+    Raises `ImageError`.
+    """
+    image = _open(data)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            ImageError.HUGE, f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is {max_pixels / 1e6:g}"
+        )
+    try:
+        return _converted(image, mode)
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise anything on broken bytes, which must cost one image only
+        raise ImageError(ImageError.BROKEN, _first_line(error)) from error
+
+
+def read_size(path: Path) -> Tuple[int, int]:
+    """Return an image file's width and height, read from its header. Raises `InputError` that names the file."""
+    try:
+        return size_of(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except ImageError as error:
+        raise InputError(f"{path}: {error.message}") from error
+
+
+def size_of(data: bytes) -> Tuple[int, int]:
+    """Return an image's width and height, read from its header. Raises `ImageError`."""
+    size: Tuple[int, int] = _open(data).size
+    return size
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header. Image.open would warn of large images, and warnings cannot be kept back per thread."""
+    if not data:
+        raise ImageError(ImageError.EMPTY, "0 bytes")
+    why = f"begins with {data[:8]!r}; expected one of {', '.join(FORMATS)}"
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            continue
+        factory, accept = Image.OPEN[name]
+        accepted = accept(data[:16]) if accept else True
+        if isinstance(accepted, str):
+            why = accepted
+        elif accepted:
+            try:
+                if name not in _SIZE_CHECKED_BY_PILLOW:
+                    return factory(io.BytesIO(data), "")
+                with _WARNINGS, warnings.catch_warnings():
+                    warnings.simplefilter("error", Image.DecompressionBombWarning)
+                    return factory(io.BytesIO(data), "")
+            except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+                raise ImageError(ImageError.HUGE, _first_line(error)) from error
+            except Exception as error:  # as above
+                raise ImageError(ImageError.BROKEN, f"{name}: {_first_line(error)}") from error
+    raise ImageError(ImageError.UNKNOWN, why)
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    image.load()
+    if image.mode in _SIXTEEN_BIT:
+        image = _eight_bit(image)
+    elif image.mode == "F":
+        raise ImageError(ImageError.BROKEN, "floating-point pixels, whose range is unknown; expected 8 or 16 bits")
+    # It has no bearing on the pixels, but Pillow warns of some forms of it.
+    image.info.pop("transparency", None)
+    return image.convert(mode)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ImageError(
+            ImageError.BROKEN, f"32-bit pixels from {values.min()} to {values.max()}; expected 8 or 16 bits"
+        )
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _resized(image: Image.Image, size: Tuple[int, int], resizer: str) -> np.ndarray:
+    if resizer in _PILLOW_FILTERS:
+        return np.asarray(image.resize(size, _PILLOW_FILTERS[resizer]))
+    with needs("opencv-python or opencv-python-headless", extra="opencv"):
+        import cv2
+    how = cv2.INTER_LINEAR if resizer == "cv2-linear" else cv2.INTER_CUBIC
+    pixels = np.asarray(image)
+    if resizer == "cv2-cubic-two-step":
+        # First to the height, keeping the aspect, then to the width.
+        kept = min(max(1, round(image.width * size[1] / image.height)), MAX_PIXELS // size[1])
+        pixels = cv2.resize(pixels, (kept, size[1]), interpolation=how)
+    resized: np.ndarray = cv2.resize(pixels, size, interpolation=how)
+    return resized
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,310 @@
+"""How fast a model is, where the time goes, and at which batch: stage by stage, and with everything overlapping."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import platform
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Generator, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+import numpy as np
+
+from crnn import __version__, ctc
+from crnn.errors import InputError
+from crnn.jobs.sources import ImageSource, Source, open_source
+from crnn.jobs.stream import batches_alive, run_batches
+from crnn.jobs.timing import Stages
+from crnn.machine import describe
+from crnn.results import Batch, BatchTiming, Benchmark, ModelTiming, PairedRatio, Sample, Suggestion
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
+from crnn.runners.open import open_runner
+from crnn.spec import ModelSpec
+
+READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
+PRELOADED = 8
+"""Different batches at hand for the stream: enough that processor caches do not hold them."""
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure; the fields are the options of ``crnn bench``."""
+
+    model: Path
+    data: Path
+    label: Optional[Path] = None
+    batch: Tuple[int, ...] = (1, 4, 16, 64)
+    loop: int = 50
+    warm_up: int = 3
+    device: str = ""
+    threads: Optional[int] = None
+    versus: Optional[Path] = None
+    versus_device: str = ""
+    budget: Optional[float] = None
+
+
+def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
+    """Measure each batch size ``loop`` times, one model or two in turn; ``advance`` gets the number of rounds done.
+
+    The sizes, and the models within each, take turns, so that what else the machine does falls on all alike. Raises
+    `InputError` where the data holds no usable image.
+    """
+    machine = describe()
+    with contextlib.ExitStack() as stack:
+        models = [(request.model, request.device)]
+        if request.versus is not None:
+            models.append((request.versus, request.versus_device))
+        runners = [
+            stack.enter_context(open_runner(model, device=device, threads=request.threads)) for model, device in models
+        ]
+        subjects = [_Subject(runner, words) for runner, words in zip(runners, _open_words(request, runners))]
+        _measure(subjects, request, advance)
+        runs = tuple(subject.result(request) for subject in subjects)
+    ratios = tuple(_ratio(size, *subjects) for size in request.batch) if len(subjects) == 2 else ()
+    suggestion = suggest(runs[0].batches, request.budget) if request.budget is not None else None
+    return Benchmark(request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion)
+
+
+def _measure(subjects: Sequence[_Subject], request: Request, advance: Advance) -> None:
+    for subject in subjects:
+        subject.times = {size: _Times() for size in request.batch}
+        for size in request.batch:
+            for _ in range(request.warm_up):
+                subject.serial(size)
+    for turn in range(request.loop):
+        for size in request.batch:
+            # Who goes first alternates: a second run may find warmer caches.
+            for subject in subjects if turn % 2 == 0 else subjects[::-1]:
+                subject.times[size].add(subject.serial(size))
+        advance(1)
+
+
+def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
+    """Return the fastest batch whose p99 latency is within ``budget`` milliseconds."""
+    within = [timing for timing in batches if timing.latency["p99"] <= budget]
+    best = max(within, key=lambda timing: timing.throughput["transfers"], default=None)
+    return Suggestion(budget, best.batch if best else None)
+
+
+class _Words(Protocol):
+    """A data set's words, over and over."""
+
+    def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
+        """Return a batch of images, made in this thread; ``lap`` is told of each stage that ends."""
+
+    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
+        """Yield full batches without end, as an evaluation gets them."""
+
+
+class _Images:
+    """Encoded images: read, decoded, resized."""
+
+    def __init__(self, source: ImageSource, spec: ModelSpec, data: Path) -> None:
+        self._source = source
+        self._spec = spec
+        self._dtype = source.dtype
+        self._require_one(data)
+        self._serial = self._endless()
+
+    def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
+        from crnn.image import ImageError, picture, resize
+
+        mode = "L" if self._spec.color == "gray" else "RGB"
+        loaded: List[Any] = []
+        while len(loaded) < size:
+            group = list(itertools.islice(self._serial, size - len(loaded)))
+            lap(READ)
+            for sample in group:
+                if sample.image is not None:
+                    with contextlib.suppress(ImageError):
+                        loaded.append(picture(sample.image, mode))
+            lap(DECODE)
+        images = np.stack([resize(image, self._spec) for image in loaded])
+        if self._dtype != "uint8":
+            images = self._spec.normalise(images)
+        lap(RESIZE)
+        return images
+
+    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
+        from crnn.jobs.batches import image_batches
+
+        return image_batches(
+            self._endless(), self._spec, size, dtype=self._dtype, keep=keep, workers=self._source.workers
+        )
+
+    def _endless(self) -> Iterator[Sample]:
+        return itertools.chain.from_iterable(self._source.samples for _ in itertools.count())
+
+    def _require_one(self, data: Path) -> None:
+        from crnn.image import ImageError, decode
+
+        for sample in self._source.samples:
+            if sample.image is not None:
+                with contextlib.suppress(ImageError):
+                    decode(sample.image, self._spec)
+                    return
+        raise InputError(f"{data} holds no image that can be decoded, so there is nothing to measure with")
+
+
+class _Bins:
+    """Bins: read."""
+
+    def __init__(self, folder: Source) -> None:
+        self._folder = folder
+        self._serial: Dict[int, Iterator[Batch]] = {}
+
+    def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
+        if size not in self._serial:
+            self._serial[size] = self.batches(size, keep=1)
+        images = next(self._serial[size]).images
+        lap(READ)
+        return images
+
+    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
+        while True:
+            full = 0
+            for batch in self._folder.batches(size, keep=keep):
+                if len(batch.images) == size:
+                    full += 1
+                    yield batch
+            if not full:
+                raise InputError(
+                    f"the data holds fewer than {size} usable bins, so a batch of {size} cannot be filled",
+                    hint="Give smaller sizes with --batch, or more bins.",
+                )
+
+
+def _open_words(request: Request, runners: Sequence[Runner]) -> List[_Words]:
+    def source_for(spec: ModelSpec) -> Source:
+        return open_source(request.data, spec, label=request.label, workers=request.threads)
+
+    source = source_for(runners[0].spec)
+    if isinstance(source, ImageSource):
+        # A process can open an LMDB once only.
+        return [_Images(source, runner.spec, request.data) for runner in runners]
+    return [_Bins(source_for(runner.spec)) for runner in runners]
+
+
+class _Laps:
+    """A stop watch: each call ends a stage."""
+
+    def __init__(self) -> None:
+        self.seconds: Dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+class _Times:
+    """The stages of one size of batch, and what they add up to: eight bytes a measurement."""
+
+    def __init__(self) -> None:
+        self.stages = Stages()
+        self.latency = Stages()
+        self.runs = array("d")
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        for stage, value in seconds.items():
+            self.stages.add(stage, value)
+        self.latency.add("all", sum(seconds.values()))
+        self.runs.append(_transfers(seconds))
+
+
+class _Subject:
+    """A model that is measured: its runner, entered, and its words."""
+
+    def __init__(self, runner: Runner, words: _Words) -> None:
+        self.runner = runner
+        self.times: Dict[int, _Times] = {}
+        self._words = words
+
+    def serial(self, size: int) -> Mapping[str, float]:
+        """Take a batch through one stage after another and return the seconds of each."""
+        self.runner.lap = laps = _Laps()
+        images = self._words.fill(size, laps)
+        logits = self.runner.run(images)
+        laps(COPIED_OUT)
+        ctc.greedy(logits, self.runner.spec.characters)
+        laps(CTC)
+        return laps.seconds
+
+    def result(self, request: Request) -> ModelTiming:
+        """Measure what overlaps, and return everything."""
+        runner = self.runner
+        notes = [note for size in request.batch for note in batch_note(size, runner.batch_sizes)]
+        return ModelTiming(
+            model={
+                "path": runner.model.path.name,
+                "sha256": runner.model.sha256,
+                "spec": runner.spec.to_dict(),
+                "spec_from": runner.model.spec_from,
+            },
+            backend=runner.backend,
+            device=runner.device,
+            simulated=runner.simulated,
+            threads=runner.threads,
+            versions={
+                "crnn": __version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+                **runner.versions,
+            },
+            notes=(*notes, *runner.notes),
+            batches=tuple(self._timing(size, request.loop) for size in request.batch),
+        )
+
+    def _timing(self, size: int, loop: int) -> BatchTiming:
+        times = self.times[size]
+        stages = {stage: _percentiles(values) for stage, values in times.stages.summary().items()}
+        latency = _percentiles(times.latency.summary()["all"])
+        seconds = {stage: values["sum"] / 1000 for stage, values in times.stages.summary().items()}
+        words = size * loop
+        return BatchTiming(
+            batch=size,
+            stages=stages,
+            latency=latency,
+            throughput={
+                "compute": words / seconds[COMPUTED],
+                "transfers": words / _transfers(seconds),
+                "stream": words / self._stream_seconds(size, loop),
+                "data": words / self._data_seconds(size, loop),
+            },
+        )
+
+    def _stream_seconds(self, size: int, loop: int) -> float:
+        batches = [self._words.fill(size, lambda stage: None).copy() for _ in range(min(loop, PRELOADED))]
+        start = time.perf_counter()
+        for _ in self.runner.stream(itertools.islice(itertools.cycle(batches), loop)):
+            pass
+        return time.perf_counter() - start
+
+    def _data_seconds(self, size: int, loop: int) -> float:
+        with contextlib.closing(self._words.batches(size, keep=batches_alive(self.runner))) as words:
+            start = time.perf_counter()
+            with contextlib.closing(run_batches(self.runner, itertools.islice(words, loop), Stages())) as results:
+                for _, logits in results:
+                    assert logits is not None  # batches are full
+                    ctc.greedy(logits, self.runner.spec.characters)
+            return time.perf_counter() - start
+
+
+def _transfers(seconds: Mapping[str, float]) -> float:
+    """Return what a run takes with its copies; on several chips they are part of the computation."""
+    return seconds.get(COPIED_IN, 0.0) + seconds[COMPUTED] + seconds[COPIED_OUT]
+
+
+def _percentiles(summary: Mapping[str, float]) -> Mapping[str, float]:
+    return {name: summary[name] for name in ("p50", "p90", "p99")}
+
+
+def _ratio(size: int, first: _Subject, second: _Subject) -> PairedRatio:
+    ratios = np.array(second.times[size].runs) / np.array(first.times[size].runs)
+    return PairedRatio(size, len(ratios), {f"p{q}": float(np.percentile(ratios, q)) for q in (10, 50, 90)})

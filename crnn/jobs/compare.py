@@ -1,0 +1,55 @@
+"""Two runs over the same words: what they read differently, and whether one is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+from crnn.errors import InputError
+from crnn.metrics import paired_test
+from crnn.reports.json import EarlierRun, read_run
+from crnn.results import Comparison, Difference, Reading
+from crnn.spec import ModelSpec
+
+
+class Comparer:
+    """Compares readings, as they come, with those of an earlier run's file (its result JSON or JSON Lines)."""
+
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
+        self._path = path
+        self._spec = spec
+        self._run: EarlierRun = read_run(path)
+        self._unseen = set(self._run.texts)
+        self._missing: List[str] = []
+        self._differing: List[Difference] = []
+        self._only_this = self._only_other = self._total = 0
+
+    def add(self, reading: Reading) -> None:
+        """Compare a reading."""
+        self._unseen.discard(reading.key)
+        truth = None if reading.label is None else self._spec.fold(reading.label)
+        # A result JSON names its misses only: what it does not name, it read right.
+        other = self._run.texts.get(reading.key, truth if self._run.only_misses else None)
+        if other is None:
+            self._missing.append(reading.key)
+            return
+        if other != reading.text:
+            self._differing.append(Difference(reading.key, reading.label, reading.text, other))
+        if truth is not None:
+            self._total += 1
+            self._only_this += reading.text == truth != other
+            self._only_other += other == truth != reading.text
+
+    def finish(self) -> Comparison:
+        """Return the comparison; `InputError` where the two runs are not over the same words."""
+        problems = []
+        if self._missing:
+            problems.append(f"{len(self._missing)} words of this run are not in it (the first: {self._missing[0]})")
+        if self._unseen:
+            problems.append(f"{len(self._unseen)} of its words are not in this run (one: {min(self._unseen)})")
+        if self._run.only_misses and self._run.total != self._total:
+            problems.append(f"it has {self._run.total} labels, this run {self._total}")
+        if problems:
+            raise InputError(f"{self._path} is over other words than this run: {'; '.join(problems)}")
+        test = paired_test(self._only_other, self._only_this, self._total)
+        return Comparison(tuple(self._differing), test, self._run.simulated)

@@ -1,0 +1,316 @@
+"""Preprocess: words with their labels to a folder of bins, a label file and an info file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from crnn.errors import InputError, UsageError
+from crnn.files import atomic_file, atomic_folder
+from crnn.jobs.batches import decode_sample, in_order
+from crnn.results import Problem, Sample
+from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line, one_line
+from crnn.samples.info import info_line, join
+from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
+from crnn.samples.source import Source
+from crnn.spec import ModelSpec
+
+OOV_POLICIES = ("keep", "drop", "strip")
+NO_LABEL = "no label"
+OUTSIDE = "label outside the alphabet"
+EMPTY_LABEL = "empty label"
+LINE_BREAK = "line break in label"
+
+NAMED = 1000
+"""The most samples of each reason that a summary names; all are counted."""
+
+MANY = 5000
+"""Samples from which on processes are worth their start; threads share one interpreter, and so about one core."""
+_AHEAD = 256
+"""Samples that are worked on in advance."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare and where to.
+
+    ``out`` is a string because the info file repeats it as the user wrote it. ``oov`` says what becomes of labels with
+    characters that the spec's alphabet lacks (after folding): kept, their samples dropped, or the characters stripped.
+    ``skip_bad`` leaves samples without usable image out of the label file too. ``force`` replaces a folder that holds
+    more than an earlier run's bins. ``workers`` threads decode; None for all usable processors.
+    """
+
+    source: Source
+    out: str
+    label_file: Path
+    spec: ModelSpec
+    info_file: Optional[Path] = None
+    dtype: str = "float32"
+    oov: str = "keep"
+    skip_bad: bool = False
+    force: bool = False
+    workers: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written, and what was remarkable: a count by reason, and by name the first of each."""
+
+    out: str
+    label_file: str
+    dtype: str
+    shape: Tuple[int, ...]
+    samples: int
+    bins: int
+    labels: int
+    gaps: int
+    counts: Mapping[str, int]
+    named: Sequence[Tuple[str, Problem]]
+    oov: str
+    skip_bad: bool
+    seconds: float
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the summary as plain data, the shape as (C, H, W)."""
+        named = [{"key": key, "reason": problem.reason, "detail": problem.detail} for key, problem in self.named]
+        return {"schema": "crnn-prepare/1", **asdict(self), "named": named}
+
+
+def prepare(request: Request, advance: Callable[[int], None] = lambda count: None) -> Summary:
+    """Write a bin for each usable image, and a line of the label file for each labelled sample.
+
+    A label whose image cannot be used keeps its line, so that it counts as wrong, unless ``skip_bad``. Folder and
+    files appear whole or not at all, the label file last. ``advance`` gets the number of samples done. Raises
+    `InputError`, also where no image could be prepared; then everything is as it was before.
+    """
+    start = time.perf_counter()
+    out = Path(request.out).resolve()
+    targets = [path.resolve() for path in (request.label_file, request.info_file) if path]
+    _check_targets(request, out, targets)
+    work = _Preparation(request)
+    with _write_errors(out), contextlib.ExitStack() as stack:
+        # What is entered first is put in its place last.
+        beside = {path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out}
+        folder = stack.enter_context(atomic_folder(out))
+        within = {path: stack.enter_context(open(folder / path.name, "wb")) for path in targets if path.parent == out}
+        work.write(folder, *({**beside, **within}[path] for path in targets), advance=advance)
+        if not work.bins:
+            raise InputError(f"no sample of {request.source.path} could be prepared: {work.reasons()}")
+    for key, problem in request.source.extras():
+        work.note(key, problem)
+    return work.summary(time.perf_counter() - start)
+
+
+def summary_lines(summary: Summary, show: int = 20) -> List[str]:
+    """Return the summary as lines of text that name the first ``show`` samples of each reason."""
+    shape = "x".join(map(str, summary.shape))
+    lines = [
+        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in {summary.out}, "
+        f"{summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
+    ]
+    if summary.gaps:
+        lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
+    for reason, count in summary.counts.items():
+        lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
+        named = [(key, problem.detail) for key, problem in summary.named if problem.reason == reason][:show]
+        lines += [f"  {key}: {detail}" if detail else f"  {key}" for key, detail in named]
+        lines += [f"  and {count - len(named)} more"] if count > len(named) else []
+    return lines
+
+
+def _consequence(reason: str, summary: Summary) -> str:
+    if reason == OUTSIDE:
+        return {
+            "keep": "kept, and will count as wrong (--oov)",
+            "drop": "samples dropped",
+            "strip": "these characters stripped",
+        }[summary.oov]
+    known = {
+        NO_LABEL: "left out",
+        EMPTY_LABEL: "kept" if summary.oov != "strip" else "kept; left out where stripping emptied it",
+        LINE_BREAK: "written as a space",
+        WRONG_COUNT: "what is there was taken",
+        NOT_UTF8: "what cannot be read was replaced",
+    }
+    bad = (
+        "left out (--skip-bad)" if summary.skip_bad else "no bin, and will count as wrong (--skip-bad leaves them out)"
+    )
+    return known.get(reason, bad)
+
+
+class _Preparation:
+    """The work of one request and its counts."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.samples = self.bins = self.labels = 0
+        self._alphabet = request.spec.characters
+        self._counts: Dict[str, int] = {}
+        self._named: List[Tuple[str, Problem]] = []
+
+    def write(
+        self, folder: Path, labels: IO[bytes], info: Optional[IO[bytes]] = None, *, advance: Callable[[int], None]
+    ) -> None:
+        write_bin = _BinWriter(folder, self.request.spec, self.request.dtype)
+        results = in_order(
+            self._labelled(),
+            write_bin,
+            self.request.workers,
+            ahead=_AHEAD,
+            processes=len(self.request.source) >= MANY,
+        )
+        with contextlib.closing(results):
+            done = 0
+            for number, sample, problem in results:
+                self._add(number, sample, problem, labels, info)
+                if self.samples >= done + _AHEAD:
+                    advance(self.samples - done)
+                    done = self.samples
+            advance(self.samples - done)
+
+    def note(self, key: str, problem: Problem) -> None:
+        count = self._counts[problem.reason] = self._counts.get(problem.reason, 0) + 1
+        if count <= NAMED:
+            self._named.append((key, problem))
+
+    def reasons(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in self._counts.items())
+
+    def summary(self, seconds: float) -> Summary:
+        request = self.request
+        return Summary(
+            out=request.out,
+            label_file=str(request.label_file),
+            dtype=request.dtype,
+            shape=request.spec.image_shape,
+            samples=self.samples,
+            bins=self.bins,
+            labels=self.labels,
+            gaps=request.source.gaps,
+            counts=self._counts,
+            named=self._named,
+            oov=request.oov,
+            skip_bad=request.skip_bad,
+            seconds=seconds,
+        )
+
+    def _labelled(self) -> Iterator[Tuple[int, Sample]]:
+        for number, sample in self.request.source.numbered():
+            self.samples += 1
+            label = self._label(sample)
+            if label is not None:
+                yield number, replace(sample, label=label)
+
+    def _label(self, sample: Sample) -> Optional[str]:
+        """Return the label to write, None for a sample to leave out."""
+        if sample.label is None:
+            self.note(sample.key, Problem(NO_LABEL))
+            return None
+        label = one_line(self.request.spec.fold(sample.label))
+        if label != self.request.spec.fold(sample.label):
+            self.note(sample.key, Problem(LINE_BREAK, repr(sample.label)))
+        outside = self._alphabet.outside(label)
+        if outside:
+            self.note(sample.key, Problem(OUTSIDE, f"{label!r} has {outside!r}"))
+            if self.request.oov == "drop":
+                return None
+            if self.request.oov == "strip":
+                label = "".join(character for character in label if character not in outside)
+        if not label:
+            self.note(sample.key, Problem(EMPTY_LABEL, repr(sample.label)))
+            # An image without text would make an emptied label right.
+            return None if sample.label else label
+        return label
+
+    def _add(
+        self, number: int, sample: Sample, problem: Optional[Problem], labels: IO[bytes], info: Optional[IO[bytes]]
+    ) -> None:
+        if problem is None:
+            if info:
+                info.write(self._info_line(number).encode("utf-8"))
+            self.bins += 1
+        else:
+            self.note(sample.key, problem)
+        if problem is None or not self.request.skip_bad:
+            labels.write(label_line(number, sample.label or "").encode("utf-8"))
+            self.labels += 1
+
+    def _info_line(self, number: int) -> str:
+        spec, out = self.request.spec, self.request.out
+        return info_line(self.bins, join(out, bin_name(number)), spec.width, spec.height)
+
+
+class _BinWriter:
+    """Decodes a numbered sample and writes its bin; threads may share it, as all that it does in C runs beside them."""
+
+    def __init__(self, folder: Path, spec: ModelSpec, dtype: str) -> None:
+        self._prefix = str(folder) + os.sep
+        self._spec = spec
+        self._raw = dtype == "uint8"
+
+    def __call__(self, item: Tuple[int, Sample]) -> Tuple[int, Sample, Optional[Problem]]:
+        """Return the item again, with the problem that kept its bin from being written."""
+        number, sample = item
+        pixels = decode_sample(sample, self._spec)
+        # Encoded images are let go here: only labels wait for their turn.
+        sample = replace(sample, image=None)
+        if isinstance(pixels, Problem):
+            return number, sample, pixels
+        with open(self._prefix + bin_name(number), "wb", buffering=0) as file:
+            file.write(bin_bytes(pixels if self._raw else self._spec.normalise(pixels)))
+        return number, sample, None
+
+
+@contextlib.contextmanager
+def _write_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {error.filename or out}: {error.strerror}; nothing was changed",
+            hint="Check the permissions of the folder that it is to stand in, and the space left on the disk.",
+        ) from error
+
+
+def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None:
+    """Refuse to write over what is not the kit's, or over the data itself."""
+    if len(set(targets)) != len(targets) or out in targets:
+        raise UsageError("OUT_DIR, --label and --info name the same place; expected three")
+    for place, what in ((Path.cwd(), "the current folder"), (request.source.path.resolve(), "the data")):
+        if out == place or out in place.parents:
+            raise InputError(
+                f"cannot write to {out}: it is, or holds, {what}, and would be replaced", hint="Name another folder."
+            )
+    for path in targets:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; expected the name of a file to write")
+        if out in path.parent.parents:
+            raise InputError(f"cannot write {path}: the folder {out} is made anew, without folders in it")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"cannot write to {out}: it is a file; expected a folder, which is made anew")
+    if os.path.ismount(out):
+        raise InputError(
+            f"cannot write to {out}: it is a mount point, which cannot be replaced as a whole",
+            hint="Name a folder inside it.",
+        )
+    if out.is_dir() and not request.force:
+        _check_leftover(out, [path.name for path in targets if path.parent == out])
+
+
+def _check_leftover(out: Path, own: Sequence[str]) -> None:
+    """Refuse a folder that holds anything but an earlier run's files."""
+    entries = sorted(out.iterdir())
+    strange = [entry.name for entry in entries if entry.is_dir() or not (entry.name in own or _is_bin(entry.name))]
+    if strange:
+        raise InputError(
+            f"{out} holds {len(strange)} entries that are not an earlier run's bins, such as {strange[0]}",
+            hint="Name another folder, or replace this one with all that is in it: --force",
+        )
+
+
+def _is_bin(name: str) -> bool:
+    return bin_index(name) is not None

@@ -1,0 +1,70 @@
+"""What counts in an evaluation: labels outside the alphabet, short ones, whole batches. Needs only NumPy."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Iterable, Iterator, List, Optional, Tuple
+
+from crnn.errors import UsageError
+from crnn.results import Problem, Sample
+from crnn.spec import ModelSpec
+from crnn.systems import PROTOCOLS, Protocol
+
+DROPPED = "label outside the alphabet: dropped"
+STRIPPED = "label outside the alphabet: characters stripped"
+TOO_SHORT = "label too short for the protocol: dropped"
+LEFT_OVER = "not in a whole batch: dropped"
+
+
+def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:
+    """Return a protocol by name, or one with an ``oov`` policy alone; `UsageError` for both at a time."""
+    if name is None:
+        return Protocol(oov=oov or "keep")
+    if oov is not None:
+        raise UsageError(f"--protocol {name} says what becomes of labels outside the alphabet; leave --oov out")
+    if name not in PROTOCOLS:
+        raise UsageError(f"there is no protocol {name!r}; expected one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+class Rules:
+    """A protocol at work: which samples count, and by which label; ``problems`` says which did not, and why."""
+
+    def __init__(self, protocol: Protocol, spec: ModelSpec) -> None:
+        self.problems: List[Tuple[str, Problem]] = []
+        self._protocol = protocol
+        self._spec = spec
+        self._alphabet = spec.characters
+
+    def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yield the samples that count, with the labels that they are compared with; unlabelled ones as they are."""
+        size = self._protocol.batch or 1
+        waiting: List[Sample] = []
+        for sample in samples:
+            if sample.label is not None:
+                label = self._label(sample.key, sample.label)
+                if label is None:
+                    continue
+                sample = dataclasses.replace(sample, label=label)
+            waiting.append(sample)
+            if len(waiting) == size:
+                yield from waiting
+                waiting.clear()
+        self.problems += [(sample.key, Problem(LEFT_OVER)) for sample in waiting]
+
+    def _label(self, key: str, label: str) -> Optional[str]:
+        if self._protocol.trim:
+            label = label.strip()
+        folded = self._spec.fold(label)
+        outside = self._alphabet.outside(folded)
+        detail = f"{label!r} has {outside!r}"
+        if outside and self._protocol.oov == "drop":
+            self.problems.append((key, Problem(DROPPED, detail)))
+            return None
+        if len(label) < self._protocol.min_length:
+            self.problems.append((key, Problem(TOO_SHORT, repr(label))))
+            return None
+        if outside and self._protocol.oov == "strip":
+            self.problems.append((key, Problem(STRIPPED, detail)))
+            return "".join(character for character in folded if character not in outside)
+        return label

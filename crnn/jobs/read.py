@@ -1,0 +1,131 @@
+"""Words out of single images: `Recognizer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union, overload
+
+import numpy as np
+
+from crnn import ctc
+from crnn.errors import InputError, UsageError
+from crnn.files import require_file
+from crnn.image import decode
+from crnn.jobs.score import NOT_FINITE
+from crnn.results import Reading
+from crnn.runners.open import open_runner
+
+Image = Union[str, Path, bytes]
+
+
+class Recognizer:
+    """Reads words with a model, an .onnx, an .om or a .pth alike.
+
+    >>> with Recognizer("crnn.onnx") as recognizer:  # doctest: +SKIP
+    ...     recognizer.read("word.png").text
+    'hello'
+
+    ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are inferred at a time.
+    It holds the model until `close`, which leaving a ``with`` block calls.
+    """
+
+    def __init__(
+        self, model: Union[str, Path], *, device: str = "", threads: Optional[int] = None, batch: int = 16
+    ) -> None:
+        if batch < 1:
+            raise UsageError(f"batch is {batch}; expected a whole number from 1")
+        self._batch = batch
+        self._closed = False
+        self._runner = open_runner(Path(model), device=device, threads=threads)
+        self._runner.__enter__()
+        self.spec = self._runner.spec
+        self.notes = self._runner.notes
+        self.simulated = self._runner.simulated
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the model; harmless when called twice."""
+        self._closed = True
+        self._runner.__exit__(None, None, None)
+
+    # A str is an iterable of str, but a path all the same.
+    @overload
+    def read(self, images: Image) -> Reading: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def read(self, images: Iterable[Image]) -> List[Reading]: ...
+
+    def read(self, images: Union[Image, Iterable[Image]]) -> Union[Reading, List[Reading]]:
+        """Read an image (a path or encoded bytes), or each of several, with its confidence (`crnn.ctc.confidences`).
+
+        Raises `InputError` for the first image that cannot be read, TypeError for what is neither path nor bytes.
+        """
+        if isinstance(images, (str, Path, bytes)):
+            return next(self.read_each([images]))
+        if not isinstance(images, Iterable):
+            raise TypeError(_unfit(images))
+        return list(self.read_each(images))
+
+    def read_each(
+        self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
+    ) -> Iterator[Reading]:
+        """Yield the reading of each image as batches are done, for a list that is long or has no end.
+
+        An image that cannot be read is given to ``on_error`` and left out; without it, its `InputError` is raised.
+        """
+        if self._closed:
+            raise UsageError("this Recognizer is closed, so it holds no model any more; open another")
+        group: List[Tuple[str, np.ndarray]] = []
+        for image in images:
+            try:
+                group.append(self._load(image))
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+            if len(group) == self._batch:
+                yield from self._infer(group, on_error)
+                group = []
+        if group:
+            yield from self._infer(group, on_error)
+
+    def _load(self, image: Image) -> Tuple[str, np.ndarray]:
+        if isinstance(image, bytes):
+            return "", decode(image, self.spec)
+        if not isinstance(image, (str, Path)):
+            raise TypeError(_unfit(image))
+        path = Path(image)
+        require_file(path, "an image")
+        try:
+            return str(image), decode(path.read_bytes(), self.spec)
+        except InputError as error:
+            raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+
+    def _infer(
+        self, group: Sequence[Tuple[str, np.ndarray]], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Reading]:
+        logits = self._runner.run(np.stack([pixels for _, pixels in group]))
+        finite = np.isfinite(logits).all(axis=(0, 2))
+        for (key, _), good in zip(group, finite):
+            if not good:
+                error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
+                if on_error is None:
+                    raise error
+                on_error(error)
+        logits = logits[:, finite]
+        keys = [key for (key, _), good in zip(group, finite) if good]
+        texts = ctc.greedy(logits, self.spec.characters)
+        for key, text, confidence in zip(keys, texts, ctc.confidences(logits).tolist()):
+            yield Reading(key, text, confidence, None)
+
+
+def _unfit(image: object) -> str:
+    return f"an image is a path (str or Path) or the bytes of an image file, not {type(image).__name__}"

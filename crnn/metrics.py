@@ -1,0 +1,117 @@
+"""Texts against truths: distances, intervals and the paired test, each with its definition."""
+
+from __future__ import annotations
+
+import math
+from typing import Dict, List, Tuple
+
+from crnn.results import PairedTest
+
+Z95 = 1.959963984540054
+"""The normal quantile of a two-sided 95 % interval."""
+
+
+def edit_distance(first: str, second: str) -> int:
+    """Return the Levenshtein distance: the fewest insertions, deletions and substitutions of one character."""
+    if first == second:
+        return 0
+    if len(first) < len(second):
+        first, second = second, first
+    row = list(range(len(second) + 1))
+    for left, character in enumerate(first, 1):
+        diagonal, row[0] = row[0], left
+        for right, other in enumerate(second, 1):
+            diagonal, row[right] = (
+                row[right],
+                min(row[right] + 1, row[right - 1] + 1, diagonal + (character != other)),
+            )
+    return row[-1]
+
+
+def wilson(correct: int, total: int) -> Tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927); (0, 1) where total is 0."""
+    if not total:
+        return (0.0, 1.0)
+    share, z2 = correct / total, Z95 * Z95
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
+    # At 0 and 1 the bound is exact; rounding must not push it past.
+    return (0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
+
+
+class TextMetric:
+    """Counts texts against truths: word accuracy, character error rate, 1 - NED and a table by the truth's length.
+
+    Feed it with `update`, one text and one truth at a time, both already folded. The character error rate is the sum
+    of edit distances over the sum of the truths' lengths. 1 - NED is the mean over words of 1 - distance / (the longer
+    of text and truth), the ICDAR 2019 definition (ReCTS, arXiv:1912.09641); two empty strings count as 1. Of no words
+    at all, accuracy and 1 - NED are 0 and so is the error rate.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.correct = 0
+        self._distance = 0
+        self._characters = 0
+        self._similarity = 0.0
+        self._by_length: Dict[int, List[int]] = {}
+
+    def update(self, text: str, truth: str, *, wrong: bool = False) -> int:
+        """Count one word and return its edit distance; ``wrong`` counts it as wrong whatever the text."""
+        distance = edit_distance(text, truth)
+        right = distance == 0 and not wrong
+        self.total += 1
+        self.correct += right
+        self._distance += distance
+        self._characters += len(truth)
+        self._similarity += 1 - distance / (max(len(text), len(truth)) or 1)
+        counts = self._by_length.setdefault(len(truth), [0, 0])
+        counts[0] += right
+        counts[1] += 1
+        return distance
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of words that are right."""
+        return self.correct / self.total if self.total else 0.0
+
+    @property
+    def cer(self) -> float:
+        """The character error rate; above 1 where more was read than is there."""
+        return self._distance / self._characters if self._characters else 0.0
+
+    @property
+    def ned1(self) -> float:
+        """1 - the mean normalised edit distance."""
+        return self._similarity / self.total if self.total else 0.0
+
+    @property
+    def by_length(self) -> Dict[int, Dict[str, float]]:
+        """Accuracy, correct and total by the truth's length."""
+        return {
+            length: {"accuracy": correct / total, "correct": correct, "total": total}
+            for length, (correct, total) in sorted(self._by_length.items())
+        }
+
+
+def paired_test(only_first: int, only_second: int, total: int) -> PairedTest:
+    """Compare two runs by the words that exactly one of them got right."""
+    difference = (only_second - only_first) / total if total else 0.0
+    if total:
+        first, second, words = only_first + 0.5, only_second + 0.5, total + 2
+        centre = (second - first) / words
+        half = Z95 * math.sqrt(first + second - (second - first) ** 2 / words) / words
+        interval = (max(-1.0, centre - half), min(1.0, centre + half))
+    else:
+        interval = (-1.0, 1.0)
+    return PairedTest(total, only_first, only_second, difference, interval, _mcnemar(only_first, only_second))
+
+
+def _mcnemar(only_first: int, only_second: int) -> float:
+    differing = only_first + only_second
+    log_half = differing * math.log(0.5)
+    tail = math.fsum(
+        math.exp(math.lgamma(differing + 1) - math.lgamma(k + 1) - math.lgamma(differing - k + 1) + log_half)
+        for k in range(min(only_first, only_second) + 1)
+    )
+    return min(1.0, 2 * tail)

@@ -1,0 +1,143 @@
+"""PyTorch's own files, zip and older, to what was saved in them; no code of theirs is ever run."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import re
+import struct
+import tarfile
+import warnings
+from pathlib import Path
+from typing import Any, Callable, ContextManager, List, Tuple, Union
+
+import numpy as np
+import torch
+
+from crnn.errors import InputError
+from crnn.files import refuse_lfs_pointer, require_file
+
+WHAT = "a PyTorch checkpoint (.pth)"
+
+# What PyTorch's readers raise on bytes that are no checkpoint, found by fuzzing them.
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tarfile.TarError,
+)
+
+
+def read_torch_file(path: Path) -> Any:
+    """Return the object that a file holds, its tensors on the CPU wherever they were saved from.
+
+    Files written on a GPU or an NPU need neither here. Raises `InputError` for anything that is no checkpoint: a
+    folder, an empty or truncated file, a Git LFS pointer, a TorchScript archive, a pickle that would run code.
+    """
+    require_file(path, WHAT)
+    refuse_lfs_pointer(path)
+    try:
+        # torch.load before 2.6 can be made to run code through the tar files of the very first releases, in spite of
+        # weights_only (CVE-2025-32434). Nobody has a CRNN in one.
+        if _is_tar(path):
+            raise InputError(f"{path} is a tar archive; expected {WHAT}", hint="Unpack it and give the .pth inside.")
+        with open(path, "rb") as file, warnings.catch_warnings(), _extra_globals():
+            # It warns of archives and pickle protocols that it then refuses with an error as well.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _refused(path, str(error)) from error
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_tar(path: Path) -> bool:
+    # As PyTorch tells it. tarfile.is_tarfile would unpack what looks compressed.
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return archive.next() is not None
+    except tarfile.TarError:
+        return False
+
+
+def _refused(path: Path, message: str) -> InputError:
+    name = re.search(r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)", message)
+    if not name:
+        return _unreadable(path, ValueError(message))
+    found = next(group for group in name.groups() if group)
+    return InputError(
+        f"{path} holds more than weights: loading it would call {found}, and code in a file is never run",
+        hint="Save the weights alone where the model was made: torch.save(model.state_dict(), 'weights.pth').",
+    )
+
+
+def _unreadable(path: Path, error: BaseException) -> InputError:
+    with open(path, "rb") as file:
+        head = file.read(8)
+    if "TorchScript" in str(error):
+        return InputError(
+            f"{path} is a TorchScript archive (a program); expected {WHAT}",
+            hint="Save its weights: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth').",
+        )
+    if head.startswith(b"PK\x03\x04"):
+        found = "a zip archive that is truncated, damaged or not PyTorch's"
+    elif head.startswith(b"\x80"):
+        found = "a pickle that is truncated, damaged or not PyTorch's"
+    else:
+        found = f"no PyTorch file: it begins with {head!r}"
+    return InputError(
+        f"{path} is {found}; expected {WHAT}",
+        hint="If it was copied or downloaded, compare its size and checksum with the original's.",
+    )
+
+
+def _extra_globals() -> ContextManager[None]:
+    """Allow what harmless training files hold besides tensors, where this PyTorch can be told of it."""
+    # Name-and-function pairs, which are needed for functions that do not exist here, came with 2.6.
+    if not hasattr(torch.serialization, "safe_globals") or torch.__version__ < torch.torch_version.TorchVersion("2.6"):
+        return contextlib.nullcontext()
+    return torch.serialization.safe_globals(_allowed())
+
+
+def _allowed() -> List[Union[Callable[..., Any], Tuple[Callable[..., Any], str]]]:
+    return [
+        (_rebuild_npu_tensor, "torch_npu.utils.storage._rebuild_npu_tensor"),
+        # Accuracies and losses are often NumPy's numbers.
+        (_number, "numpy.core.multiarray.scalar"),
+        (_number, "numpy._core.multiarray.scalar"),
+        (_NumberType, "numpy.dtype"),
+        _NumberType,
+    ]
+
+
+class _NumberType:
+    """Stands for numpy.dtype, whose own constructor and state take far more than the name of a number's type."""
+
+    def __init__(self, name: str, *_: Any) -> None:
+        if name not in ("b1", "f2", "f4", "f8", "i4", "i8"):
+            raise ValueError(f"NumPy's type {name!r}")
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        """Ignore the state: it holds the byte order, and no machine that trains is big-endian."""
+
+
+def _number(kind: _NumberType, data: bytes) -> Any:
+    return np.frombuffer(data, np.dtype(kind.name), count=1).item()
+
+
+def _rebuild_npu_tensor(
+    storage: Any, offset: int, size: Tuple[int, ...], stride: Tuple[int, ...], grad: bool, hooks: Any, *_: Any
+) -> torch.Tensor:
+    # How torch_npu names a tensor in files written on an NPU; on the CPU it is an ordinary tensor.
+    rebuild: Callable[..., torch.Tensor] = torch._utils._rebuild_tensor_v2
+    return rebuild(storage, offset, size, stride, grad, hooks)

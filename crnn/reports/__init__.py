@@ -1,0 +1,1 @@
+"""An Evaluation as JSON and as text."""

@@ -1,0 +1,46 @@
+"""A Benchmark as a picture: throughput and latency over the batch size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crnn.errors import needs
+from crnn.files import atomic_file
+from crnn.reports.bench import SIMULATED, simulated, title
+from crnn.results import Benchmark
+
+LINES = {"transfers": "with transfers", "compute": "without transfers", "data": "from the data"}
+
+
+def draw(benchmark: Benchmark, path: Path) -> None:
+    """Write a PNG; one colour for each model, which the legend names. Needs matplotlib."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    speed, latency = figure.subplots(1, 2)
+    for number, run in enumerate(benchmark.runs):
+        sizes = [timing.batch for timing in run.batches]
+        for style, (name, label) in zip(("-", ":", "--"), LINES.items()):
+            values = [timing.throughput[name] for timing in run.batches]
+            speed.plot(sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {label}")
+        for style, quantile in zip("-:", ("p50", "p99")):
+            values = [timing.latency[quantile] for timing in run.batches]
+            latency.plot(sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {quantile}")
+    for axes, what in ((speed, "words a second"), (latency, "milliseconds a batch, all stages")):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set_xlabel("batch")
+        axes.set_ylabel(what)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    figure.suptitle(SIMULATED if simulated(benchmark) else benchmark.machine["processor"])
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+def require_matplotlib() -> None:
+    """Raise `UnavailableError` where matplotlib is missing."""
+    with needs("matplotlib", extra="plot"):
+        import matplotlib.figure  # noqa: F401

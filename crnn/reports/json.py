@@ -1,0 +1,131 @@
+"""The result JSON, ``crnn-evaluation/1``; docs/formats.md describes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from crnn.errors import InputError
+from crnn.files import require_file, write_text
+from crnn.results import Evaluation, Reading
+
+SCHEMA = "crnn-evaluation/1"
+TITLE = "Overall statistical evaluation"
+
+
+def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
+    """Return the evaluation as plain data, with the list of string pairs that ModelZoo's scripts parse."""
+    data = dataclasses.asdict(evaluation)
+    data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
+    data["schema"] = SCHEMA
+    data["title"] = TITLE
+    data["value"] = [
+        {"key": "Number of images", "value": str(evaluation.total)},
+        {"key": "Number of classes", "value": str(len(evaluation.model["spec"]["alphabet"]) + 1)},
+        {"key": "Top1 accuracy", "value": f"{100 * evaluation.accuracy:.2f}%"},
+    ]
+    return data
+
+
+def to_json(evaluation: Evaluation) -> str:
+    """Return the JSON text: UTF-8, sorted keys, no NaN, one line end."""
+    return _dumps(to_dict(evaluation), indent=1) + "\n"
+
+
+def write(evaluation: Evaluation, path: Path) -> None:
+    """Write the JSON, whole or not at all."""
+    write_text(path, to_json(evaluation))
+
+
+def reading_line(reading: Reading, *, simulated: bool = False) -> str:
+    """Return a reading as one line of JSON Lines; a simulated one says so."""
+    data = {**dataclasses.asdict(reading), **({"simulated": True} if simulated else {})}
+    return _dumps(data) + "\n"
+
+
+def _dumps(data: Any, indent: Optional[int] = None) -> str:
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a file's name in another encoding
+        text = json.dumps(data, sort_keys=True, indent=indent, allow_nan=False)
+    return text
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """What an earlier run read, by key. With ``only_misses``, the words that it does not hold were read right."""
+
+    texts: Mapping[str, str]
+    only_misses: bool
+    total: int
+    simulated: bool = False
+
+
+def read_run(path: Path) -> EarlierRun:
+    """Read an earlier run from its JSON Lines of readings or from its result JSON.
+
+    Raises `InputError` for a file that is neither, for a key that stands twice, and for a result that holds only some
+    of its misses.
+    """
+    require_file(path, "a result JSON or the JSON Lines of --readings")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        # Not splitlines: a label may hold what Unicode calls a line's end, and JSON does not.
+        lines = text.rstrip("\n").split("\n")
+        if _is_reading(lines[0]):
+            return _run_of_lines(lines, path)
+        return _run_of_result(json.loads(text), path)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: neither a result JSON nor JSON Lines of readings: {error}") from error
+
+
+def _is_reading(line: str) -> bool:
+    try:
+        return _holds_reading(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _holds_reading(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("text"), str)
+
+
+def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
+    texts: Dict[str, str] = {}
+    simulated = False
+    for number, line in enumerate(lines, 1):
+        if not _is_reading(line):
+            raise InputError(f"{path}, line {number}: no reading (an object with key and text)")
+        entry = json.loads(line)
+        if entry["key"] in texts:
+            raise InputError(f"{path}, line {number}: the key {entry['key']!r} stands twice")
+        texts[entry["key"]] = entry["text"]
+        simulated = simulated or entry.get("simulated") is True
+    return EarlierRun(texts, only_misses=False, total=len(texts), simulated=simulated)
+
+
+def _run_of_result(data: Any, path: Path) -> EarlierRun:
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise InputError(f"{path}: no result of crnn evaluate (schema {SCHEMA}) and no JSON Lines of readings")
+    misses, wrong, total = data.get("misses"), data.get("misses_total"), data.get("total")
+    if (
+        not isinstance(misses, list)
+        or not all(map(_holds_reading, misses))
+        or not isinstance(wrong, int)
+        or not isinstance(total, int)
+    ):
+        raise InputError(
+            f"{path}: a result of crnn evaluate without its misses, misses_total or total as it writes them",
+            hint="Run that evaluation again.",
+        )
+    if wrong > len(misses):
+        raise InputError(
+            f"{path} holds {len(misses)} of its {wrong} misses, so its texts are not all known",
+            hint="Run that evaluation again with --readings FILE.jsonl and compare against that file.",
+        )
+    texts = {miss["key"]: miss["text"] for miss in misses}
+    return EarlierRun(texts, only_misses=True, total=total, simulated=data.get("simulated") is True)

@@ -1,0 +1,194 @@
+"""The plain data that every part hands on: samples, batches, readings and the one evaluation result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a sample cannot be read: ``reason`` is one of few phrases, to be counted; ``detail`` is about this sample."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A word as a data set holds it: encoded image bytes and label, each None where it is missing.
+
+    ``problem`` says why the image is missing. ``key`` names the sample within its data set.
+    """
+
+    key: str
+    image: Optional[bytes]
+    label: Optional[str]
+    problem: Optional[Problem] = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples in data order, their images as one array.
+
+    Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows' images stand in
+    ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be reused once later batches are taken.
+    """
+
+    keys: Sequence[str]
+    labels: Sequence[Optional[str]]
+    images: np.ndarray
+    problems: Mapping[int, Problem] = field(default_factory=dict)
+
+    @property
+    def readable(self) -> Sequence[int]:
+        """The rows that have an image."""
+        if not self.problems:
+            return range(len(self.keys))
+        return [row for row in range(len(self.keys)) if row not in self.problems]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was not asked for."""
+
+    key: str
+    text: str
+    confidence: Optional[float]
+    label: Optional[str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The one result of an evaluation; everything printed, written or drawn is made from it.
+
+    The fields are those of the result JSON (docs/formats.md), which has ``schema``, ``title`` and ``value`` besides.
+    ``total`` counts labels, so a sample that could not be read counts as wrong. ``misses`` holds the worst.
+    """
+
+    accuracy: float
+    correct: int
+    total: int
+    interval95: Tuple[float, float]
+    cer: float
+    ned1: float
+    skipped: Mapping[str, int]
+    by_length: Mapping[int, Mapping[str, float]]
+    throughput: float
+    stages: Mapping[str, Mapping[str, float]]
+    batch: int
+    threads: int
+    backend: str
+    device: str
+    simulated: bool
+    model: Mapping[str, Any]
+    misses: Sequence[Reading]
+    misses_total: int
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Two runs over the same words: how many each alone got right, and whether the difference could be chance.
+
+    ``difference`` is second - first, as a fraction of ``total``; ``interval95`` its interval after Agresti and Min
+    (Statistics in Medicine 24, 2005: half a count added to each of the four cells, then Wald's); ``p_value`` the exact
+    two-sided McNemar test, 1 where the runs never differ.
+    """
+
+    total: int
+    only_first: int
+    only_second: int
+    difference: float
+    interval95: Tuple[float, float]
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A word that two runs read differently."""
+
+    key: str
+    label: Optional[str]
+    text: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The words that two runs read differently, and the paired test of this run (second) against the other (first).
+
+    ``simulated`` says whether the other ran on the Ascend simulator.
+    """
+
+    differing: Sequence[Difference]
+    test: PairedTest
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class BatchTiming:
+    """How fast one size of batch is; milliseconds a batch, words per second.
+
+    ``stages`` and ``latency`` (all stages together) hold p50, p90 and p99, over batches that went through one stage
+    after another, each in one thread but for the model's own. ``throughput``: ``compute`` counts computation alone,
+    ``transfers`` the copies to and from the device too, ``stream`` is batches at hand through the runner's stream,
+    ``data`` the same from the data set to texts, everything overlapping.
+    """
+
+    batch: int
+    stages: Mapping[str, Mapping[str, float]]
+    latency: Mapping[str, float]
+    throughput: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ModelTiming:
+    """A model on a backend, and how fast it is batch by batch."""
+
+    model: Mapping[str, Any]
+    backend: str
+    device: str
+    simulated: bool
+    threads: int
+    versions: Mapping[str, str]
+    notes: Sequence[str]
+    batches: Sequence[BatchTiming]
+
+
+@dataclass(frozen=True)
+class PairedRatio:
+    """How much faster the first of two models is, over pairs of runs one right after the other.
+
+    ``ratio`` is the second's time over the first's, copies included: its p10, p50 and p90 over the pairs.
+    """
+
+    batch: int
+    pairs: int
+    ratio: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The batch of the highest throughput (with transfers) whose p99 latency keeps a budget; None where none does."""
+
+    budget_ms: float
+    batch: Optional[int]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The one result of a benchmark: everything printed, written or drawn is made from it.
+
+    ``runs`` are the model and, where there are two, the other; ``ratios`` is empty where there is one.
+    """
+
+    data: str
+    loop: int
+    warm_up: int
+    machine: Mapping[str, str]
+    runs: Sequence[ModelTiming]
+    ratios: Sequence[PairedRatio]
+    suggestion: Optional[Suggestion]

@@ -1,0 +1,1 @@
+"""Runners: one contract over ONNX Runtime, PyTorch and pyACL."""

@@ -1,0 +1,245 @@
+"""One contract for everything that turns images into logits. The base checks, the backends do."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Callable, Deque, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+
+import numpy as np
+
+from crnn.errors import InputError, KitError
+from crnn.spec import ModelSpec
+
+R = TypeVar("R", bound="Runner")
+
+COPIED_IN, COMPUTED = "host to device", "compute"
+"""The stages of `Runner.run` that a backend tells; what comes after them is the way back."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model; ``dtype`` is NumPy's name, None in ``shape`` stands for any size."""
+
+    name: str
+    dtype: str
+    shape: Tuple[Optional[int], ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} ({', '.join('any' if size is None else str(size) for size in self.shape)})"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file: where it is, its hash, and the spec that it is read by (``spec_from``: file, default or given)."""
+
+    path: Path
+    sha256: str
+    spec: ModelSpec
+    spec_from: str
+
+
+class Runner(ABC):
+    """Turns images (N, C, H, W) into logits (T, N, K). Use it as a context manager.
+
+    A backend implements `_open`, `_run`, `_close` and, where it can overlap work, `_stream`; it sets ``inputs``,
+    ``outputs`` and ``batch_sizes`` in `_open`. It sees only batches of a size on offer, in its own input dtype.
+    """
+
+    backend: str = ""
+    device: str = ""
+    simulated: bool = False
+    threads: int = 1
+    versions: Mapping[str, str] = {}
+    """What stands below the kit, by name: the runtime, CANN."""
+    notes: Tuple[str, ...] = ()
+    """What a user should be told of how the model runs, a line each."""
+    ahead: int = 1
+    """The most batches that `stream` has taken and not yet given logits for; a producer may reuse older buffers."""
+
+    inputs: Tuple[Tensor, ...] = ()
+    outputs: Tuple[Tensor, ...] = ()
+    batch_sizes: Optional[Tuple[int, ...]] = None
+    """The batch sizes that the model takes, ascending; None for any."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.spec = model.spec
+        self.lap: Callable[[str], None] = lambda stage: None
+        """Called as each stage of a piece ends, by `run` at least, for whoever reads a clock then."""
+
+    def read_by(self, spec: ModelSpec) -> None:
+        """Replace the spec that the model is read by, before the runner is entered."""
+        self.model = replace(self.model, spec=spec, spec_from="given")
+        self.spec = spec
+
+    def __enter__(self: R) -> R:
+        try:
+            self._open()
+            self._check_metadata()
+        except BaseException:
+            with contextlib.suppress(KitError):  # the first error is the one to tell
+                self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        if error is None:
+            self._close()
+            return
+        with contextlib.suppress(KitError):  # the first error is the one to tell
+            self._close()
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 logits (T, N, K), a copy the caller owns, for float32 or uint8 images (N, C, H, W), N > 0."""
+        return _joined([self._logits(self._run(piece), count) for piece, count in self._cut(images)])
+
+    def stream(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        """Yield what `run` would return for each batch, in order, overlapping what the backend can overlap.
+
+        Close the generator (or exhaust it) before the runner is used again.
+        """
+        waiting: Deque[List[int]] = deque()
+
+        def pieces() -> Generator[np.ndarray, None, None]:
+            for images in batches:
+                cut = self._cut(images)
+                waiting.append([count for _, count in cut])
+                for piece, _ in cut:
+                    yield piece
+
+        parts: List[np.ndarray] = []
+        with contextlib.closing(pieces()) as source, contextlib.closing(self._stream(source)) as outputs:
+            for output in outputs:
+                parts.append(self._logits(output, waiting[0][len(parts)]))
+                if len(parts) == len(waiting[0]):
+                    waiting.popleft()
+                    yield _joined(parts)
+                    parts = []
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Acquire everything; on failure `_close` is called too."""
+
+    @abstractmethod
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        """Return the file's own output, which the backend may overwrite at its next call."""
+
+    def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        for piece in pieces:
+            yield self._run(piece)
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Release everything that is held; harmless when called twice or after a failed `_open`."""
+
+    def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
+        # A copy: the backend may overwrite its output at the next piece of the same batch.
+        logits = output if self.spec.output_axes == "TNK" else output.transpose(1, 0, 2)
+        return np.array(logits[:, :count], dtype=np.float32, order="C")
+
+    def _check_images(self, images: np.ndarray) -> None:
+        if images.ndim != 4 or images.shape[1:] != self.spec.image_shape or not len(images):
+            raise InputError(
+                f"images have shape {images.shape}; expected (N, {', '.join(map(str, self.spec.image_shape))})"
+            )
+
+    def _cut(self, images: np.ndarray) -> List[Tuple[np.ndarray, int]]:
+        self._check_images(images)
+        images = convert_pixels(images, self.inputs[0].dtype, self.spec)
+        if self.batch_sizes is None:
+            return [(images, len(images))]
+        pieces = []
+        start = 0
+        for size in cut_batch(len(images), self.batch_sizes):
+            piece = images[start : start + size]
+            pieces.append((_padded(piece, size), len(piece)))
+            start += size
+        return pieces
+
+    def _check_metadata(self) -> None:
+        spec, image, logits = self.spec, self.inputs[0], self.outputs[0]
+        pairs = [
+            (image, self._input_shape()),
+            (logits, tuple({"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes)),
+        ]
+        for tensor, expected in pairs:
+            fits = len(tensor.shape) == len(expected) and all(
+                want is None or got is None or want == got for got, want in zip(tensor.shape, expected)
+            )
+            if not fits:
+                raise InputError(
+                    f"{self.model.path}: got {tensor}; the spec ({self.model.spec_from}) expects "
+                    f"{Tensor(tensor.name, tensor.dtype, expected)}",
+                    hint="The model is another network than its spec says: see crnn inspect on it.",
+                )
+
+    def _input_shape(self) -> Tuple[Optional[int], ...]:
+        return (None, *self.spec.image_shape)
+
+
+def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:
+    """Cut ``count`` rows into ``sizes`` (ascending): the largest while it is full, then the smallest for the rest.
+
+    >>> cut_batch(21, (1, 4, 8, 16))
+    [16, 8]
+    """
+    full, rest = divmod(count, sizes[-1])
+    return [sizes[-1]] * full + ([next(size for size in sizes if size >= rest)] if rest else [])
+
+
+def batch_note(batch: int, sizes: Optional[Sequence[int]]) -> Tuple[str, ...]:
+    """Say how a batch is run where the model does not offer it, in no sentence or one.
+
+    >>> batch_note(10, (1, 4, 8))
+    ('batches of 10 run as 8 + 4: the model takes 1, 4, 8',)
+    """
+    if sizes is None or batch in sizes:
+        return ()
+    counts: Dict[int, int] = {}
+    for size in cut_batch(batch, sizes):
+        counts[size] = counts.get(size, 0) + 1
+    parts = " + ".join(f"{count} x {size}" if count > 1 else str(size) for size, count in counts.items())
+    return (f"batches of {batch} run as {parts}: the model takes {', '.join(map(str, sizes))}",)
+
+
+def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarray:
+    """Convert between pixels (uint8) and normalised values (float32, float16), exactly, by the spec's table.
+
+    Normalised values that no pixel has cannot become uint8: `InputError`.
+    """
+    if images.dtype == dtype:
+        return images
+    if images.dtype == np.uint8:
+        return spec.normalise(images).astype(dtype, copy=False)
+    if dtype != "uint8":
+        cast: np.ndarray = images.astype(dtype)
+        return cast
+    scale = np.float32(spec.std) * np.float32(spec.divisor)
+    offset = np.float32(spec.mean) * np.float32(spec.divisor)
+    with np.errstate(invalid="ignore"):  # NaN becomes some pixel here, and is found out below
+        pixels: np.ndarray = np.clip(np.rint(images * scale + offset), 0, 255).astype(np.uint8)
+    if not np.array_equal(spec.table[pixels], images):
+        raise InputError(
+            "the model takes uint8 pixels, and the images hold values that no pixel has under the spec's normalisation",
+            hint="Prepare them again for this model, with --dtype uint8.",
+        )
+    return pixels
+
+
+def _joined(parts: List[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _padded(images: np.ndarray, size: int) -> np.ndarray:
+    if len(images) == size:
+        return images
+    padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
+    padded[: len(images)] = images
+    return padded

@@ -1,0 +1,216 @@
+"""One model on several devices: a spawned process for each, batches in turn, results in order."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections import deque
+from functools import partial
+from multiprocessing import resource_tracker
+from typing import Any, Callable, Deque, Generator, Iterable, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from crnn.errors import InputError, KitError, UnavailableError
+from crnn.runners import worker
+from crnn.runners.base import COMPUTED, Runner
+from crnn.spec import ModelSpec
+
+PATIENCE = 30.0
+"""Seconds that a process gets to release its device before it is killed."""
+
+
+class DevicesRunner(Runner):
+    """Runs batch after batch on one device after the other; ``devices`` names them, ``factories`` make their runners.
+
+    A factory must be picklable. Each device has a process of its own, since pyACL's calls hold Python's lock. Batches
+    go to the processes as they are (uint8 stays uint8), and are cut, padded and converted there.
+    """
+
+    def __init__(self, factories: Sequence[Callable[[], Runner]], devices: Sequence[str]) -> None:
+        first = factories[0]()
+        super().__init__(first.model)
+        self.backend = first.backend
+        self.device = devices[0] + "".join(f",{name.rpartition(':')[2]}" for name in devices[1:])
+        self._factories = list(zip(devices, factories))
+        self._workers: List[_Worker] = []
+        self._failed = False
+
+    def read_by(self, spec: ModelSpec) -> None:
+        """See `Runner`; each process's runner is told."""
+        super().read_by(spec)
+        self._factories = [(device, partial(_read_by, factory, spec)) for device, factory in self._factories]
+
+    def _open(self) -> None:
+        with interrupts_blocked():
+            for device, factory in self._factories:
+                self._workers.append(_Worker(device, factory))
+        descriptions = [process.receive("ready", "while it was opened") for process in self._workers]
+        for name, value in descriptions[0].items():
+            setattr(self, name, value)
+        # A process may take as many as its runner does, and finds one more waiting.
+        self.ahead = len(self._workers) * (self.ahead + 1)
+
+    def _check_metadata(self) -> None:
+        """The processes' runners have checked themselves."""
+
+    def _cut(self, images: np.ndarray) -> List[Tuple[np.ndarray, int]]:
+        self._check_images(images)
+        return [(images, len(images))]
+
+    def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
+        return np.array(output)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        with contextlib.closing(self._stream([images])) as outputs:
+            logits = next(outputs)
+        # The copies happen in the other process.
+        self.lap(COMPUTED)
+        return logits
+
+    def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        if self._failed or not self._workers:
+            raise InputError(f"{self.model.path}: the runner is closed, or one of its devices has failed")
+        source = enumerate(pieces)
+        pending: Deque[Tuple[_Worker, int]] = deque()
+        try:
+            while True:
+                if len(pending) == self.ahead:
+                    yield self._receive(pending)
+                number, images = next(source, (0, None))
+                if images is None:
+                    break
+                process = self._workers[number % len(self._workers)]
+                with self._in_doubt():
+                    process.send_batch(images, number)
+                pending.append((process, number))
+            self._end_stream()
+            while pending:
+                yield self._receive(pending)
+        finally:
+            # What is still on its way when a stream is given up must not be taken for the next one's.
+            if pending and not self._failed:
+                with contextlib.suppress(KitError):
+                    self._end_stream()
+                    while pending:
+                        self._receive(pending)
+
+    def _receive(self, pending: Deque[Tuple[_Worker, int]]) -> np.ndarray:
+        process, _ = pending[0]
+        # An error of a chip shows when its results are waited for, so it may be any of these batches'.
+        numbers = [str(number + 1) for other, number in pending if other is process]
+        with self._in_doubt():
+            logits: np.ndarray = process.receive("array", f"with batch {', '.join(numbers)} on its way")
+        pending.popleft()
+        return logits
+
+    @contextlib.contextmanager
+    def _in_doubt(self) -> Generator[None, None, None]:
+        # Whatever interrupts the block, half a message may be left in the pipe.
+        self._failed = True
+        yield
+        self._failed = False
+
+    def _end_stream(self) -> None:
+        for process in self._workers:
+            process.send("end")
+
+    def _close(self) -> None:
+        workers, self._workers = self._workers, []
+        for process in workers:
+            process.send("stop")
+        errors = [error for error in [process.join() for process in workers] if error]
+        if errors and not self._failed:
+            raise errors[0]
+
+
+def _read_by(factory: Callable[[], Runner], spec: ModelSpec) -> Runner:
+    runner = factory()
+    runner.read_by(spec)
+    return runner
+
+
+class _Worker:
+    """A process that has a device, as its parent sees it."""
+
+    def __init__(self, device: str, factory: Callable[[], Runner]) -> None:
+        self._device = device
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(
+            target=worker.serve, args=(theirs, factory), name=f"crnn-device-{device}", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def send_batch(self, images: np.ndarray, number: int) -> None:
+        """Send a batch; raises where the process is gone."""
+        try:
+            worker.send_array(self._pipe, images)
+        except OSError:
+            # It may have said why before it went.
+            self.receive("array", f"before batch {number + 1}")
+
+    def send(self, kind: str) -> None:
+        """Send a message without content; that nobody is there to read it shows at the next `receive`."""
+        with contextlib.suppress(OSError):
+            self._pipe.send((kind, None))
+
+    def receive(self, expected: str, when: str) -> Any:
+        """Return the next answer's content, or raise what the process reports or died of, with ``when``."""
+        try:
+            kind, value = worker.receive(self._pipe)
+        except (EOFError, OSError):
+            raise self._died(when) from None
+        if kind == expected:
+            return value
+        if kind == "error":
+            raise self._told(value, when)
+        raise RuntimeError(f"device {self._device}, {when}: the process failed\n{value}")
+
+    def join(self) -> Optional[KitError]:
+        """Wait until the process has ended, by force if it must be; return what it died of on the way out."""
+        error: Optional[KitError] = None
+        try:
+            while self._pipe.poll(PATIENCE):
+                kind, value = worker.receive(self._pipe)
+                if kind == "error":
+                    error = error or self._told(value, "while it was closed")
+                if kind == "closed":
+                    break
+            else:
+                error = UnavailableError(
+                    f"device {self._device}: its process did not end in {PATIENCE:g} s and was killed"
+                )
+        except (EOFError, OSError):
+            error = error or self._died("while it was closed")
+        self._pipe.close()
+        self._process.join(PATIENCE if error is None else 1.0)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        return error
+
+    def _told(self, error: KitError, when: str) -> KitError:
+        error.message = f"device {self._device}, {when}: {error.message}"
+        return error
+
+    def _died(self, when: str) -> UnavailableError:
+        self._process.join(1.0)
+        return UnavailableError(
+            f"device {self._device}, {when}: its process ended without a word (exit code {self._process.exitcode})",
+            hint="-9 means that it was killed, often for want of memory: see dmesg and npu-smi info.",
+        )
+
+
+@contextlib.contextmanager
+def interrupts_blocked() -> Generator[None, None, None]:
+    """Let the processes that the block starts inherit a blocked Ctrl-C, which is the parent's to act on."""
+    # Starting the tracker would unblock it again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

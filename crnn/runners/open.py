@@ -1,0 +1,55 @@
+"""A model file to the runner that can run it, decided by what the file holds, not by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from crnn.errors import InputError, UsageError
+from crnn.files import refuse_lfs_pointer, require_file, starts_with
+from crnn.runners.base import Runner
+from crnn.spec import ModelSpec, read_spec
+from crnn.systems import SPECS
+
+OM_MAGIC = b"IMOD"
+TORCH_MAGICS = (
+    b"PK\x03\x04",  # a zip, since PyTorch 1.6
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",  # before: a pickle of the old format's magic number
+)
+EXPECTED = "a model: an .om (or a folder with a set of them), an .onnx or a PyTorch checkpoint"
+
+
+def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
+    """Return the runner for a model file, not yet entered.
+
+    A folder stands for the static set of OMs in it (NAME_bs1.om, NAME_bs4.om …). ``device``: "cpu" (default) or "cuda"
+    for ONNX and checkpoints; a chip's number for an OM (default 0), or several with commas. ``threads`` caps the
+    processor threads of a model that runs on the processor (default: all usable).
+    """
+    if not path.is_dir():
+        require_file(path, EXPECTED)
+        refuse_lfs_pointer(path)
+    if path.is_dir() or starts_with(path, OM_MAGIC):
+        from crnn.runners.ascend import open_ascend
+
+        return open_ascend(path, device or "0")
+    device = device or "cpu"
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"--device {device}: {path} is no OM, so it runs on cpu or cuda")
+    if any(starts_with(path, magic) for magic in TORCH_MAGICS):
+        from crnn.runners.torch import TorchRunner
+
+        return TorchRunner(path, device=device, threads=threads)
+    from crnn.runners.onnx import OnnxRunner
+
+    return OnnxRunner(path, device=device, threads=threads)
+
+
+def open_spec(text: str) -> ModelSpec:
+    """Return the spec that ``text`` names: a preset (a name of `SPECS`), a spec's JSON or .om.json, or a model file."""
+    if text in SPECS:
+        return SPECS[text]
+    path = Path(text)
+    if not path.exists():
+        raise InputError(f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}")
+    return read_spec(path) if path.suffix == ".json" else open_runner(path).spec

@@ -1,0 +1,1 @@
+"""Where words come from and go to: LMDBs, bins with their label.txt, folders of images, annotation files."""

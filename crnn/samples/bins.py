@@ -1,0 +1,282 @@
+"""Bins: one preprocessed image a file, ``test_{i}.bin``, raw pixels without header, and ``label.txt`` beside them.
+
+A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves, uint8. A line of
+the label file is ``test_{i}.bin:label``, split at its first colon; i is the sample's index in its data set, and gaps
+are allowed. Needs only NumPy.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from array import array
+from pathlib import Path
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from crnn.errors import InputError
+from crnn.files import natural_key, refuse_lfs_pointer, require_file
+from crnn.results import Batch, Problem
+from crnn.spec import ModelSpec
+
+MISSING = "missing bin"
+WRONG_SIZE = "wrong size"
+UNREADABLE = "unreadable bin"
+NO_LABEL = "bin without label"
+MISNAMED = "misnamed bin"
+REPEATED = "label given twice"
+
+# No longer than an index can be: Python refuses to turn thousands of digits into a number.
+_NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
+_LINE_BREAKS = re.compile(r"\r\n|\r|\n")
+
+
+def bin_name(index: int) -> str:
+    """Return the file name of a sample's bin."""
+    return f"test_{index}.bin"
+
+
+def bin_index(name: str) -> Optional[int]:
+    """Return the index in a bin's file name, None for any other name."""
+    match = _NAME.fullmatch(name)
+    return int(match.group(1)) if match else None
+
+
+def bin_bytes(image: np.ndarray) -> bytes:
+    """Return a bin's bytes for one float32 or uint8 image (C, H, W)."""
+    return image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def one_line(label: str) -> str:
+    """Return the label with a space for each line break: in a label file it would begin another line."""
+    return _LINE_BREAKS.sub(" ", label)
+
+
+def label_line(index: int, label: str) -> str:
+    """Return a line of the label file, with its line end, for a label of one line."""
+    return f"{bin_name(index)}:{label}\n"
+
+
+def read_labels(path: Path) -> Tuple[Dict[int, str], List[int]]:
+    """Return the label of each index, and the indices that are given twice (the last line of such counts).
+
+    Raises `InputError` with the number of a line that is not ``test_{i}.bin:label``.
+    """
+    labels: Dict[int, str] = {}
+    repeated = []
+    for index, label in label_lines(path):
+        if index in labels:
+            repeated.append(index)
+        labels[index] = label
+    return labels, repeated
+
+
+def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
+    """Yield index and label of each line of a label file, as `read_labels` reads it."""
+    require_file(path, "a label file with lines test_1.bin:label")
+    refuse_lfs_pointer(path)
+    empty = True
+    for number, line in _lines(path):
+        name, colon, label = line.partition(":")
+        index = bin_index(name) if colon else None
+        if index is None:
+            raise InputError(
+                f"{path} line {number} is {line[:80]!r}; expected test_{{i}}.bin:label, as test_1.bin:house"
+            )
+        empty = False
+        yield index, label
+    if empty:
+        raise InputError(f"{path} holds no labels; expected lines test_1.bin:label")
+
+
+class Labels:
+    """The labels of many bins in the order of their indices, in a few bytes each: there may be millions.
+
+    Of an index that is given twice the last label counts; ``repeated`` names the index for each time too often.
+    """
+
+    def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
+        given, ends, text = array("q"), array("q", [0]), bytearray()
+        for index, label in numbered:
+            given.append(index)
+            text += label.encode("utf-8")
+            ends.append(len(text))
+        order = np.argsort(np.array(given), kind="stable")
+        ordered = np.array(given)[order]
+        last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+        self.repeated: List[int] = ordered[~last].tolist()
+        self.indices = _narrow(ordered[last])
+        rows = order[last]
+        lengths = np.diff(np.array(ends))[rows]
+        bounds = np.append(0, np.cumsum(lengths))
+        self._bounds = _narrow(bounds)
+        if len(rows) < len(given) or not (rows[1:] > rows[:-1]).all():
+            # Each byte's place in the file's order: no object for each label, whose memory would not come back.
+            places = np.arange(bounds[-1]) + np.repeat(np.array(ends)[rows] - bounds[:-1], lengths)
+            text = bytearray(np.frombuffer(text, dtype=np.uint8)[places].tobytes())
+        self._text = text
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Tuple[int, str]]:
+        return ((int(index), self.texts(row, row + 1)[0]) for row, index in enumerate(self.indices))
+
+    def texts(self, start: int, end: int) -> List[str]:
+        """Return the labels of these rows."""
+        bounds = self._bounds[start : end + 1].tolist()
+        return [self._text[first:last].decode("utf-8") for first, last in zip(bounds, bounds[1:])]
+
+    def keys(self, start: int, end: int) -> List[str]:
+        """Return the names of these rows' samples."""
+        return [f"test_{index}" for index in self.indices[start:end].tolist()]
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers from 0 in the narrowest type that holds them."""
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+
+
+class BinFolder:
+    """A folder of bins and its labels, read in batches in the order of their indices.
+
+    All bins of a folder have one type, that of the first labelled one with the size of either. Raises `InputError`
+    where the folder or the label file cannot be used at all; what is wrong with single bins goes into the batches'
+    problems, what belongs to no label into `extras`. Files that are no ``.bin`` do no harm.
+    """
+
+    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.labels = Labels(label_lines(label_file))
+        self._repeated = self.labels.repeated
+        self._unlabelled, self._misnamed = _strangers(folder, self.labels)
+        self.dtype = self._dtype(label_file)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def extras(self) -> List[Tuple[str, Problem]]:
+        """Return bins without label, misnamed bins and labels given twice, with their names."""
+        problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
+        problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
+        return problems + [(name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed]
+
+    def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
+        """Yield batches of exactly ``size`` readable images, the last of fewer.
+
+        Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is read.
+        """
+        shape = self.spec.image_shape
+        count = int(np.prod(shape)) * self.dtype.itemsize
+        # One byte more than a batch, since each read asks for one more than it should get.
+        ring = [np.empty(size * count + 1, dtype=np.uint8) for _ in range(keep + 1)]
+        folder = f"{self.folder}{os.sep}"
+        start = turn = 0
+        while start < len(self.labels):
+            memory = ring[turn % len(ring)]
+            end, rows, problems = self._fill(memory.data, start, size, count, folder)
+            images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
+            yield Batch(self.labels.keys(start, end), self.labels.texts(start, end), images, problems)
+            start, turn = end, turn + 1
+
+    def _fill(
+        self, memory: memoryview, start: int, size: int, count: int, folder: str
+    ) -> Tuple[int, int, Dict[int, Problem]]:
+        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows and problems."""
+        problems: Dict[int, Problem] = {}
+        rows, at = 0, start
+        while rows < size and at < len(self.labels):
+            # As many as are missing: one that cannot be read asks for another round.
+            for key in self.labels.keys(at, at + size - rows):
+                begin = rows * count
+                problem = _read_exactly(f"{folder}{key}.bin", memory[begin : begin + count + 1])
+                if problem is None:
+                    rows += 1
+                else:
+                    problems[at - start] = problem
+                at += 1
+        return at, rows, problems
+
+    def _dtype(self, label_file: Path) -> np.dtype:
+        values = int(np.prod(self.spec.image_shape))
+        dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
+        sizes: Dict[str, int] = {}
+        for index in self.labels.indices:
+            name = bin_name(index)
+            try:
+                size = (self.folder / name).stat().st_size
+            except OSError:
+                continue
+            if size in dtypes:
+                return dtypes[size]
+            sizes.setdefault(name, size)
+        if not sizes:
+            raise InputError(
+                f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
+                hint="Give the folder and the label file of one and the same run of parse_testdata.py.",
+            )
+        name = next(iter(sizes))
+        raise InputError(
+            f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes; expected {values * 4} "
+            f"(float32) or {values} (uint8) for images {self.spec.image_shape}",
+            hint="Prepare the bins again, for this model.",
+        )
+
+
+def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
+    """Read a file into all but the last byte of ``memory``; return what is wrong where its size is another."""
+    expected = len(memory) - 1
+    try:
+        with io.FileIO(path) as file:
+            got = file.readinto(memory) or 0
+            while 0 < got < expected:
+                # Network file systems may give less than is there.
+                more = file.readinto(memory[got:]) or 0
+                if not more:
+                    break
+                got += more
+            if got == expected:
+                return None
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return Problem(MISSING, path)
+    except OSError as error:
+        return Problem(UNREADABLE, f"{path}: {error.strerror}")
+    return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
+
+
+def _strangers(folder: Path, labels: Labels) -> Tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are named otherwise."""
+    found, misnamed = array("q"), []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".bin"):
+                    index = bin_index(entry.name)
+                    if index is None:
+                        misnamed.append(entry.name)
+                    else:
+                        found.append(index)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} does not exist; expected a folder of bins") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{folder} is a file; expected a folder of bins") from error
+    unlabelled = np.setdiff1d(np.array(found), labels.indices)
+    return [bin_name(index) for index in unlabelled.tolist()], sorted(misnamed, key=natural_key)
+
+
+def _lines(path: Path) -> Iterator[Tuple[int, str]]:
+    """Yield the numbered lines of a UTF-8 file, without blank ones; only LF and CRLF end a line."""
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path} line {number} is not UTF-8: {raw[:80]!r}") from error
+            line = line[:-1] if line.endswith("\n") else line
+            line = line[:-1] if line.endswith("\r") else line
+            if line:
+                yield number, line

@@ -1,0 +1,114 @@
+"""A folder of images with an annotation file that names and labels them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Iterator, List, Optional, Tuple, Union
+
+from crnn.errors import InputError
+from crnn.results import Problem, Sample
+from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, read_annotations
+
+MISSING_IMAGE = "missing image"
+UNSAFE = "unsafe name"
+UNREADABLE = "unreadable image"
+TOO_LARGE = "image too large"
+
+MAX_BYTES = 256 << 20
+"""Larger files are not read at all."""
+
+
+class FolderSamples:
+    """The images that an annotation file names, in its order, with its labels; `form` says how it was read.
+
+    Names are relative to ``folder`` and stay inside it: absolute ones, ``..`` and links that lead out are problems of
+    their samples, as are missing files. A name without suffix, as lists extracted from an LMDB have them, stands for
+    the image file of that name. Raises `InputError` for an annotation file that cannot be read.
+    """
+
+    gaps = 0
+
+    def __init__(self, folder: Path, annotation_file: Path, form: Optional[str] = None) -> None:
+        _require_folder(folder)
+        self.path = folder
+        self.annotation_file = annotation_file
+        self.form, self._entries = read_annotations(annotation_file, form)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Sample]:
+        root = os.path.realpath(self.path)
+        return (self._sample(root, entry) for entry in self._entries)
+
+    def numbered(self) -> Iterator[Tuple[int, Sample]]:
+        """Yield each sample with its place in the annotation file, from 1."""
+        return enumerate(self, start=1)
+
+    def extras(self) -> List[Tuple[str, Problem]]:
+        """Return nothing: all problems are single samples'."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+    def _sample(self, root: str, entry: Annotation) -> Sample:
+        image = read_inside(root, entry.name)
+        if isinstance(image, Problem):
+            problem = Problem(image.reason, f"{self.annotation_file.name} line {entry.line}: {image.detail}")
+            return Sample(entry.name, None, entry.label, problem)
+        return Sample(entry.name, image, entry.label)
+
+
+def find_annotation(folder: Path) -> Path:
+    """Return the only text file of a folder of images, which must be its annotation; `InputError` for none or more."""
+    endings = (".txt", ".jsonl", ".tsv", ".csv")
+    found = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(endings))
+    if len(found) == 1:
+        return folder / found[0]
+    what = ", ".join(found[:5]) if found else f"none that ends in {', '.join(endings)}"
+    raise InputError(
+        f"{folder} needs one annotation file, with an image and a label a line; found {what}",
+        hint="Name it with --annotation FILE.",
+    )
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"{folder} {what}; expected a folder of images")
+
+
+def read_inside(root: str, name: str) -> Union[bytes, Problem]:
+    """Return the bytes of an image below ``root``, itself a real path, or why there are none.
+
+    Absolute names, ``..`` and links that lead out of ``root`` are refused, as are pipes and files above `MAX_BYTES`.
+    """
+    if not name or "\0" in name:
+        return Problem(UNSAFE, f"{name!r} is no file name")
+    if Path(name).is_absolute() or ".." in name.replace("\\", "/").split("/"):
+        return Problem(UNSAFE, f"{name!r} leads out of the folder")
+    try:
+        path = Path(os.path.realpath(_with_suffix(Path(root, name))))
+        if os.path.commonpath([root, path]) != root:
+            return Problem(UNSAFE, f"{name!r} is a link that leads out of the folder")
+        state = path.stat()
+        # Opening a pipe would wait for ever.
+        if not stat.S_ISREG(state.st_mode):
+            return Problem(UNREADABLE, f"{name!r} is no plain file")
+        if state.st_size > MAX_BYTES:
+            return Problem(TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {MAX_BYTES}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return Problem(MISSING_IMAGE, f"no file {name!r}")
+    except OSError as error:
+        return Problem(UNREADABLE, f"{name!r}: {error.strerror}")
+
+
+def _with_suffix(path: Path) -> Path:
+    if path.suffix:
+        return path
+    named = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
+    return next((candidate for candidate in named if candidate.exists()), path)

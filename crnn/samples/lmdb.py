@@ -1,0 +1,226 @@
+"""The usual LMDB of text recognition: ``num-samples``, ``image-%09d`` (encoded) and ``label-%09d`` (text), from 1."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import os
+import re
+import weakref
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Tuple
+
+from crnn.errors import InputError, needs
+from crnn.files import refuse_lfs_pointer, require_file
+from crnn.results import Problem, Sample
+from crnn.samples.lexicons import LEXICON, decode_lexicons
+
+DATA_FILE = "data.mdb"
+MISSING_IMAGE = "missing image"
+WRONG_COUNT = "wrong num-samples"
+NOT_UTF8 = "label not UTF-8"
+
+_OPEN: MutableMapping[Tuple[int, int, int], Any] = weakref.WeakValueDictionary()
+_DIGITS = re.compile(rb"[0-9]{9}\Z")
+
+
+def name_of(index: int) -> str:
+    """Return the name of an LMDB's sample wherever the kit names it: in bins, readings and results."""
+    return f"test_{index}"
+
+
+class LmdbSamples:
+    """The samples of an LMDB in index order, streamed; nothing is written beside it, so read-only mounts will do.
+
+    ``path`` is the folder or its ``data.mdb``. What counts are the keys that are there: ``len()`` is the number of
+    indices with an image or a label, `gaps` the number of indices between 1 and the last that have neither. A sample
+    without image has a problem, one without label has the label None; a label that is not UTF-8 is read with U+FFFD
+    in the place of what cannot be. ``in_order`` False is for reading samples one by one from anywhere, without the
+    system reading ahead. Raises `InputError` for what is no such LMDB.
+    """
+
+    def __init__(self, path: Path, *, in_order: bool = True) -> None:
+        self.path = path
+        self._in_order = in_order
+        self._file = _data_file(path)
+        self._environment: Any = None
+        self._bad_labels: Dict[int, str] = {}
+        with _errors(self._file), self._reading() as reading:
+            self.declared, self._count_problem = _declared(reading)
+            self._count, last = _survey(reading, self.declared)
+            if not self._count:
+                raise InputError(
+                    f"{self._file} holds no samples: {_first_keys(reading)}",
+                    hint="Expected the keys num-samples, image-000000001, label-000000001 and so on.",
+                )
+            if next(_indices(reading, b"image-"), None) is None:
+                label = reading.get(b"label-%09d" % next(_indices(reading, b"label-")))
+                raise InputError(
+                    f"{self._file} holds labels but no images; its first label is {_text(label)!r}",
+                    hint="Give the LMDB that holds the images, or the folder of images with its annotation file.",
+                )
+        self.gaps = last - self._count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (sample for _, sample in self.numbered())
+
+    def numbered(self) -> Iterator[Tuple[int, Sample]]:
+        """Yield each sample with its index."""
+        with _errors(self._file), self._reading() as reading:
+            found = heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))
+            for index, _ in itertools.groupby(found):
+                yield index, self._sample(reading, index)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample of an index, wherever in the file it stands."""
+        with _errors(self._file), self._reading() as reading:
+            return self._sample(reading, index)
+
+    def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
+        """Yield the index and the label of each labelled sample, without reading its image."""
+        with _errors(self._file), self._reading() as reading:
+            for index in _indices(reading, b"label-"):
+                yield index, self._label(index, reading.get(b"label-%09d" % index))
+
+    def lexicons(self, index: int) -> Tuple[Tuple[str, ...], ...]:
+        """Return the lexicons of a sample, the smallest first."""
+        return self._lexicons(b"lexicon-%09d" % index)
+
+    def lexicon(self) -> Tuple[str, ...]:
+        """Return the lexicon of the whole data set, empty where it has none."""
+        return next(iter(self._lexicons(LEXICON)), ())
+
+    def extras(self) -> List[Tuple[str, Problem]]:
+        """Return what is wrong with the data set as a whole or with labels read so far, with the key it is about."""
+        problems = []
+        if self.declared != self._count:
+            what = self._count_problem or f"it says {self.declared}"
+            problems.append(("num-samples", Problem(WRONG_COUNT, f"{what}; found {self._count} samples")))
+        problems += [(name_of(index), Problem(NOT_UTF8, text)) for index, text in sorted(self._bad_labels.items())]
+        return problems
+
+    def close(self) -> None:
+        """Close the file unless others read it too; a later iteration opens it again."""
+        self._environment = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # An open LMDB belongs to one process.
+        return {**self.__dict__, "_environment": None}
+
+    def _sample(self, reading: Any, index: int) -> Sample:
+        image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
+        problem = None if image is not None else Problem(MISSING_IMAGE, f"no key image-{index:09d}")
+        return Sample(name_of(index), image, self._label(index, label), problem)
+
+    def _label(self, index: int, label: Optional[bytes]) -> Optional[str]:
+        if label is None:
+            return None
+        try:
+            return label.decode("utf-8")
+        except UnicodeDecodeError:
+            self._bad_labels[index] = repr(label)
+            return label.decode("utf-8", errors="replace")
+
+    def _lexicons(self, key: bytes) -> Tuple[Tuple[str, ...], ...]:
+        with _errors(self._file), self._reading() as reading:
+            value = reading.get(key)
+        try:
+            return () if value is None else decode_lexicons(value)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{self._file}: {key.decode()} is not UTF-8: {error}") from error
+
+    def _reading(self) -> Any:
+        if self._environment is None:
+            self._environment = _open(self._file, readahead=self._in_order)
+        return self._environment.begin()
+
+
+def _data_file(path: Path) -> Path:
+    file = path
+    if path.is_dir():
+        file = path / DATA_FILE
+        if not file.exists():
+            raise InputError(f"{path} is no LMDB: there is no {DATA_FILE} in it")
+    require_file(file, "an LMDB (a folder with data.mdb, or that file)")
+    refuse_lfs_pointer(file)
+    return file
+
+
+def _open(file: Path, *, readahead: bool) -> Any:
+    with needs("lmdb"):
+        import lmdb
+    # LMDB opens a file once in a process: who asks for it again gets what is open.
+    status = file.stat()
+    key = (os.getpid(), status.st_dev, status.st_ino)
+    environment = _OPEN.get(key)
+    if environment is not None:
+        return environment
+    # Read-ahead suits reading in key order, which is the order that such files are written in.
+    environment = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=readahead, max_dbs=0)
+    size, expected = file.stat().st_size, (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < expected:
+        # LMDB maps the file: reading beyond its end would kill the process.
+        environment.close()
+        raise InputError(
+            f"{file} is cut off: it has {size} bytes; its header says at least {expected}",
+            hint="The download or copy is incomplete: fetch it again.",
+        )
+    _OPEN[key] = environment
+    return environment
+
+
+@contextlib.contextmanager
+def _errors(file: Path) -> Iterator[None]:
+    with needs("lmdb"):
+        import lmdb
+    try:
+        yield
+    except lmdb.Error as error:
+        reason = str(error).replace(f"{file}: ", "")
+        raise InputError(f"{file} cannot be read as an LMDB: {reason}") from error
+
+
+def _declared(reading: Any) -> Tuple[Optional[int], str]:
+    """Return what ``num-samples`` says, or None and what is wrong with it."""
+    value = reading.get(b"num-samples")
+    if value is None:
+        return None, "there is no such key"
+    try:
+        return int(value.decode("ascii")), ""
+    except ValueError:
+        return None, f"it says {_text(value)!r}"
+
+
+def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
+    """Return how many indices have an image or a label, and the last of them."""
+    ends = [reading.get(f"{kind}-{index:09d}".encode()) for kind in ("image", "label") for index in (1, declared or 0)]
+    if declared and None not in ends and reading.stat()["entries"] == 2 * declared + 1:
+        return declared, declared  # as it should be: no need to walk over millions of keys
+    count = last = 0
+    for index, _ in itertools.groupby(heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))):
+        count, last = count + 1, index
+    return count, last
+
+
+def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
+    cursor = reading.cursor()
+    if not cursor.set_range(prefix):
+        return
+    for key in cursor.iternext(keys=True, values=False):
+        if not key.startswith(prefix):
+            return
+        if _DIGITS.match(key, len(prefix)) and key[len(prefix) :] != b"000000000":
+            yield int(key[len(prefix) :])
+
+
+def _first_keys(reading: Any) -> str:
+    keys = [_text(key) for key in itertools.islice(reading.cursor().iternext(keys=True, values=False), 3)]
+    return f"it has the keys {', '.join(map(repr, keys))} …" if keys else "it is empty"
+
+
+def _text(value: bytes) -> str:
+    return value[:80].decode("utf-8", errors="replace")

@@ -1,0 +1,199 @@
+"""acl.mdl.execute and execute_async: what a dataset must be, and the run itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Tuple
+
+import numpy as np
+
+from crnn import cann
+from crnn.simulator import models
+from crnn.simulator.calls import implements
+from crnn.simulator.clock import COMPUTE
+from crnn.simulator.memory import Block, charged, is_poison
+from crnn.simulator.models import Model
+from crnn.simulator.record import Site, line_of, site
+from crnn.simulator.state import RefusedError, Simulator
+from crnn.simulator.streams import Stream
+from crnn.simulator.things import DataBuffer, Dataset, Thing
+
+_PARAM = cann.ACL_ERROR_GE_PARAM_INVALID
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model's input or output in a block: its bytes for this batch, and the whole buffer that may be written."""
+
+    block: Block
+    low: int
+    count: int
+    size: int
+
+    @property
+    def high(self) -> int:
+        """Where the bytes of this batch end."""
+        return self.low + self.count
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution: the model, the batch, and where its inputs and outputs lie."""
+
+    model: Model
+    rows: int
+    datasets: Tuple[Dataset, Dataset]
+    inputs: List[Part]
+    outputs: List[Part]
+
+    def things(self) -> List[Thing]:
+        """What must stay as it is until the run is over, and must not be run on twice at a time."""
+        return [self.model, *self.datasets, *(buffer for dataset in self.datasets for buffer in dataset.buffers)]
+
+
+@implements("acl.mdl.execute")
+def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
+    """Run a model at once."""
+    run = _prepare(sim, number, inputs, outputs)
+    sim.clock.work(sim.knobs.host_ms)
+    for thing in run.things():
+        sim.check_host_access(thing, write=True)
+    for part, write in _parts(run):
+        sim.check_host_access(part.block, write=write, low=part.low, high=part.high)
+    _run(sim, run, site())
+    assert run.model.context is not None
+    duration = sim.clock.compute_duration(run.rows)
+    sim.clock.wait_until(sim.clock.place(run.model.context.device, COMPUTE, sim.clock.now, duration))
+
+
+@implements("acl.mdl.execute_async")
+def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream: int) -> None:
+    """Queue a run; runs of one model on several streams must be ordered by events."""
+    queue = sim.stream(stream)
+    run = _prepare(sim, number, inputs, outputs)
+    sim.clock.work(sim.knobs.host_ms)
+    for thing in run.things():
+        sim.check_task_access(thing, queue, write=True)
+    for part, write in _parts(run):
+        sim.check_task_access(part.block, queue, write=write, low=part.low, high=part.high)
+    where = site()
+    duration = sim.clock.compute_duration(run.rows)
+    task = sim.streams.enqueue(
+        queue, "execute_async", where, lambda: _run_queued(sim, run, queue, where), engine=COMPUTE, duration=duration
+    )
+    for thing in run.things():
+        sim.streams.touch(thing, queue, task, write=True)
+    for part, write in _parts(run):
+        sim.streams.touch(part.block, queue, task, write=write, low=part.low, high=part.high)
+
+
+def _prepare(sim: Simulator, number: int, inputs: int, outputs: int) -> Execution:
+    model = sim.model(number)
+    om = model.file
+    sources, targets = sim.thing(Dataset, inputs), sim.thing(Dataset, outputs)
+    rows = _take_gear(sim, model, sources)
+    _check_count(sim, sources, len(om.all_inputs), "input")
+    _check_count(sim, targets, len(om.outputs), "output")
+    needed_in = [models.input_bytes(om, index, rows) for index in range(len(om.all_inputs))]
+    largest = [models.input_bytes(om, index, max(om.sizes)) for index in range(len(om.all_inputs))]
+    needed_out = [models.output_bytes(om, index, rows) for index in range(len(om.outputs))]
+    largest_out = [models.output_bytes(om, index, max(om.sizes)) for index in range(len(om.outputs))]
+    run = Execution(
+        model,
+        rows,
+        (sources, targets),
+        [_part(sim, *row, "input") for row in zip(sources.buffers, needed_in, largest)],
+        [_part(sim, *row, "output") for row in zip(targets.buffers, needed_out, largest_out)],
+    )
+    _check_pool(sim, [*run.inputs, *run.outputs])
+    for dataset in (sources, targets):
+        if number not in dataset.models:
+            dataset.models.append(number)
+    return run
+
+
+def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> int:
+    om = model.file
+    if not om.dynamic:
+        return om.sizes[0]
+    gear = dataset.gears.pop(model.number, 0)
+    if not gear:
+        # The real thing takes the largest gear, and so a batch that nobody meant.
+        sim.broke("gear", "set_dynamic_batch_size was not called since the last execution with this dataset")
+        return max(om.sizes)
+    return gear
+
+
+def _check_count(sim: Simulator, dataset: Dataset, wanted: int, what: str) -> None:
+    if len(dataset.buffers) != wanted:
+        sim.refuse("dataset", f"the {what} dataset has {len(dataset.buffers)} buffers; the model has {wanted}", _PARAM)
+
+
+def _part(sim: Simulator, buffer: DataBuffer, needed: int, largest: int, what: str) -> Part:
+    made = f"the {what} buffer made at {line_of(buffer.where)}"
+    if not buffer.alive:
+        sim.refuse("use-after-release", f"{made} was destroyed at {line_of(buffer.released or ())}", _PARAM)
+    block = sim.memory.find(buffer.pointer)
+    if block is None or block.device is None:
+        sim.refuse("memory", f"{made} is not in device memory", _PARAM)
+    if block.released is not None:
+        sim.refuse("use-after-release", f"{made} is in memory freed at {line_of(block.released)}", _PARAM)
+    low = buffer.pointer - block.handle
+    if low + buffer.size > block.size:
+        sim.refuse("overrun", f"{made}: {buffer.size} bytes from byte {low} of {block.size}", _PARAM)
+    if buffer.pointer % cann.DEVICE_ALIGNMENT:
+        sim.refuse("alignment", f"{made} does not begin on 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED)
+    if buffer.size < largest:
+        sim.refuse("size", f"{made} has {buffer.size} bytes; the model needs {largest}", _PARAM)
+    return Part(block, low, needed, buffer.size)
+
+
+def _check_pool(sim: Simulator, parts: List[Part]) -> None:
+    """See that buffers carved from one allocation keep the documented distance; the allocation itself has room."""
+    ordered = sorted(parts, key=lambda part: (part.block.handle, part.low))
+    for first, second in zip(ordered, ordered[1:]):
+        if first.block is second.block and second.low < first.low + charged(first.size):
+            made = line_of(first.block.where)
+            text = f"two buffers in the memory made at {made} overlap, or stand closer than documented"
+            sim.refuse("overrun", text, _PARAM)
+
+
+def _parts(run: Execution) -> List[Tuple[Part, bool]]:
+    return [*((part, False) for part in run.inputs), *((part, True) for part in run.outputs)]
+
+
+def _run_queued(sim: Simulator, run: Execution, queue: Stream, where: Site) -> None:
+    try:
+        _run(sim, run, where)
+    except RefusedError as failure:
+        queue.error = failure.code
+
+
+def _run(sim: Simulator, run: Execution, where: Site) -> None:
+    om = run.model.file
+    for index, part in enumerate(run.inputs):
+        if not _filled(sim, part):
+            made = f"memory made at {line_of(part.block.where)}"
+            sim.broke(
+                "uninitialised", f"input {index}, {part.count} bytes of {made}, is not wholly filled", where=where
+            )
+    data = [part.block.view(part.low, part.count).copy() for part in run.inputs[: len(om.inputs)]]
+    try:
+        results = models.compute(om, data, run.rows, timing_only=sim.knobs.timing_only)
+    except _runtime_errors() as error:
+        raise RefusedError(cann.ACL_ERROR_RT_MODEL_EXECUTE, f"ONNX Runtime: {error}") from error
+    for part, result in zip(run.outputs, results):
+        part.block.view(part.low, part.count)[:] = np.frombuffer(result, dtype=np.uint8)
+        part.block.fill(part.low, part.high)
+
+
+def _filled(sim: Simulator, part: Part) -> bool:
+    if sim.knobs.run_mode == cann.ACL_DEVICE:  # there the host writes into device memory without a call
+        return not is_poison(part.block.view(part.low, part.count)[-64:])
+    return part.block.holds(part.low, part.high)
+
+
+def _runtime_errors() -> Tuple[Any, ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (state.Fail, state.InvalidArgument, state.RuntimeException, ValueError)

@@ -1,0 +1,168 @@
+"""acl.rt.*: devices and contexts."""
+
+from __future__ import annotations
+
+import os
+from typing import List, Sequence, Tuple
+
+from crnn import cann
+from crnn.simulator.calls import implements
+from crnn.simulator.record import line_of, site
+from crnn.simulator.state import Device, RefusedError, Simulator
+from crnn.simulator.streams import Stream
+from crnn.simulator.things import Context, Thing
+
+_PARAM = cann.ACL_ERROR_RT_PARAM_INVALID
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Devices and contexts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def visible(sim: Simulator) -> List[int]:
+    """Return the devices that ASCEND_RT_VISIBLE_DEVICES leaves: up to the first bad or descending number."""
+    text = os.environ.get(cann.VISIBLE_DEVICES_VARIABLE)
+    if text is None:
+        return list(range(sim.knobs.devices))
+    kept: List[int] = []
+    for word in text.split(","):
+        if not word.isdigit() or int(word) >= sim.knobs.devices or (kept and int(word) <= kept[-1]):
+            break
+        kept.append(int(word))
+    return kept
+
+
+def device_of(sim: Simulator, number: int) -> Device:
+    """Return a device that is there, or fail with 107001."""
+    if not 0 <= number < len(visible(sim)):
+        raise RefusedError(
+            cann.ACL_ERROR_RT_INVALID_DEVICEID, f"there are {len(visible(sim))} devices, no number {number}"
+        )
+    return sim.devices.setdefault(number, Device())
+
+
+@implements("acl.rt.set_device")
+def set_device(sim: Simulator, number: int) -> None:
+    """Count a use of the device, and make its default context this thread's."""
+    device = device_of(sim, number)
+    device.count += 1
+    if device.default is None:
+        device.default = _make_context(sim, number, default=True)
+        device.where = site()
+    sim.current = device.default
+
+
+@implements("acl.rt.reset_device")
+def reset_device(sim: Simulator, number: int) -> None:
+    """Count a use less; after the last, whatever of the device is alive breaks a rule."""
+    device = device_of(sim, number)
+    if not device.count:
+        sim.refuse("device", f"device {number} is not set", cann.ACL_ERROR_RT_INVALID_DEVICEID)
+    device.count -= 1
+    if not device.count:
+        _leave_device(sim, number, device)
+
+
+@implements("acl.rt.reset_device_force")
+def reset_device_force(sim: Simulator, number: int) -> None:
+    """Reset the device however often it was set."""
+    device = device_of(sim, number)
+    if not device.count:
+        sim.refuse("device", f"device {number} is not set", cann.ACL_ERROR_RT_INVALID_DEVICEID)
+    device.count = 0
+    _leave_device(sim, number, device)
+
+
+@implements("acl.rt.get_device")
+def get_device(sim: Simulator) -> Tuple[int]:
+    return (_context_or_refuse(sim).device,)
+
+
+@implements("acl.rt.get_device_count")
+def get_device_count(sim: Simulator) -> Tuple[int]:
+    count = len(visible(sim))
+    if not count:
+        raise RefusedError(cann.ACL_ERROR_RT_NO_DEVICE)
+    return (count,)
+
+
+@implements("acl.rt.get_run_mode")
+def get_run_mode(sim: Simulator) -> Tuple[int]:
+    return (sim.knobs.run_mode,)
+
+
+@implements("acl.rt.create_context")
+def create_context(sim: Simulator, number: int) -> Tuple[int]:
+    """Make a context, which becomes this thread's."""
+    device_of(sim, number)
+    context = _make_context(sim, number, default=False)
+    sim.current = context
+    return (context.handle,)
+
+
+@implements("acl.rt.destroy_context")
+def destroy_context(sim: Simulator, handle: int) -> None:
+    """Destroy a context that create_context made, after everything made under it."""
+    context = sim.thing(Context, handle, cann.ACL_ERROR_RT_CONTEXT_NULL)
+    if context.default:
+        sim.refuse("context", "the default context is destroyed by reset_device only", _PARAM)
+    _check_empty(
+        sim, [thing for thing in sim.alive() if thing.context is context and thing is not context], "the context"
+    )
+    _close_context(sim, context)
+
+
+@implements("acl.rt.set_context")
+def set_context(sim: Simulator, handle: int) -> None:
+    sim.current = sim.thing(Context, handle, cann.ACL_ERROR_RT_CONTEXT_NULL)
+
+
+@implements("acl.rt.get_context")
+def get_context(sim: Simulator) -> Tuple[int]:
+    return (_context_or_refuse(sim).handle,)
+
+
+def _context_or_refuse(sim: Simulator) -> Context:
+    # Asking breaks no rule: it is how a library learns what its caller did.
+    if sim.current is None:
+        raise RefusedError(cann.ACL_ERROR_RT_CONTEXT_NULL)
+    return sim.current
+
+
+def _make_context(sim: Simulator, number: int, *, default: bool) -> Context:
+    context = sim.registry.add(Context(sim.registry.number(), site(), device=number, default=default))
+    context.context = context
+    stream = sim.registry.add(Stream(sim.registry.number(), site(), context, device=number, default=True))
+    context.default_stream = stream.handle
+    return context
+
+
+def _close_context(sim: Simulator, context: Context) -> None:
+    stream = sim.thing(Stream, context.default_stream)
+    check_passed(sim, stream)
+    stream.released = context.released = site()
+
+
+def _leave_device(sim: Simulator, number: int, device: Device) -> None:
+    _check_empty(sim, sim.alive(number), f"device {number}")
+    if device.default is not None:
+        _close_context(sim, device.default)
+        device.default = None
+
+
+def _check_empty(sim: Simulator, left: Sequence[Thing], what: str) -> None:
+    if left:
+        first = left[0]
+        among = f"among them the {first.kind} made at {line_of(first.where)}"
+        sim.broke("release-order", f"{what} goes while {len(left)} things of it are alive, {among}")
+
+
+def check_passed(sim: Simulator, stream: Stream) -> None:
+    task = sim.streams.pending(stream)
+    if task is not None:
+        text = (
+            f"the stream made at {line_of(stream.where)} goes with {task.what} of {line_of(task.where)} not waited for"
+        )
+        sim.broke("order", text)
+        stream.tasks.clear()
+        stream.passed = stream.issued

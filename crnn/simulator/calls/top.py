@@ -1,0 +1,170 @@
+"""acl.*: the process, data buffers, tensor descs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, List, Optional, Tuple
+
+import numpy as np
+
+from crnn import cann
+from crnn.simulator.calls import implements
+from crnn.simulator.record import line_of, site, within_finalizer
+from crnn.simulator.state import RefusedError, Simulator
+from crnn.simulator.things import DataBuffer, TensorDesc
+
+
+@implements("acl.init")
+def init(sim: Simulator, config: Optional[str] = None) -> None:
+    """Initialise; a second time is 100002 without breaking a rule, after finalize it breaks one."""
+    if config is not None:
+        _check_config(sim, config)
+    if sim.finalized:
+        sim.broke("init", "acl.init after acl.finalize: a process initialises once")
+    if sim.initialised:
+        sim.initialised += 1
+        raise RefusedError(cann.ACL_ERROR_REPEAT_INITIALIZE, "already initialised")
+    sim.initialised = 1
+    sim.init_where = site()
+    sim.record.write({"initialised": line_of(sim.init_where)})
+
+
+@implements("acl.finalize")
+def finalize(sim: Simulator) -> None:
+    """End; anything still alive breaks a rule, so does another thread than the main one, or a ``__del__``."""
+    if not sim.initialised:
+        code = cann.ACL_ERROR_REPEAT_FINALIZE if sim.finalized else cann.ACL_ERROR_UNINITIALIZE
+        sim.refuse("finalize", "nothing is initialised", code)
+    if threading.current_thread() is not threading.main_thread():
+        sim.broke("finalize", "called in another thread than the main one")
+    if within_finalizer():
+        sim.broke("finalize", "called from a __del__, whose moment at the interpreter's end is not defined")
+    for number, device in sorted(sim.devices.items()):
+        if device.count and not device.release_failed:
+            sim.broke("release-order", f"device {number}, set at {line_of(device.where)}, is reset before finalize")
+    left = sim.alive()
+    if left:
+        first = left[0]
+        sim.broke(
+            "release-order", f"{len(left)} things are alive, among them the {first.kind} made at {line_of(first.where)}"
+        )
+    sim.initialised = 0
+    sim.finalized = True
+    sim.record.write({"finalized": True})
+
+
+@implements("acl.finalize_reference")
+def finalize_reference(sim: Simulator) -> Tuple[int]:
+    """Undo one acl.init; the last one finalizes."""
+    if sim.initialised > 1:
+        sim.initialised -= 1
+    else:
+        finalize(sim)
+    return (sim.initialised,)
+
+
+@implements("acl.get_version")
+def get_version(sim: Simulator) -> Tuple[int, int, int]:
+    return (*sim.knobs.cann, 0)
+
+
+@implements("acl.get_soc_name")
+def get_soc_name(sim: Simulator) -> Optional[str]:
+    """Return the chip's name; without a device set that breaks a rule and gives None."""
+    if not any(device.count for device in sim.devices.values()):
+        sim.broke("context", "no device is set")
+        return None
+    return sim.knobs.soc
+
+
+@implements("acl.get_recent_err_msg")
+def get_recent_err_msg(sim: Simulator) -> Optional[str]:
+    return sim.take_error()
+
+
+@implements("acl.create_data_buffer")
+def create_data_buffer(sim: Simulator, pointer: int, size: int) -> int:
+    """Make a data buffer; what it points to is looked at when a model runs on it."""
+    buffer = DataBuffer(sim.registry.number(), site(), sim.current, pointer=pointer, size=size)
+    return sim.registry.add(buffer).handle
+
+
+@implements("acl.destroy_data_buffer")
+def destroy_data_buffer(sim: Simulator, handle: int) -> None:
+    sim.release(sim.thing(DataBuffer, handle))
+
+
+@implements("acl.get_data_buffer_addr")
+def get_data_buffer_addr(sim: Simulator, handle: int) -> int:
+    return sim.thing(DataBuffer, handle).pointer
+
+
+@implements("acl.get_data_buffer_size")
+def get_data_buffer_size(sim: Simulator, handle: int) -> int:
+    return sim.thing(DataBuffer, handle).size
+
+
+implements("acl.get_data_buffer_size_v2")(get_data_buffer_size)
+
+
+@implements("acl.update_data_buffer")
+def update_data_buffer(sim: Simulator, handle: int, pointer: int, size: int) -> None:
+    buffer = sim.thing(DataBuffer, handle)
+    sim.check_host_access(buffer, write=True)
+    buffer.pointer, buffer.size = pointer, size
+
+
+@implements("acl.create_tensor_desc")
+def create_tensor_desc(sim: Simulator, dtype: int, dims: Any, layout: int) -> int:
+    """Make a tensor desc; 0 for a dtype that is none."""
+    sizes = checked_dims(dims)
+    if cann.data_type(dtype).name == "undefined" and dtype != -1:
+        return 0
+    desc = TensorDesc(sim.registry.number(), site(), sim.current, dtype=dtype, dims=tuple(sizes), layout=layout)
+    return sim.registry.add(desc).handle
+
+
+@implements("acl.destroy_tensor_desc")
+def destroy_tensor_desc(sim: Simulator, handle: int) -> None:
+    sim.release(sim.thing(TensorDesc, handle))
+
+
+@implements("acl.data_type_size")
+def data_type_size(sim: Simulator, dtype: int) -> int:
+    return cann.data_type(dtype).size or 0
+
+
+@implements("acl.float16_to_float")
+def float16_to_float(sim: Simulator, value: int) -> float:
+    return float(np.array([value], dtype=np.uint16).view(np.float16)[0])
+
+
+@implements("acl.float_to_float16")
+def float_to_float16(sim: Simulator, value: float) -> int:
+    with np.errstate(over="ignore"):
+        return int(np.array([value], dtype=np.float32).astype(np.float16).view(np.uint16)[0])
+
+
+def checked_dims(dims: Any) -> List[int]:
+    """Return a list of ints as the extension takes it, or raise its exceptions."""
+    if not isinstance(dims, list):
+        raise TypeError("argument 2 is not list")
+    for size in dims:
+        if not isinstance(size, int):
+            raise TypeError("invalid data type")
+        if not -(1 << 63) <= size < 1 << 63:
+            raise ValueError("PyLong_AsLongLong failed")
+    return dims
+
+
+def _check_config(sim: Simulator, config: str) -> None:
+    import json
+    from pathlib import Path
+
+    path = Path(config)
+    if not path.is_file():
+        raise RefusedError(cann.ACL_ERROR_INVALID_FILE, f"{config} does not exist")
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RefusedError(cann.ACL_ERROR_PARSE_FILE, f"{config} is no JSON") from error

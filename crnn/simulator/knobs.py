@@ -1,0 +1,168 @@
+"""What can be set about the simulated machine."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+from crnn import cann
+from crnn.simulator.signatures import SIGNATURES
+
+Outcome = Union[int, str]
+
+_EXCEPTIONS = {"KeyboardInterrupt": KeyboardInterrupt, "MemoryError": MemoryError, "SystemExit": SystemExit}
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The ``count``-th call (from 1) of a function does nothing and fails: with a code, or by raising an exception."""
+
+    call: str
+    count: int
+    outcome: Outcome
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read ``acl.rt.malloc:3:207001`` or ``acl.rt.malloc:3:KeyboardInterrupt``; ValueError for anything else."""
+        name, _, rest = text.partition(":")
+        count, _, outcome = rest.partition(":")
+        if name not in SIGNATURES:
+            raise ValueError(f"{name} is not a call that the simulator has")
+        if not count.isdigit() or int(count) < 1:
+            raise ValueError(f"{text}: expected FUNCTION:K:CODE, K from 1")
+        if outcome in _EXCEPTIONS:
+            return cls(name, int(count), outcome)
+        if not outcome.isdigit() or int(outcome) == 0:
+            raise ValueError(f"{text}: expected a code that is not 0, or one of {', '.join(_EXCEPTIONS)}")
+        return cls(name, int(count), int(outcome))
+
+    def exception(self) -> Optional[BaseException]:
+        """Return the exception to raise, None where the call fails with a code."""
+        return _EXCEPTIONS[self.outcome]("raised by the simulator") if isinstance(self.outcome, str) else None
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The simulated machine. Times are milliseconds of the virtual clock, memory is bytes per device."""
+
+    soc: str = "Ascend310"
+    run_mode: int = cann.ACL_HOST
+    cann: Tuple[int, int] = (6, 0)
+    devices: int = 1
+    device_memory: int = 8 << 30
+    copy_in_ms: float = 0.0
+    compute_ms: float = 0.0
+    copy_out_ms: float = 0.0
+    host_ms: float = 0.0
+    compute_ms_per_row: float = 0.0
+    bandwidth: float = 0.0
+    timing_only: bool = False
+    faults: Tuple[Fault, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """CANN's release as text."""
+        return f"{self.cann[0]}.{self.cann[1]}"
+
+    @property
+    def events_per_device(self) -> int:
+        """The documented limit of events on a device."""
+        return 65535 if self.soc.startswith("Ascend310B") else 1023
+
+    def to_json(self) -> str:
+        """Return the knobs as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Knobs:
+        """Read what `to_json` wrote."""
+        values: Dict[str, Any] = json.loads(text)
+        values["cann"] = tuple(values["cann"])
+        values["faults"] = tuple(Fault(**fault) for fault in values["faults"])
+        return cls(**values)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the knobs on a command line."""
+    default = Knobs()
+    parser.add_argument("--soc", default=default.soc, metavar="NAME", help="the chip's name (default: %(default)s)")
+    parser.add_argument("--run-mode", choices=("host", "device"), default="host", help="ACL_HOST or ACL_DEVICE")
+    parser.add_argument(
+        "--cann", type=_version, default=default.cann, metavar="X.Y", help="CANN's release (default: 6.0)"
+    )
+    parser.add_argument("--devices", type=_count, default=1, metavar="N", help="the number of devices (default: 1)")
+    parser.add_argument(
+        "--device-memory", type=_bytes, default=default.device_memory, metavar="SIZE", help="as 8G or 512M"
+    )
+    for name, what in (
+        ("copy-in-ms", "a copy to the device takes"),
+        ("compute-ms", "a model execution takes"),
+        ("copy-out-ms", "a copy from the device takes"),
+        ("host-ms", "the host works before each model execution"),
+        ("compute-ms-per-row", "a model execution takes in addition, per row of the batch"),
+    ):
+        parser.add_argument(f"--{name}", type=_milliseconds, default=0.0, metavar="MS", help=f"virtual time {what}")
+    parser.add_argument(
+        "--bandwidth", type=_milliseconds, default=0.0, metavar="GB/S", help="of copies (default: endless)"
+    )
+    parser.add_argument(
+        "--timing-only", action="store_true", help="models are not computed: their output is a constant"
+    )
+    parser.add_argument(
+        "--fail",
+        dest="faults",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="CALL:K:CODE",
+        help="the K-th call of a function fails with this code, or raises KeyboardInterrupt; may be repeated",
+    )
+
+
+def from_arguments(args: argparse.Namespace) -> Knobs:
+    """Return the knobs that were set on a command line."""
+    names: List[str] = [field.name for field in dataclasses.fields(Knobs) if field.name not in ("run_mode", "faults")]
+    mode = cann.ACL_HOST if args.run_mode == "host" else cann.ACL_DEVICE
+    return Knobs(run_mode=mode, faults=tuple(args.faults), **{name: getattr(args, name) for name in names})
+
+
+def _version(text: str) -> Tuple[int, int]:
+    match = re.fullmatch(r"(\d+)\.(\d+)(?:\..*)?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no release; expected one like 6.0")
+    return int(match.group(1)), int(match.group(2))
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([KMG]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected one like 8G")
+    return int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of devices; expected 0 to 64")
+    return int(text)
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0")
+    return value
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

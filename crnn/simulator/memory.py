@@ -1,0 +1,226 @@
+"""Device and pinned memory, poisoned, fenced, and never at an address that was used before.
+
+With ACL_HOST, device addresses are no addresses of this process (they lie beyond what user programs can have), so
+that host code which touches them dies at once or is told; pinned memory is real. With ACL_DEVICE all memory is real,
+as on a chip that runs the program itself.
+"""
+
+from __future__ import annotations
+
+import bisect
+import ctypes
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+
+from crnn import cann
+from crnn.simulator.record import Site
+from crnn.simulator.things import Thing
+
+DEVICE_BASE = 1 << 48
+_DEVICE_STRIDE = 1 << 44
+_FENCE = 64
+_FENCE_BYTE = 0xFD
+_QUARANTINE = 256 << 20
+
+POISON = bytes((0xA5, 0xA5, 0xE5, 0x7F))
+"""Fresh memory: a quiet NaN as float32, a NaN as every second float16, no image as uint8."""
+
+
+def round_up(size: int, step: int) -> int:
+    """Return the next multiple of ``step``."""
+    return (size + step - 1) // step * step
+
+
+def charged(size: int) -> int:
+    """Return what an allocation takes of the device: a multiple of 32 bytes and 32 more, as on 310 and 310P."""
+    return round_up(size, 32) + 32
+
+
+def poison(view: np.ndarray) -> None:
+    """Fill bytes with the pattern of fresh memory."""
+    pattern = np.frombuffer(POISON, dtype=np.uint8)
+    whole = len(view) // 4 * 4
+    view[:whole].reshape(-1, 4)[:] = pattern
+    view[whole:] = pattern[: len(view) - whole]
+
+
+def is_poison(view: np.ndarray) -> bool:
+    """Whether bytes are the pattern of fresh memory throughout (or, when short, might be anything)."""
+    if len(view) < 64 or view[:4].tobytes() != POISON:
+        return False
+    whole = len(view) // 4 * 4
+    return bool((view[:whole].reshape(-1, 4) == np.frombuffer(POISON, dtype=np.uint8)).all())
+
+
+@dataclass
+class Block(Thing):
+    """An allocation. ``handle`` is its address; ``written`` the ranges that hold something."""
+
+    size: int = 0
+    device: Optional[int] = None
+    storage: Optional[np.ndarray] = None
+    written: List[Tuple[int, int]] = field(default_factory=list)
+    damaged: bool = False
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """Device or pinned memory."""
+        return "pinned host memory" if self.device is None else "device memory"
+
+    def view(self, offset: int, count: int) -> np.ndarray:
+        """Return bytes of the block, writeable."""
+        if self.storage is None:
+            # Given back while work on it was queued, which was reported then: junk is read, what is written is lost.
+            junk = np.empty(count, dtype=np.uint8)
+            poison(junk)
+            return junk
+        return self.storage[_FENCE + offset : _FENCE + offset + count]
+
+    def fill(self, low: int, high: int) -> None:
+        """Note that a range holds something."""
+        spans: List[Tuple[int, int]] = []
+        for span in sorted([*self.written, (low, high)]):
+            if spans and span[0] <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], span[1]))
+            else:
+                spans.append(span)
+        self.written = spans
+
+    def drain(self, low: int, high: int) -> None:
+        """Note that a range holds nothing any more."""
+        spans = [(a, min(b, low)) for a, b in self.written if a < low] + [
+            (max(a, high), b) for a, b in self.written if b > high
+        ]
+        self.written = sorted(spans)
+
+    def holds(self, low: int, high: int) -> bool:
+        """Whether all of a range holds something."""
+        return any(a <= low and high <= b for a, b in self.written)
+
+    def fences_stand(self) -> bool:
+        """Whether nothing was written before or behind the block (or, once released, into it)."""
+        if self.storage is None:
+            return True
+        fences = (self.storage[:_FENCE], self.storage[_FENCE + self.size :])
+        sound = all(bool((fence == _FENCE_BYTE).all()) for fence in fences)
+        if not self.alive and sound:
+            body = self.view(0, self.size)
+            fresh = np.empty_like(body)
+            poison(fresh)
+            sound = bool(np.array_equal(body, fresh))
+        return sound
+
+
+class Memory:
+    """All allocations of a process."""
+
+    def __init__(self, capacity: int, run_mode: int) -> None:
+        self.capacity = capacity
+        self._real = run_mode == cann.ACL_DEVICE
+        self._blocks: Dict[int, Block] = {}
+        self._bases: List[int] = []
+        self._next: Dict[int, int] = {}
+        self._used: Dict[int, int] = {}
+        self._quarantine: List[Block] = []
+
+    def is_device_address(self, address: int) -> bool:
+        """Whether an address is of device memory that the host cannot reach."""
+        return address >= DEVICE_BASE
+
+    def free_bytes(self, device: int) -> int:
+        """Return what is left of a device's memory."""
+        return self.capacity - self._used.get(device, 0)
+
+    def reserve(self, device: int, count: int) -> bool:
+        """Take memory that no pointer is given for (a model's weights); False if there is not enough."""
+        if count > self.free_bytes(device):
+            return False
+        self._used[device] = self._used.get(device, 0) + count
+        return True
+
+    def give_back(self, device: int, count: int) -> None:
+        """Undo `reserve`."""
+        self._used[device] -= count
+
+    def allocate(self, size: int, device: Optional[int], where: Site) -> Optional[Block]:
+        """Return new memory of a device, or pinned memory for None; None if the device has not enough."""
+        if device is not None and not self.reserve(device, charged(size)):
+            return None
+        # The chip itself promises no alignment for host memory, so there it has little.
+        storage, address = _storage(size, 16 if self._real and device is None else 0)
+        if device is not None and not self._real:
+            address = self._device_address(device, size)
+        block = Block(address, where, size=size, device=device, storage=storage)
+        poison(block.view(0, size))
+        if address not in self._blocks:
+            bisect.insort(self._bases, address)
+        self._blocks[address] = block
+        return block
+
+    def release(self, block: Block, where: Site) -> List[Block]:
+        """Release a block; return those whose fences, or whose bytes after release, were found changed."""
+        damaged = [block] if not block.fences_stand() else []
+        block.damaged = bool(damaged)
+        block.released = where
+        if block.device is not None:
+            self.give_back(block.device, charged(block.size))
+        if self.is_device_address(block.handle):
+            block.storage = None
+            return damaged
+        # Kept for a while, so that a late write by the host is seen and harms nobody.
+        poison(block.view(0, block.size))
+        self._quarantine.append(block)
+        while sum(old.size for old in self._quarantine) > _QUARANTINE:
+            damaged += self._forget(self._quarantine.pop(0))
+        return damaged
+
+    def find(self, address: int) -> Optional[Block]:
+        """Return the block in which (or right behind which) an address lies, released or not."""
+        index = bisect.bisect_right(self._bases, address)
+        if not index:
+            return None
+        block = self._blocks[self._bases[index - 1]]
+        return block if address <= block.handle + block.size else None
+
+    def living(self) -> List[Block]:
+        """Return the blocks that are not released."""
+        return [block for block in self._blocks.values() if block.alive]
+
+    def inspect(self) -> List[Block]:
+        """Return the blocks that were written past their ends, or after their release, since last asked."""
+        found = []
+        for block in (*self.living(), *self._quarantine):
+            if not block.damaged and not self.is_device_address(block.handle) and not block.fences_stand():
+                block.damaged = True
+                found.append(block)
+        return found
+
+    def _device_address(self, device: int, size: int) -> int:
+        base = self._next.get(device, DEVICE_BASE + device * _DEVICE_STRIDE + (1 << 21))
+        # A gap, so that what runs past the end meets nothing.
+        self._next[device] = round_up(base + charged(size) + 4096, 512)
+        return base
+
+    def _forget(self, block: Block) -> List[Block]:
+        damaged = [] if block.damaged or block.fences_stand() else [block]
+        self._bases.remove(block.handle)
+        del self._blocks[block.handle]
+        block.storage = None
+        return damaged
+
+
+def _storage(size: int, off: int) -> Tuple[np.ndarray, int]:
+    """Return fenced bytes whose inner part starts ``off`` behind a 64-byte boundary, and that part's address."""
+    raw = np.full(size + 4 * _FENCE, _FENCE_BYTE, dtype=np.uint8)
+    skip = -int(raw.ctypes.data) % _FENCE + off
+    storage = raw[skip : skip + size + 2 * _FENCE]
+    return storage, int(storage.ctypes.data) + _FENCE
+
+
+def host_bytes(address: int, count: int) -> np.ndarray:
+    """Return bytes of this process as a writeable array; the caller knows that they are there."""
+    buffer = (ctypes.c_uint8 * count).from_address(address)
+    bytes_there: np.ndarray = np.ctypeslib.as_array(buffer)
+    return bytes_there

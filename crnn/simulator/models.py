@@ -1,0 +1,128 @@
+"""Loaded models: what the OM says of its tensors, its gears and its AIPP, and the ONNX graph run in its place."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from crnn import cann
+from crnn.simulator.memory import Block
+from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm
+from crnn.simulator.things import Thing
+
+CANNED = 0.25
+"""Every value of every output in timing-only mode."""
+
+_sessions: Dict[str, Any] = {}
+
+
+@dataclass
+class Model(Thing):
+    """A loaded model: ``own`` memory that loading took, ``lent`` what the caller gave, ``gear`` the last one set."""
+
+    number: int = 0
+    om: Optional[SimulatedOm] = None
+    own: int = 0
+    gear: int = 0
+    lent: List[Block] = field(default_factory=list)
+
+    kind = "model"
+
+    @property
+    def file(self) -> SimulatedOm:
+        """What the file says."""
+        assert self.om is not None
+        return self.om
+
+
+@dataclass
+class ModelDesc(Thing):
+    """A model desc; empty until get_desc. ``model`` is None where it was read from a file."""
+
+    om: Optional[SimulatedOm] = None
+    model: Optional[Model] = None
+
+    kind = "model desc"
+
+
+def work_size(om: SimulatedOm) -> int:
+    """Return the work memory that the simulator charges: four times its inputs and outputs and a mebibyte."""
+    rows = max(om.sizes)
+    tensors = (*om.inputs, *(tensor for tensor in om.outputs))
+    return 4 * sum(tensor.count(rows) for tensor in tensors) + (1 << 20)
+
+
+def weight_size(om: SimulatedOm) -> int:
+    """Return the weight memory that the simulator charges: the ONNX file's size."""
+    return len(om.onnx)
+
+
+def input_bytes(om: SimulatedOm, index: int, rows: int) -> int:
+    """Return the bytes of an input for a batch; the gear input has its minimum."""
+    if om.dynamic and index == len(om.inputs):
+        return cann.DYNAMIC_INPUT_MIN_BYTES
+    return om.inputs[index].count(rows)
+
+
+def output_dims(om: SimulatedOm, index: int, rows: int) -> Tuple[int, ...]:
+    """Return an output's dims for a batch."""
+    return om.outputs_by_size[om.sizes.index(rows)][index]
+
+
+def output_bytes(om: SimulatedOm, index: int, rows: int) -> int:
+    """Return the bytes of an output for a batch."""
+    return int(np.prod(output_dims(om, index, rows), dtype=np.int64)) * np.dtype(om.outputs[index].dtype).itemsize
+
+
+def compute(om: SimulatedOm, inputs: List[np.ndarray], rows: int, *, timing_only: bool) -> List[bytes]:
+    """Run the model on its inputs' bytes for a batch of ``rows``; return its outputs' bytes."""
+    shapes = [output_dims(om, index, rows) for index in range(len(om.outputs))]
+    if timing_only:
+        return [np.full(dims, CANNED, dtype=tensor.dtype).tobytes() for dims, tensor in zip(shapes, om.outputs)]
+    feeds = {
+        fed.name: _fed(data, tensor, fed, rows, om.aipp if index == 0 else None)
+        for index, (data, tensor, fed) in enumerate(zip(inputs, om.inputs, om.fed))
+    }
+    results = _session(om.onnx).run(None, feeds)
+    return [
+        np.ascontiguousarray(result, dtype=tensor.dtype).reshape(dims).tobytes()
+        for result, tensor, dims in zip(results, om.outputs, shapes)
+    ]
+
+
+def _fed(data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Optional[Aipp]) -> np.ndarray:
+    dims = tuple(rows if size == -1 else size for size in tensor.dims)
+    array = data.view(tensor.dtype).reshape(dims)
+    if aipp is not None:
+        array = apply_aipp(array, aipp).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(array, dtype=fed.dtype)
+
+
+def apply_aipp(pixels: np.ndarray, aipp: Aipp) -> np.ndarray:
+    """Return (pixel - mean - min) * var_reci for uint8 pixels (N, H, W, C), rounded to float16 as AIPP gives it.
+
+    Mean is an int32; min and var_reci are held as float16.
+    """
+    channels = pixels.shape[-1]
+    mean = np.array(aipp.mean[:channels], dtype=np.int32)
+    minimum = np.array(aipp.minimum[:channels], dtype=np.float16).astype(np.float32)
+    reciprocal = np.array(aipp.reciprocal[:channels], dtype=np.float16).astype(np.float32)
+    values = ((pixels.astype(np.int32) - mean).astype(np.float32) - minimum) * reciprocal
+    return values.astype(np.float16).astype(np.float32)
+
+
+def _session(onnx: bytes) -> Any:
+    """Return ONNX Runtime's session for a graph, made once per process, on one thread."""
+    key = hashlib.sha256(onnx).hexdigest()
+    if key not in _sessions:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        _sessions[key] = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    return _sessions[key]

@@ -1,0 +1,332 @@
+"""The simulated OM: a true header and partition table around the ONNX file and what ATC was told of it.
+
+Two layouts, as real releases write them: narrow tables without in/out info before CANN 7, wide ones with it after.
+The header's user info and a model attribute mark the file as simulated; no chip can run it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+import numpy as np
+
+from crnn import cann
+
+_BODY_MAGIC = b"CRNN-SIMULATED-OM\n"
+_BODY_HEAD = struct.Struct("<Q")
+_WIDE_FROM = (7, 0)
+
+Value = Union[int, bool, str, List[int], List[str]]
+
+
+@dataclass(frozen=True)
+class OmTensor:
+    """An input or output: NumPy's dtype name, dims (-1 where gears decide), aclFormat's name, image dims for AIPP."""
+
+    name: str
+    dtype: str
+    dims: Tuple[int, ...]
+    layout: str
+
+    def count(self, rows: int) -> int:
+        """Return the bytes of the tensor with ``rows`` in place of -1."""
+        return prod(rows if size == -1 else size for size in self.dims) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Aipp:
+    """What the AIPP file said of one input: (pixel - mean - min) * var_reci, per channel."""
+
+    input_format: str
+    width: int
+    height: int
+    mean: Tuple[int, ...]
+    minimum: Tuple[float, ...]
+    reciprocal: Tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SimulatedOm:
+    """Everything the simulator needs to run a model.
+
+    ``sizes`` are the batch sizes, one or the gears; ``outputs_by_size`` the output dims for each. The gear input is
+    not among ``inputs``. ``fed`` names the ONNX graph's own inputs, in order, with their dtype and dims.
+    """
+
+    name: str
+    soc: str
+    release: Tuple[int, int]
+    command: str
+    precision: str
+    inputs: Tuple[OmTensor, ...]
+    outputs: Tuple[OmTensor, ...]
+    fed: Tuple[OmTensor, ...]
+    sizes: Tuple[int, ...]
+    dynamic: bool
+    outputs_by_size: Tuple[Tuple[Tuple[int, ...], ...], ...]
+    aipp: Optional[Aipp]
+    onnx: bytes = b""
+
+    @property
+    def all_inputs(self) -> Tuple[OmTensor, ...]:
+        """The inputs with the gear input, which comes last."""
+        if not self.dynamic:
+            return self.inputs
+        return (*self.inputs, OmTensor(cann.DYNAMIC_INPUT_NAME, "int32", (1,), "ND"))
+
+
+class NotSimulatedError(Exception):
+    """A file is not an OM that the simulator wrote."""
+
+
+def to_bytes(om: SimulatedOm) -> bytes:
+    """Return the file."""
+    wide = om.release >= _WIDE_FROM
+    partitions = [(cann.PARTITION_MODEL_DEF, _model_def(om)), (cann.PARTITION_WEIGHTS, _body(om))]
+    if wide:
+        partitions.insert(0, (cann.PARTITION_INOUT, _inout(om)))
+    payload = _table(partitions, wide) + b"".join(data for _, data in partitions)
+    header = cann.OM_HEADER_V2.pack(
+        cann.OM_MAGIC,
+        cann.OM_HEADER_SIZE,
+        cann.OM_VERSION_2,
+        b"",
+        0 if wide else len(payload),
+        0,
+        1,
+        cann.OM_MODEL_IR,
+        0,
+        om.name.encode("utf-8")[:31],
+        0,
+        cann.SIMULATED_MARK,
+        0,
+        1 if wide else 0,
+        f"simulated {om.release[0]}.{om.release[1]}".encode(),
+        0,
+        len(payload) if wide else 0,
+        0,
+        0,
+    )
+    return header + payload
+
+
+def from_bytes(data: bytes) -> SimulatedOm:
+    """Read what `to_bytes` gave; `NotSimulatedError` says what else it is. Sizes must fit, as GE demands."""
+    if len(data) < cann.OM_HEADER_SIZE or data[:4] != cann.OM_MAGIC:
+        raise NotSimulatedError("no OM: it does not begin with IMOD and a header")
+    fields = dict(zip(cann.OM_HEADER_V2_FIELDS, cann.OM_HEADER_V2.unpack_from(data)))
+    if fields["user_info"].rstrip(b"\0") != cann.SIMULATED_MARK:
+        raise NotSimulatedError("a real OM, which only a chip can run")
+    if (fields["model_length"] or fields["length"]) != len(data) - cann.OM_HEADER_SIZE:
+        raise NotSimulatedError("a truncated or extended OM")
+    start = data.find(_BODY_MAGIC)
+    if start < 0:
+        raise NotSimulatedError("an OM without the simulator's part")
+    try:
+        values, onnx = _split_body(data[start + len(_BODY_MAGIC) :])
+        return _from_values(values, onnx)
+    except (ValueError, TypeError, KeyError, struct.error) as error:
+        raise NotSimulatedError(f"a damaged OM: {error}") from error
+
+
+def _split_body(data: bytes) -> Tuple[Dict[str, Any], bytes]:
+    parts: List[bytes] = []
+    for _ in range(2):
+        (length,) = _BODY_HEAD.unpack_from(data)
+        data = data[_BODY_HEAD.size :]
+        if length > len(data):
+            raise ValueError("it ends too early")
+        parts.append(data[:length])
+        data = data[length:]
+    return json.loads(parts[0]), parts[1]
+
+
+def _body(om: SimulatedOm) -> bytes:
+    values = dataclasses.asdict(dataclasses.replace(om, onnx=b""))
+    del values["onnx"]
+    text = json.dumps(values, sort_keys=True).encode()
+    return _BODY_MAGIC + _BODY_HEAD.pack(len(text)) + text + _BODY_HEAD.pack(len(om.onnx)) + om.onnx
+
+
+def _from_values(values: Dict[str, Any], onnx: bytes) -> SimulatedOm:
+    for key in ("inputs", "outputs", "fed"):
+        values[key] = tuple(_tensor(row) for row in values[key])
+    values["outputs_by_size"] = tuple(tuple(tuple(dims) for dims in row) for row in values["outputs_by_size"])
+    values["sizes"] = tuple(values["sizes"])
+    values["release"] = tuple(values["release"])
+    if values["aipp"] is not None:
+        lists = ("mean", "minimum", "reciprocal")
+        fields: Dict[str, Any] = {key: tuple(v) if key in lists else v for key, v in values["aipp"].items()}
+        values["aipp"] = Aipp(**fields)
+    return SimulatedOm(onnx=onnx, **values)
+
+
+def _tensor(row: Dict[str, Any]) -> OmTensor:
+    tensor = OmTensor(**{**row, "dims": tuple(int(size) for size in row["dims"])})
+    if tensor.dtype not in cann.ACL_DTYPE or tensor.layout not in cann.FORMAT_NUMBER or min(tensor.dims) < -1:
+        raise ValueError(f"{tensor.name} is no tensor")
+    return tensor
+
+
+def _table(partitions: List[Tuple[int, bytes]], wide: bool) -> bytes:
+    head, entry = (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY) if wide else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+    table = head.pack(len(partitions))
+    offset = 0
+    for kind, data in partitions:
+        table += entry.pack(kind, offset, len(data))
+        offset += len(data)
+    return table
+
+
+# --- partition 8: a list of {type, length, value}
+
+
+def _inout(om: SimulatedOm) -> bytes:
+    largest = max(om.sizes)
+    parts = [
+        (cann.INOUT_INPUTS, _tensors(om.all_inputs, largest)),
+        (cann.INOUT_OUTPUTS, _tensors(om.outputs, largest)),
+    ]
+    if om.dynamic:
+        parts.append((cann.INOUT_DYNAMIC_BATCH, struct.pack(f"<I{len(om.sizes)}Q", len(om.sizes), *om.sizes)))
+    return b"".join(cann.INOUT_HEAD.pack(kind, len(value)) + value for kind, value in parts)
+
+
+def _tensors(tensors: Iterable[OmTensor], rows: int) -> bytes:
+    rows_of = list(tensors)
+    data = struct.pack("<I", len(rows_of))
+    for tensor in rows_of:
+        name = tensor.name.encode("utf-8")
+        dims = struct.pack(f"<{len(tensor.dims)}q", *tensor.dims)
+        data += cann.INOUT_TENSOR.pack(
+            tensor.count(rows),
+            cann.FORMAT_NUMBER[tensor.layout],
+            cann.ACL_DTYPE[tensor.dtype],
+            len(name),
+            len(dims),
+            len(dims),
+            0,
+        )
+        data += name + dims + dims
+    return data
+
+
+# --- partition 0: protobuf, ge.proto.ModelDef
+
+
+def _model_def(om: SimulatedOm) -> bytes:
+    attrs: Dict[str, Value] = {
+        cann.SIMULATED_ATTR: True,
+        cann.ATTR_SOC_VERSION: om.soc,
+        cann.ATTR_ATC_VERSION: f"{om.release[0]}.{om.release[1]}",
+        cann.ATTR_OPP_VERSION: f"{om.release[0]}.{om.release[1]}",
+        cann.ATTR_ATC_CMDLINE: om.command,
+        cann.ATTR_OUT_NODES: [tensor.name for tensor in om.outputs],
+    }
+    return (
+        _text(cann.MODEL_NAME, om.name)
+        + _number(cann.MODEL_VERSION, 2)
+        + _bytes(cann.MODEL_GRAPH, _graph(om))
+        + _attrs(cann.MODEL_ATTR, attrs)
+    )
+
+
+def _graph(om: SimulatedOm) -> bytes:
+    ops = [_data_op(index, tensor, om.aipp if index == 0 else None) for index, tensor in enumerate(om.all_inputs)]
+    if om.dynamic:
+        gears: Dict[str, Value] = {cann.ATTR_BATCH_NUM: len(om.sizes), cann.ATTR_GEAR_KIND: 1}
+        gears.update({f"{cann.ATTR_PRED_VALUE}{index}": [size] for index, size in enumerate(om.sizes)})
+        ops.append(
+            _text(cann.OP_NAME, "ascend_mbatch_case") + _text(cann.OP_TYPE, cann.OP_CASE) + _attrs(cann.OP_ATTR, gears)
+        )
+    outputs = b"".join(_bytes(cann.OP_INPUT_DESC, _descriptor(tensor)) for tensor in om.outputs)
+    ops.append(_text(cann.OP_NAME, "NetOutput") + _text(cann.OP_TYPE, cann.OP_NET_OUTPUT) + outputs)
+    return _text(cann.GRAPH_NAME, om.name) + b"".join(_bytes(cann.GRAPH_OP, op) for op in ops)
+
+
+def _data_op(index: int, tensor: OmTensor, aipp: Optional[Aipp]) -> bytes:
+    attrs: Dict[str, Value] = {cann.ATTR_INDEX: index}
+    op = _text(cann.OP_NAME, tensor.name) + _text(cann.OP_TYPE, cann.OP_DATA)
+    op += _bytes(cann.OP_OUTPUT_DESC, _descriptor(tensor))
+    if aipp is None:
+        return op + _attrs(cann.OP_ATTR, attrs)
+    attrs[cann.ATTR_AIPP_MODE] = "static_aipp"
+    return op + _attrs(cann.OP_ATTR, attrs) + _aipp_attr(aipp)
+
+
+def _aipp_attr(aipp: Aipp) -> bytes:
+    # NamedAttrs: name 1, attr 2 (a map)
+    function = _text(1, "aipp") + b"".join(
+        _entry(2, name, value)
+        for name, value in (
+            ("input_format", _text(cann.ATTR_STRING, aipp.input_format)),
+            ("src_image_size_w", _number(cann.ATTR_INT, aipp.width)),
+            ("src_image_size_h", _number(cann.ATTR_INT, aipp.height)),
+            ("mean_chn_0", _number(cann.ATTR_INT, aipp.mean[0])),
+            ("min_chn_0", _float(cann.ATTR_FLOAT, aipp.minimum[0])),
+            ("var_reci_chn_0", _float(cann.ATTR_FLOAT, aipp.reciprocal[0])),
+        )
+    )
+    return _entry(cann.OP_ATTR, cann.ATTR_AIPP, _bytes(cann.ATTR_FUNC, function))
+
+
+def _descriptor(tensor: OmTensor) -> bytes:
+    shape = _bytes(cann.SHAPE_DIM, b"".join(_varint(size) for size in tensor.dims))
+    return (
+        _text(cann.TENSOR_NAME, tensor.name)
+        + _number(cann.TENSOR_DTYPE, cann.PROTO_DTYPE_NUMBER[tensor.dtype])
+        + _bytes(cann.TENSOR_SHAPE, shape)
+        + _text(cann.TENSOR_LAYOUT, tensor.layout)
+    )
+
+
+def _attrs(field: int, attrs: Mapping[str, Value]) -> bytes:
+    return b"".join(_entry(field, name, _attr(value)) for name, value in attrs.items())
+
+
+def _entry(field: int, name: str, value: bytes) -> bytes:
+    return _bytes(field, _text(cann.MAP_KEY, name) + _bytes(cann.MAP_VALUE, value))
+
+
+def _attr(value: Value) -> bytes:
+    if isinstance(value, bool):
+        return _number(cann.ATTR_BOOL, int(value))
+    if isinstance(value, int):
+        return _number(cann.ATTR_INT, value)
+    if isinstance(value, str):
+        return _text(cann.ATTR_STRING, value)
+    items = b"".join(
+        _text(cann.LIST_STRING, item) if isinstance(item, str) else _number(cann.LIST_INT, item) for item in value
+    )
+    return _bytes(cann.ATTR_LIST, items)
+
+
+def _varint(value: int) -> bytes:
+    value %= 1 << 64
+    data = bytearray()
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _float(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 5) + struct.pack("<f", value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode("utf-8"))

@@ -1,0 +1,55 @@
+"""The stand-in within a process that the launcher started: made on ``import acl``, closed when the interpreter ends."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Optional, Tuple
+
+from crnn.simulator.binding import acl_modules
+from crnn.simulator.knobs import Knobs
+from crnn.simulator.record import Record
+from crnn.simulator.state import Simulator
+
+VARIABLE = "CRNN_SIMULATOR"
+"""The environment variable by which the launcher hands on the knobs and the folder of the report's parts."""
+
+_active: Optional[Simulator] = None
+
+
+def variable(knobs: Knobs, folder: Path) -> str:
+    """Return the variable's value."""
+    return json.dumps({"knobs": knobs.to_json(), "folder": str(folder)})
+
+
+def settings() -> Tuple[Knobs, Path]:
+    """Return what the launcher handed on; RuntimeError where it did not."""
+    text = os.environ.get(VARIABLE)
+    if text is None:
+        raise RuntimeError(
+            "this is the simulator's stand-in: start the command with python -m crnn.simulator -- COMMAND"
+        )
+    values = json.loads(text)
+    return Knobs.from_json(values["knobs"]), Path(values["folder"])
+
+
+def install() -> None:
+    """Make this process's simulator and put its modules in place."""
+    global _active
+    if _active is None:
+        knobs, folder = settings()
+        _active = Simulator(knobs, Record(folder))
+        _active.record.start()
+        os.register_at_fork(after_in_child=_active.in_child)
+        if "crnn_simulator_exit" not in sys.modules:
+            atexit.register(close)
+    sys.modules.update(acl_modules(_active))
+
+
+def close() -> None:
+    """End this process's part of the report."""
+    if _active is not None and not _active.forked:
+        _active.close()

@@ -1,0 +1,182 @@
+"""How an image becomes a model's input and how its logits are read: the contract that travels with a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
+from crnn.errors import InputError
+from crnn.files import require_file
+
+FORMAT = "crnn-spec/1"
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+METADATA_KEY = "crnn.spec"
+"""The key under which an ONNX file's ``metadata_props`` hold the spec's JSON."""
+CHECKPOINT_KEY = "crnn.checkpoint_sha256"
+"""The key under which they hold the SHA-256 of the checkpoint."""
+
+COLORS: Mapping[str, int] = {"gray": 1, "rgb": 3, "bgr": 3}
+RESIZERS = ("pil-bicubic", "pil-bilinear", "cv2-linear", "cv2-cubic", "cv2-cubic-two-step")
+INPUT_DTYPES = ("float32", "float16", "uint8")
+OUTPUT_AXES = ("TNK", "NTK")
+
+_TYPES: Mapping[str, Tuple[type, ...]] = {
+    "height": (int,),
+    "width": (int,),
+    "color": (str,),
+    "resizer": (str,),
+    "divisor": (int, float),
+    "mean": (int, float),
+    "std": (int, float),
+    "input_dtype": (str,),
+    "alphabet": (str,),
+    "blank": (int,),
+    "fold_case": (bool,),
+    "time_steps": (int,),
+    "output_axes": (str,),
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What must be known of a model to prepare its input and to read its output.
+
+    A pixel x becomes ``(x / divisor - mean) / std``, each step in float32, in this order: it is the training's, and
+    not the same bits as ``(x - 127.5) / 127.5``. ``output_axes`` names the axes of the file's logits: time steps T,
+    batch N, classes K; whoever runs the model gives them out as (T, N, K). The defaults are the kit's historical
+    contract: Pillow 'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37).
+    Raises `InputError` for a value outside its range.
+    """
+
+    height: int = 32
+    width: int = 100
+    color: str = "gray"
+    resizer: str = "pil-bicubic"
+    divisor: float = 255.0
+    mean: float = 0.5
+    std: float = 0.5
+    input_dtype: str = "float32"
+    alphabet: str = DIGITS_AND_LETTERS
+    blank: int = 0
+    fold_case: bool = True
+    time_steps: int = 26
+    output_axes: str = "TNK"
+
+    def __post_init__(self) -> None:
+        _one_of("color", self.color, tuple(COLORS))
+        _one_of("resizer", self.resizer, RESIZERS)
+        _one_of("input_dtype", self.input_dtype, INPUT_DTYPES)
+        _one_of("output_axes", self.output_axes, OUTPUT_AXES)
+        for name in ("height", "width", "time_steps"):
+            if not 1 <= getattr(self, name) <= 65535:
+                raise InputError(f"spec: {name} is {getattr(self, name)}; expected 1 to 65535")
+        for name in ("divisor", "mean", "std"):
+            # A comparison, not a conversion: JSON may hold an integer that no float can.
+            if not abs(getattr(self, name)) <= FLOAT32_MAX:
+                raise InputError(f"spec: {name} is {getattr(self, name)}; expected a finite number")
+        for name in ("divisor", "std"):
+            if np.float32(getattr(self, name)) == 0:
+                raise InputError(f"spec: {name} is 0; pixels are divided by it")
+        self.characters  # noqa: B018  an alphabet that cannot be built refuses the spec
+
+    @classmethod
+    def default(cls) -> ModelSpec:
+        """Return the historical contract."""
+        return cls()
+
+    @property
+    def characters(self) -> Alphabet:
+        """The alphabet with its blank."""
+        return Alphabet(self.alphabet, self.blank)
+
+    @property
+    def classes(self) -> int:
+        """K, the number of CTC classes."""
+        return len(self.alphabet) + 1
+
+    @property
+    def channels(self) -> int:
+        """1 for gray, 3 for rgb and bgr."""
+        return COLORS[self.color]
+
+    @property
+    def image_shape(self) -> Tuple[int, int, int]:
+        """The shape of one image as (C, H, W)."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def table(self) -> np.ndarray:
+        """The float32 values of the 256 pixel values, shape (256,)."""
+        pixels = np.arange(256, dtype=np.float32)
+        return (pixels / np.float32(self.divisor) - np.float32(self.mean)) / np.float32(self.std)
+
+    def normalise(self, pixels: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """Return ``table[pixels]`` for uint8 pixels of any shape, bit for bit but cheaper; into ``out`` if given."""
+        values: np.ndarray = np.divide(pixels, np.float32(self.divisor), out=out, dtype=np.float32)
+        np.subtract(values, np.float32(self.mean), out=values)
+        np.divide(values, np.float32(self.std), out=values)
+        return values
+
+    def fold(self, label: str) -> str:
+        """Return the label as it is compared with what the model reads."""
+        return label.lower() if self.fold_case else label
+
+    def to_json(self) -> str:
+        """Return the spec as one line of JSON with sorted keys."""
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the spec as plain data, with its format's name and version."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str = "spec") -> ModelSpec:
+        """Read what `to_json` wrote; ``where`` names the source in errors."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not JSON: {error}") from error
+        return cls.from_dict(data, where=where)
+
+    @classmethod
+    def from_dict(cls, data: Any, *, where: str = "spec") -> ModelSpec:
+        """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are refused."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+            raise InputError(
+                f"{where}: the format is {found!r}; expected {FORMAT!r}",
+                hint="The file was written by another version of the kit: export the model again with this one.",
+            )
+        values = {key: value for key, value in data.items() if key != "format"}
+        odd = sorted(set(values) ^ set(_TYPES))
+        if odd:
+            raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
+        for key, value in values.items():
+            # bool is an int to Python, but "width": true is no width.
+            if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and _TYPES[key] != (bool,)):
+                raise InputError(f"{where}: {key} is {value!r}; expected {_TYPES[key][-1].__name__}")
+        try:
+            return cls(**values)
+        except InputError as error:
+            raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does. Raises `InputError`."""
+    require_file(path, "a spec's JSON")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+    return ModelSpec.from_dict(data["spec"] if isinstance(data, dict) and "spec" in data else data, where=str(path))
+
+
+def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"spec: {name} is {value!r}; expected one of {', '.join(choices)}")

@@ -1,0 +1,1 @@
+"""Training: one loop, and a recipe file for each system whose training it stands in for."""

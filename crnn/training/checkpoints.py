@@ -1,0 +1,112 @@
+"""The checkpoints of a run: each appears whole, can be resumed, and is read by the rest of the kit like any other."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+import torch
+
+from crnn.errors import InputError
+from crnn.files import atomic_file, natural_key
+from crnn.network.checkpoint import checkpoint_content
+from crnn.network.crnn import CRNN
+from crnn.network.torch_file import read_torch_file
+from crnn.spec import ModelSpec
+
+LAST, BEST = "last.pth", "best.pth"
+PATTERN = "checkpoint_*_acc_*.pth"
+TRAINING_KEY = "crnn.training"
+
+
+@dataclass
+class Counters:
+    """How far a run has come: steps done, and the best accuracy with the step that it was measured after."""
+
+    step: int = 0
+    accuracy: float = 0.0
+    best: float = 0.0
+    best_step: int = 0
+
+
+class Checkpoints:
+    """The files in a run's folder; of the numbered ones the newest ``keep`` stay."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self._keep = keep
+
+    @property
+    def last(self) -> Path:
+        """The file that a run goes on from."""
+        return self.folder / LAST
+
+    def save_last(self, content: Mapping[str, Any]) -> None:
+        """Write ``last.pth``."""
+        with atomic_file(self.last) as file:
+            torch.save(content, file)
+
+    def save_numbered(self, content: Mapping[str, Any], name: str) -> None:
+        """Write ``last.pth``, and the same as ``name``; remove what is more than ``keep``."""
+        self.save_last(content)
+        self._copy(name)
+        numbered = sorted(self.folder.glob(PATTERN), key=lambda path: natural_key(path.name))
+        for path in numbered[: -self._keep]:
+            path.unlink()
+
+    def save_best(self, content: Mapping[str, Any]) -> None:
+        """Write ``best.pth``."""
+        with atomic_file(self.folder / BEST) as file:
+            torch.save(content, file)
+
+    def _copy(self, name: str) -> None:
+        with open(self.last, "rb") as source, atomic_file(self.folder / name) as target:
+            shutil.copyfileobj(source, target)
+
+
+def checkpoint_name(epoch: int, accuracy: float, step: int, *, by_steps: bool) -> str:
+    """Return ModelZoo's name, its epochs counted from 0; with the step in it where the run is saved by steps."""
+    return f"checkpoint_{epoch}{f'_step_{step}' if by_steps else ''}_acc_{accuracy:.4f}.pth"
+
+
+def content_of(
+    model: CRNN, raw: CRNN, spec: ModelSpec, counters: Counters, epoch: int, state: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """Return a checkpoint's content.
+
+    ``state_dict`` holds the weights to use, the averaged ones where there are such; ``epoch``, ``best_acc`` and
+    ``optimizer`` stand where ModelZoo's files have them. ``raw``'s weights are added where they are others.
+    """
+    content = checkpoint_content(_weights(model), model.config, spec)
+    training = {
+        **state,
+        "step": counters.step,
+        "accuracy": counters.accuracy,
+        "best_step": counters.best_step,
+        **({} if raw is model else {"raw": _weights(raw)}),
+    }
+    optimizer = training.pop("optimizer")
+    return {**content, "epoch": epoch, "best_acc": counters.best, "optimizer": optimizer, TRAINING_KEY: training}
+
+
+def read_state(path: Path) -> Dict[str, Any]:
+    """Read a checkpoint that a run can go on from. Raises `InputError` for any other file."""
+    content = read_torch_file(path)
+    if not isinstance(content, dict) or TRAINING_KEY not in content or "optimizer" not in content:
+        raise InputError(
+            f"{path} holds no run to go on with: it was not written by this trainer",
+            hint="Its weights can begin a new run: start_from=" + str(path),
+        )
+    return content
+
+
+def restore_counters(content: Mapping[str, Any]) -> Counters:
+    """Return how far the run of a checkpoint had come."""
+    training = content[TRAINING_KEY]
+    return Counters(training["step"], training["accuracy"], content["best_acc"], training["best_step"])
+
+
+def _weights(model: CRNN) -> Dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,311 @@
+"""Words in the order that they are trained on: a function of seed, epoch and step, so that any step can be resumed."""
+
+from __future__ import annotations
+
+import collections
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Counter, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, cast
+
+import numpy as np
+import torch
+
+from crnn.datasets.synth.render import Renderer
+from crnn.errors import InputError
+from crnn.image import ImageError, decode
+from crnn.results import Sample
+from crnn.samples.lmdb import LmdbSamples
+from crnn.spec import ModelSpec
+from crnn.training.labels import Labels
+from crnn.training.recipe import Data, Recipe
+
+TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
+"""What ModelZoo's scripts look for below ``data_path``; case does not matter."""
+
+
+class LmdbWords:
+    """The words of an LMDB that are trained on; ``skipped`` counts the others by reason."""
+
+    def __init__(self, path: Path, labels: Labels) -> None:
+        self._samples = LmdbSamples(path, in_order=False)
+        self.name = str(path)
+        self.skipped: Counter[str] = collections.Counter()
+        kept = []
+        for index, label in self._samples.labels():
+            reason = labels.take(label)[1]
+            if reason:
+                self.skipped[reason] += 1
+            else:
+                kept.append(index)
+        self._kept = np.array(kept, dtype=np.int32)
+        if not kept:
+            raise InputError(f"{path} holds no word that can be trained on: {describe(self.skipped)}")
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def resized(self, count: int) -> LmdbWords:
+        """Return the source for epochs that take ``count`` of its words."""
+        return self
+
+    def sample(self, epoch: int, position: int) -> Sample:
+        """Return a word; the same in every epoch."""
+        return self._samples.sample(int(self._kept[position]))
+
+
+class RenderedWords:
+    """Words rendered when they are asked for, no two epochs alike."""
+
+    name = "rendered words"
+
+    def __init__(self, renderer: Renderer, size: int) -> None:
+        self._renderer = renderer
+        self._size = size
+        self.skipped: Counter[str] = collections.Counter()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def resized(self, count: int) -> RenderedWords:
+        """Return the source for epochs that take ``count`` of its words."""
+        return RenderedWords(self._renderer, count)
+
+    def sample(self, epoch: int, position: int) -> Sample:
+        """Return a word of an epoch."""
+        return self._renderer.sample(1 + epoch * self._size + position)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A source and how many of its words an epoch takes."""
+
+    words: Any
+    count: int
+
+    def positions(self, generator: np.random.Generator) -> np.ndarray:
+        """Return ``count`` of the source's positions in random order, each as often as any other, within one."""
+        size = len(self.words)
+        rounds = [generator.permutation(size) for _ in range(-(-self.count // size))]
+        return np.concatenate(rounds)[: self.count]
+
+
+class Mixture:
+    """Several sources as one, in an order of its own for each epoch."""
+
+    def __init__(self, parts: Sequence[Part], seed: int) -> None:
+        self.parts = parts
+        self._seed = seed
+        self._starts = np.cumsum([0, *(len(part.words) for part in parts)])
+
+    def __len__(self) -> int:
+        return sum(part.count for part in self.parts)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the words of an epoch, as numbers for `sample`, in their order."""
+        generator = np.random.default_rng([self._seed, epoch])
+        numbers = [start + part.positions(generator) for start, part in zip(self._starts, self.parts)]
+        return numbers[0] if len(numbers) == 1 else generator.permutation(np.concatenate(numbers))
+
+    def sample(self, epoch: int, number: int) -> Sample:
+        """Return a word by its number."""
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        sample: Sample = self.parts[part].words.sample(epoch, number - int(self._starts[part]))
+        return sample
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The words of one step on one device."""
+
+    epoch: int
+    numbers: np.ndarray
+
+
+class Plans:
+    """The plans of a run, step by step, for the device ``rank`` of ``size``; an epoch's incomplete batch is left out.
+
+    Iterating starts at the step ``start`` and ends before the step ``end``.
+    """
+
+    def __init__(self, mixture: Mixture, batch: int, rank: int, size: int, start: int, end: int) -> None:
+        self._mixture = mixture
+        self._batch, self._rank, self._size = batch, rank, size
+        self._start, self._end = start, end
+        self.steps_per_epoch = len(mixture) // (batch * size)
+        if not self.steps_per_epoch:
+            raise InputError(
+                f"an epoch has {len(mixture)} words, fewer than the {batch * size} of a step "
+                f"({batch} on each of {size} device{'s' if size > 1 else ''})",
+                hint="Give more data or a smaller batch_size.",
+            )
+
+    def __len__(self) -> int:
+        return max(0, self._end - self._start)
+
+    def __iter__(self) -> Iterator[Plan]:
+        epoch, order = -1, np.empty(0)
+        for step in range(self._start, self._end):
+            wanted, place = divmod(step, self.steps_per_epoch)
+            if wanted != epoch:
+                epoch, order = wanted, self._mixture.order(wanted)
+            first = (place * self._size + self._rank) * self._batch
+            yield Plan(epoch, order[first : first + self._batch])
+
+
+@dataclass(frozen=True)
+class TrainBatch:
+    """Pixels uint8 (n, C, H, W), the classes of all labels in a row, and each label's length; both int64.
+
+    ``skipped`` counts the planned words that are not in it, by reason.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    lengths: torch.Tensor
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def pin_memory(self) -> TrainBatch:
+        """Return the batch in memory that a GPU can copy from by itself."""
+        return TrainBatch(self.images.pin_memory(), self.targets.pin_memory(), self.lengths.pin_memory(), self.skipped)
+
+
+class Batches:
+    """Plans to batches; what a `torch.utils.data.DataLoader` takes for a data set."""
+
+    def __init__(self, mixture: Mixture, labels: Labels) -> None:
+        self._mixture = mixture
+        self._labels = labels
+        self._classes = class_table(labels.spec)
+
+    def __getitem__(self, plan: Plan) -> TrainBatch:
+        images: List[np.ndarray] = []
+        texts: List[str] = []
+        skipped: Counter[str] = collections.Counter()
+        for number in plan.numbers.tolist():
+            sample = self._mixture.sample(plan.epoch, number)
+            text, reason = self._labels.take(sample.label)
+            if not reason and sample.image is None:
+                reason = "missing image"
+            if not reason:
+                assert sample.image is not None
+                try:
+                    images.append(decode(sample.image, self._labels.spec))
+                    texts.append(text)
+                except ImageError as error:
+                    reason = error.problem.reason
+            if reason:
+                skipped[reason] += 1
+        if not images:
+            raise InputError(f"none of a step's {len(plan.numbers)} words can be used: {describe(skipped)}")
+        targets, lengths = encode(texts, self._classes)
+        return TrainBatch(torch.from_numpy(np.stack(images)), targets, lengths, dict(skipped))
+
+
+def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, Labels]:
+    """Open what a recipe trains on. Raises `InputError` with the path that was tried."""
+    labels = Labels(
+        spec, recipe.oov == "strip", recipe.min_text_length, recipe.max_text_length, recipe.too_long == "cut"
+    )
+    entries = recipe.train or tuple(Data(path=str(path)) for path in _below(recipe.data_path, TRAIN_FOLDER))
+    if not entries:
+        raise InputError(
+            "the recipe names no training data",
+            hint="Give train=LMDB, train='[{render: true}]' for rendered words, or data_path=DIR with MJ_LMDB in it.",
+        )
+    words: List[Any] = [_words(entry, labels, recipe.seed) for entry in entries]
+    total, weights = sum(map(len, words)), sum(entry.weight or 0 for entry in entries)
+    counts = [
+        len(source) if entry.weight is None else max(1, round(total * entry.weight / weights))
+        for source, entry in zip(words, entries)
+    ]
+    return Mixture([Part(source.resized(count), count) for source, count in zip(words, counts)], recipe.seed), labels
+
+
+def valid_paths(recipe: Recipe) -> Sequence[Path]:
+    """Return the LMDBs that a run is evaluated on, each of them there."""
+    paths = [Path(path) for path in recipe.valid] or _below(recipe.data_path, VALID_FOLDER)
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"there is no data set to evaluate on at {path}")
+    return paths
+
+
+def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Iterable[TrainBatch]:
+    """Return the planned batches in order; ``workers`` processes prepare them, none of them this one's work."""
+    processes: Dict[str, Any] = {}
+    if workers:
+        # Spawned: neither LMDB nor OpenCV survives a fork.
+        processes = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _start_worker}
+    # Its types ask for more than it uses.
+    loader: Any = torch.utils.data.DataLoader(
+        cast(Any, batches),
+        batch_size=None,
+        sampler=cast(Any, plans),
+        num_workers=workers,
+        collate_fn=cast(Any, _as_it_is),
+        pin_memory=pin,
+        **processes,
+    )
+    return cast(Iterable[TrainBatch], loader)
+
+
+def class_table(spec: ModelSpec) -> Mapping[str, int]:
+    """Return each character's class."""
+    blank = spec.characters.blank
+    return {character: index for index, character in enumerate(spec.characters.table) if index != blank}
+
+
+def encode(texts: Sequence[str], classes: Mapping[str, int]) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Return all texts' classes in a row, and their lengths; both int64."""
+    targets = torch.tensor([classes[character] for text in texts for character in text], dtype=torch.int64)
+    return targets, torch.tensor([len(text) for text in texts], dtype=torch.int64)
+
+
+def describe(skipped: Mapping[str, int]) -> str:
+    """Return the reasons and their counts in a line."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "it is empty"
+
+
+def _words(entry: Data, labels: Labels, seed: int) -> Any:
+    if entry.path is not None:
+        path = Path(entry.path)
+        if not path.exists():
+            raise InputError(f"there is no training data at {path}; expected an LMDB")
+        return LmdbWords(path, labels)
+    files = {
+        name: None if given is None else Path(given)
+        for name, given in (("words", entry.words), ("fonts", entry.fonts), ("effects_file", entry.effects))
+    }
+    return RenderedWords(Renderer.create(seed, alphabet=labels.spec.alphabet, **files), entry.size)
+
+
+def _below(folder: Optional[str], name: str) -> List[Path]:
+    if folder is None:
+        return []
+    parent = Path(folder)
+    if not parent.is_dir():
+        raise InputError(f"data_path {parent} is no folder")
+    for entry in sorted(parent.iterdir()):
+        if entry.name.lower() == name.lower():
+            return [entry]
+    raise InputError(
+        f"there is no {parent / name}, in any spelling of its case",
+        hint=f"data_path stands for a folder with {TRAIN_FOLDER} and {VALID_FOLDER}; others are named by train= and "
+        "valid=",
+    )
+
+
+def _as_it_is(batch: TrainBatch) -> TrainBatch:
+    return batch
+
+
+def _start_worker(worker: int) -> None:
+    # Ctrl-C is the parent's to answer; and a worker is one of many, with one processor.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    cv2.setNumThreads(1)

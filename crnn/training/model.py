@@ -1,0 +1,124 @@
+"""The network of a recipe: its sizes, its first weights, its dropout; and the loss that it is trained with."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Tuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from crnn.alphabet import Alphabet
+from crnn.errors import InputError
+from crnn.network.checkpoint import load_checkpoint
+from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig, time_steps
+from crnn.spec import ModelSpec
+from crnn.systems import SPECS
+from crnn.training.recipe import Recipe
+
+
+def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
+    """Return how the network's images are prepared and its classes read, and its sizes."""
+    spec, variant = SPECS[recipe.network], VARIANTS[recipe.network]
+    width = recipe.width or spec.width
+    spec = dataclasses.replace(
+        spec,
+        width=width,
+        time_steps=time_steps(width, variant),
+        alphabet=recipe.alphabet,
+        blank=0,
+        fold_case=Alphabet(recipe.alphabet).folds_case,
+    )
+    config = dataclasses.replace(
+        variant, channels=recipe.channels or variant.channels, hidden=recipe.hidden, classes=spec.classes
+    )
+    return spec, config
+
+
+def build_model(recipe: Recipe, config: CrnnConfig) -> CRNN:
+    """Return the network with its first weights, from the seed or from ``start_from``, on the CPU."""
+    torch.manual_seed(recipe.seed)
+    model = CRNN(config)
+    if recipe.start_from:
+        _start_from(model, Path(recipe.start_from), recipe.start_gate_order)
+    else:
+        initialise(model, recipe.initialise)
+    if recipe.dropout:
+        _add_dropout(model, recipe.dropout, recipe.dropout_at)
+    return model.train()
+
+
+def initialise(model: CRNN, style: str) -> None:
+    """Draw first weights as a system does; what it leaves to its framework is PyTorch's here.
+
+    "modelzoo": convolutions N(0, 0.02), BatchNorm's weights N(1, 0.02). "mindspore": convolutions from a normal of
+    deviation 0.02 cut at two. "tensorflow": He's for convolutions, 0.2 cut at two for the last layer.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            if style == "modelzoo":
+                nn.init.normal_(module.weight, 0.0, 0.02)
+            elif style == "mindspore":
+                nn.init.trunc_normal_(module.weight, 0.0, 0.02, -0.04, 0.04)
+            elif style == "tensorflow":
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            # Their networks have no such biases, or leave them at 0.
+            if style in ("mindspore", "tensorflow") and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d) and style == "modelzoo":
+            nn.init.normal_(module.weight, 1.0, 0.02)
+    if style == "tensorflow":
+        last: Any = model.rnn[1]
+        nn.init.trunc_normal_(last.embedding.weight, 0.0, 0.2, -0.4, 0.4)
+        nn.init.zeros_(last.embedding.bias)
+
+
+class CtcLoss:
+    """The CTC loss of logits (T, N, K) against targets; a scalar, in float32 whatever the logits are.
+
+    ``reduction``: "mean" is PyTorch's, each word's loss over its length and then the batch's mean; "batch_mean" the
+    batch's mean of the words' losses, "sum" their sum.
+    """
+
+    def __init__(self, blank: int, reduction: str = "mean", *, zero_infinity: bool = True) -> None:
+        self._blank = blank
+        self._reduction = reduction
+        self._zero_infinity = zero_infinity
+
+    def __call__(self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        steps, words, _ = logits.shape
+        loss = functional.ctc_loss(
+            logits.float().log_softmax(2),
+            targets,
+            torch.full((words,), steps, dtype=torch.int64),
+            lengths,
+            blank=self._blank,
+            reduction="mean" if self._reduction == "mean" else "sum",
+            zero_infinity=self._zero_infinity,
+        )
+        return loss / words if self._reduction == "batch_mean" else loss
+
+
+def _start_from(model: CRNN, path: Path, gate_order: str) -> None:
+    checkpoint = load_checkpoint(path, lstm_gate_order=gate_order, alphabet=None)
+    if checkpoint.model.config != model.config:
+        raise InputError(
+            f"start_from: {path} holds {checkpoint.model.config}; the recipe asks for {model.config}",
+            hint="Give the recipe the file's network, channels, hidden and alphabet.",
+        )
+    model.load_state_dict(checkpoint.model.state_dict())
+
+
+def _add_dropout(model: CRNN, share: float, where: str) -> None:
+    """Drop outputs of the first LSTM's layer, or of the last LSTM before its linear layer, while training."""
+
+    # Hooks, not modules: the names of the weights stay what they are.
+    def drop(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (functional.dropout(output[0], share, module.training), *output[1:])
+        return functional.dropout(output, share, module.training)
+
+    last: Any = model.rnn[1]
+    (last.rnn if where == "last" else model.rnn[0]).register_forward_hook(drop)

@@ -1,0 +1,377 @@
+"""A recipe: every choice of a training run, read from YAML, every key of it open to ``key=value``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+
+from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
+from crnn.errors import InputError, KitError, UsageError, needs
+from crnn.files import require_file, write_text
+from crnn.systems import SPECS
+
+FOLDER = Path(__file__).parent / "recipes"
+"""The recipes that the kit brings, by their names."""
+
+Parser = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of training: so many steps or epochs."""
+
+    count: int
+    unit: str
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Return the length in steps."""
+        return self.count * (steps_per_epoch if self.unit == "epochs" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.unit}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A source of words to train on: an LMDB at ``path``, or words rendered as they are needed.
+
+    ``weight`` is the source's share of an epoch, in proportion to the others'; without one a source gives all of its
+    words once. ``size`` is the number of rendered words in an epoch; ``words``, ``fonts`` and ``effects`` are files
+    of the renderer's, its own where None.
+    """
+
+    path: Optional[str] = None
+    render: bool = False
+    weight: Optional[float] = None
+    size: int = 100_000
+    words: Optional[str] = None
+    fonts: Optional[str] = None
+    effects: Optional[str] = None
+
+
+def _whole(least: int) -> Parser:
+    def parse(value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+            return value
+        raise ValueError(f"a whole number from {least}")
+
+    return parse
+
+
+def _number(low: float, high: float = math.inf, *, above: bool = False) -> Parser:
+    def parse(value: Any) -> float:
+        try:
+            # YAML reads 1e-3, which has no point, as text.
+            number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        except (ValueError, OverflowError):
+            number = math.nan
+        if (low < number if above else low <= number) and number <= high and math.isfinite(number):
+            return number
+        upper = "" if high == math.inf else f" and at most {high:g}"
+        raise ValueError(f"a number {'above' if above else 'from'} {low:g}{upper}")
+
+    return parse
+
+
+def _one_of(*choices: str) -> Parser:
+    def parse(value: Any) -> str:
+        if value in choices:
+            return str(value)
+        raise ValueError(f"one of {', '.join(choices)}")
+
+    return parse
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def _text(value: Any) -> str:
+    # A file's name may look like a number to YAML.
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+        return str(value)
+    raise ValueError("text")
+
+
+def _alphabet(value: Any) -> str:
+    text = _text(value)
+    Alphabet(text)
+    return text
+
+
+def _optional(parser: Parser) -> Parser:
+    return lambda value: None if value is None else parser(value)
+
+
+def _span(value: Any) -> Span:
+    match = re.fullmatch(r"\s*(\d{1,9})\s*(step|epoch)s?\s*", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("a length such as '20 epochs' or '5000 steps'")
+    return Span(int(match[1]), f"{match[2]}s")
+
+
+def _interval(value: Any) -> Span:
+    span = _span(value)
+    if not span.count:
+        raise ValueError("a length of at least one step or epoch")
+    return span
+
+
+def _list(parser: Parser, length: Optional[int] = None) -> Parser:
+    def parse(value: Any) -> Tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)) or (length is not None and len(value) != length):
+            raise ValueError("a list" if length is None else f"a list of {length}")
+        return tuple(parser(entry) for entry in value)
+
+    return parse
+
+
+def _data(value: Any) -> Data:
+    if isinstance(value, Data):
+        return value
+    if isinstance(value, str):
+        return Data(path=value)
+    if not isinstance(value, dict):
+        raise ValueError("an LMDB's path, or a mapping with path or render")
+    for key in value:
+        _known(key, list(_DATA), UsageError, "the training data's key")
+    entry = Data(**{key: _parsed(key, _DATA[key], given) for key, given in value.items()})
+    if (entry.path is None) != entry.render:
+        raise ValueError("either a path or render: true in each source")
+    return entry
+
+
+def _sources(value: Any) -> Tuple[Data, ...]:
+    return tuple(_data(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
+
+
+def _paths(value: Any) -> Tuple[str, ...]:
+    return tuple(_text(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
+
+
+def _scale(value: Any) -> Any:
+    return value if value == "dynamic" else _number(0, above=True)(value)
+
+
+_DATA: Mapping[str, Parser] = {
+    "path": _optional(_text),
+    "render": _flag,
+    "weight": _optional(_number(0, above=True)),
+    "size": _whole(1),
+    "words": _optional(_text),
+    "fonts": _optional(_text),
+    "effects": _optional(_text),
+}
+
+
+def _key(default: Any, parser: Parser) -> Any:
+    return field(default=default, metadata={"parse": parser})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run; docs/training.md says what each key means. Paths are relative to the current folder."""
+
+    # the network
+    network: str = _key("modelzoo", _one_of(*SPECS))
+    channels: Optional[Tuple[int, ...]] = _key(None, _optional(_list(_whole(1), 7)))
+    hidden: int = _key(256, _whole(1))
+    alphabet: str = _key(DIGITS_AND_LETTERS, _alphabet)
+    width: Optional[int] = _key(None, _optional(_whole(8)))
+    initialise: str = _key("pytorch", _one_of("pytorch", "modelzoo", "mindspore", "tensorflow"))
+    dropout: float = _key(0.0, _number(0, 0.95))
+    dropout_at: str = _key("first", _one_of("first", "last"))
+    start_from: Optional[str] = _key(None, _optional(_text))
+    start_gate_order: str = _key("ifgo", _one_of("ifgo", "igfo"))
+    # the data
+    data_path: Optional[str] = _key(None, _optional(_text))
+    train: Tuple[Data, ...] = _key((), _sources)
+    valid: Tuple[str, ...] = _key((), _paths)
+    oov: str = _key("drop", _one_of("drop", "strip"))
+    valid_oov: str = _key("wrong", _one_of("wrong", "drop"))
+    max_text_length: Optional[int] = _key(None, _optional(_whole(1)))
+    too_long: str = _key("drop", _one_of("drop", "cut"))
+    min_text_length: int = _key(1, _whole(1))
+    augment: str = _key("none", _one_of("none", "light"))
+    batch_size: int = _key(64, _whole(1))
+    valid_batch_size: int = _key(256, _whole(1))
+    workers: Optional[int] = _key(None, _optional(_whole(0)))
+    # the optimisation
+    length: Span = _key(Span(1, "epochs"), _interval)
+    optimizer: str = _key("adadelta", _one_of("adadelta", "sgd", "adamw"))
+    learning_rate: float = _key(1.0, _number(0, above=True))
+    momentum: float = _key(0.0, _number(0, 0.9999))
+    nesterov: bool = _key(False, _flag)
+    betas: Tuple[float, float] = _key((0.9, 0.999), _list(_number(0, 0.99999), 2))
+    rho: float = _key(0.9, _number(0, 1))
+    epsilon: Optional[float] = _key(None, _optional(_number(0, above=True)))
+    weight_decay: float = _key(0.0, _number(0))
+    schedule: str = _key("constant", _one_of("constant", "cosine", "polynomial"))
+    schedule_unit: str = _key("step", _one_of("step", "epoch"))
+    schedule_length: Optional[Span] = _key(None, _optional(_interval))
+    final_learning_rate: float = _key(0.0, _number(0))
+    power: float = _key(1.0, _number(0, above=True))
+    warmup: Span = _key(Span(0, "steps"), _span)
+    ctc_reduction: str = _key("mean", _one_of("mean", "batch_mean", "sum"))
+    zero_infinity: bool = _key(True, _flag)
+    clip_norm: Optional[float] = _key(None, _optional(_number(0, above=True)))
+    clip_before_reduce: bool = _key(False, _flag)
+    ema: Optional[float] = _key(None, _optional(_number(0, 0.999999)))
+    # the machine
+    precision: str = _key("float32", _one_of("float32", "float16", "bfloat16"))
+    loss_scale: Any = _key("dynamic", _scale)
+    loss_scale_start: float = _key(65536.0, _number(0, above=True))
+    loss_scale_interval: int = _key(2000, _whole(1))
+    compile: bool = _key(False, _flag)
+    threads: Optional[int] = _key(None, _optional(_whole(1)))
+    seed: int = _key(1234, _whole(0))
+    # what is kept and shown
+    evaluate_from: Span = _key(Span(0, "steps"), _span)
+    evaluate_every: Span = _key(Span(1, "epochs"), _interval)
+    save_every: Span = _key(Span(1, "epochs"), _interval)
+    keep: int = _key(5, _whole(1))
+    log_every: int = _key(100, _whole(1))
+    log_style: str = _key("plain", _one_of("plain", "modelzoo", "mindspore", "tensorflow"))
+    examples: int = _key(10, _whole(0))
+    diverged: float = _key(5.0, _number(1, above=True))
+    tensorboard: bool = _key(False, _flag)
+    plot: bool = _key(True, _flag)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain data that reads back as the same recipe."""
+        return {entry.name: _plain(getattr(self, entry.name)) for entry in dataclasses.fields(self)}
+
+    def to_yaml(self) -> str:
+        """Return the whole recipe as YAML, every key of it."""
+        with needs("PyYAML", extra="torch"):
+            import yaml
+        text: str = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)
+        return text
+
+    def save(self, path: Path) -> None:
+        """Write the whole recipe, so that the run can be repeated from it."""
+        write_text(path, self.to_yaml())
+
+
+_FIELDS: Mapping[str, Parser] = {entry.name: entry.metadata["parse"] for entry in dataclasses.fields(Recipe)}
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value`` pairs in its place.
+
+    A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it, or the kit's own.
+    Raises `InputError` for what the file gets wrong and `UsageError` for what a pair does, with the key, what it
+    takes, and for an unknown one the nearest.
+    """
+    path = find_recipe(name)
+    values = _values(path)
+    for pair in overrides:
+        key, value = _pair(pair)
+        _known(key, list(_FIELDS), UsageError, f"{pair}: the key")
+        values[key] = _parsed(key, _FIELDS[key], value, UsageError)
+    recipe = Recipe(**values)
+    _check(recipe, str(path))
+    return recipe
+
+
+def find_recipe(name: str) -> Path:
+    """Return the path of a recipe file, or of the kit's own of that name."""
+    path = Path(name)
+    if path.exists() or (len(path.parts) > 1 and path.parts[:-1] != (FOLDER.name,)):
+        require_file(path, "a recipe (YAML)")
+        return path
+    own = FOLDER / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
+    if not own.is_file():
+        there = sorted(found.stem for found in FOLDER.glob("*.yaml"))
+        near = difflib.get_close_matches(own.stem, there, n=1)
+        raise InputError(
+            f"there is no recipe {name}, neither here nor among the kit's own{_nearest(near)}",
+            hint=f"The kit's own: {', '.join(there)}",
+        )
+    return own
+
+
+def _values(path: Path, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
+    if path in below:
+        raise InputError(f"{path} is its own base, by way of {' and '.join(map(str, below))}")
+    content = _read(path)
+    base = content.pop("base", None)
+    values = {}
+    if base is not None:
+        beside = path.parent / str(base)
+        values = _values(beside if beside.is_file() else find_recipe(str(base)), (*below, path))
+    for key, value in content.items():
+        _known(key, list(_FIELDS), InputError, f"{path}: the key")
+        values[key] = _parsed(f"{path}: {key}", _FIELDS[key], value)
+    return values
+
+
+def _read(path: Path) -> Dict[Any, Any]:
+    with needs("PyYAML", extra="torch"):
+        import yaml
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its value")
+    return content
+
+
+def _pair(pair: str) -> Tuple[str, Any]:
+    with needs("PyYAML", extra="torch"):
+        import yaml
+    key, equals, text = pair.partition("=")
+    if not equals:
+        raise UsageError(f"{pair!r} is no key=value pair", hint="Options come with two dashes: see crnn train --help")
+    try:
+        return key, yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{pair}: the value is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
+    if key not in known:
+        near = difflib.get_close_matches(str(key), known, n=1)
+        raise error(f"{what} {key!r} is unknown{_nearest(near)}", hint="" if near else f"There are {', '.join(known)}.")
+
+
+def _nearest(near: Sequence[str]) -> str:
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parsed(where: str, parser: Parser, value: Any, error: Type[KitError] = InputError) -> Any:
+    try:
+        return parser(value)
+    except ValueError as problem:
+        raise error(f"{where} is {value!r}; expected {problem}") from problem
+    except KitError as problem:
+        raise error(f"{where}: {problem.message}", hint=problem.hint) from problem
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    """Refuse keys that contradict each other."""
+    if recipe.nesterov and not recipe.momentum:
+        raise InputError(f"{where}: nesterov needs a momentum above 0")
+    if recipe.clip_before_reduce and recipe.clip_norm is None:
+        raise InputError(f"{where}: clip_before_reduce needs a clip_norm")
+    weighted = [entry.weight is not None for entry in recipe.train]
+    if any(weighted) and not all(weighted):
+        raise InputError(f"{where}: some of the training data have a weight and some have none; give all or none")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Span):
+        return str(value)
+    if isinstance(value, Data):
+        return {key: given for key, given in dataclasses.asdict(value).items() if given != getattr(Data, key)}
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return value

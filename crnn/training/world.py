@@ -1,0 +1,131 @@
+"""The devices of a run and the processes that share it, as torchrun starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence
+
+import torch
+import torch.distributed as dist
+
+from crnn.errors import InputError, UnavailableError, UsageError, needs
+
+BACKENDS = {"cpu": "gloo", "cuda": "nccl", "npu": "hccl"}
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's device and its place among the others: ``rank`` of ``size``."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def sum(self, values: Sequence[float]) -> List[float]:
+        """Return the sums over all processes."""
+        if self.size == 1:
+            return list(values)
+        # Not every backend knows float64.
+        kind = torch.float64 if self.device.type != "npu" else torch.float32
+        tensor = torch.tensor(values, dtype=kind, device=self.device)
+        dist.all_reduce(tensor)
+        return [float(value) for value in tensor.tolist()]
+
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Put the mean over all processes in the place of tensors."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors])):
+            tensor.copy_(part.view_as(tensor))
+
+    def copy_from_first(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Put the first process's values in the place of tensors."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    def wait(self) -> None:
+        """Wait for the others."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextlib.contextmanager
+def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) -> Iterator[World]:
+    """Join the processes that torchrun started, or be the only one; leave them at the end.
+
+    ``device`` is auto (cuda, else npu, else cpu), cpu, cuda or npu, the latter two with a number (cuda:1) for one
+    process; ``devices`` are the numbers that the processes of this machine take, by default 0, 1 and so on.
+    """
+    rank, size, local = (_environment(name, default) for name, default in _PLACE)
+    kind, _, number = device.partition(":")
+    kind = _find() if kind == "auto" else kind
+    if kind not in BACKENDS or (number and not number.isdigit()):
+        raise UsageError(f"--device {device}: expected auto, cpu, cuda or npu, or a numbered one such as cuda:1")
+    if number and (size > 1 or devices):
+        raise UsageError(f"--device {device} names one device; several processes take theirs with --devices 0,1")
+    if devices and local >= len(devices):
+        raise UsageError(f"--devices names {len(devices)} devices; there are more processes on this machine")
+    index = devices[local] if devices else int(number or local)
+    own = torch.device("cpu") if kind == "cpu" else torch.device(kind, index)
+    _set(own)
+    # A program of one's own may have joined them already.
+    joining = size > 1 and not dist.is_initialized()
+    if joining:
+        dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
+    try:
+        yield World(own, rank, size)
+    finally:
+        if joining:
+            dist.destroy_process_group()
+
+
+_PLACE = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+
+
+def is_first() -> bool:
+    """Say, before any device is touched, whether this process is the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _environment(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit():
+        raise InputError(f"the environment variable {name} is {text!r}; expected what torchrun sets, a number")
+    return int(text)
+
+
+def _find() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    try:
+        # Registers torch.npu; fails where CANN is not there.
+        import torch_npu  # noqa: F401
+    except (ImportError, OSError):
+        return "cpu"
+    return "npu" if torch.npu.is_available() else "cpu"  # type: ignore[attr-defined]
+
+
+def _set(device: torch.device) -> None:
+    if device.type == "npu":
+        with needs("torch_npu"):
+            import torch_npu  # noqa: F401
+        torch.npu.set_device(device)  # type: ignore[attr-defined]
+    elif device.type == "cuda":
+        count = torch.cuda.device_count()
+        if not torch.cuda.is_available() or (device.index or 0) >= count:
+            raise UnavailableError(
+                f"there is no {device}: PyTorch {torch.__version__} here sees {count} GPUs",
+                hint="Look at: python -c 'import torch; print(torch.version.cuda, torch.cuda.device_count())'",
+            )
+        torch.cuda.set_device(device)

@@ -1,0 +1,33 @@
+"""The whole way on a laptop: checkpoint -> ONNX -> bins -> accuracy. ``make demo`` runs it; the files go to demo/."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from crnn.cli import main
+
+STEPS = """
+crnn export examples/crnn_small.pth demo/crnn.onnx
+crnn prepare examples/words_lmdb demo/input_bin --label demo/label.txt
+crnn evaluate demo/crnn.onnx demo/input_bin --label demo/label.txt --batch 64 --json demo/result.json --min-accuracy 0.8
+"""
+
+
+def run_steps() -> int:
+    """Run each step as its command line would; stop at the first that fails."""
+    os.chdir(Path(__file__).resolve().parent.parent)
+    Path("demo").mkdir(exist_ok=True)
+    for step in STEPS.strip().splitlines():
+        print(f"$ {step}", flush=True)
+        code = main(step.split()[1:])
+        if code:
+            return code
+        print(flush=True)
+    print("demo/result.json")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_steps())

@@ -1,0 +1,12 @@
+"""Turn an LMDB into bins and label.txt: python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options."""
+
+import sys
+
+from crnn.cli.prepare import parse_testdata
+
+# Used where the command line does not say.
+test_dir = "./IIIT5K_lmdb"
+output_bin = "./input_bin"
+
+if __name__ == "__main__":
+    sys.exit(parse_testdata(test_dir, output_bin))

@@ -1,0 +1,180 @@
+"""``crnn bench``: what it reports, of which words, and what it refuses. How long anything took is not tested."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+from crnn.cli import main
+from crnn.jobs.bench import suggest
+from crnn.reports.bench import ratio_line, suggestion_line
+from crnn.results import BatchTiming, ModelTiming, PairedRatio
+from crnn.simulator import Knobs
+from tests.ascend.machine import clean, machine
+from tests.cli.test_read import word_png
+from tests.conftest import ROOT
+from tests.models import write_bins, write_echo_model
+from tests.simulator.programs import compile_model
+
+WORDS = ROOT / "examples" / "words_lmdb"
+QUICK = ["--loop", "3", "--warm-up", "0", "--threads", "1"]
+IMAGE_STAGES = ["read", "decode", "resize", "host to device", "compute", "device to host", "ctc"]
+BIN_STAGES = ["read", *IMAGE_STAGES[3:]]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model, seven bins and their labels, as the current directory."""
+    write_echo_model(tmp_path / "m.onnx")
+    write_bins(tmp_path, ["hello", "0", "aa11", "good", "lamp", "3", "kind"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def measure(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
+    assert main(["bench", *words, *QUICK, "--json", "-"]) == 0
+    data: Dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
+def test_json_has_every_stage_and_rate_of_each_batch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = measure(capsys, "m.onnx", "--data", str(WORDS), "--batch", "4,1,4", "--budget", "1e6")
+    assert sorted(data) == sorted(
+        "schema simulated data loop warm_up machine runs ratios suggestion".split()  # docs/formats.md
+    )
+    assert (data["schema"], data["simulated"], data["data"], data["loop"]) == ("crnn-bench/1", False, "words_lmdb", 3)
+    (run,) = data["runs"]
+    assert (run["backend"], run["device"], run["threads"], run["simulated"]) == ("onnxruntime", "cpu", 1, False)
+    assert set(data["machine"]) == {"processor", "usable", "system", "load"}
+    assert [timing["batch"] for timing in run["batches"]] == [1, 4]
+    for timing in run["batches"]:
+        assert sorted(timing["stages"]) == sorted(IMAGE_STAGES)
+        assert set(timing["throughput"]) == {"compute", "transfers", "stream", "data"}
+        assert all(rate > 0 for rate in timing["throughput"].values())
+        # Not by how much: but what counts more stages cannot be faster.
+        assert timing["throughput"]["compute"] > timing["throughput"]["transfers"]
+        assert timing["latency"]["p99"] >= timing["latency"]["p50"] > timing["stages"]["compute"]["p50"]
+    assert data["suggestion"]["batch"] in (1, 4)
+    assert data["ratios"] == []
+
+
+def test_bins_are_neither_decoded_nor_resized_and_may_be_fewer_than_are_measured(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = measure(capsys, "m.onnx", "--data", "input_bin", "--label", "label.txt", "--batch", "5")
+    assert sorted(data["runs"][0]["batches"][0]["stages"]) == sorted(BIN_STAGES)
+
+
+def test_a_batch_that_the_bins_cannot_fill_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "m.onnx", "--data", "input_bin", "--label", "label.txt", "--batch", "8", *QUICK]) == 1
+    assert "fewer than 8 usable bins" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_decoded_are_passed_over(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = place / "images"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(word_png("tree"))
+    (folder / "bad.png").write_bytes(b"no image")
+    (folder / "labels.txt").write_text("bad.png bad\ngood.png tree\n")
+    assert measure(capsys, "m.onnx", "--data", "images", "--batch", "3")["runs"]
+    (folder / "good.png").write_bytes(b"no image either")
+    assert main(["bench", "m.onnx", "--data", "images", *QUICK]) == 1
+    assert "holds no image that can be decoded" in capsys.readouterr().err
+
+
+def test_two_backends_take_turns_on_one_data_set(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(ROOT / "examples" / "crnn_small.pth")
+    data = measure(capsys, "m.onnx", "--data", str(WORDS), "--batch", "1,2", "--versus", model)
+    assert [run["backend"] for run in data["runs"]] == ["onnxruntime", "torch"]
+    assert [(ratio["batch"], ratio["pairs"]) for ratio in data["ratios"]] == [(1, 3), (2, 3)]
+    for ratio in data["ratios"]:
+        assert 0 < ratio["ratio"]["p10"] <= ratio["ratio"]["p50"] <= ratio["ratio"]["p90"]
+
+
+def test_a_simulated_chip_is_said_in_table_json_and_plot(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    titles = []
+    monkeypatch.setattr(Figure, "suptitle", lambda figure, text: titles.append(text))
+    knobs = Knobs()
+    om = compile_model(
+        write_echo_model(place / "one.onnx", batch=4),
+        place / "one",
+        knobs,
+        "--input_format=NCHW",
+        "--input_shape=actual_input_1:4,1,32,100",
+    )
+    with machine(knobs) as findings:
+        words = ["bench", str(om), "--data", "input_bin", "--label", "label.txt", "--batch", "2,4", *QUICK]
+        assert main([*words, "--json", "b.json", "--plot", "b.png"]) == 0
+    clean(findings)
+    out, err = capsys.readouterr()
+    assert out.startswith("SIMULATED: no chip ran this")
+    assert "on pyacl, npu:0, 1 thread, SIMULATED" in out
+    assert "batches of 2 run as 4: the model takes 4" in err
+    data = json.loads((place / "b.json").read_text(encoding="utf-8"))
+    assert data["simulated"]
+    assert data["runs"][0]["simulated"]
+    assert titles == ["SIMULATED: no chip ran this; its times are no chip's"]
+    assert sorted(data["runs"][0]["batches"][0]["stages"]) == sorted(BIN_STAGES)
+
+
+def test_the_plot_is_a_png_and_its_folder_is_checked_first(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "m.onnx", "--data", "input_bin", "--label", "label.txt", "--batch", "1,2", *QUICK]
+    assert main([*words, "--plot", "speed.png"]) == 0
+    assert (place / "speed.png").read_bytes().startswith(b"\x89PNG")
+    assert "without transfers" in capsys.readouterr().out
+    shutil.rmtree(place / "input_bin")
+    assert main([*words, "--plot", "nowhere/speed.png"]) == 1
+    assert "the folder nowhere does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batch", "1,0"], "'0' is no whole number from 1"),
+        (["--loop", "0"], "'0' is no whole number from 1"),
+        (["--budget", "nan"], "'nan' is no number of milliseconds"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], words: Any, message: str
+) -> None:
+    assert main(["bench", "m.onnx", "--data", "input_bin", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def timing(batch: int, p99: float, rate: float) -> BatchTiming:
+    return BatchTiming(batch, {}, {"p50": 1.0, "p90": 1.0, "p99": p99}, {"transfers": rate})
+
+
+TIMINGS = [timing(1, 2.0, 100.0), timing(4, 5.0, 300.0), timing(16, 20.0, 290.0)]
+RUN = ModelTiming({"path": "m.onnx"}, "", "", False, 1, {}, (), TIMINGS)
+
+
+@pytest.mark.parametrize(
+    ("budget", "batch", "said"),
+    [
+        (2.0, 1, "suggested  batch 1: 100 words/s, 2.000 ms (p99) of the 2 ms allowed"),  # the bound is allowed
+        (10.0, 4, "suggested  batch 4: 300 words/s"),
+        (50.0, 4, "suggested  batch 4: 300 words/s"),  # a larger batch that is no faster
+        (1.0, None, "no measured batch keeps within 1 ms; batch 1 comes nearest with 2.000 ms (p99)"),
+    ],
+)
+def test_the_suggested_batch_is_the_fastest_within_the_budget(budget: float, batch: int, said: str) -> None:
+    suggestion = suggest(TIMINGS, budget)
+    assert suggestion.batch == batch
+    assert suggestion_line(suggestion, RUN).startswith(said)
+
+
+def test_a_ratio_above_one_says_that_the_first_is_faster() -> None:
+    other = ModelTiming({"path": "o.onnx"}, "", "", False, 1, {}, (), TIMINGS)
+    line = ratio_line(PairedRatio(4, 10, {"p10": 1.5, "p50": 2.0, "p90": 2.5}), [RUN, other])
+    assert line == "batch 4: m.onnx is 2.000 times as fast as o.onnx (middle 80 % of 10 pairs: 1.500 to 2.500)"

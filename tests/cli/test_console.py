@@ -1,0 +1,144 @@
+"""What every verb does with a terminal, a pipe, an encoding, an empty argument and a machine that refuses."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+from typing import List
+
+import pytest
+
+from crnn.cli import console, main, run
+from crnn.cli.scripts import post_processing
+from tests.conftest import ROOT
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def stdout_in(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
+    raw = io.BytesIO()
+    monkeypatch.setattr(
+        sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True)
+    )
+    return raw
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "✓ 字 é"), ("gbk", "v 字 é"), ("ascii", r"v \u5b57 \xe9")])
+def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str) -> None:
+    raw = stdout_in(monkeypatch, encoding)
+    console.out("✓ 字 é")
+    assert raw.getvalue().decode(encoding) == f"{shown}\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "ascii"])
+def test_json_is_json_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    value = {"path": "模型é😀", "name of no encoding": "\udcff"}
+    raw = stdout_in(monkeypatch, encoding)
+    console.out_json(value)
+    assert json.loads(raw.getvalue().decode("utf-8")) == value
+
+
+def test_doctor_prints_where_stdout_is_ascii() -> None:
+    command = [sys.executable, "-m", "crnn", "doctor"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, env=ascii_only, text=True, encoding="ascii", check=False)
+    assert "Traceback" not in done.stderr
+    assert "v  Python" in done.stdout
+
+
+ROWS = [["✓", "Python", "3.11", ""], ["✗", "driver", "none at all", "Install it."]]
+HEAD = ["", "check", "found", "remedy"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"), [("99", "✗  driver  none at all  Install it."), ("30", "   → Install it.")]
+)
+def test_remedies_stand_below_where_the_terminal_is_narrow(
+    monkeypatch: pytest.MonkeyPatch, columns: str, line: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    console.out_remedies(HEAD, ROWS)
+    assert line in sys.stdout.getvalue().splitlines()
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    console.out_remedies(HEAD, ROWS)
+    assert "✗  driver  none at all  Install it." in capsys.readouterr().out.splitlines()
+
+
+def test_numbers_stand_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.out_fields({"channels": [16, 32], "inputs": ["a", "b"], "gears": []})
+    assert capsys.readouterr().out.splitlines() == [
+        "channels  16, 32",
+        "inputs    a",
+        "inputs    b",
+        "gears     none",
+    ]
+
+
+def test_no_progress_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with console.progress("reading", 3) as advance:
+        advance(3)
+    assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["evaluate", "", "input_bin"], id="a path"),
+        pytest.param(["evaluate", "m.onnx", "input_bin", "--json", ""], id="a file or stdout"),
+        pytest.param(["prepare", "words_lmdb", ""], id="a folder to write"),
+    ],
+)
+def test_an_empty_name_is_refused(words: List[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert "the name is empty; is a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_an_empty_result_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--pre_dir", "b", "--modelpath", "m", "--label", "l", "--json_output_file", ""]
+    assert post_processing(words) == 2
+    assert "--json_output_file: the name is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["evaluat"], "(did you mean evaluate?)"),
+        (["dataset", "statz"], "(did you mean stats?)"),
+        (["evaluate", "m", "d", "--min-acc", "0.5"], "(did you mean --min-accuracy?)"),
+    ],
+)
+def test_the_nearest_word_is_suggested(words: List[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert near in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
+def test_what_the_machine_refuses_has_no_traceback(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def refused() -> int:
+        raise OSError(number, os.strerror(number), "some/file")
+
+    assert run(refused) == 1
+    assert capsys.readouterr().err == f"crnn: error: some/file: {os.strerror(number)}\n"
+
+
+def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:
+    def buggy() -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "what the kit forgot to make")
+
+    with pytest.raises(FileNotFoundError):
+        run(buggy)

@@ -1,0 +1,292 @@
+"""``crnn evaluate`` and ``post_CRNN_pytorch_acl.py``, on bins that the echo model reads as written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import pytest
+
+from crnn.cli import main
+from crnn.cli.scripts import post_processing
+from tests.models import write_bins, write_echo_model
+
+WORDS = ["hello", "0", "aa11", "good", "lamp", "3", "kind"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with model, seven bins and labels, two of which are wrong, as the current directory."""
+    write_echo_model(tmp_path / "m.onnx")
+    write_bins(tmp_path, WORDS, ["Hello", "0", "aa12", "good", "lamb", "3", "KIND"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def evaluate(*words: str) -> int:
+    return main(["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--threads", "1", *words])
+
+
+def result(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
+    assert evaluate("--json", "-", *words) == 0
+    data: Dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
+@pytest.mark.parametrize("batch", ["1", "2", "7", "64"])
+def test_every_word_counts_at_any_batch(place: Path, capsys: pytest.CaptureFixture[str], batch: str) -> None:
+    data = result(capsys, "--batch", batch)
+    assert (data["correct"], data["total"], data["accuracy"]) == (5, 7, 5 / 7)
+    assert [(miss["key"], miss["text"]) for miss in data["misses"]] == [("test_3", "aa11"), ("test_5", "lamp")]
+
+
+def test_result_json_has_the_contract_and_nothing_else(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = result(capsys)
+    assert sorted(data) == sorted(
+        "schema title value accuracy correct total interval95 cer ned1 skipped by_length throughput stages batch "
+        "threads backend device simulated model misses misses_total versions".split()
+    )
+    assert data["schema"] == "crnn-evaluation/1"
+    assert data["value"] == [
+        {"key": "Number of images", "value": "7"},
+        {"key": "Number of classes", "value": "37"},
+        {"key": "Top1 accuracy", "value": "71.43%"},
+    ]
+    assert data["interval95"] == pytest.approx([0.3589, 0.9178], abs=1e-4)
+    assert data["by_length"]["4"] == {"accuracy": 0.5, "correct": 2, "total": 4}
+    assert (data["simulated"], data["backend"], data["device"], data["threads"]) == (False, "onnxruntime", "cpu", 1)
+    assert set(data["stages"]) == {"read", "infer", "score"}
+    assert set(data["stages"]["infer"]) == {"p50", "p90", "p99", "sum"}
+    assert data["model"]["path"] == "m.onnx"
+    assert data["model"]["spec"]["format"] == "crnn-spec/1"
+    assert data["throughput"] > 0
+
+
+def test_json_file_is_sorted_utf8_and_whole(place: Path) -> None:
+    (place / "label.txt").write_text("test_1.bin:héllo\n", encoding="utf-8")
+    assert evaluate("--json", "r.json") == 0
+    text = (place / "r.json").read_text(encoding="utf-8")
+    assert "héllo" in text
+    data = json.loads(text)
+    assert list(data) == sorted(data)
+    assert [path.name for path in place.iterdir() if "part" in path.name] == []
+
+
+def test_the_historical_call(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = "--pre_dir ./input_bin --batchsize 1 --modelpath m.onnx --label label.txt --json_output_file".split()
+    for name in ("result", "result.json"):
+        assert post_processing([*call, name]) == 0
+        assert json.loads((place / "result.json").read_text())["accuracy"] == 5 / 7
+    assert not (place / "result.json.json").exists()
+    assert "accuracy   0.7143" in capsys.readouterr().out
+
+
+def test_the_historical_defaults(place: Path) -> None:
+    assert post_processing("--pre_dir input_bin --modelpath m.onnx --label label.txt".split()) == 0
+    assert json.loads((place / "result.json").read_text())["batch"] == 1
+
+
+def test_problems_are_counted_by_reason_and_count_as_wrong(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "input_bin" / "test_1.bin").unlink()
+    (place / "input_bin" / "test_2.bin").write_bytes(b"short")
+    (place / "input_bin" / "test_99.bin").write_bytes(bytes(12_800))
+    (place / "input_bin" / "word.bin").write_bytes(bytes(12_800))
+    (place / "input_bin" / "summary.json").write_text("{}")
+    data = result(capsys)
+    assert data["skipped"] == {"missing bin": 1, "wrong size": 1, "bin without label": 1, "misnamed bin": 1}
+    assert (data["correct"], data["total"], data["misses_total"]) == (3, 7, 4)
+    assert evaluate("--strict") == 3
+    assert "--strict: 4 samples or files had a problem" in capsys.readouterr().err
+
+
+def test_strict_passes_where_nothing_is_wrong(place: Path) -> None:
+    assert evaluate("--strict") == 0
+
+
+@pytest.mark.parametrize(("least", "code"), [("0.7", 0), ("0.72", 3), ("1", 3), ("0", 0)])
+def test_min_accuracy(place: Path, capsys: pytest.CaptureFixture[str], least: str, code: int) -> None:
+    assert evaluate("--min-accuracy", least, "--json", "r.json") == code
+    assert (place / "r.json").exists(), "the result is written whatever the check says"
+    if code:
+        assert f"accuracy 0.7143 is below the {float(least)}" in capsys.readouterr().err
+
+
+def test_readings_are_in_data_order(place: Path) -> None:
+    assert evaluate("--readings", "r.jsonl", "--batch", "2") == 0
+    readings = [json.loads(line) for line in (place / "r.jsonl").read_text().splitlines()]
+    assert [reading["key"] for reading in readings] == [f"test_{index}" for index in range(1, 8)]
+    assert [reading["text"] for reading in readings] == WORDS
+    assert readings[0]["label"] == "Hello"
+    assert all(0 < reading["confidence"] <= 1 for reading in readings)
+
+
+def test_against_an_earlier_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--readings", "a.jsonl", "--json", "a.json") == 0
+    for other in ("a.jsonl", "a.json"):
+        assert evaluate("--against", other, "--batch", "3") == 0
+    write_other = [line.replace('"lamp"', '"lamb"') for line in (place / "a.jsonl").read_text().splitlines()]
+    (place / "b.jsonl").write_text("\n".join(write_other))
+    capsys.readouterr()
+    assert evaluate("--against", "b.jsonl") == 3
+    out, err = capsys.readouterr()
+    assert "differs  test_5  label:lamb  this:lamp  other:lamb" in out
+    assert "right only here 0, only there 1; accuracy -0.1429" in out
+    assert "1 words were read differently than in b.jsonl; --max-differ allows 0" in err
+    assert evaluate("--against", "b.jsonl", "--max-differ", "1") == 0
+
+
+@pytest.mark.parametrize(("style", "ending"), [("ais_bench", "_0.bin"), ("benchmark", "_1.bin")])
+def test_raw_outputs_are_the_logits_of_each_sample(place: Path, style: str, ending: str) -> None:
+    assert evaluate("--save-outputs", "out", "--outputs-style", style, "--batch", "3") == 0
+    files = sorted((place / "out").iterdir())
+    assert [file.name for file in files] == [f"test_{index}{ending}" for index in range(1, 8)]
+    logits = np.fromfile(files[0], dtype="<f4").reshape(26, -1, 37)
+    bin_values = np.fromfile(place / "input_bin" / "test_1.bin", dtype="<f4").reshape(32, 100)
+    np.testing.assert_array_equal(logits[:, 0, :32], bin_values[:, :26].T)
+
+
+def test_show_misses_prints_only_as_many_as_asked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate() == 0
+    assert "pred:" not in capsys.readouterr().out
+    assert evaluate("--show-misses", "1") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "pred:" in line] == [
+        "test_3  label:aa12  pred:aa11"
+    ]
+
+
+def test_with_json_on_stdout_people_are_spoken_to_on_stderr(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--json", "-", "--show-misses", "1") == 0
+    out, err = capsys.readouterr()
+    json.loads(out)
+    assert "accuracy   0.7143" in err
+    assert "pred:aa11" in err
+
+
+def test_a_model_without_spec_says_how_it_is_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_echo_model(place / "m.onnx", spec=None)
+    assert evaluate() == 0
+    assert "m.onnx carries no spec, so it is read by the historical contract" in capsys.readouterr().err
+
+
+def bad_model(text: bytes) -> Any:
+    return lambda place: (place / "m.onnx").write_bytes(text)
+
+
+def bad_labels(text: str) -> Any:
+    return lambda place: (place / "label.txt").write_text(text, encoding="utf-8")
+
+
+def only_wrong_sizes(place: Path) -> None:
+    for file in (place / "input_bin").iterdir():
+        file.write_bytes(bytes(99))
+
+
+def fixed_batch(place: Path) -> None:
+    """Let the graph hold a batch of 1 inside that its input does not declare."""
+    import onnx
+
+    model = onnx.load("m.onnx")
+    squeeze = next(node for node in model.graph.node if node.op_type == "Squeeze")
+    shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [3], [1, 37, 26])
+    model.graph.initializer.append(shape)
+    squeeze.CopyFrom(onnx.helper.make_node("Reshape", [squeeze.input[0], "shape"], list(squeeze.output)))
+    onnx.save(model, "m.onnx")
+
+
+def no_batch(place: Path) -> None:
+    import onnx
+
+    model = onnx.load("m.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 0
+    onnx.save(model, "m.onnx")
+
+
+def deep_spec(place: Path) -> None:
+    import onnx
+
+    model = onnx.load("m.onnx")
+    onnx.helper.set_model_props(model, {"crnn.spec": "[" * 100_000})
+    onnx.save(model, "m.onnx")
+
+
+BAD: List[Any] = [
+    # what is spoilt, further arguments, exit code, message
+    pytest.param(lambda p: (p / "m.onnx").unlink(), [], 1, "m.onnx does not exist; expected a model", id="no model"),
+    pytest.param(bad_model(b""), [], 1, "m.onnx is empty", id="empty model"),
+    pytest.param(bad_model(b"\xff" * 99), [], 1, "no ONNX file, no OM and no PyTorch", id="noise for a model"),
+    pytest.param(bad_model(b"hello, this is text\n"), [], 1, "no ONNX file, no OM", id="text for a model"),
+    pytest.param(bad_model(b"version https://git-lfs.github.com/spec/v1\n"), [], 1, "Git LFS pointer", id="lfs"),
+    pytest.param(bad_model(b"PK\x03\x04broken"), [], 1, "m.onnx", id="a broken zip"),
+    pytest.param(no_batch, [], 1, "is a batch of 0; expected 1 or more", id="a batch of none"),
+    pytest.param(fixed_batch, [], 1, "cannot run it on images .*\n.*try --batch 1", id="a batch fixed inside"),
+    pytest.param(deep_spec, [], 1, "metadata crnn.spec: not JSON", id="a spec of brackets"),
+    pytest.param(lambda p: shutil.rmtree(p / "input_bin"), [], 1, "input_bin does not exist", id="no bins"),
+    pytest.param(only_wrong_sizes, [], 1, "99 bytes; expected 12800 .* or 3200", id="bins of another model"),
+    pytest.param(lambda p: (p / "label.txt").unlink(), [], 1, "label.txt does not exist", id="no labels"),
+    pytest.param(bad_labels(""), [], 1, "label.txt is empty", id="empty labels"),
+    pytest.param(bad_labels("test_1.bin hello\n"), [], 1, "line 1 .*expected test_", id="labels of another form"),
+    pytest.param(bad_labels("a.bin:x\n"), [], 1, "line 1 .*expected test_", id="labels of other bins"),
+    pytest.param(None, ["--device", "cuda"], 4, "CUDAExecutionProvider", id="no such provider"),
+    pytest.param(None, ["--device", "0"], 2, "--device 0: .* is no OM", id="a chip for an ONNX"),
+    pytest.param(None, ["--batch", "0"], 2, "'0' is no whole number from 1", id="batch 0"),
+    pytest.param(None, ["--batch", "1.5"], 2, "'1.5' is no whole number", id="batch 1.5"),
+    pytest.param(None, ["--batch", "9" * 5000], 2, "is no whole number", id="batch of 5000 digits"),
+    pytest.param(None, ["--threads", "-1"], 2, "'-1' is no whole number|expected one argument", id="threads -1"),
+    pytest.param(None, ["--min-accuracy", "79"], 2, "write 79 % as 0.79", id="percent"),
+    pytest.param(None, ["--min-accuracy", "nan"], 2, "is no fraction", id="not a number"),
+    pytest.param(None, ["--against", "no.jsonl"], 1, "no.jsonl does not exist", id="nothing to compare with"),
+    pytest.param(None, ["--against", "label.txt"], 1, "neither a result JSON nor", id="compared with labels"),
+    pytest.param(None, ["--json", "no/r.json"], 1, "the folder no does not exist", id="result in no folder"),
+    pytest.param(None, ["--json", "input_bin"], 1, "input_bin: it is a folder", id="result over a folder"),
+    pytest.param(None, ["--readings", "input_bin"], 1, "input_bin: it is a folder", id="readings over a folder"),
+    pytest.param(None, ["--readings", "no/r.jsonl"], 1, "the folder no does not exist", id="readings in no folder"),
+    pytest.param(None, ["--save-outputs", "input_bin"], 2, "no empty folder", id="outputs over bins"),
+    pytest.param(None, ["--jsn", "r.json"], 2, "did you mean --json", id="misspelt option"),
+    pytest.param(None, ["--strict", "yes"], 2, "unrecognized arguments: yes", id="value for a switch"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "words", "code", "message"), BAD)
+def test_bad_input(
+    place: Path, capsys: pytest.CaptureFixture[str], spoil: Any, words: List[str], code: int, message: str
+) -> None:
+    import re
+
+    if spoil:
+        spoil(place)
+    assert evaluate(*words) == code
+    out, err = capsys.readouterr()
+    assert re.search(message, err), err
+    assert out == ""
+    assert "Traceback" not in err
+    assert not list(place.glob("*.json*")), "nothing may be left of a run that failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "m.onnx", "input_bin"], "give their label file too, with --label"),
+        (["evaluate", "m.onnx", "m.onnx"], "m.onnx cannot be read as an LMDB"),
+        (["evaluate", "m.onnx", "empty"], "empty needs one annotation file"),
+        (["evaluate"], "the following arguments are required: MODEL, DATA"),
+        (["evalute", "m.onnx"], "invalid choice: 'evalute'"),
+        ([], "the following arguments are required: VERB"),
+    ],
+)
+def test_bad_command_lines(place: Path, capsys: pytest.CaptureFixture[str], words: List[str], message: str) -> None:
+    (place / "empty").mkdir()
+    assert main(words) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_names_in_another_encoding(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # As an archive from another system leaves them: GBK bytes, which are no UTF-8.
+    model = os.fsdecode(b"\xc4\xe3.onnx")
+    (place / "m.onnx").rename(model)
+    words = ["--label", "label.txt", "--json", "r.json", "--readings", "r.jsonl"]
+    assert main(["evaluate", model, "input_bin", *words]) == 0
+    assert json.loads((place / "r.json").read_text(encoding="utf-8"))["model"]["path"] == model

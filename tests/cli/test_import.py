@@ -1,0 +1,103 @@
+"""``crnn import``, from the command line to the file and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from crnn.cli import main
+from tests.conftest import ROOT
+from tests.foreign import MINDSPORE, TENSORFLOW, few_words
+
+V2 = str(MINDSPORE / "v2.ckpt")
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(few_words(tmp_path_factory.mktemp("few") / "words", 16))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_foreign_file_exports_like_any_other(place: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "mindspore", V2, "v2.pth"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{V2}: MindSpore, v2; 4 tensors of no use to inference left out; classes moved from abc")
+    assert second.endswith("images (3, 32, 100) bgr by cv2-linear, logits (24, N, 37)")
+    assert main(["export", "v2.pth", "v2.onnx"]) == 0
+    assert "actual_input_1 (batch, 3, 32, 100) to output1 (24, batch, 37)" in capsys.readouterr().out
+    assert main(["import", "mindspore", V2, "kept.pth", "--keep-classes", "--json", "-"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["spec"]["blank"], data["spec"]["alphabet"][:3], data["spec"]["time_steps"]) == (36, "abc", 24)
+    # Classes elsewhere, the same words.
+    assert main(["import", "check", "kept.pth", "v2.onnx", "--data", words]) == 0
+    assert "0 words read differently" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_bins_follow_the_spec_too(place: Path, words: str, dtype: str) -> None:
+    assert main(["import", "mindspore", V2, "v2.pth"]) == 0
+    assert main(["export", "v2.pth", "v2.onnx"]) == 0
+    assert main(["evaluate", "v2.onnx", words, "--readings", "images.jsonl"]) == 0
+    assert main(["prepare", words, "bins", "--spec", "mindspore-v2", "--dtype", dtype, "--info", "crnn.info"]) == 0
+    assert (place / "bins" / "test_1.bin").stat().st_size == 3 * 32 * 100 * (4 if dtype == "float32" else 1)
+    bins = ["bins", "--label", "label.txt", "--readings", "bins.jsonl"]
+    assert main(["evaluate", "v2.onnx", *bins]) == 0
+    images, read = ((place / name).read_text().splitlines() for name in ("images.jsonl", "bins.jsonl"))
+    assert [json.loads(line)["text"] for line in read] == [json.loads(line)["text"] for line in images]
+    assert len(read) == 16
+
+
+def test_mindspores_own_onnx_reads_as_its_checkpoint_does(place: Path, words: str) -> None:
+    own = ["evaluate", str(MINDSPORE / "v2.onnx"), words, "--spec", "mindspore-native", "--readings", "own.jsonl"]
+    assert main(own) == 0
+    assert main(["import", "mindspore", V2, "v2.pth"]) == 0
+    assert main(["evaluate", "v2.pth", words, "--against", "own.jsonl"]) == 0
+
+
+def test_what_does_not_read_alike_is_a_failed_check(
+    place: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensorflow = [str(TENSORFLOW / "crnn"), "tf.pth", "--ord-map", str(TENSORFLOW / "ord_map.json")]
+    assert main(["import", "tensorflow", *tensorflow]) == 0
+    assert main(["import", "torch", str(ROOT / "examples" / "crnn_small.pth"), "small.pth"]) == 0
+    capsys.readouterr()
+    assert main(["import", "check", "tf.pth", "small.pth", "--data", words]) == 3
+    out, err = capsys.readouterr()
+    assert "small.pth: accuracy 1.0000 (16 of 16 words)" in out
+    assert "tf.pth and small.pth read 16 of 16 words differently; --max-differ allows 0" in err
+    assert main(["import", "check", "tf.pth", "small.pth", "--data", words, "--max-differ", "16"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["mindspore", "none.ckpt", "x.pth"], 1, "none.ckpt does not exist"),
+        (["mindspore", V2, "no/x.pth"], 1, "the folder no does not exist"),
+        (["mindspore", str(MINDSPORE / "v2_encrypted.ckpt"), "x.pth"], 1, "is encrypted"),
+        (["mindspore", str(MINDSPORE / "v2.mindir"), "x.pth"], 1, "is a MindIR"),
+        (["mindspore", V2, "x.pth", "--version", "v1"], 2, "--version v1, but"),
+        (["mindspore", V2, "x.pth", "--alphabet", "abc"], 1, "37 classes, the alphabet gives 4"),
+        (["mindspore", V2, "x.pth", "--reorder", "é"], 1, "no class for 'é'"),
+        (["mindspore", V2, "x.pth", "--reorder", "ab", "--keep-classes"], 2, "not allowed with argument"),
+        (["tensorflow", str(TENSORFLOW / "crnn"), "x.pth"], 2, "required: --ord-map"),
+        (["tensorflow", str(TENSORFLOW / "crnn"), "x.pth", "--ord-map", V2], 1, "is no ord_map.json"),
+        (["torch", V2, "x.pth"], 1, "is no PyTorch file"),
+        (["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "y"], 2, "there is no preset 'y'"),
+        (["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "mindspore-v2"], 1, "is not this CRNN"),
+        (["caffe", "a", "b"], 2, "invalid choice"),
+    ],
+)
+def test_refusals_leave_no_file(
+    place: Path, capsys: pytest.CaptureFixture[str], argv: List[str], code: int, message: str
+) -> None:
+    assert main(["import", *argv]) == code
+    assert message in capsys.readouterr().err
+    assert list(place.iterdir()) == []

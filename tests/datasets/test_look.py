@@ -1,0 +1,290 @@
+"""check, stats, show, extract, merge and split, on LMDBs with known faults."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import lmdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.cli import main
+from crnn.datasets.convert import convert
+from crnn.datasets.extract import extract
+from crnn.datasets.merge import merge, split
+from crnn.datasets.options import Options
+from crnn.datasets.show import choose
+from crnn.datasets.stats import stats
+from crnn.errors import UsageError
+from crnn.image import size_of
+from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.lmdb_writer import new_lmdb
+from tests.datasets.sources import encoded
+
+
+def make(path: Path, *words: tuple[str, str] | str) -> Path:
+    """An LMDB of labels, each with the image of another text where a pair says so."""
+    with new_lmdb(path) as writer:
+        for word in words:
+            shown, label = word if isinstance(word, tuple) else (word, word)
+            writer.add(encoded(shown), label)
+    return path
+
+
+def change(path: Path, **values: bytes | None) -> Path:
+    with lmdb.open(str(path), map_size=1 << 24, lock=False) as environment, environment.begin(write=True) as writing:
+        for name, value in values.items():
+            key = name.replace("_", "-").encode()
+            writing.delete(key) if value is None else writing.put(key, value)
+    return path
+
+
+def labels(path: Path) -> list[str | None]:
+    return [sample.label for sample in LmdbSamples(path)]
+
+
+# id: (what is done to an LMDB of "one", "two", "three"; reason and count; exit code; with --strict)
+FAULTS = {
+    "nothing": ({}, {}, {}, 0, 0),
+    "a gap": (
+        {"image_000000002": None, "label_000000002": None},
+        {"gap in the numbering": 1, "wrong num-samples": 1},
+        {},
+        3,
+        3,
+    ),
+    "a wrong count": ({"num_samples": b"7"}, {"wrong num-samples": 1}, {}, 3, 3),
+    "no count": ({"num_samples": None}, {"wrong num-samples": 1}, {}, 3, 3),
+    "no image": ({"image_000000002": None}, {"missing image": 1}, {}, 3, 3),
+    "no label": ({"label_000000002": None}, {"missing label": 1}, {}, 3, 3),
+    "an image cut off": ({"image_000000002": encoded("two")[:90]}, {"broken image": 1}, {}, 3, 3),
+    "an empty image": ({"image_000000002": b""}, {"empty image": 1}, {}, 3, 3),
+    "an empty label": ({"label_000000002": b""}, {"empty label": 1}, {}, 3, 3),
+    "a label outside": ({"label_000000002": b"two!"}, {"label outside the alphabet": 1}, {}, 3, 3),
+    "a label not UTF-8": (
+        {"label_000000002": b"tw\xff"},
+        {"label outside the alphabet": 1, "label not UTF-8": 1},
+        {},
+        3,
+        3,
+    ),
+    "capitals are folded": ({"label_000000002": b"TWO"}, {}, {}, 0, 0),
+    "26 letters fit": ({"label_000000002": b"ab" * 13}, {}, {}, 0, 0),
+    "27 letters do not": ({"label_000000002": b"ab" * 13 + b"c"}, {"label too long": 1}, {}, 3, 3),
+    "25 letters with a repeat do": ({"label_000000002": b"ab" * 12 + b"b"}, {}, {}, 0, 0),
+    "26 letters with a repeat do not": ({"label_000000002": b"ab" * 12 + b"bc"}, {"label too long": 1}, {}, 3, 3),
+    "an image twice": (
+        {"image_000000003": encoded("one"), "label_000000003": b"ONE"},
+        {},
+        {"same image and label as an earlier one": 1},
+        0,
+        3,
+    ),
+    "an image with two labels": (
+        {"image_000000003": encoded("one")},
+        {},
+        {"same image as an earlier one, another label": 1},
+        0,
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_check_finds(case, tmp_path, capsys):
+    changes, errors, warnings, code, strict_code = FAULTS[case]
+    path = change(make(tmp_path / "words", "one", "two", "three"), **changes)
+    assert main(["dataset", "check", str(path), "--json", "-"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert (found["errors"], found["warnings"]) == (errors, warnings)
+    assert found["verdict"] == ("failed" if code else "passed")
+    assert main(["dataset", "check", str(path), "--strict"]) == strict_code
+    out, err = capsys.readouterr()
+    assert all(reason in out and reason in err for reason in (*errors, *warnings))
+
+
+def test_check_names_the_samples(tmp_path, capsys):
+    path = change(
+        make(tmp_path / "words", "one", "two", "three"), label_000000002=b"a b", image_000000003=encoded("one")
+    )
+    main(["dataset", "check", str(path)])
+    err = capsys.readouterr().err
+    assert "test_2: 'a b' holds ' '" in err
+    assert "test_3: as test_1" in err
+
+
+def test_check_finds_the_test_in_the_training(tmp_path, capsys):
+    train, test = make(tmp_path / "train", "one", "two", "three"), make(tmp_path / "test", "nine", "two")
+    command = ["dataset", "check", str(train), "--against", str(test)]
+    assert main(command) == 0
+    assert main(["dataset", "check", str(train), "--against", str(train)]) == 0
+    assert "image is in the other set too: test_2: in" in capsys.readouterr().err
+    assert main([*command, "--strict"]) == 3
+
+
+def test_check_takes_other_alphabets_and_steps(tmp_path, capsys):
+    path = make(tmp_path / "words", "Ab", "aB")
+    assert main(["dataset", "check", str(path), "--alphabet", "abAB"]) == 0
+    assert main(["dataset", "check", str(path), "--alphabet", "abA"]) == 3
+    assert main(["dataset", "check", str(path), "--time-steps", "1"]) == 3
+    (tmp_path / "letters.txt").write_text("ab\n")
+    assert main(["dataset", "check", str(path), "--alphabet", f"@{tmp_path}/letters.txt"]) == 0
+
+
+def test_real_words_pass(shared_data, capsys):
+    assert main(["dataset", "check", str(shared_data / "IIIT5K_train_lmdb"), "--strict"]) == 0
+
+
+def test_stats_count(tmp_path, capsys):
+    path = make(tmp_path / "words", "one", "TWO", "Three", "11", "iPod")
+    found = stats(change(path, image_000000005=b"broken"))
+    assert found.lengths == {2: 1, 3: 2, 4: 1, 5: 1}
+    assert found.cases == {"lower": 1, "upper": 1, "title": 1, "digits": 1, "mixed": 1}
+    assert (found.samples, found.labelled, found.measured) == (5, 5, 4)
+    assert found.quantiles["aspect"] == [3.0] * 7
+    assert found.histograms["height"]["16 to 24"] == 4
+    assert main(["dataset", "stats", str(path), "--plot", str(tmp_path / "plot.png")]) == 0
+    assert "16 to 24     4      100.0" in capsys.readouterr().out
+    assert size_of((tmp_path / "plot.png").read_bytes()) == (1200, 800)
+
+
+def test_labels_of_any_script_are_plotted(tmp_path):
+    path = make(tmp_path / "words", "中文", "$x$", "\\")
+    assert main(["dataset", "stats", str(path), "--plot", str(tmp_path / "plot.png")]) == 0
+
+
+def test_show_draws_a_sheet(tmp_path, capsys):
+    path = change(make(tmp_path / "words", *"abcdefghij"), image_000000002=b"broken")
+    assert main(["dataset", "show", str(path), str(tmp_path / "sheet.png"), "--columns", "4"]) == 0
+    assert size_of((tmp_path / "sheet.png").read_bytes()) == (4 * 174 + 6, 3 * 96 + 6)
+    assert main(["dataset", "show", str(path), str(tmp_path / "two.png"), "--keys", "test_1", "test_3"]) == 0
+    assert main(["dataset", "show", str(path), str(tmp_path / "no.png"), "--keys", "test_99"]) == 1
+    assert "has no test_99" in capsys.readouterr().err
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_words_are_chosen_evenly_and_again(tmp_path):
+    path = make(tmp_path / "words", *"abcdefghij")
+    picks = [tuple(s.label for s in choose(LmdbSamples(path), 3, keys=None, seed=seed)) for seed in range(200)]
+    assert picks[7] == tuple(s.label for s in choose(LmdbSamples(path), 3, keys=None, seed=7))
+    counts = {letter: sum(letter in pick for pick in picks) for letter in "abcdefghij"}
+    assert 35 < min(counts.values()) <= max(counts.values()) < 90
+
+
+# What a label can be once it has been through a converter: stripped, without control characters.
+label = (
+    st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=30)
+    .map(str.strip)
+    .filter(lambda text: text and "\ufffd" not in text and "ï¿½" not in text)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(label, st.sampled_from(["PNG", "JPEG", "BMP", "GIF"])), min_size=1, max_size=8))
+def test_lmdb_to_files_and_back(tmp_path_factory, words):
+    folder = tmp_path_factory.mktemp("trip")
+    with new_lmdb(folder / "words") as writer:
+        for text, kind in words:
+            writer.add(encoded(text, kind), text, [[text.split()[0], "other"]])
+    extract(folder / "words", folder / "files")
+    files = folder / "files"
+    options = Options(annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt")
+    convert("folder", files, folder / "again", options)
+    first, second = LmdbSamples(folder / "words"), LmdbSamples(folder / "again")
+    assert [(s.image, s.label) for s in first] == [(s.image, s.label) for s in second]
+    assert [first.lexicons(n) for n in range(1, 9)] == [second.lexicons(n) for n in range(1, 9)]
+
+
+@pytest.mark.parametrize("form", ["tab", "comma", "space", "quoted"])
+def test_every_form_is_read_back_by_its_content(form, tmp_path):
+    words = ["one", 'say "hi"', "a,b", "x:y", "back\\slash"]
+    extract(make(tmp_path / "words", *words), tmp_path / "files", form=form)
+    convert("folder", tmp_path / "files", tmp_path / "again", Options(annotation=tmp_path / "files/annotation.txt"))
+    assert labels(tmp_path / "again") == words
+
+
+def test_extract_writes_the_sdk_form(tmp_path, capsys):
+    path = change(make(tmp_path / "IIIT5K_lmdb", "one", "two", "three"), image_000000002=None, label_000000003=b"a\nb")
+    assert main(["dataset", "extract", str(path), str(tmp_path / "out"), "--form", "sdk"]) == 0
+    assert (tmp_path / "out/IIIT5K_lmdb_gt.txt").read_text() == "image-000000001 one\nimage-000000003 a b\n"
+    assert sorted(os.listdir(tmp_path / "out/IIIT5K_lmdb_img")) == ["image-000000001.jpg", "image-000000003.jpg"]
+    out = capsys.readouterr().out
+    assert "missing image" in out
+    assert "line break in the label" in out
+    assert main(["dataset", "extract", str(path), str(tmp_path / "out"), "--form", "sdk"]) == 1
+
+
+def test_merge_keeps_order_and_lexicons(tmp_path):
+    with new_lmdb(tmp_path / "a") as writer:
+        writer.add(encoded("one"), "one", [["one", "won"]])
+        writer.set_lexicon(["one"])
+    make(tmp_path / "b", "two", "one")
+    done = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    merged = LmdbSamples(tmp_path / "out")
+    assert [sample.label for sample in merged] == ["one", "two", "one"]
+    assert (merged.lexicons(1), merged.lexicons(2), merged.lexicon()) == ((("one", "won"),), (), ("one",))
+    assert (dict(done.words), dict(done.skipped)) == ({str(tmp_path / "out"): 3}, {})
+    done = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "once", drop_duplicates=True)
+    assert (labels(tmp_path / "once"), sum(done.skipped.values())) == (["one", "two"], 1)
+
+
+def test_an_lmdb_can_be_merged_into_itself(tmp_path):
+    path = make(tmp_path / "a", "one")
+    merge([path, make(tmp_path / "b", "two")], path, force=True)
+    assert labels(path) == ["one", "two"]
+
+
+@pytest.mark.parametrize("by", ["image", "label"])
+def test_split_leaks_nothing(by, tmp_path):
+    # Forty images, twenty labels in two cases, every fourth image twice, two images under a second label.
+    words = [(f"{n}", f"W{n % 20}" if n % 2 else f"w{n % 20}") for n in range(40)]
+    words += [(f"{n}", f"w{n % 20}") for n in range(0, 40, 4)] + [("1", "other"), ("5", "other")]
+    path = make(tmp_path / "words", *words)
+    parts = [(tmp_path / "train", 0.7), (tmp_path / "val", 0.3)]
+    split(path, parts, seed=3, by=by)
+    sides = [[(s.image, (s.label or "").lower()) for s in LmdbSamples(part)] for part, _ in parts]
+    assert sorted(sides[0] + sides[1]) == sorted((encoded(shown), text.lower()) for shown, text in words)
+    assert not {image for image, _ in sides[0]} & {image for image, _ in sides[1]}
+    if by == "label":
+        assert not {text for _, text in sides[0]} & {text for _, text in sides[1]}
+    assert 0.6 < len(sides[0]) / len(words) < 0.8
+
+
+def test_split_goes_by_its_seed(tmp_path):
+    path = make(tmp_path / "words", *"abcdefghijklmnopqrst")
+    shares = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        split(path, [(tmp_path / f"{name}1", 0.75), (tmp_path / f"{name}2", 0.25)], seed=seed)
+        shares.append(labels(tmp_path / f"{name}1"))
+    assert shares[0] == shares[1] != shares[2]
+    assert [len(share) for share in shares] == [15, 15, 15]
+    assert all(share == sorted(share) for share in shares)
+
+
+BAD_SPLITS = {
+    "shares that do not add up": (["a=0.5", "b=0.4"], 2, "expected a sum of 1"),
+    "one part": (["a=1"], 2, "expected a sum of 1"),
+    "the same part twice": (["a=0.5", "./a=0.5"], 2, "two parts have the same path"),
+    "no share": (["a"], 2, "is no LMDB=FRACTION"),
+    "percent": (["a=90", "b=10"], 2, "no fraction from 0 to 1"),
+    "too few words": (["a=0.9", "b=0.1"], 1, "would be empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SPLITS)
+def test_bad_splits(case, tmp_path, monkeypatch, capsys):
+    parts, code, message = BAD_SPLITS[case]
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "words", "one")
+    arguments = [word for part in parts for word in ("--part", part)]
+    assert main(["dataset", "split", "words", "--seed", "1", *arguments]) == code
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["words"]
+
+
+def test_split_by_nonsense_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="split by 'colour'"):
+        split(make(tmp_path / "words", "one"), [(tmp_path / "a", 0.5), (tmp_path / "b", 0.5)], seed=1, by="colour")

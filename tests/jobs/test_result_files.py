@@ -1,0 +1,177 @@
+"""What other tools leave behind, scored as the evaluation that left the same logits scores them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Callable, Dict
+
+import numpy as np
+import pytest
+
+from crnn.cli import main
+from crnn.errors import InputError
+from crnn.jobs.result_files import ResultFolder, score_folder
+from crnn.reports.json import to_dict
+from crnn.results import Evaluation
+from crnn.systems import SPECS
+from tests import models
+
+TEXTS = ["house", "a1", "", "foot", "b2b", "t", "noon"]
+LABELS = ["house", "A1", "x", "foot", "b2c", "t", "nun"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results")
+    models.write_bins(folder, TEXTS, LABELS)
+    models.write_echo_model(folder / "echo.onnx")
+    for style in ("ais_bench", "benchmark"):
+        argv = ["--save-outputs", str(folder / style), "--outputs-style", style]
+        code = main(
+            ["evaluate", str(folder / "echo.onnx"), str(folder / "input_bin"), "--label", str(folder / "label.txt"),
+             "--json", str(folder / "evaluated.json"), *argv]
+        )  # fmt: skip
+        assert code == 0
+    return folder
+
+
+def evaluated(place: Path) -> Dict[str, object]:
+    import json
+
+    data: Dict[str, object] = json.loads((place / "evaluated.json").read_text(encoding="utf-8"))
+    return data
+
+
+SAME = ("accuracy", "correct", "total", "interval95", "cer", "ned1", "by_length", "misses_total", "value", "skipped")
+
+
+def facts(evaluation: Evaluation) -> Dict[str, object]:
+    import json
+
+    data = json.loads(json.dumps(to_dict(evaluation)))
+    return {name: data[name] for name in SAME}
+
+
+def plain(place: Path, folder: Path) -> Path:
+    return place / "ais_bench"
+
+
+def with_summaries(place: Path, folder: Path) -> Path:
+    shutil.copytree(place / "ais_bench", folder / "result")
+    (folder / "result" / "sampleInfo_summary.json").write_text("{}")
+    (folder / "result" / "summary.json").write_text("{}")
+    return folder / "result"
+
+
+def timestamped(place: Path, folder: Path) -> Path:
+    shutil.copytree(place / "ais_bench", folder / "result" / "2022_09_01-10_11_12")
+    (folder / "result" / "2022_09_01-10_11_12_summary.json").write_text("{}")
+    return folder / "result"
+
+
+def dumped(place: Path, folder: Path) -> Path:
+    shutil.copytree(place / "benchmark", folder / "result" / "dumpOutput_device0")
+    return folder / "result"
+
+
+def half(place: Path, folder: Path) -> Path:
+    (folder / "result_Files").mkdir()
+    for file in (place / "ais_bench").iterdir():
+        values = np.fromfile(file, dtype="<f4").astype("<f2")
+        (folder / "result_Files" / file.name).write_bytes(values.tobytes())
+    return folder / "result_Files"
+
+
+@pytest.mark.parametrize("layout", [plain, with_summaries, timestamped, dumped, half])
+def test_every_layout_scores_as_the_evaluation_did(
+    place: Path, tmp_path: Path, layout: Callable[[Path, Path], Path]
+) -> None:
+    results = ResultFolder(layout(place, tmp_path), place / "label.txt")
+    scored = score_folder(results)
+    data = evaluated(place)
+    assert facts(scored.evaluation) == {name: data[name] for name in SAME}
+    assert scored.evaluation.correct == 4
+    assert scored.evaluation.backend == "files"
+
+
+def test_missing_cut_and_unknown_files_are_counted(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    shutil.copytree(place / "ais_bench", folder)
+    (folder / "test_1_0.bin").unlink()
+    (folder / "test_2_0.bin").write_bytes(bytes(10))
+    (folder / "test_99_0.bin").write_bytes(bytes(3848))
+    results = ResultFolder(folder, place / "label.txt")
+    evaluation = score_folder(results).evaluation
+    assert evaluation.skipped == {"missing result": 1, "result of another size": 1, "result without label": 1}
+    assert (evaluation.correct, evaluation.total) == (2, 7)
+
+
+def test_mindspores_own_outputs_are_known_by_their_size(tmp_path: Path) -> None:
+    spec = SPECS["mindspore-native"]
+    folder = tmp_path / "result_Files"
+    folder.mkdir()
+    for name, text in (("word_1", "ab0"), ("word_2", "9")):
+        logits = np.zeros((24, 37), "<f2")
+        logits[:, spec.blank] = 1
+        for step, character in enumerate(text):
+            logits[2 * step, spec.characters.table.index(character)] = 2
+        (folder / f"{name}_0.bin").write_bytes(logits.tobytes())
+    (tmp_path / "annotation.txt").write_text("test/word_1.png,AB0\ntest/word_2.png,8\n")
+    results = ResultFolder(folder, tmp_path / "annotation.txt")
+    assert results.spec == spec
+    assert "(24, 1, 37) float16" in results.notes[0]
+    texts = []
+    evaluation = score_folder(results, on_reading=lambda reading: texts.append(reading.text)).evaluation
+    assert texts == ["ab0", "9"]
+    assert (evaluation.correct, evaluation.total) == (1, 2)
+
+
+def both(place: Path, folder: Path) -> Path:
+    for name in ("test_1_0.bin", "test_1_1.bin"):
+        (folder / name).write_bytes(bytes(3848))
+    return folder
+
+
+def two(place: Path, folder: Path) -> Path:
+    for name in ("2022_09_01", "2022_09_02"):
+        shutil.copytree(place / "ais_bench", folder / name)
+    return folder
+
+
+def sized(count: int) -> Callable[[Path, Path], Path]:
+    def make(place: Path, folder: Path) -> Path:
+        (folder / "test_1_0.bin").write_bytes(bytes(count))
+        return folder
+
+    return make
+
+
+def strangers(place: Path, folder: Path) -> Path:
+    (folder / "word_0.bin").write_bytes(bytes(3848))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda place, folder: folder / "none", "does not exist; expected a folder of results"),
+        (lambda place, folder: place / "label.txt", "is a file; expected a folder of results"),
+        (lambda place, folder: folder, r"holds no results \(NAME_0.bin or NAME_1.bin\)"),
+        (two, r"2 folders in it do: 2022_09_01, 2022_09_02\nName the one"),
+        (both, r"holds test_1_[01]\.bin and test_1_[01]\.bin: two outputs of one sample"),
+        (sized(16 * 3848), r"several words' worth; .*\n.*--output_batchsize_axis 1"),
+        (sized(1000), r"has 1000 bytes; expected \(26, 1, 37\) or \(24, 1, 37\).*\n.*--spec"),
+        (sized(0), r"has 0 bytes"),
+        (strangers, r"none of the 7 names in .* has a result in .*, which begins with word_0\.bin"),
+    ],
+)
+def test_what_cannot_be_scored(place: Path, tmp_path: Path, make: Callable[[Path, Path], Path], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ResultFolder(make(place, tmp_path), place / "label.txt")
+
+
+def test_two_images_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text("a/1.png,x\nb/1.png,y\n")
+    with pytest.raises(InputError, match="line 2: a second image of the name 1"):
+        ResultFolder(tmp_path, tmp_path / "gt.txt")

@@ -1,0 +1,92 @@
+"""The scorer: what counts as right, as wrong, as a problem, and what is kept of the misses."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+import numpy as np
+import pytest
+
+from crnn.jobs import score
+from crnn.jobs.score import Scorer
+from crnn.results import Batch, Problem, Reading
+from crnn.spec import ModelSpec
+
+SPEC = ModelSpec.default()
+GONE = Problem("missing bin", "no such file")
+
+
+def logits_of(texts: List[str]) -> np.ndarray:
+    logits = np.zeros((26, len(texts), 37), dtype=np.float32)
+    logits[:, :, 0] = 1
+    for row, text in enumerate(texts):
+        for position, character in enumerate(text):
+            logits[2 * position, row, SPEC.characters.table.index(character)] = 5
+    return logits
+
+
+def batch_of(labels: List[Optional[str]], problems: Dict[int, Problem], start: int = 1) -> Batch:
+    keys = [f"test_{index}" for index in range(start, start + len(labels))]
+    return Batch(keys, labels, np.zeros((len(labels) - len(problems), 1, 32, 100), np.float32), problems)
+
+
+def test_right_wrong_folded_and_unlabelled() -> None:
+    scorer = Scorer(SPEC)
+    scorer.add(batch_of(["Good", "bad", None], {}), logits_of(["good", "bat", "x"]))
+    assert (scorer.metric.correct, scorer.metric.total) == (1, 2)
+    assert [(miss.key, miss.text, miss.label) for miss in scorer.misses] == [("test_2", "bat", "bad")]
+    assert 0 < scorer.misses[0].confidence < 1
+
+
+def test_a_problem_counts_as_wrong_where_there_is_a_label() -> None:
+    scorer = Scorer(SPEC)
+    scorer.add(batch_of(["a", "b", None], {1: GONE, 2: GONE}), logits_of(["a"]))
+    assert (scorer.metric.correct, scorer.metric.total) == (1, 2)
+    assert scorer.skipped == {"missing bin": 2}
+    assert [(miss.key, miss.text, miss.confidence) for miss in scorer.misses] == [("test_2", "", None)]
+
+
+def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty() -> None:
+    scorer = Scorer(SPEC)
+    scorer.add(batch_of(["", ""], {0: GONE}), logits_of([""]))
+    assert (scorer.metric.correct, scorer.metric.total, scorer.misses_total) == (1, 2, 1)
+
+
+def test_a_batch_without_readable_rows() -> None:
+    scorer = Scorer(SPEC)
+    scorer.add(batch_of(["a"], {0: GONE}), None)
+    assert (scorer.metric.total, scorer.read) == (1, 0)
+
+
+def test_output_that_is_not_finite_is_a_problem_of_its_row_only() -> None:
+    scorer = Scorer(SPEC)
+    logits = logits_of(["a", "b", "c"])
+    logits[3, 1, 5] = np.nan
+    scorer.add(batch_of(["a", "b", "c"], {}), logits)
+    assert scorer.skipped == {"output not finite": 1}
+    assert (scorer.metric.correct, scorer.metric.total) == (2, 3)
+
+
+def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
+    readings: List[Reading] = []
+    scorer = Scorer(SPEC, readings.append)
+    scorer.add(batch_of(["a", "b", "c"], {1: GONE}), logits_of(["a", "c"]))
+    assert [(reading.key, reading.text) for reading in readings] == [("test_1", "a"), ("test_2", ""), ("test_3", "c")]
+    assert [reading.confidence is None for reading in readings] == [False, True, False]
+
+
+def test_the_worst_misses_are_kept_worst_first_then_in_data_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "MISSES_KEPT", 3)
+    scorer = Scorer(SPEC)
+    scorer.add(batch_of(["abcd", "abcd", "abcd"], {}), logits_of(["abce", "xxxx", "abxx"]))
+    scorer.add(batch_of(["abcd", "abcd"], {}, start=4), logits_of(["yyyy", "abxy"]))
+    assert [miss.key for miss in scorer.misses] == ["test_2", "test_4", "test_3"]
+    assert scorer.misses_total == 5
+
+
+def test_only_the_first_few_of_a_reason_are_named() -> None:
+    scorer = Scorer(SPEC)
+    for index in range(5):
+        scorer.report(f"k{index}", GONE)
+    assert [key for key, _ in scorer.named] == ["k0", "k1", "k2"]
+    assert scorer.skipped["missing bin"] == 5

@@ -1,0 +1,73 @@
+"""Small real models for tests, and images that they read as a given text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional, Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from crnn.spec import METADATA_KEY, ModelSpec
+
+SPEC = ModelSpec.default()
+
+
+def write_echo_model(
+    path: Path, *, batch: Optional[int] = None, spec: Optional[ModelSpec] = SPEC, dtype: int = TensorProto.FLOAT
+) -> Path:
+    """Write an ONNX file that reads what `echo_image` writes: logit k of step t is pixel (row k, column t).
+
+    Rows end at 31, so it reads the first 31 characters of the alphabet only. ``spec`` None leaves the metadata out.
+    """
+    size = "batch" if batch is None else batch
+    cast = [helper.make_node("Cast", ["actual_input_1"], ["image"], to=TensorProto.FLOAT)]
+    nodes = [
+        *cast,
+        helper.make_node("Slice", ["image", "starts", "ends", "axes"], ["cut"]),
+        helper.make_node("Pad", ["cut", "pads"], ["padded"]),
+        helper.make_node("Squeeze", ["padded"], ["squeezed"], axes=[1]),
+        helper.make_node("Transpose", ["squeezed"], ["output1"], perm=[2, 0, 1]),
+    ]
+    constants = {"starts": [0], "ends": [26], "axes": [3], "pads": [0, 0, 0, 0, 0, 0, 5, 0]}
+    graph = helper.make_graph(
+        nodes,
+        "echo",
+        [helper.make_tensor_value_info("actual_input_1", dtype, [size, 1, 32, 100])],
+        [helper.make_tensor_value_info("output1", TensorProto.FLOAT, [26, size, 37])],
+        [numpy_helper.from_array(np.array(value, dtype=np.int64), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    if spec is not None:
+        helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def echo_image(text: str) -> np.ndarray:
+    """Return a float32 image (1, 32, 100) that the echo model reads as ``text``, at most 13 characters of 0-9a-u."""
+    pixels = np.zeros((1, 32, 100), dtype=np.uint8)
+    pixels[0, 0, :26] = 128  # blank wherever nothing is brighter
+    for position, character in enumerate(text):
+        pixels[0, SPEC.characters.table.index(character), 2 * position] = 255
+    image: np.ndarray = SPEC.table[pixels]
+    return image
+
+
+def echo_images(texts: Sequence[str]) -> np.ndarray:
+    """Return the images of several texts, (N, 1, 32, 100)."""
+    return np.stack([echo_image(text) for text in texts])
+
+
+def write_bins(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str]] = None) -> Path:
+    """Write ``input_bin/test_{i}.bin`` and ``label.txt`` into a folder, as the historical script does."""
+    bins = folder / "input_bin"
+    bins.mkdir()
+    lines = []
+    for index, (text, label) in enumerate(zip(texts, labels or texts), 1):
+        (bins / f"test_{index}.bin").write_bytes(echo_image(text).astype("<f4").tobytes())
+        lines.append(f"test_{index}.bin:{label}\n")
+    (folder / "label.txt").write_text("".join(lines), encoding="utf-8")
+    return bins

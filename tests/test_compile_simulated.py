@@ -1,0 +1,193 @@
+"""From an ONNX file to an OM that reads the same, with the simulator in the place of CANN."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import onnx
+import pytest
+
+from crnn.ascend.sidecar import read_sidecar
+from crnn.cli import main
+from crnn.samples.lmdb import LmdbSamples
+from tests.conftest import ROOT
+from tests.lstm_models import lstm_model, outputs_of, traced_model
+
+# Compiles, runs the OM on the images that outputs_of takes, and keeps the logits: all in one process, for speed.
+PROGRAM = """
+import contextlib, io, json, sys
+from pathlib import Path
+import numpy as np
+from crnn.cli import main
+from crnn.runners.open import open_runner
+
+images = np.random.default_rng(1).normal(size=(5, 1, 32, 100)).astype(np.float32)
+pixels = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
+answers = {}
+for name, words in json.loads(sys.argv[1]).items():
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = main(["compile", *words])
+    answers[name] = {"code": code, "said": said.getvalue()}
+    om = Path(words[1] if "--static-set" in words else words[1] + ".om")
+    if code == 0:
+        with open_runner(om.parent if "--static-set" in words else om) as runner:
+            answers[name]["batches"] = list(runner.batch_sizes)
+            answers[name]["simulated"] = runner.simulated
+            np.save(name, runner.run(pixels if "--aipp" in words else images))
+with contextlib.redirect_stdout(io.StringIO()) as out:
+    code = main(["doctor", "static.om", "--json", "-"])
+answers["doctor"] = {"code": code, "json": json.loads(out.getvalue())}
+Path("answers.json").write_text(json.dumps(answers))
+"""
+
+
+def simulate(folder: Path, jobs: Dict[str, List[str]], *knobs: str) -> Dict[str, Any]:
+    """Run the program under the simulator; its answers by job. A broken rule or a leak fails it with 70."""
+    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
+    command = [sys.executable, "-m", "crnn.simulator", *knobs, "--", sys.executable, "program.py", json.dumps(jobs)]
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    done = subprocess.run(command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: Dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    return answers
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    onnx.save(lstm_model(), str(folder / "crnn.onnx"))
+    traced_model(folder / "traced.onnx", split=False, open_batch=True)
+    traced_model(folder / "traced_split.onnx", split=True, open_batch=True)
+    return folder
+
+
+def expected(models: Path, name: str) -> np.ndarray:
+    return outputs_of(onnx.load(str(models / f"{name}.onnx")), 5)
+
+
+@pytest.fixture(scope="module")
+def modern(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modern")
+    (folder / "set").mkdir()
+    crnn = str(models / "crnn.onnx")
+    jobs = {
+        "static": [crnn, "static", "--batch", "4"],
+        "gears": [crnn, "gears", "--batch", "1,4"],
+        "set": [crnn, "set/crnn", "--batch", "1,4", "--static-set"],
+        "aipp": [crnn, "aipp", "--aipp"],
+        "traced": [str(models / "traced.onnx"), "traced"],
+        "traced_split": [str(models / "traced_split.onnx"), "traced_split", "--batch", "4"],
+        "traced_gears": [str(models / "traced.onnx"), "never", "--batch", "1,4"],
+    }
+    simulate(folder, jobs, "--soc", "Ascend310P3")
+    return folder
+
+
+def answer(folder: Path, name: str) -> Dict[str, Any]:
+    found: Dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))[name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "batches"),
+    [
+        ("static", "crnn", [4]),
+        ("gears", "crnn", [1, 4]),
+        ("set", "crnn", [1, 4]),
+        ("traced", "traced", [1]),
+        ("traced_split", "traced_split", [4]),
+    ],
+)
+def test_the_om_gives_what_the_onnx_gives(
+    name: str, source: str, batches: List[int], modern: Path, models: Path
+) -> None:
+    got = answer(modern, name)
+    assert (got["code"], got["batches"], got["simulated"]) == (0, batches, True), got["said"]
+    assert "compiling for Ascend310P3, the chip that npu-smi lists" in got["said"]
+    np.testing.assert_allclose(np.load(modern / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5)
+
+
+def test_with_aipp_the_om_takes_bytes(modern: Path, models: Path) -> None:
+    import onnxruntime
+
+    from crnn.spec import ModelSpec
+
+    pixels = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(str(models / "crnn.onnx"), providers=["CPUExecutionProvider"])
+    wanted = session.run(None, {"actual_input_1": ModelSpec.default().table[pixels]})[0]
+    # AIPP's numbers are half floats.
+    np.testing.assert_allclose(np.load(modern / "aipp.npy"), wanted, rtol=0, atol=2e-3)
+
+
+def test_a_traced_graph_cannot_have_gears_and_atc_is_not_even_started(modern: Path) -> None:
+    got = answer(modern, "traced_gears")
+    assert got["code"] == 1
+    assert "initial states are given, so the batch cannot have gears (1, 4)" in got["said"]
+    assert "atc:" not in got["said"]
+
+
+def test_what_the_simulator_compiled_says_so(modern: Path) -> None:
+    assert read_sidecar(modern / "gears.om.json").simulated
+    got = answer(modern, "doctor")
+    assert got["code"] == 0
+    assert got["json"]["simulated"] is True
+    assert "SIMULATED" in got["json"]["verdict"]
+    lines = {check["name"]: check for check in got["json"]["checks"]}
+    for name in ("CANN", "import acl", "devices", "OM", "ATC"):
+        assert "(SIMULATED)" in lines[name]["found"]
+
+
+def test_cann_5_0_takes_the_split_form_and_only_that(models: Path, tmp_path: Path) -> None:
+    crnn = str(models / "crnn.onnx")
+    jobs = {
+        "static": [crnn, "static"],
+        "gears": [crnn, "gears", "--batch", "1,4"],
+        "traced": [str(models / "traced.onnx"), "traced", "--batch", "4"],
+        "as_newer": [crnn, "as_newer", "--cann", "6.0"],
+    }
+    answers = simulate(tmp_path, jobs, "--cann", "5.0")
+    for name, source in (("static", "crnn"), ("gears", "crnn"), ("traced", "traced")):
+        assert answers[name]["code"] == 0, answers[name]["said"]
+        assert "CANN 5.0.0 refuses LSTMs of two directions" in answers[name]["said"]
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5)
+    # Had the kit not rewritten it, ATC would have refused it.
+    assert answers["as_newer"]["code"] == 1
+    assert "E19999" in answers["as_newer"]["said"]
+
+
+ROUND = """
+import sys
+from crnn.cli import main
+folder, root = sys.argv[1:]
+codes = [
+    main(["evaluate", f"{folder}/gears.om", f"{root}/examples/words_lmdb", "--save-outputs", "outputs"]),
+    main(["read", f"{folder}/gears.om", "word.png"]),
+]
+sys.exit(max(codes))
+"""
+
+
+def test_what_a_simulated_chip_has_read_says_so_wherever_it_appears(
+    modern: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    samples = {sample.key: sample for sample in LmdbSamples(ROOT / "examples" / "words_lmdb")}
+    (tmp_path / "word.png").write_bytes(samples["test_1"].image or b"")
+    command = [sys.executable, "-m", "crnn.simulator", "--soc", "Ascend310P3", "--", sys.executable, "-c", ROUND]
+    done = subprocess.run([*command, str(modern), str(ROOT)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "SIMULATED  no chip ran this" in done.stdout
+    assert "SIMULATED  no chip ran this" in done.stderr
+    # The outputs are scored elsewhere, by a process that never saw the simulator.
+    (tmp_path / "labels.txt").write_text(
+        "".join(f"{key}.bin:{sample.label}\n" for key, sample in samples.items()), encoding="utf-8"
+    )
+    assert main(["score", "outputs", "--label", "labels.txt", "--json", "scored.json"]) == 0
+    assert json.loads((tmp_path / "scored.json").read_text(encoding="utf-8"))["simulated"] is True
+    assert "SIMULATED" in capsys.readouterr().out

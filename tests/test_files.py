@@ -1,0 +1,137 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crnn.errors import InputError
+from crnn.files import atomic_file, atomic_folder, natural_key, require_file, write_text
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "f"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_file(target) as file:
+        file.write(b"half")
+        assert target.read_text() == "old"
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    write_text(target, "new\r\n")
+    assert target.read_bytes() == b"new\r\n"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "d"
+    for content in ("old", "new"):
+        with atomic_folder(target) as folder:
+            (folder / content).write_text(content)
+        assert os.listdir(target) == [content]
+    with pytest.raises(RuntimeError), atomic_folder(target) as folder:
+        (folder / "half").write_text("")
+        raise RuntimeError
+    assert os.listdir(target) == ["new"]
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_results_are_as_readable_as_any_file(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        write_text(tmp_path / "f", "x")
+        with atomic_folder(tmp_path / "d"):
+            pass
+    finally:
+        os.umask(old)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "d").stat().st_mode & 0o777 == 0o755
+
+
+def test_parent_folders_are_not_created(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the folder .*/no does not exist\n.*mkdir -p"), atomic_file(
+        tmp_path / "no" / "f"
+    ):
+        pass
+
+
+def test_a_missing_file_names_its_nearest_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text("x")
+    with pytest.raises(InputError, match=r"did you mean .*model\.onnx\?"):
+        require_file(tmp_path / "modle.onnx", "a model")
+
+
+def test_natural_order() -> None:
+    names = ["test_10", "test_2", "a1b10", "a1b9", "test_1", "test_01"]
+    assert sorted(names, key=natural_key) == ["a1b9", "a1b10", "test_01", "test_1", "test_2", "test_10"]
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "f").symlink_to("far/f")
+    (tmp_path / "d").symlink_to("far/d")
+    for content in ("old", "new"):
+        write_text(tmp_path / "f", content)
+        with atomic_folder(tmp_path / "d") as folder:
+            (folder / content).touch()
+    assert (tmp_path / "f").is_symlink()
+    assert (tmp_path / "far" / "f").read_text() == "new"
+    assert (tmp_path / "d").is_symlink()
+    assert os.listdir(tmp_path / "far" / "d") == ["new"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, "x")
+        assert os.read(reader, 10) == b"x"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    # Replacing /dev/null, which root may, breaks a machine.
+    write_text(Path("/dev/null"), "x")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_what_the_system_refuses_is_an_error_of_the_users(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with pytest.raises(InputError, match="cannot write .*/gone/f: No such file"), atomic_file(gone / "f") as file:
+        file.write(b"x")
+        shutil.rmtree(gone)
+    # The longest name that a file may have leaves no room for a longer one beside it.
+    write_text(tmp_path / ("n" * 255), "x")
+    assert os.listdir(tmp_path) == ["n" * 255]
+
+
+def test_a_limit_on_sizes_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
+    # SIGXFSZ is ignored by Python, so that the write fails; the limit holds for the child alone.
+    program = (
+        "import resource, sys; from pathlib import Path; from crnn.files import write_text;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); write_text(Path(sys.argv[1]), 'x' * 99999)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "f")], capture_output=True, text=True, check=False
+    )
+    assert f"InputError: cannot write {tmp_path}/f: File too large" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path: Path) -> None:
+    target = tmp_path / "d"
+    target.mkdir()
+    (target / "old").write_text("")
+    with pytest.raises(InputError, match="cannot write .*/d: No such file"), atomic_folder(target) as folder:
+        folder.rmdir()
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["d"]

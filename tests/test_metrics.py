@@ -1,0 +1,95 @@
+"""Metrics against published figures, hand-made tables and the definitions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn import metrics
+from crnn.results import PairedTest
+
+WORDS = st.text(alphabet="ab1 é", max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "distance"),
+    [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("good", "god", 1), ("ab", "ba", 2), ("字", "字字", 1)],
+)
+def test_edit_distance_by_hand(first: str, second: str, distance: int) -> None:
+    assert metrics.edit_distance(first, second) == distance
+
+
+@given(WORDS, WORDS, WORDS)
+def test_edit_distance_is_a_metric(first: str, second: str, third: str) -> None:
+    distance = metrics.edit_distance
+    assert (distance(first, second) == 0) == (first == second)
+    assert distance(first, second) == distance(second, first)
+    assert distance(first, third) <= distance(first, second) + distance(second, third)
+    assert abs(len(first) - len(second)) <= distance(first, second) <= max(len(first), len(second))
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_intervals(correct: int, total: int, low: float, high: float) -> None:
+    assert metrics.wilson(correct, total) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_at_the_edges() -> None:
+    assert metrics.wilson(0, 0) == (0.0, 1.0)
+    assert metrics.wilson(20, 20)[1] == 1.0
+
+
+def test_text_metric_on_three_words() -> None:
+    metric = metrics.TextMetric()
+    for text, truth in [("good", "good"), ("god", "good"), ("", "x")]:
+        metric.update(text, truth)
+    assert (metric.correct, metric.total, metric.accuracy) == (1, 3, pytest.approx(1 / 3))
+    assert metric.cer == pytest.approx(2 / 9)
+    assert metric.ned1 == pytest.approx((1 + 0.75 + 0) / 3)
+    assert metric.by_length == {
+        1: {"accuracy": 0.0, "correct": 0, "total": 1},
+        4: {"accuracy": 0.5, "correct": 1, "total": 2},
+    }
+
+
+def test_text_metric_of_nothing_and_of_empty_strings() -> None:
+    metric = metrics.TextMetric()
+    assert (metric.accuracy, metric.cer, metric.ned1, metric.by_length) == (0.0, 0.0, 0.0, {})
+    metric.update("", "")
+    assert (metric.accuracy, metric.cer, metric.ned1) == (1.0, 0.0, 1.0)
+    metric.update("abc", "")
+    assert metric.ned1 == 0.5
+    assert metric.cer == 0.0  # no character of truth to be wrong about
+
+
+def test_paired_test_by_hand() -> None:
+    # Exact McNemar of 2 against 9: 2 * (C(11,0) + C(11,1) + C(11,2)) / 2**11
+    result = metrics.paired_test(2, 9, 100)
+    assert result.p_value == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert result.difference == pytest.approx(0.07)
+    assert result.interval95[0] < 0.07 < result.interval95[1]
+
+
+def test_paired_test_of_equal_and_of_no_runs() -> None:
+    assert metrics.paired_test(0, 0, 50).p_value == 1.0
+    low, high = metrics.paired_test(0, 0, 50).interval95
+    assert low == pytest.approx(-high)
+    assert metrics.paired_test(0, 0, 0) == PairedTest(0, 0, 0, 0.0, (-1.0, 1.0), 1.0)
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000))
+def test_p_value_is_a_probability_for_any_counts(first: int, second: int) -> None:
+    result = metrics.paired_test(first, second, first + second)
+    assert 0 <= result.p_value <= 1
+    assert all(math.isfinite(bound) for bound in result.interval95)

@@ -1,0 +1,112 @@
+"""The READMEs are true: their commands run, their output is what they show, their links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from tests.conftest import ROOT
+
+READMES = ["ReadMe.md", "ReadMe.zh-CN.md"]
+DOCUMENTS = [*READMES, "CHANGELOG.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def blocks(name: str, language: str) -> List[str]:
+    # Every second fence opens a block.
+    parts = re.split(r"^```(\w*)\n", (ROOT / name).read_text(encoding="utf-8"), flags=re.M)
+    return [body for tag, body in zip(parts[1::4], parts[2::4]) if tag == language]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the commands need, so that they leave nothing here."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("crnn", "examples"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for script in (*ROOT.glob("*.py"), *ROOT.glob("*.sh")):
+        shutil.copy(script, copy)
+    return copy
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = line.split("#")[0].split()
+    if words[0] == "python":
+        words[0] = sys.executable
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(words, cwd=str(folder), env=environment, capture_output=True, text=True, check=False)
+
+
+def test_both_languages_show_the_same() -> None:
+    english, chinese = ([block for tag in ("sh", "", "python") for block in blocks(readme, tag)] for readme in READMES)
+    assert chinese == english
+
+
+def test_the_commands_run(checkout: Path) -> None:
+    lines = "\n".join(blocks("ReadMe.md", "sh")).replace("\\\n", " ").splitlines()
+    commands = [line for line in lines if line.strip()]
+    ran = 0
+    for line in commands:
+        done = None if line.startswith("make") else run(line, checkout)
+        if line.startswith("./atc_crnn.sh"):
+            # No CANN where tests run: the step ends with what is missing.
+            assert done is not None
+            assert done.returncode == 4, done.stderr
+            assert "CANN" in done.stderr
+        elif done:
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+            assert "Traceback" not in done.stderr
+            ran += 1
+    assert ran == 3
+    assert json.loads((checkout / "result.json").read_text())["accuracy"] > 0.8
+    (checkout / "result.json").unlink()
+
+
+def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:
+    done = run("python examples/demo.py", checkout)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "demo/result.json"
+    shown = blocks("ReadMe.md", "")[0]
+    assert [stable(line) for line in shown.splitlines()] == [stable(line) for line in done.stdout.splitlines()]
+
+
+def stable(line: str) -> str:
+    # Speed, time, threads, differences of floats and the widths of columns are the machine's own.
+    line = re.sub(r"\d+(\.\d+)? (words/s|threads?|s\b)", r"N \2", line)
+    line = re.sub(r" [\d.e+-]+ +(at (?:most|least)) [\d.e+-]+", r" N \1 N", line)
+    return re.sub(r"-+", "-", re.sub(r" +", " ", line))
+
+
+def test_the_python_runs(checkout: Path) -> None:
+    done = run("python -m crnn export examples/crnn_small.pth crnn.onnx", checkout)
+    assert done.returncode == 0, done.stderr
+    from tests.cli.test_read import word_png
+
+    (checkout / "word.png").write_bytes(word_png("tree"))
+    for code in blocks("ReadMe.md", "python"):
+        (checkout / "example.py").write_text(code)
+        done = run("python example.py", checkout)
+        assert done.stdout == "tree\n", done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not target.startswith("https://"):
+            assert ((ROOT / document).parent / target).exists(), f"{document} links to {target}"
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_verb_is_in_the_readme(readme: str) -> None:
+    from crnn.cli import VERBS
+
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f"`crnn {verb}" not in text] == []

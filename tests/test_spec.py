@@ -1,0 +1,98 @@
+"""ModelSpec and Alphabet: golden JSON, the bits of the normalisation, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.alphabet import Alphabet
+from crnn.errors import InputError
+from crnn.spec import ModelSpec
+
+GOLDEN = (
+    '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor": 255.0, '
+    '"fold_case": true, "format": "crnn-spec/1", "height": 32, "input_dtype": "float32", "mean": 0.5, '
+    '"output_axes": "TNK", "resizer": "pil-bicubic", "std": 0.5, "time_steps": 26, "width": 100}'
+)
+
+
+def test_golden_json() -> None:
+    assert ModelSpec.default().to_json() == GOLDEN
+    assert ModelSpec.from_json(GOLDEN) == ModelSpec.default()
+
+
+def test_table_has_the_bits_of_training() -> None:
+    # torchvision: to_tensor divides by 255 in float32, then sub_(0.5).div_(0.5).
+    pixels = np.arange(256).astype(np.float32)
+    expected = (pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
+    np.testing.assert_array_equal(ModelSpec.default().table, expected)
+    other = (pixels - np.float32(127.5)) / np.float32(127.5)
+    assert (ModelSpec.default().table != other).any(), "the two formulas differ in bits, which is why it is spelt out"
+
+
+@given(
+    st.builds(
+        ModelSpec,
+        height=st.integers(1, 64),
+        width=st.integers(1, 640),
+        color=st.sampled_from(["gray", "rgb", "bgr"]),
+        mean=st.floats(-2, 2),
+        std=st.floats(0.01, 2),
+        alphabet=st.sampled_from(["ab", "字母", '"\\', "0-9"]),
+        fold_case=st.booleans(),
+    )
+)
+def test_json_round_trip(spec: ModelSpec) -> None:
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": "100"}, "width is '100'; expected int"),
+        ({"width": True}, "width is True"),
+        ({"width": 0}, "width is 0; expected 1 to 65535"),
+        ({"fold_case": 1}, "fold_case is 1; expected bool"),
+        ({"color": "grey"}, "color is 'grey'; expected one of gray, rgb, bgr"),
+        ({"std": 0}, "std is 0; pixels are divided by it"),
+        ({"mean": float("inf")}, "mean is inf"),
+        ({"blank": 5}, "the blank has class 5, inside the alphabet"),
+        ({"alphabet": "aba"}, "holds 'a' twice, at positions 0 and 2"),
+        ({"alphabet": ""}, "alphabet is empty"),
+        ({"extra": 1}, "unknown or missing keys: extra"),
+        ({"format": "crnn-spec/2"}, "the format is 'crnn-spec/2'"),
+    ],
+)
+def test_what_is_no_spec(change: Any, message: str) -> None:
+    data = {**json.loads(GOLDEN), **change}
+    with pytest.raises(InputError, match=message):
+        ModelSpec.from_json(json.dumps(data), where="here")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "3", "{", '{"format": "crnn-spec/1"}'])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="^here: "):
+        ModelSpec.from_json(text, where="here")
+
+
+@pytest.mark.parametrize("character", ["\n", "\0", "\t", "\ud800"])
+def test_control_characters_are_no_letters(character: str) -> None:
+    with pytest.raises(InputError, match="control character"):
+        Alphabet(f"ab{character}")
+
+
+@pytest.mark.parametrize("alphabet", ["abc]xyz", "^-\\]", "a.b*"])
+def test_alphabets_are_sets_not_patterns(alphabet: str) -> None:
+    assert Alphabet(alphabet).outside("d" + alphabet + "d") == "d"
+
+
+def test_case_folding_follows_the_alphabet() -> None:
+    assert Alphabet("abc").folds_case
+    assert not Alphabet("abC").folds_case
+    assert ModelSpec(fold_case=False).fold("AbC") == "AbC"
+    assert ModelSpec().fold("ÀbC") == "àbc"

@@ -1,0 +1,83 @@
+"""Every network of the presets, from its checkpoint to an evaluation of its OM, with the simulator in CANN's place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+import torch
+
+from crnn.cli import main
+from crnn.network.checkpoint import save_checkpoint
+from crnn.network.crnn import CRNN, VARIANTS
+from crnn.systems import SPECS
+from tests.conftest import ROOT
+from tests.foreign import few_words
+
+WORDS = 40
+
+PROGRAM = """
+import contextlib, io, json, sys
+from pathlib import Path
+from crnn.cli import main
+
+words, names, answers = sys.argv[1], json.loads(sys.argv[2]), {}
+for name in names:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        codes = [main(["compile", f"../{name}.onnx", name, "--batch", "4,16"])]
+        codes.append(main([
+            "evaluate", f"{name}.om", words, "--batch", "16", "--json", f"{name}.json", "--against", f"../{name}.jsonl",
+        ]))
+    answers[name] = {"codes": codes, "said": said.getvalue()}
+Path("answers.json").write_text(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where every variant has been exported and read by ONNX Runtime."""
+    folder = tmp_path_factory.mktemp("variants")
+    words = str(few_words(folder / "words", WORDS))
+    for seed, (name, config) in enumerate(VARIANTS.items()):
+        small = dataclasses.replace(config, channels=(4, 4, 6, 6, 8, 8, 8), hidden=6)
+        torch.manual_seed(seed)
+        weights = {key: 3 * tensor for key, tensor in CRNN(small).state_dict().items() if "num_batches" not in key}
+        save_checkpoint(folder / f"{name}.pth", weights, small, SPECS[name], source="chance")
+        model, readings = str(folder / f"{name}.onnx"), str(folder / f"{name}.jsonl")
+        assert main(["export", str(folder / f"{name}.pth"), model]) == 0
+        assert main(["evaluate", model, words, "--readings", readings]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module", params=["6.0", "5.0"])
+def folder(request: pytest.FixtureRequest, models: Path) -> Path:
+    """A folder where every variant has been compiled and evaluated under one release of CANN."""
+    folder = models / request.param
+    folder.mkdir()
+    command = [sys.executable, "-m", "crnn.simulator", "--cann", request.param, "--", sys.executable, "-c", PROGRAM]
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    done = subprocess.run(
+        [*command, str(models / "words"), json.dumps(list(VARIANTS))],
+        cwd=str(folder), env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_compiles_and_reads_the_same(folder: Path, name: str) -> None:
+    answer: Dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))[name]
+    assert answer["codes"] == [0, 0], answer["said"]
+    data = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    assert data["simulated"] is True
+    assert data["total"] == WORDS
+    assert data["model"]["spec"] == SPECS[name].to_dict()
+    lines = (folder.parent / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    # Chance reads something, and not the same for all.
+    assert len({json.loads(line)["text"] for line in lines}) > 5

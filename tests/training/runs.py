@@ -1,0 +1,49 @@
+"""Runs of the trainer as tests start them, and what they leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import torch
+
+from crnn.cli import main
+from crnn.training.recipe import FOLDER
+
+# Those left out differ from their base in what a test overrides: the number of epochs or the batch.
+OWN = sorted(
+    {path.stem for path in FOLDER.glob("*.yaml")} - {"modelzoo-8p", "modelzoo-8p-script", "mindspore-v2-config"}
+)
+# Their warm-ups are longer than a test, and so are their intervals and the search for a loss scale.
+SHORT = ["length=3 epochs", "warmup=2 steps", "loss_scale_start=1024", "log_every=1", "save_every=4 steps"]
+SHORT += ["evaluate_from=0 steps", "evaluate_every=1 epoch"]
+
+
+def train(recipe: str, out: Path, *words: str, code: int = 0) -> Path:
+    """Run ``crnn train`` in this process and return the run's folder."""
+    assert main(["train", recipe, "--out", str(out), "--device", "cpu", *words]) == code
+    return out
+
+
+def saved(path: Path) -> Dict[str, Any]:
+    """Return a checkpoint's content."""
+    content: Dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def same(first: Any, second: Any) -> bool:
+    """Compare two nested structures bit by bit."""
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+def metrics(folder: Path, event: str = "train") -> List[Dict[str, Any]]:
+    """Return the lines of one kind of a run's metrics."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
