@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import socket
 from collections import deque
 from functools import partial
 from multiprocessing import resource_tracker
@@ -46,7 +48,8 @@ class DevicesRunner(Runner):
         with interrupts_blocked():
             for device, factory in self._factories:
                 self._workers.append(_Worker(device, factory))
-        descriptions = [process.receive("ready", "while it was opened") for process in self._workers]
+        with self._in_doubt():
+            descriptions = [process.receive("ready", "while it was opened") for process in self._workers]
         for name, value in descriptions[0].items():
             setattr(self, name, value)
         # A process may take as many as its runner does, and finds one more waiting.
@@ -118,10 +121,16 @@ class DevicesRunner(Runner):
 
     def _close(self) -> None:
         workers, self._workers = self._workers, []
+        if self._failed:
+            for process in workers:
+                process.hang_up()
+            for process in workers:
+                process.drain()
+            return
         for process in workers:
             process.send("stop")
         errors = [error for error in [process.join() for process in workers] if error]
-        if errors and not self._failed:
+        if errors:
             raise errors[0]
 
 
@@ -185,12 +194,27 @@ class _Worker:
                 )
         except (EOFError, OSError):
             error = error or self._died("while it was closed")
+        self._end(PATIENCE if error is None else 1.0)
+        return error
+
+    def hang_up(self) -> None:
+        """Tell the process to end where half a message may stand in the pipe, after which no other would be read."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._pipe.fileno())) as ours:
+            ours.shutdown(socket.SHUT_WR)
+
+    def drain(self) -> None:
+        """Wait like `join`, but take what still comes for bytes: it may begin in the middle of a message."""
+        with contextlib.suppress(OSError):
+            while self._pipe.poll(PATIENCE) and os.read(self._pipe.fileno(), 1 << 16):
+                pass
+        self._end(1.0)
+
+    def _end(self, patience: float) -> None:
         self._pipe.close()
-        self._process.join(PATIENCE if error is None else 1.0)
+        self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        return error
 
     def _told(self, error: KitError, when: str) -> KitError:
         error.message = f"device {self._device}, {when}: {error.message}"

@@ -109,4 +109,4 @@ def restore_counters(content: Mapping[str, Any]) -> Counters:
 
 
 def _weights(model: CRNN) -> Dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

@@ -40,6 +40,8 @@ PROFILE = "profile.json"
 PERFORMANCE_STEPS = 110
 UNTIMED_STEPS = 10
 """Steps at the start of an epoch that its speed leaves out."""
+CHANNELS_LAST = ("cpu", "cuda")
+"""Devices whose convolutions are quicker with the channels innermost: about twice on a CPU."""
 AGREE_EVERY = 10
 """Steps after which several processes ask each other whether one was told to stop."""
 
@@ -157,6 +159,8 @@ class Trainer:
         self.evaluators = [] if options.performance else self._evaluators()
 
         self.model = build_model(recipe, config).to(world.device)
+        if world.device.type in CHANNELS_LAST:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # is not in its overloads
         self.optimizer = make_optimizer(recipe, self.model.parameters())
         self.scaler = Scaler(recipe, world.device)
         self.ema = Ema(self.model, recipe.ema) if recipe.ema is not None else None

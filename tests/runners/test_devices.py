@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Generator, Iterator, List
 
@@ -17,6 +18,7 @@ import pytest
 
 from crnn import ctc
 from crnn.errors import InputError, UnavailableError
+from crnn.runners import worker
 from crnn.runners.devices import DevicesRunner
 from crnn.runners.onnx import OnnxRunner
 from tests.conftest import ROOT
@@ -185,6 +187,23 @@ if __name__ == "__main__":
         for _ in runner.stream(source()):
             pass
 """
+
+
+@pytest.mark.parametrize("half", ["recv_bytes", "send_bytes"])
+def test_an_interrupt_within_a_message_ends_the_processes_at_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), devices(model) as opened:
+        pids = [process._process.pid for process in opened._workers]
+        # An array goes as its shape, then its bytes: the other side waits for these.
+        monkeypatch.setattr(Connection, half, interrupted)
+        start = time.monotonic()
+        list(opened.stream(batches(WORDS)))
+    assert time.monotonic() - start < worker.GRACE
+    assert [pid for pid in pids if alive(pid)] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -15,21 +15,34 @@ FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts",
 
 # The beginnings of file names. OFL: SIL Open Font Licence.
 OPEN_FAMILIES = {
-    "Apache-2.0": ("Roboto", "OpenSans", "DroidSans", "DroidSerif"),
+    "Apache-2.0": ("Roboto", "OpenSans", "DroidSans", "DroidSerif", "ClearSans"),
     "Bitstream Vera": ("DejaVu", "Vera"),
+    "BSD-3-Clause": ("Go-",),
+    "GUST Font License": ("texgyre",),
     "MIT": ("Hack-",),
+    "public domain": ("Fanwood", "GoudyBookletter", "LindenHill", "Prociono", "Tuffy"),
     "Ubuntu Font Licence": ("Ubuntu",),
     "OFL": (
-        "Alegreya Amiri Anton Archivo Arimo Asap Barlow BebasNeue Bitter Cabin Caladea Cantarell Cardo Carlito "
-        "Comfortaa CormorantGaramond CrimsonText Cousine EBGaramond Exo FiraCode FiraSans FiraMono Gelasio GentiumPlus "
-        "IBMPlex Inconsolata Inter- JetBrainsMono JosefinSans Junicode Jura Karla Lato LeagueGothic LeagueSpartan "
-        "Liberation LibreBaskerville LinBiolinum LinLibertine Lobster lobster Lora Manrope Merriweather Montserrat "
-        "Mukta Nunito NotoSans- NotoSerif- NotoSansMono- Oswald Overpass Pacifico PlayfairDisplay Poppins PTSans "
-        "PTSerif Quicksand Raleway Rubik Sansita SourceCodePro SourceSans SourceSerif SpaceGrotesk SpaceMono "
-        "Teko Tinos TitilliumWeb Vollkorn WorkSans YanoneKaffeesatz Zilla"
-    ).split(),
+        "Anonymous Pro",
+        "Courier Prime",
+        *(
+            "Alegreya allerta Amiri Anton Arapey Archivo Arimo Asap Averia B612 Barlow BebasNeue Bitter "
+            "Cabin CabinSketch Caladea Cantarell Cardo Carlito CherryBomb Comfortaa ComicNeue Compagnon "
+            "CormorantGaramond Cousine CrimsonText DancingScript dkg Dosis EBGaramond Elstob Essays1743 Exo "
+            "FantasqueSans FiraCode FiraMono FiraSans Gelasio GentiumPlus Humor-Sans IBMPlex Inconsolata Inter- "
+            "JetBrainsMono JosefinSans Junction Junicode Jura Karla KaushanScript Kristi Lato le-murmure "
+            "LeagueGothic LeagueSpartan LeckerliOne Lemonada Liberation LibreBaskerville LinBiolinum LinLibertine "
+            "Lobster lobster LobsterTwo Lora Manrope Merriweather Montserrat Mukta NationalPark- NotoSans- "
+            "NotoSansDisplay- NotoSansMono- NotoSerif- NotoSerifDisplay- Nunito OldStandard OSP-DIN Oswald Overpass "
+            "Oxygen Pacifico Play- PlayfairDisplay Poppins PTSans PTSerif Quattrocento Quicksand Raleway ReggaeOne "
+            "RocknRollOne routed-gothic Rubik Sansita Sora- SourceCodePro SourceSans SourceSerif SpaceGrotesk "
+            "SpaceMono Teko Tinos TitilliumWeb Ubuntu-Title Vollkorn WorkSans YanoneKaffeesatz Zilla"
+        ).split(),
+    ),
 }
-_NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon")
+# LinBiolinum_K draws keys of a keyboard.
+_NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon", "LinBiolinum_K")
+_MOST_OF_A_FAMILY = 8
 _SUFFIXES = (".ttf", ".otf")
 _PROBE_SIZE = 24
 # ImageFont.Layout.BASIC, whose home moved between versions.
@@ -39,25 +52,30 @@ _BASIC: Any = 0
 def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
     """Return the font files to render with, ordered by file name: those that have a glyph for every character.
 
-    Without ``folder`` they are the installed ones of a family in `OPEN_FAMILIES`. Raises `InputError` for a folder
-    without such fonts, `UnavailableError` where none is installed.
+    Without ``folder`` they are the installed ones of the families in `OPEN_FAMILIES`, at most eight of each. Raises
+    `InputError` for a folder without such fonts, `UnavailableError` where none is installed.
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder} is no folder; expected one with .ttf or .otf files")
     files = list(_files([folder] if folder else [Path(name).expanduser() for name in FOLDERS]))
     if folder is None:
-        prefixes = tuple(prefix for families in OPEN_FAMILIES.values() for prefix in families)
-        files = [file for file in files if file.name.startswith(prefixes)]
+        files = [file for file in files if family(file)]
     files = [file for file in files if not any(mark in file.name for mark in _NOT_FOR_WORDS)]
     fonts = [file for file in sorted(files, key=lambda file: (file.name, str(file))) if has_glyphs(file, characters)]
     if fonts:
-        return fonts
+        return fonts if folder else _balanced(fonts)
     if folder is not None:
         raise InputError(f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files")
     raise UnavailableError(
         f"no font with an open licence is installed in {', '.join(FOLDERS)}",
         hint="Install some (Debian: apt install fonts-dejavu fonts-lato fonts-open-sans), or give --fonts DIR.",
     )
+
+
+def family(file: Path) -> Optional[str]:
+    """Return the longest beginning of a file's name that `OPEN_FAMILIES` has, None where it has none."""
+    beginnings = [name for names in OPEN_FAMILIES.values() for name in names if file.name.startswith(name)]
+    return max(beginnings, key=len, default=None)
 
 
 def has_glyphs(file: Path, characters: str) -> bool:
@@ -116,6 +134,18 @@ def _steps(text: str, font: Any, gap: float) -> List[float]:
     for letter in text:
         steps.append(steps[-1] + max(1.0, font.getlength(letter) + gap))
     return steps
+
+
+def _balanced(fonts: Sequence[Path]) -> List[Path]:
+    """Return at most eight of each family, spread over its files: a family of forty is no more often on a sign."""
+    families: Dict[Optional[str], List[Path]] = {}
+    for font in fonts:
+        families.setdefault(family(font), []).append(font)
+    chosen: Set[Path] = set()
+    for members in families.values():
+        count = min(len(members), _MOST_OF_A_FAMILY)
+        chosen.update(members[index * len(members) // count] for index in range(count))
+    return [font for font in fonts if font in chosen]
 
 
 def _glyph(font: Any, character: str) -> bytes:
