@@ -8,6 +8,7 @@ from typing import Optional, Sequence
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from crnn.spec import METADATA_KEY, ModelSpec
 
@@ -46,13 +47,18 @@ def write_echo_model(
     return path
 
 
-def echo_image(text: str) -> np.ndarray:
-    """Return a float32 image (1, 32, 100) that the echo model reads as ``text``, at most 13 characters of 0-9a-u."""
+def echo_pixels(text: str) -> np.ndarray:
+    """Return a uint8 image (1, 32, 100) that the echo model reads as ``text``, at most 13 characters of 0-9a-u."""
     pixels = np.zeros((1, 32, 100), dtype=np.uint8)
     pixels[0, 0, :26] = 128  # blank wherever nothing is brighter
     for position, character in enumerate(text):
         pixels[0, SPEC.characters.table.index(character), 2 * position] = 255
-    image: np.ndarray = SPEC.table[pixels]
+    return pixels
+
+
+def echo_image(text: str) -> np.ndarray:
+    """Return the float32 image (1, 32, 100) of `echo_pixels`."""
+    image: np.ndarray = SPEC.table[echo_pixels(text)]
     return image
 
 
@@ -71,3 +77,14 @@ def write_bins(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str
         lines.append(f"test_{index}.bin:{label}\n")
     (folder / "label.txt").write_text("".join(lines), encoding="utf-8")
     return bins
+
+
+def write_images(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str]] = None) -> Path:
+    """Write a folder of PNG files and their annotation file, the names in it in order."""
+    folder.mkdir()
+    lines = []
+    for index, (text, label) in enumerate(zip(texts, labels or texts), 1):
+        Image.fromarray(echo_pixels(text)[0]).save(folder / f"{index}.png")
+        lines.append(f"{index}.png {label}\n")
+    (folder / "annotation.txt").write_text("".join(lines), encoding="utf-8")
+    return folder

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console, filled
 from crnn.cli.numbers import fraction, natural, positive
-from crnn.errors import CheckError, UsageError
-from crnn.files import require_target
+from crnn.errors import CheckError, InputError, UsageError
+from crnn.files import require_target, write_text
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import OnSpecReading, Outcome
@@ -22,13 +22,18 @@ R = TypeVar("R")
 
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
-  crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79"""
+  crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content")
-    parser.add_argument("data", type=Path, metavar="DATA", help="a folder of bins, an LMDB or a folder of images")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content; or a folder of them"
+    )
+    parser.add_argument(
+        "data", type=Path, nargs="+", metavar="DATA", help="a folder of bins, an LMDB or a folder of images; or several"
+    )
     parser.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
     parser.add_argument(
         "--label", "--annotation", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
@@ -82,12 +87,53 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Evaluate one model on one data set, or several on several."""
+    from crnn.jobs.evaluations import models_in
+
+    data, args.data = args.data, args.data[0]
+    return run_one(args) if not data[1:] and models_in(args.model) == [args.model] else _table(args, data)
+
+
+def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
     from crnn.jobs.evaluate import Request, evaluate
 
     return present(
         args, lambda on_reading: evaluate(request_of(Request, args), console.progress, on_reading=on_reading)
     )
+
+
+def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
+    """Evaluate each model on each data set and show a table."""
+    from crnn.jobs.evaluate import Request
+    from crnn.jobs.evaluations import evaluate_all, failures
+    from crnn.reports import table, text
+
+    for option in ("readings", "save_outputs", "against", "format", "show_misses", *(["label"] if data[1:] else [])):
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
+    if args.json not in (None, "-"):
+        require_target(Path(args.json))
+    rows = evaluate_all(request_of(Request, args), data, console.progress)
+    models, places = [row.model.name for row in rows], [str(place) for place in data]
+    evaluations = [[outcome.evaluation for outcome in row.outcomes] for row in rows]
+    for note in dict.fromkeys(note for row in rows for outcome in row.outcomes for note in outcome.notes):
+        console.note(note)
+    result = table.to_json(models, places, evaluations, [row.error for row in rows])
+    if args.json == "-":
+        console.out_json_text(result.rstrip())
+    else:
+        if args.json:
+            write_text(Path(args.json), result)
+        if any(evaluation.simulated for row in evaluations for evaluation in row):
+            console.out(text.SIMULATED)
+        console.out_table(["model", *places], table.cells(models, evaluations))
+    if any(row.error for row in rows):
+        raise InputError("\n".join(f"{row.model}: {row.error}" for row in rows if row.error))
+    broken = failures(rows, data)
+    if broken:
+        raise CheckError("; ".join(broken))
+    return 0
 
 
 def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]], Outcome]) -> int:

@@ -55,7 +55,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     if args.json != "-" and not args.json.endswith(".json"):
         args.json += ".json"
-    return evaluate_verb.run(args)
+    return evaluate_verb.run_one(args)
 
 
 def _main(parser: Parser, argv: Optional[Sequence[str]], command: Callable[[argparse.Namespace], int]) -> int:

@@ -32,7 +32,7 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
 
 def to_json(evaluation: Evaluation) -> str:
     """Return the JSON text: UTF-8, sorted keys, no NaN, one line end."""
-    return _dumps(to_dict(evaluation), indent=1) + "\n"
+    return dumps(to_dict(evaluation), indent=1) + "\n"
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
@@ -43,10 +43,11 @@ def write(evaluation: Evaluation, path: Path) -> None:
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     """Return a reading as one line of JSON Lines; a simulated one says so."""
     data = {**dataclasses.asdict(reading), **({"simulated": True} if simulated else {})}
-    return _dumps(data) + "\n"
+    return dumps(data) + "\n"
 
 
-def _dumps(data: Any, indent: Optional[int] = None) -> str:
+def dumps(data: Any, indent: Optional[int] = None) -> str:
+    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no NaN."""
     text = json.dumps(data, ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
     try:
         text.encode("utf-8")

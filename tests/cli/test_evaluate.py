@@ -13,7 +13,7 @@ import pytest
 
 from crnn.cli import main
 from crnn.cli.scripts import post_processing
-from tests.models import write_bins, write_echo_model
+from tests.models import write_bins, write_echo_model, write_images
 
 WORDS = ["hello", "0", "aa11", "good", "lamp", "3", "kind"]
 
@@ -290,3 +290,71 @@ def test_names_in_another_encoding(place: Path, capsys: pytest.CaptureFixture[st
     words = ["--label", "label.txt", "--json", "r.json", "--readings", "r.jsonl"]
     assert main(["evaluate", model, "input_bin", *words]) == 0
     assert json.loads((place / "r.json").read_text(encoding="utf-8"))["model"]["path"] == model
+
+
+@pytest.fixture
+def runs(place: Path) -> Path:
+    """A folder with three models (one of which is broken) and two sets of bins' images beside ``place``."""
+    folder = place / "runs"
+    folder.mkdir()
+    for name in ("step_10.onnx", "step_9.onnx"):
+        shutil.copy(place / "m.onnx", folder / name)
+    (folder / "notes.txt").write_text("no model\n")
+    return folder
+
+
+def test_a_folder_of_models_on_several_data_sets_gives_a_table(
+    runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "a", ["one", "ten"])
+    write_images(place / "b", ["three", "four", "nine"], ["three", "four", "six"])
+    assert main(["evaluate", "runs", "a", "b", "--threads", "1", "--json", "t.json"]) == 0
+    rows = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    table = [[cell.strip() for cell in row if cell] for row in rows]
+    assert table[0] == ["model", "a", "b"]
+    assert table[2:] == [
+        ["step_9.onnx", "1.0000 (2 of 2) *", "0.6667 (2 of 3) *"],
+        ["step_10.onnx", "1.0000 (2 of 2) *", "0.6667 (2 of 3) *"],
+    ]
+    data = json.loads((place / "t.json").read_text(encoding="utf-8"))
+    assert data["schema"] == "crnn-evaluations/1"
+    assert [entry["model"] for entry in data["models"]] == ["step_9.onnx", "step_10.onnx"]
+    last = data["models"][1]["results"][1]
+    assert last["data"] == "b"
+    assert main(["evaluate", "runs/step_10.onnx", "b", "--threads", "1", "--json", "one.json"]) == 0
+    one = json.loads((place / "one.json").read_text(encoding="utf-8"))
+    timed = ("throughput", "stages", "batch")
+    assert {key: one[key] for key in one if key not in timed} == {
+        key: last["result"][key] for key in last["result"] if key not in timed
+    }
+
+
+def test_a_model_that_cannot_be_read_leaves_the_others_their_rows(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "step_1.pth").write_bytes(b"PK\x03\x04 cut short")
+    assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "step_1.pth" in out and out.count("5 of 7") == 2
+    assert "step_1.pth" in err and "Traceback" not in err
+
+
+def test_the_checks_name_model_and_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--min-accuracy", "0.9"]
+    assert main(words) == 3
+    assert "step_9.onnx on input_bin: accuracy 0.7143 is below" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["runs", "input_bin", "--label", "label.txt", "--readings", "r.jsonl"], "--readings is for one model"),
+        (["m.onnx", "input_bin", "runs", "--label", "label.txt"], "--label is for one model and one DATA"),
+        (["runs", "missing"], "missing does not exist"),
+    ],
+)
+def test_what_a_table_does_not_do_is_refused(
+    runs: Path, capsys: pytest.CaptureFixture[str], words: List[str], message: str
+) -> None:
+    assert main(["evaluate", *words]) in (1, 2)
+    assert message in capsys.readouterr().err
