@@ -44,15 +44,26 @@ def arguments(description: str, *, runs: int = 7) -> argparse.ArgumentParser:
     return parser
 
 
-def interleaved(contenders: Contenders, args: argparse.Namespace, *, warm_up: int = 1) -> Dict[str, List[float]]:
-    """Return the seconds of each contender in each of ``args.runs``; who goes first changes from run to run."""
+def interleaved(
+    contenders: Contenders,
+    args: argparse.Namespace,
+    *,
+    warm_up: int = 1,
+    before: Callable[[str], object] = lambda name: None,
+) -> Dict[str, List[float]]:
+    """Return the seconds of each contender in each of ``args.runs``; who goes first changes from run to run.
+
+    ``before`` is called with the contender's name before each run, off the clock.
+    """
     names, runs = list(contenders), args.runs
     for _ in range(warm_up):
         for name in names:
+            before(name)
             contenders[name]()
     seconds: Dict[str, List[float]] = {name: [] for name in names}
     for run in range(runs):
         for name in names[run % len(names) :] + names[: run % len(names)]:
+            before(name)
             seconds[name].append(timed(contenders[name], args.quiet))
     return seconds
 
@@ -131,13 +142,19 @@ class Repeated:
 
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield the samples, numbered from 1."""
-        number = 0
-        while number < self.count:
-            for sample in self._samples:
-                number += 1
-                yield number, Sample(f"test_{number}", sample.image, sample.label)
-                if number == self.count:
-                    return
+        return ((number, self.sample(number)) for number in self.numbers())
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers from 1."""
+        return iter(range(1, self.count + 1))
+
+    def sample(self, number: int) -> Sample:
+        """Return a word."""
+        sample = self._samples.sample((number - 1) % len(self._samples) + 1)
+        return Sample(f"test_{number}", sample.image, sample.label)
+
+    def label_problem(self, number: int) -> None:
+        """Return nothing, as `extras` does."""
 
     def close(self) -> None:
         """Close the LMDB, which a process can have open once only."""
@@ -146,6 +163,8 @@ class Repeated:
     def extras(self) -> List[object]:
         """Return nothing: the words are the data set's, its faults another matter."""
         return []
+
+    faults = extras
 
 
 def pixels(path: Path, count: int) -> np.ndarray:

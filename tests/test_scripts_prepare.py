@@ -132,7 +132,7 @@ def test_json_alone_on_stdout(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["schema"] == "crnn-prepare/1"
     assert (found["samples"], found["bins"], found["labels"], found["shape"]) == (3, 2, 3, [1, 32, 100])
     assert found["counts"] == {"label outside the alphabet": 1, "not an image": 1}
-    assert found["named"][0] == {"key": "test_3", "reason": "label outside the alphabet", "detail": "'café' has 'é'"}
+    assert found["named"][1] == {"key": "test_3", "reason": "label outside the alphabet", "detail": "'café' has 'é'"}
     assert main(["prepare", "mixed", "out", "--json", "summary.json"]) == 0
     written = json.loads((here / "summary.json").read_text())
     assert {**written, "seconds": 0} == {**found, "seconds": 0}

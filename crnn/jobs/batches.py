@@ -9,8 +9,8 @@ import multiprocessing.connection
 import os
 import threading
 from collections import deque
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Callable, Deque, Dict, Generator, Iterable, List, Optional, Tuple, TypeVar, Union
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any, Callable, Deque, Dict, Generator, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
 import numpy as np
 
@@ -27,6 +27,8 @@ _Decoded = Tuple[Sample, Union[np.ndarray, Problem]]
 
 # Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all threads busy.
 CHUNK = 32
+# Between processes handing over costs more, and nobody waits for a batch.
+PROCESS_CHUNK = 128
 
 
 def image_batches(
@@ -85,38 +87,38 @@ def in_order(
 ) -> Generator[Done, None, None]:
     """Yield each item's result in the items' order; threads work on about ``ahead`` items in advance.
 
-    What a task raises is raised in its result's place. Closing the generator ends the threads. With ``processes``,
-    processes are started in their place: items, task and results must then be picklable, and a script that calls this
-    must be importable without running (``if __name__ == "__main__"``).
+    What a task raises is raised in its result's place. Closing the generator ends the threads. With ``processes`` this
+    process works too, and others beside it in the place of threads: items, task and results must then be picklable,
+    and a script that calls this must be importable without running (``if __name__ == "__main__"``).
     """
     source = iter(items)
     pending: Deque[Future[List[Done]]] = deque()
     workers = workers or usable_cpus()
+    chunk_size = PROCESS_CHUNK if processes else CHUNK
+    room = workers + -(-ahead // chunk_size)
+    # Other processes get no more than keeps them busy: what is left is for this one.
+    elsewhere = 2 * (workers - 1) if processes else room
 
-    def submit() -> None:
-        chunk = list(itertools.islice(source, CHUNK))
-        if chunk:
-            pending.append(pool.submit(_work, task, chunk))
+    def take() -> List[Item]:
+        return list(itertools.islice(source, chunk_size)) if len(pending) < room else []
 
     with contextlib.ExitStack() as stack:
-        # Children inherit the blocked Ctrl-C, which is this process's to act on; the first tasks start them.
-        blocked = stack.enter_context(contextlib.ExitStack())
-        if processes:
-            blocked.enter_context(interrupts_blocked())
-            spawn = multiprocessing.get_context("spawn")
-            pool: Executor = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
-        else:
-            pool = ThreadPoolExecutor(workers, thread_name_prefix="crnn-decode")
-        stack.callback(pool.shutdown)
+        submit = stack.enter_context(_processes(workers - 1, task) if processes else _threads(workers, task))
         stack.callback(lambda: [future.cancel() for future in pending])
         try:
-            for _ in range(workers + -(-ahead // CHUNK)):
-                submit()
-            blocked.close()
-            while pending:
-                results = pending.popleft().result()
-                submit()
-                yield from results
+            while True:
+                while sum(not future.done() for future in pending) < elsewhere:
+                    chunk = take()
+                    if not chunk:
+                        break
+                    pending.append(submit(chunk))
+                chunk = [] if pending and pending[0].done() else take()
+                if chunk:
+                    pending.append(_done_here(task, chunk))
+                elif pending:
+                    yield from pending.popleft().result()
+                else:
+                    return
         except BrokenExecutor as error:
             raise UnavailableError(
                 f"a process that decodes images ended without a word: {error}",
@@ -124,8 +126,53 @@ def in_order(
             ) from error
 
 
+_Submit = Callable[[List[Item]], "Future[List[Done]]"]
+
+
+@contextlib.contextmanager
+def _threads(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item, Done]]:
+    with ThreadPoolExecutor(count, thread_name_prefix="crnn-decode") as pool:
+        yield lambda chunk: pool.submit(_work, task, chunk)
+
+
+@contextlib.contextmanager
+def _processes(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item, Done]]:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)) as pool:
+
+        def submit(chunk: List[Item]) -> Future[List[Done]]:
+            # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
+            with interrupts_blocked():
+                return pool.submit(_work_for_parent, chunk)
+
+        yield submit
+
+
 def _work(task: Callable[[Item], Done], chunk: List[Item]) -> List[Done]:
     return [task(item) for item in chunk]
+
+
+def _done_here(task: Callable[[Item], Done], chunk: List[Item]) -> Future[List[Done]]:
+    future: Future[List[Done]] = Future()
+    try:
+        future.set_result(_work(task, chunk))
+    except Exception as error:  # noqa: BLE001  raised in its place
+        future.set_exception(error)
+    return future
+
+
+_task: Callable[[Any], Any]
+"""What a process of `_processes` does; sent once, for it may hold much."""
+
+
+def _begin(task: Callable[[Any], Any]) -> None:
+    global _task
+    _task = task
+    _end_with_parent()
+
+
+def _work_for_parent(chunk: List[Any]) -> List[Any]:
+    return _work(_task, chunk)
 
 
 def _end_with_parent() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder
-from crnn.jobs.batches import decode_sample, in_order
+from crnn.jobs.batches import CHUNK, decode_sample, in_order
 from crnn.results import Problem, Sample
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line, one_line
 from crnn.samples.info import info_line, join
@@ -30,8 +30,11 @@ NAMED = 1000
 
 MANY = 5000
 """Samples from which on processes are worth their start; threads share one interpreter, and so about one core."""
-_AHEAD = 256
-"""Samples that are worked on in advance."""
+_AHEAD = 1024
+"""Samples that are worked on in advance; what waits are labels."""
+
+_Written = Tuple[int, Optional[str], bool, List[Tuple[str, Problem]]]
+"""A sample's number, its label (None: left out), whether it has a bin, and what is remarkable, by its name."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def prepare(request: Request, advance: Callable[[int], None] = lambda count: Non
         work.write(folder, *({**beside, **within}[path] for path in targets), advance=advance)
         if not work.bins:
             raise InputError(f"no sample of {request.source.path} could be prepared: {work.reasons()}")
-    for key, problem in request.source.extras():
+    for key, problem in request.source.faults():
         work.note(key, problem)
     return work.summary(time.perf_counter() - start)
 
@@ -148,26 +151,21 @@ class _Preparation:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.samples = self.bins = self.labels = 0
-        self._alphabet = request.spec.characters
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
 
     def write(
         self, folder: Path, labels: IO[bytes], info: Optional[IO[bytes]] = None, *, advance: Callable[[int], None]
     ) -> None:
-        write_bin = _BinWriter(folder, self.request.spec, self.request.dtype)
-        results = in_order(
-            self._labelled(),
-            write_bin,
-            self.request.workers,
-            ahead=_AHEAD,
-            processes=len(self.request.source) >= MANY,
-        )
-        with contextlib.closing(results):
+        request = self.request
+        write_bin = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
+        processes = len(request.source) >= MANY
+        written = in_order(request.source.numbers(), write_bin, request.workers, ahead=_AHEAD, processes=processes)
+        with contextlib.closing(written):
             done = 0
-            for number, sample, problem in results:
-                self._add(number, sample, problem, labels, info)
-                if self.samples >= done + _AHEAD:
+            for result in written:
+                self._add(result, labels, info)
+                if self.samples >= done + CHUNK:
                     advance(self.samples - done)
                     done = self.samples
             advance(self.samples - done)
@@ -198,45 +196,17 @@ class _Preparation:
             seconds=seconds,
         )
 
-    def _labelled(self) -> Iterator[Tuple[int, Sample]]:
-        for number, sample in self.request.source.numbered():
-            self.samples += 1
-            label = self._label(sample)
-            if label is not None:
-                yield number, replace(sample, label=label)
-
-    def _label(self, sample: Sample) -> Optional[str]:
-        """Return the label to write, None for a sample to leave out."""
-        if sample.label is None:
-            self.note(sample.key, Problem(NO_LABEL))
-            return None
-        label = one_line(self.request.spec.fold(sample.label))
-        if label != self.request.spec.fold(sample.label):
-            self.note(sample.key, Problem(LINE_BREAK, repr(sample.label)))
-        outside = self._alphabet.outside(label)
-        if outside:
-            self.note(sample.key, Problem(OUTSIDE, f"{label!r} has {outside!r}"))
-            if self.request.oov == "drop":
-                return None
-            if self.request.oov == "strip":
-                label = "".join(character for character in label if character not in outside)
-        if not label:
-            self.note(sample.key, Problem(EMPTY_LABEL, repr(sample.label)))
-            # An image without text would make an emptied label right.
-            return None if sample.label else label
-        return label
-
-    def _add(
-        self, number: int, sample: Sample, problem: Optional[Problem], labels: IO[bytes], info: Optional[IO[bytes]]
-    ) -> None:
-        if problem is None:
+    def _add(self, result: _Written, labels: IO[bytes], info: Optional[IO[bytes]]) -> None:
+        number, label, has_bin, notes = result
+        self.samples += 1
+        for key, problem in notes:
+            self.note(key, problem)
+        if has_bin:
             if info:
                 info.write(self._info_line(number).encode("utf-8"))
             self.bins += 1
-        else:
-            self.note(sample.key, problem)
-        if problem is None or not self.request.skip_bad:
-            labels.write(label_line(number, sample.label or "").encode("utf-8"))
+        if label is not None and (has_bin or not self.request.skip_bad):
+            labels.write(label_line(number, label).encode("utf-8"))
             self.labels += 1
 
     def _info_line(self, number: int) -> str:
@@ -245,24 +215,56 @@ class _Preparation:
 
 
 class _BinWriter:
-    """Decodes a numbered sample and writes its bin; threads may share it, as all that it does in C runs beside them."""
+    """Reads a sample, decodes it and writes its bin; shared by threads, or sent to processes, that do so at once."""
 
-    def __init__(self, folder: Path, spec: ModelSpec, dtype: str) -> None:
+    def __init__(self, source: Source, folder: Path, spec: ModelSpec, dtype: str, oov: str) -> None:
+        self._source = source
         self._prefix = str(folder) + os.sep
         self._spec = spec
+        self._alphabet = spec.characters
         self._raw = dtype == "uint8"
+        self._oov = oov
 
-    def __call__(self, item: Tuple[int, Sample]) -> Tuple[int, Sample, Optional[Problem]]:
-        """Return the item again, with the problem that kept its bin from being written."""
-        number, sample = item
+    def __call__(self, number: int) -> _Written:
+        notes: List[Tuple[str, Problem]] = []
+        sample = self._source.sample(number)
+        label = self._label(number, sample, notes)
+        has_bin = label is not None and self._write(number, sample, notes)
+        return number, label, has_bin, notes
+
+    def _write(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> bool:
         pixels = decode_sample(sample, self._spec)
-        # Encoded images are let go here: only labels wait for their turn.
-        sample = replace(sample, image=None)
         if isinstance(pixels, Problem):
-            return number, sample, pixels
+            notes.append((sample.key, pixels))
+            return False
         with open(self._prefix + bin_name(number), "wb", buffering=0) as file:
             file.write(bin_bytes(pixels if self._raw else self._spec.normalise(pixels)))
-        return number, sample, None
+        return True
+
+    def _label(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> Optional[str]:
+        """Return the label to write, None for a sample to leave out."""
+        if sample.label is None:
+            notes.append((sample.key, Problem(NO_LABEL)))
+            return None
+        unreadable = self._source.label_problem(number)
+        if unreadable:
+            notes.append((sample.key, unreadable))
+        folded = self._spec.fold(sample.label)
+        label = one_line(folded)
+        if label != folded:
+            notes.append((sample.key, Problem(LINE_BREAK, repr(sample.label))))
+        outside = self._alphabet.outside(label)
+        if outside:
+            notes.append((sample.key, Problem(OUTSIDE, f"{label!r} has {outside!r}")))
+            if self._oov == "drop":
+                return None
+            if self._oov == "strip":
+                label = "".join(character for character in label if character not in outside)
+        if not label:
+            notes.append((sample.key, Problem(EMPTY_LABEL, repr(sample.label))))
+            # An image without text would make an emptied label right.
+            return None if sample.label else label
+        return label
 
 
 @contextlib.contextmanager

@@ -47,9 +47,23 @@ class FolderSamples:
         """Yield each sample with its place in the annotation file, from 1."""
         return enumerate(self, start=1)
 
-    def extras(self) -> List[Tuple[str, Problem]]:
+    def numbers(self) -> Iterator[int]:
+        """Yield the places in the annotation file, from 1."""
+        return iter(range(1, len(self) + 1))
+
+    def sample(self, number: int) -> Sample:
+        """Return the sample of a place."""
+        return self._sample(os.path.realpath(self.path), self._entries[number - 1])
+
+    def label_problem(self, number: int) -> Optional[Problem]:
+        """Return nothing: the annotation file was read as a whole."""
+        return None
+
+    def faults(self) -> List[Tuple[str, Problem]]:
         """Return nothing: all problems are single samples'."""
         return []
+
+    extras = faults
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -71,9 +71,13 @@ class LmdbSamples:
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
         with _errors(self._file), self._reading() as reading:
-            found = heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))
-            for index, _ in itertools.groupby(found):
+            for index in _either(reading):
                 yield index, self._sample(reading, index)
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the index of each sample, without reading it."""
+        with _errors(self._file), self._reading() as reading:
+            yield from _either(reading)
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -94,14 +98,22 @@ class LmdbSamples:
         """Return the lexicon of the whole data set, empty where it has none."""
         return next(iter(self._lexicons(LEXICON)), ())
 
+    def label_problem(self, index: int) -> Optional[Problem]:
+        """Return what was wrong with the label of a sample that was read."""
+        text = self._bad_labels.get(index)
+        return None if text is None else Problem(NOT_UTF8, text)
+
+    def faults(self) -> List[Tuple[str, Problem]]:
+        """Return what is wrong with the data set as a whole, with the key it is about."""
+        if self.declared == self._count:
+            return []
+        what = self._count_problem or f"it says {self.declared}"
+        return [("num-samples", Problem(WRONG_COUNT, f"{what}; found {self._count} samples"))]
+
     def extras(self) -> List[Tuple[str, Problem]]:
-        """Return what is wrong with the data set as a whole or with labels read so far, with the key it is about."""
-        problems = []
-        if self.declared != self._count:
-            what = self._count_problem or f"it says {self.declared}"
-            problems.append(("num-samples", Problem(WRONG_COUNT, f"{what}; found {self._count} samples")))
-        problems += [(name_of(index), Problem(NOT_UTF8, text)) for index, text in sorted(self._bad_labels.items())]
-        return problems
+        """Return `faults`, and what is wrong with labels read so far."""
+        labels = [(name_of(index), Problem(NOT_UTF8, text)) for index, text in sorted(self._bad_labels.items())]
+        return self.faults() + labels
 
     def close(self) -> None:
         """Close the file unless others read it too; a later iteration opens it again."""
@@ -201,9 +213,15 @@ def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
     if declared and None not in ends and reading.stat()["entries"] == 2 * declared + 1:
         return declared, declared  # as it should be: no need to walk over millions of keys
     count = last = 0
-    for index, _ in itertools.groupby(heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))):
+    for index in _either(reading):
         count, last = count + 1, index
     return count, last
+
+
+def _either(reading: Any) -> Iterator[int]:
+    """Yield each index with an image or a label."""
+    for index, _ in itertools.groupby(heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))):
+        yield index
 
 
 def _indices(reading: Any, prefix: bytes) -> Iterator[int]:

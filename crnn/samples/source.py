@@ -16,7 +16,8 @@ def open_labelled(path: Path, annotation_file: Optional[Path] = None, form: Opti
     """Open an LMDB (its folder or ``data.mdb``) or a folder of images with an annotation file.
 
     The annotation file is the folder's only text file where none is named; ``form`` names its form where the content
-    is not to decide. Both kinds of source are iterable, and have ``len()``, ``numbered()`` and ``extras()``. Raises
+    is not to decide. Both kinds of source are iterable, can be sent to other processes, and have ``len()``,
+    ``numbered()``, ``numbers()``, ``sample(number)``, ``label_problem(number)``, ``faults()`` and ``extras()``. Raises
     `InputError`.
     """
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()

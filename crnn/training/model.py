@@ -104,8 +104,10 @@ class CtcLoss:
 def _start_from(model: CRNN, path: Path, gate_order: str) -> None:
     checkpoint = load_checkpoint(path, lstm_gate_order=gate_order, alphabet=None)
     if checkpoint.model.config != model.config:
+        held, asked = (dataclasses.asdict(network.config) for network in (checkpoint.model, model))
+        told = [f"{name} {held[name]}, the recipe's {asked[name]}" for name in held if held[name] != asked[name]]
         raise InputError(
-            f"start_from: {path} holds {checkpoint.model.config}; the recipe asks for {model.config}",
+            f"start_from: {path} holds another network than the recipe's: {'; '.join(told)}",
             hint="Give the recipe the file's network, channels, hidden and alphabet.",
         )
     model.load_state_dict(checkpoint.model.state_dict())
