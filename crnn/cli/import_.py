@@ -46,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="igfo for checkpoints of the first NPU training stack (default: ifgo)",
     )
     torch.add_argument("--alphabet", metavar=_CHARS, help="the file's characters in class order (default: the spec's)")
+    torch.add_argument("--half", action="store_true", help="write float16: half the bytes, read as float32")
+    torch.add_argument(
+        "--split", action="store_true", help="write each LSTM as fw_rnn and bw_rnn, as ModelZoo's scripts load it"
+    )
     torch.add_argument("--blank-last", action="store_true", help="the file's blank is its last class (default: 0)")
     check = kinds.add_parser("check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False)
     check.add_argument("first", type=Path, metavar="A", help="a .pth, .onnx or .om")
@@ -63,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         import torch  # noqa: F401  the modules below import it at their top
 
     from crnn.network import takeover
+    from crnn.network.checkpoint import Storage
 
     classes = takeover.Classes(args.keep_classes, read_alphabet(args.reorder))
     if args.kind == "mindspore":
@@ -81,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
             alphabet=read_alphabet(args.alphabet),
             blank_last=args.blank_last,
             classes=classes,
+            storage=Storage(args.half, args.split),
         )
     _print(args, checkpoint)
     return 0

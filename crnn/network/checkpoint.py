@@ -94,13 +94,39 @@ def load_checkpoint(
     return Checkpoint(path, sha256(path), _model(config, weights), spec, spec_from, tuple(notes))
 
 
-def save_checkpoint(path: Path, weights: Weights, config: CrnnConfig, spec: ModelSpec, *, source: str) -> None:
+@dataclass(frozen=True)
+class Storage:
+    """How weights are written: as float16 (``half``), and each LSTM as ``fw_rnn`` and ``bw_rnn`` (``split``)."""
+
+    half: bool = False
+    split: bool = False
+
+    def stored(self, weights: Weights) -> Weights:
+        """Return the tensors to write. Raises `InputError` for what cannot be written so."""
+        if self.split:
+            weights = _split(weights)
+        if not self.half:
+            return weights
+        halves = {name: tensor.half() for name, tensor in weights.items()}
+        for name, tensor in halves.items():
+            if not tensor.isfinite().all():
+                raise InputError(f"{name} has a value of {weights[name].abs().max():g}; float16 ends at 65504")
+        return halves
+
+
+AS_THEY_ARE = Storage()
+
+
+def save_checkpoint(
+    path: Path, weights: Weights, config: CrnnConfig, spec: ModelSpec, *, source: str, storage: Storage = AS_THEY_ARE
+) -> None:
     """Write a checkpoint that carries its structure and its spec; ``source`` says, for people, what it was made of.
 
     It is a dictionary with ``state_dict``, so other programs read its weights as they read any checkpoint's.
     """
+    content = checkpoint_content(storage.stored(weights), config, spec)
     with atomic_file(path) as file:
-        torch.save({**checkpoint_content(weights, config, spec), "crnn.source": source}, file)
+        torch.save({**content, "crnn.source": source}, file)
 
 
 def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) -> Dict[str, Any]:
@@ -162,6 +188,17 @@ def _rename(path: Path, weights: Weights, notes: List[str]) -> Weights:
     if split:
         notes.append("fw_rnn and bw_rnn taken as one bidirectional LSTM")
     return renamed
+
+
+def _split(weights: Weights) -> Weights:
+    """Return the tensors with the names of split LSTMs: the reverse of `_rename`."""
+    names = {}
+    for name in weights:
+        match = re.fullmatch(r"(rnn\.\d+)\.rnn\.((?:weight|bias)_[ih]h_l0)(_reverse)?", name)
+        if match and f"{match[1]}.rnn.{match[2]}_reverse" not in weights:
+            raise InputError(f"{match[1]} reads in one direction only, so it cannot be written as fw_rnn and bw_rnn")
+        names[name] = f"{match[1]}.{'bw' if match[3] else 'fw'}_rnn.{match[2]}" if match else name
+    return {names[name]: tensor for name, tensor in weights.items()}
 
 
 def _as_float32(path: Path, weights: Mapping[str, Any], notes: List[str]) -> Weights:

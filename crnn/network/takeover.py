@@ -12,7 +12,7 @@ import torch
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet, read_ord_map
 from crnn.errors import InputError
 from crnn.files import require_target
-from crnn.network.checkpoint import Checkpoint, check_weights, load_checkpoint, save_checkpoint
+from crnn.network.checkpoint import AS_THEY_ARE, Checkpoint, Storage, check_weights, load_checkpoint, save_checkpoint
 from crnn.network.crnn import VARIANTS, CrnnConfig
 from crnn.network.foreign import Foreign, from_mindspore, from_tensorflow, reorder_classes
 from crnn.spec import ModelSpec
@@ -74,18 +74,19 @@ def take_torch(
     alphabet: Optional[str] = None,
     blank_last: bool = False,
     classes: Classes,
+    storage: Storage = AS_THEY_ARE,
 ) -> Checkpoint:
     """Write a PyTorch checkpoint of any layout as one of the kit's own, and return it as loaded from there.
 
     ``preset`` names the network and the spec of a file that carries none. ``alphabet`` holds the file's characters in
-    class order, ``blank_last`` says that the blank stands after them. Raises `InputError`.
+    class order, ``blank_last`` says that the blank stands after them, ``storage`` how to write. Raises `InputError`.
     """
     require_target(target)
     old = load_checkpoint(path, alphabet=alphabet, lstm_gate_order=lstm_gate_order, variant=preset)
     blank = len(old.spec.alphabet) if blank_last else old.spec.blank
     weights = {name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name}
     source = Alphabet(old.spec.alphabet, blank)
-    notes = _write(path, target, weights, old.model.config, old.spec, source, classes, old.notes)
+    notes = _write(path, target, weights, old.model.config, old.spec, source, classes, old.notes, storage)
     return _loaded(target, notes)
 
 
@@ -120,13 +121,14 @@ def _write(
     source: Alphabet,
     classes: Classes,
     notes: Tuple[str, ...],
+    storage: Storage = AS_THEY_ARE,
 ) -> Tuple[str, ...]:
     wanted = classes.target(source)
     spec = dataclasses.replace(spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case)
     if wanted != source:
         weights = reorder_classes(weights, source, wanted)
         notes = (*notes, f"classes moved from {_classes(source)} to {_classes(wanted)}")
-    save_checkpoint(target, weights, config, spec, source=f"{path.name}: {'; '.join(notes)}")
+    save_checkpoint(target, weights, config, spec, source=f"{path.name}: {'; '.join(notes)}", storage=storage)
     return notes
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import List
 
 import pytest
+import torch
 
 from crnn.cli import main
 from tests.conftest import ROOT
@@ -39,6 +40,30 @@ def test_a_foreign_file_exports_like_any_other(place: Path, words: str, capsys: 
     # Classes elsewhere, the same words.
     assert main(["import", "check", "kept.pth", "v2.onnx", "--data", words]) == 0
     assert "0 words read differently" in capsys.readouterr().out
+
+
+def test_half_the_bytes_and_split_lstms_read_alike(place: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "torch", str(ROOT / "examples" / "crnn_small.pth"), "single.pth"]) == 0
+    assert main(["import", "torch", "single.pth", "small.pth", "--half", "--split"]) == 0
+    single, small = (torch.load(name, weights_only=True)["state_dict"] for name in ("single.pth", "small.pth"))
+    assert {tensor.dtype for tensor in small.values()} == {torch.float16}
+    assert (place / "small.pth").stat().st_size < 0.6 * (place / "single.pth").stat().st_size
+    assert torch.equal(small["rnn.1.bw_rnn.weight_hh_l0"], single["rnn.1.rnn.weight_hh_l0_reverse"].half())
+    assert torch.equal(small["rnn.0.fw_rnn.bias_ih_l0"], single["rnn.0.rnn.bias_ih_l0"].half())
+    assert not [name for name in small if ".rnn." in name]
+    assert main(["import", "check", "single.pth", "small.pth", "--data", words]) == 0
+
+
+def test_what_cannot_be_stored_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "mindspore", str(MINDSPORE / "v1.ckpt"), "v1.pth"]) == 0
+    assert main(["import", "torch", "v1.pth", "x.pth", "--split"]) == 1
+    assert "rnn.1 reads in one direction only" in capsys.readouterr().err
+    content = torch.load("v1.pth", weights_only=True)
+    content["state_dict"]["cnn.conv0.weight"][0, 0, 0, 0] = 1e6
+    torch.save(content, "large.pth")
+    assert main(["import", "torch", "large.pth", "x.pth", "--half"]) == 1
+    assert "cnn.conv0.weight has a value of 1e+06; float16 ends at 65504" in capsys.readouterr().err
+    assert not (place / "x.pth").exists()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
