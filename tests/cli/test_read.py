@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import List
 
+import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
@@ -121,7 +122,7 @@ def test_what_is_not_finite_is_no_reading(
     for weights in graph.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)
         if values.dtype == "float32":
-            weights.CopyFrom(onnx.numpy_helper.from_array(values * float("inf"), weights.name))
+            weights.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.inf), weights.name))
     onnx.save(graph, str(tmp_path / "infinite.onnx"))
     assert main(["read", str(tmp_path / "infinite.onnx"), images[0], "--json", "-"]) == 1
     out, err = capsys.readouterr()
