@@ -29,7 +29,11 @@ EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content; or a folder of them"
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="an .onnx, an .om or a .pth, told by content; or a folder: of OMs alone a static set, else the models in "
+        "it, for a table",
     )
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="DATA", help="a folder of bins, an LMDB or a folder of images; or several"
@@ -105,8 +109,8 @@ def run_one(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     """Evaluate each model on each data set and show a table."""
-    from crnn.jobs.evaluate import Request
-    from crnn.jobs.evaluations import evaluate_all, failures
+    from crnn.jobs.evaluate import Outcome, Request
+    from crnn.jobs.evaluations import errors, evaluate_all, failures
     from crnn.reports import table, text
 
     for option in ("readings", "save_outputs", "against", "format", "show_misses", *(["label"] if data[1:] else [])):
@@ -116,21 +120,24 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         require_target(Path(args.json))
     rows = evaluate_all(request_of(Request, args), data, console.progress)
     models, places = [row.model.name for row in rows], [str(place) for place in data]
-    evaluations = [[outcome.evaluation for outcome in row.outcomes] for row in rows]
-    for note in dict.fromkeys(note for row in rows for outcome in row.outcomes for note in outcome.notes):
+    outcomes = [cell for row in rows for cell in row.cells if isinstance(cell, Outcome)]
+    cells = [[cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells] for row in rows]
+    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
         console.note(note)
-    result = table.to_json(models, places, evaluations, [row.error for row in rows])
+    result = table.to_json(models, places, cells)
     if args.json == "-":
         console.out_json_text(result.rstrip())
     else:
         if args.json:
             write_text(Path(args.json), result)
-        if any(evaluation.simulated for row in evaluations for evaluation in row):
+        if any(outcome.evaluation.simulated for outcome in outcomes):
             console.out(text.SIMULATED)
-        console.out_table(["model", *places], table.cells(models, evaluations))
-    if any(row.error for row in rows):
-        raise InputError("\n".join(f"{row.model}: {row.error}" for row in rows if row.error))
-    broken = failures(rows, data)
+        console.out_table(["model", *places], table.cells(models, cells))
+    broken, unread = failures(rows, data), errors(rows)
+    if unread:
+        for failure in broken:
+            console.note(failure)
+        raise InputError("\n".join(unread))
     if broken:
         raise CheckError("; ".join(broken))
     return 0

@@ -122,7 +122,7 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
             }
         )
         return
-    console.out(f"{args.source}: {'; '.join(checkpoint.notes)}")
+    console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
     console.out(
         f"{args.target}: {checkpoint.parameters} parameters, images ({', '.join(map(str, spec.image_shape))}) "
         f"{spec.color} by {spec.resizer}, logits ({spec.time_steps}, N, {spec.classes})"

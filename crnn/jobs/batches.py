@@ -87,9 +87,9 @@ def in_order(
 ) -> Generator[Done, None, None]:
     """Yield each item's result in the items' order; threads work on about ``ahead`` items in advance.
 
-    What a task raises is raised in its result's place. Closing the generator ends the threads. With ``processes`` this
-    process works too, and others beside it in the place of threads: items, task and results must then be picklable,
-    and a script that calls this must be importable without running (``if __name__ == "__main__"``).
+    What a task raises is raised in the place of its chunk's results. Closing the generator ends the threads. With
+    ``processes`` this process works too, and others beside it in the place of threads: items, task and results must
+    then be picklable, and a script that calls this must be importable without running (``if __name__ == "__main__"``).
     """
     source = iter(items)
     pending: Deque[Future[List[Done]]] = deque()

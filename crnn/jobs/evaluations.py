@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, List, Optional, Sequence
+from typing import ContextManager, List, Optional, Sequence, Union
 
-from crnn.errors import InputError, KitError
+from crnn.errors import InputError
 from crnn.files import natural_key
 from crnn.jobs.evaluate import Outcome, Progress, Request, evaluate
 from crnn.jobs.stream import Advance
@@ -17,38 +17,43 @@ SUFFIXES = (".pth", ".pt", ".pth.tar", ".onnx")
 
 @dataclass(frozen=True)
 class Row:
-    """A model and its outcomes, one for each data set; none where ``error`` says why it cannot be evaluated."""
+    """A model and what came of it on each data set: an outcome, or why there is none."""
 
     model: Path
-    outcomes: Sequence[Outcome]
-    error: str = ""
+    cells: Sequence[Union[Outcome, InputError]]
 
 
 def models_in(path: Path) -> List[Path]:
-    """Return the checkpoints and ONNX files in a folder, in natural order; ``path`` itself where it is one model.
+    """Return the models in a folder, in natural order; ``path`` itself where it is one model.
 
-    A model is a file, or a folder without such files: a static set of OMs.
+    One model is a file, or a folder of OMs alone: a static set.
     """
     if not path.is_dir():
         return [path]
-    files = [file for file in path.iterdir() if file.name.lower().endswith(SUFFIXES) and file.is_file()]
-    return sorted(files, key=lambda file: natural_key(file.name)) or [path]
+    files = [file for file in path.iterdir() if file.is_file()]
+    if not any(file.name.lower().endswith(SUFFIXES) for file in files):
+        return [path]
+    models = [file for file in files if file.name.lower().endswith((*SUFFIXES, ".om"))]
+    return sorted(models, key=lambda file: natural_key(file.name))
 
 
 def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> List[Row]:
     """Evaluate each model of ``request.model`` on each of ``data``, with the request's options.
 
-    A model that cannot be evaluated does not stop the others. Raises `InputError` where none can.
+    A model or data set that cannot be read does not stop the others. Raises `InputError` for data that is not there.
     """
     for place in data:
         if not place.exists():
             raise InputError(f"{place} does not exist; expected a folder of bins, an LMDB or a folder of images")
-    rows = [_row(dataclasses.replace(request, model=model), data, progress) for model in models_in(request.model)]
-    if not any(row.outcomes for row in rows):
-        raise InputError(
-            f"none of the {len(rows)} models in {request.model} can be evaluated; the first: {rows[0].error}"
-        )
-    return rows
+    return [
+        Row(model, [_cell(dataclasses.replace(request, model=model, data=place), progress) for place in data])
+        for model in models_in(request.model)
+    ]
+
+
+def errors(rows: Sequence[Row]) -> List[str]:
+    """Return why there are cells without outcome, each reason once."""
+    return list(dict.fromkeys(str(cell) for row in rows for cell in row.cells if isinstance(cell, InputError)))
 
 
 def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
@@ -56,20 +61,17 @@ def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     return [
         f"{row.model.name} on {place}: {failure}"
         for row in rows
-        for place, outcome in zip(data, row.outcomes)
-        for failure in outcome.failures
+        for place, cell in zip(data, row.cells)
+        if isinstance(cell, Outcome)
+        for failure in cell.failures
     ]
 
 
-def _row(request: Request, data: Sequence[Path], progress: Progress) -> Row:
-    try:
-        return Row(request.model, [_outcome(request, place, progress) for place in data])
-    except KitError as error:
-        return Row(request.model, [], str(error))
-
-
-def _outcome(request: Request, place: Path, progress: Progress) -> Outcome:
+def _cell(request: Request, progress: Progress) -> Union[Outcome, InputError]:
     def named(label: str, total: Optional[int]) -> ContextManager[Advance]:
-        return progress(f"{label} {request.model.name} on {place.name}", total)
+        return progress(f"{label} {request.model.name} on {request.data.name}", total)
 
-    return evaluate(dataclasses.replace(request, data=place), named)
+    try:
+        return evaluate(request, named)
+    except InputError as error:
+        return error

@@ -94,6 +94,12 @@ def load_checkpoint(
     return Checkpoint(path, sha256(path), _model(config, weights), spec, spec_from, tuple(notes))
 
 
+def carries_spec(path: Path) -> bool:
+    """Say whether a checkpoint holds its own spec. Raises `InputError` for what is no PyTorch file."""
+    content = read_torch_file(path)
+    return isinstance(content, dict) and METADATA_KEY in content
+
+
 @dataclass(frozen=True)
 class Storage:
     """How weights are written: as float16 (``half``), and each LSTM as ``fw_rnn`` and ``bw_rnn`` (``split``)."""
@@ -110,7 +116,10 @@ class Storage:
         halves = {name: tensor.half() for name, tensor in weights.items()}
         for name, tensor in halves.items():
             if not tensor.isfinite().all():
-                raise InputError(f"{name} has a value of {weights[name].abs().max():g}; float16 ends at 65504")
+                raise InputError(
+                    f"{name} has a value of {weights[name].abs().max():g}; float16 ends at 65504",
+                    hint="Leave out --half.",
+                )
         return halves
 
 
@@ -385,7 +394,7 @@ def _check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool)
         raise InputError(
             f"{path}: the checkpoint has {config.classes} classes, the {'' if given else 'default '}alphabet gives "
             f"{spec.classes} ({len(spec.alphabet)} characters and the blank)",
-            hint="Give the characters that it was trained on, in their order, with --alphabet.",
+            hint="Give the characters that it was trained on, in their order: --alphabet, in a recipe alphabet.",
         )
     if spec.channels != config.in_channels:
         raise InputError(

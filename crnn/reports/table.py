@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence, Union
 
 from crnn.reports import json
 from crnn.results import Evaluation
 
 SCHEMA = "crnn-evaluations/1"
-Rows = Sequence[Sequence[Evaluation]]
-"""For each model its evaluations, one for each data set; none where it could not be evaluated."""
+Rows = Sequence[Sequence[Union[Evaluation, str]]]
+"""For each model and data set an evaluation, or why there is none."""
 
 
 def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
     """Return a row of cells for each model: its name, then accuracy and count; the best of a column is marked ``*``."""
-    columns = max(map(len, rows), default=0)
-    best = [max(row[column].correct for row in rows if row) for column in range(columns)]
-    return [
-        [name, *(_cell(row[column] if row else None, best[column]) for column in range(columns))]
-        for name, row in zip(models, rows)
-    ]
+    best = [max((cell.correct for cell in column if isinstance(cell, Evaluation)), default=0) for column in zip(*rows)]
+    return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 
-def to_json(models: Sequence[str], data: Sequence[str], rows: Rows, errors: Sequence[str]) -> str:
-    """Return the JSON text: for each model and data set the result JSON, or why the model has none."""
+def to_json(models: Sequence[str], data: Sequence[str], rows: Rows) -> str:
+    """Return the JSON text: for each model and data set the result JSON, or why there is none."""
     content: List[Dict[str, Any]] = []
-    for model, row, error in zip(models, rows, errors):
-        results = [{"data": name, "result": json.to_dict(evaluation)} for name, evaluation in zip(data, row)]
-        content.append({"model": model, "results": results, **({"error": error} if error else {})})
+    for model, row in zip(models, rows):
+        results = [
+            {"data": name, **({"error": cell} if isinstance(cell, str) else {"result": json.to_dict(cell)})}
+            for name, cell in zip(data, row)
+        ]
+        content.append({"model": model, "results": results})
     return json.dumps({"schema": SCHEMA, "models": content}, indent=1) + "\n"
 
 
-def _cell(evaluation: Optional[Evaluation], best: int) -> str:
-    if evaluation is None:
+def _cell(cell: Union[Evaluation, str], best: int) -> str:
+    if isinstance(cell, str):
         return "-"
-    mark = " *" if evaluation.correct == best else ""
-    return f"{evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total}){mark}"
+    mark = " *" if cell.correct == best else ""
+    return f"{cell.accuracy:.4f} ({cell.correct} of {cell.total}){mark}"

@@ -229,11 +229,11 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def interrupts_blocked() -> Generator[None, None, None]:
-    """Let the processes that the block starts inherit a blocked Ctrl-C, which is the parent's to act on."""
+def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
+    """Let the processes that the block starts inherit a blocked Ctrl-C, and ``more``: the parent's to act on."""
     # Starting the tracker would unblock it again.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield
     finally:

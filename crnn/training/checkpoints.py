@@ -52,7 +52,8 @@ class Checkpoints:
         """Write ``last.pth``, and the same as ``name``; remove what is more than ``keep``."""
         self.save_last(content)
         self._copy(name)
-        numbered = sorted(self.folder.glob(PATTERN), key=lambda path: natural_key(path.name))
+        # By age, not by number: another run's files may have higher ones.
+        numbered = sorted(self.folder.glob(PATTERN), key=lambda path: (path.stat().st_mtime_ns, natural_key(path.name)))
         for path in numbered[: -self._keep]:
             path.unlink()
 

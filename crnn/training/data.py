@@ -6,15 +6,16 @@ import collections
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Counter, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Counter, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 import torch
 
 from crnn.datasets.synth.render import Renderer
-from crnn.errors import InputError
+from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode
 from crnn.results import Sample
+from crnn.runners.devices import interrupts_blocked
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 from crnn.training.labels import Labels
@@ -178,7 +179,14 @@ class Batches:
         self._labels = labels
         self._classes = class_table(labels.spec)
 
-    def __getitem__(self, plan: Plan) -> TrainBatch:
+    def __getitem__(self, plan: Plan) -> Union[TrainBatch, KitError]:
+        # An error raised in another process would come as the text of its traceback.
+        try:
+            return self._batch(plan)
+        except KitError as error:
+            return error
+
+    def _batch(self, plan: Plan) -> TrainBatch:
         images: List[np.ndarray] = []
         texts: List[str] = []
         skipped: Counter[str] = collections.Counter()
@@ -231,8 +239,12 @@ def valid_paths(recipe: Recipe) -> Sequence[Path]:
     return paths
 
 
-def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Iterable[TrainBatch]:
-    """Return the planned batches in order; ``workers`` processes prepare them, none of them this one's work."""
+def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Generator[TrainBatch, None, None]:
+    """Yield the planned batches in order; ``workers`` processes prepare them, none of them this one's work.
+
+    Closing the generator ends the processes. Raises what `Batches` does, and `UnavailableError` where one of the
+    processes died.
+    """
     processes: Dict[str, Any] = {}
     if workers:
         # Spawned: neither LMDB nor OpenCV survives a fork.
@@ -247,7 +259,25 @@ def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Iterable
         pin_memory=pin,
         **processes,
     )
-    return cast(Iterable[TrainBatch], loader)
+    # The processes hear of no signal, from their start on: when to stop is this one's to say.
+    with interrupts_blocked(*_NOT_THEIRS):
+        iterator = iter(loader)
+    try:
+        for batch in iterator:
+            if isinstance(batch, KitError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UnavailableError(
+            f"a process that prepares words ended: {error}",
+            hint="It may have been killed for want of memory: see dmesg. Fewer processes: workers=1. "
+            "Going on from the last checkpoint: --resume",
+        ) from error
+    finally:
+        # That it is let go of is what ends its processes.
+        del iterator
 
 
 def class_table(spec: ModelSpec) -> Mapping[str, int]:
@@ -296,13 +326,21 @@ def _below(folder: Optional[str], name: str) -> List[Path]:
     )
 
 
-def _as_it_is(batch: TrainBatch) -> TrainBatch:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
+_NOT_THEIRS = (signal.SIGTERM, signal.SIGHUP)
+_LAST_SECONDS = 20
+
+
 def _start_worker(worker: int) -> None:
-    # Ctrl-C is the parent's to answer; and a worker is one of many, with one processor.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # torchrun, Slurm and a terminal send signals to all processes; PyTorch's workers end by themselves with the parent.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    # The parent has time to end its step, but a Python that ends without having closed its loader waits for them.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_LAST_SECONDS))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *_NOT_THEIRS})
     torch.set_num_threads(1)
     try:
         import cv2

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, ContextManager, Counter, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, ContextManager, Counter, Dict, Generator, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from crnn.training.data import Batches, Plans, TrainBatch, describe, load, open_
 from crnn.training.evaluate import Evaluator
 from crnn.training.model import CtcLoss, build_model, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
-from crnn.training.recipe import Recipe
+from crnn.training.recipe import SAME, Recipe, unlike
 from crnn.training.report import CURVES, Pace, Place, Report, plot_curves
 from crnn.training.world import World
 
@@ -191,15 +192,15 @@ class Trainer:
             stack.enter_context(stop.listening())
             advance = stack.enter_context(self.console.progress("training", self.end))
             advance(self.counters.step)
-            self._train(report, stop, advance)
+            batches = stack.enter_context(contextlib.closing(self._batches()))
+            self._train(batches, report, stop, advance)
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
         return Outcome(self.counters.step, self.counters.best if self.evaluators else None, stop.number)
 
-    def _train(self, report: Report, stop: Stop, advance: Callable[[int], None]) -> None:
+    def _train(self, batches: Iterator[TrainBatch], report: Report, stop: Stop, advance: Callable[[int], None]) -> None:
         recipe, keeps = self.recipe, not self.options.performance
-        batches = iter(self._batches())
         meter, epoch_meter, epoch_start = Meter(), Meter(), time.perf_counter()
         profiler = None
         for step in range(self.counters.step, self.end):
@@ -226,14 +227,13 @@ class Trainer:
                 if at.step % recipe.log_every == 0 or cut:
                     report.step(at, pace, epoch_meter.pace(self.world), self.rate(step))
                     meter = Meter()
-            if epoch_ends or cut:
-                pace = epoch_meter.pace(self.world)
-                if epoch_ends and keeps:
-                    report.epoch(at, pace, time.perf_counter() - epoch_start, self.skipped)
-                if cut and self.options.performance:
-                    report.rate(pace)
+            if keeps and (epoch_ends or cut):
+                if epoch_ends:
+                    report.epoch(at, epoch_meter.pace(self.world), time.perf_counter() - epoch_start, self.skipped)
                 epoch_meter, epoch_start = Meter(), time.perf_counter()
-            elif at.place == UNTIMED_STEPS:
+            elif cut:
+                report.rate(epoch_meter.pace(self.world))
+            elif (at.place if keeps else at.step) == UNTIMED_STEPS:
                 epoch_meter = Meter()
             if evaluating:
                 self._evaluate(report, at)
@@ -288,6 +288,9 @@ class Trainer:
         folder, last = self.options.folder, self.checkpoints.last
         if self.options.performance:
             self.end = min(self.steps, self.options.max_steps or PERFORMANCE_STEPS)
+        if self.options.profile and self.options.profile[0] >= self.end:
+            raise UsageError(f"--profile begins at step {self.options.profile[0]}; the run ends at step {self.end}")
+        if self.options.performance:
             return
         if self.options.resume:
             self._restore(last)
@@ -296,7 +299,10 @@ class Trainer:
                 f"{folder} holds a run already", hint="Go on with it by --resume, or name another folder with --out."
             )
         if self.world.first:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
             self.recipe.save(folder / RECIPE)
         self.world.wait()
 
@@ -309,15 +315,27 @@ class Trainer:
                 hint="Going on needs the same data, batch_size and number of processes; to begin anew from its "
                 f"weights: start_from={path}",
             )
+        changed = [key for key in unlike(self.recipe, training["recipe"]) if key in SAME]
+        if changed:
+            raise InputError(
+                f"{path} was trained with another {' and '.join(changed)} than this recipe's",
+                hint=f"Going on needs the same; to begin anew from its weights: start_from={path}",
+            )
+        options = [{key: group[key] for key in group if key != "params"} for group in self.optimizer.param_groups]
         try:
             self.model.load_state_dict(training.get("raw", content["state_dict"]))
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{path} is of another network or optimiser than the recipe's: {error}") from error
+        # The file's are those of its recipe; this one's may differ.
+        for group, own in zip(self.optimizer.param_groups, options):
+            group.update(own)
         if self.ema:
             self.ema.model.load_state_dict(content["state_dict"])
         self.scaler.inner.load_state_dict(training["scaler"])
         self.counters = restore_counters(content)
+        if self.counters.step > self.steps:
+            raise UsageError(f"{path} has done {self.counters.step} steps; the recipe's length is {self.steps}")
         self.first_loss = training["first_loss"]
 
     def _data_state(self) -> Dict[str, int]:
@@ -354,7 +372,7 @@ class Trainer:
             for path in valid_paths(self.recipe)
         ]
 
-    def _batches(self) -> Any:
+    def _batches(self) -> Generator[TrainBatch, None, None]:
         recipe, world = self.recipe, self.world
         plans = Plans(self.mixture, recipe.batch_size, world.rank, world.size, self.counters.step, self.end)
         on_cpu = world.device.type == "cpu"
@@ -427,7 +445,9 @@ class Trainer:
         finite = np.isfinite(loss) and all(bool(torch.isfinite(weight).all()) for weight in self.model.parameters())
         if self.first_loss is None and finite:
             self.first_loss = loss
-        limit = self.recipe.diverged * (self.first_loss or 0.0)
+        # A run that begins from trained weights has a small first loss, and better ones than that of a guess.
+        guess = math.log(self.spec.classes) * self.loss.scale(self.recipe.batch_size)
+        limit = self.recipe.diverged * max(self.first_loss or 0.0, guess)
         if finite and loss <= limit:
             return
         what = f"the loss is {loss:.4g}, above {limit:.4g}" if np.isfinite(loss) else f"the loss is {loss}"

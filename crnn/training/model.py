@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.network.checkpoint import load_checkpoint
+from crnn.network.checkpoint import carries_spec, load_checkpoint
 from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig, time_steps
+from crnn.network.foreign import reorder_classes
 from crnn.spec import ModelSpec
 from crnn.systems import SPECS
 from crnn.training.recipe import Recipe
@@ -42,7 +43,7 @@ def build_model(recipe: Recipe, config: CrnnConfig) -> CRNN:
     torch.manual_seed(recipe.seed)
     model = CRNN(config)
     if recipe.start_from:
-        _start_from(model, Path(recipe.start_from), recipe.start_gate_order)
+        _start_from(model, Path(recipe.start_from), recipe)
     else:
         initialise(model, recipe.initialise)
     if recipe.dropout:
@@ -87,6 +88,10 @@ class CtcLoss:
         self._reduction = reduction
         self._zero_infinity = zero_infinity
 
+    def scale(self, batch: int) -> float:
+        """Return about how many characters' losses its value adds up, with five to a word."""
+        return {"mean": 1.0, "batch_mean": 5.0, "sum": 5.0 * batch}[self._reduction]
+
     def __call__(self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         steps, words, _ = logits.shape
         loss = functional.ctc_loss(
@@ -101,16 +106,23 @@ class CtcLoss:
         return loss / words if self._reduction == "batch_mean" else loss
 
 
-def _start_from(model: CRNN, path: Path, gate_order: str) -> None:
-    checkpoint = load_checkpoint(path, lstm_gate_order=gate_order, alphabet=None)
-    if checkpoint.model.config != model.config:
-        held, asked = (dataclasses.asdict(network.config) for network in (checkpoint.model, model))
+def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
+    # A file that does not say what it is, is what the recipe says.
+    alphabet, variant = (None, None) if carries_spec(path) else (recipe.alphabet, recipe.network)
+    checkpoint = load_checkpoint(path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant)
+    weights, wanted = checkpoint.model.state_dict(), Alphabet(recipe.alphabet)
+    config = checkpoint.model.config
+    if checkpoint.spec.characters != wanted:
+        weights = reorder_classes(weights, checkpoint.spec.characters, wanted)
+        config = dataclasses.replace(config, classes=wanted.classes)
+    if config != model.config:
+        held, asked = (dataclasses.asdict(each) for each in (config, model.config))
         told = [f"{name} {held[name]}, the recipe's {asked[name]}" for name in held if held[name] != asked[name]]
         raise InputError(
             f"start_from: {path} holds another network than the recipe's: {'; '.join(told)}",
             hint="Give the recipe the file's network, channels, hidden and alphabet.",
         )
-    model.load_state_dict(checkpoint.model.state_dict())
+    model.load_state_dict(weights)
 
 
 def _add_dropout(model: CRNN, share: float, where: str) -> None:

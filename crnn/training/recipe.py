@@ -54,11 +54,11 @@ class Data:
     effects: Optional[str] = None
 
 
-def _whole(least: int) -> Parser:
+def _whole(least: int, most: int = 2**63 - 1) -> Parser:
     def parse(value: Any) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        raise ValueError(f"a whole number from {least}")
+        raise ValueError(f"a whole number from {least} to {most}")
 
     return parse
 
@@ -202,7 +202,7 @@ class Recipe:
     augment: str = _key("none", _one_of("none", "light"))
     batch_size: int = _key(64, _whole(1))
     valid_batch_size: int = _key(256, _whole(1))
-    workers: Optional[int] = _key(None, _optional(_whole(0)))
+    workers: Optional[int] = _key(None, _optional(_whole(0, 1024)))
     # the optimisation
     length: Span = _key(Span(1, "epochs"), _interval)
     optimizer: str = _key("adadelta", _one_of("adadelta", "sgd", "adamw"))
@@ -230,7 +230,7 @@ class Recipe:
     loss_scale_start: float = _key(65536.0, _number(0, above=True))
     loss_scale_interval: int = _key(2000, _whole(1))
     compile: bool = _key(False, _flag)
-    threads: Optional[int] = _key(None, _optional(_whole(1)))
+    threads: Optional[int] = _key(None, _optional(_whole(1, 1024)))
     seed: int = _key(1234, _whole(0))
     # what is kept and shown
     evaluate_from: Span = _key(Span(0, "steps"), _span)
@@ -263,6 +263,22 @@ class Recipe:
 _FIELDS: Mapping[str, Parser] = {entry.name: entry.metadata["parse"] for entry in dataclasses.fields(Recipe)}
 
 
+SAME = frozenset(
+    (
+        "network channels hidden alphabet width optimizer precision seed oov min_text_length max_text_length too_long"
+    ).split()
+)
+"""Keys that a run that goes on must not change: they decide what its state means, or the order of its words."""
+
+
+def unlike(recipe: Recipe, text: str) -> List[str]:
+    """Return the keys in which a recipe differs from a saved one, given as its YAML."""
+    with needs("PyYAML", extra="torch"):
+        import yaml
+    saved, own = yaml.safe_load(text), recipe.to_dict()
+    return [key for key in own if key in saved and saved[key] != own[key]]
+
+
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value`` pairs in its place.
 
@@ -284,7 +300,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 def find_recipe(name: str) -> Path:
     """Return the path of a recipe file, or of the kit's own of that name."""
     path = Path(name)
-    if path.exists() or (len(path.parts) > 1 and path.parts[:-1] != (FOLDER.name,)):
+    if path.is_file() or (len(path.parts) > 1 and path.parts[:-1] != (FOLDER.name,)):
         require_file(path, "a recipe (YAML)")
         return path
     own = FOLDER / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
@@ -332,7 +348,8 @@ def _pair(pair: str) -> Tuple[str, Any]:
     if not equals:
         raise UsageError(f"{pair!r} is no key=value pair", hint="Options come with two dashes: see crnn train --help")
     try:
-        return key, yaml.safe_load(text)
+        # YAML would take the digits of an alphabet for a number.
+        return key, yaml.load(text, yaml.BaseLoader) if key == "alphabet" else yaml.safe_load(text)  # noqa: S506
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{pair}: the value is not YAML: {' '.join(str(error).split())}") from error
 

@@ -77,11 +77,20 @@ def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) ->
     if devices and local >= len(devices):
         raise UsageError(f"--devices names {len(devices)} devices; there are more processes on this machine")
     index = devices[local] if devices else int(number or local)
+    if kind == "cpu" and (number or devices):
+        raise UsageError(f"there is one cpu; {f'--device {device}' if number else '--devices'} is for cuda and npu")
+    if kind == "npu":
+        # PyTorch knows of such a device only then.
+        with needs("torch_npu"):
+            import torch_npu  # noqa: F401
     own = torch.device("cpu") if kind == "cpu" else torch.device(kind, index)
     _set(own)
     # A program of one's own may have joined them already.
     joining = size > 1 and not dist.is_initialized()
     if joining:
+        for name in ("MASTER_ADDR", "MASTER_PORT"):
+            if name not in os.environ:
+                raise InputError(f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more")
         dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
     try:
         yield World(own, rank, size)
@@ -118,8 +127,6 @@ def _find() -> str:
 
 def _set(device: torch.device) -> None:
     if device.type == "npu":
-        with needs("torch_npu"):
-            import torch_npu  # noqa: F401
         torch.npu.set_device(device)  # type: ignore[attr-defined]
     elif device.type == "cuda":
         count = torch.cuda.device_count()

@@ -339,6 +339,41 @@ def test_a_model_that_cannot_be_read_leaves_the_others_their_rows(
     assert "step_1.pth" in err and "Traceback" not in err
 
 
+def test_data_that_cannot_be_read_leaves_the_others_their_column(
+    runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "a", ["one", "ten"])
+    (place / "junk").mkdir()
+    words = ["evaluate", "runs", "a", "junk", "--threads", "1", "--json", "t.json", "--min-accuracy", "1.0"]
+    assert main(words) == 1
+    out, err = capsys.readouterr()
+    assert out.count("1.0000 (2 of 2) *") == 2
+    assert err.count("junk needs one annotation file") == 1
+    results = json.loads((place / "t.json").read_text(encoding="utf-8"))["models"][0]["results"]
+    assert [sorted(result) for result in results] == [["data", "result"], ["data", "error"]]
+
+
+def test_failed_checks_are_told_beside_what_cannot_be_read(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "step_1.pth").write_bytes(b"PK\x03\x04 cut short")
+    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--min-accuracy", "0.9"]
+    assert main(words) == 1
+    assert "step_9.onnx on input_bin: accuracy 0.7143 is below" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "code"), [(["--protocol", "nope"], 2), (["--device", "cuda"], 4)])
+def test_the_codes_are_those_of_one_model(
+    runs: Path, capsys: pytest.CaptureFixture[str], option: List[str], code: int
+) -> None:
+    assert main(["evaluate", "m.onnx", "input_bin", "--label", "label.txt", *option]) == code
+    assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", *option]) == code
+
+
+def test_oms_beside_other_models_are_models_too(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "a_bs1.om").write_bytes(b"IMOD cut short")
+    assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1"]) in (1, 4)
+    assert "a_bs1.om" in capsys.readouterr().err
+
+
 def test_the_checks_name_model_and_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--min-accuracy", "0.9"]
     assert main(words) == 3
