@@ -7,6 +7,7 @@ import heapq
 import itertools
 import os
 import re
+import threading
 import weakref
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Tuple
@@ -22,6 +23,7 @@ WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
 
 _OPEN: MutableMapping[Tuple[int, int, int], Any] = weakref.WeakValueDictionary()
+_OPENING = threading.Lock()
 _DIGITS = re.compile(rb"[0-9]{9}\Z")
 
 
@@ -147,7 +149,8 @@ class LmdbSamples:
 
     def _reading(self) -> Any:
         if self._environment is None:
-            self._environment = _open(self._file, readahead=self._in_order)
+            with _OPENING:
+                self._environment = self._environment or _open(self._file, readahead=self._in_order)
         return self._environment.begin()
 
 
