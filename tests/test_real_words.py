@@ -26,7 +26,7 @@ def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[s
     assert main(["export", str(CHECKPOINT), paths["onnx"]]) == 0
     assert main(["prepare", paths["lmdb"], paths["bins"], "--label", paths["label"]]) == 0
     command = ["evaluate", paths["onnx"], paths["lmdb"], "--batch", "64", "--readings", paths["readings"], "--strict"]
-    assert main([*command, "--min-accuracy", "0.7"]) == 0
+    assert main([*command, "--min-accuracy", "0.85"]) == 0
     return paths
 
 

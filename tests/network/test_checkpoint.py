@@ -410,5 +410,5 @@ def test_trained_licence_plate_network_is_told_apart(shared_data: Path) -> None:
 
 def test_example_checkpoint_is_the_documented_one() -> None:
     checkpoint = load_checkpoint(ROOT / "examples" / "crnn_small.pth")
-    assert checkpoint.model.config == CrnnConfig(channels=(16, 32, 64, 64, 128, 128, 128), hidden=64)
-    assert checkpoint.parameters == 526_885
+    assert checkpoint.model.config == CrnnConfig(channels=(32, 48, 64, 96, 160, 192, 192), hidden=96)
+    assert checkpoint.parameters == 1_058_229
