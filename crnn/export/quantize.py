@@ -21,8 +21,8 @@ from crnn.spec import ModelSpec
 
 OPSET = 13
 """Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
-QUANTISED = ("Conv", "MaxPool", "Squeeze", "Transpose")
-"""Convolutions by calibrated ranges, and what can pass eight bits on."""
+QUANTISED = ("Conv", "Relu", "MaxPool", "Squeeze", "Transpose")
+"""Convolutions by calibrated ranges, each with its Relu, whose range is then its own; and what passes eight bits on."""
 DYNAMIC = ("LSTM",)
 """By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after them stay float:
 their conversions cost more than they save (docs/formats.md has the figures)."""
