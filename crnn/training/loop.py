@@ -346,7 +346,8 @@ class Trainer:
         network: Any = self.model
         if self.world.size > 1:
             devices = None if self.world.device.type == "cpu" else [self.world.device]
-            network = nn.parallel.DistributedDataParallel(network, device_ids=devices)
+            # A view saves a copy of all gradients a step: a tenth of it on two cores.
+            network = nn.parallel.DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
         self._ddp = network
         return torch.compile(network) if self.recipe.compile else network
 
