@@ -44,7 +44,7 @@ class Request:
     ``out`` is a string because the info file repeats it as the user wrote it. ``oov`` says what becomes of labels with
     characters that the spec's alphabet lacks (after folding): kept, their samples dropped, or the characters stripped.
     ``skip_bad`` leaves samples without usable image out of the label file too. ``force`` replaces a folder that holds
-    more than an earlier run's bins. ``workers`` threads decode; None for all usable processors.
+    more than an earlier run's bins. ``workers`` threads or processes decode; None for all usable processors.
     """
 
     source: Source

@@ -32,7 +32,7 @@ from crnn.training.data import Batches, Plans, TrainBatch, describe, load, open_
 from crnn.training.evaluate import Evaluator
 from crnn.training.model import CtcLoss, build_model, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
-from crnn.training.recipe import SAME, Recipe, unlike
+from crnn.training.recipe import Recipe, unlike
 from crnn.training.report import CURVES, Pace, Place, Report, plot_curves
 from crnn.training.world import World
 
@@ -315,7 +315,7 @@ class Trainer:
                 hint="Going on needs the same data, batch_size and number of processes; to begin anew from its "
                 f"weights: start_from={path}",
             )
-        changed = [key for key in unlike(self.recipe, training["recipe"]) if key in SAME]
+        changed = unlike(self.recipe, training["recipe"])
         if changed:
             raise InputError(
                 f"{path} was trained with another {' and '.join(changed)} than this recipe's",

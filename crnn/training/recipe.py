@@ -272,11 +272,11 @@ SAME = frozenset(
 
 
 def unlike(recipe: Recipe, text: str) -> List[str]:
-    """Return the keys in which a recipe differs from a saved one, given as its YAML."""
+    """Return the keys of `SAME` in which a recipe differs from a saved one, given as its YAML."""
     with needs("PyYAML", extra="torch"):
         import yaml
     saved, own = yaml.safe_load(text), recipe.to_dict()
-    return [key for key in own if key in saved and saved[key] != own[key]]
+    return [key for key in own if key in SAME and key in saved and saved[key] != own[key]]
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
+import pytest
 import torch
 
 from crnn.cli import main
@@ -47,3 +49,12 @@ def metrics(folder: Path, event: str = "train") -> List[Dict[str, Any]]:
     """Return the lines of one kind of a run's metrics."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if line["event"] == event]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does, for a minute."""
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("nothing happened in a minute")

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Callable, List
+from typing import List
 
 import lmdb
 import pytest
@@ -19,16 +18,9 @@ from crnn.network.checkpoint import load_checkpoint
 from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig
 from crnn.training.recipe import find_recipe, load_recipe
 from tests.conftest import ROOT
-from tests.training.runs import metrics, saved, train
+from tests.training.runs import metrics, saved, train, until
 
 EXAMPLE, WORDS = ROOT / "examples" / "crnn_small.pth", ROOT / "examples" / "words_lmdb"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened in a minute"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ from crnn.training.recipe import load_recipe
 from crnn.training.world import World
 from tests.conftest import ROOT
 from tests.training.conftest import TINY, write_lmdb
-from tests.training.runs import OWN, SHORT, metrics, same, saved, train
+from tests.training.runs import OWN, SHORT, metrics, same, saved, train, until
 
 STEPS = 15  # three epochs of five
 
@@ -89,14 +89,6 @@ def test_a_killed_run_resumes_to_the_same_bits(tiny: List[str], tmp_path: Path) 
     assert same(saved(killed / "last.pth"), saved(whole / "last.pth"))
     assert same(saved(killed / "best.pth"), saved(whole / "best.pth"))
     assert not list(killed.glob(".*.part")) or process.returncode == -signal.SIGKILL
-
-
-def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("nothing happened in a minute")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
