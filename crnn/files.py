@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Iterator, List, Tuple, Union
+from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
 from crnn.errors import InputError
 
@@ -52,6 +53,16 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with its line ends unchanged, whole or not at all."""
     with atomic_file(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def json_text(value: Any, indent: Optional[int] = None) -> str:
+    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no NaN."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a file's name in another encoding
+        text = json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+    return text
 
 
 class _Target(io.FileIO):

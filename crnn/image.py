@@ -1,7 +1,7 @@
 """Encoded image bytes to pixels, as a ModelSpec asks.
 
 The default spec gives, bit for bit, what training saw: Pillow's ``convert('L')`` and bicubic resize to 100x32. EXIF
-orientation is not applied and transparency is dropped, as in training. Thread-safe: no state of Pillow's is changed.
+orientation is not applied and transparency is dropped, as in training. Thread-safe.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # Image.BILINEAR and Image.BICUBIC, whose home in Pillow's name space moved between versions.
 _PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
 _WARNINGS = threading.Lock()
+# Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C library keeps as much
+# for the future, in each thread that decodes: small blocks are what keeps memory flat (Pillow's docs, block allocator).
+Image.core.set_block_size(128 << 10)  # type: ignore[attr-defined]
 
 
 class ImageError(InputError):

@@ -66,6 +66,7 @@ class Evaluation:
 
     The fields are those of the result JSON (docs/formats.md), which has ``schema``, ``title`` and ``value`` besides.
     ``total`` counts labels, so a sample that could not be read counts as wrong. ``misses`` holds the worst.
+    ``protocol`` says what counted: its ``name``, None for the kit's own, and its rules.
     """
 
     accuracy: float
@@ -87,6 +88,7 @@ class Evaluation:
     misses: Sequence[Reading]
     misses_total: int
     versions: Mapping[str, str]
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any, Iterator, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence
 
 from crnn import __version__
 from crnn.cli import console
@@ -42,11 +42,14 @@ VERBS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with the nearest spelling suggested for an unknown word, and abbreviations and empty paths refused."""
+    """argparse, with the nearest spelling suggested for an unknown word.
+
+    Abbreviations are refused, and paths that name no file: an empty one, and ``-``.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.register("type", Path, lambda text: Path(filled(text)))
+        self.register("type", Path, _path)
 
     def error(self, message: str) -> NoReturn:
         """Print usage and the message to stderr, and exit 2."""
@@ -58,6 +61,12 @@ class Parser(argparse.ArgumentParser):
         elif choice:
             near = _nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         super().error(message + (f" (did you mean {near[0]}?)" if near else ""))
+
+
+def _path(text: str) -> Path:
+    if text == "-":
+        raise argparse.ArgumentTypeError("- is no file here; for a file of that name say ./-")
+    return Path(filled(text))
 
 
 def filled(text: str) -> str:
@@ -118,7 +127,32 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
-    return run(lambda: int(args.run(args)))
+    return run(lambda: _start(args.run, args))
+
+
+def run_script(
+    parser: Parser,
+    argv: Optional[Sequence[str]],
+    command: Callable[[argparse.Namespace], int],
+    check: Callable[[argparse.Namespace], None] = lambda args: None,
+) -> int:
+    """Run the command of a script on its command line and return its exit code, as `main` does for a verb.
+
+    ``check`` refuses, by ``parser.error``, arguments that do not go together.
+    """
+    try:
+        args = parser.parse_args(argv)
+        check(args)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return run(lambda: _start(command, args))
+
+
+def _start(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    from crnn.cli.json_out import require_json
+
+    require_json(getattr(args, "json", None))
+    return command(args)
 
 
 def run(command: console.Command) -> int:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Tuple
 
-from crnn.cli import console, filled
+from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import milliseconds, natural, positive
 from crnn.files import require_target
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", type=milliseconds, metavar="MS", help="suggest the fastest batch whose p99 latency is within this"
     )
-    parser.add_argument("--json", type=filled, metavar="FILE|-", help="write JSON too, or print JSON alone")
+    add_json(parser)
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw throughput and latency (needs matplotlib)")
 
 
@@ -48,10 +49,8 @@ def run(args: argparse.Namespace) -> int:
     from crnn.jobs.bench import Request, bench
     from crnn.reports import bench as report
 
-    for path in (args.plot, Path(args.json) if args.json not in (None, "-") else None):
-        if path is not None:
-            require_target(path)
     if args.plot:
+        require_target(args.plot)
         from crnn.reports.bench_plot import draw, require_matplotlib
 
         # Said before the measurement, not after it.
@@ -63,11 +62,8 @@ def run(args: argparse.Namespace) -> int:
         console.note(note)
     if args.plot:
         draw(benchmark, args.plot)
-    if args.json == "-":
-        console.out_json(report.to_dict(benchmark))
+    if put_json(report.to_dict(benchmark), args.json):
         return 0
-    if args.json:
-        report.write(benchmark, Path(args.json))
     for line in report.head(benchmark):
         console.out(line)
     for timing in benchmark.runs:

@@ -11,6 +11,7 @@ from typing import Optional, Sequence, Tuple
 from crnn.ascend.atc import LOG_LEVELS, PRECISION_MODES, AtcJob
 from crnn.ascend.environment import Version
 from crnn.cli import console, numbers
+from crnn.cli.json_out import add_json, put_json
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
 EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)")
     parser.add_argument("--timeout", type=numbers.positive, metavar="SECONDS", help="stop ATC after this long")
     parser.add_argument("--dry-run", action="store_true", help="print the command and the AIPP file, run nothing")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,20 +71,18 @@ def run(args: argparse.Namespace) -> int:
     for text in todo.notes:
         console.note(text)
     if args.dry_run:
-        _show(todo.jobs, todo.aipp_text, as_json=bool(args.json))
+        _show(todo.jobs, todo.aipp_text, args.json)
         return 0
     built = build(todo, os.environ, lambda line: console.note(f"atc: {line}"))
-    if args.json:
-        console.out_json([one.to_dict() for one in built])
+    if put_json([one.to_dict() for one in built], args.json):
         return 0
     for one in built:
         console.out(f"{one.path}{'  (simulated)' if one.om.simulated else ''}")
     return 0
 
 
-def _show(jobs: Sequence[AtcJob], aipp: str, *, as_json: bool) -> None:
-    if as_json:
-        console.out_json({"commands": [job.command for job in jobs], "aipp": aipp or None})
+def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
+    if put_json({"commands": [job.command for job in jobs], "aipp": aipp or None}, json):
         return
     if aipp:
         console.out(f"# {jobs[0].aipp}")

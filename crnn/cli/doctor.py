@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.errors import needs
 
 HELP = "Show what this machine has and lacks for the kit, with the remedy for each line."
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="an .om, .onnx or checkpoint to look at")
     parser.add_argument("--ascend", action="store_true", help="ask for running OMs on a chip (default: ONNX)")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,9 +29,7 @@ def run(args: argparse.Namespace) -> int:
         from crnn.jobs.doctor import diagnose, rows
 
     found = diagnose(args.model, ascend=args.ascend, environ=os.environ)
-    if args.json:
-        console.out_json(found.to_dict())
-    else:
+    if not put_json(found.to_dict(), args.json):
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()
         console.out(found.verdict)

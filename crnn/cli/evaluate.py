@@ -7,10 +7,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Type, TypeVar
 
-from crnn.cli import console, filled
+from crnn.cli import console
+from crnn.cli.json_out import STDOUT, add_json, put_json
 from crnn.cli.numbers import fraction, natural, positive
 from crnn.errors import CheckError, InputError, UsageError
-from crnn.files import require_target, write_text
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import OnSpecReading, Outcome
@@ -42,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", "--annotation", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
     )
-    parser.add_argument(
-        "--json", type=filled, metavar="FILE|-", help="write the result JSON, or print it instead of the summary"
-    )
+    add_json(parser)
     add_options(parser)
 
 
@@ -116,20 +114,13 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     for option in ("readings", "save_outputs", "against", "format", "show_misses", *(["label"] if data[1:] else [])):
         if getattr(args, option):
             raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
-    if args.json not in (None, "-"):
-        require_target(Path(args.json))
     rows = evaluate_all(request_of(Request, args), data, console.progress)
     models, places = [row.model.name for row in rows], [str(place) for place in data]
     outcomes = [cell for row in rows for cell in row.cells if isinstance(cell, Outcome)]
     cells = [[cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells] for row in rows]
     for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
         console.note(note)
-    result = table.to_json(models, places, cells)
-    if args.json == "-":
-        console.out_json_text(result.rstrip())
-    else:
-        if args.json:
-            write_text(Path(args.json), result)
+    if not put_json(table.to_dict(models, places, cells), args.json):
         if any(outcome.evaluation.simulated for outcome in outcomes):
             console.out(text.SIMULATED)
         console.out_table(["model", *places], table.cells(models, cells))
@@ -149,9 +140,7 @@ def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]
     from crnn.reports import text
     from crnn.reports.formats import format_named
 
-    if args.json not in (None, "-"):
-        require_target(Path(args.json))
-    if args.format and args.json == "-":
+    if args.format and args.json == STDOUT:
         raise UsageError("--format and --json - both want stdout; name a file with --json")
     style = format_named(args.format) if args.format else None
     on_reading = _printer(style) if style else None
@@ -160,14 +149,11 @@ def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]
         console.note(note)
     for line in text.problems(outcome.evaluation, outcome.named):
         console.note(line)
-    if args.json == "-":
-        console.out_json_text(report.to_json(outcome.evaluation).rstrip())
-    elif args.json:
-        report.write(outcome.evaluation, Path(args.json))
+    printed = put_json(report.to_dict(outcome.evaluation), args.json)
     for line in style.end(outcome.evaluation) if style else ():
         console.out(line)
     # With something for programs on stdout, what is for people goes to stderr.
-    say = console.note if args.json == "-" or style else console.out
+    say = console.note if printed or style else console.out
     for line in text.lines(outcome.evaluation, outcome.comparison, misses=args.show_misses):
         say(line)
     if outcome.failures:

@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 from crnn.cann import codes
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 
 HELP = "Say what a return code of ACL or an error code of ATC means, and what to do."
 EXAMPLE = "  crnn explain 507011\n  crnn explain E10016 ACL_ERROR_RT_CONTEXT_NULL --json -"
@@ -16,15 +17,13 @@ EXAMPLE = "  crnn explain 507011\n  crnn explain E10016 ACL_ERROR_RT_CONTEXT_NUL
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("codes", nargs="+", metavar="CODE", help="a code (507011, E10016, EZ9999) or its ACL_… name")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print each code's entry; return 1 if one of them is not documented."""
     entries = [_explain(code) for code in args.codes]
-    if args.json:
-        console.out_json(entries)
-    else:
+    if not put_json(entries, args.json):
         for entry in entries:
             console.out_fields({key: value for key, value in entry.items() if key != "documented" and value})
             console.out()

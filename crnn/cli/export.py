@@ -7,11 +7,12 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
-from crnn.cli import console, filled
+from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
 from crnn.errors import needs
-from crnn.files import require_target, write_text
+from crnn.files import require_target
 
 if TYPE_CHECKING:
     from crnn.export.to_onnx import Export
@@ -48,16 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="igfo for checkpoints of the first NPU training stack, which no file says of itself (default: ifgo)",
     )
     parser.add_argument("--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too")
-    parser.add_argument(
-        "--json", type=filled, metavar="FILE|-", help="write the figures as JSON too, or print JSON alone"
-    )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export, print the figures, and fail if one is outside its limit."""
     require_target(args.target)
-    if args.json not in (None, "-"):
-        require_target(Path(args.json))
     alphabet = read_alphabet(args.alphabet)
     with needs("torch", extra="torch"):
         import torch  # noqa: F401  the modules below import it at their top
@@ -93,11 +90,8 @@ def _words(path: Optional[Path], spec: ModelSpec) -> Iterator[Optional[WordImage
 
 
 def _print(export: Export, json: Optional[str]) -> None:
-    if json == "-":
-        console.out_json_text(export.to_json())
+    if put_json(export.to_dict(), json):
         return
-    if json:
-        write_text(Path(json), export.to_json() + "\n")
     checkpoint = export.checkpoint
     console.out(f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes")
     for note in checkpoint.notes:

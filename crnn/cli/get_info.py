@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from crnn.cli import Parser, console
-from crnn.cli import run as run_command
+from crnn.cli import Parser, console, run_script
 from crnn.cli.numbers import positive
 from crnn.samples.info import file_paths, write_info
 
@@ -30,13 +29,12 @@ def get_info(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("info", type=Path, metavar="OUT.info", help="the file to write")
     parser.add_argument("width", type=positive, nargs="?", metavar="W", help="width of the bins' images")
     parser.add_argument("height", type=positive, nargs="?", metavar="H", help="height of the bins' images")
-    try:
-        args = parser.parse_args(argv)
+
+    def check(args: argparse.Namespace) -> None:
         if (args.kind == "bin") != (args.height is not None):
             parser.error("bin needs W and H, as in: 100 32" if args.kind == "bin" else "jpg takes no W and H")
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return run_command(lambda: _write(args))
+
+    return run_script(parser, argv, _write, check)
 
 
 def _write(args: argparse.Namespace) -> int:

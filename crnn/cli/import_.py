@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import natural, positive
 from crnn.errors import CheckError, needs
 
@@ -98,7 +99,7 @@ def _kind(
     parser = kinds.add_parser(name, help=what, allow_abbrev=False)
     parser.add_argument("source", type=Path, metavar=source, help=what)
     parser.add_argument("target", type=Path, metavar="OUT.pth", help="the checkpoint to write")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
     order = parser.add_mutually_exclusive_group()
     order.add_argument("--keep-classes", action="store_true", help="leave the classes in the file's order")
     order.add_argument(
@@ -109,18 +110,16 @@ def _kind(
 
 def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
     spec = checkpoint.spec
-    if args.json == "-":
-        console.out_json(
-            {
-                "schema": "crnn-import/1",
-                "source": args.source.name,
-                "target": args.target.name,
-                "sha256": checkpoint.sha256,
-                "parameters": checkpoint.parameters,
-                "notes": list(checkpoint.notes),
-                "spec": spec.to_dict(),
-            }
-        )
+    result = {
+        "schema": "crnn-import/1",
+        "source": args.source.name,
+        "target": args.target.name,
+        "sha256": checkpoint.sha256,
+        "parameters": checkpoint.parameters,
+        "notes": list(checkpoint.notes),
+        "spec": spec.to_dict(),
+    }
+    if put_json(result, args.json):
         return
     console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
     console.out(

@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 from crnn.cann import OM_MAGIC
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.files import refuse_lfs_pointer, require_file, starts_with
 
 HELP = "Show what a model file holds: inputs, outputs, versions, spec and hashes."
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--command", action="store_true", help="show an OM's ATC command line too (it names local paths)"
     )
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,14 +31,12 @@ def run(args: argparse.Namespace) -> int:
     from crnn.runners.open import TORCH_MAGICS
 
     if starts_with(args.file, OM_MAGIC) or args.file.suffix == ".om":
-        data = _describe_om(args.file, as_json=bool(args.json), command=args.command)
-    elif any(starts_with(args.file, magic) for magic in TORCH_MAGICS):
+        return _show_om(args)
+    if any(starts_with(args.file, magic) for magic in TORCH_MAGICS):
         data = _describe_checkpoint(args.file)
     else:
         data = _describe_onnx(args.file)
-    if args.json:
-        console.out_json(data)
-    else:
+    if not put_json(data, args.json):
         console.out_fields(data)
     return 0
 
@@ -54,10 +53,12 @@ def _describe_onnx(path: Path) -> Dict[str, Any]:
     return describe_onnx(path)
 
 
-def _describe_om(path: Path, *, as_json: bool, command: bool) -> Dict[str, Any]:
+def _show_om(args: argparse.Namespace) -> int:
     from crnn.ascend.om import read_om
     from crnn.ascend.sidecar import describe_sidecar
 
-    om = read_om(path)
-    data = om.to_dict(command=command) if as_json else om.fields(command=command)
-    return {**data, **describe_sidecar(path, om.sha256)}
+    om = read_om(args.file)
+    beside = describe_sidecar(args.file, om.sha256)
+    if not put_json({**om.to_dict(command=args.command), **beside}, args.json):
+        console.out_fields({**om.fields(command=args.command), **beside})
+    return 0

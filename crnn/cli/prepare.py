@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from crnn.cli import Parser, console, filled
-from crnn.cli import run as run_command
+from crnn.cli import Parser, console, filled, run_script
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
 from crnn.errors import InputError
 
@@ -56,24 +56,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--force", action="store_true", help="replace OUT_DIR with all that is in it")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads that decode (default: all usable)")
-    parser.add_argument(
-        "--json", type=filled, metavar="FILE|-", help="write the summary as JSON too, or print JSON alone"
-    )
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prepare and print the summary."""
-    import json
-
-    from crnn.files import require_target, write_text
     from crnn.jobs.prepare import Request, prepare, summary_lines
     from crnn.runners.open import open_spec
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
 
     spec = open_spec(args.spec) if args.spec else ModelSpec.default()
-    if args.json not in (None, "-"):
-        require_target(Path(args.json))
     source = open_labelled(args.data, args.annotation, args.form)
     request = Request(
         source=source,
@@ -89,14 +82,9 @@ def run(args: argparse.Namespace) -> int:
     )
     with console.progress("preparing", len(source)) as advance:
         summary = prepare(request, advance)
-    if args.json == "-":
-        console.out_json(summary.to_dict())
-        return 0
-    if args.json:
-        text = json.dumps(summary.to_dict(), ensure_ascii=False, sort_keys=True, indent=1)
-        write_text(Path(args.json), text + "\n")
-    for line in summary_lines(summary):
-        console.out(line)
+    if not put_json(summary.to_dict(), args.json):
+        for line in summary_lines(summary):
+            console.out(line)
     return 0
 
 
@@ -126,12 +114,8 @@ def parse_testdata(test_dir: str, output_bin: str, argv: Optional[Sequence[str]]
         help=f"folder for the bins; one of an earlier run is replaced (default {output_bin})",
     )
     add_options(parser)
-    try:
-        args = parser.parse_args(argv)
-    except SystemExit as stop:
-        return int(stop.code or 0)
 
-    def command() -> int:
+    def command(args: argparse.Namespace) -> int:
         try:
             return run(args)
         except InputError as error:
@@ -140,4 +124,4 @@ def parse_testdata(test_dir: str, output_bin: str, argv: Optional[Sequence[str]]
             hint = "It is the default. Name yours: python parse_testdata.py LMDB OUT_DIR"
             raise InputError(error.message, hint=hint) from error
 
-    return run_command(command)
+    return run_script(parser, argv, command)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import fraction, positive
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-drop", type=fraction, default=0.005, metavar="F", help="accuracy that may be lost (default 0.005)"
     )
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,8 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from crnn.export.quantize import quantise
 
     result = quantise(args.model, args.target, args.calibrate, calibrate=args.count, max_drop=args.max_drop)
-    if args.json:
-        console.out_json(result.to_dict())
+    if put_json(result.to_dict(), args.json):
         return 0
     console.out(f"{result.target}: {result.bytes_after} bytes, of {result.bytes_before}; for processors, not for ATC")
     console.out(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List
 
 from crnn.cli import console
+from crnn.cli.json_out import STDOUT, add_json, put_json
 from crnn.cli.numbers import positive
 from crnn.errors import InputError
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, one word each")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead: a list of readings")
+    add_json(parser)
     parser.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: all usable)")
@@ -39,10 +40,9 @@ def run(args: argparse.Namespace) -> int:
         readings = []
         for reading in recognizer.read_each(args.images, on_error=unreadable.append):
             readings.append(dataclasses.asdict(reading))
-            if not args.json:
+            if args.json != STDOUT:
                 console.out(f"{reading.key}\t{reading.text}\t{reading.confidence:.4f}")
-        if args.json:
-            console.out_json({"schema": "crnn-readings/1", "readings": readings, "simulated": recognizer.simulated})
+        put_json({"schema": "crnn-readings/1", "readings": readings, "simulated": recognizer.simulated}, args.json)
     for problem in unreadable:
         console.error(problem)
     if unreadable:

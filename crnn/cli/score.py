@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crnn.cli import console, filled
+from crnn.cli import console
 from crnn.cli.evaluate import add_checks, present, request_of
+from crnn.cli.json_out import add_json
 
 HELP = "Score the raw outputs that benchmark, ais_bench or MindSpore have left in a folder, as evaluate would."
 EXAMPLE = """  crnn score result/dumpOutput_device0 --label label.txt
@@ -20,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", type=Path, required=True, metavar="FILE", help="label.txt of the bins, or an annotation file"
     )
-    parser.add_argument(
-        "--json", type=filled, metavar="FILE|-", help="write the result JSON, or print it instead of the summary"
-    )
+    add_json(parser)
     add_checks(parser)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Optional, Sequence
 
-from crnn.cli import Parser, filled, run
+from crnn.cli import Parser, filled, run_script
 from crnn.cli import evaluate as evaluate_verb
+from crnn.cli.json_out import STDOUT
 from crnn.cli.numbers import positive
 
 
@@ -23,7 +24,7 @@ def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
         allow_abbrev=False,
     )
     export.add_arguments(parser)
-    return _main(parser, argv, export.run)
+    return run_script(parser, argv, export.run)
 
 
 def post_processing(argv: Optional[Sequence[str]] = None) -> int:
@@ -42,25 +43,15 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--label", type=Path, required=True, metavar="FILE", help="the label.txt of the bins")
     parser.add_argument(
         "--json_output_file",
-        type=filled,
+        type=_json_file,
         dest="json",
         default="result",
         metavar="NAME",
         help="written as NAME.json (default result)",
     )
     evaluate_verb.add_options(parser)
-    return _main(parser, argv, _evaluate)
+    return run_script(parser, argv, evaluate_verb.run_one)
 
 
-def _evaluate(args: argparse.Namespace) -> int:
-    if args.json != "-" and not args.json.endswith(".json"):
-        args.json += ".json"
-    return evaluate_verb.run_one(args)
-
-
-def _main(parser: Parser, argv: Optional[Sequence[str]], command: Callable[[argparse.Namespace], int]) -> int:
-    try:
-        args = parser.parse_args(argv)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return run(lambda: command(args))
+def _json_file(text: str) -> str:
+    return filled(text) if text == STDOUT or text.endswith(".json") else f"{filled(text)}.json"

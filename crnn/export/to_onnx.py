@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +83,6 @@ class Export:
                 "torch": str(torch.__version__),
             },
         }
-
-    def to_json(self) -> str:
-        """Return `to_dict` as JSON with sorted keys."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
 
     @property
     def nodes(self) -> int:

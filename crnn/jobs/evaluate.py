@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
@@ -113,7 +114,7 @@ def evaluate(request: Request, progress: Progress, *, on_reading: Optional[OnSpe
             *batch_note(request.batch, runner.batch_sizes),
             *runner.notes,
         )
-        return _outcome(scored, notes, comparer, request)
+        return _outcome(scored, notes, comparer, request, _rules(request.protocol, protocol))
 
 
 def score(request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnSpecReading] = None) -> Outcome:
@@ -126,15 +127,23 @@ def score(request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnS
         listener = stack.enter_context(_listener(request.readings, comparer, on_reading, results))
         advance = stack.enter_context(progress("scoring", len(results)))
         scored = score_folder(results, on_reading=listener, advance=advance)
-        return _outcome(scored, results.notes, comparer, request)
+        return _outcome(scored, results.notes, comparer, request, _rules(None, Protocol()))
 
 
 def _outcome(
-    scored: Scored, notes: Sequence[str], comparer: Optional[Comparer], request: Union[Request, ScoreRequest]
+    scored: Scored,
+    notes: Sequence[str],
+    comparer: Optional[Comparer],
+    request: Union[Request, ScoreRequest],
+    rules: Mapping[str, Any],
 ) -> Outcome:
     comparison = comparer.finish() if comparer else None
-    failures = tuple(_failures(scored.evaluation, comparison, request))
-    return Outcome(scored.evaluation, scored.named, notes, comparison, failures)
+    evaluation = dataclasses.replace(scored.evaluation, protocol=rules)
+    return Outcome(evaluation, scored.named, notes, comparison, tuple(_failures(evaluation, comparison, request)))
+
+
+def _rules(name: Optional[str], protocol: Protocol) -> Mapping[str, Any]:
+    return {"name": name, **dataclasses.asdict(protocol)}
 
 
 @contextlib.contextmanager

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
-from crnn.files import write_text
 from crnn.results import Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED
 
@@ -20,13 +17,6 @@ Table = Tuple[Sequence[str], Sequence[Sequence[str]]]
 def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
     """Return the benchmark as plain data."""
     return {**dataclasses.asdict(benchmark), "schema": SCHEMA, "simulated": simulated(benchmark)}
-
-
-def write(benchmark: Benchmark, path: Path) -> None:
-    """Write the JSON, whole or not at all."""
-    write_text(
-        path, json.dumps(to_dict(benchmark), ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n"
-    )
 
 
 def simulated(benchmark: Benchmark) -> bool:

@@ -6,10 +6,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
 from crnn.errors import InputError
-from crnn.files import require_file, write_text
+from crnn.files import json_text, require_file
 from crnn.results import Evaluation, Reading
 
 SCHEMA = "crnn-evaluation/1"
@@ -30,30 +30,10 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
     return data
 
 
-def to_json(evaluation: Evaluation) -> str:
-    """Return the JSON text: UTF-8, sorted keys, no NaN, one line end."""
-    return dumps(to_dict(evaluation), indent=1) + "\n"
-
-
-def write(evaluation: Evaluation, path: Path) -> None:
-    """Write the JSON, whole or not at all."""
-    write_text(path, to_json(evaluation))
-
-
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     """Return a reading as one line of JSON Lines; a simulated one says so."""
     data = {**dataclasses.asdict(reading), **({"simulated": True} if simulated else {})}
-    return dumps(data) + "\n"
-
-
-def dumps(data: Any, indent: Optional[int] = None) -> str:
-    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no NaN."""
-    text = json.dumps(data, ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:  # a file's name in another encoding
-        text = json.dumps(data, sort_keys=True, indent=indent, allow_nan=False)
-    return text
+    return json_text(data) + "\n"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
     return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 
-def to_json(models: Sequence[str], data: Sequence[str], rows: Rows) -> str:
-    """Return the JSON text: for each model and data set the result JSON, or why there is none."""
+def to_dict(models: Sequence[str], data: Sequence[str], rows: Rows) -> Dict[str, Any]:
+    """Return plain data: for each model and data set the result JSON, or why there is none."""
     content: List[Dict[str, Any]] = []
     for model, row in zip(models, rows):
         results = [
@@ -27,7 +27,7 @@ def to_json(models: Sequence[str], data: Sequence[str], rows: Rows) -> str:
             for name, cell in zip(data, row)
         ]
         content.append({"model": model, "results": results})
-    return json.dumps({"schema": SCHEMA, "models": content}, indent=1) + "\n"
+    return {"schema": SCHEMA, "models": content}
 
 
 def _cell(cell: Union[Evaluation, str], best: int) -> str:

@@ -26,6 +26,7 @@ def summary(evaluation: Evaluation) -> List[str]:
         *head,
         f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total} words; "
         f"95 % interval {low:.4f} to {high:.4f})",
+        *([f"protocol   {evaluation.protocol['name']}"] if evaluation.protocol.get("name") else []),
         f"characters error rate {evaluation.cer:.4f}, 1-NED {evaluation.ned1:.4f}",
         f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})",
     ]

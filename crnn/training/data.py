@@ -230,13 +230,23 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, Labels
     return Mixture([Part(source.resized(count), count) for source, count in zip(words, counts)], recipe.seed), labels
 
 
-def valid_paths(recipe: Recipe) -> Sequence[Path]:
-    """Return the LMDBs that a run is evaluated on, each of them there."""
+def valid_sets(recipe: Recipe) -> Sequence[Tuple[Path, str]]:
+    """Return the LMDBs that a run is evaluated on, each of them there, with names that tell them apart."""
     paths = [Path(path) for path in recipe.valid] or _below(recipe.data_path, VALID_FOLDER)
     for path in paths:
         if not path.exists():
             raise InputError(f"there is no data set to evaluate on at {path}")
-    return paths
+    return [(path, _name_among(path, paths)) for path in paths]
+
+
+def _name_among(path: Path, paths: Sequence[Path]) -> str:
+    """Return as much of the path's end as no other ends with."""
+    others = [other for other in paths if other != path]
+    for length in range(1, len(path.parts) + 1):
+        end = path.parts[-length:]
+        if all(other.parts[-length:] != end for other in others):
+            return "/".join(end)
+    return str(path)
 
 
 def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Generator[TrainBatch, None, None]:

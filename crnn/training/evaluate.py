@@ -43,10 +43,12 @@ class Score:
 
 
 class Evaluator:
-    """Reads a data set's words, shared out among the processes, in float32."""
+    """Reads a data set's words, shared out among the processes, in float32; ``name`` is what its scores are called."""
 
-    def __init__(self, path: Path, spec: ModelSpec, world: World, *, batch: int, drop_oov: bool, examples: int) -> None:
-        self.name = path.name
+    def __init__(
+        self, path: Path, name: str, spec: ModelSpec, world: World, *, batch: int, drop_oov: bool, examples: int
+    ) -> None:
+        self.name = name
         self._samples = LmdbSamples(path)
         self._spec = spec
         self._world = world

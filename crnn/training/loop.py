@@ -28,7 +28,7 @@ from crnn.training.checkpoints import (
     read_state,
     restore_counters,
 )
-from crnn.training.data import Batches, Plans, TrainBatch, describe, load, open_training_data, valid_paths
+from crnn.training.data import Batches, Plans, TrainBatch, describe, load, open_training_data, valid_sets
 from crnn.training.evaluate import Evaluator
 from crnn.training.model import CtcLoss, build_model, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
@@ -364,13 +364,14 @@ class Trainer:
         return [
             Evaluator(
                 path,
+                name,
                 self.spec,
                 self.world,
                 batch=self.recipe.valid_batch_size,
                 drop_oov=self.recipe.valid_oov == "drop",
                 examples=self.recipe.examples,
             )
-            for path in valid_paths(self.recipe)
+            for path, name in valid_sets(self.recipe)
         ]
 
     def _batches(self) -> Generator[TrainBatch, None, None]:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import List
 
 import pytest
@@ -106,6 +107,33 @@ def test_no_progress_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_empty_name_is_refused(words: List[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "the name is empty; is a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_a_dash_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "m.onnx", "input_bin", "--readings", "-"]) == 2
+    assert "--readings: - is no file here; for a file of that name say ./-" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["explain", "507011"], ["doctor"], ["dataset", "stats", "{data}"]], ids=" ".join)
+def test_json_goes_to_a_file_beside_the_text_or_alone_to_stdout(
+    words: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word.format(data=ROOT / "examples" / "words_lmdb") for word in words]
+    target = tmp_path / "result.json"
+    code = main(words)
+    shown = capsys.readouterr().out
+    assert main([*words, "--json", str(target)]) == code
+    assert capsys.readouterr().out == shown
+    assert main([*words, "--json", "-"]) == code
+    assert capsys.readouterr().out == target.read_text("utf-8")
+
+
+def test_json_that_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["import", "mindspore", "no.ckpt", "out.pth", "--json", str(tmp_path / "no" / "x.json")]
+    assert main(words) == 1
+    assert "the folder" in capsys.readouterr().err
 
 
 def test_an_empty_result_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

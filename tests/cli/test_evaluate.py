@@ -48,7 +48,7 @@ def test_result_json_has_the_contract_and_nothing_else(place: Path, capsys: pyte
     data = result(capsys)
     assert sorted(data) == sorted(
         "schema title value accuracy correct total interval95 cer ned1 skipped by_length throughput stages batch "
-        "threads backend device simulated model misses misses_total versions".split()
+        "threads backend device simulated model misses misses_total protocol versions".split()
     )
     assert data["schema"] == "crnn-evaluation/1"
     assert data["value"] == [
@@ -63,6 +63,12 @@ def test_result_json_has_the_contract_and_nothing_else(place: Path, capsys: pyte
     assert set(data["stages"]["infer"]) == {"p50", "p90", "p99", "sum"}
     assert data["model"]["path"] == "m.onnx"
     assert data["model"]["spec"]["format"] == "crnn-spec/1"
+    assert data["protocol"] == {
+        **dict.fromkeys(["name", "batch", "normalisation"]),
+        "oov": "keep",
+        "min_length": 0,
+        "trim": False,
+    }
     assert data["throughput"] > 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
 from PIL import Image
@@ -105,20 +105,27 @@ def test_refusals(place: Path, capsys: pytest.CaptureFixture[str], words: List[s
 
 
 @pytest.mark.parametrize(
-    ("options", "correct", "total"),
+    ("options", "name", "oov", "correct", "total"),
     [
-        ([], 2, 4),
-        (["--oov", "drop"], 2, 3),
-        (["--protocol", "mindspore-iiit5k"], 2, 4),
-        (["--protocol", "mindspore-ic"], 1, 1),
+        ([], None, "keep", 2, 4),
+        (["--oov", "drop"], None, "drop", 2, 3),
+        (["--protocol", "mindspore-iiit5k"], "mindspore-iiit5k", "strip", 2, 4),
+        (["--protocol", "mindspore-ic"], "mindspore-ic", "drop", 1, 1),
     ],
 )
 def test_protocols_on_bins(
-    place: Path, capsys: pytest.CaptureFixture[str], options: List[str], correct: int, total: int
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: List[str],
+    name: Optional[str],
+    oov: str,
+    correct: int,
+    total: int,
 ) -> None:
     assert main([*EVALUATE, *options, "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["correct"], data["total"]) == (correct, total)
+    assert (data["protocol"]["name"], data["protocol"]["oov"]) == (name, oov)
 
 
 def test_a_model_without_spec_is_read_by_the_one_given(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

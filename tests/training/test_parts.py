@@ -14,7 +14,7 @@ from crnn.errors import InputError
 from crnn.network.crnn import CRNN, CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.training.augment import light
-from crnn.training.data import Batches, Plans, class_table, encode, load, open_training_data, valid_paths
+from crnn.training.data import Batches, Plans, class_table, encode, load, open_training_data, valid_sets
 from crnn.training.labels import LONG, NO_LABEL, OUTSIDE, SHORT, TOO_LONG, Labels
 from crnn.training.loop import Stop
 from crnn.training.model import CtcLoss, build_model, initialise, spec_and_config
@@ -106,7 +106,15 @@ def test_data_path_finds_both_sets_in_either_spelling(spelling: List[str], tmp_p
     recipe = load_recipe("modelzoo-1p", [f"data_path={tmp_path}"])
     mixture, _ = open_training_data(recipe, SPEC)
     assert mixture.parts[0].words.name == str(tmp_path / spelling[0])
-    assert valid_paths(recipe) == [tmp_path / spelling[1]]
+    assert valid_sets(recipe) == [(tmp_path / spelling[1], spelling[1])]
+
+
+def test_validation_sets_of_one_folder_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/lmdb", "b/lmdb", "b/other")]
+    for path in paths:
+        path.mkdir(parents=True)
+    recipe = load_recipe("modelzoo-1p", [f"valid=[{', '.join(map(str, paths))}]"])
+    assert [name for _, name in valid_sets(recipe)] == ["a/lmdb", "b/lmdb", "other"]
 
 
 def rates(steps_per_epoch: int, steps: int, *pairs: str) -> List[float]:

@@ -9,6 +9,7 @@ from typing import Any, Dict
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
 from crnn.errors import CheckError
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alphabet", metavar="TEXT|@FILE", help="the model's characters")
     parser.add_argument("--time-steps", type=positive, default=26, metavar="T", help="the model's time steps (26)")
     parser.add_argument("--strict", action="store_true", help="fail for duplicates and shared images too")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,9 +42,7 @@ def run(args: argparse.Namespace) -> int:
         for reason, few in found.examples.items()
     }
     kinds = {"errors": dict(found.errors), "warnings": dict(found.warnings)}
-    if args.json:
-        console.out_json({**fields, **kinds, "examples": examples, "strict": args.strict})
-    else:
+    if not put_json({**fields, **kinds, "examples": examples, "strict": args.strict}, args.json):
         console.out_fields({**fields, **{kind: counts or "none" for kind, counts in kinds.items()}})
         for reason, few in examples.items():
             console.note(f"{reason}: {'; '.join(few[:3])}{' …' if len(few) > 3 else ''}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
+from crnn.cli.json_out import add_json, put_json
 from crnn.errors import CheckError, UsageError
 
 HELP = "Turn a download into an LMDB, or into a folder of images with an annotation file; say what was dropped and why."
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="list all that was dropped, a JSON object a line")
     parser.add_argument("--force", action="store_true", help="replace an LMDB (or folder of this kit's) that is there")
     parser.add_argument("--strict", action="store_true", help="exit 3 if anything was dropped")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
             advance=advance,
         )
     dropped = sum(report.dropped.values())
-    if args.json:
-        console.out_json({"out": str(args.out), "written": report.written, "dropped": dict(report.dropped)})
-    else:
+    if not put_json({"out": str(args.out), "written": report.written, "dropped": dict(report.dropped)}, args.json):
         for one in report.examples:
             console.note(f"dropped: {one.name}: {one.problem.reason}: {one.problem.detail}")
         if dropped > len(report.examples):

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 
 HELP = "Write an LMDB's images and labels as files."
 EXAMPLE = """  crnn dataset extract IIIT5K_lmdb IIIT5K_words
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the annotation's lines (tab); sdk: NAME_img/image-%%09d.jpg and NAME_gt.txt",
     )
     parser.add_argument("--force", action="store_true", help="replace a folder of this kit's that is there")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
         else:
             done = extract(args.data, args.out, form=args.form, force=args.force, advance=advance)
     fields = {"out": str(args.out), "written": done.written}
-    if args.json:
-        console.out_json({**fields, "skipped": dict(done.skipped), "changed": dict(done.changed)})
-    else:
+    if not put_json({**fields, "skipped": dict(done.skipped), "changed": dict(done.changed)}, args.json):
         console.out_fields({**fields, **done.skipped, **done.changed})
     return 0

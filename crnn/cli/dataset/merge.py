@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 
 HELP = "Write several LMDBs' words into one."
 EXAMPLE = "  crnn dataset merge MJ_lmdb ST_lmdb --out train_lmdb --drop-duplicates"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="LMDB", help="the LMDB to write")
     parser.add_argument("--drop-duplicates", action="store_true", help="leave out the same image and label again")
     parser.add_argument("--force", action="store_true", help="replace an LMDB that is there")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,8 +27,6 @@ def run(args: argparse.Namespace) -> int:
 
     with console.progress("words", None) as advance:
         done = merge(args.sources, args.out, drop_duplicates=args.drop_duplicates, force=args.force, advance=advance)
-    if args.json:
-        console.out_json({"words": dict(done.words), "skipped": dict(done.skipped)})
-    else:
+    if not put_json({"words": dict(done.words), "skipped": dict(done.skipped)}, args.json):
         console.out_fields({**done.words, **done.skipped})
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import fraction, natural
 
 HELP = "Share an LMDB's words out to several, the same image (or label) never on two sides."
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", choices=("image", "label"), default="image", help="keep together what has the same image, or label too"
     )
     parser.add_argument("--force", action="store_true", help="replace LMDBs that are there")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     with console.progress("words", None) as advance:
         done = split(args.data, args.part, seed=args.seed, by=args.by, force=args.force, advance=advance)
-    if args.json:
-        console.out_json({"words": dict(done.words), "skipped": dict(done.skipped)})
-    else:
+    if not put_json({"words": dict(done.words), "skipped": dict(done.skipped)}, args.json):
         console.out_fields({**done.words, **done.skipped})
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 
 HELP = "Count lengths, characters, sizes and aspects of a data set's words, as a table and a plot."
 EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them, too")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,8 +29,7 @@ def run(args: argparse.Namespace) -> int:
         found = stats(args.data, advance=advance)
     if args.plot:
         plot(found, args.plot)
-    if args.json:
-        console.out_json({**dataclasses.asdict(found), "percentiles": QUANTILES})
+    if put_json({**dataclasses.asdict(found), "percentiles": QUANTILES}, args.json):
         return 0
     console.out_fields({"samples": found.samples, "labelled": found.labelled, "images measured": found.measured})
     console.out()

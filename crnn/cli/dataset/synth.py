@@ -9,6 +9,7 @@ from pathlib import Path
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import natural, positive
 
 HELP = "Render words in open fonts into an LMDB; the same seed and fonts give the same words on any number of cores."
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alphabet", metavar="TEXT|@FILE", help="the model's characters")
     parser.add_argument("--processes", type=positive, metavar="N", help="processes (one for each core)")
     parser.add_argument("--force", action="store_true", help="replace an LMDB that is there")
-    parser.add_argument("--json", choices=("-",), help="print JSON instead")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,8 +58,6 @@ def run(args: argparse.Namespace) -> int:
         "seconds": round(seconds, 2),
         "words per second": round((args.count - there) / seconds, 1),
     }
-    if args.json:
-        console.out_json({name.replace(" ", "_"): value for name, value in fields.items()})
-    else:
+    if not put_json({name.replace(" ", "_"): value for name, value in fields.items()}, args.json):
         console.out_fields(fields)
     return 0
