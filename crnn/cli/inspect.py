@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict
 
-from crnn.cann import OM_MAGIC
 from crnn.cli import console
 from crnn.cli.json_out import add_json, put_json
-from crnn.files import refuse_lfs_pointer, require_file, starts_with
+from crnn.runners.kind import OM, TORCH, kind_of
 
 HELP = "Show what a model file holds: inputs, outputs, versions, spec and hashes."
 EXAMPLE = "  crnn inspect crnn.onnx\n  crnn inspect crnn.om --json -"
@@ -26,16 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what the file holds."""
-    require_file(args.file, "a model")
-    refuse_lfs_pointer(args.file)
-    from crnn.runners.open import TORCH_MAGICS
-
-    if starts_with(args.file, OM_MAGIC) or args.file.suffix == ".om":
+    kind = kind_of(args.file)
+    if kind == OM or args.file.suffix == ".om":
         return _show_om(args)
-    if any(starts_with(args.file, magic) for magic in TORCH_MAGICS):
-        data = _describe_checkpoint(args.file)
-    else:
-        data = _describe_onnx(args.file)
+    data = _describe_checkpoint(args.file) if kind == TORCH else _describe_onnx(args.file)
     if not put_json(data, args.json):
         console.out_fields(data)
     return 0

@@ -32,17 +32,17 @@ from crnn.ascend.probe import Probe, probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
 from crnn.errors import InputError, KitError
-from crnn.files import refuse_lfs_pointer, require_file, sha256, starts_with
+from crnn.files import sha256
 from crnn.runners.ascend import om_files
+from crnn.runners.kind import OM, ONNX, TORCH, kind_of
 from crnn.runners.onnx import load_graph
-from crnn.runners.open import EXPECTED, OM_MAGIC, TORCH_MAGICS
 from crnn.spec import METADATA_KEY, ModelSpec
 
 SCHEMA = "crnn-doctor/1"
 
 SIMULATED = " (SIMULATED)"
 OLDEST_PYTHON = (3, 8)
-ONNX, CHIP, TORCH = "onnx", "chip", "torch"
+CHIP = "chip"
 _PATHS = {
     ONNX: "evaluating an ONNX model on the processor",
     CHIP: "running an OM on an Ascend chip",
@@ -143,11 +143,8 @@ def _path_of(model: Optional[Path]) -> str:
         return ONNX
     if model.is_dir():
         return CHIP
-    require_file(model, EXPECTED)
-    refuse_lfs_pointer(model)
-    if starts_with(model, OM_MAGIC):
-        return CHIP
-    return TORCH if any(starts_with(model, magic) for magic in TORCH_MAGICS) else ONNX
+    kind = kind_of(model)
+    return CHIP if kind == OM else kind
 
 
 def _python() -> Check:
@@ -299,7 +296,7 @@ def _model(path: Path, asked: str, seen: Probe) -> Iterator[Check]:
         for om in om_files(path):
             yield from _om(om, seen)
         return
-    if starts_with(path, OM_MAGIC):
+    if kind_of(path) == OM:
         yield from _om(path, seen)
         return
     if asked == CHIP:

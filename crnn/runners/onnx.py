@@ -8,10 +8,10 @@ from typing import Any, Optional, Tuple, Union
 import numpy as np
 
 from crnn.errors import InputError, UnavailableError, needs
-from crnn.files import sha256, starts_with
+from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
-from crnn.runners.open import OM_MAGIC, TORCH_MAGICS
+from crnn.runners.kind import OM, TORCH, kind_of
 from crnn.spec import METADATA_KEY, ModelSpec
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -94,9 +94,10 @@ def _loadable(path: Path) -> Union[str, bytes]:
 
 def load_graph(path: Path) -> Any:
     """Return the ModelProto of an ONNX file, without external data; `InputError` where it is none."""
-    if starts_with(path, OM_MAGIC):
+    kind = kind_of(path)
+    if kind == OM:
         raise InputError(f"{path} is an OM; expected an ONNX model", hint="Give the ONNX that it was compiled from.")
-    if any(starts_with(path, magic) for magic in TORCH_MAGICS):
+    if kind == TORCH:
         hint = f"Export it first: crnn export {path} {path.with_suffix('.onnx')}"
         raise InputError(f"{path} is a PyTorch checkpoint; expected an ONNX model", hint=hint)
     with needs("onnx"):

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import Optional
 
 from crnn.errors import InputError, UsageError
-from crnn.files import refuse_lfs_pointer, require_file, starts_with
 from crnn.runners.base import Runner
+from crnn.runners.kind import OM, TORCH, kind_of
 from crnn.spec import ModelSpec, read_spec
 from crnn.systems import SPECS
-
-OM_MAGIC = b"IMOD"
-TORCH_MAGICS = (
-    b"PK\x03\x04",  # a zip, since PyTorch 1.6
-    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",  # before: a pickle of the old format's magic number
-)
-EXPECTED = "a model: an .om (or a folder with a set of them), an .onnx or a PyTorch checkpoint"
 
 
 def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
@@ -26,17 +19,15 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
     for ONNX and checkpoints; a chip's number for an OM (default 0), or several with commas. ``threads`` caps the
     processor threads of a model that runs on the processor (default: all usable).
     """
-    if not path.is_dir():
-        require_file(path, EXPECTED)
-        refuse_lfs_pointer(path)
-    if path.is_dir() or starts_with(path, OM_MAGIC):
+    kind = OM if path.is_dir() else kind_of(path)
+    if kind == OM:
         from crnn.runners.ascend import open_ascend
 
         return open_ascend(path, device or "0")
     device = device or "cpu"
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: {path} is no OM, so it runs on cpu or cuda")
-    if any(starts_with(path, magic) for magic in TORCH_MAGICS):
+    if kind == TORCH:
         from crnn.runners.torch import TorchRunner
 
         return TorchRunner(path, device=device, threads=threads)
