@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -56,7 +57,6 @@ EIGHT_BIT = {
     "gray JPEG": encoded(picture("L"), "JPEG"),
     "CMYK JPEG": encoded(picture("CMYK"), "JPEG"),
     "CMYK TIFF": encoded(picture("CMYK"), "TIFF"),
-    "YCbCr TIFF": encoded(picture("YCbCr"), "TIFF"),
     "palette": encoded(picture("P")),
     "palette with one transparent colour": encoded(picture("P"), transparency=3),
     "palette with transparent colours": with_transparent_colours(),
@@ -77,6 +77,8 @@ EIGHT_BIT = {
     "turned by EXIF, which training ignored": encoded(picture("RGB"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01"
         b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
 }  # fmt: skip
+if int(PIL.__version__.partition(".")[0]) > 10:  # 10 cannot read what it has written
+    EIGHT_BIT["YCbCr TIFF"] = encoded(picture("YCbCr"), "TIFF")
 
 
 @pytest.mark.parametrize("kind", EIGHT_BIT)
@@ -150,9 +152,15 @@ SIXTEEN = np.random.default_rng(1).integers(0, 65536, (32, 100)).astype(np.uint1
 SIXTEEN[0, :6] = [0, 128, 129, 257, 65406, 65407]  # both sides of the first and the last rounding
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
-def test_sixteen_bits_become_the_nearest_eight(kind: str) -> None:
-    data = encoded(Image.fromarray(SIXTEEN), kind)
+SIXTEEN_BIT = {
+    "PNG": encoded(Image.fromarray(SIXTEEN)),
+    "TIFF": encoded(Image.fromarray(SIXTEEN), "TIFF"),
+    "PPM": b"P5 100 32 65535\n" + SIXTEEN.astype(">u2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("data", SIXTEEN_BIT.values(), ids=SIXTEEN_BIT)
+def test_sixteen_bits_become_the_nearest_eight(data: bytes) -> None:
     nearest = np.rint(SIXTEEN.astype(np.float64) * 255 / 65535).astype(np.uint8)
     np.testing.assert_array_equal(decode(data, SPEC)[0], nearest)
     assert nearest[0, :6].tolist() == [0, 0, 1, 1, 254, 255]

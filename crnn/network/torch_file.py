@@ -18,6 +18,8 @@ from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
 
 WHAT = "a PyTorch checkpoint (.pth)"
+TAKES_NAMES = torch.__version__ >= torch.torch_version.TorchVersion("2.6")
+"""Whether this PyTorch can be told of harmless functions in files by name, as those that do not exist here need."""
 
 # What PyTorch's readers raise on bytes that are no checkpoint, found by fuzzing them.
 _UNREADABLE = (
@@ -53,7 +55,11 @@ def read_torch_file(path: Path) -> Any:
         with open(path, "rb") as file, warnings.catch_warnings(), _extra_globals():
             # It warns of archives and pickle protocols that it then refuses with an error as well.
             warnings.simplefilter("ignore")
-            return torch.load(file, map_location="cpu", weights_only=True)
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+        # PyTorch 2.6 and newer raise of themselves.
+        if isinstance(loaded, torch.jit.ScriptModule):
+            raise ValueError("TorchScript")
+        return loaded
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from error
     except _UNREADABLE as error:
@@ -74,9 +80,11 @@ def _refused(path: Path, message: str) -> InputError:
     if not name:
         return _unreadable(path, ValueError(message))
     found = next(group for group in name.groups() if group)
+    hint = "Save the weights alone where the model was made: torch.save(model.state_dict(), 'weights.pth')."
+    if not TAKES_NAMES and any(found == entry[1] for entry in _allowed() if isinstance(entry, tuple)):
+        hint += f" PyTorch 2.6 or newer reads it as it is; here is {torch.__version__}."
     return InputError(
-        f"{path} holds more than weights: loading it would call {found}, and code in a file is never run",
-        hint="Save the weights alone where the model was made: torch.save(model.state_dict(), 'weights.pth').",
+        f"{path} holds more than weights: loading it would call {found}, and code in a file is never run", hint=hint
     )
 
 
@@ -102,10 +110,7 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
 
 def _extra_globals() -> ContextManager[None]:
     """Allow what harmless training files hold besides tensors, where this PyTorch can be told of it."""
-    # Name-and-function pairs, which are needed for functions that do not exist here, came with 2.6.
-    if not hasattr(torch.serialization, "safe_globals") or torch.__version__ < torch.torch_version.TorchVersion("2.6"):
-        return contextlib.nullcontext()
-    return torch.serialization.safe_globals(_allowed())
+    return torch.serialization.safe_globals(_allowed()) if TAKES_NAMES else contextlib.nullcontext()
 
 
 def _allowed() -> List[Union[Callable[..., Any], Tuple[Callable[..., Any], str]]]:

@@ -43,10 +43,17 @@ def install() -> None:
         knobs, folder = settings()
         _active = Simulator(knobs, Record(folder))
         _active.record.start()
-        os.register_at_fork(after_in_child=_active.in_child)
+        os.register_at_fork(after_in_child=_in_child)
         if "crnn_simulator_exit" not in sys.modules:
             atexit.register(close)
     sys.modules.update(acl_modules(_active))
+
+
+def _in_child() -> None:
+    # Not a method of the simulator's: what is registered outlives all modules, and Python 3.8 crashes where a file is
+    # closed that late.
+    if _active is not None:
+        _active.in_child()
 
 
 def close() -> None:

@@ -35,11 +35,16 @@ class Call(NamedTuple):
 
 def calls() -> Iterator[Call]:
     """Every call of pyACL that the binding's source makes, with the kinds of its arguments."""
-    tree = ast.parse(inspect.getsource(Acl))
+    source = inspect.getsource(Acl)
+    tree = ast.parse(source)
     for method in ast.walk(tree):
         if not isinstance(method, ast.FunctionDef):
             continue
-        annotations = {word.arg: ast.unparse(word.annotation) for word in method.args.args if word.annotation}
+        annotations = {
+            word.arg: ast.get_source_segment(source, word.annotation) or ""
+            for word in method.args.args
+            if word.annotation
+        }
         for node in ast.walk(method):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
                 continue

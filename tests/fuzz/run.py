@@ -166,7 +166,7 @@ def _insert(data: bytearray, target: Target, seeds: object, chance: random.Rando
     piece = (
         chance.choice(target.tokens)
         if target.tokens and chance.random() < 0.7
-        else chance.randbytes(chance.randint(1, 24))
+        else _random_bytes(chance, chance.randint(1, 24))
     )
     data[place:place] = piece
 
@@ -187,3 +187,8 @@ def _splice(data: bytearray, target: Target, seeds: Sequence[Tuple[str, bytes]],
 
 _Mutation = Callable[[bytearray, Target, Sequence[Tuple[str, bytes]], random.Random], None]
 _MUTATIONS: Tuple[_Mutation, ...] = (_flip, _byte, _number, _number, _cut, _remove, _insert, _repeat, _splice)
+
+
+def _random_bytes(chance: random.Random, count: int) -> bytes:
+    # What Random.randbytes does, which came with Python 3.9.
+    return chance.getrandbits(8 * count).to_bytes(count, "little")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 import tracemalloc
@@ -61,10 +62,9 @@ def outputs(checkpoint: Checkpoint, images: np.ndarray) -> Dict[str, np.ndarray]
 def test_outputs_are_the_frameworks(tmp_path: Path, source: str, name: str, variant: str, steps: int) -> None:
     pixels, logits = case(name)
     kept = take(source, tmp_path / "kept.pth", KEPT)
-    assert kept.model.config.__dict__ | {"channels": (), "hidden": 0} == VARIANTS[variant].__dict__ | {
-        "channels": (),
-        "hidden": 0,
-    }
+    assert dataclasses.replace(kept.model.config, channels=(), hidden=0) == dataclasses.replace(
+        VARIANTS[variant], channels=(), hidden=0
+    )
     assert kept.spec_from == "file"
     assert kept.spec.time_steps == steps == len(logits)
     images = kept.spec.table[pixels]
