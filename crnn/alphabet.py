@@ -78,7 +78,11 @@ def read_ord_map(path: Path) -> str:
     require_file(path, "an ord_map.json")
     refuse_lfs_pointer(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:  # its own text holds the whole file
+        raise InputError(f'{path} is no ord_map.json ("0_index": "122", "122_ord": "0", …): it is no text') from error
+    try:
+        data = json.loads(text)
         if not isinstance(data, dict):
             raise ValueError("no object")
         classes = {int(key[: -len("_index")]): int(value) for key, value in data.items() if key.endswith("_index")}

@@ -150,7 +150,9 @@ def run_script(
 
 def _start(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     from crnn.cli.json_out import require_json
+    from crnn.cli.written import refuse_overwriting
 
+    refuse_overwriting(args)
     require_json(getattr(args, "json", None))
     return command(args)
 
@@ -167,25 +169,45 @@ def run(command: console.Command) -> int:
             code = command()
             console.flush()
             return code
-        except KitError as error:
-            console.error(error)
-            return error.exit_code
         except KeyboardInterrupt:
             console.note("interrupted")
             return 128 + (ended[0] if ended else signal.SIGINT)
         except BrokenPipeError:
             console.close_stdout()
             return 141
-        except MemoryError as error:
-            console.error(UnavailableError(f"not enough memory: {error or 'the system gives no more'}"))
-            return UnavailableError.exit_code
-        except OSError as error:
-            if error.errno not in _REFUSALS:
+        except (KitError, MemoryError, ModuleNotFoundError, UnicodeEncodeError, OSError) as error:
+            told = _told(error)
+            if told is None:
                 raise
-            where = f"{error.filename}: " if error.filename else ""
-            console.error(InputError(f"{where}{error.strerror}"))
-            return _flushed(InputError.exit_code)
+            console.error(told)
+            return _flushed(told.exit_code)
 
+
+def _told(error: Exception) -> Optional[KitError]:
+    """Return an error as the user is told of it; None for what would be the kit's own bug."""
+    if isinstance(error, KitError):
+        return error
+    if isinstance(error, MemoryError):
+        return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
+    if isinstance(error, ModuleNotFoundError) and error.name in _PACKAGES:
+        package = _PACKAGES[error.name]
+        return UnavailableError(f"this needs {package}, which is not installed", hint=f"pip install {package}")
+    # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return InputError(f"{error.object!a} is no UTF-8, as names must be here", hint="Rename the file or folder.")
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        where = f"{error.filename}: " if error.filename else ""
+        return InputError(f"{where}{error.strerror}")
+    return None
+
+
+_PACKAGES = {
+    "PIL": "Pillow",
+    "cv2": "opencv-python-headless",
+    "yaml": "PyYAML",
+    **{name: name for name in ("defusedxml", "lmdb", "matplotlib", "numpy", "onnx", "onnxruntime", "torch")},
+}
+"""What others make and the kit imports, by module; their absence is the machine's, not the kit's."""
 
 _REFUSALS = frozenset(
     (

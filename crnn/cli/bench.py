@@ -9,6 +9,7 @@ from typing import Tuple
 from crnn.cli import console
 from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import milliseconds, natural, positive
+from crnn.cli.written import add_written
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--budget", type=milliseconds, metavar="MS", help="suggest the fastest batch whose p99 latency is within this"
     )
     add_json(parser)
+    add_written(parser, "plot")
     parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw throughput and latency (needs matplotlib)")
 
 

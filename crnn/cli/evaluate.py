@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Callable, Optional, Sequence, Type, TypeVar
 from crnn.cli import console
 from crnn.cli.json_out import STDOUT, add_json, put_json
 from crnn.cli.numbers import fraction, natural, positive
-from crnn.errors import CheckError, InputError, UsageError
+from crnn.cli.written import add_written
+from crnn.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import OnSpecReading, Outcome
@@ -79,6 +80,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         help="print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx, mindspore-310, sdk",
     )
     parser.add_argument("--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line")
+    add_written(parser, "readings")
     parser.add_argument("--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses")
     parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
     parser.add_argument("--min-accuracy", type=fraction, metavar="F", help="exit 3 below this fraction, such as 0.79")
@@ -108,7 +110,7 @@ def run_one(args: argparse.Namespace) -> int:
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     """Evaluate each model on each data set and show a table."""
     from crnn.jobs.evaluate import Outcome, Request
-    from crnn.jobs.evaluations import errors, evaluate_all, failures
+    from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
     from crnn.reports import table, text
 
     for option in ("readings", "save_outputs", "against", "format", "show_misses", *(["label"] if data[1:] else [])):
@@ -118,17 +120,17 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     models, places = [row.model.name for row in rows], [str(place) for place in data]
     outcomes = [cell for row in rows for cell in row.cells if isinstance(cell, Outcome)]
     cells = [[cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells] for row in rows]
-    for note in dict.fromkeys(note for outcome in outcomes for note in outcome.notes):
+    for note in dict.fromkeys([*(note for outcome in outcomes for note in outcome.notes), *problems(rows, data)]):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if any(outcome.evaluation.simulated for outcome in outcomes):
             console.out(text.SIMULATED)
         console.out_table(["model", *places], table.cells(models, cells))
-    broken, unread = failures(rows, data), errors(rows)
+    broken, unread = failures(rows, data), error_of(rows)
     if unread:
         for failure in broken:
             console.note(failure)
-        raise InputError("\n".join(unread))
+        raise unread
     if broken:
         raise CheckError("; ".join(broken))
     return 0

@@ -11,6 +11,7 @@ from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
 from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
+from crnn.cli.written import add_written
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too")
     add_json(parser)
+    add_written(parser, "target")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
 from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import natural, positive
+from crnn.cli.written import add_written
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--data", type=Path, required=True, metavar="LMDB", help="labelled words: LMDB or image folder")
     check.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
     check.add_argument("--max-differ", type=natural, default=0, metavar="N", help="words that may differ (default 0)")
+    add_json(check)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,6 +103,7 @@ def _kind(
     parser.add_argument("source", type=Path, metavar=source, help=what)
     parser.add_argument("target", type=Path, metavar="OUT.pth", help="the checkpoint to write")
     add_json(parser)
+    add_written(parser, "target")
     order = parser.add_mutually_exclusive_group()
     order.add_argument("--keep-classes", action="store_true", help="leave the classes in the file's order")
     order.add_argument(
@@ -130,17 +134,24 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     from crnn.jobs.alike import read_alike
+    from crnn.reports import json as report
     from crnn.reports import text
 
     first, second = read_alike(
         args.first, args.second, args.data, console.progress, batch=args.batch, max_differ=args.max_differ
     )
-    for path, outcome in ((args.first, first), (args.second, second)):
-        evaluation = outcome.evaluation
-        console.out(f"{path}: accuracy {evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total} words)")
     assert second.comparison is not None
-    for line in text.differences(second.comparison):
-        console.out(line)
+    result = {
+        "schema": "crnn-alike/1",
+        "alike": not second.failures,
+        "models": [report.to_dict(outcome.evaluation) for outcome in (first, second)],
+        "differing": [dataclasses.asdict(word) for word in second.comparison.differing],
+    }
+    if not put_json(result, args.json):
+        for path, outcome in ((args.first, first), (args.second, second)):
+            console.out(f"{path}: {text.accuracy(outcome.evaluation)}")
+        for line in text.differences(second.comparison):
+            console.out(line)
     if second.failures:
         differing = len(second.comparison.differing)
         raise CheckError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from crnn.cli import console, filled
+from crnn.cli.written import add_written
 
 STDOUT = "-"
 
@@ -16,6 +17,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=filled, metavar="FILE|-", help="write the result as JSON too, or print JSON alone"
     )
+    add_written(parser, "json")
 
 
 def require_json(target: Optional[str]) -> None:

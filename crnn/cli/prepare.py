@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 from crnn.cli import Parser, console, filled, run_script
 from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
+from crnn.cli.written import add_written
 from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
@@ -57,6 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace OUT_DIR with all that is in it")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads that decode (default: all usable)")
     add_json(parser)
+    add_written(parser, "label", "info")
 
 
 def run(args: argparse.Namespace) -> int:

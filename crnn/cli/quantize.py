@@ -8,6 +8,7 @@ from pathlib import Path
 from crnn.cli import console
 from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import fraction, positive
+from crnn.cli.written import add_written
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = "  crnn quantize crnn.onnx crnn_int8.onnx --calibrate words_lmdb"
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-drop", type=fraction, default=0.005, metavar="F", help="accuracy that may be lost (default 0.005)"
     )
     add_json(parser)
+    add_written(parser, "target")
 
 
 def run(args: argparse.Namespace) -> int:

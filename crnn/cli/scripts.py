@@ -10,6 +10,7 @@ from crnn.cli import Parser, filled, run_script
 from crnn.cli import evaluate as evaluate_verb
 from crnn.cli.json_out import STDOUT
 from crnn.cli.numbers import positive
+from crnn.cli.written import add_written
 
 
 def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
@@ -49,6 +50,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         metavar="NAME",
         help="written as NAME.json (default result)",
     )
+    add_written(parser, "json")
     evaluate_verb.add_options(parser)
     return run_script(parser, argv, evaluate_verb.run_one)
 

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, metavar="N", help="the same as seed=N")
     parser.add_argument("--log-style", choices=("plain", "modelzoo", "mindspore", "tensorflow"), help="whose log lines")
     parser.add_argument("--max-steps", type=positive, metavar="N", help="interrupt after step N; --resume goes on")
-    parser.add_argument("--profile", type=_window, metavar="A:B", help="record steps A to B - 1 into profile.json")
+    parser.add_argument(
+        "--profile", type=_window, metavar="A:B", help="record the steps after the Ath, to the Bth, into profile.json"
+    )
     parser.add_argument("--performance", action="store_true", help="time a few steps and keep nothing")
     parser.add_argument("--show", action="store_true", help="print the recipe with all its keys, and end")
 

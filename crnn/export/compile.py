@@ -221,8 +221,6 @@ def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
 
 def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
     path = Path(f"{job.output}.om")
-    with open(om.file, "rb") as source, atomic_file(path) as target:
-        shutil.copyfileobj(source, target)
     with needs("onnx"):
         import onnx
     versions = {
@@ -242,7 +240,10 @@ def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         batch_sizes=job.batches,
         simulated=om.simulated,
     )
-    write_sidecar(path, sidecar)
+    with open(om.file, "rb") as source, atomic_file(path) as target:
+        shutil.copyfileobj(source, target)
+        # Before the OM takes its name: an OM without its own sidecar would be read by the default spec.
+        write_sidecar(path, sidecar)
     return Built(path, om, job, run.seconds)
 
 

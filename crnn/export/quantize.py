@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -80,7 +81,9 @@ def quantise(model: Path, target: Path, words: Path, *, calibrate: int = 128, ma
         raise InputError(f"{model} is quantised already; expected a float model, as crnn export writes it")
     with OnnxRunner(model) as runner:
         spec = runner.spec
-        seen, held = _split(words, spec, calibrate)
+        chosen = _chosen(words, spec, calibrate)
+        seen = [word for index, word in enumerate(_usable(words, spec)) if index in chosen]
+        held = (word for index, word in enumerate(_usable(words, spec)) if index not in chosen)
         with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
             made = Path(folder) / "int8.onnx"
             made.write_bytes(_quantised(proto, seen, spec, Path(folder)))
@@ -95,22 +98,19 @@ def quantise(model: Path, target: Path, words: Path, *, calibrate: int = 128, ma
 Word = Tuple[np.ndarray, str]
 
 
-def _split(words: Path, spec: ModelSpec, calibrate: int) -> Tuple[List[Word], List[Word]]:
-    """Return the words to calibrate on, taken evenly, and the others; those without image or label are left out."""
-    usable = list(_usable(words, spec))
-    if len(usable) < 2 * calibrate:
+def _chosen(words: Path, spec: ModelSpec, calibrate: int) -> Set[int]:
+    """Return the numbers, among the usable words, of those to calibrate on, taken evenly."""
+    usable = sum(1 for _ in _usable(words, spec))
+    if usable < 2 * calibrate:
         raise InputError(
-            f"{words} has {len(usable)} usable words; expected at least {2 * calibrate}, half of them to check with",
-            hint=f"Give more words, or calibrate on fewer: --count {max(1, len(usable) // 2)}",
+            f"{words} has {usable} usable words; expected at least {2 * calibrate}, half of them to check with",
+            hint=f"Give more words, or calibrate on fewer: --count {max(1, usable // 2)}",
         )
-    chosen = set(np.linspace(0, len(usable) - 1, calibrate).astype(int).tolist())
-    return (
-        [word for index, word in enumerate(usable) if index in chosen],
-        [word for index, word in enumerate(usable) if index not in chosen],
-    )
+    return set(np.linspace(0, usable - 1, calibrate).astype(int).tolist())
 
 
 def _usable(words: Path, spec: ModelSpec) -> Iterator[Word]:
+    """Yield the words that have image and label; anew at each call, since an LMDB may be larger than memory."""
     for sample in LmdbSamples(words):
         if sample.image is not None and sample.label is not None:
             try:
@@ -174,12 +174,12 @@ class _Reader:
 
 
 def _compare(
-    runner: OnnxRunner, other: OnnxRunner, held: Sequence[Word], model: Path, target: Path, seen: int
+    runner: OnnxRunner, other: OnnxRunner, held: Iterator[Word], model: Path, target: Path, seen: int
 ) -> Quantised:
     metrics = (TextMetric(), TextMetric())
-    differing = 0
-    for start in range(0, len(held), BATCH):
-        group = held[start : start + BATCH]
+    count = differing = 0
+    for group in iter(lambda: list(itertools.islice(held, BATCH)), []):
+        count += len(group)
         images = np.stack([image for image, _ in group])
         texts = [ctc.greedy(each.run(images), runner.spec.characters) for each in (runner, other)]
         for metric, read in zip(metrics, texts):
@@ -191,7 +191,7 @@ def _compare(
         bytes_before=model.stat().st_size,
         bytes_after=other.model.path.stat().st_size,
         calibrated_on=seen,
-        held_back=len(held),
+        held_back=count,
         accuracy_float=metrics[0].accuracy,
         accuracy_int8=metrics[1].accuracy,
         differing=differing,

@@ -134,7 +134,7 @@ def diagnose(
     checks += _machine(root)
     checks += _acl(seen, asked, cann)
     if model is not None:
-        checks += _model(model, asked, seen)
+        checks += _model(model, asked, seen, cann.version if cann else None)
     return Diagnosis(asked, tuple(checks), seen.simulated)
 
 
@@ -291,13 +291,13 @@ def _atc(environ: Mapping[str, str]) -> Check:
     return Check("ATC", True, f"{path}{f' of CANN {cann.version}' if cann and cann.version else ''}")
 
 
-def _model(path: Path, asked: str, seen: Probe) -> Iterator[Check]:
+def _model(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
     if path.is_dir():
         for om in om_files(path):
-            yield from _om(om, seen)
+            yield from _om(om, seen, cann)
         return
     if kind_of(path) == OM:
-        yield from _om(path, seen)
+        yield from _om(path, seen, cann)
         return
     if asked == CHIP:
         remedy = f"Compile it first: ./atc_crnn.sh {path} NAME"
@@ -308,19 +308,19 @@ def _model(path: Path, asked: str, seen: Probe) -> Iterator[Check]:
         yield from _onnx(path)
 
 
-def _om(path: Path, seen: Probe) -> Iterator[Check]:
+def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
     try:
         om = read_om(path)
     except InputError as error:
         yield Check("OM", False, error.message, error.hint, needed=True)
         return
     said = SIMULATED if om.simulated else ""
-    batches = "x".join(map(str, om.batch_sizes)) if om.batch_sizes else UNKNOWN
+    batches = ", ".join(map(str, om.batch_sizes)) if om.batch_sizes else UNKNOWN
     yield Check("OM", True, f"{path}{said}, batch {batches}, sha256 {om.sha256[:16]}…", needed=True)
     if seen.imported:
         yield _same_world(om, seen)
     yield _chip(om, seen)
-    yield from _om_spec(path, om)
+    yield from _om_spec(path, om, cann)
 
 
 def _same_world(om: Om, seen: Probe) -> Check:
@@ -354,7 +354,7 @@ def _chip(om: Om, seen: Probe) -> Check:
     return Check("OM for this chip", ok, found, "" if ok else f"Compile it again with --soc {present[0]}.", needed=True)
 
 
-def _om_spec(path: Path, om: Om) -> Iterator[Check]:
+def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
     beside = sidecar_path(path).name
     try:
         sidecar = find_sidecar(path, om.sha256)
@@ -369,6 +369,15 @@ def _om_spec(path: Path, om: Om) -> Iterator[Check]:
     if sidecar:
         hashes = f"ONNX {sidecar.onnx_sha256[:16]}…, checkpoint {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
         yield Check("hashes", True, f"the OM is the one that {beside} names; {hashes}")
+        yield from _release(Version.parse(sidecar.versions.get("cann", "")), cann)
+
+
+def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check]:
+    """An OM is loaded by the CANN that compiled it, or a newer one."""
+    if made and here:
+        ok = made.pair <= here.pair
+        remedy = "" if ok else "Compile it with this CANN's ATC, or install the CANN that compiled it."
+        yield Check("OM for this CANN", ok, f"compiled by {made}, here {here}", remedy, needed=True)
 
 
 def _onnx(path: Path) -> Iterator[Check]:

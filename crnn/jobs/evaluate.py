@@ -127,7 +127,17 @@ def score(request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnS
         listener = stack.enter_context(_listener(request.readings, comparer, on_reading, results))
         advance = stack.enter_context(progress("scoring", len(results)))
         scored = score_folder(results, on_reading=listener, advance=advance)
-        return _outcome(scored, results.notes, comparer, request, _rules(None, Protocol()))
+        notes = (*results.notes, *_axis_note(scored.evaluation))
+        return _outcome(scored, notes, comparer, request, _rules(None, Protocol()))
+
+
+def _axis_note(evaluation: Evaluation) -> Sequence[str]:
+    if evaluation.total < 20 or evaluation.accuracy >= 0.05:
+        return ()
+    return (
+        "hardly a word is right: if the tool ran batches, it may have cut its outputs along time; run it with an "
+        "output batch axis of 1 (ais_bench --output_batchsize_axis 1), or with batch 1",
+    )
 
 
 def _outcome(

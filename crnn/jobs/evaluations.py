@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ContextManager, List, Optional, Sequence, Union
 
-from crnn.errors import InputError
+from crnn.errors import InputError, KitError
 from crnn.files import natural_key
 from crnn.jobs.evaluate import Outcome, Progress, Request, evaluate
 from crnn.jobs.stream import Advance
@@ -20,7 +20,7 @@ class Row:
     """A model and what came of it on each data set: an outcome, or why there is none."""
 
     model: Path
-    cells: Sequence[Union[Outcome, InputError]]
+    cells: Sequence[Union[Outcome, KitError]]
 
 
 def models_in(path: Path) -> List[Path]:
@@ -40,7 +40,8 @@ def models_in(path: Path) -> List[Path]:
 def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> List[Row]:
     """Evaluate each model of ``request.model`` on each of ``data``, with the request's options.
 
-    A model or data set that cannot be read does not stop the others. Raises `InputError` for data that is not there.
+    A model or data set that cannot be read, or not here, does not stop the others. Raises `InputError` for data that is
+    not there.
     """
     for place in data:
         if not place.exists():
@@ -51,9 +52,24 @@ def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> 
     ]
 
 
-def errors(rows: Sequence[Row]) -> List[str]:
-    """Return why there are cells without outcome, each reason once."""
-    return list(dict.fromkeys(str(cell) for row in rows for cell in row.cells if isinstance(cell, InputError)))
+def error_of(rows: Sequence[Row]) -> Optional[KitError]:
+    """Return one error for all cells without outcome, each reason in it once, its exit code the highest of theirs."""
+    found = [cell for row in rows for cell in row.cells if isinstance(cell, KitError)]
+    if not found:
+        return None
+    kind = type(max(found, key=lambda error: error.exit_code))
+    return kind("\n".join(dict.fromkeys(map(str, found))))
+
+
+def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
+    """Return what kept samples from counting as they should, by kind with its count, with model and data set."""
+    return [
+        f"{row.model.name} on {place}: {reason}: {count}"
+        for row in rows
+        for place, cell in zip(data, row.cells)
+        if isinstance(cell, Outcome)
+        for reason, count in cell.evaluation.skipped.items()
+    ]
 
 
 def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
@@ -67,11 +83,11 @@ def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     ]
 
 
-def _cell(request: Request, progress: Progress) -> Union[Outcome, InputError]:
+def _cell(request: Request, progress: Progress) -> Union[Outcome, KitError]:
     def named(label: str, total: Optional[int]) -> ContextManager[Advance]:
         return progress(f"{label} {request.model.name} on {request.data.name}", total)
 
     try:
         return evaluate(request, named)
-    except InputError as error:
+    except KitError as error:
         return error

@@ -28,7 +28,7 @@ from crnn.jobs.timing import Stages
 from crnn.results import Batch, Problem
 from crnn.runners.base import Model
 from crnn.samples.annotations import read_annotations
-from crnn.samples.bins import read_labels
+from crnn.samples.bins import REPEATED, bin_name, read_labels
 from crnn.spec import ModelSpec
 from crnn.systems import SPECS
 
@@ -53,7 +53,7 @@ class ResultFolder:
     versions: Mapping[str, str] = {}
 
     def __init__(self, folder: Path, label_file: Path, spec: Optional[ModelSpec] = None) -> None:
-        self.labels = _labels(label_file)
+        self.labels, self._repeated = _labels(label_file)
         self.folder, self._files = _find(folder)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
@@ -89,8 +89,9 @@ class ResultFolder:
             yield Batch(keys, [self.labels[key] for key in keys], np.empty((len(outputs), 0)), problems), logits
 
     def extras(self) -> List[Tuple[str, Problem]]:
-        """Return the results that have no label."""
-        return [(file, Problem(NO_LABEL)) for name, file in self._files.items() if name not in self.labels]
+        """Return the results that have no label, and the labels given twice."""
+        unlabelled = [(file, Problem(NO_LABEL)) for name, file in self._files.items() if name not in self.labels]
+        return [*((name, Problem(REPEATED)) for name in self._repeated), *unlabelled]
 
     def _read(self, key: str, outputs: List[np.ndarray]) -> Optional[Problem]:
         if key not in self._files:
@@ -121,20 +122,24 @@ def score_folder(
     return Scored(evaluation_of(results, scorer, stages, 1, seconds), scorer.named)
 
 
-def _labels(path: Path) -> Dict[str, str]:
-    """Return the label by the stem of the file that was read, from a label.txt of bins or an annotation file."""
+def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
+    """Return the label by the stem of the file that was read, and the bins that a label.txt names twice.
+
+    ``path`` is a label.txt of bins or an annotation file.
+    """
     require_file(path, "a label file")
     with open(path, "rb") as file:
         head = file.readline(200).lstrip(b"\xef\xbb\xbf")
     if head.startswith(b"test_") and b".bin:" in head:
-        return {f"test_{index}": label for index, label in sorted(read_labels(path)[0].items())}
+        by_index, repeated = read_labels(path)
+        return {f"test_{index}": label for index, label in sorted(by_index.items())}, list(map(bin_name, repeated))
     labels: Dict[str, str] = {}
     for entry in read_annotations(path).entries:
         name = Path(entry.name).stem
         if name in labels:
             raise InputError(f"{path} line {entry.line}: a second image of the name {name}, whose results are one file")
         labels[name] = entry.label
-    return labels
+    return labels, ()
 
 
 def _find(folder: Path) -> Tuple[Path, Dict[str, str]]:

@@ -75,11 +75,11 @@ def load_checkpoint(
 
     Takes a bare state dict, one under ``state_dict`` or a whole training dictionary; split ``fw_rnn``/``bw_rnn``
     LSTMs or bidirectional ones; ``module.`` prefixes; any floating-point storage from any device. The spec is the
-    file's own, or the default; ``alphabet`` (blank before it) and ``width`` replace theirs. ``lstm_gate_order``
-    is "igfo" for files of the first NPU training stack, which no tensor tells apart. What else no tensor tells apart
-    (the poolings, the last convolution, epsilon) the file says itself if the kit wrote it; for others ``variant``,
-    a name of `VARIANTS`, gives network and spec. Raises `InputError` for everything that is not such a network, with
-    what was found and what was expected.
+    file's own, or the default; ``alphabet`` (the blank stays first or last) and ``width`` replace theirs.
+    ``lstm_gate_order`` is "igfo" for files of the first NPU training stack, which no tensor tells apart. What else no
+    tensor tells apart (the poolings, the last convolution, epsilon) the file says itself if the kit wrote it; for
+    others ``variant``, a name of `VARIANTS`, gives network and spec. Raises `InputError` for everything that is not
+    such a network, with what was found and what was expected.
     """
     if lstm_gate_order not in GATE_ORDERS:
         raise UsageError(f"the LSTM gate order is {lstm_gate_order!r}; expected one of {', '.join(GATE_ORDERS)}")
@@ -382,14 +382,16 @@ def _spec(
         spec, spec_from = preset or ModelSpec.default(), "default"
     if alphabet is not None:
         fold = Alphabet(alphabet).folds_case
-        spec = dataclasses.replace(spec, alphabet=alphabet, blank=0, fold_case=fold)
+        blank = len(alphabet) if spec.blank else 0
+        spec = dataclasses.replace(spec, alphabet=alphabet, blank=blank, fold_case=fold)
     width = spec.width if width is None else width
     spec = dataclasses.replace(spec, width=width, time_steps=time_steps(width, config))
-    _check_spec(path, spec, config, given=alphabet is not None or spec_from == "file")
+    check_spec(path, spec, config, given=alphabet is not None or spec_from == "file")
     return spec, spec_from
 
 
-def _check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool) -> None:
+def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool = True) -> None:
+    """Refuse, with `InputError`, a spec that the network does not go with; ``given`` says that the user named it."""
     if spec.classes != config.classes:
         raise InputError(
             f"{path}: the checkpoint has {config.classes} classes, the {'' if given else 'default '}alphabet gives "

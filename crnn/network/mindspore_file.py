@@ -88,6 +88,9 @@ def _refuse_others(path: Path, data: bytes) -> None:
             f"{path} is encrypted (saved with enc_key); its weights cannot be read without the key",
             hint="Decrypt it with MindSpore: save_checkpoint(load_checkpoint(FILE, dec_key=KEY), 'plain.ckpt').",
         )
+    if path.suffix in (".pb", ".onnx"):
+        verb = "crnn import tensorflow" if path.suffix == ".pb" else "crnn evaluate and crnn compile take it as it is"
+        raise InputError(f"{path} is by its name no MindSpore checkpoint; expected {WHAT}", hint=f"For it: {verb}.")
     if _MAGIC_MINDIR in data[:64] or path.suffix == ".mindir":
         found = "a MindIR, a compiled graph"
     elif path.suffix == ".air":

@@ -10,9 +10,17 @@ from typing import Dict, Optional, Tuple
 import torch
 
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet, read_ord_map
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.files import require_target
-from crnn.network.checkpoint import AS_THEY_ARE, Checkpoint, Storage, check_weights, load_checkpoint, save_checkpoint
+from crnn.network.checkpoint import (
+    AS_THEY_ARE,
+    Checkpoint,
+    Storage,
+    check_spec,
+    check_weights,
+    load_checkpoint,
+    save_checkpoint,
+)
 from crnn.network.crnn import VARIANTS, CrnnConfig
 from crnn.network.foreign import Foreign, from_mindspore, from_tensorflow, reorder_classes
 from crnn.spec import ModelSpec
@@ -83,6 +91,8 @@ def take_torch(
     """
     require_target(target)
     old = load_checkpoint(path, alphabet=alphabet, lstm_gate_order=lstm_gate_order, variant=preset)
+    if preset and old.spec_from == "file":
+        raise UsageError(f"{path} says itself which network and spec it has; --preset is for files that do not")
     blank = len(old.spec.alphabet) if blank_last else old.spec.blank
     weights = {name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name}
     source = Alphabet(old.spec.alphabet, blank)
@@ -123,6 +133,7 @@ def _write(
     notes: Tuple[str, ...],
     storage: Storage = AS_THEY_ARE,
 ) -> Tuple[str, ...]:
+    check_spec(path, dataclasses.replace(spec, alphabet=source.characters, blank=source.blank), config)
     wanted = classes.target(source)
     spec = dataclasses.replace(spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case)
     if wanted != source:

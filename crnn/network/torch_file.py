@@ -88,6 +88,14 @@ def _refused(path: Path, message: str) -> InputError:
     )
 
 
+_DAMAGED = "If it was copied or downloaded, compare its size and checksum with the original's."
+_OTHERS = {
+    ".ckpt": "A checkpoint of MindSpore: crnn import mindspore. Of TensorFlow: crnn import tensorflow.",
+    ".safetensors": "Weights of MindSpore: crnn import mindspore.",
+    ".pb": "A frozen graph of TensorFlow: crnn import tensorflow.",
+}
+
+
 def _unreadable(path: Path, error: BaseException) -> InputError:
     with open(path, "rb") as file:
         head = file.read(8)
@@ -104,7 +112,7 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
         found = f"no PyTorch file: it begins with {head!r}"
     return InputError(
         f"{path} is {found}; expected {WHAT}",
-        hint="If it was copied or downloaded, compare its size and checksum with the original's.",
+        hint=_OTHERS.get(path.suffix, _DAMAGED),
     )
 
 

@@ -32,6 +32,12 @@ def summary(evaluation: Evaluation) -> List[str]:
     ]
 
 
+def accuracy(evaluation: Evaluation) -> str:
+    """Return accuracy and counts in a few words; those of a simulated run say so."""
+    mark = ", SIMULATED" if evaluation.simulated else ""
+    return f"accuracy {evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total} words{mark})"
+
+
 def _run_by(evaluation: Evaluation) -> str:
     if evaluation.device == "none":
         return "scoring alone: another tool ran the model"

@@ -19,7 +19,7 @@ from crnn.ascend.model import LoadedModel, load_model, open_acl
 from crnn.ascend.om import Om, read_om
 from crnn.ascend.pyacl import STREAMING_CALLS, Acl, AscendError
 from crnn.ascend.release import Attempts, Releases, uninterrupted
-from crnn.ascend.sidecar import find_spec
+from crnn.ascend.sidecar import find_sidecar, find_spec
 from crnn.ascend.slot import Slot, Streams, Task, create_streams
 from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
@@ -207,7 +207,7 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     channels, height, width = spec.image_shape
     layouts = [spec.image_shape, (height, width, channels)]
     where = f"{model.path}: the spec ({spec_from}) expects"
-    hint = f"The model is another network than its spec says: see crnn inspect {model.path}"
+    hint = f"The model is another network than its spec says: see crnn inspect {model.path}; --spec names its own."
     if image.dtype not in ("float32", "float16", "uint8") or image.dims[1:] not in layouts:
         raise InputError(
             f"{where} float32, float16 or uint8 images (N, {', '.join(map(str, spec.image_shape))}); "
@@ -237,7 +237,11 @@ def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
     paths = om_files(path) if isinstance(path, Path) else list(path)
     devices = parse_devices(device)
     if len(devices) == 1:
-        return AscendRunner(paths, devices[0])
+        runner = AscendRunner(paths, devices[0])
+        if isinstance(path, Path) and path.is_dir():
+            others = sorted(file.name for file in path.glob("*.om") if file not in paths)
+            runner.notes = (f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",) if others else ()
+        return runner
     from crnn.runners.devices import DevicesRunner
 
     return DevicesRunner(
@@ -278,6 +282,20 @@ def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
             raise InputError(f"{path} and {paths[0]} are no set: they are read by different specs")
     if len(paths) == 1:
         return Model(paths[0], oms[0].sha256, *specs[0])
+    _require_one_checkpoint(paths, oms)
     # A set's hash is that of its files' hashes, one after the other.
     together = hashlib.sha256("".join(om.sha256 for om in oms).encode()).hexdigest()
     return Model(paths[0].parent, together, *specs[0])
+
+
+def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:
+    known: Dict[str, Path] = {}
+    for path, om in zip(paths, oms):
+        sidecar = find_sidecar(path, om.sha256)
+        if sidecar and sidecar.checkpoint_sha256:
+            known.setdefault(sidecar.checkpoint_sha256, path)
+    if len(known) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, known.values()))} are no set: they were made from different checkpoints",
+            hint="Compile all batch sizes from one model: crnn compile MODEL.onnx NAME --batch 1,4,8 --static-set",
+        )

@@ -177,7 +177,8 @@ class Runner(ABC):
                 raise InputError(
                     f"{self.model.path}: got {tensor}; the spec ({self.model.spec_from}) expects "
                     f"{Tensor(tensor.name, tensor.dtype, expected)}",
-                    hint="The model is another network than its spec says: see crnn inspect on it.",
+                    hint="The model is another network than its spec says: see crnn inspect on it. Name its own with "
+                    "--spec, such as --spec mindspore-native.",
                 )
 
     def _input_shape(self) -> Tuple[Optional[int], ...]:

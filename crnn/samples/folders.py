@@ -85,7 +85,8 @@ def find_annotation(folder: Path) -> Path:
     what = ", ".join(found[:5]) if found else f"none that ends in {', '.join(endings)}"
     raise InputError(
         f"{folder} needs one annotation file, with an image and a label a line; found {what}",
-        hint="Name it with --annotation FILE.",
+        hint="Leave one of them in the folder, or name it where the command has --annotation FILE (evaluate, prepare, "
+        "dataset convert: that makes an LMDB, which every command reads).",
     )
 
 

@@ -67,7 +67,7 @@ class Knobs:
     @property
     def version(self) -> str:
         """CANN's release as text."""
-        return f"{self.cann[0]}.{self.cann[1]}"
+        return f"{20 if self.cann[0] == 2 else self.cann[0]}.{self.cann[1]}"
 
     @property
     def events_per_device(self) -> int:
@@ -135,7 +135,9 @@ def _version(text: str) -> Tuple[int, int]:
     match = re.fullmatch(r"(\d+)\.(\d+)(?:\..*)?", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no release; expected one like 6.0")
-    return int(match.group(1)), int(match.group(2))
+    # 20.x came before 3.x.
+    major = int(match.group(1))
+    return 2 if major == 20 else major, int(match.group(2))
 
 
 def _bytes(text: str) -> int:

@@ -480,7 +480,7 @@ class Trainer:
             profiler.stop()
             self.options.folder.mkdir(parents=True, exist_ok=True)
             profiler.export_chrome_trace(str(self.options.folder / PROFILE))
-            self.console.note(f"steps {first} to {step - 1} are in {self.options.folder / PROFILE}")
+            self.console.note(f"steps {first + 1} to {step} are in {self.options.folder / PROFILE}")
             profiler = None
         return profiler
 

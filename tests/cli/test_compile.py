@@ -107,6 +107,16 @@ def test_gears(model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixt
     assert {"--input_shape=actual_input_1:-1,1,32,100", "--dynamic_batch_size=1,4,8,16"} <= set(arguments(notes))
 
 
+def test_an_om_is_not_put_in_place_without_its_sidecar(
+    model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    atc(om_writer.static(1))
+    (tmp_path / "c.om.json").mkdir()
+    assert main(["compile", str(model), str(tmp_path / "c")]) == 1
+    assert "c.om.json: it is a folder" in capsys.readouterr().err
+    assert not (tmp_path / "c.om").exists()
+
+
 def test_a_static_set_is_one_om_a_batch(
     model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

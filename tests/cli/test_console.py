@@ -6,10 +6,11 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 import pytest
 
@@ -162,6 +163,66 @@ def test_what_the_machine_refuses_has_no_traceback(number: int, capsys: pytest.C
 
     assert run(refused) == 1
     assert capsys.readouterr().err == f"crnn: error: some/file: {os.strerror(number)}\n"
+
+
+def test_a_missing_package_is_the_machines_lack(capsys: pytest.CaptureFixture[str]) -> None:
+    def without(name: str) -> Callable[[], int]:
+        def command() -> int:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        return command
+
+    assert run(without("PIL")) == 4
+    assert capsys.readouterr().err == "crnn: error: this needs Pillow, which is not installed\n  pip install Pillow\n"
+    with pytest.raises(ModuleNotFoundError):
+        run(without("crnn.nonsense"))
+
+
+def test_a_name_in_another_encoding_has_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/gbk_\xd6\xd0")
+    assert (
+        main(
+            [
+                "prepare",
+                str(ROOT / "examples" / "words_lmdb"),
+                name,
+                "--label",
+                f"{tmp_path}/l",
+                "--info",
+                f"{tmp_path}/i",
+            ]
+        )
+        == 1
+    )
+    assert "is no UTF-8, as names must be here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--readings", "label.txt"],
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--json", "m.onnx"],
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--json", "link.onnx"],
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--json", "r", "--readings", "r"],
+        ["quantize", "m.onnx", "m.onnx", "--calibrate", "words"],
+        ["bench", "m.onnx", "--data", "words", "--plot", "m.onnx"],
+        ["prepare", "words", "bins", "--label", "words/data.mdb"],
+        ["import", "torch", "m.onnx", "out.pth", "--json", "out.pth"],
+        ["dataset", "stats", "words", "--plot", "words/data.mdb"],
+    ],
+    ids=" ".join,
+)
+def test_no_file_of_the_command_is_overwritten(
+    words: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words").mkdir()
+    for name in ("m.onnx", "label.txt", "words/data.mdb"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link.onnx").symlink_to("m.onnx")
+    assert main(words) == 1
+    assert re.search("would be (overwritten|lost)", capsys.readouterr().err)
+    assert all((tmp_path / name).read_text() == name for name in ("m.onnx", "label.txt", "words/data.mdb"))
 
 
 def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:

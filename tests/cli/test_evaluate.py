@@ -13,6 +13,7 @@ import pytest
 
 from crnn.cli import main
 from crnn.cli.scripts import post_processing
+from tests.ascend import om_writer
 from tests.models import write_bins, write_echo_model, write_images
 
 WORDS = ["hello", "0", "aa11", "good", "lamp", "3", "kind"]
@@ -378,6 +379,27 @@ def test_oms_beside_other_models_are_models_too(runs: Path, capsys: pytest.Captu
     (runs / "a_bs1.om").write_bytes(b"IMOD cut short")
     assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1"]) in (1, 4)
     assert "a_bs1.om" in capsys.readouterr().err
+
+
+def test_what_the_machine_lacks_for_one_model_leaves_the_others_their_rows(
+    runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "z_bs1.om").write_bytes(om_writer.static(1))
+    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--json", "t.json"]
+    assert main(words) == 4
+    out, err = capsys.readouterr()
+    assert out.count("5 of 7") == 2
+    assert "import acl" in err
+    assert "error" in json.loads((place / "t.json").read_text(encoding="utf-8"))["models"][2]["results"][0]
+
+
+def test_what_could_not_be_read_is_told_for_each_cell(
+    runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "a", ["one", "ten"])
+    (place / "a" / sorted(path.name for path in (place / "a").glob("*.png"))[0]).write_bytes(b"no image")
+    assert main(["evaluate", "runs", "a", "--threads", "1"]) == 0
+    assert "step_9.onnx on a: not an image: 1" in capsys.readouterr().err
 
 
 def test_the_checks_name_model_and_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

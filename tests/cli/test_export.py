@@ -229,8 +229,8 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     # the target
     "no folder": (NOTHING, ["a.pth", "no/o.onnx"], 1, "the folder no does not exist\n  Create it first: mkdir -p no"),
     "target a folder": (folder, ["a.pth", "words"], 1, "cannot write words: it is a folder"),
-    "onto itself": (NOTHING, ["a.pth", "a.pth"], 1, "a.pth is the checkpoint itself"),
-    "onto itself by a link": (link, ["a.pth", "link"], 1, "link is the checkpoint itself"),
+    "onto itself": (NOTHING, ["a.pth", "a.pth"], 1, "a.pth is named twice, as checkpoint and as target"),
+    "onto itself by a link": (link, ["a.pth", "link"], 1, "link is named twice, as checkpoint and as target"),
     "no folder for JSON": (NOTHING, ["a.pth", TO, "--json", "no/f.json"], 1, "the folder no does not exist"),
     # the words
     "no words": (NOTHING, ["a.pth", TO, "--words", "no_lmdb"], 1, "no_lmdb does not exist"),

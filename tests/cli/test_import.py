@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import List
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +118,9 @@ def test_what_does_not_read_alike_is_a_failed_check(
         (["torch", V2, "x.pth"], 1, "is no PyTorch file"),
         (["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "y"], 2, "there is no preset 'y'"),
         (["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "mindspore-v2"], 1, "is not this CRNN"),
+        (["torch", V2, "x.pth"], 1, "A checkpoint of MindSpore: crnn import mindspore"),
+        (["mindspore", str(TENSORFLOW / "crnn.pb"), "x.pth"], 1, "For it: crnn import tensorflow"),
+        (["mindspore", str(MINDSPORE / "v2.onnx"), "x.pth"], 1, "crnn compile take it as it is"),
         (["caffe", "a", "b"], 2, "invalid choice"),
     ],
 )
@@ -126,3 +130,52 @@ def test_refusals_leave_no_file(
     assert main(["import", *argv]) == code
     assert message in capsys.readouterr().err
     assert list(place.iterdir()) == []
+
+
+def test_a_wrong_ord_map_is_not_printed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "map.json").write_bytes(b"\xff" * 100_000)
+    assert main(["import", "tensorflow", str(TENSORFLOW / "crnn"), "x.pth", "--ord-map", "map.json"]) == 1
+    assert len(capsys.readouterr().err) < 500
+
+
+def test_a_failed_import_leaves_the_checkpoint_that_was_there(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from crnn.network.mindspore_file import read_mindspore_file
+
+    tensors = {name: np.asarray(value) for name, value in read_mindspore_file(MINDSPORE / "v2.safetensors").items()}
+    tensors["vgg.conv1.conv.weight"] = tensors["vgg.conv1.conv.weight"][:, :1]
+    header, body = {}, b""
+    for name, value in tensors.items():
+        data = np.ascontiguousarray(value).tobytes()
+        kind = {"f": "F32", "i": "I32"}[value.dtype.kind]
+        header[name] = {"dtype": kind, "shape": value.shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    (place / "gray.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + body)
+    assert main(["import", "mindspore", V2, "out.pth"]) == 0
+    before = (place / "out.pth").read_bytes()
+    assert main(["import", "mindspore", "gray.safetensors", "out.pth"]) == 1
+    assert "the network takes images of 1 channels" in capsys.readouterr().err
+    assert (place / "out.pth").read_bytes() == before
+
+
+def test_an_alphabet_keeps_the_blank_where_the_file_has_it(place: Path, words: str) -> None:
+    assert main(["import", "mindspore", V2, "kept.pth", "--keep-classes"]) == 0
+    characters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    assert main(["import", "torch", "kept.pth", "named.pth", "--alphabet", characters]) == 0
+    assert main(["import", "check", "kept.pth", "named.pth", "--data", words]) == 0
+
+
+def test_a_preset_for_a_file_that_has_its_spec_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "mindspore", V2, "v2.pth"]) == 0
+    assert main(["import", "torch", "v2.pth", "x.pth", "--preset", "mindspore-v2"]) == 2
+    assert "--preset is for files that do not" in capsys.readouterr().err
+
+
+def test_check_as_json(place: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "mindspore", V2, "a.pth"]) == 0
+    small = str(ROOT / "examples" / "crnn_small.pth")
+    capsys.readouterr()
+    assert main(["import", "check", "a.pth", small, "--data", words, "--json", "-"]) == 3
+    data = json.loads(capsys.readouterr().out)
+    assert (data["schema"], data["alike"], len(data["differing"])) == ("crnn-alike/1", False, 16)
+    assert [model["model"]["path"] for model in data["models"]] == ["a.pth", "crnn_small.pth"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import List, Optional
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -179,3 +180,29 @@ def test_whatever_a_simulated_run_leaves_says_so(place: Path, capsys: pytest.Cap
 def test_the_speed_of_scoring_is_no_model_s(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(SCORE) == 0
     assert "(scoring alone: another tool ran the model)" in capsys.readouterr().out
+
+
+def test_a_label_given_twice_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open(place / "label.txt", "a", encoding="utf-8") as file:
+        file.write("test_1.bin:zzz\n")
+    for verb in (EVALUATE, SCORE):
+        assert main([*verb, "--strict"]) == 3
+        assert "label given twice: 1\n  test_1.bin" in capsys.readouterr().err
+
+
+def test_outputs_cut_along_time_are_suspected(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [f"name{number:02d}" for number in range(26)]
+    (place / "many").mkdir()
+    models.write_bins(place / "many", texts)
+    words = ["evaluate", "echo.onnx", "many/input_bin", "--label", "many/label.txt", "--save-outputs", "right"]
+    assert main(words) == 0
+    files = [place / "right" / f"test_{number}_0.bin" for number in range(1, 27)]
+    batch = np.stack([np.fromfile(path, dtype=np.float32).reshape(26, 37) for path in files], axis=1)
+    (place / "wrong").mkdir()
+    for path, rows in zip(files, batch):
+        rows.tofile(place / "wrong" / path.name)
+    capsys.readouterr()
+    assert main(["score", "right", "--label", "many/label.txt"]) == 0
+    assert "output_batchsize_axis" not in capsys.readouterr().err
+    assert main(["score", "wrong", "--label", "many/label.txt"]) == 0
+    assert "hardly a word is right: if the tool ran batches" in capsys.readouterr().err

@@ -189,6 +189,15 @@ def test_an_om_of_another_spec_or_of_another_file_would_not_run(tmp_path: Path) 
     assert "belongs to another OM" in line(found, "spec").found
 
 
+@pytest.mark.parametrize(("made", "ok"), [("6.0.RC1", True), ("5.1.RC2", True), ("20.1.rc1", True), ("8.0.RC2", False)])
+def test_an_om_of_a_newer_cann_would_not_run(tmp_path: Path, made: str, ok: bool) -> None:
+    environ = installed(tmp_path)
+    om = make_om(tmp_path, versions={"cann": made})
+    check = line(look(tmp_path, om, seen=GOOD, **environ), "OM for this CANN")
+    assert check.ok == ok
+    assert f"compiled by {made}, here 6.0" in check.found
+
+
 def test_every_om_of_a_static_set_is_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()

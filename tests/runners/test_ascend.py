@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, Generator, Iterator, List
+from typing import Any, Dict, Generator, Iterator, List, Optional
 
 import numpy as np
 import pytest
@@ -411,8 +411,8 @@ def test_an_om_that_does_not_fit_its_spec_is_refused(
     clean(findings)
 
 
-def beside(path: Path, spec: ModelSpec) -> None:
-    write_sidecar(path, Sidecar(spec, sha256(path), "0" * 64, None, (), {}, (4,), True))
+def beside(path: Path, spec: ModelSpec, checkpoint: Optional[str] = None) -> None:
+    write_sidecar(path, Sidecar(spec, sha256(path), "0" * 64, checkpoint, (), {}, (4,), True))
 
 
 def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
@@ -425,6 +425,21 @@ def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
     with machine() as findings, pytest.raises(InputError, match="take different images"), open_ascend(folder):
         pass
     clean(findings)
+
+
+def test_oms_of_different_checkpoints_are_no_set(tmp_path: Path) -> None:
+    folder = static_set(tmp_path / "set", (1, 4, 8))
+    for batch, checkpoint in ((1, "a" * 64), (4, None), (8, "b" * 64)):
+        beside(folder / f"m_bs{batch}.om", ModelSpec(), checkpoint)
+    with pytest.raises(InputError, match="m_bs1.om and .*m_bs8.om are no set: .*different checkpoints"):
+        open_ascend(folder)
+
+
+def test_an_om_beside_a_set_is_named(tmp_path: Path) -> None:
+    folder = static_set(tmp_path / "set")
+    assert open_ascend(folder).notes == ()
+    write_om(folder / "m_fp32.om")
+    assert open_ascend(folder).notes == (f"{folder}: the set of 2 OMs; not of it: m_fp32.om",)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_measuring_speed_and_profiling_keep_no_checkpoint(
     train("synthetic", run, *tiny, "--performance", "--max-steps", "4", "--profile", "1:3", "--log-style", "modelzoo")
     captured = capsys.readouterr()
     assert re.fullmatch(r" \* FPS@all [\d.]+", captured.out.splitlines()[-1])
-    assert "steps 1 to 2 are in" in captured.err
+    assert "steps 2 to 3 are in" in captured.err
     assert [path.name for path in run.iterdir()] == ["profile.json"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from crnn.cli import console
 from crnn.cli.alphabet import read_alphabet
 from crnn.cli.json_out import add_json, put_json
+from crnn.cli.written import add_written
 from crnn.errors import CheckError, UsageError
 
 HELP = "Turn a download into an LMDB, or into a folder of images with an annotation file; say what was dropped and why."
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace an LMDB (or folder of this kit's) that is there")
     parser.add_argument("--strict", action="store_true", help="exit 3 if anything was dropped")
     add_json(parser)
+    add_written(parser, "report")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping
 
 from crnn.cli import console
 from crnn.cli.json_out import add_json, put_json
+from crnn.cli.written import add_written
 
 HELP = "Count lengths, characters, sizes and aspects of a data set's words, as a table and a plot."
 EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them, too")
     add_json(parser)
+    add_written(parser, "plot")
 
 
 def run(args: argparse.Namespace) -> int:
