@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Callable, Counter, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    IO,
+    Callable,
+    Counter,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from crnn.datasets import iiit5k, lists, scenes, synth90k, synthtext, tfrecords
-from crnn.datasets.folder_writer import new_folder
-from crnn.datasets.options import Options, read_lexicon
+from crnn.datasets.folder_writer import FolderWriter, new_folder
+from crnn.datasets.options import Options, read_lexicon, read_lines
 from crnn.datasets.parallel import ordered_map
 from crnn.datasets.pictures import Dropped, Item, Lexicons, Source, Tag, WordLoader
 from crnn.errors import InputError
-from crnn.samples.lmdb_writer import new_lmdb
+from crnn.files import atomic_file
+from crnn.samples.annotations import IMAGE_SUFFIXES
+from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
     "folder": lists.read_folder,
@@ -34,11 +51,15 @@ KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a conversion wrote and dropped; ``examples`` are the first of the dropped, by name."""
+    """What a conversion wrote and dropped; ``examples`` are the first of the dropped, by name.
+
+    ``unmatched`` are the names in the list of lexicons that are no image's, or could be several images'.
+    """
 
     written: int
     dropped: Mapping[str, int]
     examples: Sequence[Dropped]
+    unmatched: Sequence[str] = ()
 
 
 def convert(
@@ -55,15 +76,23 @@ def convert(
     """Convert a source; ``advance`` hears of each word written.
 
     What gives no word is counted by its reason and, with ``report_file``, listed there, a JSON object a line. Nothing
-    is written outside ``out`` and ``report_file``, and ``out`` appears whole or not at all. Raises `InputError` for a
-    source that cannot be read, and for one that gives no word.
+    is written outside ``out`` and ``report_file``, and each appears whole or not at all. Raises `InputError` for a
+    source that cannot be read, for one that gives no word, and for a report in the place of a file that is none.
     """
     found = KINDS[kind](source, options)
     whole = read_lexicon(options.lexicon) if options.lexicon and kind != "synth90k" else found.lexicon
-    items = _with_lexicons(found.items, read_lexicons(options.lexicons)) if options.lexicons else found.items
-    tally = _Tally(report_file)
-    opened = new_lmdb(out, force=force) if form == "lmdb" else new_folder(out, force=force)
-    with tally, opened as writer:
+    with contextlib.ExitStack() as stack:
+        writer: Union[LmdbWriter, FolderWriter] = (
+            stack.enter_context(new_lmdb(out, force=force))
+            if form == "lmdb"
+            else stack.enter_context(new_folder(out, force=force))
+        )
+        tally = _Tally(stack.enter_context(_new_report(report_file, out)) if report_file else None)
+        items = found.items
+        unmatched: Tuple[str, ...] = ()
+        if options.lexicons:
+            # Which image a line is about shows only beside all other images' names: the source is gone through twice.
+            items, unmatched = _with_lexicons(found.items, KINDS[kind](source, options).items, options.lexicons)
         for word in itertools.chain.from_iterable(ordered_map(WordLoader(found.root), items)):
             if isinstance(word, Dropped):
                 tally.count(word)
@@ -75,67 +104,121 @@ def convert(
             raise InputError(f"{source} gives no word: {tally.summary()}", hint=tally.first())
         if any(whole):
             writer.set_lexicon([word for word in whole if word])
-    return tally.report()
+        # What a full disk refuses shows here, before the report takes the place of an earlier one.
+        writer.finish()
+    return Report(tally.written, dict(tally.counts), tuple(tally.examples), unmatched)
 
 
 def read_lexicons(path: Path) -> Dict[str, Tuple[str, ...]]:
-    """Return an image's lexicon by the stem of its name.
+    """Return the lexicons by the images' names, as they are written; a line without words gives none.
 
     A line is ``image word,word``, as lists of SVT's come, or as `extract` writes it: a tab, and spaces between words.
+    Raises `InputError` for a line of another form, and for a second line of one name.
     """
-    found = {}
-    for number, line in enumerate(read_lexicon(path), start=1):
+    found: Dict[str, Tuple[str, ...]] = {}
+    for number, line in enumerate(read_lines(path, "images' lexicons, lines of: image word,word,…"), start=1):
+        if not line.strip():
+            continue
         separator, between = ("\t", None) if "\t" in line else (" ", ",")
-        name, _, words = line.partition(separator)
-        if line and not words:
+        name, separated, words = line.lstrip().partition(separator)
+        if not name or not separated:
             raise InputError(f"{path} line {number} is {line[:80]!r}; expected an image's name, a space, word,word,…")
-        if line:
-            found[PurePosixPath(name).stem] = tuple(word.strip() for word in words.split(between) if word.strip())
-    return found
+        if name in found:
+            raise InputError(
+                f"{path} line {number} is a second one for {name[:80]!r}; expected one line for each image",
+                hint="Where two images have one name, write their folders before it, as the annotation does.",
+            )
+        found[name] = tuple(word.strip() for word in words.split(between) if word.strip())
+    return {name: words for name, words in found.items() if words}
 
 
-def _with_lexicons(items: Iterable[Item], lexicons: Mapping[str, Tuple[str, ...]]) -> Iterator[Item]:
+def match_lexicons(names: Iterable[str], lexicons: Mapping[str, object]) -> Dict[str, str]:
+    """Return, for the images of these names that have a lexicon, the name that the lexicons give the image.
+
+    That is its name, its name without the image's suffix, or either without the folder; the first of these that is the
+    image's alone. Where several images could be meant, it is that with the fullest agreement, or none if there are two.
+    """
+    claims: Dict[str, Tuple[int, Set[str]]] = {}
+    for name in names:
+        base = PurePosixPath(name).name
+        for rank, form in enumerate((name, _without_suffix(name), base, _without_suffix(base))):
+            if form in lexicons:
+                best, claimants = claims.get(form, (rank, set()))
+                if rank < best or (rank == best and len(claimants) < 2):
+                    claims[form] = (rank, {name} if rank < best else claimants | {name})
+    alone = [(rank, next(iter(claimants)), key) for key, (rank, claimants) in claims.items() if len(claimants) == 1]
+    # The best of an image's is the last to be put in.
+    return {name: key for _, name, key in sorted(alone, reverse=True)}
+
+
+def _without_suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and (dot + suffix).lower() in IMAGE_SUFFIXES else name
+
+
+def _with_lexicons(first: Iterable[Item], again: Iterable[Item], path: Path) -> Tuple[Iterable[Item], Tuple[str, ...]]:
+    """Return the items with the lexicons of a list, and the names in it that no image has; ``first`` is used up."""
+    lexicons = read_lexicons(path)
+    matches = match_lexicons((item.name for item in first if not isinstance(item, Dropped)), lexicons)
+    words = {name: lexicons[key] for name, key in matches.items()}
+    return _replaced(again, words), tuple(sorted(set(lexicons) - set(matches.values())))
+
+
+def _replaced(items: Iterable[Item], words: Mapping[str, Tuple[str, ...]]) -> Iterator[Item]:
     for item in items:
-        words = None if isinstance(item, Dropped) else lexicons.get(PurePosixPath(item.name).stem)
-        if isinstance(item, Dropped) or words is None:
+        if isinstance(item, Dropped) or item.name not in words:
             yield item
         else:
-            own: Lexicons = (words,)
+            own: Lexicons = (words[item.name],)
             yield dataclasses.replace(item, tags=[Tag(tag.label, tag.box, own) for tag in item.tags])
 
 
 class _Tally:
-    """Counts what was dropped by reason, keeps the first few, lists all in a file if asked."""
+    """Counts what was dropped by reason, keeps the first few, lists all in a file if there is one."""
 
-    def __init__(self, file: Optional[Path]) -> None:
+    def __init__(self, file: Optional[IO[bytes]]) -> None:
         self.written = 0
-        self._counts: Counter[str] = collections.Counter()
-        self._examples: List[Dropped] = []
-        try:
-            self._file = open(file, "w", encoding="utf-8") if file else None  # noqa: SIM115
-        except OSError as error:
-            raise InputError(f"cannot write the report {file}: {error.strerror}") from error
-
-    def __enter__(self) -> _Tally:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._file:
-            self._file.close()
+        self.counts: Counter[str] = collections.Counter()
+        self.examples: List[Dropped] = []
+        self._file = file
 
     def count(self, dropped: Dropped) -> None:
-        self._counts[dropped.problem.reason] += 1
-        if len(self._examples) < 10:
-            self._examples.append(dropped)
+        self.counts[dropped.problem.reason] += 1
+        if len(self.examples) < 10:
+            self.examples.append(dropped)
         if self._file:
             entry = {"name": dropped.name, "reason": dropped.problem.reason, "detail": dropped.problem.detail}
-            self._file.write(json.dumps(entry) + "\n")
+            self._file.write(json.dumps(entry).encode() + b"\n")
 
     def summary(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self._counts.most_common()) or "it is empty"
+        return ", ".join(f"{count} {reason}" for reason, count in self.counts.most_common()) or "it is empty"
 
     def first(self) -> str:
-        return "".join(f"The first: {one.name}: {one.problem.detail}" for one in itertools.islice(self._examples, 1))
+        return "".join(f"The first: {one.name}: {one.problem.detail}" for one in itertools.islice(self.examples, 1))
 
-    def report(self) -> Report:
-        return Report(self.written, dict(self._counts), tuple(self._examples))
+
+@contextlib.contextmanager
+def _new_report(path: Path, out: Path) -> Iterator[IO[bytes]]:
+    """Give the report's file, which replaces nothing but an earlier report and an empty file."""
+    place = path.resolve()
+    if out.resolve() in (place, *place.parents):
+        raise InputError(f"the report {path} would stand in {out}, which is written as a whole")
+    if path.is_file() and not _is_report(path):
+        raise InputError(
+            f"{path} exists and is no report of a conversion; it is not replaced",
+            hint="Give --report the name of a file that does not exist yet.",
+        )
+    with atomic_file(path) as file:
+        yield file
+
+
+def _is_report(path: Path) -> bool:
+    """Say whether a file is empty or begins with an entry of a report."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(1 << 20)
+        return not line or set(json.loads(line)) == {"name", "reason", "detail"}
+    except OSError as error:
+        raise InputError(f"cannot read {path}, which the report would replace: {error.strerror}") from error
+    except (ValueError, TypeError, RecursionError):
+        return False

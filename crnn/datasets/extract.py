@@ -77,7 +77,7 @@ def extract_sdk(
 
 def _whole(source: LmdbSamples, skipped: Counter[str], changed: Counter[str]) -> Iterator[Tuple[int, bytes, str]]:
     for index, sample in source.numbered():
-        reason = missing(sample)
+        reason = missing(source, index, sample)
         if reason:
             skipped[reason] += 1
             continue
@@ -89,11 +89,14 @@ def _whole(source: LmdbSamples, skipped: Counter[str], changed: Counter[str]) ->
         yield index, sample.image, label
 
 
-def missing(sample: Sample) -> str:
-    """Return what a sample lacks to be one, "" if nothing."""
+def missing(source: LmdbSamples, index: int, sample: Sample) -> str:
+    """Return what a sample that was just read lacks to be one, "" if nothing."""
     if sample.image is None:
         return sample.problem.reason if sample.problem else "missing image"
-    return NO_LABEL if sample.label is None else ""
+    if sample.label is None:
+        return NO_LABEL
+    unreadable = source.label_problem(index)
+    return unreadable.reason if unreadable else ""
 
 
 def _require(count: int, path: Path, skipped: Mapping[str, int]) -> None:

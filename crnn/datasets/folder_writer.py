@@ -56,14 +56,19 @@ class FolderWriter:
         name = f"word_{self.count:09d}{suffix_of(image)}"
         (self._folder / IMAGES / name).write_bytes(image)
         self._annotation.write(f"{self._line(f'{IMAGES}/{name}', label)}\n".encode())
-        if lexicons:
-            words = encode_lexicons([max(lexicons, key=len)])
+        words = encode_lexicons([max(lexicons, key=len, default=())])
+        if words:
             self._lexicons.write(b"word_%09d\t%s\n" % (self.count, words))
         return self.count
 
     def set_lexicon(self, words: Sequence[str]) -> None:
         """Write the lexicon of the whole data set."""
         (self._folder / WHOLE_LEXICON).write_bytes("".join(f"{word}\n" for word in words).encode())
+
+    def finish(self) -> None:
+        """Write out what is still held back."""
+        self._annotation.flush()
+        self._lexicons.flush()
 
 
 @contextlib.contextmanager

@@ -241,8 +241,12 @@ def _text(stream: _Stream, dims: Tuple[int, ...]) -> Any:
         encoding += "-le" if stream.order == "<" else "-be"
     decoded = data.decode(encoding)
     rows = dims[0]
-    # Characters stand column by column; one row is the rule.
-    return decoded if rows <= 1 else [decoded[row::rows] for row in range(rows)]
+    if rows <= 1 or not decoded:  # one row is the rule
+        return decoded
+    if len(decoded) != _count(dims):
+        raise ValueError(f"{len(decoded)} characters for dimensions {dims[:4]}")
+    # Characters stand column by column.
+    return [decoded[row::rows] for row in range(rows)]
 
 
 def _numeric(stream: _Stream, dims: Tuple[int, ...]) -> np.ndarray:

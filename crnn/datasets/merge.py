@@ -15,7 +15,7 @@ from crnn.errors import InputError, UsageError
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 
-DUPLICATE = "same image and label as an earlier one"
+DUPLICATE = "same image and label, case included, as an earlier one"
 BY = ("image", "label")
 
 
@@ -35,9 +35,10 @@ def merge(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Written:
-    """Write the sources' words one after another, lexicons with them, numbered anew; incomplete samples are left out.
+    """Write the sources' words one after another, lexicons with them, numbered anew.
 
-    The whole lexicons become one, without repetition.
+    Samples that are incomplete, or whose label is not UTF-8, are left out. The whole lexicons become one, without
+    repetition.
     """
     skipped: Counter[str] = collections.Counter()
     seen: Set[int] = set()
@@ -46,7 +47,7 @@ def merge(
         for source in map(LmdbSamples, sources):
             for index, sample in source.numbered():
                 advance(1)
-                reason = missing(sample)
+                reason = missing(source, index, sample)
                 if not reason and drop_duplicates:
                     mark = digest((sample.image or b"") + b"\0" + (sample.label or "").encode("utf-8", "replace"))
                     reason = DUPLICATE if mark in seen else ""
@@ -83,8 +84,7 @@ def split(
         raise UsageError(f"split by {by!r}; expected one of {', '.join(BY)}")
     if abs(sum(fraction for _, fraction in parts) - 1) > 1e-6 or any(not 0 < fraction < 1 for _, fraction in parts):
         raise UsageError(f"the parts are {[fraction for _, fraction in parts]} of the whole; expected a sum of 1")
-    if len({part.resolve() for part, _ in parts}) < len(parts):
-        raise UsageError("two parts have the same path")
+    _require_apart([part for part, _ in parts])
     source = LmdbSamples(path)
     skipped: Counter[str] = collections.Counter()
     indices, groups = _groups(source, by, skipped)
@@ -102,7 +102,20 @@ def split(
             advance(1)
         for writer in writers if source.lexicon() else ():
             writer.set_lexicon(source.lexicon())
+        # All are whole before the first is put in its place: parts of two different splits must not stand side by side.
+        for writer in writers:
+            writer.finish()
     return Written({str(part): writer.count for (part, _), writer in zip(parts, writers)}, skipped)
+
+
+def _require_apart(parts: Sequence[Path]) -> None:
+    places = [part.resolve() for part in parts]
+    if len(set(places)) < len(places):
+        raise UsageError("two parts have the same path")
+    for part, place in zip(parts, places):
+        for other, inner in zip(parts, places):
+            if place in inner.parents:
+                raise UsageError(f"the part {other} lies in the part {part}; expected folders apart from each other")
 
 
 def _groups(source: LmdbSamples, by: str, skipped: Counter[str]) -> Tuple[List[int], List[int]]:
@@ -117,7 +130,7 @@ def _groups(source: LmdbSamples, by: str, skipped: Counter[str]) -> Tuple[List[i
 
     indices, marks = [], []
     for index, sample in source.numbered():
-        reason = missing(sample)
+        reason = missing(source, index, sample)
         if reason:
             skipped[reason] += 1
             continue

@@ -54,9 +54,14 @@ def locate(
 
 def read_lexicon(path: Path) -> List[str]:
     """Return the lines of a file with a word a line, blank ones too, for an index into them is a line's number."""
-    require_file(path, "a lexicon, one word a line")
+    return [line.strip() for line in read_lines(path, "a lexicon, one word a line")]
+
+
+def read_lines(path: Path, what: str) -> List[str]:
+    """Return the lines of a text, which is ``what`` it was meant to be, without their ends."""
+    require_file(path, what)
     try:
         with open(path, encoding="utf-8-sig", newline="\n") as file:
-            return [line.strip() for line in file]
+            return [line.rstrip("\r\n") for line in file]
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8: {error}") from error

@@ -13,6 +13,7 @@ from crnn.datasets.options import Options
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
+from crnn.image import ImageError, size_of
 from crnn.results import Problem
 from crnn.samples.tfrecord import Values, read_examples
 
@@ -75,9 +76,21 @@ def _sample(example: Mapping[str, Values], classes: Mapping[int, str]) -> Tuple[
 
 
 def _encoded(data: bytes) -> bytes:
-    width, height = SIZE
-    if len(data) != width * height * 3:
-        return data  # not raw; that it is an encoded image is checked with all others
+    if not _is_raw(data):
+        return data  # that it is an encoded image is checked with all others
     file = io.BytesIO()
     Image.frombytes("RGB", SIZE, data).save(file, "PNG", compress_level=3)
     return file.getvalue()
+
+
+def _is_raw(data: bytes) -> bool:
+    width, height = SIZE
+    if len(data) != width * height * 3:
+        return False
+    try:
+        # An encoded image may have this length by chance; pixels may begin like one (a pale orange is JPEG's mark), but
+        # they do not go on like its header.
+        size_of(data)
+    except ImageError:
+        return True
+    return False

@@ -36,10 +36,11 @@ class LmdbSamples:
     """The samples of an LMDB in index order, streamed; nothing is written beside it, so read-only mounts will do.
 
     ``path`` is the folder or its ``data.mdb``. What counts are the keys that are there: ``len()`` is the number of
-    indices with an image or a label, `gaps` the number of indices between 1 and the last that have neither. A sample
-    without image has a problem, one without label has the label None; a label that is not UTF-8 is read with U+FFFD
-    in the place of what cannot be. ``in_order`` False is for reading samples one by one from anywhere, without the
-    system reading ahead. Raises `InputError` for what is no such LMDB.
+    indices with an image or a label, `gaps` the number of indices between 1 and the last that have neither. Both come
+    from ``num-samples`` where the number of keys and the ends of each kind bear it out; a full iteration sets them by
+    what it saw. A sample without image has a problem, one without label has the label None; a label that is not UTF-8
+    is read with U+FFFD in the place of what cannot be. ``in_order`` False is for reading samples one by one from
+    anywhere, without the system reading ahead. Raises `InputError` for what is no such LMDB.
     """
 
     def __init__(self, path: Path, *, in_order: bool = True) -> None:
@@ -73,13 +74,13 @@ class LmdbSamples:
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
         with _errors(self._file), self._reading() as reading:
-            for index in _either(reading):
+            for index in self._walk(reading):
                 yield index, self._sample(reading, index)
 
     def numbers(self) -> Iterator[int]:
         """Yield the index of each sample, without reading it."""
         with _errors(self._file), self._reading() as reading:
-            yield from _either(reading)
+            yield from self._walk(reading)
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -124,6 +125,13 @@ class LmdbSamples:
     def __getstate__(self) -> Dict[str, Any]:
         # An open LMDB belongs to one process.
         return {**self.__dict__, "_environment": None}
+
+    def _walk(self, reading: Any) -> Iterator[int]:
+        count = last = 0
+        for last in _either(reading):
+            count += 1
+            yield last
+        self._count, self.gaps = count, last - count
 
     def _sample(self, reading: Any, index: int) -> Sample:
         image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
@@ -212,13 +220,30 @@ def _declared(reading: Any) -> Tuple[Optional[int], str]:
 
 def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
     """Return how many indices have an image or a label, and the last of them."""
-    ends = [reading.get(f"{kind}-{index:09d}".encode()) for kind in ("image", "label") for index in (1, declared or 0)]
-    if declared and None not in ends and reading.stat()["entries"] == 2 * declared + 1:
-        return declared, declared  # as it should be: no need to walk over millions of keys
+    if declared and _is_regular(reading, declared):
+        return declared, declared  # no need to walk over millions of keys
     count = last = 0
     for index in _either(reading):
         count, last = count + 1, index
     return count, last
+
+
+def _is_regular(reading: Any, count: int) -> bool:
+    """Say whether there are as many keys as so many samples have, and the ends of each kind stand where they should."""
+    cursor = reading.cursor()
+    return bool(
+        reading.stat()["entries"] == 2 * count + 1
+        and cursor.first()
+        and cursor.key() == b"image-000000001"
+        and cursor.set_range(b"label-")
+        and cursor.key() == b"label-000000001"
+        and cursor.prev()
+        and cursor.key() == b"image-%09d" % count
+        and cursor.last()
+        and cursor.key() == b"num-samples"
+        and cursor.prev()
+        and cursor.key() == b"label-%09d" % count
+    )
 
 
 def _either(reading: Any) -> Iterator[int]:

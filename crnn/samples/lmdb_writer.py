@@ -24,21 +24,25 @@ class LmdbWriter:
     """Appends samples to the LMDB in ``folder``, numbered from 1; the same calls give the same keys and values.
 
     An LMDB that is there is continued after the samples that it holds in full. Samples become durable a batch at a
-    time; ``num-samples`` is written by `finish` alone, so that an LMDB that was left half-way shows it.
+    time; ``num-samples`` is written by `finish` alone, so that an LMDB that was left half-way shows it. ``target``
+    is the name that errors give the LMDB, where it will not stay in ``folder``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, target: Optional[Path] = None) -> None:
         with needs("lmdb"):
             import lmdb
         self._lmdb = lmdb
+        self._folder, self._target = folder, target or folder
         file = folder / DATA_FILE
         # The size of the map is no size on disk: the file grows with what is put in.
         size = max(_FIRST_MAP, 2 * file.stat().st_size if file.exists() else 0)
-        self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
+        with self._told():
+            self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
         self._pending: List[Tuple[bytes, bytes]] = []
         self._pending_bytes = 0
         self._pending_samples = 0
-        with self._environment.begin() as reading:
+        self._finished = False
+        with self._told(), self._environment.begin() as reading:
             self.count = _last_index(reading)
 
     def add(self, image: bytes, label: str, lexicons: Sequence[Sequence[str]] = ()) -> int:
@@ -62,21 +66,22 @@ class LmdbWriter:
     def flush(self) -> None:
         """Commit what was added so far."""
         while self._pending:
-            try:
-                with self._environment.begin(write=True) as writing:
-                    # Ordered keys fill the tree's pages better, and give the same file for the same samples.
-                    writing.cursor().putmulti(sorted(self._pending))
-                self._pending.clear()
-            except self._lmdb.MapFullError:
-                self._environment.set_mapsize(2 * self._environment.info()["map_size"])
-            except self._lmdb.Error as error:
-                raise InputError(f"{self._environment.path()} cannot be written: {error}") from error
+            with self._told():
+                try:
+                    with self._environment.begin(write=True) as writing:
+                        # Ordered keys fill the tree's pages better, and give the same file for the same samples.
+                        writing.cursor().putmulti(sorted(self._pending))
+                    self._pending.clear()
+                except self._lmdb.MapFullError:
+                    self._environment.set_mapsize(2 * self._environment.info()["map_size"])
         self._pending_bytes = self._pending_samples = 0
 
     def finish(self) -> None:
-        """Write ``num-samples`` and commit."""
-        self._put(b"num-samples", b"%d" % self.count)
-        self.flush()
+        """Write ``num-samples`` and commit; nothing may be added after it. A second call does nothing."""
+        if not self._finished:
+            self._put(b"num-samples", b"%d" % self.count)
+            self.flush()
+            self._finished = True
 
     def close(self) -> None:
         """Close the file; what was not committed is dropped."""
@@ -85,6 +90,17 @@ class LmdbWriter:
     def _put(self, key: bytes, value: bytes) -> None:
         self._pending.append((key, value))
         self._pending_bytes += len(value)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._lmdb.Error as error:
+            reason = str(error).replace(f"{self._folder}: ", "")
+            raise InputError(
+                f"the LMDB {self._target} cannot be written: {reason}",
+                hint="Check the space left on the disk, and the permissions of the folder.",
+            ) from error
 
 
 @contextlib.contextmanager
@@ -95,7 +111,7 @@ def new_lmdb(path: Path, *, force: bool = False) -> Iterator[LmdbWriter]:
     """
     require_free(path, force=force)
     with atomic_folder(path) as folder:
-        writer = LmdbWriter(folder)
+        writer = LmdbWriter(folder, target=path)
         try:
             yield writer
             writer.finish()

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn.datasets.convert import KINDS, convert, read_lexicons
+from crnn.cli import main
+from crnn.datasets.convert import KINDS, convert, match_lexicons, read_lexicons
 from crnn.datasets.options import Options
+from crnn.errors import InputError
 from crnn.samples.lexicons import decode_lexicons
 from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.tfrecord import write_examples
 from tests.datasets import sources
 
 
@@ -111,6 +114,32 @@ def test_raw_tfrecord_images_keep_their_pixels(tmp_path):
     assert crop(tmp_path / "out", 1).tobytes() == sources.example("cab")["images"][0]
 
 
+def raw(first: bytes) -> bytes:
+    return first + bytes(100 * 32 * 3 - len(first))
+
+
+def jpeg_of_9600_bytes() -> bytes:
+    image = sources.encoded("cab", "JPEG", (100, 32))
+    comment = 100 * 32 * 3 - len(image) - 4
+    return image[:2] + b"\xff\xfe" + (comment + 2).to_bytes(2, "big") + b" " * comment + image[2:]
+
+
+def test_an_encoded_image_as_long_as_raw_ones_is_stored_as_it_is(tmp_path):
+    image = jpeg_of_9600_bytes()
+    with open(tmp_path / "a.tfrecords", "wb") as file:
+        write_examples(file, [{**sources.example("cab"), "images": [image]}])
+    convert("tfrecord", tmp_path / "a.tfrecords", tmp_path / "out", Options(alphabet=sources.ORD_CLASSES))
+    assert value(tmp_path / "out", b"image-000000001") == image
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xd8", b"\xff\xd8\xff", b"BM", b"P4", b"P5", b"P6", b"GIF89a", b"\x89PNG"])
+def test_raw_pixels_may_begin_like_an_image_file(tmp_path, mark):
+    with open(tmp_path / "a.tfrecords", "wb") as file:
+        write_examples(file, [{**sources.example("cab"), "images": [raw(mark)]}])
+    convert("tfrecord", tmp_path / "a.tfrecords", tmp_path / "out", Options(alphabet=sources.ORD_CLASSES))
+    assert crop(tmp_path / "out", 1).tobytes() == raw(mark)
+
+
 def test_lexicons_are_kept(tmp_path):
     convert("iiit5k", sources.iiit5k(tmp_path / "a"), tmp_path / "iiit5k", Options())
     assert decode_lexicons(value(tmp_path / "iiit5k", b"lexicon-000000003")) == (
@@ -174,10 +203,70 @@ def test_damaged_labels_of_the_real_ic03_are_dropped(tmp_path, shared_data):
 
 @pytest.mark.parametrize(
     ("line", "lexicon"),
-    [("a/x.jpg ONE,TWO", ("ONE", "TWO")), ("x\tA,B two", ("A,B", "two")), ("x ONE, ,TWO,", ("ONE", "TWO"))],
+    [("x ONE,TWO", ("ONE", "TWO")), ("x\tA,B two", ("A,B", "two")), ("x ONE, ,TWO,", ("ONE", "TWO"))],
 )
 def test_lexicons_come_in_two_forms(tmp_path, line, lexicon):
     assert read_lexicons(sources.put(tmp_path / "list.txt", f"{line}\n\n")) == {"x": lexicon}
+
+
+def test_lexicons_are_known_by_the_names_as_written(tmp_path):
+    lines = "a/x.jpg ONE\nb/x.jpg TWO\nc/w.2 THREE\nnone \ntab\t\ncommas ,,\r\n"
+    assert read_lexicons(sources.put(tmp_path / "list.txt", lines)) == {
+        "a/x.jpg": ("ONE",),
+        "b/x.jpg": ("TWO",),
+        "c/w.2": ("THREE",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [("x ONE\ny TWO\nx ONE\n", "line 3 is a second one for 'x'"), ("x ONE\ny\n", "line 2 is 'y'; expected an image")],
+)
+def test_bad_lists_of_lexicons_are_refused(tmp_path, lines, message):
+    with pytest.raises(InputError, match=message):
+        read_lexicons(sources.put(tmp_path / "list.txt", lines))
+
+
+MATCHES = {
+    "full names": (["a/1.png", "b/1.png"], ["a/1.png", "b/1.png"], {"a/1.png": "a/1.png", "b/1.png": "b/1.png"}),
+    "without suffix": (["c/w.2.png", "c/w.3.PNG"], ["c/w.2", "c/w.3"], {"c/w.2.png": "c/w.2", "c/w.3.PNG": "c/w.3"}),
+    "without folder": (["a/1.png", "b/2.png"], ["1.png", "2"], {"a/1.png": "1.png", "b/2.png": "2"}),
+    "two images of one base name": (["a/1.png", "b/1.png"], ["1"], {}),
+    "two images of one stem": (["1.png", "1.jpg"], ["1"], {}),
+    "one of them has the name itself": (["a/1.png", "1.png"], ["1.png"], {"1.png": "1.png"}),
+    "in either order": (["1.png", "a/1.png"], ["1.png"], {"1.png": "1.png"}),
+    "another folder's": (["b/1.png"], ["a/1.png", "a/1"], {}),
+    "a stem that is no suffix's": (["w.2"], ["w"], {}),
+    "the other has a line of its own": (["a/1.png", "b/1.png"], ["1", "b/1.png"], {"b/1.png": "b/1.png"}),
+    "two lines for one image": (["a/1.png"], ["1", "a/1"], {"a/1.png": "a/1"}),
+    "the same image twice": (["a/1.png", "a/1.png"], ["1"], {"a/1.png": "1"}),
+}
+
+
+@pytest.mark.parametrize("case", MATCHES)
+def test_an_image_gets_no_other_images_lexicon(case):
+    names, listed, matches = MATCHES[case]
+    assert match_lexicons(names, dict.fromkeys(listed)) == matches
+
+
+def test_lexicons_that_are_no_images_are_counted(tmp_path, capsys):
+    for number, name in enumerate(["a/1.png", "b/1.png", "c/w.2.png"]):
+        sources.put(tmp_path / "words" / name, sources.encoded(str(number)))
+    sources.put(tmp_path / "words/gt.tsv", "a/1.png\tcat\nb/1.png\tsun\nc/w.2.png\tdog\n")
+    each = sources.put(tmp_path / "each.txt", "a/1.png cat,car\nb/1 sun,son\nw.2 dog,dig\n")
+    command = ["dataset", "convert", "tsv", str(tmp_path / "words"), str(tmp_path / "out"), "--lexicons", str(each)]
+    assert main([*command, "--strict"]) == 0
+    samples = LmdbSamples(tmp_path / "out")
+    assert [samples.lexicons(index) for index in (1, 2, 3)] == [(("cat", "car"),), (("sun", "son"),), (("dog", "dig"),)]
+    samples.close()
+    sources.put(each, "1 cat,car\nb/1.png sun,son\nlost dog,dig\n")
+    assert main([*command, "--force"]) == 0
+    assert "by a short name: 2 ('1', 'lost')" in capsys.readouterr().err
+    samples = LmdbSamples(tmp_path / "out")
+    assert [samples.lexicons(index) for index in (1, 2, 3)] == [(), (("sun", "son"),), ()]
+    samples.close()
+    assert main([*command, "--force", "--strict"]) == 3
+    assert "2 lines of" in capsys.readouterr().err
 
 
 def test_the_real_lexicons_of_svt_are_read(shared_data):

@@ -352,14 +352,56 @@ def test_all_that_was_dropped_is_listed(place, capsys):
     assert main(command) == 0
     lines = [json.loads(line) for line in (place / "dropped.jsonl").read_text().splitlines()]
     assert [line["name"] for line in lines] == [f"lost_{number}.png" for number in range(30)]
-    assert json.loads(capsys.readouterr().out) == {"out": "out", "written": 1, "dropped": {"missing image": 30}}
+    fields = {"out": "out", "written": 1, "dropped": {"missing image": 30}, "unmatched_lexicons": 0}
+    assert json.loads(capsys.readouterr().out) == fields
+    # Again, in the place of the first.
+    assert main([*command[:5], "--report", "dropped.jsonl", "--force"]) == 0
+    assert len((place / "dropped.jsonl").read_text().splitlines()) == 30
 
 
 def test_a_report_that_cannot_be_written_is_named(place, capsys):
     sources.tsv(place / "source")
     assert main(["dataset", "convert", "tsv", "source", "out", "--report", "no/such/file"]) == 1
-    assert "cannot write the report no/such/file" in capsys.readouterr().err
+    assert "cannot write no/such/file" in capsys.readouterr().err
     assert not (place / "out").exists()
+
+
+REPORTS = {
+    "the annotation": ("source/labels.tsv", [], "is no report of a conversion"),
+    "an image": ("source/word_1.jpg", [], "is no report of a conversion"),
+    "a list in JSON": ("list.jsonl", [], "is no report of a conversion"),
+    "a number in JSON": ("number.json", [], "is no report of a conversion"),
+    "the target itself": ("out", [], "would stand in out"),
+    "a file in the target": ("out/report.jsonl", ["--force"], "would stand in out"),
+}
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_a_report_takes_the_place_of_no_other_file(case, place, capsys):
+    report, arguments, message = REPORTS[case]
+    sources.tsv(place / "source")
+    put(place / "list.jsonl", '{"filename": "a.png", "text": "a"}\n')
+    put(place / "number.json", "7\n")
+    if arguments:
+        put(place / "out/data.mdb", "old")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert main(["dataset", "convert", "tsv", "source", "out", "--report", report, *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("form", ["lmdb", "folder"])
+def test_a_conversion_that_fails_leaves_the_earlier_report(form, place):
+    names("lost.png")(place / "source")
+    command = ["dataset", "convert", "tsv", "source", "out", "--as", form, "--report", "dropped.jsonl"]
+    assert main(command) == 0
+    before = (place / "dropped.jsonl").read_bytes()
+    names("gone.png", "lost.png")(place / "source")
+    assert main(command) == 1  # the target is there
+    assert (place / "dropped.jsonl").read_bytes() == before
+    (place / "source/good.png").unlink()
+    assert main([*command, "--force"]) == 1  # no word is left
+    assert (place / "dropped.jsonl").read_bytes() == before
 
 
 def test_a_stopped_conversion_leaves_nothing(place, monkeypatch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import lmdb
@@ -198,6 +200,40 @@ def test_lmdb_to_files_and_back(tmp_path_factory, words):
     assert [first.lexicons(n) for n in range(1, 9)] == [second.lexicons(n) for n in range(1, 9)]
 
 
+def test_a_lexicon_without_words_survives_the_way_to_files_and_back(tmp_path):
+    with new_lmdb(tmp_path / "words") as writer:
+        writer.add(encoded("one"), "one", [[]])
+        writer.add(encoded("two"), "two", [["two", "too"]])
+    extract(tmp_path / "words", tmp_path / "files")
+    assert (tmp_path / "files/lexicons.txt").read_text() == "word_000000002\ttwo too\n"
+    files = tmp_path / "files"
+    options = Options(annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt")
+    convert("folder", files, tmp_path / "again", options)
+    again = LmdbSamples(tmp_path / "again")
+    assert (again.lexicons(1), again.lexicons(2)) == ((), (("two", "too"),))
+
+
+def test_labels_that_are_not_utf8_are_left_out_and_counted(tmp_path, capsys):
+    make(tmp_path / "words", "one", "two", "three", "four")
+    path = change(tmp_path / "words", label_000000002=b"caf\xe9")
+    extracted = ["dataset", "extract", str(path)]
+    part = str(tmp_path / "part")
+    commands = (
+        ["dataset", "merge", str(path), "--out", str(tmp_path / "merged")],
+        ["dataset", "split", str(path), "--seed", "1", "--part", f"{part}1=0.5", "--part", f"{part}2=0.5"],
+        [*extracted, str(tmp_path / "files")],
+        [*extracted, str(tmp_path / "sdk"), "--form", "sdk"],
+    )
+    for command in commands:
+        assert main([*command, "--json", "-"]) == 0
+        assert json.loads(capsys.readouterr().out)["skipped"] == {"label not UTF-8": 1}
+    assert labels(tmp_path / "merged") == ["one", "three", "four"]
+    assert sorted(labels(tmp_path / "part1") + labels(tmp_path / "part2")) == ["four", "one", "three"]
+    written = (tmp_path / "files/annotation.txt").read_text() + (tmp_path / "sdk/words_gt.txt").read_text()
+    assert "\ufffd" not in written
+    assert written.count("three") == 2
+
+
 @pytest.mark.parametrize("form", ["tab", "comma", "space", "quoted"])
 def test_every_form_is_read_back_by_its_content(form, tmp_path):
     words = ["one", 'say "hi"', "a,b", "x:y", "back\\slash"]
@@ -229,6 +265,17 @@ def test_merge_keeps_order_and_lexicons(tmp_path):
     assert (dict(done.words), dict(done.skipped)) == ({str(tmp_path / "out"): 3}, {})
     done = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "once", drop_duplicates=True)
     assert (labels(tmp_path / "once"), sum(done.skipped.values())) == (["one", "two"], 1)
+
+
+def test_check_and_merge_say_what_they_compare(tmp_path, capsys):
+    path = make(tmp_path / "words", "one", ("one", "ONE"), ("one", "one"))
+    assert main(["dataset", "check", str(path), "--json", "-"]) == 0
+    checked = json.loads(capsys.readouterr().out)["warnings"]
+    done = merge([path], tmp_path / "once", drop_duplicates=True)
+    assert (labels(tmp_path / "once"), list(done.skipped.values())) == (["one", "ONE"], [1])
+    # Two by the one measure, one by the other: they must not go by one name.
+    assert list(checked.values()) == [2]
+    assert not set(checked) & set(done.skipped)
 
 
 def test_an_lmdb_can_be_merged_into_itself(tmp_path):
@@ -268,6 +315,8 @@ BAD_SPLITS = {
     "shares that do not add up": (["a=0.5", "b=0.4"], 2, "expected a sum of 1"),
     "one part": (["a=1"], 2, "expected a sum of 1"),
     "the same part twice": (["a=0.5", "./a=0.5"], 2, "two parts have the same path"),
+    "a part inside another": (["n=0.5", "n/b=0.5"], 2, "the part n/b lies in the part n"),
+    "and the other way round": (["./n/b/c=0.5", "n=0.5"], 2, "lies in the part n;"),
     "no share": (["a"], 2, "is no LMDB=FRACTION"),
     "percent": (["a=90", "b=10"], 2, "no fraction from 0 to 1"),
     "too few words": (["a=0.9", "b=0.1"], 1, "would be empty"),
@@ -283,6 +332,30 @@ def test_bad_splits(case, tmp_path, monkeypatch, capsys):
     assert main(["dataset", "split", "words", "--seed", "1", *arguments]) == code
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["words"]
+
+
+FULL = """
+import resource, sys
+from crnn.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_part_that_cannot_be_finished_leaves_all_parts_as_they_were(tmp_path):
+    with new_lmdb(tmp_path / "words") as writer:
+        for number in range(20):
+            writer.add(encoded(f"{number}"), f"{number}")
+        writer.add(bytes(200000), "beyond the limit for a file")
+    first, last = make(tmp_path / "first", "old"), make(tmp_path / "last", "old")
+    command = ["dataset", "split", str(tmp_path / "words"), "--seed", "1", "--force"]
+    command += ["--part", f"{first}=0.5", "--part", f"{last}=0.5"]
+    done = subprocess.run([sys.executable, "-c", FULL, *command], capture_output=True, text=True, check=False)
+    # The seed puts the large image into the first part, which is the last to be put in its place.
+    assert f"error: the LMDB {first} cannot be written: " in done.stderr
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert (labels(first), labels(last)) == (["old"], ["old"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "last", "words"]
 
 
 def test_split_by_nonsense_is_refused(tmp_path):

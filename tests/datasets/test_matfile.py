@@ -134,6 +134,14 @@ BROKEN = {
         array("<", 1, (1, 1), b"list", array("<", 9, (1 << 15, 1 << 15), b"", element("<", 2, b"\x01"))),
         "1 numbers for dimensions",
     ),
+    "more rows of text than text": (
+        array("<", 1, (1, 1), b"list", array("<", 4, ((1 << 31) - 1, 1), b"", element("<", 16, b"cat"))),
+        "3 characters for dimensions",
+    ),
+    "more columns of text than text": (
+        array("<", 1, (1, 1), b"list", array("<", 4, (3, 2), b"", element("<", 16, b"cat"))),
+        "3 characters for dimensions",
+    ),
     "negative dimensions": (array("<", 1, (1, -1), b"list", b""), "dimensions"),
     "an object": (array("<", 1, (1, 1), b"list", array("<", 17, (1, 1), b"", b"")), "MATLAB object, which is not read"),
     "a function": (array("<", 1, (1, 1), b"list", array("<", 16, (1, 1), b"", b"")), "function, which is not read"),
@@ -151,6 +159,11 @@ def test_broken_files_are_refused(case, tmp_path):
     content, message = BROKEN[case]
     with pytest.raises(InputError, match=message):
         list(cells(file(tmp_path, "<", content), "list"))
+
+
+def test_rows_of_no_text_are_not_counted_out(tmp_path):
+    rows = array("<", 4, ((1 << 31) - 1, 0), b"", element("<", 16, b""))
+    assert list(cells(file(tmp_path, "<", array("<", 1, (1, 1), b"list", rows)), "list")) == [""]
 
 
 def test_cells_do_not_go_down_for_ever(tmp_path):

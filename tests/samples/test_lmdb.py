@@ -105,6 +105,38 @@ def test_a_hole_and_a_stray_key_do_not_add_up_to_a_sound_file(make: Make) -> Non
     assert [sample.label for sample in samples] == ["Word1", None, "Word3"]
 
 
+def without(content: Mapping[str, bytes], *indices: int) -> dict[str, bytes]:
+    ends = tuple(f"{index:09d}" for index in indices)
+    return {key: value for key, value in content.items() if not key.endswith(ends)}
+
+
+TWENTY = words(*range(1, 21))
+UNEVEN = {
+    "one beyond the count": {**without(TWENTY, 5), **words(21), "num-samples": b"20"},
+    "two keys of other kinds": {**without(TWENTY, 5), "lexicon": b"a b", "created": b"today"},
+    "two keys before all": {**without(TWENTY, 5), "author": b"someone", "created": b"today"},
+    "two keys after all": {**without(TWENTY, 5), "title": b"words", "version": b"1"},
+    "a key between the kinds": {**without(TWENTY, 5), "images": b"20", "kind": b"crops"},
+}
+
+
+@pytest.mark.parametrize("case", UNEVEN)
+def test_as_many_keys_as_there_should_be_hide_no_gap(make: Make, case: str) -> None:
+    samples = LmdbSamples(make(UNEVEN[case]))
+    indices = list(samples.numbers())
+    assert indices == sorted(int(key[-9:]) for key in UNEVEN[case] if key.startswith("image-"))
+    again = LmdbSamples(samples.path)
+    assert (len(again), again.gaps) == (len(indices), indices[-1] - len(indices))
+    assert again.gaps == 1
+
+
+def test_reading_sets_right_what_the_ends_of_the_keys_hide(make: Make) -> None:
+    # Ten digits: between the first image and the last, but no sample's.
+    samples = LmdbSamples(make({**without(TWENTY, 5), "image-0000000050": b"", "label-0000000050": b""}))
+    assert len(list(samples)) == len(samples) == 19
+    assert (samples.gaps, [problem.reason for _, problem in samples.faults()]) == (1, ["wrong num-samples"])
+
+
 def test_missing_images_and_labels(make: Make) -> None:
     content = words(1, 2, 3)
     del content["image-000000002"], content["label-000000003"]

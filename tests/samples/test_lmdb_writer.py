@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import lmdb
@@ -64,6 +66,28 @@ def test_nothing_is_left_of_a_failure(tmp_path):
             writer.add(b"x" * 1000, "a")
         raise ValueError("enough")
     assert not list(tmp_path.iterdir())
+
+
+# SIGXFSZ is ignored by Python, so that the write fails as on a full disk; the limit holds for the child alone.
+FULL = """
+import resource, sys
+from pathlib import Path
+from crnn.samples.lmdb_writer import new_lmdb
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+with new_lmdb(Path(sys.argv[1])) as writer:
+    for _ in range(300):
+        writer.add(bytes(100000), "a")
+"""
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 20], ids=["at the start", "at a batch"])
+def test_a_full_disk_is_an_error_of_the_users_and_leaves_nothing(tmp_path, size):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "out"), str(size)], capture_output=True, text=True, check=False
+    )
+    assert f"InputError: the LMDB {tmp_path}/out cannot be written: " in done.stderr
+    assert "space left on the disk" in done.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_was_there_survives_a_failure(tmp_path):

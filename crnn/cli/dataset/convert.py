@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ord-map", type=Path, metavar="FILE", help="tfrecord: the training's ord_map.json")
     parser.add_argument("--report", type=Path, metavar="FILE", help="list all that was dropped, a JSON object a line")
     parser.add_argument("--force", action="store_true", help="replace an LMDB (or folder of this kit's) that is there")
-    parser.add_argument("--strict", action="store_true", help="exit 3 if anything was dropped")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 3 if anything was dropped, or a lexicon is no image's"
+    )
     add_json(parser)
     add_written(parser, "report")
 
@@ -76,8 +78,12 @@ def run(args: argparse.Namespace) -> int:
             report_file=args.report,
             advance=advance,
         )
-    dropped = sum(report.dropped.values())
-    if not put_json({"out": str(args.out), "written": report.written, "dropped": dict(report.dropped)}, args.json):
+    dropped, unmatched = sum(report.dropped.values()), len(report.unmatched)
+    fields = {"out": str(args.out), "written": report.written, "dropped": dict(report.dropped)}
+    if unmatched:
+        names = ", ".join(map(repr, report.unmatched[:3])) + (" …" if unmatched > 3 else "")
+        console.note(f"lines of {args.lexicons} for no image, or for several by a short name: {unmatched} ({names})")
+    if not put_json({**fields, "unmatched_lexicons": unmatched}, args.json):
         for one in report.examples:
             console.note(f"dropped: {one.name}: {one.problem.reason}: {one.problem.detail}")
         if dropped > len(report.examples):
@@ -85,4 +91,6 @@ def run(args: argparse.Namespace) -> int:
         console.out_fields({"written": report.written, "dropped": dropped, **report.dropped})
     if dropped and args.strict:
         raise CheckError(f"{dropped} of {dropped + report.written} were dropped, and --strict allows none")
+    if unmatched and args.strict:
+        raise CheckError(f"{unmatched} lines of {args.lexicons} are no image's; --strict allows none")
     return 0

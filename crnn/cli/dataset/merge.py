@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("sources", type=Path, nargs="+", metavar="LMDB", help="the LMDBs, in order")
     parser.add_argument("--out", type=Path, required=True, metavar="LMDB", help="the LMDB to write")
-    parser.add_argument("--drop-duplicates", action="store_true", help="leave out the same image and label again")
+    parser.add_argument(
+        "--drop-duplicates", action="store_true", help="leave out the same image and label (in the same case) again"
+    )
     parser.add_argument("--force", action="store_true", help="replace an LMDB that is there")
     add_json(parser)
 
