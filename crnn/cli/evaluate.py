@@ -123,9 +123,11 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     for note in dict.fromkeys([*(note for outcome in outcomes for note in outcome.notes), *problems(rows, data)]):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
-        if any(outcome.evaluation.simulated for outcome in outcomes):
+        if all(outcome.evaluation.simulated for outcome in outcomes) and outcomes:
             console.out(text.SIMULATED)
         console.out_table(["model", *places], table.cells(models, cells))
+        if len(models) > 1:
+            console.note("* the most words right on that data set")
     broken, unread = failures(rows, data), error_of(rows)
     if unread:
         for failure in broken:

@@ -33,6 +33,7 @@ from crnn.datasets.pictures import Dropped, Item, Lexicons, Source, Tag, WordLoa
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
+from crnn.samples.folders import MISSING_IMAGE
 from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
@@ -194,7 +195,9 @@ class _Tally:
         return ", ".join(f"{count} {reason}" for reason, count in self.counts.most_common()) or "it is empty"
 
     def first(self) -> str:
-        return "".join(f"The first: {one.name}: {one.problem.detail}" for one in itertools.islice(self.examples, 1))
+        elsewhere = " If the images are elsewhere: --images DIR." if MISSING_IMAGE in self.counts else ""
+        first = itertools.islice(self.examples, 1)
+        return "".join(f"The first: {one.name}: {one.problem.detail}{elsewhere}" for one in first)
 
 
 @contextlib.contextmanager

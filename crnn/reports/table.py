@@ -33,5 +33,5 @@ def to_dict(models: Sequence[str], data: Sequence[str], rows: Rows) -> Dict[str,
 def _cell(cell: Union[Evaluation, str], best: int) -> str:
     if isinstance(cell, str):
         return "-"
-    mark = " *" if cell.correct == best else ""
-    return f"{cell.accuracy:.4f} ({cell.correct} of {cell.total}){mark}"
+    simulated = ", SIMULATED" if cell.simulated else ""
+    return f"{cell.accuracy:.4f} ({cell.correct} of {cell.total}{simulated}){' *' if cell.correct == best > 0 else ''}"

@@ -371,7 +371,7 @@ REPORTS = {
     "an image": ("source/word_1.jpg", [], "is no report of a conversion"),
     "a list in JSON": ("list.jsonl", [], "is no report of a conversion"),
     "a number in JSON": ("number.json", [], "is no report of a conversion"),
-    "the target itself": ("out", [], "would stand in out"),
+    "the target itself": ("out", [], "out is named twice, as out and as report"),
     "a file in the target": ("out/report.jsonl", ["--force"], "would stand in out"),
 }
 
