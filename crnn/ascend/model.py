@@ -52,7 +52,7 @@ class LoadedModel:
 
 
 def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
-    """Import pyACL for these models; `InputError` where one was written by the simulator and this is none."""
+    """Import pyACL for these models; `InputError` where one is the simulator's and pyACL is not, or the other way."""
     written = [path for path, om in zip(paths, oms) if om.simulated]
     try:
         acl = load_acl()
@@ -60,6 +60,12 @@ def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
         if not written:
             raise
     else:
+        real = [path for path in paths if path not in written]
+        if acl.simulated and real:
+            raise InputError(
+                f"{real[0]} was compiled by ATC itself; the simulator runs only what it has compiled",
+                hint="Compile the ONNX there: python -m crnn.simulator -- ./atc_crnn.sh model.onnx name",
+            )
         if acl.simulated or not written:
             return acl
     raise InputError(

@@ -23,7 +23,7 @@ from crnn.runners.onnx import OnnxRunner
 from crnn.runners.open import open_runner
 from crnn.simulator import Knobs
 from crnn.spec import ModelSpec
-from tests.ascend import fault_sweep
+from tests.ascend import fault_sweep, om_writer
 from tests.ascend.machine import clean, machine, write_om
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_images, write_echo_model
@@ -424,6 +424,14 @@ def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
     (folder / "m_bs4.om.json").unlink()
     with machine() as findings, pytest.raises(InputError, match="take different images"), open_ascend(folder):
         pass
+    clean(findings)
+
+
+def test_an_om_of_atc_itself_is_not_for_the_simulator(tmp_path: Path) -> None:
+    (tmp_path / "real.om").write_bytes(om_writer.static(4))
+    with machine() as findings, pytest.raises(InputError, match="compiled by ATC itself; the simulator runs only what"):
+        with open_ascend(tmp_path / "real.om"):
+            pass
     clean(findings)
 
 
