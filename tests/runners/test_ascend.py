@@ -429,9 +429,9 @@ def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
 
 def test_an_om_of_atc_itself_is_not_for_the_simulator(tmp_path: Path) -> None:
     (tmp_path / "real.om").write_bytes(om_writer.static(4))
-    with machine() as findings, pytest.raises(InputError, match="compiled by ATC itself; the simulator runs only what"):
-        with open_ascend(tmp_path / "real.om"):
-            pass
+    said = "compiled by ATC itself; the simulator runs only what"
+    with machine() as findings, pytest.raises(InputError, match=said), open_ascend(tmp_path / "real.om"):
+        pass
     clean(findings)
 
 
