@@ -34,7 +34,10 @@ class LmdbWriter:
         file = folder / DATA_FILE
         # The size of the map is no size on disk: the file grows with what is put in.
         size = max(_FIRST_MAP, 2 * file.stat().st_size if file.exists() else 0)
-        self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
+        try:
+            self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
+        except lmdb.Error as error:
+            raise InputError(f"{file} cannot be written: {error}") from error
         self._pending: List[Tuple[bytes, bytes]] = []
         self._pending_bytes = 0
         self._pending_samples = 0
