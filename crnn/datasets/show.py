@@ -9,6 +9,7 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.image import ImageError, picture
 from crnn.results import Sample
@@ -18,6 +19,9 @@ CELL = (168, 72)
 
 MAX_WORDS = 10_000
 """More would be a picture that nothing opens."""
+
+MAX_PIXELS = 178_956_970
+"""As many as Pillow opens."""
 
 _LINE = 18
 _GAP = 6
@@ -40,10 +44,21 @@ def choose(samples: Iterable[Sample], count: int, *, keys: Optional[Sequence[str
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 8) -> Image.Image:
-    """Draw the words row by row, each scaled to fit its place, with its label; one that cannot be read says so."""
+    """Draw the words row by row, each scaled to fit its place, with its label; one that cannot be read says so.
+
+    Raises `InputError` where they are too many for one picture.
+    """
+    columns = max(1, min(columns, len(samples)))
     rows = -(-len(samples) // columns)
     width, height = CELL
-    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + _LINE + _GAP) + _GAP), _PAPER)
+    size = (columns * (width + _GAP) + _GAP, rows * (height + _LINE + _GAP) + _GAP)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            f"a sheet of {len(samples)} words, {columns} in a row, would be {size[0]}x{size[1]} pixels;"
+            f" expected at most {MAX_PIXELS} in all",
+            hint="Give a lower --count, fewer --keys, or fewer --columns.",
+        )
+    sheet = Image.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(sheet), _label_font()
     for place, sample in enumerate(samples):
         row, column = divmod(place, columns)

@@ -18,10 +18,11 @@ from crnn.datasets.convert import convert
 from crnn.datasets.extract import extract
 from crnn.datasets.merge import merge, split
 from crnn.datasets.options import Options
-from crnn.datasets.show import choose
+from crnn.datasets.show import choose, contact_sheet
 from crnn.datasets.stats import stats
-from crnn.errors import UsageError
+from crnn.errors import InputError, UsageError
 from crnn.image import size_of
+from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from tests.datasets.sources import encoded
@@ -166,6 +167,28 @@ def test_show_draws_a_sheet(tmp_path, capsys):
     assert main(["dataset", "show", str(path), str(tmp_path / "no.png"), "--keys", "test_99"]) == 1
     assert "has no test_99" in capsys.readouterr().err
     assert not (tmp_path / "no.png").exists()
+
+
+def test_show_takes_no_more_columns_than_words(tmp_path):
+    path = make(tmp_path / "words", "one", "two", "three")
+    assert main(["dataset", "show", str(path), str(tmp_path / "row.png"), "--columns", "100000000"]) == 0
+    assert size_of((tmp_path / "row.png").read_bytes()) == (3 * 174 + 6, 96 + 6)
+
+
+def test_a_sheet_that_nothing_opens_is_refused():
+    words = [Sample("test_1", encoded("one"), "one")] * 12_000
+    with pytest.raises(InputError, match="a sheet of 12000 words, 8 in a row, would be 1398x144006 pixels"):
+        contact_sheet(words)
+
+
+def test_show_says_it_as_json(tmp_path, capsys):
+    path, sheet = make(tmp_path / "words", "one", "two"), tmp_path / "sheet.png"
+    command = ["dataset", "show", str(path), str(sheet), "--json"]
+    assert main([*command, "-"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"words": 2, "sheet": str(sheet)}
+    assert main([*command, str(tmp_path / "show.json")]) == 0
+    assert json.loads((tmp_path / "show.json").read_text()) == {"words": 2, "sheet": str(sheet)}
+    assert "words" in capsys.readouterr().out
 
 
 def test_words_are_chosen_evenly_and_again(tmp_path):

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.cli import main
 from crnn.datasets.check import Rules, check
-from crnn.datasets.synth import effects, fonts, generate, words
+from crnn.datasets.synth import effects, fonts, generate, table, words
 from crnn.datasets.synth.fonts import find_fonts, text_mask
+from crnn.datasets.synth.limits import LIMITS, WHOLE
 from crnn.datasets.synth.render import Renderer
 from crnn.datasets.synth.table import load_table
 from crnn.datasets.synth.words import Words, load_words
@@ -183,6 +185,76 @@ def interrupt(count: int) -> None:
         raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("left", [(), ("synth.lock",), ("synth.lock", "recipe.json", "data.mdb")])
+def test_what_a_full_disk_left_is_begun_anew(left, tmp_path, renderer):
+    """Of any recipe, as long as no word is in it; a data file cut off in its first pages is none."""
+    part = tmp_path / "out.part"
+    part.mkdir()
+    for name in left:
+        put(part / name, b"\0" * 4096 if name == "data.mdb" else b"")
+    assert generate.generate(renderer, tmp_path / "out", 3, processes=1) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["data.mdb"]
+    assert len(LmdbSamples(tmp_path / "out")) == 3
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "data.mdb"])
+def test_a_folder_of_something_else_is_not_begun_anew(name, tmp_path, renderer):
+    file = put(tmp_path / "out.part" / name, b"x" * 20000)
+    with pytest.raises(InputError, match="another render: its recipe is missing"):
+        generate.generate(renderer, tmp_path / "out", 3, processes=1)
+    assert file.read_bytes() == b"x" * 20000
+
+
+def test_damaged_data_are_said_clearly(tmp_path, renderer):
+    with pytest.raises(KeyboardInterrupt):
+        generate.generate(renderer, tmp_path / "out", 5, processes=1, advance=interrupt)
+    put(tmp_path / "out.part/data.mdb", b"x" * 20000)
+    with pytest.raises(InputError, match=r"out\.part/data\.mdb cannot be written: .*MDB_INVALID"):
+        generate.generate(renderer, tmp_path / "out", 5, processes=1)
+
+
+def test_a_finished_run_that_could_not_take_its_place_goes_on(tmp_path, renderer):
+    """The recipe leaves the folder after the move, not before it."""
+    out = tmp_path / "out"
+
+    def occupy(count: int) -> None:
+        if not out.exists():
+            put(out / "data.mdb", b"other words")
+
+    with pytest.raises(InputError, match="exists already"):
+        generate.generate(renderer, out, 5, processes=1, advance=occupy)
+    assert (out / "data.mdb").read_bytes() == b"other words"
+    shutil.rmtree(out)
+    assert generate.generate(renderer, out, 5, processes=1) == 5
+    assert len(LmdbSamples(out)) == 5
+
+
+def test_a_run_killed_after_the_move_is_a_finished_one(tmp_path, renderer):
+    out = tmp_path / "out"
+    generate.generate(renderer, out, 5, processes=1)
+    for name in ("recipe.json", "synth.lock"):
+        put(out / name, b"")
+    with pytest.raises(InputError, match="exists already"):
+        generate.generate(renderer, out, 5, processes=1)
+    generate.generate(renderer, out, 4, processes=1, force=True)
+    assert [path.name for path in out.iterdir()] == ["data.mdb"]
+    assert len(LmdbSamples(out)) == 4
+
+
+def test_two_runs_do_not_write_the_same(tmp_path, renderer):
+    refused = []
+
+    def second(count: int) -> None:
+        if count:
+            with pytest.raises(InputError, match=r"another run is writing .*out\.part"):
+                generate.generate(renderer, tmp_path / "out", 5, processes=1)
+            refused.append(count)
+
+    generate.generate(renderer, tmp_path / "out", 5, processes=1, advance=second)
+    assert len(refused) == 5
+    assert len(LmdbSamples(tmp_path / "out")) == 5
+
+
 # --- the table ------------------------------------------------------------------------------------------------------
 
 BAD_TABLES = {
@@ -193,6 +265,11 @@ BAD_TABLES = {
     "a range for a number": ("blur: {chance: [0, 1]}", "expected a number"),
     "words in a range": ("blur: {sigma: [a, b]}", "expected a range"),
     "a chance above 1": ("blur: {chance: 35}", "expected 0 to 1"),
+    "not a number": ("blur: {sigma: [.nan, .nan]}", r"blur: sigma is \[nan, nan\]; expected 0 to 0.25"),
+    "a number beyond floats": ("hue: {warm: 1" + "0" * 400 + "}", "expected 0 to 1"),
+    "a number beyond integers": ("hue: {warm: 1" + "0" * 5000 + "}", "is no YAML|expected 0 to 1"),
+    "half a pixel": ("size: {pixels: [20.5, 30]}", "size: pixels is .*; expected whole numbers, 8 to 128"),
+    "no such day": ("blur: 2001-99-99", "is no YAML"),
     "no values": ("blur: 3", "expected values in braces"),
     "no lines": ("- blur", "holds list"),
     "no YAML": ("blur: {", "is no YAML"),
@@ -213,6 +290,56 @@ def test_a_line_changes_itself_alone(tmp_path):
     assert changed["blur"].chance == 1
     assert changed["blur"].ranges == load_table()["blur"].ranges
     assert changed["jpeg"] == load_table()["jpeg"]
+
+
+ENDS = [(name, key, end) for name, line in LIMITS.items() for key in line for end in (0, 1)]
+
+
+def with_value(folder: Path, name: str, key: str, value: float) -> Path:
+    """The built-in table in which an effect always happens, with this one value."""
+    number = int(value) if key in WHOLE else value
+    line = {key: number if key in ("mean", "spread", "warm", "blue") else [number, number]}
+    return put(folder / "table.yaml", json.dumps({name: {"chance": 1, **line} if "chance" in built_in(name) else line}))
+
+
+def built_in(name: str) -> dict:
+    return yaml.safe_load(Path(table.__file__).with_name("synth.yaml").read_text(encoding="utf-8"))[name]
+
+
+def test_every_value_has_its_limits():
+    assert {name: set(line) for name, line in LIMITS.items()} == {
+        name: set(effect.ranges) for name, effect in load_table().items() if effect.ranges
+    }
+
+
+@needs_fonts
+@pytest.mark.parametrize(("name", "key", "end"), ENDS)
+def test_what_the_limits_allow_can_be_rendered(name, key, end, tmp_path, renderer):
+    changed = load_table(with_value(tmp_path, name, key, LIMITS[name][key][end]))
+    one = Renderer(3, renderer.words, renderer.fonts[:5], changed)
+    for index in range(1, 6):
+        sample = one.sample(index)
+        assert min(picture(sample.image, "L").size) >= 4
+        assert 1 <= words.steps(sample.label) <= words.MAX_STEPS
+
+
+@pytest.mark.parametrize(("name", "key", "end"), ENDS)
+def test_what_is_beyond_the_limits_is_refused(name, key, end, tmp_path):
+    low, high = LIMITS[name][key]
+    step = 1 if key in WHOLE else 0.001
+    file = with_value(tmp_path, name, key, (low - step, high + step)[end])
+    with pytest.raises(InputError) as caught:
+        load_table(file)
+    assert caught.value.message.startswith(f"{file}: {name}: {key} is ")
+    assert caught.value.message.endswith(f"{low:g} to {high:g}")
+
+
+def test_values_that_add_up_to_too_wide_a_word_are_refused(tmp_path, renderer):
+    wide = {"stretch": {"chance": 1, "factor": [4, 4]}, "spacing": {"chance": 1, "gap": [1, 1]}}
+    changed = load_table(plain(tmp_path, size={"pixels": [128, 128]}, **wide))
+    one = Renderer(3, Words({24: ["MW" * 12]}, DIGITS_AND_LETTERS), renderer.fonts, changed)
+    with pytest.raises(InputError, match=r"would be \d+x\d+ pixels, larger than can be drawn"):
+        one.sample(1)
 
 
 @needs_fonts
@@ -268,6 +395,18 @@ def test_a_crop_is_as_wide_as_its_margins():
     assert effects.crop(layers, (5, 4, 3, 2)).shape == (26, 28, 4)
     assert effects.crop(layers, (50, 40, 30, 20)).shape == (80, 100, 4)
     assert effects.crop(layers, (-2, -2, -2, -2)).shape == (16, 16, 4)
+
+
+def test_a_crop_whose_cuts_pass_each_other_leaves_something():
+    layers = np.zeros((40, 60, 4), dtype=np.uint8)
+    layers[30:, 50:, effects.INK] = 255
+    assert effects.crop(layers, (-30, -30, -30, -30)).shape == (4, 4, 4)
+
+
+@pytest.mark.parametrize(("quality", "width"), [(90, 70_000), (None, 1_000_001)])
+def test_an_image_that_its_format_cannot_hold_is_refused(quality, width):
+    with pytest.raises(InputError, match=f"{width}x1 pixels, larger than {'JPEG' if quality else 'PNG'} takes"):
+        effects.encode(np.zeros((1, width, 3), dtype=np.float32), quality)
 
 
 @pytest.mark.parametrize("lightness", [0, 20, 90, 160, 240, 255])

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
+from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import natural, positive
 from crnn.errors import InputError
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=natural, default=0, metavar="S", help="which words (0)")
     parser.add_argument("--keys", nargs="+", metavar="KEY", help="these words instead, as the results name them")
     parser.add_argument("--columns", type=positive, default=8, metavar="N", help="words in a row (8)")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,5 +38,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.data} has no {', '.join(sorted(missing))}", hint="An LMDB's keys are test_1, test_2, …"
         )
     write_sheet(samples, args.out, args.columns)
-    console.out_fields({"words": len(samples), "sheet": str(args.out)})
+    fields = {"words": len(samples), "sheet": str(args.out)}
+    if not put_json(fields, args.json):
+        console.out_fields(fields)
     return 0

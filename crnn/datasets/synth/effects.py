@@ -12,12 +12,15 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-from crnn.errors import needs
+from crnn.errors import InputError, needs
 
 with needs("opencv-python or opencv-python-headless", extra="datasets"):
     import cv2
 
 INK, RIM, SHADOW, BESIDE = range(4)
+MAX_WIDTH = 16_384
+"""Of a word's letters: OpenCV counts pixels in 16 bits where it bends and turns, and a word grows in that."""
+
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -116,7 +119,9 @@ def crop(layers: np.ndarray, margins: Tuple[float, float, float, float]) -> np.n
     if any(outside):
         above, below, before, after = (int(side) for side in outside)
         layers = cv2.copyMakeBorder(layers, above, below, before, after, cv2.BORDER_CONSTANT)
-    top, left = top + outside[0], left + outside[2]
+    # Cuts from both sides may pass each other, and the edge.
+    top = max(0, min(top + outside[0], layers.shape[0] - 4))
+    left = max(0, min(left + outside[2], layers.shape[1] - 4))
     return layers[top : max(top + 4, bottom + outside[0]), left : max(left + 4, right + outside[2])]
 
 
@@ -218,11 +223,24 @@ def gray(picture: np.ndarray) -> np.ndarray:
 
 
 def encode(picture: np.ndarray, quality: Optional[int]) -> bytes:
-    """Return the picture as JPEG of a quality, or as PNG."""
+    """Return the picture as JPEG of a quality, or as PNG; `InputError` for one larger than the format takes."""
     pixels = cv2.cvtColor(np.clip(picture + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR)
     if quality is None:
-        return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1])
-    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+        name, options = "PNG", [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    else:
+        name, options = "JPEG", [cv2.IMWRITE_JPEG_QUALITY, quality]
+    encoded, data = cv2.imencode(f".{name.lower()}", pixels, options)
+    if not encoded:
+        raise too_large(pixels.shape, f"{name} takes")
+    return bytes(data)
+
+
+def too_large(shape: Tuple[int, ...], than: str) -> InputError:
+    """Return the error for an image of this height and width, larger than what ``than`` names."""
+    return InputError(
+        f"the image of a word would be {shape[1]}x{shape[0]} pixels, larger than {than}",
+        hint="Give shorter strings, narrower letters or a lower resolution in --effects.",
+    )
 
 
 # --- fields ---------------------------------------------------------------------------------------------------------

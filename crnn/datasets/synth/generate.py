@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import multiprocessing
@@ -11,15 +12,20 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, Tuple
+from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Tuple
 
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError
 from crnn.files import write_text
+from crnn.samples.lmdb import DATA_FILE
 from crnn.samples.lmdb_writer import LmdbWriter, require_free
 
 RECIPE = "recipe.json"
+LOCK = "synth.lock"
 _CHUNK = 50
+_NO_WORDS = 8192
+"""Bytes of an LMDB without a word: two pages; less is what a full disk left of them."""
+
 _Word = Tuple[bytes, str]
 
 _renderer: Renderer
@@ -38,11 +44,21 @@ def generate(
 
     Until all are there they stand in ``OUT.part``, which holds no ``num-samples`` and is not mistaken for a data set.
     Started again with the same recipe it goes on after the last word that was committed. Raises `InputError` where
-    something stands at ``out``, or ``OUT.part`` is of another recipe.
+    something stands at ``out``, or ``OUT.part`` is of another recipe or another run's that has not ended.
     """
-    require_free(out, force=force)
+    _require_free(out, force)
     part = out.with_name(out.name + ".part")
-    _prepare(part, renderer, count)
+    with _locked(part):
+        _prepare(part, renderer, count)
+        there = _fill(part, renderer, count, processes, advance)
+        # Something may have come to stand there meanwhile.
+        _require_free(out, force)
+        _replace(part, out)
+    return there
+
+
+def _fill(part: Path, renderer: Renderer, count: int, processes: int, advance: Callable[[int], None]) -> int:
+    """Render the words that are not there yet, and return how many were."""
     writer = LmdbWriter(part)
     try:
         there = writer.count
@@ -56,7 +72,6 @@ def generate(
         # What was rendered before Ctrl-C is kept.
         writer.flush()
         writer.close()
-    _replace(part, out)
     return there
 
 
@@ -92,14 +107,54 @@ def _render(indices: range) -> List[_Word]:
     return words
 
 
+def _require_free(out: Path, force: bool) -> None:
+    # A run that was killed at its very end leaves its own files beside the data.
+    require_free(out, force=force, inside=(DATA_FILE, "lock.mdb", RECIPE, LOCK))
+
+
+@contextlib.contextmanager
+def _locked(part: Path) -> Iterator[None]:
+    """Make the folder where it is not there, and keep other runs out of it."""
+    try:
+        part.mkdir(exist_ok=True)
+        descriptor = os.open(part / LOCK, os.O_WRONLY | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"cannot write {part}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as lock:
+        # A lock file without a name is of a run that ended between these lines, and took the folder with it.
+        if not _lock(lock) or not os.fstat(lock.fileno()).st_nlink:
+            raise InputError(f"another run is writing {part}", hint="Wait until it ends, or give another name.")
+        yield
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock the file until it is closed; False where another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Some network file systems have no locks; there a second run is the user's to avoid.
+        return True
+    return True
+
+
 def _prepare(part: Path, renderer: Renderer, count: int) -> None:
-    """Make the folder of a new run, or see that it is one of this recipe."""
+    """Write the recipe of a new run, or see that what was begun is of this one."""
     recipe = {"seed": renderer.seed, "count": count, "fingerprint": renderer.fingerprint()}
-    if os.path.lexists(part):
+    if _holds_words(part):
         _require_same(part, recipe)
     else:
-        part.mkdir()
+        # The disk was full, or the run was killed as it began.
+        with contextlib.suppress(FileNotFoundError):
+            (part / DATA_FILE).unlink()
     write_text(part / RECIPE, json.dumps(recipe, sort_keys=True))
+
+
+def _holds_words(part: Path) -> bool:
+    """Say whether the folder may hold words, or anything else that is not to be thrown away."""
+    sizes = {entry.name: entry.lstat().st_size for entry in part.iterdir()}
+    return sizes.pop(DATA_FILE, 0) > _NO_WORDS or not set(sizes) <= {LOCK, RECIPE}
 
 
 def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
@@ -111,18 +166,22 @@ def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
     count = found.get("count") if isinstance(found, dict) else None
     if not isinstance(count, int) or count > recipe["count"] or {**found, "count": recipe["count"]} != recipe:
         raise InputError(
-            f"{part} holds the beginning of another render: {found}; this one is {recipe}",
+            f"{part} holds the beginning of another render: {found or 'its recipe is missing'}; this one is {recipe}",
             hint=f"Give the seed, words, fonts and effects of that one to go on with it, or remove it: rm -r {part}",
         )
 
 
 def _replace(part: Path, out: Path) -> None:
-    """Put the finished folder in the place of ``out``, which is free or an LMDB that may be replaced."""
-    (part / RECIPE).unlink()
-    if not out.exists():
-        os.replace(part, out)
-        return
-    old = tempfile.mkdtemp(dir=str(out.parent), prefix=f".{out.name}.", suffix=".old")
-    os.replace(out, old)
+    """Put the finished folder in the place of ``out``, which is free or an LMDB that may be replaced.
+
+    Its recipe goes with it and last: a run that is killed before can be gone on with.
+    """
+    old = None
+    if out.exists():
+        old = tempfile.mkdtemp(dir=str(out.parent), prefix=f".{out.name}.", suffix=".old")
+        os.replace(out, old)
     os.replace(part, out)
-    shutil.rmtree(old)
+    (out / RECIPE).unlink()
+    (out / LOCK).unlink()
+    if old is not None:
+        shutil.rmtree(old)

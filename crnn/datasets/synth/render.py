@@ -107,7 +107,11 @@ def _letters(shown: str, font: Any, renderer: Renderer, rng: random.Random) -> n
 def _mask(text: str, font: Any, table: Table, rng: random.Random) -> np.ndarray:
     gap = table["spacing"].draw(rng, "gap") * font.size if table["spacing"].happens(rng) else 0.0
     mask = text_mask(text, font, gap)
-    return effects.stretch(mask, table["stretch"].draw(rng, "factor")) if table["stretch"].happens(rng) else mask
+    if table["stretch"].happens(rng):
+        mask = effects.stretch(mask, table["stretch"].draw(rng, "factor"))
+    if mask.shape[1] > effects.MAX_WIDTH:
+        raise effects.too_large(mask.shape, "can be drawn")
+    return mask
 
 
 def _add_neighbours(layer: np.ndarray, pad: int, font: Any, renderer: Renderer, rng: random.Random) -> None:

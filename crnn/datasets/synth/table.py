@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
+from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
 from crnn.errors import InputError, needs
 
 Range = Tuple[float, float]
@@ -35,7 +35,7 @@ class Effect:
     def draw_whole(self, rng: random.Random, name: str) -> int:
         """Draw a whole number from a range, both ends included."""
         low, high = self.ranges[name]
-        return rng.randint(math.ceil(low), math.floor(high))
+        return rng.randint(int(low), int(high))
 
 
 Table = Mapping[str, Effect]
@@ -44,8 +44,8 @@ Table = Mapping[str, Effect]
 def load_table(path: Optional[Path] = None) -> Table:
     """Return the built-in table, with the lines of ``path`` in the place of its own.
 
-    Raises `InputError` for a line or value that the built-in table lacks, with the nearest that it has, and for a
-    range that runs backwards or a chance outside 0 to 1.
+    Raises `InputError` for a line or value that the built-in table lacks, with the nearest that it has, for a range
+    that runs backwards, and for a value outside its `LIMITS` or not as whole as it has to be.
     """
     lines = _read(_BUILT_IN)
     if path is not None:
@@ -57,7 +57,7 @@ def load_table(path: Optional[Path] = None) -> Table:
                 _known(key, lines[name], f"{path}: {name}:")
             lines[name] = {**lines[name], **values}
     where = path or _BUILT_IN
-    return {name: _effect(f"{where}: {name}", values) for name, values in lines.items()}
+    return {name: _effect(f"{where}: {name}", values, LIMITS.get(name, {})) for name, values in lines.items()}
 
 
 def _read(path: Path) -> Dict[str, Any]:
@@ -67,32 +67,37 @@ def _read(path: Path) -> Dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} holds {type(data).__name__}; expected lines of an effect and its values")
     return data
 
 
-def _effect(where: str, values: Mapping[str, Any]) -> Effect:
-    ranges = {name: _range(f"{where}: {name}", value, name in _SINGLE) for name, value in values.items()}
+def _effect(where: str, values: Mapping[str, Any], limits: Mapping[str, Range]) -> Effect:
+    limits = {"chance": CHANCE, **limits}
+    ranges = {name: _range(f"{where}: {name}", name, value, limits[name]) for name, value in values.items()}
     chance = ranges.pop("chance", (1.0, 1.0))[0]
-    if not 0 <= chance <= 1:
-        raise InputError(f"{where}: chance is {chance}; expected 0 to 1")
     return Effect(chance, ranges)
 
 
-def _range(where: str, value: Union[float, list], single: bool) -> Range:  # type: ignore[type-arg]
+def _range(where: str, name: str, value: Union[float, list], limit: Range) -> Range:  # type: ignore[type-arg]
+    single, whole = name in _SINGLE, name in WHOLE
     pair = [value, value] if single else value
     if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
         raise InputError(f"{where} is {value!r}; expected {'a number' if single else 'a range, such as [0.1, 0.5]'}")
     if pair[0] > pair[1]:
         raise InputError(f"{where} is {value!r}; expected the smaller end first")
+    # Asked so that it does not hold for NaN.
+    inside = limit[0] <= pair[0] <= pair[1] <= limit[1]
+    kind = "whole numbers, " if whole else ""
+    if not inside or (whole and any(end != int(end) for end in pair)):
+        raise InputError(f"{where} is {value!r}; expected {kind}{limit[0]:g} to {limit[1]:g}")
     return (float(pair[0]), float(pair[1]))
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _known(name: Any, known: Mapping[str, Any], where: str) -> None:

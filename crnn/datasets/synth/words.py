@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.alphabet import Alphabet
-from crnn.datasets.synth.table import Table
+from crnn.datasets.synth.limits import MAX_STEPS
+from crnn.datasets.synth.table import Effect, Table
 from crnn.errors import InputError, UnavailableError
 from crnn.files import require_file
 
 SYSTEM_LISTS = ("/usr/share/dict/words", "/usr/share/dict/american-english", "/usr/share/dict/british-english")
-MAX_STEPS = 25
-"""The longest label, with one step more for each repeated letter; the network has 26 steps."""
-
 _PUNCTUATION = ".,!?:;-'\"…*"
 _DIGITS = "0123456789"
 
@@ -38,9 +36,9 @@ class Words:
     def _label(self, rng: random.Random, table: Table) -> str:
         digits = [character for character in self.characters if character in _DIGITS]
         if digits and table["digits"].happens(rng):
-            return "".join(rng.choice(digits) for _ in range(table["digits"].draw_whole(rng, "length")))
+            return _string(digits, table["digits"], rng)
         if table["random"].happens(rng):
-            return "".join(rng.choice(self.characters) for _ in range(table["random"].draw_whole(rng, "length")))
+            return _string(self.characters, table["random"], rng)
         return self._case(rng, self._word(rng, table), table)
 
     def _word(self, rng: random.Random, table: Table) -> str:
@@ -58,6 +56,14 @@ class Words:
             return word
         # Some letters have no capital of one letter, or none in the alphabet.
         return changed if len(changed) == len(word) and set(changed) <= set(self.characters) else word
+
+
+def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:
+    """Draw characters, as many as the line says, or as many of them as fit."""
+    label = "".join(rng.choice(characters) for _ in range(line.draw_whole(rng, "length")))
+    while steps(label) > MAX_STEPS:
+        label = label[:-1]
+    return label
 
 
 def load_words(path: Optional[Path], characters: str) -> Words:
