@@ -85,9 +85,9 @@ class DevicesRunner(Runner):
                 if images is None:
                     break
                 process = self._workers[number % len(self._workers)]
-                with self._in_doubt():
-                    process.send_batch(images, number)
                 pending.append((process, number))
+                with self._in_doubt():
+                    process.send_batch(images, _on_its_way(pending, process))
             self._end_stream()
             while pending:
                 yield self._receive(pending)
@@ -101,10 +101,8 @@ class DevicesRunner(Runner):
 
     def _receive(self, pending: Deque[Tuple[_Worker, int]]) -> np.ndarray:
         process, _ = pending[0]
-        # An error of a chip shows when its results are waited for, so it may be any of these batches'.
-        numbers = [str(number + 1) for other, number in pending if other is process]
         with self._in_doubt():
-            logits: np.ndarray = process.receive("array", f"with batch {', '.join(numbers)} on its way")
+            logits: np.ndarray = process.receive("array", _on_its_way(pending, process))
         pending.popleft()
         return logits
 
@@ -134,6 +132,11 @@ class DevicesRunner(Runner):
             raise errors[0]
 
 
+def _on_its_way(pending: Iterable[Tuple[_Worker, int]], process: _Worker) -> str:
+    """Name a device's batches: an error of its shows when results are waited for, so it may be any of these."""
+    return f"with batch {', '.join(str(number + 1) for other, number in pending if other is process)} on its way"
+
+
 def _read_by(factory: Callable[[], Runner], spec: ModelSpec) -> Runner:
     runner = factory()
     runner.read_by(spec)
@@ -153,13 +156,14 @@ class _Worker:
         self._process.start()
         theirs.close()
 
-    def send_batch(self, images: np.ndarray, number: int) -> None:
-        """Send a batch; raises where the process is gone."""
+    def send_batch(self, images: np.ndarray, when: str) -> None:
+        """Send a batch; raises, with ``when``, where the process is gone."""
         try:
             worker.send_array(self._pipe, images)
         except OSError:
-            # It may have said why before it went.
-            self.receive("array", f"before batch {number + 1}")
+            # It may have said why before it went, behind answers that nobody will take now.
+            while True:
+                self.receive("array", when)
 
     def send(self, kind: str) -> None:
         """Send a message without content; that nobody is there to read it shows at the next `receive`."""
