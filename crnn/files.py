@@ -55,13 +55,13 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
-def json_text(value: Any, indent: Optional[int] = None) -> str:
+def json_text(value: Any, indent: Optional[int] = None, *, ascii_only: bool = False) -> str:
     """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no NaN."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=ascii_only, sort_keys=True, indent=indent, allow_nan=False)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # a file's name in another encoding
-        text = json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+        return json_text(value, indent, ascii_only=True)
     return text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -41,15 +40,10 @@ def error(problem: KitError) -> None:
 
 
 def out_json(value: Any) -> None:
-    """Print a value as JSON, keys sorted."""
-    out_json_text(json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False))
+    """Print a value as JSON, keys sorted; in ASCII where stdout is not UTF-8, as JSON has to be."""
+    from crnn.files import json_text
 
-
-def out_json_text(text: str) -> None:
-    """Print a JSON text; in ASCII, by JSON's own escapes, where stdout is not UTF-8, as JSON has to be."""
-    if _encoding() != "utf-8" or not _encodable(text):
-        text = json.dumps(json.loads(text), sort_keys=True, indent=1, allow_nan=False)
-    out(text)
+    out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
 
 
 def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
