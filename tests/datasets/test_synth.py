@@ -22,22 +22,13 @@ from crnn.datasets.synth.limits import LIMITS, WHOLE
 from crnn.datasets.synth.render import Renderer
 from crnn.datasets.synth.table import load_table
 from crnn.datasets.synth.words import Words, load_words
-from crnn.errors import InputError, UnavailableError
+from crnn.errors import InputError
 from crnn.image import picture
 from crnn.samples.lmdb import LmdbSamples
 from tests.datasets.sources import put
+from tests.fonts import installed, needs_fonts
 
 LIST = "\n".join(["apple", "Banana", "cherry", "it's", "über", "aa", "x" * 40, "s" * 14, "I", "on", "the", "seven"])
-
-
-def installed() -> list[Path]:
-    try:
-        return find_fonts(None, words.characters_of(DIGITS_AND_LETTERS))
-    except UnavailableError:
-        return []
-
-
-needs_fonts = pytest.mark.skipif(not installed(), reason="no font with an open licence is installed")
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from crnn.training.loop import Console, Options, Trainer
 from crnn.training.recipe import load_recipe
 from crnn.training.world import World
 from tests.conftest import ROOT
+from tests.fonts import needs_fonts
 from tests.training.conftest import TINY, write_lmdb
 from tests.training.runs import OWN, SHORT, metrics, same, saved, train, until
 
@@ -205,8 +206,11 @@ def test_measuring_speed_and_profiling_keep_no_checkpoint(
     assert [path.name for path in run.iterdir()] == ["profile.json"]
 
 
+@needs_fonts
 def test_words_are_rendered_as_they_are_needed(tmp_path: Path) -> None:
-    words = ["train={render: true, size: 20}", *TINY, *SHORT, "length=2 epochs"]
+    (tmp_path / "words.txt").write_text("house\nriver\nstone\n", encoding="utf-8")
+    source = f"train={{render: true, size: 20, words: {tmp_path}/words.txt}}"
+    words = [source, *TINY, *SHORT, "length=2 epochs"]
     whole = train("synthetic", tmp_path / "whole", *words)
     # The order is part of the state: two processes that render change nothing.
     other = train("synthetic", tmp_path / "other", *words, "workers=2", "--max-steps", "3")
