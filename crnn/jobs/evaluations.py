@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, List, Optional, Sequence, Union
+from typing import ContextManager, Iterator, List, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError, KitError
 from crnn.files import natural_key
@@ -64,23 +64,22 @@ def error_of(rows: Sequence[Row]) -> Optional[KitError]:
 def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     """Return what kept samples from counting as they should, by kind with its count, with model and data set."""
     return [
-        f"{row.model.name} on {place}: {reason}: {count}"
-        for row in rows
-        for place, cell in zip(data, row.cells)
-        if isinstance(cell, Outcome)
-        for reason, count in cell.evaluation.skipped.items()
+        f"{where}: {reason}: {count}"
+        for where, outcome in _outcomes(rows, data)
+        for reason, count in outcome.evaluation.skipped.items()
     ]
 
 
 def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     """Return the checks that did not hold, each with its model and data set."""
-    return [
-        f"{row.model.name} on {place}: {failure}"
-        for row in rows
-        for place, cell in zip(data, row.cells)
-        if isinstance(cell, Outcome)
-        for failure in cell.failures
-    ]
+    return [f"{where}: {failure}" for where, outcome in _outcomes(rows, data) for failure in outcome.failures]
+
+
+def _outcomes(rows: Sequence[Row], data: Sequence[Path]) -> Iterator[Tuple[str, Outcome]]:
+    for row in rows:
+        for place, cell in zip(data, row.cells):
+            if isinstance(cell, Outcome):
+                yield f"{row.model.name} on {place}", cell
 
 
 def _cell(request: Request, progress: Progress) -> Union[Outcome, KitError]:
