@@ -1,4 +1,7 @@
-"""Write the info file of a folder of bins or JPEGs: python get_info.py bin DIR OUT.info W H; --help has more."""
+"""Write the info file of a folder of bins or JPEGs:
+
+python get_info.py bin DIR OUT.info W H; --help has more.
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""Turn an LMDB into bins and label.txt: python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options."""
+"""Turn an LMDB into bins and label.txt:
+
+python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options.
+"""
 
 import sys
 

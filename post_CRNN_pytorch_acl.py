@@ -1,4 +1,6 @@
-"""Evaluate the bins of parse_testdata.py with an .om or .onnx and write the accuracy JSON; --help has the options."""
+"""Evaluate the bins of parse_testdata.py with an .om or .onnx and write the accuracy JSON; --help
+has the options.
+"""
 
 import sys
 

@@ -2,10 +2,11 @@
 
 python benchmarks/busy.py --data words_lmdb
 
-No chip is involved. The simulator stands in CANN's place, in timing-only mode: its model computes nothing and is done
-64 / 17 815 s after it could begin. Its clock, virtual by default, is here the wall's, and waiting for the chip is
-sleeping, as in pyACL's own synchronize calls, which let other threads run. So what the host really takes shows as time
-that the chip is idle. The simulator's own bookkeeping counts as the host's too: the share found is a lower bound.
+No chip is involved. The simulator stands in CANN's place, in timing-only mode: its model computes
+nothing and is done 64 / 17 815 s after it could begin. Its clock, virtual by default, is here the
+wall's, and waiting for the chip is sleeping, as in pyACL's own synchronize calls, which let other
+threads run. So what the host really takes shows as time that the chip is idle. The simulator's own
+bookkeeping counts as the host's too: the share found is a lower bound.
 """
 
 from __future__ import annotations
@@ -62,9 +63,16 @@ def compile_simulated(folder: Path, batch: int) -> Path:
     onnx = folder / "model.onnx"
     checkpoint = load_checkpoint(common.ROOT / "examples" / "crnn_small.pth")
     onnx.write_bytes(build_graph(checkpoint, GraphOptions(batch=batch)))
-    words = ["--framework=5", f"--model={onnx}", f"--output={folder / 'model'}", "--soc_version=Ascend310P3"]
+    words = [
+        "--framework=5",
+        f"--model={onnx}",
+        f"--output={folder / 'model'}",
+        "--soc_version=Ascend310P3",
+    ]
     shape = f"--input_shape=actual_input_1:{batch},1,32,100"
-    target, om = compile_om([*words, "--input_format=NCHW", shape], (6, 0), {"ASCEND_OPP_PATH": "/opp"})
+    target, om = compile_om(
+        [*words, "--input_format=NCHW", shape], (6, 0), {"ASCEND_OPP_PATH": "/opp"}
+    )
     target.write_bytes(to_bytes(om))
     return target
 

@@ -1,4 +1,7 @@
-"""What the benchmarks share: interleaved runs, paired ratios, a full-width model, words repeated to size."""
+"""What the benchmarks share:
+
+interleaved runs, paired ratios, a full-width model, words repeated to size.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,30 @@ Contenders = Dict[str, Callable[[], object]]
 def arguments(description: str, *, runs: int = 7) -> argparse.ArgumentParser:
     """Return a parser with the options that all benchmarks have."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT / "examples" / "words_lmdb", help="an LMDB of words")
-    parser.add_argument("--runs", type=int, default=runs, help=f"interleaved runs of each contender (default {runs})")
-    parser.add_argument("--threads", type=int, default=usable_cpus(), help="for all contenders (default: all usable)")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT / "examples" / "words_lmdb", help="an LMDB of words"
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=runs,
+        help=f"interleaved runs of each contender (default {runs})",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=usable_cpus(),
+        help="for all contenders (default: all usable)",
+    )
     parser.add_argument(
         "--quiet",
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="repeat a run in which other programs used more of the processors than this, such as 0.05 (default: any)",
+        help=(
+            "repeat a run in which other programs used more of the processors than this, such as"
+            " 0.05 (default: any)"
+        ),
     )
     return parser
 
@@ -51,7 +69,8 @@ def interleaved(
     warm_up: int = 1,
     before: Callable[[str], object] = lambda name: None,
 ) -> Dict[str, List[float]]:
-    """Return the seconds of each contender in each of ``args.runs``; who goes first changes from run to run.
+    """Return the seconds of each contender in each of ``args.runs``; who goes first changes from
+    run to run.
 
     ``before`` is called with the contender's name before each run, off the clock.
     """
@@ -69,14 +88,19 @@ def interleaved(
 
 
 def timed(run: Callable[[], object], quiet: float = 1.0) -> float:
-    """Return the seconds of a run; it is repeated until others take no more of the processors than ``quiet``."""
+    """Return the seconds of a run; it is repeated until others take no more of the processors than
+    ``quiet``.
+    """
     while True:
         if quiet < 1:
             wait_for_quiet(quiet)
         before, start = others_seconds(), time.perf_counter()
         run()
         seconds = time.perf_counter() - start
-        if quiet >= 1 or others_seconds() - before <= quiet * seconds * (os.cpu_count() or 1) + 0.03:
+        if (
+            quiet >= 1
+            or others_seconds() - before <= quiet * seconds * (os.cpu_count() or 1) + 0.03
+        ):
             return seconds
 
 
@@ -90,7 +114,9 @@ def wait_for_quiet(quiet: float) -> None:
 
 
 def others_seconds() -> float:
-    """Return the processor seconds that all programs but this one and its children have used since the start."""
+    """Return the processor seconds that all programs but this one and its children have used since
+    the start.
+    """
     ticks = [int(word) for word in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
     # user, nice, system, (idle, iowait), irq, softirq, steal
     used = sum(ticks[:3] + ticks[5:8]) / os.sysconf("SC_CLK_TCK")
@@ -105,7 +131,9 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Tuple[flo
     return statistics.median(ratios), low, high
 
 
-def show_ratio(what: str, numerator: Sequence[float], denominator: Sequence[float], wanted: str = "") -> None:
+def show_ratio(
+    what: str, numerator: Sequence[float], denominator: Sequence[float], wanted: str = ""
+) -> None:
     """Print a paired ratio with its quartiles, and what is wanted of it."""
     median, low, high = ratio(numerator, denominator)
     print(f"{what:<64} {median:8.3f}   ({low:.3f} to {high:.3f})   {wanted}")
@@ -120,8 +148,13 @@ def show_rates(seconds: Dict[str, List[float]], count: int, unit: str = "words/s
 def head(name: str, args: argparse.Namespace) -> None:
     """Print what the figures depend on."""
     machine = describe()
-    print(f"{name}: {machine['processor']}, {machine['usable']} usable, load before {machine['load']}")
-    print(f"{args.runs} interleaved runs, {args.threads} threads, {args.data.name}; medians, quartiles in brackets")
+    print(
+        f"{name}: {machine['processor']}, {machine['usable']} usable, load before {machine['load']}"
+    )
+    print(
+        f"{args.runs} interleaved runs, {args.threads} threads, {args.data.name}; medians,"
+        " quartiles in brackets"
+    )
 
 
 class Repeated:
@@ -176,13 +209,19 @@ def pixels(path: Path, count: int) -> np.ndarray:
 
 
 def scratch() -> tempfile.TemporaryDirectory:
-    """Return a folder for bins: in memory where there is room, for the disk is nobody's to measure here."""
+    """Return a folder for bins:
+
+    in memory where there is room, for the disk is nobody's to measure here.
+    """
     memory = Path("/dev/shm")
-    return tempfile.TemporaryDirectory(prefix="crnn-bench-", dir=memory if os.access(memory, os.W_OK) else None)
+    return tempfile.TemporaryDirectory(
+        prefix="crnn-bench-", dir=memory if os.access(memory, os.W_OK) else None
+    )
 
 
 def full_width(folder: Path) -> Tuple[Path, Path]:
-    """Write the published network (8.3 million values) with seeded random weights; return checkpoint and ONNX.
+    """Write the published network (8.3 million values) with seeded random weights; return
+    checkpoint and ONNX.
 
     It reads nothing: what it computes takes as long as if it did.
     """

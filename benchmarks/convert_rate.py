@@ -1,8 +1,10 @@
-"""How fast a long Synth90k annotation converts, and in how much memory: python benchmarks/convert_rate.py [LINES].
+"""How fast a long Synth90k annotation converts, and in how much memory: python
+benchmarks/convert_rate.py [LINES].
 
-Writes 1000 rendered words as files and an annotation of LINES lines (1 000 000) that names them in turn, converts it,
-and prints the rate and the process's own memory after every tenth of the words. The files are soon in the system's
-cache, so the disk's reading is not measured. Needs about 4 GB of disk for a million lines, where temporary files go.
+Writes 1000 rendered words as files and an annotation of LINES lines (1 000 000) that names them in
+turn, converts it, and prints the rate and the process's own memory after every tenth of the words.
+The files are soon in the system's cache, so the disk's reading is not measured. Needs about 4 GB of
+disk for a million lines, where temporary files go.
 """
 
 from __future__ import annotations
@@ -31,14 +33,22 @@ def main(lines: int) -> None:
             done += count
             if done % max(1, lines // 10) == 0:
                 marks.append(resident())
-                print(f"{done:>10} words  {done / (time.perf_counter() - start):8.0f} words/s  {marks[-1]:7.1f} MB")
+                print(
+                    f"{done:>10} words  {done / (time.perf_counter() - start):8.0f} words/s "
+                    f" {marks[-1]:7.1f} MB"
+                )
 
         report = convert("synth90k", folder / "source", folder / "out", Options(), advance=advance)
         seconds = time.perf_counter() - start
         size = (folder / "out/data.mdb").stat().st_size
         rate = report.written / seconds
-        print(f"{report.written} words of {len(labels)} labels in {seconds:.0f} s: {rate:.0f} words/s")
-        print(f"{size / 1e9:.2f} GB on disk; memory grew by {marks[-1] - marks[0]:.1f} MB after the first tenth")
+        print(
+            f"{report.written} words of {len(labels)} labels in {seconds:.0f} s: {rate:.0f} words/s"
+        )
+        print(
+            f"{size / 1e9:.2f} GB on disk; memory grew by {marks[-1] - marks[0]:.1f} MB after the"
+            " first tenth"
+        )
 
 
 def write_source(folder: Path, lines: int) -> list[str]:
@@ -55,7 +65,9 @@ def write_source(folder: Path, lines: int) -> list[str]:
     with open(folder / "annotation_train.txt", "w") as file:
         for line in range(lines):
             index = line % IMAGES
-            file.write(f"./{index // 100}/{index % 100}/{index}_{labels[index]}_{index}.jpg {index}\n")
+            file.write(
+                f"./{index // 100}/{index % 100}/{index}_{labels[index]}_{index}.jpg {index}\n"
+            )
     return labels
 
 

@@ -1,4 +1,5 @@
-"""Greedy CTC: the kit's, a bare argmax, and the historical loop over single characters of torch scalars.
+"""Greedy CTC: the kit's, a bare argmax, and the historical loop over single characters of torch
+scalars.
 
 python benchmarks/ctc.py --data words_lmdb
 """
@@ -19,13 +20,18 @@ ALPHABET = common.SPEC.characters
 
 
 def historical(logits: Any, sizes: Any) -> List[str]:
-    """Decode as the historical evaluation did: argmax, then a Python loop over torch scalars, word by word."""
+    """Decode as the historical evaluation did:
+
+    argmax, then a Python loop over torch scalars, word by word.
+    """
     import torch
 
     path = logits.max(2)[1].transpose(1, 0).contiguous().view(-1)
     texts, start = [], 0
     for number in range(sizes.numel()):
-        texts.append(_historical_word(path[start : start + sizes[number]], torch.IntTensor([sizes[number]])))
+        texts.append(
+            _historical_word(path[start : start + sizes[number]], torch.IntTensor([sizes[number]]))
+        )
         start += sizes[number]
     return texts
 
@@ -58,15 +64,21 @@ def main() -> None:
         {
             "greedy": times(lambda: ctc.greedy(logits, ALPHABET), LOOPS),
             "argmax": times(lambda: logits.argmax(axis=2), LOOPS),
-            "confidences, which are asked for separately": times(lambda: ctc.confidences(logits), LOOPS),
+            "confidences, which are asked for separately": times(
+                lambda: ctc.confidences(logits), LOOPS
+            ),
             "historical": times(lambda: historical(tensor, sizes), 1),
         },
         args,
     )
     seconds["historical"] = [value * LOOPS for value in seconds["historical"]]
     common.show_rates(seconds, N * LOOPS)
-    common.show_ratio("greedy / argmax over the same array", seconds["greedy"], seconds["argmax"], "at most 2")
-    common.show_ratio("historical / greedy", seconds["historical"], seconds["greedy"], "at least 200")
+    common.show_ratio(
+        "greedy / argmax over the same array", seconds["greedy"], seconds["argmax"], "at most 2"
+    )
+    common.show_ratio(
+        "historical / greedy", seconds["historical"], seconds["greedy"], "at least 200"
+    )
     bound = "historical / argmax, which bounds it"
     common.show_ratio(bound, seconds["historical"], seconds["argmax"])
     np.testing.assert_array_equal(ctc.best_path(logits, ALPHABET), logits.argmax(axis=2).T)

@@ -1,9 +1,10 @@
-"""evaluate: the full-width model from bins and from an LMDB, against the bare session and other ways to run it.
+"""evaluate: the full-width model from bins and from an LMDB, against the bare session and other
+ways to run it.
 
 python benchmarks/evaluate.py --data words_lmdb --words 512
 
-Peers that are not installed (PyTorch, OpenCV, OpenVINO) are left out, which is said. The model is the published
-network with random weights: what it reads means nothing, how long it takes does.
+Peers that are not installed (PyTorch, OpenCV, OpenVINO) are left out, which is said. The model is
+the published network with random weights: what it reads means nothing, how long it takes does.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ Run = Callable[[], object]
 
 def evaluation(runner: OnnxRunner, source: Any, batch: int) -> Run:
     """Return what ``crnn evaluate`` does once the model is loaded."""
-    return lambda: score_batches(runner, source.batches(batch, keep=batches_alive(runner)), batch=batch)
+    return lambda: score_batches(
+        runner, source.batches(batch, keep=batches_alive(runner)), batch=batch
+    )
 
 
 def bare_session(runner: OnnxRunner, images: np.ndarray, batch: int) -> Run:
@@ -40,7 +43,9 @@ def bare_session(runner: OnnxRunner, images: np.ndarray, batch: int) -> Run:
 
 def decoding(words: common.Repeated) -> Run:
     """Return decoding, resizing and normalising on one core."""
-    return lambda: [common.SPEC.normalise(decode(sample.image or b"", common.SPEC)) for sample in words]
+    return lambda: [
+        common.SPEC.normalise(decode(sample.image or b"", common.SPEC)) for sample in words
+    ]
 
 
 def torch_eager(checkpoint: Path, images: np.ndarray, batch: int, threads: int) -> Run:
@@ -61,7 +66,9 @@ def torch_eager(checkpoint: Path, images: np.ndarray, batch: int, threads: int) 
 
 
 def opencv_model(onnx: Path, words: common.Repeated, threads: int) -> Run:
-    """Return OpenCV's TextRecognitionModel, which takes one image at a time, decoded already; it resizes itself."""
+    """Return OpenCV's TextRecognitionModel, which takes one image at a time, decoded already; it
+    resizes itself.
+    """
     import cv2
 
     cv2.setNumThreads(threads)
@@ -70,7 +77,8 @@ def opencv_model(onnx: Path, words: common.Repeated, threads: int) -> Run:
     model.setVocabulary(list(common.SPEC.alphabet))
     model.setInputParams(1 / 127.5, (100, 32), (127.5,))
     images = [
-        cv2.imdecode(np.frombuffer(sample.image or b"", dtype=np.uint8), cv2.IMREAD_GRAYSCALE) for sample in words
+        cv2.imdecode(np.frombuffer(sample.image or b"", dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+        for sample in words
     ]
     return lambda: [model.recognize(image) for image in images]
 
@@ -114,18 +122,29 @@ def main() -> None:
             contenders = {
                 "bare session.run": bare_session(runner, images, args.batch),
                 "evaluate, bins": evaluation(runner, folder, args.batch),
-                "evaluate, LMDB": evaluation(runner, ImageSource(words, common.SPEC, args.threads), args.batch),
+                "evaluate, LMDB": evaluation(
+                    runner, ImageSource(words, common.SPEC, args.threads), args.batch
+                ),
                 "decode + resize + normalise, one core": decoding(words),
             }
             if not args.no_peers:
                 peers = {
-                    "PyTorch eager": ("torch", lambda: torch_eager(checkpoint, images, args.batch, args.threads)),
+                    "PyTorch eager": (
+                        "torch",
+                        lambda: torch_eager(checkpoint, images, args.batch, args.threads),
+                    ),
                     "OpenCV dnn TextRecognitionModel, one by one": (
                         "cv2",
                         lambda: opencv_model(onnx, words, args.threads),
                     ),
-                    "OpenVINO": ("openvino", lambda: openvino_model(onnx, images, args.batch, args.threads)),
-                    "bare session.run, one by one": ("onnxruntime", lambda: bare_session(runner, images, 1)),
+                    "OpenVINO": (
+                        "openvino",
+                        lambda: openvino_model(onnx, images, args.batch, args.threads),
+                    ),
+                    "bare session.run, one by one": (
+                        "onnxruntime",
+                        lambda: bare_session(runner, images, 1),
+                    ),
                 }
                 for peer, (package, make) in peers.items():
                     if importlib.util.find_spec(package):
@@ -137,7 +156,9 @@ def main() -> None:
     bare, decoded = seconds["bare session.run"], seconds["decode + resize + normalise, one core"]
     bound = [first + second / args.threads for first, second in zip(bare, decoded)]
     common.show_ratio("evaluate from bins / bare", bare, seconds["evaluate, bins"], "at least 0.97")
-    common.show_ratio("evaluate from the LMDB / its bound", bound, seconds["evaluate, LMDB"], "at least 0.97")
+    common.show_ratio(
+        "evaluate from the LMDB / its bound", bound, seconds["evaluate, LMDB"], "at least 0.97"
+    )
     for peer in itertools.islice(seconds, 4, None):
         common.show_ratio(f"evaluate from bins / {peer}", seconds[peer], seconds["evaluate, bins"])
 

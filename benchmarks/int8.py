@@ -1,8 +1,10 @@
-"""int8: ``crnn quantize``'s model against the float one, on one or several models, and how both read.
+"""int8: ``crnn quantize``'s model against the float one, on one or several models, and how both
+read.
 
 python benchmarks/int8.py crnn.onnx --data words_lmdb
 
-Without a model, the published network with random weights is measured, whose accuracy means nothing.
+Without a model, the published network with random weights is measured, whose accuracy means
+nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ def accuracy(model: Path, data: Path, threads: int) -> float:
     """Return the accuracy on all words of the data set."""
     from crnn.cli import console
 
-    return evaluate(Request(model, data, batch=64, threads=threads), console.progress).evaluation.accuracy
+    return evaluate(
+        Request(model, data, batch=64, threads=threads), console.progress
+    ).evaluation.accuracy
 
 
 def measure(model: Path, args: object, folder: Path, *, trained: bool) -> None:
@@ -31,16 +35,25 @@ def measure(model: Path, args: object, folder: Path, *, trained: bool) -> None:
     quantise(model, target, args.data)
     for batch in (1, 16, 64):
         images = common.pixels(args.data, max(batch, 64))
-        with OnnxRunner(model, threads=args.threads) as plain, OnnxRunner(target, threads=args.threads) as small:
+        with OnnxRunner(model, threads=args.threads) as plain, OnnxRunner(
+            target, threads=args.threads
+        ) as small:
             seconds = common.interleaved(
-                {"float": bare_session(plain, images, batch), "int8": bare_session(small, images, batch)}, args
+                {
+                    "float": bare_session(plain, images, batch),
+                    "int8": bare_session(small, images, batch),
+                },
+                args,
             )
         wanted = "at least 1.8" if batch > 1 else ""
-        common.show_ratio(f"{model.name}, batch {batch}: int8 / float", seconds["float"], seconds["int8"], wanted)
+        common.show_ratio(
+            f"{model.name}, batch {batch}: int8 / float", seconds["float"], seconds["int8"], wanted
+        )
     if trained:
         before, after = (accuracy(each, args.data, args.threads) for each in (model, target))
         print(
-            f"{model.name}: accuracy {before:.4f} float, {after:.4f} int8: {after - before:+.4f}, within 0.005 wanted"
+            f"{model.name}: accuracy {before:.4f} float, {after:.4f} int8: {after - before:+.4f},"
+            " within 0.005 wanted"
         )
 
 

@@ -2,8 +2,9 @@
 
 python benchmarks/memory.py --data words_lmdb --many 200000
 
-What is compared is anonymous memory, sampled every 10 ms: the pages of an LMDB that a process maps are the system's
-cache, and go when they are needed. The data sets are real: bins are links to a few files, the LMDB is written whole.
+What is compared is anonymous memory, sampled every 10 ms: the pages of an LMDB that a process maps
+are the system's cache, and go when they are needed. The data sets are real: bins are links to a few
+files, the LMDB is written whole.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def write_bins(source: Path, folder: Path, count: int) -> None:
     first = min(1000, len(LmdbSamples(source)))
     words = common.Repeated(source, first)
     prepare(Request(words, str(folder), folder.parent / "first.txt", common.SPEC, oov="strip"))
-    labels = [line.partition(":")[2] for line in (folder.parent / "first.txt").read_text().splitlines()]
+    labels = [
+        line.partition(":")[2] for line in (folder.parent / "first.txt").read_text().splitlines()
+    ]
     for index in range(first + 1, count + 1):
         (folder / f"test_{index}.bin").hardlink_to(folder / f"test_{(index - 1) % first + 1}.bin")
     with open(folder.parent / f"{folder.name}.txt", "w") as file:
@@ -53,29 +56,47 @@ def write_bins(source: Path, folder: Path, count: int) -> None:
 
 
 def write_model(path: Path) -> Path:
-    """Write a model of the historical shapes that computes next to nothing: memory alone is measured here."""
+    """Write a model of the historical shapes that computes next to nothing:
+
+    memory alone is measured here.
+    """
     nodes = [
         helper.make_node("Slice", ["image", "starts", "ends", "axes"], ["cut"]),
         helper.make_node("Pad", ["cut", "pads"], ["small"]),
         helper.make_node("Squeeze", ["small", "one"], ["flat"]),
         helper.make_node("Transpose", ["flat"], ["logits"], perm=[2, 0, 1]),
     ]
-    constants = {"starts": [0], "ends": [26], "axes": [3], "pads": [0, 0, 0, 0, 0, 0, 5, 0], "one": [1]}
+    constants = {
+        "starts": [0],
+        "ends": [26],
+        "axes": [3],
+        "pads": [0, 0, 0, 0, 0, 0, 5, 0],
+        "one": [1],
+    }
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 32, 100])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [26, "batch", 37])],
-        [numpy_helper.from_array(np.array(value, dtype=np.int64), name) for name, value in constants.items()],
+        [
+            numpy_helper.from_array(np.array(value, dtype=np.int64), name)
+            for name, value in constants.items()
+        ],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), str(path))
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7),
+        str(path),
+    )
     return path
 
 
 def peak(words: Sequence[str]) -> float:
     """Return the most anonymous memory of a run of crnn, in MiB."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "crnn", *words], cwd=common.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-m", "crnn", *words],
+        cwd=common.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     most = 0
     while process.poll() is None:
@@ -84,7 +105,9 @@ def peak(words: Sequence[str]) -> float:
         most = max(most, int(found.group(1)) if found else 0)
         time.sleep(0.01)
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)}: {process.stderr.read().decode() if process.stderr else ''}")
+        raise SystemExit(
+            f"{' '.join(words)}: {process.stderr.read().decode() if process.stderr else ''}"
+        )
     return most / 1024
 
 
@@ -93,7 +116,9 @@ def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("--few", type=int, default=2000)
     parser.add_argument("--many", type=int, default=200000)
-    parser.add_argument("--model", type=Path, help="an ONNX file (default: one that computes next to nothing)")
+    parser.add_argument(
+        "--model", type=Path, help="an ONNX file (default: one that computes next to nothing)"
+    )
     args = parser.parse_args()
     common.head(f"peak memory, {args.few} and {args.many} samples", args)
     with tempfile.TemporaryDirectory() as disk, common.scratch() as memory:
@@ -105,9 +130,19 @@ def main() -> None:
             write_bins(args.data, Path(memory) / f"bins{count}", count)
             lmdb_, bins = f"{disk}/lmdb{count}", f"{memory}/bins{count}"
             results["evaluate, LMDB", count] = peak(["evaluate", str(model), lmdb_, *threads])
-            results["evaluate, bins", count] = peak(["evaluate", str(model), bins, "--label", f"{bins}.txt", *threads])
+            results["evaluate, bins", count] = peak(
+                ["evaluate", str(model), bins, "--label", f"{bins}.txt", *threads]
+            )
             results["prepare", count] = peak(
-                ["prepare", lmdb_, f"{memory}/out", "--label", f"{memory}/out.txt", "--dtype", "uint8"]
+                [
+                    "prepare",
+                    lmdb_,
+                    f"{memory}/out",
+                    "--label",
+                    f"{memory}/out.txt",
+                    "--dtype",
+                    "uint8",
+                ]
             )
     for name in ("evaluate, LMDB", "evaluate, bins", "prepare"):
         few, many = results[name, args.few], results[name, args.many]

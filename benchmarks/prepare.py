@@ -27,11 +27,16 @@ def bare(words: common.Repeated, folder: Path) -> None:
 
 
 def historical(data: Path, count: int, folder: Path) -> None:
-    """Do as the historical script did: a transaction, an image, a tensor and a file for each word."""
+    """Do as the historical script did:
+
+    a transaction, an image, a tensor and a file for each word.
+    """
     import torch
 
     labels = []
-    with lmdb.open(str(data), readonly=True, lock=False, readahead=False, meminit=False) as environment:
+    with lmdb.open(
+        str(data), readonly=True, lock=False, readahead=False, meminit=False
+    ) as environment:
         total = int(environment.begin().get(b"num-samples"))
         for number in range(1, count + 1):
             index = (number - 1) % total + 1
@@ -42,9 +47,18 @@ def historical(data: Path, count: int, folder: Path) -> None:
                 image = Image.open(file).convert("L")
                 labels.append(str(transaction.get(f"label-{index:09d}".encode()).decode()))
             image = image.resize((100, 32), Image.BICUBIC)
-            tensor = torch.from_numpy(np.array(image)).view(32, 100, 1).permute(2, 0, 1).contiguous().float().div(255)
+            tensor = (
+                torch.from_numpy(np.array(image))
+                .view(32, 100, 1)
+                .permute(2, 0, 1)
+                .contiguous()
+                .float()
+                .div(255)
+            )
             tensor.sub_(0.5).div_(0.5)
-            np.array(tensor.unsqueeze(0).numpy(), dtype=np.float32).tofile(f"{folder}/test_{number}.bin")
+            np.array(tensor.unsqueeze(0).numpy(), dtype=np.float32).tofile(
+                f"{folder}/test_{number}.bin"
+            )
             with open(folder / "label.txt", "a") as file:
                 file.write(f"test_{number}.bin:{labels[-1].lower()}\n")
 
@@ -59,7 +73,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     common.head("prepare", args)
     with common.scratch() as name:
-        folders = {key: Path(name) / key for key in ("crnn prepare", "bare, one core", "historical")}
+        folders = {
+            key: Path(name) / key for key in ("crnn prepare", "bare, one core", "historical")
+        }
 
         def empty(contender: str) -> None:
             # All write new files: the kit never writes into a folder that is in use.
@@ -73,7 +89,11 @@ def main() -> None:
         def kit() -> None:
             prepare(
                 Request(
-                    source, str(folders["crnn prepare"]), Path(name) / "label.txt", common.SPEC, workers=args.threads
+                    source,
+                    str(folders["crnn prepare"]),
+                    Path(name) / "label.txt",
+                    common.SPEC,
+                    workers=args.threads,
                 )
             )
             source.close()
@@ -94,13 +114,20 @@ def main() -> None:
         _require_equal(folders, min(args.words, len(LmdbSamples(args.data))))
     common.show_rates(seconds, args.words)
     limits = [value / args.threads for value in seconds["bare, one core"]]
-    common.show_ratio("crnn prepare / the limit (threads x one core)", limits, seconds["crnn prepare"], "at least 0.85")
+    common.show_ratio(
+        "crnn prepare / the limit (threads x one core)",
+        limits,
+        seconds["crnn prepare"],
+        "at least 0.85",
+    )
     common.show_ratio("crnn prepare / historical", seconds["historical"], seconds["crnn prepare"])
 
 
 def _require_equal(folders: dict, count: int) -> None:
     for number in range(1, count + 1):
-        kit, bare_, old = ((folder / f"test_{number}.bin").read_bytes() for folder in folders.values())
+        kit, bare_, old = (
+            (folder / f"test_{number}.bin").read_bytes() for folder in folders.values()
+        )
         if not kit == bare_ == old:
             raise SystemExit(f"test_{number}.bin differs: the three did not do the same work")
 

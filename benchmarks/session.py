@@ -1,4 +1,5 @@
-"""ONNX Runtime's session options: spinning threads, the arena, the memory pattern, one thread; alone, and when fed.
+"""ONNX Runtime's session options: spinning threads, the arena, the memory pattern, one thread;
+alone, and when fed.
 
 python benchmarks/session.py --data words_lmdb --loaded 2
 """
@@ -23,7 +24,13 @@ STOP = "session.force_spinning_stop"
 
 
 def session(
-    onnx: Path, threads: int, *, spin: bool = False, stop: bool = False, arena: bool = True, pattern: bool = True
+    onnx: Path,
+    threads: int,
+    *,
+    spin: bool = False,
+    stop: bool = False,
+    arena: bool = True,
+    pattern: bool = True,
 ) -> Any:
     """Return a session with these options."""
     options = onnxruntime.SessionOptions()
@@ -45,7 +52,10 @@ def spin_for_ever() -> None:
 @contextlib.contextmanager
 def load(processes: int) -> Iterator[None]:
     """Run so many busy processes beside the block."""
-    others = [multiprocessing.get_context("fork").Process(target=spin_for_ever, daemon=True) for _ in range(processes)]
+    others = [
+        multiprocessing.get_context("fork").Process(target=spin_for_ever, daemon=True)
+        for _ in range(processes)
+    ]
     for other in others:
         other.start()
     try:
@@ -59,8 +69,12 @@ def load(processes: int) -> Iterator[None]:
 def main() -> None:
     """Measure and print."""
     parser = common.arguments(__doc__)
-    parser.add_argument("--loaded", type=int, default=0, metavar="N", help="busy processes beside the measurement")
-    parser.add_argument("--words", type=int, default=256, help="words a run at batch 64 (default 256)")
+    parser.add_argument(
+        "--loaded", type=int, default=0, metavar="N", help="busy processes beside the measurement"
+    )
+    parser.add_argument(
+        "--words", type=int, default=256, help="words a run at batch 64 (default 256)"
+    )
     args = parser.parse_args()
     common.head(f"session options, full width, {args.loaded} busy processes beside", args)
     with tempfile.TemporaryDirectory() as name, load(args.loaded):
@@ -83,7 +97,9 @@ def main() -> None:
                 seconds = common.interleaved(runs, args)
             print(f"batch {batch}, bare")
             for kind in kinds:
-                common.show_ratio(f"  {kind} / not spinning", seconds["not spinning"], seconds[kind])
+                common.show_ratio(
+                    f"  {kind} / not spinning", seconds["not spinning"], seconds[kind]
+                )
         words = common.Repeated(args.data, args.words)
         with OnnxRunner(onnx, threads=args.threads) as runner:
             fed = evaluation(runner, ImageSource(words, common.SPEC, args.threads), 64)

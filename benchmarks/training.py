@@ -1,4 +1,5 @@
-"""train: the trainer against a bare loop on the same words, and two processes of one thread against one.
+"""train: the trainer against a bare loop on the same words, and two processes of one thread against
+one.
 
 python benchmarks/training.py --batch 32 --steps 20 --runs 5
 """
@@ -41,7 +42,9 @@ def make_trainer(recipe: Recipe, steps: int) -> Trainer:
 
 
 def clock() -> Tuple[float, float]:
-    """Return the time, and the processor time of this process, which other programs disturb less."""
+    """Return the time, and the processor time of this process, which other programs disturb
+    less.
+    """
     return time.perf_counter(), time.process_time()
 
 
@@ -52,7 +55,9 @@ def since(start: Tuple[float, float]) -> Tuple[float, float]:
 
 
 def bare(trainer: Trainer, steps: int) -> Tuple[float, float]:
-    """Return the seconds of forward, loss, backward and step alone, on tensors that are there already."""
+    """Return the seconds of forward, loss, backward and step alone, on tensors that are there
+    already.
+    """
     plans = Plans(trainer.mixture, trainer.recipe.batch_size, 0, 1, 0, steps)
     batches = [
         (trainer.table[batch.images.long()], batch.targets, batch.lengths)
@@ -68,7 +73,9 @@ def bare(trainer: Trainer, steps: int) -> Tuple[float, float]:
 
 
 def whole(trainer: Trainer) -> Tuple[float, float]:
-    """Return the seconds of the trainer's own run of the same steps, its reading and reporting included."""
+    """Return the seconds of the trainer's own run of the same steps, its reading and reporting
+    included.
+    """
     start = clock()
     trainer.run()
     return since(start)
@@ -79,9 +86,24 @@ def rate(pairs: List[str], processes: int, steps: int) -> float:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(processes),
+    }
     environment.update(OMP_NUM_THREADS="1", PYTHONPATH=str(common.ROOT))
-    words = [sys.executable, "-m", "crnn", "train", "modelzoo-1p", *pairs, "threads=1", "--device", "cpu"]
+    words = [
+        sys.executable,
+        "-m",
+        "crnn",
+        "train",
+        "modelzoo-1p",
+        *pairs,
+        "threads=1",
+        "--device",
+        "cpu",
+    ]
     running = [
         subprocess.Popen(
             [*words, "--performance", "--max-steps", str(steps)],
@@ -114,19 +136,26 @@ def main() -> None:
     bare(make_trainer(recipe, 3), 3)
     for run in range(args.runs):
         trainers = [make_trainer(recipe, args.steps) for _ in range(2)]
-        contenders = [lambda: bare(trainers[0], args.steps), lambda: whole(trainers[1])]  # noqa: B023
+        contenders = [
+            lambda: bare(trainers[0], args.steps),  # noqa: B023
+            lambda: whole(trainers[1]),  # noqa: B023
+        ]
         for index in (0, 1) if run % 2 else (1, 0):
             seconds[index].append(contenders[index]())
     words = args.batch * args.steps
     wall, processor = ([[pair[index] for pair in mine] for mine in seconds] for index in (0, 1))
     common.show_rates({"bare loop": wall[0], "trainer": wall[1]}, words)
-    common.show_ratio("the trainer's rate over the bare loop's", *wall, wanted=f"at least {WANTED_TRAINER}")
+    common.show_ratio(
+        "the trainer's rate over the bare loop's", *wall, wanted=f"at least {WANTED_TRAINER}"
+    )
     common.show_ratio("the same in processor time", *processor)
 
     if args.alone:
         return
     # The first ten steps are not timed.
-    rates = [(rate(pairs, 1, args.steps + 10), rate(pairs, 2, args.steps + 10)) for _ in range(args.runs)]
+    rates = [
+        (rate(pairs, 1, args.steps + 10), rate(pairs, 2, args.steps + 10)) for _ in range(args.runs)
+    ]
     one, two = ([pair[index] for pair in rates] for index in (0, 1))
     common.show_ratio("two processes of one thread over one", two, one, f"at least {WANTED_PAIR}")
 

@@ -1,4 +1,6 @@
-"""crnn takes a trained CRNN text recogniser to Huawei Ascend chips and proves that it still reads."""
+"""crnn takes a trained CRNN text recogniser to Huawei Ascend chips and proves that it still
+reads.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,10 @@ _MASK = 0xA282EAD8
 
 
 def masked_crc(data: Union[bytes, memoryview]) -> int:
-    """Return the checksum as TFRecord and LevelDB files hold it: rotated right by 15 bits plus a constant."""
+    """Return the checksum as TFRecord and LevelDB files hold it:
+
+    rotated right by 15 bits plus a constant.
+    """
     crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
@@ -22,8 +25,8 @@ def masked_crc(data: Union[bytes, memoryview]) -> int:
 def crc32c(data: Union[bytes, memoryview]) -> int:
     """Return the CRC-32C (RFC 3720, appendix B.4) of the data.
 
-    A CRC is linear, so a block's is the exclusive or of one table entry a byte, with the state so far added to the
-    block's first four bytes.
+    A CRC is linear, so a block's is the exclusive or of one table entry a byte, with the state so
+    far added to the block's first four bytes.
     """
     tables = _tables()
     state = 0xFFFFFFFF
@@ -39,10 +42,14 @@ def crc32c(data: Union[bytes, memoryview]) -> int:
 
 @functools.lru_cache(maxsize=1)
 def _tables() -> np.ndarray:
-    """Return what a byte at each place of a block adds to the CRC after the block, uint32 (block, 256)."""
+    """Return what a byte at each place of a block adds to the CRC after the block, uint32 (block,
+    256).
+    """
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(_POLYNOMIAL), table >> 1).astype(np.uint32)
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(_POLYNOMIAL), table >> 1).astype(
+            np.uint32
+        )
     tables = np.empty((_BLOCK, 256), dtype=np.uint32)
     tables[-1] = table
     for place in range(_BLOCK - 2, -1, -1):

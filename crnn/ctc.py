@@ -1,7 +1,9 @@
-"""Greedy CTC decoding, vectorised: logits (T, N, K) to texts, and to confidences where they are asked for.
+"""Greedy CTC decoding, vectorised: logits (T, N, K) to texts, and to confidences where they are
+asked for.
 
-CTC (Graves et al., "Connectionist Temporal Classification", ICML 2006): of the likeliest class at each time step, runs
-of the same class count once, then blanks are dropped. So a character repeats in the text only across a blank.
+CTC (Graves et al., "Connectionist Temporal Classification", ICML 2006): of the likeliest class at
+each time step, runs of the same class count once, then blanks are dropped. So a character repeats
+in the text only across a blank.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from crnn.errors import InputError
 
 
 def greedy(logits: np.ndarray, alphabet: Alphabet) -> List[str]:
-    """Return the N texts of logits (T, N, K), raw or log-softmax alike; the first of equal classes wins.
+    """Return the N texts of logits (T, N, K), raw or log-softmax alike; the first of equal classes
+    wins.
 
     Raises `InputError` where K is not the alphabet's number of classes.
     """
@@ -26,8 +29,8 @@ def best_path(logits: np.ndarray, alphabet: Alphabet) -> np.ndarray:
     """Return the likeliest class of each row at each time step, (N, T)."""
     if logits.ndim != 3 or logits.shape[2] != alphabet.classes:
         raise InputError(
-            f"logits have shape {logits.shape}; expected (T, N, {alphabet.classes}) for an alphabet of "
-            f"{len(alphabet.characters)} characters and the blank"
+            f"logits have shape {logits.shape}; expected (T, N, {alphabet.classes}) for an alphabet"
+            f" of {len(alphabet.characters)} characters and the blank"
         )
     return np.ascontiguousarray(logits.argmax(axis=2).T)
 
@@ -44,11 +47,12 @@ def decode(path: np.ndarray, alphabet: Alphabet) -> List[str]:
 
 
 def confidences(logits: np.ndarray) -> np.ndarray:
-    """Return the probability of each row's greedy path, float32 (N,), for logits (T, N, K), raw or log-softmax.
+    """Return the probability of each row's greedy path, float32 (N,), for logits (T, N, K), raw or
+    log-softmax.
 
-    It is the product over all T time steps, blanks included, of the largest softmax probability: what the model gives
-    to the single path that was decoded, a lower bound of the probability of the text. It is defined for an empty text
-    too (the all-blank path).
+    It is the product over all T time steps, blanks included, of the largest softmax probability:
+    what the model gives to the single path that was decoded, a lower bound of the probability of
+    the text. It is defined for an empty text too (the all-blank path).
     """
     if not logits.size:
         return np.zeros(logits.shape[1], dtype=np.float32)
@@ -60,5 +64,8 @@ def confidences(logits: np.ndarray) -> np.ndarray:
 
 
 def steps_needed(text: str) -> int:
-    """Return the time steps that a text needs: its length, and one more for each character that repeats the last."""
+    """Return the time steps that a text needs:
+
+    its length, and one more for each character that repeats the last.
+    """
     return len(text) + sum(first == second for first, second in zip(text, text[1:]))

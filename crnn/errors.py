@@ -5,8 +5,9 @@
     KitError                 1   the root; never raised itself
     ├── InputError           1   a file, image, label or value that the user gave is wrong
     ├── UsageError           2   the command line contradicts itself
-    ├── CheckError           3   a check that was asked for did not hold (accuracy, parity, strictness)
-    └── UnavailableError     4   the environment lacks something (a package, CANN, a device)
+    ├── CheckError           3   a check that was asked for did not hold (accuracy, parity,
+    strictness) └── UnavailableError     4   the environment lacks something (a package, CANN, a
+    device)
 
 Anything else that leaves the kit is a bug of the kit and keeps its traceback.
 """
@@ -20,8 +21,8 @@ from typing import ClassVar, Iterator
 class KitError(Exception):
     """An error whose cause the user can mend.
 
-    ``message`` says what is wrong, where, and what was expected; ``hint``, shown on a line of its own, says what
-    to do next.
+    ``message`` says what is wrong, where, and what was expected; ``hint``, shown on a line of its
+    own, says what to do next.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,9 +60,11 @@ class UnavailableError(KitError):
 
 @contextlib.contextmanager
 def needs(package: str, *, extra: str = "") -> Iterator[None]:
-    """Turn the ImportError of an import inside the block into an `UnavailableError` with the line that installs it.
+    """Turn the ImportError of an import inside the block into an `UnavailableError` with the line
+    that installs it.
 
-    ``package`` is the distribution's name; ``extra`` the kit's extra that brings it, where there is one.
+    ``package`` is the distribution's name; ``extra`` the kit's extra that brings it, where there is
+    one.
     """
     try:
         yield

@@ -20,11 +20,13 @@ LFS_MARK = b"version https://git-lfs"
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path`` for writing bytes; rename it to ``path`` when the block ends well.
+    """Open a temporary file beside ``path`` for writing bytes; rename it to ``path`` when the block
+    ends well.
 
-    After an exception nothing is left. Parent folders are not created: a missing one is an `InputError`, and so is
-    whatever the system has against the writing (a full disk, a folder that went away). A link is followed; a device or
-    pipe (/dev/null, /dev/stdout) is written to, not replaced.
+    After an exception nothing is left. Parent folders are not created: a missing one is an
+    `InputError`, and so is whatever the system has against the writing (a full disk, a folder that
+    went away). A link is followed; a device or pipe (/dev/null, /dev/stdout) is written to, not
+    replaced.
     """
     require_target(path)
     if _is_special(path):
@@ -56,8 +58,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(value: Any, indent: Optional[int] = None, *, ascii_only: bool = False) -> str:
-    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no NaN."""
-    text = json.dumps(value, ensure_ascii=ascii_only, sort_keys=True, indent=indent, allow_nan=False)
+    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no
+    NaN.
+    """
+    text = json.dumps(
+        value, ensure_ascii=ascii_only, sort_keys=True, indent=indent, allow_nan=False
+    )
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # a file's name in another encoding
@@ -90,10 +96,12 @@ def _told_as_input_error(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; put it in the place of ``path`` when the block ends well.
+    """Give a temporary folder beside ``path``; put it in the place of ``path`` when the block ends
+    well.
 
-    A folder that stands at ``path`` is replaced (it is moved aside first and removed last); whether it may be is the
-    caller's to decide. After an exception the old folder is untouched and nothing new is left. A link is followed.
+    A folder that stands at ``path`` is replaced (it is moved aside first and removed last); whether
+    it may be is the caller's to decide. After an exception the old folder is untouched and nothing
+    new is left. A link is followed.
     """
     require_parent(path)
     _require_writable(path)
@@ -120,7 +128,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def require_target(path: Path) -> None:
-    """Refuse a path that no file can be written to: its folder does not exist or is write-protected, or it is one."""
+    """Refuse a path that no file can be written to:
+
+    its folder does not exist or is write-protected, or it is one.
+    """
     require_parent(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; expected a file's name")
@@ -144,17 +155,25 @@ def require_file(path: Path, what: str) -> None:
     if not path.exists():
         raise InputError(f"{path} does not exist; expected {what}{_nearest(path)}")
     if not os.access(path, os.R_OK):
-        raise InputError(f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}")
+        raise InputError(
+            f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}"
+        )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; expected {what}")
 
 
 def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a Git LFS pointer, the small text file that stands where a large file was not fetched."""
+    """Refuse a Git LFS pointer, the small text file that stands where a large file was not
+    fetched.
+    """
     if starts_with(path, LFS_MARK):
         raise InputError(
-            f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of text)",
-            hint=f"Fetch the file in the repository that it came from: git lfs pull --include {path.name}",
+            f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of"
+            " text)",
+            hint=(
+                "Fetch the file in the repository that it came from: git lfs pull --include"
+                f" {path.name}"
+            ),
         )
 
 
@@ -174,7 +193,9 @@ def sha256(path: Path) -> str:
 
 
 def natural_key(name: str) -> Tuple[List[Union[int, str]], str]:
-    """Sort key by which ``test_2`` comes before ``test_10``; digits are ASCII only, ties go by the name itself."""
+    """Sort key by which ``test_2`` comes before ``test_10``; digits are ASCII only, ties go by the
+    name itself.
+    """
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
 
@@ -186,7 +207,10 @@ def _require_writable(path: Path) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Say whether the path is no place for a file of its own: a device, a pipe, or a name for an open file."""
+    """Say whether the path is no place for a file of its own:
+
+    a device, a pipe, or a name for an open file.
+    """
     if path.parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -197,7 +221,9 @@ def _nearest(path: Path) -> str:
 
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    near = difflib.get_close_matches(
+        path.name, [entry.name for entry in path.parent.iterdir()], n=1
+    )
     return f"; did you mean {path.parent / near[0]}?" if near else ""
 
 

@@ -1,7 +1,7 @@
 """Encoded image bytes to pixels, as a ModelSpec asks.
 
-The default spec gives, bit for bit, what training saw: Pillow's ``convert('L')`` and bicubic resize to 100x32. EXIF
-orientation is not applied and transparency is dropped, as in training. Thread-safe.
+The default spec gives, bit for bit, what training saw: Pillow's ``convert('L')`` and bicubic resize
+to 100x32. EXIF orientation is not applied and transparency is dropped, as in training. Thread-safe.
 """
 
 from __future__ import annotations
@@ -41,13 +41,16 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # Image.BILINEAR and Image.BICUBIC, whose home in Pillow's name space moved between versions.
 _PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
 _WARNINGS = threading.Lock()
-# Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C library keeps as much
-# for the future, in each thread that decodes: small blocks are what keeps memory flat (Pillow's docs, block allocator).
+# Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C
+# library keeps as much for the future, in each thread that decodes: small blocks are what keeps
+# memory flat (Pillow's docs, block allocator).
 Image.core.set_block_size(128 << 10)  # type: ignore[attr-defined]
 
 
 class ImageError(InputError):
-    """An image that cannot be used; ``problem.reason`` is one of those below, ``problem.detail`` about this image."""
+    """An image that cannot be used; ``problem.reason`` is one of those below, ``problem.detail``
+    about this image.
+    """
 
     EMPTY = "empty image"
     UNKNOWN = "not an image"
@@ -60,10 +63,12 @@ class ImageError(InputError):
 
 
 def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Return the image as uint8 pixels (C, H, W) of the spec's size; ``spec.table[pixels]`` is the float32 input.
+    """Return the image as uint8 pixels (C, H, W) of the spec's size; ``spec.table[pixels]`` is the
+    float32 input.
 
-    Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1 bit; of 16-bit gray
-    the nearest 8-bit value of v * 255 / 65535; of an animation the first frame. Raises `ImageError`.
+    Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1
+    bit; of 16-bit gray the nearest 8-bit value of v * 255 / 65535; of an animation the first frame.
+    Raises `ImageError`.
     """
     image = picture(data, "L" if spec.color == "gray" else "RGB", max_pixels=max_pixels)
     return resize(image, spec)
@@ -71,14 +76,17 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
 
 def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
     """Return the pixels, as `decode` does, of what `picture` gave in the spec's mode."""
-    pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(spec.height, spec.width, spec.channels)
+    pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(
+        spec.height, spec.width, spec.channels
+    )
     if spec.color == "bgr":
         pixels = pixels[:, :, ::-1]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the image in Pillow's mode ``L`` or ``RGB`` and its own size, from what `decode` takes.
+    """Return the image in Pillow's mode ``L`` or ``RGB`` and its own size, from what `decode`
+    takes.
 
     Raises `ImageError`.
     """
@@ -86,18 +94,25 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(
-            ImageError.HUGE, f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is {max_pixels / 1e6:g}"
+            ImageError.HUGE,
+            f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is"
+            f" {max_pixels / 1e6:g}",
         )
     try:
         return _converted(image, mode)
     except ImageError:
         raise
-    except Exception as error:  # decoders raise anything on broken bytes, which must cost one image only
+    except (
+        Exception
+    ) as error:  # decoders raise anything on broken bytes, which must cost one image only
         raise ImageError(ImageError.BROKEN, _first_line(error)) from error
 
 
 def read_size(path: Path) -> Tuple[int, int]:
-    """Return an image file's width and height, read from its header. Raises `InputError` that names the file."""
+    """Return an image file's width and height, read from its header.
+
+    Raises `InputError` that names the file.
+    """
     try:
         return size_of(path.read_bytes())
     except OSError as error:
@@ -113,7 +128,10 @@ def size_of(data: bytes) -> Tuple[int, int]:
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header. Image.open would warn of large images, and warnings cannot be kept back per thread."""
+    """Read the header.
+
+    Image.open would warn of large images, and warnings cannot be kept back per thread.
+    """
     if not data:
         raise ImageError(ImageError.EMPTY, "0 bytes")
     why = f"begins with {data[:8]!r}; expected one of {', '.join(FORMATS)}"
@@ -143,7 +161,10 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in _SIXTEEN_BIT:
         image = _eight_bit(image)
     elif image.mode == "F":
-        raise ImageError(ImageError.BROKEN, "floating-point pixels, whose range is unknown; expected 8 or 16 bits")
+        raise ImageError(
+            ImageError.BROKEN,
+            "floating-point pixels, whose range is unknown; expected 8 or 16 bits",
+        )
     # It has no bearing on the pixels, but Pillow warns of some forms of it.
     image.info.pop("transparency", None)
     return image.convert(mode)
@@ -153,7 +174,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise ImageError(
-            ImageError.BROKEN, f"32-bit pixels from {values.min()} to {values.max()}; expected 8 or 16 bits"
+            ImageError.BROKEN,
+            f"32-bit pixels from {values.min()} to {values.max()}; expected 8 or 16 bits",
         )
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 

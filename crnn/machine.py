@@ -12,19 +12,31 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
-    """Return the processors this process may run on: its affinity, cut by a container's quota, at least 1."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the processors this process may run on:
+
+    its affinity, cut by a container's quota, at least 1.
+    """
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = _quota(cgroup)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
 
 
 def describe() -> Dict[str, str]:
-    """Return what a measurement depends on: the processor, how many are usable, the system, and the load before it."""
+    """Return what a measurement depends on:
+
+    the processor, how many are usable, the system, and the load before it.
+    """
     return {
         "processor": _processor(),
         "usable": str(usable_cpus()),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "load": " ".join(f"{value:.2f}" for value in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown",
+        "load": (
+            " ".join(f"{value:.2f}" for value in os.getloadavg())
+            if hasattr(os, "getloadavg")
+            else "unknown"
+        ),
     }
 
 
@@ -39,7 +51,9 @@ def _processor() -> str:
 
 
 def _quota(cgroup: Path) -> Optional[float]:
-    """Return the processors' worth of time that the control group grants, version 2 or 1; None for no limit."""
+    """Return the processors' worth of time that the control group grants, version 2 or 1; None for
+    no limit.
+    """
     try:
         if (cgroup / "cpu.max").exists():
             limit, period = (cgroup / "cpu.max").read_text().split()

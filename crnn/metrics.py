@@ -12,7 +12,10 @@ Z95 = 1.959963984540054
 
 
 def edit_distance(first: str, second: str) -> int:
-    """Return the Levenshtein distance: the fewest insertions, deletions and substitutions of one character."""
+    """Return the Levenshtein distance:
+
+    the fewest insertions, deletions and substitutions of one character.
+    """
     if first == second:
         return 0
     if len(first) < len(second):
@@ -29,23 +32,29 @@ def edit_distance(first: str, second: str) -> int:
 
 
 def wilson(correct: int, total: int) -> Tuple[float, float]:
-    """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927); (0, 1) where total is 0."""
+    """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927); (0, 1) where
+    total is 0.
+    """
     if not total:
         return (0.0, 1.0)
     share, z2 = correct / total, Z95 * Z95
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
+    half = (
+        Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
+    )
     # At 0 and 1 the bound is exact; rounding must not push it past.
     return (0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
 
 
 class TextMetric:
-    """Counts texts against truths: word accuracy, character error rate, 1 - NED and a table by the truth's length.
+    """Counts texts against truths: word accuracy, character error rate, 1 - NED and a table by the
+    truth's length.
 
-    Feed it with `update`, one text and one truth at a time, both already folded. The character error rate is the sum
-    of edit distances over the sum of the truths' lengths. 1 - NED is the mean over words of 1 - distance / (the longer
-    of text and truth), the ICDAR 2019 definition (ReCTS, arXiv:1912.09641); two empty strings count as 1. Of no words
-    at all, accuracy and 1 - NED are 0 and so is the error rate.
+    Feed it with `update`, one text and one truth at a time, both already folded. The character
+    error rate is the sum of edit distances over the sum of the truths' lengths. 1 - NED is the mean
+    over words of 1 - distance / (the longer of text and truth), the ICDAR 2019 definition (ReCTS,
+    arXiv:1912.09641); two empty strings count as 1. Of no words at all, accuracy and 1 - NED are 0
+    and so is the error rate.
     """
 
     def __init__(self) -> None:
@@ -57,7 +66,9 @@ class TextMetric:
         self._by_length: Dict[int, List[int]] = {}
 
     def update(self, text: str, truth: str, *, wrong: bool = False) -> int:
-        """Count one word and return its edit distance; ``wrong`` counts it as wrong whatever the text."""
+        """Count one word and return its edit distance; ``wrong`` counts it as wrong whatever the
+        text.
+        """
         distance = edit_distance(text, truth)
         right = distance == 0 and not wrong
         self.total += 1
@@ -104,14 +115,21 @@ def paired_test(only_first: int, only_second: int, total: int) -> PairedTest:
         interval = (max(-1.0, centre - half), min(1.0, centre + half))
     else:
         interval = (-1.0, 1.0)
-    return PairedTest(total, only_first, only_second, difference, interval, _mcnemar(only_first, only_second))
+    return PairedTest(
+        total, only_first, only_second, difference, interval, _mcnemar(only_first, only_second)
+    )
 
 
 def _mcnemar(only_first: int, only_second: int) -> float:
     differing = only_first + only_second
     log_half = differing * math.log(0.5)
     tail = math.fsum(
-        math.exp(math.lgamma(differing + 1) - math.lgamma(k + 1) - math.lgamma(differing - k + 1) + log_half)
+        math.exp(
+            math.lgamma(differing + 1)
+            - math.lgamma(k + 1)
+            - math.lgamma(differing - k + 1)
+            + log_half
+        )
         for k in range(min(only_first, only_second) + 1)
     )
     return min(1.0, 2 * tail)

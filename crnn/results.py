@@ -1,4 +1,7 @@
-"""The plain data that every part hands on: samples, batches, readings and the one evaluation result."""
+"""The plain data that every part hands on:
+
+samples, batches, readings and the one evaluation result.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a sample cannot be read: ``reason`` is one of few phrases, to be counted; ``detail`` is about this sample."""
+    """Why a sample cannot be read:
+
+    ``reason`` is one of few phrases, to be counted; ``detail`` is about this sample.
+    """
 
     reason: str
     detail: str = ""
@@ -33,8 +39,9 @@ class Sample:
 class Batch:
     """Samples in data order, their images as one array.
 
-    Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows' images stand in
-    ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be reused once later batches are taken.
+    Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows'
+    images stand in ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be
+    reused once later batches are taken.
     """
 
     keys: Sequence[str]
@@ -52,7 +59,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was not asked for."""
+    """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
+    not asked for.
+    """
 
     key: str
     text: str
@@ -64,9 +73,10 @@ class Reading:
 class Evaluation:
     """The one result of an evaluation; everything printed, written or drawn is made from it.
 
-    The fields are those of the result JSON (docs/formats.md), which has ``schema``, ``title`` and ``value`` besides.
-    ``total`` counts labels, so a sample that could not be read counts as wrong. ``misses`` holds the worst.
-    ``protocol`` says what counted: its ``name``, None for the kit's own, and its rules.
+    The fields are those of the result JSON (docs/formats.md), which has ``schema``, ``title`` and
+    ``value`` besides. ``total`` counts labels, so a sample that could not be read counts as wrong.
+    ``misses`` holds the worst. ``protocol`` says what counted: its ``name``, None for the kit's
+    own, and its rules.
     """
 
     accuracy: float
@@ -93,11 +103,12 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two runs over the same words: how many each alone got right, and whether the difference could be chance.
+    """Two runs over the same words: how many each alone got right, and whether the difference could
+    be chance.
 
-    ``difference`` is second - first, as a fraction of ``total``; ``interval95`` its interval after Agresti and Min
-    (Statistics in Medicine 24, 2005: half a count added to each of the four cells, then Wald's); ``p_value`` the exact
-    two-sided McNemar test, 1 where the runs never differ.
+    ``difference`` is second - first, as a fraction of ``total``; ``interval95`` its interval after
+    Agresti and Min (Statistics in Medicine 24, 2005: half a count added to each of the four cells,
+    then Wald's); ``p_value`` the exact two-sided McNemar test, 1 where the runs never differ.
     """
 
     total: int
@@ -120,7 +131,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The words that two runs read differently, and the paired test of this run (second) against the other (first).
+    """The words that two runs read differently, and the paired test of this run (second) against
+    the other (first).
 
     ``simulated`` says whether the other ran on the Ascend simulator.
     """
@@ -134,10 +146,11 @@ class Comparison:
 class BatchTiming:
     """How fast one size of batch is; milliseconds a batch, words per second.
 
-    ``stages`` and ``latency`` (all stages together) hold p50, p90 and p99, over batches that went through one stage
-    after another, each in one thread but for the model's own. ``throughput``: ``compute`` counts computation alone,
-    ``transfers`` the copies to and from the device too, ``stream`` is batches at hand through the runner's stream,
-    ``data`` the same from the data set to texts, everything overlapping.
+    ``stages`` and ``latency`` (all stages together) hold p50, p90 and p99, over batches that went
+    through one stage after another, each in one thread but for the model's own. ``throughput``:
+    ``compute`` counts computation alone, ``transfers`` the copies to and from the device too,
+    ``stream`` is batches at hand through the runner's stream, ``data`` the same from the data set
+    to texts, everything overlapping.
     """
 
     batch: int
@@ -164,7 +177,8 @@ class ModelTiming:
 class PairedRatio:
     """How much faster the first of two models is, over pairs of runs one right after the other.
 
-    ``ratio`` is the second's time over the first's, copies included: its p10, p50 and p90 over the pairs.
+    ``ratio`` is the second's time over the first's, copies included: its p10, p50 and p90 over the
+    pairs.
     """
 
     batch: int
@@ -174,7 +188,9 @@ class PairedRatio:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The batch of the highest throughput (with transfers) whose p99 latency keeps a budget; None where none does."""
+    """The batch of the highest throughput (with transfers) whose p99 latency keeps a budget; None
+    where none does.
+    """
 
     budget_ms: float
     batch: Optional[int]
@@ -184,7 +200,8 @@ class Suggestion:
 class Benchmark:
     """The one result of a benchmark: everything printed, written or drawn is made from it.
 
-    ``runs`` are the model and, where there are two, the other; ``ratios`` is empty where there is one.
+    ``runs`` are the model and, where there are two, the other; ``ratios`` is empty where there is
+    one.
     """
 
     data: str

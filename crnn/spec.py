@@ -1,4 +1,7 @@
-"""How an image becomes a model's input and how its logits are read: the contract that travels with a model."""
+"""How an image becomes a model's input and how its logits are read:
+
+the contract that travels with a model.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +50,12 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
 class ModelSpec:
     """What must be known of a model to prepare its input and to read its output.
 
-    A pixel x becomes ``(x / divisor - mean) / std``, each step in float32, in this order: it is the training's, and
-    not the same bits as ``(x - 127.5) / 127.5``. ``output_axes`` names the axes of the file's logits: time steps T,
-    batch N, classes K; whoever runs the model gives them out as (T, N, K). The defaults are the kit's historical
-    contract: Pillow 'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37).
-    Raises `InputError` for a value outside its range.
+    A pixel x becomes ``(x / divisor - mean) / std``, each step in float32, in this order: it is the
+    training's, and not the same bits as ``(x - 127.5) / 127.5``. ``output_axes`` names the axes of
+    the file's logits: time steps T, batch N, classes K; whoever runs the model gives them out as
+    (T, N, K). The defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without
+    keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37). Raises `InputError` for a value
+    outside its range.
     """
 
     height: int = 32
@@ -117,7 +121,9 @@ class ModelSpec:
         return (pixels / np.float32(self.divisor) - np.float32(self.mean)) / np.float32(self.std)
 
     def normalise(self, pixels: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
-        """Return ``table[pixels]`` for uint8 pixels of any shape, bit for bit but cheaper; into ``out`` if given."""
+        """Return ``table[pixels]`` for uint8 pixels of any shape, bit for bit but cheaper; into
+        ``out`` if given.
+        """
         values: np.ndarray = np.divide(pixels, np.float32(self.divisor), out=out, dtype=np.float32)
         np.subtract(values, np.float32(self.mean), out=values)
         np.divide(values, np.float32(self.std), out=values)
@@ -146,12 +152,17 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, data: Any, *, where: str = "spec") -> ModelSpec:
-        """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are refused."""
+        """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are
+        refused.
+        """
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             found = data.get("format") if isinstance(data, dict) else type(data).__name__
             raise InputError(
                 f"{where}: the format is {found!r}; expected {FORMAT!r}",
-                hint="The file was written by another version of the kit: export the model again with this one.",
+                hint=(
+                    "The file was written by another version of the kit: export the model again"
+                    " with this one."
+                ),
             )
         values = {key: value for key, value in data.items() if key != "format"}
         odd = sorted(set(values) ^ set(_TYPES))
@@ -159,8 +170,12 @@ class ModelSpec:
             raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
         for key, value in values.items():
             # bool is an int to Python, but "width": true is no width.
-            if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and _TYPES[key] != (bool,)):
-                raise InputError(f"{where}: {key} is {value!r}; expected {_TYPES[key][-1].__name__}")
+            if not isinstance(value, _TYPES[key]) or (
+                isinstance(value, bool) and _TYPES[key] != (bool,)
+            ):
+                raise InputError(
+                    f"{where}: {key} is {value!r}; expected {_TYPES[key][-1].__name__}"
+                )
         try:
             return cls(**values)
         except InputError as error:
@@ -168,13 +183,18 @@ class ModelSpec:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does. Raises `InputError`."""
+    """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+
+    Raises `InputError`.
+    """
     require_file(path, "a spec's JSON")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
-    return ModelSpec.from_dict(data["spec"] if isinstance(data, dict) and "spec" in data else data, where=str(path))
+    return ModelSpec.from_dict(
+        data["spec"] if isinstance(data, dict) and "spec" in data else data, where=str(path)
+    )
 
 
 def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:

@@ -1,4 +1,7 @@
-"""The whole way on a laptop: checkpoint -> ONNX -> bins -> accuracy. ``make demo`` runs it; the files go to demo/."""
+"""The whole way on a laptop: checkpoint -> ONNX -> bins -> accuracy.
+
+``make demo`` runs it; the files go to demo/.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ STEPS = """
 crnn export examples/crnn_small.pth demo/crnn.onnx
 crnn prepare examples/words_lmdb demo/input_bin --label demo/label.txt
 crnn evaluate demo/crnn.onnx demo/input_bin --label demo/label.txt --batch 64 --json demo/result.json --min-accuracy 0.8
-"""
+"""  # noqa: E501
 
 
 def run_steps() -> int:

@@ -1,8 +1,8 @@
 """Render the words of examples/words_lmdb: python examples/make_words.py OUT_LMDB.
 
-300 words, a quarter of them clear, the rest gradually harder: coloured text on a gradient, slanted, blurred, noisy,
-compressed. Fonts are those of Debian's packages named in FONTS, all with an open licence. The same seed and the same
-font files give the same words.
+300 words, a quarter of them clear, the rest gradually harder: coloured text on a gradient, slanted,
+blurred, noisy, compressed. Fonts are those of Debian's packages named in FONTS, all with an open
+licence. The same seed and the same font files give the same words.
 """
 
 from __future__ import annotations
@@ -34,21 +34,24 @@ FONTS = {
     "fonts-ebgaramond (OFL)": ["opentype/ebgaramond/EBGaramond12-Regular.otf"],
 }
 WORDS = """
-above account action address after again agreement airport album always amount animal answer apple april archive
-arrival august autumn avenue bakery balance banana bank basket battery beach beauty before bicycle birthday black
-board bottle bridge bright broken brother budget building butter cabin calendar camera canal candle captain carbon
-castle central century chapter cheese cherry chicken church circle city classic clean climate clock clothes cloud
-coffee college colour common concert copper corner cotton country cousin cream crystal culture custom dance danger
-daughter december delivery dentist desert design diamond dinner discount doctor dollar double dragon dream early
-east eight electric elephant engine entrance equal evening exit express factory family farmer father festival field
-finger finish first fish flight floor flower forest forward fountain fresh friday friend fruit furniture future
-garage garden general gentle ginger glass gold grand green grocery group guitar hammer harbour health heavy hello
-hidden history holiday honey hospital hotel house human hundred island jacket january jewel journey juice july
-jungle justice kettle kitchen knowledge ladder language laundry leather lemon letter library light limited lion
-little local london lunch machine magic mango market master meadow medical melody memory menu metal middle midnight
-milk million minute mirror modern monday money morning mountain museum music nation nature needle network never
-night noble north notice number ocean october office olive open orange orchard order origin oven oxygen palace paper
-parade parking party pencil people pepper perfect photo piano picture pilot planet player pocket police popular
+above account action address after again agreement airport album always amount animal answer apple
+april archive arrival august autumn avenue bakery balance banana bank basket battery beach beauty
+before bicycle birthday black board bottle bridge bright broken brother budget building butter cabin
+calendar camera canal candle captain carbon castle central century chapter cheese cherry chicken
+church circle city classic clean climate clock clothes cloud coffee college colour common concert
+copper corner cotton country cousin cream crystal culture custom dance danger daughter december
+delivery dentist desert design diamond dinner discount doctor dollar double dragon dream early east
+eight electric elephant engine entrance equal evening exit express factory family farmer father
+festival field finger finish first fish flight floor flower forest forward fountain fresh friday
+friend fruit furniture future garage garden general gentle ginger glass gold grand green grocery
+group guitar hammer harbour health heavy hello hidden history holiday honey hospital hotel house
+human hundred island jacket january jewel journey juice july jungle justice kettle kitchen knowledge
+ladder language laundry leather lemon letter library light limited lion little local london lunch
+machine magic mango market master meadow medical melody memory menu metal middle midnight milk
+million minute mirror modern monday money morning mountain museum music nation nature needle network
+never night noble north notice number ocean october office olive open orange orchard order origin
+oven oxygen palace paper parade parking party pencil people pepper perfect photo piano picture pilot
+planet player pocket police popular
 """.split()
 
 
@@ -92,8 +95,12 @@ def render(word: str, rng: random.Random, hardness: float) -> bytes:
     return file.getvalue()
 
 
-def colours(rng: random.Random, hardness: float) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return ink and paper, far apart in brightness, less so when hard; light on dark now and then."""
+def colours(
+    rng: random.Random, hardness: float
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return ink and paper, far apart in brightness, less so when hard; light on dark now and
+    then.
+    """
     gap = 190 - 90 * hardness
     dark = rng.uniform(0, 255 - gap)
     spread = 40 * hardness
@@ -104,12 +111,16 @@ def colours(rng: random.Random, hardness: float) -> tuple[tuple[int, int, int], 
     return tuple(pair if rng.random() < 1 - 0.4 * hardness else pair[::-1])
 
 
-def gradient(size: tuple[int, int], paper: tuple[int, int, int], rng: random.Random, hardness: float) -> Image.Image:
+def gradient(
+    size: tuple[int, int], paper: tuple[int, int, int], rng: random.Random, hardness: float
+) -> Image.Image:
     """Return a background whose brightness runs across it."""
     width, height = size
     ramp = np.linspace(-1, 1, width)[None, :, None] * rng.uniform(-45, 45) * hardness
     return Image.fromarray(
-        np.clip(np.array(paper) + np.broadcast_to(ramp, (height, width, 1)), 0, 255).astype(np.uint8)
+        np.clip(np.array(paper) + np.broadcast_to(ramp, (height, width, 1)), 0, 255).astype(
+            np.uint8
+        )
     )
 
 
@@ -128,13 +139,17 @@ def slant(image: Image.Image, rng: random.Random, hardness: float) -> Image.Imag
         -shift(),
     )
     fill = image.resize((1, 1)).getpixel((0, 0))
-    return image.transform(image.size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC, fillcolor=fill)
+    return image.transform(
+        image.size, Image.Transform.QUAD, corners, Image.Resampling.BICUBIC, fillcolor=fill
+    )
 
 
 def noise(image: Image.Image, rng: random.Random, strength: float) -> Image.Image:
     """Return the image with Gaussian noise."""
     pixels = np.asarray(image, dtype=np.float32)
-    grain = np.random.default_rng(rng.randrange(1 << 32)).normal(0, strength * rng.random(), pixels.shape)
+    grain = np.random.default_rng(rng.randrange(1 << 32)).normal(
+        0, strength * rng.random(), pixels.shape
+    )
     return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 

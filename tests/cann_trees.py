@@ -1,4 +1,6 @@
-"""CANN's installations as they lie on disk, release by release, small and without a compiler in them."""
+"""CANN's installations as they lie on disk, release by release, small and without a compiler in
+them.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ if [ -n "$FAKE_ATC_OM" ]; then cp "$FAKE_ATC_OM" "$output.om"; fi
 exit "${FAKE_ATC_EXIT:-0}"
 """
 
-# The vendor's scripts append to variables that may be unset, which set -u forbids, and end with a failing test.
+# The vendor's scripts append to variables that may be unset, which set -u forbids, and end with a
+# failing test.
 SET_ENV = """\
 export ASCEND_TOOLKIT_HOME={home}
 export LD_LIBRARY_PATH=${{ASCEND_TOOLKIT_HOME}}/lib64:$LD_LIBRARY_PATH
@@ -104,7 +107,10 @@ def cann_5_0_4(root: Path) -> Tree:
     home = root / "ascend-toolkit/5.0.4.alpha002"
     _split_home(home)
     script = SET_ENV.format(home=home).replace("/bin:$PATH", "/atc/bin:$PATH")
-    write(home / "bin/setenv.bash", script.replace("/python/site-packages", "/pyACL/python/site-packages/acl"))
+    write(
+        home / "bin/setenv.bash",
+        script.replace("/python/site-packages", "/pyACL/python/site-packages/acl"),
+    )
     return Tree(root, home, "5.0.4.alpha002")
 
 

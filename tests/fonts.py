@@ -20,4 +20,6 @@ def installed() -> List[Path]:
         return []
 
 
-needs_fonts = pytest.mark.skipif(not installed(), reason="no font with an open licence is installed")
+needs_fonts = pytest.mark.skipif(
+    not installed(), reason="no font with an open licence is installed"
+)

@@ -1,4 +1,6 @@
-"""The fixtures that MindSpore and TensorFlow have written (tests/fixtures/*/make.py say how), and words to read."""
+"""The fixtures that MindSpore and TensorFlow have written (tests/fixtures/*/make.py say how), and
+words to read.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def case(name: str) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def few_words(folder: Path, count: int) -> Path:
-    """Write the first words of the examples as a folder of images with its annotation file, and return it."""
+    """Write the first words of the examples as a folder of images with its annotation file, and
+    return it.
+    """
     folder.mkdir()
     lines = []
     for sample in itertools.islice(LmdbSamples(ROOT / "examples" / "words_lmdb"), count):

@@ -1,4 +1,7 @@
-"""Small CRNN-like ONNX graphs: pooling, one or two LSTM layers, a linear layer; and traced ones of PyTorch's own."""
+"""Small CRNN-like ONNX graphs:
+
+pooling, one or two LSTM layers, a linear layer; and traced ones of PyTorch's own.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,11 @@ def lstm_model(
     opset: int = 11,
     **attributes: Any,
 ) -> onnx.ModelProto:
-    """(N, 1, 32, 100) to (26, N, 37) through an LSTM of this direction; ``states`` become its initial h and c.
+    """(N, 1, 32, 100) to (26, N, 37) through an LSTM of this direction; ``states`` become its
+    initial h and c.
 
-    ``last_states`` adds the LSTM's last h, averaged, to the logits, so that these outputs are in use too.
+    ``last_states`` adds the LSTM's last h, averaged, to the logits, so that these outputs are in
+    use too.
     """
     random = np.random.default_rng(7)
     count = 2 if direction == "bidirectional" else 1
@@ -50,11 +55,19 @@ def lstm_model(
         helper.make_node("Squeeze", ["picked"], ["rows"], axes=[1]),
         helper.make_node("Transpose", ["rows"], ["sequence"], perm=[2, 0, 1]),
         helper.make_node(
-            "LSTM", inputs, ["Y", "Y_h", "Y_c"], name="lstm", direction=direction, hidden_size=HIDDEN, **attributes
+            "LSTM",
+            inputs,
+            ["Y", "Y_h", "Y_c"],
+            name="lstm",
+            direction=direction,
+            hidden_size=HIDDEN,
+            **attributes,
         ),
         helper.make_node("Transpose", ["Y"], ["turned"], perm=[0, 2, 1, 3]),
         helper.make_node("Reshape", ["turned", "merged"], ["features"]),
-        helper.make_node("MatMul", ["features", "linear"], ["scores" if last_states else "output1"]),
+        helper.make_node(
+            "MatMul", ["features", "linear"], ["scores" if last_states else "output1"]
+        ),
     ]
     if last_states:
         nodes += [
@@ -75,7 +88,10 @@ def lstm_model(
 
 
 def traced_model(path: Path, *, split: bool, open_batch: bool) -> onnx.ModelProto:
-    """What PyTorch's tracing exporter makes of the usual CRNN layers: ``split`` into two one-way LSTMs and flips."""
+    """What PyTorch's tracing exporter makes of the usual CRNN layers:
+
+    ``split`` into two one-way LSTMs and flips.
+    """
     import torch
     from torch import nn
 
@@ -129,6 +145,8 @@ def outputs_of(model: onnx.ModelProto, batch: int) -> np.ndarray:
     images = np.random.default_rng(1).normal(size=(batch, 1, 32, 100)).astype(np.float32)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     result: np.ndarray = session.run(None, {"actual_input_1": images})[0]
     return result

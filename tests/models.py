@@ -16,11 +16,17 @@ SPEC = ModelSpec.default()
 
 
 def write_echo_model(
-    path: Path, *, batch: Optional[int] = None, spec: Optional[ModelSpec] = SPEC, dtype: int = TensorProto.FLOAT
+    path: Path,
+    *,
+    batch: Optional[int] = None,
+    spec: Optional[ModelSpec] = SPEC,
+    dtype: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write an ONNX file that reads what `echo_image` writes: logit k of step t is pixel (row k, column t).
+    """Write an ONNX file that reads what `echo_image` writes: logit k of step t is pixel (row k,
+    column t).
 
-    Rows end at 31, so it reads the first 31 characters of the alphabet only. ``spec`` None leaves the metadata out.
+    Rows end at 31, so it reads the first 31 characters of the alphabet only. ``spec`` None leaves
+    the metadata out.
     """
     size = "batch" if batch is None else batch
     cast = [helper.make_node("Cast", ["actual_input_1"], ["image"], to=TensorProto.FLOAT)]
@@ -37,7 +43,10 @@ def write_echo_model(
         "echo",
         [helper.make_tensor_value_info("actual_input_1", dtype, [size, 1, 32, 100])],
         [helper.make_tensor_value_info("output1", TensorProto.FLOAT, [26, size, 37])],
-        [numpy_helper.from_array(np.array(value, dtype=np.int64), name) for name, value in constants.items()],
+        [
+            numpy_helper.from_array(np.array(value, dtype=np.int64), name)
+            for name, value in constants.items()
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
     if spec is not None:
@@ -48,7 +57,9 @@ def write_echo_model(
 
 
 def echo_pixels(text: str) -> np.ndarray:
-    """Return a uint8 image (1, 32, 100) that the echo model reads as ``text``, at most 13 characters of 0-9a-u."""
+    """Return a uint8 image (1, 32, 100) that the echo model reads as ``text``, at most 13
+    characters of 0-9a-u.
+    """
     pixels = np.zeros((1, 32, 100), dtype=np.uint8)
     pixels[0, 0, :26] = 128  # blank wherever nothing is brighter
     for position, character in enumerate(text):
@@ -68,7 +79,9 @@ def echo_images(texts: Sequence[str]) -> np.ndarray:
 
 
 def write_bins(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str]] = None) -> Path:
-    """Write ``input_bin/test_{i}.bin`` and ``label.txt`` into a folder, as the historical script does."""
+    """Write ``input_bin/test_{i}.bin`` and ``label.txt`` into a folder, as the historical script
+    does.
+    """
     bins = folder / "input_bin"
     bins.mkdir()
     lines = []
@@ -79,7 +92,9 @@ def write_bins(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str
     return bins
 
 
-def write_images(folder: Path, texts: Sequence[str], labels: Optional[Sequence[str]] = None) -> Path:
+def write_images(
+    folder: Path, texts: Sequence[str], labels: Optional[Sequence[str]] = None
+) -> Path:
     """Write a folder of PNG files and their annotation file, the names in it in order."""
     folder.mkdir()
     lines = []

@@ -17,7 +17,9 @@ from tests.conftest import ROOT
 from tests.models import write_echo_model
 
 SHELLS = [
-    pytest.param(shell, marks=pytest.mark.skipif(shutil.which(shell) is None, reason=f"no {shell} here"))
+    pytest.param(
+        shell, marks=pytest.mark.skipif(shutil.which(shell) is None, reason=f"no {shell} here")
+    )
     for shell in ("bash", "zsh")
 ]
 SYSTEM = "/usr/bin:/bin"
@@ -33,7 +35,10 @@ def shell_run(shell: str, code: str, **environ: str) -> subprocess.CompletedProc
 
 
 def variables(shell: str, before: str, tree: Tree, **environ: str) -> Dict[str, List[str]]:
-    show = 'for n in PATH PYTHONPATH LD_LIBRARY_PATH ASCEND_TOOLKIT_HOME; do eval "echo $n=\\${$n:-}"; done'
+    show = (
+        'for n in PATH PYTHONPATH LD_LIBRARY_PATH ASCEND_TOOLKIT_HOME; do eval "echo $n=\\${$n:-}";'
+        " done"
+    )
     done = shell_run(shell, f"{before}\n{show}", ASCEND_INSTALL_ROOT=str(tree.root), **environ)
     assert done.returncode == 0, done.stderr
     pairs = (line.partition("=") for line in done.stdout.splitlines())
@@ -53,7 +58,9 @@ def test_sets_what_the_installed_cann_needs_twice_over_in_a_strict_shell(
     assert found["PATH"][-2:] == SYSTEM.split(":")
     assert any((Path(folder) / "atc").is_file() for folder in found["PATH"]) == (layout != "nnrt")
     places = [Path(folder) for folder in found["PYTHONPATH"]]
-    assert any((folder / "acl.so").is_file() or (folder / "acl/acl.so").is_file() for folder in places)
+    assert any(
+        (folder / "acl.so").is_file() or (folder / "acl/acl.so").is_file() for folder in places
+    )
     assert all(str(tree.root) in folder for folder in found["LD_LIBRARY_PATH"])
 
 
@@ -68,9 +75,14 @@ def test_shell_and_python_find_the_same_home(layout: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_keeps_the_callers_own_entries_and_options_and_leaves_no_function_behind(shell: str, tmp_path: Path) -> None:
+def test_keeps_the_callers_own_entries_and_options_and_leaves_no_function_behind(
+    shell: str, tmp_path: Path
+) -> None:
     tree = cann_6_0(tmp_path)
-    code = f"set -u; {SOURCE}; case $- in *e*) exit 9 ;; esac; case $- in *u*) ;; *) exit 8 ;; esac; typeset -f"
+    code = (
+        f"set -u; {SOURCE}; case $- in *e*) exit 9 ;; esac; case $- in *u*) ;; *) exit 8 ;; esac;"
+        " typeset -f"
+    )
     done = shell_run(shell, code, ASCEND_INSTALL_ROOT=str(tree.root))
     assert done.returncode == 0
     assert "_crnn" not in done.stdout
@@ -81,7 +93,9 @@ def test_keeps_the_callers_own_entries_and_options_and_leaves_no_function_behind
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_without_cann_says_where_it_looked_and_returns_4(shell: str, tmp_path: Path) -> None:
-    done = shell_run(shell, f"{SOURCE} || echo code $?; echo alive", ASCEND_INSTALL_ROOT=str(tmp_path))
+    done = shell_run(
+        shell, f"{SOURCE} || echo code $?; echo alive", ASCEND_INSTALL_ROOT=str(tmp_path)
+    )
     assert done.stdout.split() == ["code", "4", "alive"]
     assert f"no CANN under ASCEND_INSTALL_ROOT={tmp_path}" in done.stderr
     assert "Ascend-cann-toolkit" in done.stderr
@@ -147,23 +161,37 @@ def atc_crnn(*words: str, code: str = "", **environ: str) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, check=False, env=values, cwd="/")
 
 
-def test_compiles_with_the_cann_it_finds_in_the_callers_environment(model: Path, om: Path, tmp_path: Path) -> None:
+def test_compiles_with_the_cann_it_finds_in_the_callers_environment(
+    model: Path, om: Path, tmp_path: Path
+) -> None:
     tree = cann_6_0(tmp_path / "root")
     log = tmp_path / "log"
-    places = {"ASCEND_INSTALL_ROOT": str(tree.root), "FAKE_ATC_OM": str(om), "FAKE_ATC_LOG": str(log)}
-    done = atc_crnn(str(model), str(tmp_path / "out"), "--log", "error", code='"$0" "$@" | cat', **places)
+    places = {
+        "ASCEND_INSTALL_ROOT": str(tree.root),
+        "FAKE_ATC_OM": str(om),
+        "FAKE_ATC_LOG": str(log),
+    }
+    done = atc_crnn(
+        str(model), str(tmp_path / "out"), "--log", "error", code='"$0" "$@" | cat', **places
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path}/out.om\n"
     assert (tmp_path / "out.om").read_bytes() == om.read_bytes()
     assert "--log=error" in log.with_name("log.args").read_text().split()
-    seen = dict(line.partition("=")[::2] for line in log.with_name("log.env").read_text().splitlines())
+    seen = dict(
+        line.partition("=")[::2] for line in log.with_name("log.env").read_text().splitlines()
+    )
     assert seen["PATH"] == f"{tree.home}/bin:{SYSTEM}"
     assert seen["PYTHONPATH"] == f"{tree.home}/python/site-packages"
     assert "VIRTUAL_ENV" not in seen
 
 
 def test_an_atc_on_path_comes_first(model: Path, om: Path, tmp_path: Path) -> None:
-    mine = write(tmp_path / "mine/atc", (cann_6_0(tmp_path / "root").home / "bin/atc").read_text(), executable=True)
+    mine = write(
+        tmp_path / "mine/atc",
+        (cann_6_0(tmp_path / "root").home / "bin/atc").read_text(),
+        executable=True,
+    )
     done = atc_crnn(
         str(model),
         str(tmp_path / "out"),
@@ -190,11 +218,15 @@ def test_with_a_cann_that_cannot_compile_it_exits_4(model: Path, tmp_path: Path)
     assert "this CANN has no ATC" in done.stderr
 
 
-def test_dry_run_and_help_need_no_cann_and_a_link_to_the_script_works(model: Path, tmp_path: Path) -> None:
+def test_dry_run_and_help_need_no_cann_and_a_link_to_the_script_works(
+    model: Path, tmp_path: Path
+) -> None:
     link = tmp_path / "link.sh"
     link.symlink_to(ROOT / "atc_crnn.sh")
     nothing = {"ASCEND_INSTALL_ROOT": str(tmp_path)}
-    done = atc_crnn(str(model), "crnn_bs4", "--batch", "4", "--dry-run", code=f'"{link}" "$@"', **nothing)
+    done = atc_crnn(
+        str(model), "crnn_bs4", "--batch", "4", "--dry-run", code=f'"{link}" "$@"', **nothing
+    )
     assert done.returncode == 0, done.stderr
     assert "acl_env" not in done.stderr
     assert done.stdout.startswith(f"atc --framework=5 --model={model} --output=crnn_bs4 ")

@@ -1,4 +1,7 @@
-"""CANN's numbers and codes, pinned: a number that changes by mistake would be believed everywhere."""
+"""CANN's numbers and codes, pinned:
+
+a number that changes by mistake would be believed everywhere.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ TEXT_CODES = """
 E10001 E10002 E10003 E10005 E10007 E10010 E10012 E10013 E10016 E10017 E10018 E10031 E10034 E10035 E10036
 E10037 E10038 E10039 E10040 E10045 E10049 E10054 E10501 E13000 E13001 E13025 E13026 E16001 E16002 E16004
 E16005 E40021 E19999 EZ9999 EE1001 EE1002 EE1010 EE1013 EE1015
-""".split()
+""".split()  # noqa: E501
 
 
 class TestCodes:
@@ -100,7 +103,9 @@ class TestCodes:
             ("nonsense", None),
         ],
     )
-    def test_ranges_and_letters_speak_where_no_entry_does(self, value: object, reading: Optional[str]) -> None:
+    def test_ranges_and_letters_speak_where_no_entry_does(
+        self, value: object, reading: Optional[str]
+    ) -> None:
         assert codes.reading(value) == reading  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
@@ -124,7 +129,15 @@ class TestNumbers:
 
     def test_some_data_types_by_number(self) -> None:
         found = {number: cann.data_type(number).name for number in (0, 1, 3, 4, 9, 12, 27)}
-        assert found == {0: "float32", 1: "float16", 3: "int32", 4: "uint8", 9: "int64", 12: "bool", 27: "bfloat16"}
+        assert found == {
+            0: "float32",
+            1: "float16",
+            3: "int32",
+            4: "uint8",
+            9: "int64",
+            12: "bool",
+            27: "bfloat16",
+        }
         assert cann.data_type(5) == cann.UNDEFINED_DTYPE
 
     def test_protos_numbers_are_not_acls(self) -> None:
@@ -133,7 +146,9 @@ class TestNumbers:
         assert set(cann.PROTO_DTYPE_NUMBER) < set(cann.ACL_DTYPE)
 
     def test_numpys_type_numbers(self) -> None:
-        assert {name: np.dtype(name).num for name in cann.NUMPY_TYPE_NUMBER} == cann.NUMPY_TYPE_NUMBER
+        assert {
+            name: np.dtype(name).num for name in cann.NUMPY_TYPE_NUMBER
+        } == cann.NUMPY_TYPE_NUMBER
 
     def test_enums(self) -> None:
         assert [cann.MEMCPY_KINDS[kind] for kind in range(4)] == [
@@ -161,7 +176,10 @@ class TestNumbers:
 class TestLayout:
     @pytest.mark.parametrize(
         ("layout", "names"),
-        [(cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS), (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS)],
+        [
+            (cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS),
+            (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS),
+        ],
         ids=["first", "second"],
     )
     def test_headers_have_256_bytes_and_a_name_for_each_field(
@@ -192,7 +210,9 @@ class TestLayout:
             ("is_unknown", 193, 1),
         ],
     )
-    def test_where_each_field_of_the_second_header_stands(self, name: str, offset: int, size: int) -> None:
+    def test_where_each_field_of_the_second_header_stands(
+        self, name: str, offset: int, size: int
+    ) -> None:
         nothing = cann.OM_HEADER_V2.unpack(bytes(256))
         for place in (offset, offset + size - 1):
             values = cann.OM_HEADER_V2.unpack(bytes(place) + b"\1" + bytes(255 - place))

@@ -18,7 +18,8 @@ from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model, outputs_of, traced_model
 
-# Compiles, runs the OM on the images that outputs_of takes, and keeps the logits: all in one process, for speed.
+# Compiles, runs the OM on the images that outputs_of takes, and keeps the logits: all in one
+# process, for speed.
 PROGRAM = """
 import contextlib, io, json, sys
 from pathlib import Path
@@ -48,11 +49,25 @@ Path("answers.json").write_text(json.dumps(answers))
 
 
 def simulate(folder: Path, jobs: Dict[str, List[str]], *knobs: str) -> Dict[str, Any]:
-    """Run the program under the simulator; its answers by job. A broken rule or a leak fails it with 70."""
+    """Run the program under the simulator; its answers by job.
+
+    A broken rule or a leak fails it with 70.
+    """
     (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
-    command = [sys.executable, "-m", "crnn.simulator", *knobs, "--", sys.executable, "program.py", json.dumps(jobs)]
+    command = [
+        sys.executable,
+        "-m",
+        "crnn.simulator",
+        *knobs,
+        "--",
+        sys.executable,
+        "program.py",
+        json.dumps(jobs),
+    ]
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
-    done = subprocess.run(command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     answers: Dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
     return answers
@@ -110,7 +125,9 @@ def test_the_om_gives_what_the_onnx_gives(
     got = answer(modern, name)
     assert (got["code"], got["batches"], got["simulated"]) == (0, batches, True), got["said"]
     assert "compiling for Ascend310P3, the chip that npu-smi lists" in got["said"]
-    np.testing.assert_allclose(np.load(modern / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        np.load(modern / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5
+    )
 
 
 def test_with_aipp_the_om_takes_bytes(modern: Path, models: Path) -> None:
@@ -119,7 +136,9 @@ def test_with_aipp_the_om_takes_bytes(modern: Path, models: Path) -> None:
     from crnn.spec import ModelSpec
 
     pixels = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
-    session = onnxruntime.InferenceSession(str(models / "crnn.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(models / "crnn.onnx"), providers=["CPUExecutionProvider"]
+    )
     wanted = session.run(None, {"actual_input_1": ModelSpec.default().table[pixels]})[0]
     # AIPP's numbers are half floats.
     np.testing.assert_allclose(np.load(modern / "aipp.npy"), wanted, rtol=0, atol=2e-3)
@@ -155,7 +174,9 @@ def test_cann_5_0_takes_the_split_form_and_only_that(models: Path, tmp_path: Pat
     for name, source in (("static", "crnn"), ("gears", "crnn"), ("traced", "traced")):
         assert answers[name]["code"] == 0, answers[name]["said"]
         assert "CANN 5.0.0 refuses LSTMs of two directions" in answers[name]["said"]
-        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            np.load(tmp_path / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5
+        )
     # Had the kit not rewritten it, ATC would have refused it.
     assert answers["as_newer"]["code"] == 1
     assert "E19999" in answers["as_newer"]["said"]
@@ -170,17 +191,32 @@ codes = [
     main(["read", f"{folder}/gears.om", "word.png"]),
 ]
 sys.exit(max(codes))
-"""
+"""  # noqa: E501
 
 
 def test_what_a_simulated_chip_has_read_says_so_wherever_it_appears(
-    modern: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    modern: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     samples = {sample.key: sample for sample in LmdbSamples(ROOT / "examples" / "words_lmdb")}
     (tmp_path / "word.png").write_bytes(samples["test_1"].image or b"")
-    command = [sys.executable, "-m", "crnn.simulator", "--soc", "Ascend310P3", "--", sys.executable, "-c", ROUND]
-    done = subprocess.run([*command, str(modern), str(ROOT)], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "crnn.simulator",
+        "--soc",
+        "Ascend310P3",
+        "--",
+        sys.executable,
+        "-c",
+        ROUND,
+    ]
+    done = subprocess.run(
+        [*command, str(modern), str(ROOT)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "SIMULATED  no chip ran this" in done.stdout
     assert "SIMULATED  no chip ran this" in done.stderr

@@ -41,7 +41,12 @@ def test_path_by_hand(path: List[int], text: str) -> None:
     assert ctc.decode(np.array([path]), DIGITS) == [text]
 
 
-@given(st.sampled_from([DIGITS, BLANK_LAST]), st.integers(1, 9), st.integers(0, 5), st.randoms(use_true_random=False))
+@given(
+    st.sampled_from([DIGITS, BLANK_LAST]),
+    st.integers(1, 9),
+    st.integers(0, 5),
+    st.randoms(use_true_random=False),
+)
 def test_every_path_follows_the_definition(alphabet, steps, rows, random) -> None:
     paths = [[random.randrange(alphabet.classes) for _ in range(steps)] for _ in range(rows)]
     array = np.array(paths, dtype=np.int64).reshape(rows, steps)

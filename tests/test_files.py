@@ -53,9 +53,9 @@ def test_results_are_as_readable_as_any_file(tmp_path: Path) -> None:
 
 
 def test_parent_folders_are_not_created(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="the folder .*/no does not exist\n.*mkdir -p"), atomic_file(
-        tmp_path / "no" / "f"
-    ):
+    with pytest.raises(
+        InputError, match="the folder .*/no does not exist\n.*mkdir -p"
+    ), atomic_file(tmp_path / "no" / "f"):
         pass
 
 
@@ -67,7 +67,14 @@ def test_a_missing_file_names_its_nearest_neighbour(tmp_path: Path) -> None:
 
 def test_natural_order() -> None:
     names = ["test_10", "test_2", "a1b10", "a1b9", "test_1", "test_01"]
-    assert sorted(names, key=natural_key) == ["a1b9", "a1b10", "test_01", "test_1", "test_2", "test_10"]
+    assert sorted(names, key=natural_key) == [
+        "a1b9",
+        "a1b10",
+        "test_01",
+        "test_1",
+        "test_2",
+        "test_10",
+    ]
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -106,7 +113,9 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
 def test_what_the_system_refuses_is_an_error_of_the_users(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    with pytest.raises(InputError, match="cannot write .*/gone/f: No such file"), atomic_file(gone / "f") as file:
+    with pytest.raises(InputError, match="cannot write .*/gone/f: No such file"), atomic_file(
+        gone / "f"
+    ) as file:
         file.write(b"x")
         shutil.rmtree(gone)
     # The longest name that a file may have leaves no room for a longer one beside it.
@@ -117,11 +126,15 @@ def test_what_the_system_refuses_is_an_error_of_the_users(tmp_path: Path) -> Non
 def test_a_limit_on_sizes_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     # SIGXFSZ is ignored by Python, so that the write fails; the limit holds for the child alone.
     program = (
-        "import resource, sys; from pathlib import Path; from crnn.files import write_text;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); write_text(Path(sys.argv[1]), 'x' * 99999)"
+        "import resource, sys; from pathlib import Path; from crnn.files import"
+        " write_text;resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        " write_text(Path(sys.argv[1]), 'x' * 99999)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "f")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, str(tmp_path / "f")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert f"InputError: cannot write {tmp_path}/f: File too large" in done.stderr
     assert os.listdir(tmp_path) == []
@@ -131,7 +144,9 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path: Path) -> None:
     target = tmp_path / "d"
     target.mkdir()
     (target / "old").write_text("")
-    with pytest.raises(InputError, match="cannot write .*/d: No such file"), atomic_folder(target) as folder:
+    with pytest.raises(InputError, match="cannot write .*/d: No such file"), atomic_folder(
+        target
+    ) as folder:
         folder.rmdir()
     assert os.listdir(target) == ["old"]
     assert os.listdir(tmp_path) == ["d"]

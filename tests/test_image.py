@@ -1,4 +1,7 @@
-"""Encoded images to pixels: every kind of image against Pillow's own computation, and every kind of bad one refused."""
+"""Encoded images to pixels:
+
+every kind of image against Pillow's own computation, and every kind of bad one refused.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,13 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG that says it is this large, and has no pixels."""
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = struct.pack(">I", 100) + b"IDAT"
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + pixels
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+        + pixels
+    )
 
 
 def with_transparent_colours() -> bytes:
@@ -69,14 +78,21 @@ EIGHT_BIT = {
     "WebP": encoded(picture("RGB"), "WEBP"),
     "PPM": encoded(picture("RGB"), "PPM"),
     "JPEG 2000": encoded(picture("RGB"), "JPEG2000"),
-    "animated GIF": encoded(picture("P"), "GIF", save_all=True, append_images=[Image.new("P", (130, 41), 7)]),
-    "animated PNG": encoded(picture("RGB"), save_all=True, append_images=[Image.new("RGB", (130, 41), "red")]),
+    "animated GIF": encoded(
+        picture("P"), "GIF", save_all=True, append_images=[Image.new("P", (130, 41), 7)]
+    ),
+    "animated PNG": encoded(
+        picture("RGB"), save_all=True, append_images=[Image.new("RGB", (130, 41), "red")]
+    ),
     "one pixel": encoded(Image.new("RGB", (1, 1), (200, 100, 50))),
     "one pixel high": encoded(picture("L").crop((0, 0, 130, 1))),
     "right size": encoded(picture("L").resize((100, 32))),
-    "turned by EXIF, which training ignored": encoded(picture("RGB"), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01"
-        b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
-}  # fmt: skip
+    "turned by EXIF, which training ignored": encoded(
+        picture("RGB"),
+        "JPEG",
+        exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+    ),
+}
 if int(PIL.__version__.partition(".")[0]) > 10:  # 10 cannot read what it has written
     EIGHT_BIT["YCbCr TIFF"] = encoded(picture("YCbCr"), "TIFF")
 
@@ -96,7 +112,8 @@ def test_eight_bit_images_are_pillows_bits(kind: str) -> None:
 def test_transparency_does_not_matter() -> None:
     assert COLORS[..., 3].min() == 0
     np.testing.assert_array_equal(
-        decode(encoded(Image.fromarray(COLORS)), SPEC), decode(encoded(Image.fromarray(COLORS[..., :3])), SPEC)
+        decode(encoded(Image.fromarray(COLORS)), SPEC),
+        decode(encoded(Image.fromarray(COLORS[..., :3])), SPEC),
     )
 
 
@@ -124,7 +141,11 @@ def test_opencvs_resizers(resizer: str, color: str) -> None:
     cv2 = pytest.importorskip("cv2")
     how = {"cv2-linear": cv2.INTER_LINEAR, "cv2-cubic": cv2.INTER_CUBIC}[resizer]
     source = np.asarray(picture("L" if color == "gray" else "RGB"))
-    expected = cv2.resize(source, (100, 32), interpolation=how).reshape(32, 100, -1)[:, :, ::-1].transpose(2, 0, 1)
+    expected = (
+        cv2.resize(source, (100, 32), interpolation=how)
+        .reshape(32, 100, -1)[:, :, ::-1]
+        .transpose(2, 0, 1)
+    )
     pixels = decode(EIGHT_BIT["colour PNG"], replace(SPEC, resizer=resizer, color=color))
     np.testing.assert_array_equal(pixels, expected)
     assert not np.array_equal(pixels, decode(EIGHT_BIT["colour PNG"], replace(SPEC, color=color)))
@@ -133,10 +154,14 @@ def test_opencvs_resizers(resizer: str, color: str) -> None:
 def test_two_steps_go_by_way_of_the_height() -> None:
     cv2 = pytest.importorskip("cv2")
     source = np.asarray(picture("L"))
-    between = cv2.resize(source, (round(source.shape[1] * 32 / source.shape[0]), 32), interpolation=cv2.INTER_CUBIC)
+    between = cv2.resize(
+        source, (round(source.shape[1] * 32 / source.shape[0]), 32), interpolation=cv2.INTER_CUBIC
+    )
     expected = cv2.resize(between, (160, 32), interpolation=cv2.INTER_CUBIC)
     spec = replace(SPEC, resizer="cv2-cubic-two-step", width=160)
-    np.testing.assert_array_equal(decode(EIGHT_BIT["colour PNG"], replace(spec, color="gray"))[0], expected)
+    np.testing.assert_array_equal(
+        decode(EIGHT_BIT["colour PNG"], replace(spec, color="gray"))[0], expected
+    )
     # A very flat image would be wider than any memory on the way.
     flat = io.BytesIO()
     Image.new("L", (40_000, 1), 128).save(flat, "PNG")
@@ -168,7 +193,9 @@ def test_sixteen_bits_become_the_nearest_eight(data: bytes) -> None:
 
 def test_big_endian_sixteen_bits() -> None:
     data = encoded(Image.frombytes("I;16B", (100, 32), SIXTEEN.astype(">u2").tobytes()), "TIFF")
-    np.testing.assert_array_equal(decode(data, SPEC), decode(encoded(Image.fromarray(SIXTEEN)), SPEC))
+    np.testing.assert_array_equal(
+        decode(data, SPEC), decode(encoded(Image.fromarray(SIXTEEN)), SPEC)
+    )
 
 
 PNG = EIGHT_BIT["colour PNG"]
@@ -176,20 +203,38 @@ BAD = {
     "nothing": (b"", "empty image: 0 bytes"),
     "text": (b"hello, world", "not an image: begins with b'hello, w'; expected one of PNG, JPEG"),
     "one byte": (b"\x89", "not an image"),
-    "PostScript, which Pillow would have interpreted": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image"),
+    "PostScript, which Pillow would have interpreted": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        "not an image",
+    ),
     "PNG cut off in its pixels": (PNG[: len(PNG) // 2], "broken image: .*truncated"),
     "PNG cut off in its header": (PNG[:20], "broken image: PNG: "),
-    "JPEG cut off": (EIGHT_BIT["JPEG"][: len(EIGHT_BIT["JPEG"]) // 2], "broken image: image file is truncated"),
+    "JPEG cut off": (
+        EIGHT_BIT["JPEG"][: len(EIGHT_BIT["JPEG"]) // 2],
+        "broken image: image file is truncated",
+    ),
     "JPEG of markers only": (b"\xff\xd8\xff\xe0" + b"\0" * 40, "broken image"),
     "GIF cut off": (EIGHT_BIT["GIF"][:200], "broken image"),
     "TIFF cut off": (EIGHT_BIT["CMYK TIFF"][:100], "broken image"),
     "WebP cut off": (EIGHT_BIT["WebP"][:40], "broken image"),
     "wrong checksum": (PNG[:40] + bytes([PNG[40] ^ 1]) + PNG[41:], "broken image"),
-    "32-bit": (encoded(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"), "32-bit pixels from 1048576"),
-    "floating point": (encoded(Image.new("F", (4, 4), 0.5), "TIFF"), "floating-point pixels, whose range is unknown"),
-    "51 Mpixel": (png_header(8_500, 6_000), r"image too large: 8500x6000 is 51.0 Mpixel; the limit is 50"),
+    "32-bit": (
+        encoded(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"),
+        "32-bit pixels from 1048576",
+    ),
+    "floating point": (
+        encoded(Image.new("F", (4, 4), 0.5), "TIFF"),
+        "floating-point pixels, whose range is unknown",
+    ),
+    "51 Mpixel": (
+        png_header(8_500, 6_000),
+        r"image too large: 8500x6000 is 51.0 Mpixel; the limit is 50",
+    ),
     "90 Mpixel, at which Pillow warns": (png_header(10_000, 9_000), "image too large: 10000x9000"),
-    "360 Mpixel, at which Pillow raises": (png_header(20_000, 18_000), "image too large: 20000x18000"),
+    "360 Mpixel, at which Pillow raises": (
+        png_header(20_000, 18_000),
+        "image too large: 20000x18000",
+    ),
     "4 Gpixel": (png_header(1 << 16, 1 << 16), "image too large: 65536x65536"),
 }
 
@@ -206,7 +251,9 @@ def test_bad_images_have_a_reason(kind: str) -> None:
 
 
 def large_gif() -> bytes:
-    """A GIF whose first frame is larger than its screen, which Pillow finds out while it opens it."""
+    """A GIF whose first frame is larger than its screen, which Pillow finds out while it opens
+    it.
+    """
     image = struct.pack("<BHHHHB", 0x2C, 0, 0, 10_000, 10_000, 0) + b"\x02\x02\x4c\x01\x00;"
     return b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff" + image
 
@@ -252,7 +299,9 @@ def outcome(data: bytes) -> object:
         return error.problem.reason
 
 
-@pytest.mark.parametrize("kind", ["colour PNG", "JPEG", "GIF", "CMYK TIFF", "WebP", "BMP", "PPM", "JPEG 2000"])
+@pytest.mark.parametrize(
+    "kind", ["colour PNG", "JPEG", "GIF", "CMYK TIFF", "WebP", "BMP", "PPM", "JPEG 2000"]
+)
 def test_damaged_bytes_give_pixels_or_an_image_error(kind: str) -> None:
     random = np.random.default_rng(3)
     good = np.frombuffer(EIGHT_BIT[kind], np.uint8)

@@ -13,9 +13,22 @@ import pytest
 from tests.conftest import ROOT
 from tests.models import write_bins, write_echo_model
 
-HEAVY = {"torch", "onnx", "onnxruntime", "cv2", "PIL", "lmdb", "scipy", "matplotlib", "rich", "yaml", "numpy"}
+HEAVY = {
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "cv2",
+    "PIL",
+    "lmdb",
+    "scipy",
+    "matplotlib",
+    "rich",
+    "yaml",
+    "numpy",
+}
 
-# Runs a script with every import refused that is neither the standard library's, NumPy's nor the kit's.
+# Runs a script with every import refused that is neither the standard library's, NumPy's nor the
+# kit's.
 ONLY_NUMPY = """
 import runpy, sys
 ALLOWED = set(sys.stdlib_module_names) | {"numpy", "crnn", "acl", "acl_net", "__main__"}
@@ -31,10 +44,17 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def imported_by(*words: str) -> Set[str]:
-    report = "import sys, json; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    code = f"import runpy, sys\nsys.argv = {list(words)!r}\ntry:\n runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    report = (
+        "import sys, json; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    code = (
+        f"import runpy, sys\nsys.argv = {list(words)!r}\ntry:\n runpy.run_path(sys.argv[0],"
+        " run_name='__main__')\n"
+    )
     code += f"except SystemExit: pass\nprint()\n{report}"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=str(ROOT))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=str(ROOT)
+    )
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
@@ -52,7 +72,9 @@ def test_help_of_crnn_imports_nothing_heavy() -> None:
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import crnn, sys; print(' '.join(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=str(ROOT))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=str(ROOT)
+    )
     assert not {name.split(".")[0] for name in run.stdout.split()} & HEAVY
 
 
@@ -61,19 +83,31 @@ def run_walled(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10")
+@pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10"
+)
 def test_an_om_evaluation_needs_numpy_alone(tmp_path: Path) -> None:
-    # No CANN here: the way to the binding is free of other packages, and ends where pyacl is missing.
+    # No CANN here: the way to the binding is free of other packages, and ends where pyacl is
+    # missing.
     bins = write_bins(tmp_path, ["a", "b"])
     om = tmp_path / "m.om"
     om.write_bytes(b"IMOD" + bytes(300))
-    words: List[str] = ["--pre_dir", str(bins), "--modelpath", str(om), "--label", str(tmp_path / "label.txt")]
+    words: List[str] = [
+        "--pre_dir",
+        str(bins),
+        "--modelpath",
+        str(om),
+        "--label",
+        str(tmp_path / "label.txt"),
+    ]
     run = run_walled("post_CRNN_pytorch_acl.py", *words, "--json_output_file", str(tmp_path / "r"))
     assert "the box slice must not import" not in run.stderr
     assert run.returncode in (1, 4), run.stderr
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10")
+@pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10"
+)
 def test_get_info_needs_no_package(tmp_path: Path) -> None:
     bins = write_bins(tmp_path, ["a", "b"])
     run = run_walled("get_info.py", "bin", str(bins), str(tmp_path / "o.info"), "100", "32")
@@ -108,7 +142,10 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     tmp_path: Path, package: str, words: List[str]
 ) -> None:
     write_echo_model(tmp_path / "m.onnx")
-    words = [word.replace("OUT", str(tmp_path / "out")).replace("MODEL", str(tmp_path / "m.onnx")) for word in words]
+    words = [
+        word.replace("OUT", str(tmp_path / "out")).replace("MODEL", str(tmp_path / "m.onnx"))
+        for word in words
+    ]
     command = [sys.executable, "-c", WITHOUT, package, *words]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=str(ROOT))
     assert run.returncode == 4, run.stderr

@@ -16,7 +16,14 @@ WORDS = st.text(alphabet="ab1 é", max_size=8)
 
 @pytest.mark.parametrize(
     ("first", "second", "distance"),
-    [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("good", "god", 1), ("ab", "ba", 2), ("字", "字字", 1)],
+    [
+        ("", "", 0),
+        ("", "abc", 3),
+        ("kitten", "sitting", 3),
+        ("good", "god", 1),
+        ("ab", "ba", 2),
+        ("字", "字字", 1),
+    ],
 )
 def test_edit_distance_by_hand(first: str, second: str, distance: int) -> None:
     assert metrics.edit_distance(first, second) == distance
@@ -41,7 +48,9 @@ def test_edit_distance_is_a_metric(first: str, second: str, third: str) -> None:
         (1, 29, 0.0061, 0.1718),
     ],
 )
-def test_wilson_gives_the_published_intervals(correct: int, total: int, low: float, high: float) -> None:
+def test_wilson_gives_the_published_intervals(
+    correct: int, total: int, low: float, high: float
+) -> None:
     assert metrics.wilson(correct, total) == pytest.approx((low, high), abs=5e-5)
 
 

@@ -1,4 +1,7 @@
-"""The READMEs are true: their commands run, their output is what they show, their links lead somewhere."""
+"""The READMEs are true:
+
+their commands run, their output is what they show, their links lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ import pytest
 from tests.conftest import ROOT
 
 READMES = ["ReadMe.md", "ReadMe.zh-CN.md"]
-DOCUMENTS = [*READMES, "CHANGELOG.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+DOCUMENTS = [
+    *READMES,
+    "CHANGELOG.md",
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md"))),
+]
 
 
 def blocks(name: str, language: str) -> List[str]:
@@ -41,11 +48,16 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     if words[0] == "python":
         words[0] = sys.executable
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    return subprocess.run(words, cwd=str(folder), env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        words, cwd=str(folder), env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_both_languages_show_the_same() -> None:
-    english, chinese = ([block for tag in ("sh", "", "python") for block in blocks(readme, tag)] for readme in READMES)
+    english, chinese = (
+        [block for tag in ("sh", "", "python") for block in blocks(readme, tag)]
+        for readme in READMES
+    )
     assert chinese == english
 
 
@@ -74,7 +86,9 @@ def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "demo/result.json"
     shown = blocks("ReadMe.md", "")[0]
-    assert [stable(line) for line in shown.splitlines()] == [stable(line) for line in done.stdout.splitlines()]
+    assert [stable(line) for line in shown.splitlines()] == [
+        stable(line) for line in done.stdout.splitlines()
+    ]
 
 
 def stable(line: str) -> str:

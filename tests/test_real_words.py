@@ -1,4 +1,7 @@
-"""2000 photographed words: whatever runs the model, and however it is fed, the text of every word is the same."""
+"""2000 photographed words:
+
+whatever runs the model, and however it is fed, the text of every word is the same.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,16 @@ def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[s
     }
     assert main(["export", str(CHECKPOINT), paths["onnx"]]) == 0
     assert main(["prepare", paths["lmdb"], paths["bins"], "--label", paths["label"]]) == 0
-    command = ["evaluate", paths["onnx"], paths["lmdb"], "--batch", "64", "--readings", paths["readings"], "--strict"]
+    command = [
+        "evaluate",
+        paths["onnx"],
+        paths["lmdb"],
+        "--batch",
+        "64",
+        "--readings",
+        paths["readings"],
+        "--strict",
+    ]
     assert main([*command, "--min-accuracy", "0.85"]) == 0
     return paths
 
@@ -34,9 +46,31 @@ def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[s
 @pytest.mark.parametrize("feed", ["lmdb", "bins"])
 def test_onnx_runtime_reads_the_same(place: Dict[str, str], feed: str, batch: str) -> None:
     label = ["--label", place["label"]] if feed == "bins" else []
-    command = ["evaluate", place["onnx"], place[feed], *label, "--batch", batch, "--against", place["readings"]]
+    command = [
+        "evaluate",
+        place["onnx"],
+        place[feed],
+        *label,
+        "--batch",
+        batch,
+        "--against",
+        place["readings"],
+    ]
     assert main(command) == 0
 
 
 def test_pytorch_reads_the_same(place: Dict[str, str]) -> None:
-    assert main(["evaluate", str(CHECKPOINT), place["lmdb"], "--batch", "64", "--against", place["readings"]]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                str(CHECKPOINT),
+                place["lmdb"],
+                "--batch",
+                "64",
+                "--against",
+                place["readings"],
+            ]
+        )
+        == 0
+    )

@@ -1,4 +1,6 @@
-"""parse_testdata.py, get_info.py and crnn prepare as their users call them; what bad input gets is a line, no trace."""
+"""parse_testdata.py, get_info.py and crnn prepare as their users call them; what bad input gets is
+a line, no trace.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def picture() -> bytes:
 
 
 def write_lmdb(folder: Path, *labels: str) -> None:
-    with lmdb.open(str(folder), map_size=1 << 22) as environment, environment.begin(write=True) as writing:
+    with lmdb.open(str(folder), map_size=1 << 22) as environment, environment.begin(
+        write=True
+    ) as writing:
         writing.put(b"num-samples", str(len(labels)).encode())
         for index, label in enumerate(labels, start=1):
             writing.put(b"image-%09d" % index, b"hello" if label == "bad" else picture())
@@ -55,17 +59,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "good" / "a.jpg").write_bytes(picture())
     (tmp_path / "file").write_text("hello " * 2000)
     (tmp_path / "nothing").write_text("")
-    (tmp_path / "pointer").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (tmp_path / "pointer").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    )
     (tmp_path / "spec.json").write_text(ModelSpec(alphabet="abc").to_json())
     (tmp_path / "gt.txt").write_text("a.png,x\nb.png\nc.png,z\n")
     return tmp_path
 
 
 def script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of the repository's top in the current folder, without help from the environment."""
+    """Run a script of the repository's top in the current folder, without help from the
+    environment.
+    """
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
-        [sys.executable, str(ROOT / name), *words], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, str(ROOT / name), *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
 
 
@@ -73,7 +85,9 @@ def test_parse_testdata_without_arguments(here: Path) -> None:
     done = script("parse_testdata.py", "--info", "crnn.info")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
-        r"2 samples: 2 bins \(1x32x100 float32\) in \./input_bin, 2 labels in label\.txt \(\d+\.\d s\)\n", done.stdout
+        r"2 samples: 2 bins \(1x32x100 float32\) in \./input_bin, 2 labels in label\.txt \(\d+\.\d"
+        r" s\)\n",
+        done.stdout,
     )
     assert (here / "label.txt").read_text() == "test_1.bin:you\ntest_2.bin:rescue\n"
     assert (here / "input_bin" / "test_1.bin").stat().st_size == 12800
@@ -93,14 +107,18 @@ def test_the_constants_at_the_top_are_what_counts(here: Path) -> None:
     assert (here / "third" / "test_2.bin").exists()
 
 
-def test_an_absent_default_says_how_to_name_another(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_absent_default_says_how_to_name_another(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert parse_testdata("./absent", "./elsewhere", []) == 1
     err = capsys.readouterr().err
     assert err.startswith("crnn: error: absent does not exist; expected an LMDB")
     assert "\n  It is the default. Name yours: python parse_testdata.py LMDB OUT_DIR\n" in err
 
 
-@pytest.mark.skipif(sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10")
+@pytest.mark.skipif(
+    sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10"
+)
 @pytest.mark.parametrize("words", [["bin", "input_bin", "a.info", "100", "32"], ["--help"]])
 def test_get_info_imports_nothing_beyond_the_standard_library(here: Path, words: List[str]) -> None:
     (here / "input_bin" / "test_1.bin").write_bytes(b"")
@@ -115,7 +133,9 @@ def test_get_info_imports_nothing_beyond_the_standard_library(here: Path, words:
         f"sys.argv = ['get_info.py', *{words!r}]\n"
         f"runpy.run_path({str(ROOT / 'get_info.py')!r}, run_name='__main__')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -131,9 +151,18 @@ def test_json_alone_on_stdout(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["prepare", "mixed", "out", "--json", "-"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "crnn-prepare/1"
-    assert (found["samples"], found["bins"], found["labels"], found["shape"]) == (3, 2, 3, [1, 32, 100])
+    assert (found["samples"], found["bins"], found["labels"], found["shape"]) == (
+        3,
+        2,
+        3,
+        [1, 32, 100],
+    )
     assert found["counts"] == {"label outside the alphabet": 1, "not an image": 1}
-    assert found["named"][1] == {"key": "test_3", "reason": "label outside the alphabet", "detail": "'café' has 'é'"}
+    assert found["named"][1] == {
+        "key": "test_3",
+        "reason": "label outside the alphabet",
+        "detail": "'café' has 'é'",
+    }
     assert main(["prepare", "mixed", "out", "--json", "summary.json"]) == 0
     written = json.loads((here / "summary.json").read_text())
     assert {**written, "seconds": 0} == {**found, "seconds": 0}
@@ -141,7 +170,16 @@ def test_json_alone_on_stdout(here: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_options_reach_the_work(here: Path) -> None:
-    words = ["photos", "out", "--annotation", "photos/gt.txt", "--form", "comma", "--label", "l.txt"]
+    words = [
+        "photos",
+        "out",
+        "--annotation",
+        "photos/gt.txt",
+        "--form",
+        "comma",
+        "--label",
+        "l.txt",
+    ]
     assert main(["prepare", *words, "--dtype", "uint8", "--threads", "1"]) == 0
     assert (here / "out" / "test_1.bin").stat().st_size == 3200
     assert (here / "l.txt").read_text() == "test_1.bin:ay\n"
@@ -168,17 +206,42 @@ def info(*words: str) -> int:
 
 BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
     (historical, [], 1, r"gone_lmdb does not exist; expected an LMDB .*did you mean"),
-    (historical, ["no/such/lmdb"], 1, r"no/such/lmdb does not exist; expected an LMDB.*nor does its folder no/such"),
+    (
+        historical,
+        ["no/such/lmdb"],
+        1,
+        r"no/such/lmdb does not exist; expected an LMDB.*nor does its folder no/such",
+    ),
     (historical, ["file"], 1, r"file cannot be read as an LMDB: MDB_INVALID"),
     (historical, ["nothing"], 1, r"nothing is empty; expected an LMDB"),
     (historical, ["pointer"], 1, r"pointer is a Git LFS pointer.*\n.*git lfs pull"),
-    (historical, ["empty_lmdb"], 1, r"empty_lmdb/data\.mdb holds no samples: it has the keys 'num-samples'"),
+    (
+        historical,
+        ["empty_lmdb"],
+        1,
+        r"empty_lmdb/data\.mdb holds no samples: it has the keys 'num-samples'",
+    ),
     (historical, ["bad_lmdb"], 1, r"no sample of bad_lmdb could be prepared: 2 not an image"),
-    (historical, ["bare"], 1, r"bare needs one annotation file.*found none that ends in \.txt.*\n.*--annotation"),
+    (
+        historical,
+        ["bare"],
+        1,
+        r"bare needs one annotation file.*found none that ends in \.txt.*\n.*--annotation",
+    ),
     (historical, ["IIIT5K_lmdb", "file"], 1, r"file: it is a file; expected a folder"),
-    (historical, ["IIIT5K_lmdb", "."], 1, r"it is, or holds, the current folder, and would be replaced"),
+    (
+        historical,
+        ["IIIT5K_lmdb", "."],
+        1,
+        r"it is, or holds, the current folder, and would be replaced",
+    ),
     (historical, ["IIIT5K_lmdb", "no/such"], 1, r"the folder .*/no does not exist\n.*mkdir -p"),
-    (historical, ["IIIT5K_lmdb", "results"], 1, r"results holds 1 entries .*such as report\.pdf\n.*--force"),
+    (
+        historical,
+        ["IIIT5K_lmdb", "results"],
+        1,
+        r"results holds 1 entries .*such as report\.pdf\n.*--force",
+    ),
     (historical, ["IIIT5K_lmdb", "out", "third"], 2, r"unrecognized arguments: third"),
     (historical, ["IIIT5K_lmdb", "out", "--lable", "x"], 2, r"--lable.*did you mean --label\?"),
     (historical, ["IIIT5K_lmdb", "out", "--forc"], 2, r"--forc.*did you mean"),
@@ -187,13 +250,38 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
     (prepare, ["IIIT5K_lmdb", "out", "--oov", "ignore"], 2, r"invalid choice: 'ignore' .*keep"),
     (prepare, ["IIIT5K_lmdb", "out", "--dtype", "float16"], 2, r"invalid choice: 'float16'"),
     (prepare, ["IIIT5K_lmdb", "out", "--threads", "0"], 2, r"'0' is no whole number from 1"),
-    (prepare, ["IIIT5K_lmdb", "out", "--label", "photos"], 1, r"photos is a folder; expected the name of a file"),
-    (prepare, ["IIIT5K_lmdb", "out", "--label", "no/l.txt"], 1, r"the folder .*no does not exist\n.*mkdir -p"),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "out", "--label", "photos"],
+        1,
+        r"photos is a folder; expected the name of a file",
+    ),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "out", "--label", "no/l.txt"],
+        1,
+        r"the folder .*no does not exist\n.*mkdir -p",
+    ),
     (prepare, ["IIIT5K_lmdb", "out", "--label", "out"], 2, r"name the same place; expected three"),
-    (prepare, ["IIIT5K_lmdb", "my bins", "--info", "x.info"], 1, r"'my bins/test_1\.bin' holds white space"),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "my bins", "--info", "x.info"],
+        1,
+        r"'my bins/test_1\.bin' holds white space",
+    ),
     (prepare, ["IIIT5K_lmdb", "out", "--json", "no/x.json"], 1, r"the folder no does not exist"),
-    (prepare, ["IIIT5K_lmdb", "out", "--annotation", "gt.txt"], 1, r"IIIT5K_lmdb is no folder of images"),
-    (prepare, ["IIIT5K_lmdb", "out", "--spec", "gone.json"], 1, r"no file gone\.json, and no preset of that name"),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "out", "--annotation", "gt.txt"],
+        1,
+        r"IIIT5K_lmdb is no folder of images",
+    ),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "out", "--spec", "gone.json"],
+        1,
+        r"no file gone\.json, and no preset of that name",
+    ),
     (prepare, ["IIIT5K_lmdb", "out", "--spec", "file"], 1, r"file is no ONNX file, no OM and no"),
     (prepare, ["IIIT5K_lmdb", "out", "--spec", "photos"], 1, r"photos holds no \.om at all"),
     (
@@ -202,9 +290,24 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         1,
         r"gone\.txt does not exist; expected an annotation file",
     ),
-    (prepare, ["photos", "out", "--annotation", "gt.txt"], 1, r"gt\.txt line 2 is 'b\.png'; expected the form 'comma'"),
-    (prepare, ["photos", "out", "--form", "xml"], 1, r"'xml' is no form of annotation; expected one of quoted"),
-    (prepare, ["IIIT5K_lmdb", "IIIT5K_lmdb", "--force"], 1, r"it is, or holds, the data, and would be replaced"),
+    (
+        prepare,
+        ["photos", "out", "--annotation", "gt.txt"],
+        1,
+        r"gt\.txt line 2 is 'b\.png'; expected the form 'comma'",
+    ),
+    (
+        prepare,
+        ["photos", "out", "--form", "xml"],
+        1,
+        r"'xml' is no form of annotation; expected one of quoted",
+    ),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "IIIT5K_lmdb", "--force"],
+        1,
+        r"it is, or holds, the data, and would be replaced",
+    ),
     (prepare, ["IIIT5K_lmdb", "/proc/out"], 1, r"cannot write /proc/.*nothing was changed"),
     (info, [], 2, r"the following arguments are required: kind, DIR, OUT\.info"),
     (info, ["png", "photos", "x.info"], 2, r"invalid choice: 'png'"),
@@ -213,18 +316,35 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
     (info, ["jpg", "photos", "x.info", "100", "32"], 2, r"jpg takes no W and H"),
     (info, ["bin", "input_bin", "x.info", "100", "-32"], 2, r"'-32' is no whole number from 1"),
     (info, ["bin", "input_bin", "x.info", "wide", "32"], 2, r"'wide' is no whole number from 1"),
-    (info, ["bin", "gone", "x.info", "100", "32"], 1, r"gone does not exist; expected a folder of \.bin files"),
-    (info, ["bin", "file", "x.info", "100", "32"], 1, r"file is a file; expected a folder of \.bin files"),
+    (
+        info,
+        ["bin", "gone", "x.info", "100", "32"],
+        1,
+        r"gone does not exist; expected a folder of \.bin files",
+    ),
+    (
+        info,
+        ["bin", "file", "x.info", "100", "32"],
+        1,
+        r"file is a file; expected a folder of \.bin files",
+    ),
     (info, ["bin", "input_bin", "x.info", "100", "32"], 1, r"input_bin holds no \.bin files"),
     (info, ["jpg", "photos", "x.info"], 1, r"photos holds no \.jpg or \.jpeg files"),
     (info, ["jpg", "bare", "x.info"], 1, r"bare/a\.jpg: not an image: begins with b'hello'"),
-    (info, ["bin", "my bins", "x.info", "100", "32"], 1, r"'my bins/test_1\.bin' holds white space"),
+    (
+        info,
+        ["bin", "my bins", "x.info", "100", "32"],
+        1,
+        r"'my bins/test_1\.bin' holds white space",
+    ),
     (info, ["jpg", "good", "no/x.info"], 1, r"the folder no does not exist"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("command", "words", "code", "message"), BAD, ids=[f"{row[0].__name__} {' '.join(row[1])}" for row in BAD]
+    ("command", "words", "code", "message"),
+    BAD,
+    ids=[f"{row[0].__name__} {' '.join(row[1])}" for row in BAD],
 )
 def test_bad_input_gets_a_line_and_an_exit_code(
     here: Path,

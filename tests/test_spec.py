@@ -15,9 +15,10 @@ from crnn.errors import InputError
 from crnn.spec import ModelSpec
 
 GOLDEN = (
-    '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor": 255.0, '
-    '"fold_case": true, "format": "crnn-spec/1", "height": 32, "input_dtype": "float32", "mean": 0.5, '
-    '"output_axes": "TNK", "resizer": "pil-bicubic", "std": 0.5, "time_steps": 26, "width": 100}'
+    '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor":'
+    ' 255.0, "fold_case": true, "format": "crnn-spec/1", "height": 32, "input_dtype": "float32",'
+    ' "mean": 0.5, "output_axes": "TNK", "resizer": "pil-bicubic", "std": 0.5, "time_steps": 26,'
+    ' "width": 100}'
 )
 
 
@@ -32,7 +33,9 @@ def test_table_has_the_bits_of_training() -> None:
     expected = (pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
     np.testing.assert_array_equal(ModelSpec.default().table, expected)
     other = (pixels - np.float32(127.5)) / np.float32(127.5)
-    assert (ModelSpec.default().table != other).any(), "the two formulas differ in bits, which is why it is spelt out"
+    assert (ModelSpec.default().table != other).any(), (
+        "the two formulas differ in bits, which is why it is spelt out"
+    )
 
 
 @given(

@@ -1,4 +1,6 @@
-"""Every network of the presets, from its checkpoint to an evaluation of its OM, with the simulator in CANN's place."""
+"""Every network of the presets, from its checkpoint to an evaluation of its OM, with the simulator
+in CANN's place.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ for name in names:
         codes.append(main(["evaluate", f"{name}_u8.om", words, "--batch", "8", "--save-outputs", f"{name}_u8"]))
     answers[name] = {"codes": codes, "said": said.getvalue()}
 Path("answers.json").write_text(json.dumps(answers))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +52,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, (name, config) in enumerate(VARIANTS.items()):
         small = dataclasses.replace(config, channels=(4, 4, 6, 6, 8, 8, 8), hidden=6)
         torch.manual_seed(seed)
-        weights = {key: 3 * tensor for key, tensor in CRNN(small).state_dict().items() if "num_batches" not in key}
+        weights = {
+            key: 3 * tensor
+            for key, tensor in CRNN(small).state_dict().items()
+            if "num_batches" not in key
+        }
         save_checkpoint(folder / f"{name}.pth", weights, small, SPECS[name], source="chance")
         model, readings = str(folder / f"{name}.onnx"), str(folder / f"{name}.jsonl")
         assert main(["export", str(folder / f"{name}.pth"), model]) == 0
         outputs = str(folder / f"{name}_outputs")
-        assert main(["evaluate", model, words, "--readings", readings, "--save-outputs", outputs]) == 0
+        assert (
+            main(["evaluate", model, words, "--readings", readings, "--save-outputs", outputs]) == 0
+        )
     return folder
 
 
@@ -64,12 +72,26 @@ def folder(request: pytest.FixtureRequest, models: Path) -> Path:
     """A folder where every variant has been compiled and evaluated under one release of CANN."""
     folder = models / request.param
     folder.mkdir()
-    command = [sys.executable, "-m", "crnn.simulator", "--cann", request.param, "--", sys.executable, "-c", PROGRAM]
+    command = [
+        sys.executable,
+        "-m",
+        "crnn.simulator",
+        "--cann",
+        request.param,
+        "--",
+        sys.executable,
+        "-c",
+        PROGRAM,
+    ]
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     done = subprocess.run(
         [*command, str(models / "words"), json.dumps(list(VARIANTS))],
-        cwd=str(folder), env=environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=str(folder),
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -91,7 +113,8 @@ def test_every_variant_compiles_and_reads_the_same(folder: Path, name: str) -> N
 def test_every_variant_normalised_on_the_chip_computes_the_same(folder: Path, name: str) -> None:
     wanted, found = logits(folder.parent / f"{name}_outputs"), logits(folder / f"{name}_u8")
     assert wanted.shape == found.shape == (WORDS, wanted.shape[1])
-    # AIPP multiplies by a float16: 0.01 of the scores' range. Channels in the wrong order make 0.15 and more of it.
+    # AIPP multiplies by a float16: 0.01 of the scores' range. Channels in the wrong order make 0.15
+    # and more of it.
     assert np.abs(found - wanted).max() <= 0.03 * np.ptp(wanted)
 
 

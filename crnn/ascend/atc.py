@@ -55,8 +55,9 @@ _OWN_FLAGS: Mapping[str, str] = {
 class AtcJob:
     """One OM to compile.
 
-    ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static OM, several give
-    gears, and their ascending order is the caller's. ``extra`` are further flags, as they stand.
+    ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static
+    OM, several give gears, and their ascending order is the caller's. ``extra`` are further flags,
+    as they stand.
     """
 
     model: Path
@@ -108,9 +109,13 @@ class AtcRun:
 def check_batches(batches: Sequence[int], *, gears: bool) -> None:
     """Refuse batch sizes that ATC would refuse."""
     if sorted(set(batches)) != list(batches):
-        raise UsageError(f"--batch {','.join(map(str, batches))}: expected different sizes, in ascending order")
+        raise UsageError(
+            f"--batch {','.join(map(str, batches))}: expected different sizes, in ascending order"
+        )
     if batches[0] < 1 or batches[-1] > LARGEST_BATCH:
-        raise UsageError(f"--batch {','.join(map(str, batches))}: expected sizes from 1 to {LARGEST_BATCH}")
+        raise UsageError(
+            f"--batch {','.join(map(str, batches))}: expected sizes from 1 to {LARGEST_BATCH}"
+        )
     if gears and len(batches) > ATC_MAX_GEARS:
         raise UsageError(f"--batch has {len(batches)} gears; ATC takes {ATC_MAX_GEARS} at most")
 
@@ -118,7 +123,8 @@ def check_batches(batches: Sequence[int], *, gears: bool) -> None:
 def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
     """Split --extra into flags as a shell would, and refuse those that the kit sets itself.
 
-    ATC runs in a folder of its own, so a value that names a file below ``folder`` becomes an absolute path.
+    ATC runs in a folder of its own, so a value that names a file below ``folder`` becomes an
+    absolute path.
     """
     try:
         words = shlex.split(text)
@@ -129,33 +135,48 @@ def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
         if word.startswith("-") and flag in _OWN_FLAGS:
             instead = _OWN_FLAGS[flag]
             raise UsageError(
-                f"--extra holds --{flag}, which the kit sets itself", hint=f"Use {instead}." if instead else ""
+                f"--extra holds --{flag}, which the kit sets itself",
+                hint=f"Use {instead}." if instead else "",
             )
         if word.startswith("-") and flag == "external_weight":
-            raise UsageError("--extra holds --external_weight: the OM would not hold its own weights")
+            raise UsageError(
+                "--extra holds --external_weight: the OM would not hold its own weights"
+            )
     return tuple(_absolute(word, folder) for word in words)
 
 
 def _absolute(word: str, folder: Path) -> str:
     flag, equals, value = word.rpartition("=")
     looks_like_file = "/" in value or "." in value
-    return f"{flag}{equals}{(folder / value).resolve()}" if looks_like_file and (folder / value).is_file() else word
+    return (
+        f"{flag}{equals}{(folder / value).resolve()}"
+        if looks_like_file and (folder / value).is_file()
+        else word
+    )
 
 
 def check_tune(cann: Optional[Version], model: Path) -> None:
     """Refuse Auto Tune where ATC has none: it left after 5.x."""
     if cann is None:
-        raise UsageError("--tune depends on the CANN version, which is not known here", hint="Add --cann VERSION.")
+        raise UsageError(
+            "--tune depends on the CANN version, which is not known here",
+            hint="Add --cann VERSION.",
+        )
     if cann.pair >= (6, 0):
         raise UnavailableError(
             f"CANN {cann} has no --auto_tune_mode: Auto Tune ended with 5.x",
-            hint="Tune with AOE instead, then compile without --tune (ATC reads what AOE stored): "
-            f"aoe --framework={ATC_FRAMEWORK_ONNX} --model={model} --job_type=2",
+            hint=(
+                "Tune with AOE instead, then compile without --tune (ATC reads what AOE stored): "
+                f"aoe --framework={ATC_FRAMEWORK_ONNX} --model={model} --job_type=2"
+            ),
         )
 
 
 def takes_two_directions(cann: Optional[Version]) -> bool:
-    """Say whether this ATC compiles a bidirectional LSTM: up to 5.0 it refuses one; unknown counts as newer."""
+    """Say whether this ATC compiles a bidirectional LSTM:
+
+    up to 5.0 it refuses one; unknown counts as newer.
+    """
     return cann is None or cann.pair > (5, 0)
 
 
@@ -167,28 +188,39 @@ def safe_path(path: Path) -> bool:
 def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[str, str]:
     """Return the environment for ATC: the caller's, and two additions.
 
-    Where no driver is installed ATC finds the driver's library only in CANN's ``devlib``, which no other program may
-    see, so it is added here. ``debug`` dumps the graphs and prints ATC's log.
+    Where no driver is installed ATC finds the driver's library only in CANN's ``devlib``, which no
+    other program may see, so it is added here. ``debug`` dumps the graphs and prints ATC's log.
     """
     result = dict(environ)
     libraries = [folder for folder in environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
     home = environ.get("ASCEND_TOOLKIT_HOME") or environ.get("ASCEND_HOME_PATH", "")
     if home and not any((Path(folder) / "libascend_hal.so").exists() for folder in libraries):
-        stubs = [Path(home) / place for place in ("devlib", "x86_64-linux/devlib", "aarch64-linux/devlib")]
+        stubs = [
+            Path(home) / place
+            for place in ("devlib", "x86_64-linux/devlib", "aarch64-linux/devlib")
+        ]
         libraries += [str(folder) for folder in stubs if folder.is_dir()]
         result["LD_LIBRARY_PATH"] = ":".join(libraries)
     if debug:
-        result.update(DUMP_GE_GRAPH="2", ASCEND_SLOG_PRINT_TO_STDOUT="1", ASCEND_GLOBAL_LOG_LEVEL="1")
+        result.update(
+            DUMP_GE_GRAPH="2", ASCEND_SLOG_PRINT_TO_STDOUT="1", ASCEND_GLOBAL_LOG_LEVEL="1"
+        )
     return result
 
 
 def run_atc(
-    command: Sequence[str], *, folder: Path, environ: Mapping[str, str], timeout: Optional[float], say: Say
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environ: Mapping[str, str],
+    timeout: Optional[float],
+    say: Say,
 ) -> AtcRun:
     """Run ATC in ``folder`` and hand on what it prints, line by line.
 
-    Whatever ends this function (a timeout, Ctrl-C, a termination signal) ends ATC and the processes it started.
-    Raises `UnavailableError` where there is no such program, `KitError`'s kin after ``timeout`` seconds.
+    Whatever ends this function (a timeout, Ctrl-C, a termination signal) ends ATC and the processes
+    it started. Raises `UnavailableError` where there is no such program, `KitError`'s kin after
+    ``timeout`` seconds.
     """
     start = time.monotonic()
     lines: List[str] = []
@@ -212,7 +244,8 @@ def run_atc(
             process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(
-                f"ATC did not end within {timeout:g} s and was stopped", hint="Give it longer: --timeout SECONDS"
+                f"ATC did not end within {timeout:g} s and was stopped",
+                hint="Give it longer: --timeout SECONDS",
             ) from error
         finally:
             _end_group(process)
@@ -228,11 +261,17 @@ def check_run(run: AtcRun, om: Path) -> None:
     if "error while loading shared libraries" in run.output or "command not found" in run.output:
         raise UnavailableError(
             f"ATC cannot start: {_line_with(run.output, ('shared libraries', 'not found'))}",
-            hint="Its libraries are not on LD_LIBRARY_PATH. Source CANN's script (source acl_env_x86.sh or "
-            "acl_env_arm.sh) in this shell and try again.",
+            hint=(
+                "Its libraries are not on LD_LIBRARY_PATH. Source CANN's script (source"
+                " acl_env_x86.sh or acl_env_arm.sh) in this shell and try again."
+            ),
         )
     found = atc_codes(run.output)
-    what = f"ATC failed (exit {run.exit_code})" if run.exit_code else f"ATC said success but wrote no {om.name}"
+    what = (
+        f"ATC failed (exit {run.exit_code})"
+        if run.exit_code
+        else f"ATC said success but wrote no {om.name}"
+    )
     if not found:
         tail = [line for line in run.output.splitlines() if line.strip()][-3:]
         raise InputError("\n".join([f"{what} and gave no code; it ended with:", *tail]), hint=_MORE)
@@ -243,18 +282,22 @@ def check_run(run: AtcRun, om: Path) -> None:
 
 
 _MORE = "More of its log: add --debug (and look into NAME_debug/)."
-# These say that the Python which ATC starts lacks a module: the environment's fault, not the model's.
+# These say that the Python which ATC starts lacks a module: the environment's fault, not the
+# model's.
 _PYTHON_CODES = ("EC0010", "E40000")
 _PYTHON_HINT = (
-    "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses there, such as "
-    "numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate an environment that hides it."
+    "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses"
+    " there, such as numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate"
+    " an environment that hides it."
 )
 
 
 def atc_codes(output: str) -> List[Tuple[str, str]]:
     """Return the codes in ATC's output with the text that follows each, in order, each once."""
     found: Dict[str, str] = {}
-    for match in re.finditer(r"^\s*(E[A-Z0-9]\d{4})\b:?\s*(?:\[PID: \d+\] )?([^\n]*)", output, re.MULTILINE):
+    for match in re.finditer(
+        r"^\s*(E[A-Z0-9]\d{4})\b:?\s*(?:\[PID: \d+\] )?([^\n]*)", output, re.MULTILINE
+    ):
         # Newer versions put the time between the process and the text.
         text = re.sub(r"^\d{4}-\d\d-\d\d-[\d:.]+\s*", "", match.group(2))
         found.setdefault(match.group(1), text.strip())
@@ -267,12 +310,25 @@ def explain(code: str, text: str) -> List[str]:
     entry = codes.code(code)
     if entry is None:
         reading = codes.reading(code)
-        return [*lines, f"  not in the kit's table{f' ({reading})' if reading else ''}: ATC's own text is all there is"]
-    return [*lines, f"  meaning: {entry.meaning}", f"  usual cause: {entry.cause}", f"  remedy: {entry.remedy}"]
+        return [
+            *lines,
+            (
+                f"  not in the kit's table{f' ({reading})' if reading else ''}: ATC's own text is"
+                " all there is"
+            ),
+        ]
+    return [
+        *lines,
+        f"  meaning: {entry.meaning}",
+        f"  usual cause: {entry.cause}",
+        f"  remedy: {entry.remedy}",
+    ]
 
 
 def _line_with(output: str, marks: Tuple[str, ...]) -> str:
-    return next((line.strip() for line in output.splitlines() if any(mark in line for mark in marks)), "")
+    return next(
+        (line.strip() for line in output.splitlines() if any(mark in line for mark in marks)), ""
+    )
 
 
 def _read(process: subprocess.Popen[bytes], lines: List[str], say: Say) -> None:

@@ -1,7 +1,8 @@
-"""What of CANN, the driver and the devices this machine has: pure reading of folders, variables and npu-smi's text.
+"""What of CANN, the driver and the devices this machine has: pure reading of folders, variables and
+npu-smi's text.
 
-The folders searched, in this order, are written a second time in ``acl_env.sh`` for the shell; a test holds the two
-together.
+The folders searched, in this order, are written a second time in ``acl_env.sh`` for the shell; a
+test holds the two together.
 """
 
 from __future__ import annotations
@@ -14,20 +15,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
-from crnn.cann import DEVICE_GROUP, DEVICE_NODES, DRIVER_VERSION_FILE, INSTALL_ROOT_VARIABLE, INSTALL_ROOTS
+from crnn.cann import (
+    DEVICE_GROUP,
+    DEVICE_NODES,
+    DRIVER_VERSION_FILE,
+    INSTALL_ROOT_VARIABLE,
+    INSTALL_ROOTS,
+)
 from crnn.files import natural_key
 
 _TREES = ("cann", "ascend-toolkit/latest", "latest", "nnae/latest", "nnrt/latest", ".")
 _MARKS = (
-    "set_env.sh", "bin/setenv.bash", "bin/atc", "atc/bin/atc", "compiler/bin/atc",
-    "acllib", "pyACL", "python/site-packages/acl", "lib64/libascendcl.so",
-)  # fmt: skip
+    "set_env.sh",
+    "bin/setenv.bash",
+    "bin/atc",
+    "atc/bin/atc",
+    "compiler/bin/atc",
+    "acllib",
+    "pyACL",
+    "python/site-packages/acl",
+    "lib64/libascendcl.so",
+)
 _ARCHITECTURES = ("x86_64", "aarch64")
 
 
 @dataclass(frozen=True)
 class Version:
-    """A CANN version as it is compared: major and minor; ``text`` is the whole name, such as 6.0.RC1."""
+    """A CANN version as it is compared:
+
+    major and minor; ``text`` is the whole name, such as 6.0.RC1.
+    """
 
     major: int
     minor: int
@@ -35,7 +52,8 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Optional[Version]:
-        """Read '5.0.4.alpha002', '8.0.RC2' or '20.1.rc1'; None for anything else, component numbers (1.80.…) too.
+        """Read '5.0.4.alpha002', '8.0.RC2' or '20.1.rc1'; None for anything else, component numbers
+        (1.80.…) too.
 
         20.x came before 3.x and is compared as 2.x.
         """
@@ -69,7 +87,9 @@ class Cann:
     @property
     def has_atc(self) -> bool:
         """Whether ATC belongs to it: nnrt and nnae have none or part of one."""
-        return any((self.home / place).exists() for place in ("bin/atc", "atc/bin/atc", "compiler/bin/atc"))
+        return any(
+            (self.home / place).exists() for place in ("bin/atc", "atc/bin/atc", "compiler/bin/atc")
+        )
 
     def __str__(self) -> str:
         return f"CANN {self.version or 'of unknown version'} at {self.home}"
@@ -98,12 +118,20 @@ def search_roots(environ: Mapping[str, str], root: Path = Path("/")) -> List[Pat
     if environ.get(INSTALL_ROOT_VARIABLE):
         return [Path(environ[INSTALL_ROOT_VARIABLE])]
     home = environ.get("HOME", "")
-    folders = [folder.replace("~", home, 1) for folder in INSTALL_ROOTS if home or not folder.startswith("~")]
-    return [Path(folder) if folder.startswith(home or "~") else root / folder.lstrip("/") for folder in folders]
+    folders = [
+        folder.replace("~", home, 1)
+        for folder in INSTALL_ROOTS
+        if home or not folder.startswith("~")
+    ]
+    return [
+        Path(folder) if folder.startswith(home or "~") else root / folder.lstrip("/")
+        for folder in folders
+    ]
 
 
 def find_cann(environ: Mapping[str, str], root: Path = Path("/")) -> Optional[Cann]:
-    """Return the CANN whose variables are set, else the first that is installed; None where there is none.
+    """Return the CANN whose variables are set, else the first that is installed; None where there
+    is none.
 
     ``root`` is the file system's root, for which tests give a folder.
     """
@@ -129,11 +157,18 @@ def sourced_cann(environ: Mapping[str, str]) -> Optional[Cann]:
 
 
 def cann_of(program: Path) -> Optional[Cann]:
-    """Return the CANN that a program such as ``…/latest/bin/atc`` belongs to, None where none is recognised."""
-    folders = [folder for start in (program.resolve(), program) for folder in list(start.parents)[:5]]
-    # <arch>-linux and the components hold copies of the layout; the folder above them knows the version.
+    """Return the CANN that a program such as ``…/latest/bin/atc`` belongs to, None where none is
+    recognised.
+    """
+    folders = [
+        folder for start in (program.resolve(), program) for folder in list(start.parents)[:5]
+    ]
+    # <arch>-linux and the components hold copies of the layout; the folder above them knows the
+    # version.
     inner = ("atc", "compiler", "x86_64-linux", "aarch64-linux")
-    found = [read_cann(folder) for folder in folders if _is_home(folder) and folder.name not in inner]
+    found = [
+        read_cann(folder) for folder in folders if _is_home(folder) and folder.name not in inner
+    ]
     return next((cann for cann in found if cann.version), found[0] if found else None)
 
 
@@ -151,14 +186,17 @@ def read_cann(home: Path) -> Cann:
 
 
 def python_range(cann: Version) -> Tuple[Tuple[int, int], Tuple[int, int]]:
-    """Return the oldest and newest Python that this CANN's installation guide names, as (major, minor) pairs."""
+    """Return the oldest and newest Python that this CANN's installation guide names, as (major,
+    minor) pairs.
+    """
     for first, newest in _PYTHONS:
         if cann.pair >= first:
             return (3, 7), newest
     return (3, 7), (3, 7)
 
 
-# Newest Python by CANN, from the installation guides' lists of dependencies; the oldest is 3.7 for all of them.
+# Newest Python by CANN, from the installation guides' lists of dependencies; the oldest is 3.7 for
+# all of them.
 _PYTHONS: Tuple[Tuple[Tuple[int, int], Tuple[int, int]], ...] = (
     ((8, 5), (3, 13)),
     ((8, 0), (3, 11)),
@@ -186,7 +224,9 @@ def missing_nodes(root: Path = Path("/")) -> List[str]:
 
 
 def in_group(group: str = DEVICE_GROUP) -> Optional[bool]:
-    """Say whether this process belongs to the group (root always does); None where there is no such group."""
+    """Say whether this process belongs to the group (root always does); None where there is no such
+    group.
+    """
     if os.geteuid() == 0:
         return True
     try:
@@ -197,7 +237,8 @@ def in_group(group: str = DEVICE_GROUP) -> Optional[bool]:
 
 
 def parse_npu_smi(text: str) -> List[Chip]:
-    """Read ``npu-smi info``: two lines a chip, the first with its name and health, the second with its memory.
+    """Read ``npu-smi info``: two lines a chip, the first with its name and health, the second with
+    its memory.
 
     Text in another form gives the chips that could be told, or none.
     """
@@ -219,7 +260,11 @@ def npu_smi(timeout: float = 20.0) -> Optional[List[Chip]]:
     """Return the chips that npu-smi lists; None where there is no npu-smi or it fails."""
     try:
         done = subprocess.run(
-            ["npu-smi", "info"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout, check=False
+            ["npu-smi", "info"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -248,7 +293,10 @@ def _newest(tree: Path) -> List[Path]:
     else:
         return []
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    return [folder / name for name in sorted((n for n in names if re.fullmatch(pattern, n)), key=natural_key)][::-1]
+    return [
+        folder / name
+        for name in sorted((n for n in names if re.fullmatch(pattern, n)), key=natural_key)
+    ][::-1]
 
 
 def _is_home(folder: Path) -> bool:
@@ -285,7 +333,9 @@ def _version_texts(home: Path) -> Iterator[str]:
 
 def _architecture(home: Path) -> str:
     for architecture in _ARCHITECTURES:
-        if (home / f"{architecture}-linux").is_dir() or f"{architecture}-linux" in str(home.resolve()):
+        if (home / f"{architecture}-linux").is_dir() or f"{architecture}-linux" in str(
+            home.resolve()
+        ):
             return architecture
     for package in ("toolkit", "nnae", "nnrt"):
         value = _key_values(home / f"ascend_{package}_install.info").get("arch", "")
@@ -299,5 +349,7 @@ def _key_values(path: Path) -> Dict[str, str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    pairs = (
+        line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#")
+    )
     return {key.strip(): value.strip().strip('"') for key, _, value in pairs}

@@ -13,13 +13,17 @@ OUTPUT_DTYPES = ("float32", "float16", "unknown")
 
 
 def misfits(om: Om, spec: ModelSpec, batches: Optional[Sequence[int]] = None) -> Iterator[str]:
-    """Yield what does not fit, a line each: inputs, outputs, dtypes, shapes and, where given, the batches.
+    """Yield what does not fit, a line each: inputs, outputs, dtypes, shapes and, where given, the
+    batches.
 
-    What the file does not tell counts as fitting. The input's axes are not compared one by one, since AIPP turns
-    (N, C, H, W) into (N, H, W, C): its batch and its number of values are.
+    What the file does not tell counts as fitting. The input's axes are not compared one by one,
+    since AIPP turns (N, C, H, W) into (N, H, W, C): its batch and its number of values are.
     """
     if len(om.data_inputs) != 1 or len(om.outputs) != 1:
-        yield f"{len(om.data_inputs)} inputs for data and {len(om.outputs)} outputs; expected one of each"
+        yield (
+            f"{len(om.data_inputs)} inputs for data and {len(om.outputs)} outputs; expected one of"
+            " each"
+        )
         return
     sizes = om.batch_sizes
     if batches is not None and sizes is not None and tuple(batches) != sizes:
@@ -32,7 +36,10 @@ def _input(tensor: OmTensor, spec: ModelSpec) -> Iterator[str]:
     if tensor.dtype not in INPUT_DTYPES:
         yield f"input {tensor.name} is {tensor.dtype}; expected float32, float16 or uint8"
     if tensor.shape is not None and math.prod(tensor.shape[1:]) != math.prod(spec.image_shape):
-        yield f"input {tensor.name} is ({_text(tensor.shape)}); the spec expects (N, {_text(spec.image_shape)})"
+        yield (
+            f"input {tensor.name} is ({_text(tensor.shape)}); the spec expects (N,"
+            f" {_text(spec.image_shape)})"
+        )
 
 
 def _output(tensor: OmTensor, spec: ModelSpec, batches: Optional[Sequence[int]]) -> Iterator[str]:

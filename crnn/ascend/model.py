@@ -18,7 +18,8 @@ from crnn.errors import InputError, UnavailableError
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: ``dims`` at the largest gear but -1 for an input's batch, ``size`` in bytes at the largest.
+    """An input or output: ``dims`` at the largest gear but -1 for an input's batch, ``size`` in
+    bytes at the largest.
 
     ``dtype`` is NumPy's name, or CANN's where NumPy has none.
     """
@@ -36,9 +37,11 @@ class Port:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that a device holds; ``gears`` are its batch sizes, ascending, empty for a static model.
+    """A model that a device holds; ``gears`` are its batch sizes, ascending, empty for a static
+    model.
 
-    ``inputs`` leaves out the one that carries the gear, which is always the last of the model's own.
+    ``inputs`` leaves out the one that carries the gear, which is always the last of the model's
+    own.
     """
 
     path: Path
@@ -52,7 +55,9 @@ class LoadedModel:
 
 
 def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
-    """Import pyACL for these models; `InputError` where one is the simulator's and pyACL is not, or the other way."""
+    """Import pyACL for these models; `InputError` where one is the simulator's and pyACL is not, or
+    the other way.
+    """
     written = [path for path, om in zip(paths, oms) if om.simulated]
     try:
         acl = load_acl()
@@ -63,8 +68,12 @@ def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
         real = [path for path in paths if path not in written]
         if acl.simulated and real:
             raise InputError(
-                f"{real[0]} was compiled by ATC itself; the simulator runs only what it has compiled",
-                hint="Compile the ONNX there: python -m crnn.simulator -- ./atc_crnn.sh model.onnx name",
+                f"{real[0]} was compiled by ATC itself; the simulator runs only what it has"
+                " compiled",
+                hint=(
+                    "Compile the ONNX there: python -m crnn.simulator -- ./atc_crnn.sh model.onnx"
+                    " name"
+                ),
             )
         if acl.simulated or not written:
             return acl
@@ -86,14 +95,18 @@ def load_model(acl: Acl, path: Path, held: Releases) -> LoadedModel:
     gear_size = 0
     if names[-1] == cann.DYNAMIC_INPUT_NAME:
         gears = tuple(sorted(acl.get_dynamic_batch(desc)))
-        gear_size = max(acl.get_input_size_by_index(desc, len(names) - 1), cann.DYNAMIC_INPUT_MIN_BYTES)
+        gear_size = max(
+            acl.get_input_size_by_index(desc, len(names) - 1), cann.DYNAMIC_INPUT_MIN_BYTES
+        )
         names.pop()
         if not gears:
             raise InputError(
                 f"{path} has gears of image sizes or of free dimensions; expected batch gears",
                 hint="Compile it again with --batch 1,4,8,16, or with --static-set.",
             )
-    inputs = tuple(_input(acl, desc, index, name, bool(gears), path) for index, name in enumerate(names))
+    inputs = tuple(
+        _input(acl, desc, index, name, bool(gears), path) for index, name in enumerate(names)
+    )
     outputs = tuple(_output(acl, desc, index) for index in range(acl.get_num_outputs(desc)))
     return LoadedModel(path, model, desc, inputs, outputs, gears, len(inputs), gear_size)
 
@@ -102,7 +115,8 @@ def _input(acl: Acl, desc: int, index: int, name: str, geared: bool, path: Path)
     dims = tuple(acl.get_input_dims(desc, index))
     if -1 in dims and not geared:
         raise InputError(
-            f"{path} takes images of any number or size ({name} {dims}); expected one batch, or gears",
+            f"{path} takes images of any number or size ({name} {dims}); expected one batch, or"
+            " gears",
             hint="Compile it again with --batch 16, --batch 1,4,8,16 or --static-set.",
         )
     dtype = cann.data_type(acl.get_input_data_type(desc, index)).name
@@ -112,7 +126,12 @@ def _input(acl: Acl, desc: int, index: int, name: str, geared: bool, path: Path)
 def _output(acl: Acl, desc: int, index: int) -> Port:
     name = acl.get_output_name_by_index(desc, index)
     dtype = cann.data_type(acl.get_output_data_type(desc, index)).name
-    return Port(name, dtype, tuple(acl.get_output_dims(desc, index)), acl.get_output_size_by_index(desc, index))
+    return Port(
+        name,
+        dtype,
+        tuple(acl.get_output_dims(desc, index)),
+        acl.get_output_size_by_index(desc, index),
+    )
 
 
 def device_memory(acl: Acl, size: int, held: Releases) -> int:
@@ -124,21 +143,28 @@ def device_memory(acl: Acl, size: int, held: Releases) -> int:
 
 @dataclass(frozen=True)
 class Pinned:
-    """Pinned host memory: its address, and its bytes (uint8) as an array that must not outlive it."""
+    """Pinned host memory:
+
+    its address, and its bytes (uint8) as an array that must not outlive it.
+    """
 
     pointer: int
     bytes: np.ndarray
 
 
 def pinned_memory(acl: Acl, size: int, held: Releases) -> Pinned:
-    """Allocate pinned host memory, the only kind that asynchronous copies take; `held` gets what frees it."""
+    """Allocate pinned host memory, the only kind that asynchronous copies take; `held` gets what
+    frees it.
+    """
     pointer = acl.malloc_host(size)
     held.push(acl.free_host, pointer)
     return Pinned(pointer, np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(pointer)))
 
 
 def make_dataset(acl: Acl, buffers: Sequence[Tuple[int, int]], held: Releases) -> int:
-    """Make a dataset over device memory, given as (address, bytes); `held` gets what destroys it."""
+    """Make a dataset over device memory, given as (address, bytes); `held` gets what destroys
+    it.
+    """
     dataset = acl.create_dataset()
     held.push(acl.destroy_dataset, dataset)
     for pointer, size in buffers:

@@ -1,4 +1,7 @@
-"""The historical ``Net`` class: any OM, arrays in, arrays out, in a context that the caller has made."""
+"""The historical ``Net`` class:
+
+any OM, arrays in, arrays out, in a context that the caller has made.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,14 @@ import numpy as np
 
 from crnn import cann
 from crnn.ascend import process
-from crnn.ascend.model import Pinned, device_memory, load_model, make_dataset, open_acl, pinned_memory
+from crnn.ascend.model import (
+    Pinned,
+    device_memory,
+    load_model,
+    make_dataset,
+    open_acl,
+    pinned_memory,
+)
 from crnn.ascend.om import read_om
 from crnn.ascend.pyacl import Acl, AscendError
 from crnn.ascend.release import Attempts, Releases, uninterrupted
@@ -23,10 +33,11 @@ from crnn.errors import InputError
 class Net:
     """An OM on a chip, called with its input, or a list of its inputs, for a list of its outputs.
 
-    ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts; ``device_id`` is kept for the
-    signature's sake. ``config_path``, with ``first``, is handed to `acl.init` where nobody has called it yet. Inputs
-    must have the model's own dtypes and shapes; with gears, the first axis of all of them must be a gear. Outputs are
-    copies. `release`, a ``with`` block or ``del`` give the device's memory back; the context must still be alive then.
+    ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts;
+    ``device_id`` is kept for the signature's sake. ``config_path``, with ``first``, is handed to
+    `acl.init` where nobody has called it yet. Inputs must have the model's own dtypes and shapes;
+    with gears, the first axis of all of them must be a gear. Outputs are copies. `release`, a
+    ``with`` block or ``del`` give the device's memory back; the context must still be alive then.
     """
 
     def __init__(
@@ -65,19 +76,29 @@ class Net:
             raise error.of(str(path)) from error
         same = acl.get_run_mode() == cann.ACL_DEVICE
         self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE if same else cann.ACL_MEMCPY_HOST_TO_DEVICE
-        self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE if same else cann.ACL_MEMCPY_DEVICE_TO_HOST
+        self._kind_out = (
+            cann.ACL_MEMCPY_DEVICE_TO_DEVICE if same else cann.ACL_MEMCPY_DEVICE_TO_HOST
+        )
         ports = (*self._model.inputs, *self._model.outputs)
         for port in ports:
             if port.dtype not in cann.ACL_DTYPE or port.size == 0:
-                raise InputError(f"{path}: {port.name} is {port.dtype} of {port.size} bytes, which NumPy cannot hold")
+                raise InputError(
+                    f"{path}: {port.name} is {port.dtype} of {port.size} bytes, which NumPy cannot"
+                    " hold"
+                )
         self._host: List[Pinned] = [pinned_memory(acl, port.size, held) for port in ports]
         self._device = [device_memory(acl, port.size, held) for port in ports]
         count = len(self._model.inputs)
         inputs = [(pointer, port.size) for pointer, port in zip(self._device, self._model.inputs)]
         if self._model.gears:
             inputs.append((device_memory(acl, self._model.gear_size, held), self._model.gear_size))
-        outputs = [(pointer, port.size) for pointer, port in zip(self._device[count:], self._model.outputs)]
-        self._inputs, self._outputs = make_dataset(acl, inputs, held), make_dataset(acl, outputs, held)
+        outputs = [
+            (pointer, port.size) for pointer, port in zip(self._device[count:], self._model.outputs)
+        ]
+        self._inputs, self._outputs = (
+            make_dataset(acl, inputs, held),
+            make_dataset(acl, outputs, held),
+        )
 
     def __call__(self, data: Union[np.ndarray, Sequence[np.ndarray]]) -> List[np.ndarray]:
         """Run the model on one input array, or on a list or tuple of all inputs in order."""
@@ -85,7 +106,10 @@ class Net:
 
     def forward(self, data: Union[np.ndarray, Sequence[np.ndarray]]) -> List[np.ndarray]:
         """Do what a call does."""
-        arrays = [np.ascontiguousarray(item) for item in (data if isinstance(data, (list, tuple)) else [data])]
+        arrays = [
+            np.ascontiguousarray(item)
+            for item in (data if isinstance(data, (list, tuple)) else [data])
+        ]
         self._check(arrays)
         with self._lock:
             if not self._finalizer.alive:
@@ -103,7 +127,10 @@ class Net:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         with contextlib.suppress(*() if error is None else (AscendError,)):
             self.release()
@@ -117,11 +144,13 @@ class Net:
             expected = tuple(batch if size == -1 else size for size in port.dims)
             if str(array.dtype) != port.dtype or array.shape != expected:
                 raise InputError(
-                    f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype} {array.shape}"
+                    f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype}"
+                    f" {array.shape}"
                 )
             if batch is not None and batch not in model.gears:
                 raise InputError(
-                    f"{self.model_path} has the gears {', '.join(map(str, model.gears))}; got {batch} rows"
+                    f"{self.model_path} has the gears {', '.join(map(str, model.gears))}; got"
+                    f" {batch} rows"
                 )
 
     def _run(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:

@@ -1,10 +1,12 @@
-"""What an OM file holds, read without CANN: the container, its in/out information and its model definition.
+"""What an OM file holds, read without CANN: the container, its in/out information and its model
+definition.
 
-The container is a header of 256 bytes, then for each model a table of partitions and their data. Inputs and outputs
-come from partition 8 where there is one, else from the graph in the model definition (partition 0). Sizes are computed
-from shape and dtype, as ACL computes them; the sizes stored in a graph's tensors are memory sizes and larger. Whatever
-cannot be told is "unknown". A file that is damaged, cut short, encrypted or no OM is an `InputError`, found in bounded
-time and memory: nothing is allocated by a size that the file claims without being that large.
+The container is a header of 256 bytes, then for each model a table of partitions and their data.
+Inputs and outputs come from partition 8 where there is one, else from the graph in the model
+definition (partition 0). Sizes are computed from shape and dtype, as ACL computes them; the sizes
+stored in a graph's tensors are memory sizes and larger. Whatever cannot be told is "unknown". A
+file that is damaged, cut short, encrypted or no OM is an `InputError`, found in bounded time and
+memory: nothing is allocated by a size that the file claims without being that large.
 """
 
 from __future__ import annotations
@@ -56,9 +58,11 @@ _MODES = {"static_aipp": "static", "dynamic_aipp": "dynamic", "dynamic_aipp_conf
 
 @dataclass(frozen=True)
 class OmTensor:
-    """An input or output: NumPy's dtype name or "unknown", the shape with -1 for any size, bytes of the largest gear.
+    """An input or output: NumPy's dtype name or "unknown", the shape with -1 for any size, bytes of
+    the largest gear.
 
-    ``shape`` is None where the file does not tell it, ``bytes`` where they do not follow from shape, dtype and gears.
+    ``shape`` is None where the file does not tell it, ``bytes`` where they do not follow from
+    shape, dtype and gears.
     """
 
     name: str
@@ -75,7 +79,10 @@ class OmTensor:
 
 @dataclass(frozen=True)
 class Gears:
-    """The sizes that a model was compiled for: ``kind`` batch, hw or dims, and one tuple of numbers for each gear."""
+    """The sizes that a model was compiled for:
+
+    ``kind`` batch, hw or dims, and one tuple of numbers for each gear.
+    """
 
     kind: str
     sizes: Tuple[Tuple[int, ...], ...]
@@ -97,7 +104,10 @@ class Aipp:
 
 @dataclass(frozen=True)
 class Partition:
-    """A part of the file: the model it belongs to (from 0), its type's number and its place in bytes."""
+    """A part of the file:
+
+    the model it belongs to (from 0), its type's number and its place in bytes.
+    """
 
     model: int
     type: int
@@ -114,8 +124,8 @@ class Partition:
 class Om:
     """What an OM file holds; "unknown" where the file does not tell.
 
-    ``inputs`` are all of the model's, in order, the gears' own included (see `data_inputs`). ``atc_cmdline`` holds
-    paths of the machine that compiled the model: show it on request only.
+    ``inputs`` are all of the model's, in order, the gears' own included (see `data_inputs`).
+    ``atc_cmdline`` holds paths of the machine that compiled the model: show it on request only.
     """
 
     file: str
@@ -149,9 +159,16 @@ class Om:
 
     @property
     def batch_sizes(self) -> Optional[Tuple[int, ...]]:
-        """The batches that the model takes, ascending: its batch gears, else the first input's own; None if unknown."""
+        """The batches that the model takes, ascending:
+
+        its batch gears, else the first input's own; None if unknown.
+        """
         if self.gears is not None:
-            return tuple(sorted(size[0] for size in self.gears.sizes)) if self.gears.kind == "batch" else None
+            return (
+                tuple(sorted(size[0] for size in self.gears.sizes))
+                if self.gears.kind == "batch"
+                else None
+            )
         shape = self.data_inputs[0].shape if self.data_inputs else None
         return (shape[0],) if shape and shape[0] > 0 else None
 
@@ -160,11 +177,16 @@ class Om:
         return sum(part.size for part in self.partitions if part.type in types)
 
     def to_dict(self, *, command: bool = False) -> Dict[str, Any]:
-        """Return everything as plain data; ATC's command line, which names local paths, only with ``command``."""
+        """Return everything as plain data; ATC's command line, which names local paths, only with
+        ``command``.
+        """
         data = dataclasses.asdict(self)
         data.update(
             format="OM",
-            partitions=[{"model": part.model, "name": part.name, "bytes": part.size} for part in self.partitions],
+            partitions=[
+                {"model": part.model, "name": part.name, "bytes": part.size}
+                for part in self.partitions
+            ],
             weight_bytes=self.size_of(cann.PARTITION_WEIGHTS),
             task_bytes=self.size_of(cann.PARTITION_TASKS),
             kernel_bytes=self.size_of(cann.PARTITION_KERNELS, cann.PARTITION_AICPU),
@@ -181,26 +203,46 @@ class Om:
             outputs=[str(tensor) for tensor in self.outputs] or UNKNOWN,
             gears=str(self.gears) if self.gears else "none",
             aipp=[str(aipp) for aipp in self.aipp] or "none",
-            simulated="yes: written by the kit's simulator, which computes in float32; no chip can load it"
-            if self.simulated
-            else "no",
+            simulated=(
+                "yes: written by the kit's simulator, which computes in float32; no chip can"
+                " load it"
+                if self.simulated
+                else "no"
+            ),
             submodels=", ".join(self.submodels) or "none",
             partitions=", ".join(f"{part.name} {part.size}" for part in self.partitions),
             work_bytes=UNKNOWN if self.work_bytes is None else self.work_bytes,
         )
-        first = ("file", "format", "bytes", "sha256", "name", "simulated", "soc_version", "inputs", "outputs", "gears")
+        first = (
+            "file",
+            "format",
+            "bytes",
+            "sha256",
+            "name",
+            "simulated",
+            "soc_version",
+            "inputs",
+            "outputs",
+            "gears",
+        )
         return {key: shown[key] for key in (*first, *(key for key in shown if key not in first))}
 
 
 def read_om(path: Path) -> Om:
-    """Read an OM file. Raises `InputError` where it is missing, no OM, cut short, encrypted or damaged."""
+    """Read an OM file.
+
+    Raises `InputError` where it is missing, no OM, cut short, encrypted or damaged.
+    """
     require_file(path, "an OM file")
     with open(path, "rb") as file:
         return dataclasses.replace(parse_om(file, str(path)), sha256=sha256(path))
 
 
 def parse_om(file: BinaryIO, where: str = "OM") -> Om:
-    """Read an OM from an open file, without its hash; ``where`` names it in errors. Raises `InputError`."""
+    """Read an OM from an open file, without its hash; ``where`` names it in errors.
+
+    Raises `InputError`.
+    """
     size = file.seek(0, os.SEEK_END)
     header = _read_header(file, size, where)
     if header.encrypted:
@@ -243,7 +285,8 @@ def parse_om_bytes(data: bytes, where: str = "OM") -> Om:
     return parse_om(io.BytesIO(data), where)
 
 
-# --- the container ---------------------------------------------------------------------------------------------------
+# --- the container
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -264,19 +307,23 @@ def _read_header(file: BinaryIO, size: int, where: str) -> _Header:
     _refuse_others(head, where)
     if size < cann.OM_HEADER_SIZE:
         raise InputError(
-            f"{where} is cut short: {size} bytes, and an OM's header alone has {cann.OM_HEADER_SIZE}",
+            f"{where} is cut short: {size} bytes, and an OM's header alone has"
+            f" {cann.OM_HEADER_SIZE}",
             hint="Copy it again and compare sizes: ls -l",
         )
     version = struct.unpack_from("<I", head, 8)[0]
     # The older layout has no model_num: what stands there is the beginning of a text.
     newer = version >= cann.OM_VERSION_2
     layout, names = (
-        (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS) if newer else (cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS)
+        (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS)
+        if newer
+        else (cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS)
     )
     fields = dict(zip(names, layout.unpack(head)))
     if fields["header_size"] != cann.OM_HEADER_SIZE:
         raise InputError(
-            f"{where}: the header says that it has {fields['header_size']} bytes; expected {cann.OM_HEADER_SIZE}",
+            f"{where}: the header says that it has {fields['header_size']} bytes; expected"
+            f" {cann.OM_HEADER_SIZE}",
             hint="The file is damaged, or of a CANN newer than this kit knows.",
         )
     header = _Header(
@@ -288,7 +335,11 @@ def _read_header(file: BinaryIO, size: int, where: str) -> _Header:
         simulated=fields["user_info"].startswith(cann.SIMULATED_MARK),
         wide=fields.get("model_length", 0) != 0 or fields["model_type"] == cann.OM_MODEL_FLOW,
         # GE's own rule: several models only where the header says so in either of two ways.
-        models=fields["model_num"] if newer and (fields["model_num"] > 1 or fields["is_unknown"] == 1) else 1,
+        models=(
+            fields["model_num"]
+            if newer and (fields["model_num"] > 1 or fields["is_unknown"] == 1)
+            else 1
+        ),
         payload=fields.get("model_length", 0) or fields["length"],
     )
     _check_payload(header, size, where)
@@ -300,11 +351,15 @@ def _check_payload(header: _Header, size: int, where: str) -> None:
     if header.payload != found:
         problem = "is cut short" if found < header.payload else "is longer than it should be"
         raise InputError(
-            f"{where} {problem}: the header promises {header.payload} bytes after it, the file has {found}",
+            f"{where} {problem}: the header promises {header.payload} bytes after it, the file has"
+            f" {found}",
             hint="Copy it again and compare the hashes: sha256sum",
         )
     if header.models > MAX_MODELS:
-        raise InputError(f"{where}: the header promises {header.models} models; at most {MAX_MODELS} are believed")
+        raise InputError(
+            f"{where}: the header promises {header.models} models; at most {MAX_MODELS} are"
+            " believed"
+        )
 
 
 def _refuse_others(head: bytes, where: str) -> None:
@@ -315,7 +370,11 @@ def _refuse_others(head: bytes, where: str) -> None:
             f"{where} is a Git LFS pointer, not the file itself",
             hint="Fetch the file in the repository that it came from: git lfs pull",
         )
-    guess = " (it looks like a PyTorch checkpoint or another zip archive)" if head.startswith(b"PK") else ""
+    guess = (
+        " (it looks like a PyTorch checkpoint or another zip archive)"
+        if head.startswith(b"PK")
+        else ""
+    )
     raise InputError(
         f"{where} is no OM: it begins with {head[:4]!r}; expected {cann.OM_MAGIC!r}{guess}",
         hint="An OM is what ATC writes: ./atc_crnn.sh model.onnx name",
@@ -330,33 +389,48 @@ def _read_tables(file: BinaryIO, size: int, header: _Header, where: str) -> Tupl
         position = max(part.offset + part.size for part in parts)
         partitions += parts
     if header.models > 1 and position != size:
-        raise InputError(f"{where} is damaged: its {header.models} models end at byte {position}, the file at {size}")
+        raise InputError(
+            f"{where} is damaged: its {header.models} models end at byte {position}, the file at"
+            f" {size}"
+        )
     return tuple(partitions)
 
 
-def _read_table(file: BinaryIO, position: int, size: int, wide: bool, model: int, where: str) -> Sequence[Partition]:
-    head, entry = (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY) if wide else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+def _read_table(
+    file: BinaryIO, position: int, size: int, wide: bool, model: int, where: str
+) -> Sequence[Partition]:
+    head, entry = (
+        (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY)
+        if wide
+        else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+    )
     name = f"{where}: the partition table of model {model} at byte {position}"
     if size - position < head.size:
         raise InputError(f"{name} is cut short")
     (count,) = head.unpack(_read(file, position, head.size))
     start = position + head.size + count * entry.size
     if not 1 <= count <= cann.OM_MAX_PARTITIONS:
-        raise InputError(f"{name} promises {count} partitions; expected 1 to {cann.OM_MAX_PARTITIONS}")
+        raise InputError(
+            f"{name} promises {count} partitions; expected 1 to {cann.OM_MAX_PARTITIONS}"
+        )
     if start > size:
         raise InputError(f"{name} promises {count} partitions and is cut short")
     parts = []
-    for number, offset, length in entry.iter_unpack(_read(file, position + head.size, count * entry.size)):
+    for number, offset, length in entry.iter_unpack(
+        _read(file, position + head.size, count * entry.size)
+    ):
         if offset > size - start or length > size - start - offset:
             raise InputError(
-                f"{name} places type {number} at {offset} with {length} bytes; only {size - start} follow it",
+                f"{name} places type {number} at {offset} with {length} bytes; only {size - start}"
+                " follow it",
                 hint="The file is damaged: copy or compile it again.",
             )
         parts.append(Partition(model, number, start + offset, length))
     return parts
 
 
-# --- partition 8: inputs, outputs and gears --------------------------------------------------------------------------
+# --- partition 8: inputs, outputs and gears
+# --------------------------------------------------------------------------
 
 
 def _read_inout(
@@ -383,7 +457,11 @@ def _read_inout(
     return inputs, outputs, gears
 
 
-_INOUT_GEARS = {cann.INOUT_DYNAMIC_BATCH: "batch", cann.INOUT_DYNAMIC_HW: "hw", cann.INOUT_DYNAMIC_DIMS: "dims"}
+_INOUT_GEARS = {
+    cann.INOUT_DYNAMIC_BATCH: "batch",
+    cann.INOUT_DYNAMIC_HW: "hw",
+    cann.INOUT_DYNAMIC_DIMS: "dims",
+}
 
 
 class _Cursor:
@@ -400,7 +478,9 @@ class _Cursor:
 
     def numbers(self, count: int, code: str) -> Tuple[int, ...]:
         if count > MAX_ITEMS:
-            raise InputError(f"{self.name} promises a list of {count} numbers; at most {MAX_ITEMS} are believed")
+            raise InputError(
+                f"{self.name} promises a list of {count} numbers; at most {MAX_ITEMS} are believed"
+            )
         return self.unpack(struct.Struct(f"<{count}{code}"))
 
     def text(self, length: int) -> str:
@@ -417,7 +497,8 @@ class _Cursor:
         if length > self.end - self.position:
             left = self.end - self.position
             raise InputError(
-                f"{self.name} is damaged at byte {self.position}: {length} bytes promised, {left} left",
+                f"{self.name} is damaged at byte {self.position}: {length} bytes promised, {left}"
+                " left",
                 hint="Copy or compile the model again.",
             )
 
@@ -428,12 +509,16 @@ _COUNT = struct.Struct("<I")
 def _inout_tensors(section: _Cursor) -> Tuple[OmTensor, ...]:
     (count,) = section.unpack(_COUNT)
     if count > MAX_TENSORS:
-        raise InputError(f"{section.name} promises {count} tensors; at most {MAX_TENSORS} are believed")
+        raise InputError(
+            f"{section.name} promises {count} tensors; at most {MAX_TENSORS} are believed"
+        )
     return tuple(_inout_tensor(section) for _ in range(count))
 
 
 def _inout_tensor(section: _Cursor) -> OmTensor:
-    size, layout, dtype, name_bytes, dims_bytes, dims2_bytes, ranges_bytes = section.unpack(cann.INOUT_TENSOR)
+    size, layout, dtype, name_bytes, dims_bytes, dims2_bytes, ranges_bytes = section.unpack(
+        cann.INOUT_TENSOR
+    )
     name = section.text(name_bytes)
     dims = section.numbers(dims_bytes // 8, "q")
     # The second form is the one whose product is the buffer's size where AIPP changes the input.
@@ -451,7 +536,9 @@ def _inout_tensor(section: _Cursor) -> OmTensor:
 def _inout_gears(section: _Cursor, kind: int) -> Optional[Gears]:
     (count,) = section.unpack(_COUNT)
     if count > cann.MAX_GEARS:
-        raise InputError(f"{section.name} promises {count} gears; at most {cann.MAX_GEARS} are possible")
+        raise InputError(
+            f"{section.name} promises {count} gears; at most {cann.MAX_GEARS} are possible"
+        )
     if kind == cann.INOUT_DYNAMIC_BATCH:
         sizes: List[Tuple[int, ...]] = [(value,) for value in section.numbers(count, "Q")]
     else:
@@ -459,7 +546,8 @@ def _inout_gears(section: _Cursor, kind: int) -> Optional[Gears]:
     return Gears(_INOUT_GEARS[kind], tuple(sizes)) if sizes else None
 
 
-# --- partition 0: the model definition -------------------------------------------------------------------------------
+# --- partition 0: the model definition
+# -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -524,7 +612,9 @@ def _interesting_ops(wire: Wire) -> List[_Op]:
 
 
 def _in_order(wire: Wire, feeds: List[_Op]) -> List[_Op]:
-    """Sort inputs by their index; where one has none, the order in the graph holds, as it does for GE."""
+    """Sort inputs by their index; where one has none, the order in the graph holds, as it does for
+    GE.
+    """
     indices = [wire.attribute_integer(op.attributes, cann.ATTR_INDEX) for op in feeds]
     numbers = [index for index in indices if index is not None]
     if len(numbers) < len(feeds):
@@ -533,7 +623,9 @@ def _in_order(wire: Wire, feeds: List[_Op]) -> List[_Op]:
 
 
 def _input_of(wire: Wire, op: _Op) -> OmTensor:
-    span = next(wire.spans(op.span, cann.OP_INPUT_DESC), None) or next(wire.spans(op.span, cann.OP_OUTPUT_DESC), None)
+    span = next(wire.spans(op.span, cann.OP_INPUT_DESC), None) or next(
+        wire.spans(op.span, cann.OP_OUTPUT_DESC), None
+    )
     tensor = _tensor_of(wire, span, op.name)
     origin = wire.attribute_integers(op.attributes, cann.ATTR_ORIGIN_DIMS)
     if not origin:
@@ -548,7 +640,9 @@ def _outputs_of(wire: Wire, ops: List[_Op], names: Tuple[str, ...]) -> Tuple[OmT
     for index, span in enumerate(wire.spans(output.span, cann.OP_INPUT_DESC) if output else ()):
         if index >= MAX_TENSORS:
             raise InputError(f"{wire.where} has more than {MAX_TENSORS} outputs")
-        tensors.append(_tensor_of(wire, span, names[index] if index < len(names) else f"output_{index}"))
+        tensors.append(
+            _tensor_of(wire, span, names[index] if index < len(names) else f"output_{index}")
+        )
     return tuple(tensors)
 
 
@@ -572,8 +666,13 @@ def _gears_of(wire: Wire, ops: List[_Op]) -> Optional[Gears]:
     if case is None or count is None:
         return None
     if not 0 <= count <= cann.MAX_GEARS:
-        raise InputError(f"{wire.where} promises {count} gears; at most {cann.MAX_GEARS} are possible")
-    read = (wire.attribute_integers(case.attributes, f"{cann.ATTR_PRED_VALUE}{index}") for index in range(count))
+        raise InputError(
+            f"{wire.where} promises {count} gears; at most {cann.MAX_GEARS} are possible"
+        )
+    read = (
+        wire.attribute_integers(case.attributes, f"{cann.ATTR_PRED_VALUE}{index}")
+        for index in range(count)
+    )
     sizes = tuple(size for size in read if size)
     number = wire.attribute_integer(case.attributes, cann.ATTR_GEAR_KIND)
     guess = {1: "batch", 2: "hw"}.get(max(map(len, sizes), default=0), "dims")
@@ -589,12 +688,17 @@ def _aipp_of(wire: Wire, op: _Op) -> Optional[Aipp]:
     return None
 
 
-# --- what follows from it --------------------------------------------------------------------------------------------
+# --- what follows from it
+# --------------------------------------------------------------------------------------------
 
 
 def _sized(tensor: OmTensor, gears: Optional[Gears]) -> OmTensor:
-    """Give a tensor the bytes that its shape, its dtype and the largest gear come to, where they can be told."""
-    size = next((row.size for row in cann.DATA_TYPES.values() if _dtype_name(row) == tensor.dtype), None)
+    """Give a tensor the bytes that its shape, its dtype and the largest gear come to, where they
+    can be told.
+    """
+    size = next(
+        (row.size for row in cann.DATA_TYPES.values() if _dtype_name(row) == tensor.dtype), None
+    )
     if tensor.shape is None or size is None:
         return tensor
     open_places = [length for length in tensor.shape if length < 0]
@@ -616,7 +720,9 @@ def _largest(gears: Optional[Gears], places: int) -> Optional[int]:
 
 def _shape(dims: Tuple[int, ...], where: str) -> Tuple[int, ...]:
     if len(dims) > cann.MAX_DIMS:
-        raise InputError(f"{where}: a shape has {len(dims)} dimensions; CANN has at most {cann.MAX_DIMS}")
+        raise InputError(
+            f"{where}: a shape has {len(dims)} dimensions; CANN has at most {cann.MAX_DIMS}"
+        )
     return dims
 
 
@@ -633,7 +739,11 @@ def _cann_of(command: str) -> str:
 def _precision_of(command: str) -> str:
     """Return what the command line says of the precision; without one it cannot be told."""
     words = command.replace("=", " ").split()
-    flags = {word.lstrip("-").replace("-", "_"): index for index, word in enumerate(words) if word.startswith("-")}
+    flags = {
+        word.lstrip("-").replace("-", "_"): index
+        for index, word in enumerate(words)
+        if word.startswith("-")
+    }
     if "soc_version" not in flags:
         return UNKNOWN
     for name in ("precision_mode_v2", "precision_mode"):
@@ -644,18 +754,24 @@ def _precision_of(command: str) -> str:
 
 
 def _read_submodels(file: BinaryIO, partitions: Sequence[Partition], where: str) -> Tuple[str, ...]:
-    """Return the names of a flow model's submodels: the first field of each, which stands at its beginning."""
+    """Return the names of a flow model's submodels:
+
+    the first field of each, which stands at its beginning.
+    """
     names = []
     for part in partitions:
         if part.type == cann.PARTITION_FLOW_SUBMODEL:
             head = _read(file, part.offset, min(part.size, 512))
-            # A name is 10, its length, its bytes: the submodel's own OM follows and is of no interest here.
+            # A name is 10, its length, its bytes: the submodel's own OM follows and is of no
+            # interest here.
             known = len(head) > 2 and head[0] == 10 and head[1] < 128 and 2 + head[1] <= len(head)
             names.append(printable(head[2 : 2 + head[1]]) if known else UNKNOWN)
     return tuple(names)
 
 
-def _read_first(file: BinaryIO, partitions: Sequence[Partition], kind: int, limit: int, where: str) -> bytes:
+def _read_first(
+    file: BinaryIO, partitions: Sequence[Partition], kind: int, limit: int, where: str
+) -> bytes:
     """Return the bytes of the first model's partition of a type; empty if there is none."""
     part = next((part for part in partitions if part.type == kind and part.model == 0), None)
     if part is None:

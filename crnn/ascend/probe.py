@@ -1,4 +1,7 @@
-"""What pyACL says of the devices, asked in a process of its own: a broken driver may crash or hang whoever asks."""
+"""What pyACL says of the devices, asked in a process of its own:
+
+a broken driver may crash or hang whoever asks.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,17 @@ from crnn.cann import ACL_DDR_MEM, ACL_HBM_MEM
 from crnn.errors import KitError
 
 _MARK = "crnn-probe "
-_CODE = "import sys; sys.path = [sys.argv.pop(1), *filter(None, sys.path)]; from crnn.ascend.probe import main; main()"
+_CODE = (
+    "import sys; sys.path = [sys.argv.pop(1), *filter(None, sys.path)]; from crnn.ascend.probe"
+    " import main; main()"
+)
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device as pyACL sees it; memory in bytes, None where it is not told; ``error`` where it cannot be opened."""
+    """A device as pyACL sees it; memory in bytes, None where it is not told; ``error`` where it
+    cannot be opened.
+    """
 
     index: int
     soc: str = ""
@@ -32,7 +40,9 @@ class Device:
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found; ``error`` says why ``import acl`` or a call after it failed, empty where all went well."""
+    """What was found; ``error`` says why ``import acl`` or a call after it failed, empty where all
+    went well.
+    """
 
     imported: bool
     simulated: bool = False
@@ -55,13 +65,17 @@ def probe(timeout: float = 60.0) -> Probe:
         )
     except subprocess.TimeoutExpired:
         remedy = "Check the chips: npu-smi info. If that hangs too, restart the machine."
-        return Probe(imported=True, error=f"pyACL did not answer within {timeout:g} s", remedy=remedy)
+        return Probe(
+            imported=True, error=f"pyACL did not answer within {timeout:g} s", remedy=remedy
+        )
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     answer = next((line for line in lines if line.startswith(_MARK)), None)
     if answer is None:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         error = f"asking pyACL ended with exit {done.returncode} and {said[0]}"
-        return Probe(imported=True, error=error, remedy="Does the driver fit CANN? See docs/hardware.md.")
+        return Probe(
+            imported=True, error=error, remedy="Does the driver fit CANN? See docs/hardware.md."
+        )
     values: Dict[str, Any] = json.loads(answer[len(_MARK) :])
     return Probe(**{**values, "devices": tuple(Device(**device) for device in values["devices"])})
 
@@ -90,7 +104,12 @@ def _device(acl: Acl, index: int) -> Dict[str, Any]:
         process.open_device(acl, index)
         try:
             memory = _memory(acl)
-            return {"index": index, "soc": acl.get_soc_name(), "memory_free": memory[0], "memory_total": memory[1]}
+            return {
+                "index": index,
+                "soc": acl.get_soc_name(),
+                "memory_free": memory[0],
+                "memory_total": memory[1],
+            }
         finally:
             process.close_device(acl, index)
     except KitError as error:

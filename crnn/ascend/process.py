@@ -11,7 +11,9 @@ from crnn.ascend.pyacl import Acl, AscendError
 
 _lock = threading.RLock()
 _owned: List[Acl] = []
-"""The binding through which the kit initialised ACL; empty before, and where the caller initialised it himself."""
+"""The binding through which the kit initialised ACL; empty before, and where the caller initialised
+it himself.
+"""
 _ready = False
 _devices: Dict[int, int] = {}
 _destroyed: Set[int] = set()
@@ -20,7 +22,8 @@ _destroyed: Set[int] = set()
 def initialize(acl: Acl, config: str = "") -> None:
     """Initialise ACL if nobody has; ACL that the caller initialised is his to finalize.
 
-    It stays initialised to the end of the process, for CANN does not promise a second life after `finalize`.
+    It stays initialised to the end of the process, for CANN does not promise a second life after
+    `finalize`.
     """
     global _ready
     with _lock:
@@ -80,8 +83,8 @@ def destroy_context(acl: Acl, context: int) -> None:
 def current(acl: Acl, context: int) -> Iterator[None]:
     """Make a context the thread's current one for the block, then put back the caller's own.
 
-    Every thread has one current context, or none; the kit's work must not change the caller's. A thread that had none
-    keeps this one, for a context cannot be unset.
+    Every thread has one current context, or none; the kit's work must not change the caller's. A
+    thread that had none keeps this one, for a context cannot be unset.
     """
     before = acl.get_context()
     if before != context:
@@ -96,6 +99,8 @@ def current(acl: Acl, context: int) -> Iterator[None]:
 
 
 def restore(acl: Acl, before: int, now: int = 0) -> None:
-    """Make ``before`` the thread's current context again, unless it is none, ``now`` or destroyed."""
+    """Make ``before`` the thread's current context again, unless it is none, ``now`` or
+    destroyed.
+    """
     if before and before != now and before not in _destroyed:
         acl.set_context(before)

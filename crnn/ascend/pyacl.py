@@ -1,8 +1,9 @@
-"""The calls of pyACL that the kit uses, typed; the one place where a return code becomes an exception.
+"""The calls of pyACL that the kit uses, typed; the one place where a return code becomes an
+exception.
 
-A pyACL call takes positional arguments, pointers and handles as Python's own int, and answers with a code, with
-values and a code, or with a bare value where 0 (or None, or -1) is the only sign of failure. Here a call gives its
-value or raises `AscendError`.
+A pyACL call takes positional arguments, pointers and handles as Python's own int, and answers with
+a code, with values and a code, or with a bare value where 0 (or None, or -1) is the only sign of
+failure. Here a call gives its value or raises `AscendError`.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ _MODEL_FAULT = frozenset((cann.ACL_ERROR_RT_SOC_VERSION,))
 
 
 class AscendError(KitError):
-    """A pyACL call failed. ``call`` is its name, ``code`` the return code, 0 where the call has none to give.
+    """A pyACL call failed. ``call`` is its name, ``code`` the return code, 0 where the call has
+    none to give.
 
-    Codes 1xxxxx are the caller's or the model file's fault: exit code 1. Everything else is `AscendUnavailableError`.
+    Codes 1xxxxx are the caller's or the model file's fault: exit code 1. Everything else is
+    `AscendUnavailableError`.
     """
 
     def __init__(self, call: str, code: int, said: str = "", *, about: str = "") -> None:
@@ -51,10 +54,18 @@ class AscendError(KitError):
         self.said = said
         self.about = about
         self.meaning = (
-            entry.meaning if entry else (codes.reading(code) or codes.NO_MEANING) if code else "it gave nothing"
+            entry.meaning
+            if entry
+            else (codes.reading(code) or codes.NO_MEANING)
+            if code
+            else "it gave nothing"
         )
         self.remedy = entry.remedy if entry else ""
-        failed = f"acl.{call} failed with {code} ({self.meaning})" if code else f"acl.{call} failed: {self.meaning}"
+        failed = (
+            f"acl.{call} failed with {code} ({self.meaning})"
+            if code
+            else f"acl.{call} failed: {self.meaning}"
+        )
         cause = f". {entry.cause}" if entry else ""
         text = f"{about}: {failed}{cause}" if about else f"{failed}{cause}"
         if said:
@@ -72,11 +83,12 @@ class AscendError(KitError):
 
 
 class AscendUnavailableError(AscendError, UnavailableError):
-    """A pyACL call failed for want of memory, permission or a device, or by a fault inside CANN or the chip.
+    """A pyACL call failed for want of memory, permission or a device, or by a fault inside CANN or
+    the chip.
 
-    Exit code 4, codes 2xxxxx, 3xxxxx and 5xxxxx: it is the machine that must be mended, not the command or the model.
-    Exceptions to the ranges: stub libraries (100039) and a wrong operator path (148049) are the environment's too, a
-    model built for another chip (507008) is the model's.
+    Exit code 4, codes 2xxxxx, 3xxxxx and 5xxxxx: it is the machine that must be mended, not the
+    command or the model. Exceptions to the ranges: stub libraries (100039) and a wrong operator
+    path (148049) are the environment's too, a model built for another chip (507008) is the model's.
     """
 
 
@@ -106,18 +118,22 @@ def load_acl() -> Acl:
     except ImportError as error:
         raise UnavailableError(
             f"an OM needs CANN's pyACL, and 'import acl' fails here: {error}",
-            hint="Source CANN's environment first: source /usr/local/Ascend/ascend-toolkit/set_env.sh "
-            "(from 8.5: /usr/local/Ascend/cann/set_env.sh), or try crnn doctor. "
-            "Without a chip: python -m crnn.simulator -- COMMAND",
+            hint=(
+                "Source CANN's environment first: source"
+                " /usr/local/Ascend/ascend-toolkit/set_env.sh (from 8.5:"
+                " /usr/local/Ascend/cann/set_env.sh), or try crnn doctor. Without a chip: python -m"
+                " crnn.simulator -- COMMAND"
+            ),
         ) from error
     return Acl(acl)
 
 
 class Acl:
-    """pyACL's functions by their names, ``rt_`` and ``mdl_`` standing for its modules. Sizes are bytes.
+    """pyACL's functions by their names, ``rt_`` and ``mdl_`` standing for its modules. Sizes are
+    bytes.
 
-    Handles, pointers and ids are int, never 0 when a call succeeded (model ids may be). All methods raise
-    `AscendError`, and nothing else, when CANN refuses.
+    Handles, pointers and ids are int, never 0 when a call succeeded (model ids may be). All methods
+    raise `AscendError`, and nothing else, when CANN refuses.
     """
 
     def __init__(self, module: Any) -> None:
@@ -132,13 +148,21 @@ class Acl:
     # --- the process and its devices
 
     def init(self, config: str = "") -> bool:
-        """Initialise ACL; False where it was initialised before, by someone else in this process."""
+        """Initialise ACL; False where it was initialised before, by someone else in this
+        process.
+        """
         accept = frozenset((0, cann.ACL_ERROR_REPEAT_INITIALIZE))
-        code = self._code("init", config, accept=accept) if config else self._code("init", accept=accept)
+        code = (
+            self._code("init", config, accept=accept)
+            if config
+            else self._code("init", accept=accept)
+        )
         return code == 0
 
     def finalize(self) -> None:
-        """Undo one `init`, which newer CANN counts; that someone else has finalized ACL already is no error."""
+        """Undo one `init`, which newer CANN counts; that someone else has finalized ACL already is
+        no error.
+        """
         accept = frozenset((0, cann.ACL_ERROR_REPEAT_FINALIZE))
         if self.has("finalize_reference"):
             _, code = self._call("finalize_reference")
@@ -188,7 +212,9 @@ class Acl:
         self._code("rt.destroy_context", context)
 
     def get_mem_info(self, kind: int) -> Tuple[int, int]:
-        """Return the free and the total bytes of a kind of device memory (ACL_DDR_MEM …); needs a device set."""
+        """Return the free and the total bytes of a kind of device memory (ACL_DDR_MEM …); needs a
+        device set.
+        """
         free, total, code = self._call("rt.get_mem_info", kind)
         self._check("rt.get_mem_info", code)
         return int(free), int(total)
@@ -226,7 +252,9 @@ class Acl:
 
     def malloc(self, size: int) -> int:
         """Return device memory, uninitialised."""
-        return self._nonzero("rt.malloc", self._value("rt.malloc", size, cann.ACL_MEM_MALLOC_HUGE_FIRST))
+        return self._nonzero(
+            "rt.malloc", self._value("rt.malloc", size, cann.ACL_MEM_MALLOC_HUGE_FIRST)
+        )
 
     def free(self, pointer: int) -> None:
         self._code("rt.free", pointer)
@@ -241,7 +269,9 @@ class Acl:
     def memcpy(self, target: int, room: int, source: int, size: int, kind: int) -> None:
         self._code("rt.memcpy", target, room, source, size, kind)
 
-    def memcpy_async(self, target: int, room: int, source: int, size: int, kind: int, stream: int) -> None:
+    def memcpy_async(
+        self, target: int, room: int, source: int, size: int, kind: int, stream: int
+    ) -> None:
         self._code("rt.memcpy_async", target, room, source, size, kind, stream)
 
     # --- models
@@ -268,12 +298,20 @@ class Acl:
         return self._nonzero("mdl.get_num_outputs", self._plain("mdl.get_num_outputs", desc))
 
     def get_input_size_by_index(self, desc: int, index: int) -> int:
-        """Return the bytes that an input takes at the largest gear; for a model of fixed shapes or gears only."""
-        return self._nonzero("mdl.get_input_size_by_index", self._plain("mdl.get_input_size_by_index", desc, index))
+        """Return the bytes that an input takes at the largest gear; for a model of fixed shapes or
+        gears only.
+        """
+        return self._nonzero(
+            "mdl.get_input_size_by_index", self._plain("mdl.get_input_size_by_index", desc, index)
+        )
 
     def get_output_size_by_index(self, desc: int, index: int) -> int:
-        """Return the bytes that an output takes at the largest gear; for a model of fixed shapes or gears only."""
-        return self._nonzero("mdl.get_output_size_by_index", self._plain("mdl.get_output_size_by_index", desc, index))
+        """Return the bytes that an output takes at the largest gear; for a model of fixed shapes or
+        gears only.
+        """
+        return self._nonzero(
+            "mdl.get_output_size_by_index", self._plain("mdl.get_output_size_by_index", desc, index)
+        )
 
     def get_input_dims(self, desc: int, index: int) -> List[int]:
         """Return an input's sizes, -1 for the batch of a model with gears."""
@@ -288,16 +326,24 @@ class Acl:
         return self._dims(self._value("mdl.get_cur_output_dims", desc, index))
 
     def get_input_data_type(self, desc: int, index: int) -> int:
-        return self._data_type("mdl.get_input_data_type", self._plain("mdl.get_input_data_type", desc, index))
+        return self._data_type(
+            "mdl.get_input_data_type", self._plain("mdl.get_input_data_type", desc, index)
+        )
 
     def get_output_data_type(self, desc: int, index: int) -> int:
-        return self._data_type("mdl.get_output_data_type", self._plain("mdl.get_output_data_type", desc, index))
+        return self._data_type(
+            "mdl.get_output_data_type", self._plain("mdl.get_output_data_type", desc, index)
+        )
 
     def get_input_name_by_index(self, desc: int, index: int) -> str:
-        return self._name("mdl.get_input_name_by_index", self._plain("mdl.get_input_name_by_index", desc, index))
+        return self._name(
+            "mdl.get_input_name_by_index", self._plain("mdl.get_input_name_by_index", desc, index)
+        )
 
     def get_output_name_by_index(self, desc: int, index: int) -> str:
-        return self._name("mdl.get_output_name_by_index", self._plain("mdl.get_output_name_by_index", desc, index))
+        return self._name(
+            "mdl.get_output_name_by_index", self._plain("mdl.get_output_name_by_index", desc, index)
+        )
 
     def get_dynamic_batch(self, desc: int) -> List[int]:
         """Return the batch gears, empty for a static model."""
@@ -342,12 +388,18 @@ class Acl:
         function = self._function(name)
         if function is None:
             raise UnavailableError(
-                f"this CANN's pyACL has no acl.{name}", hint="Install CANN 5.0 or later, the one that fits the driver."
+                f"this CANN's pyACL has no acl.{name}",
+                hint="Install CANN 5.0 or later, the one that fits the driver.",
             )
-        # The extension takes Python's own int and nothing that merely acts as one, NumPy's least of all.
-        return function(*(word if isinstance(word, str) else operator.index(word) for word in arguments))
+        # The extension takes Python's own int and nothing that merely acts as one, NumPy's least of
+        # all.
+        return function(
+            *(word if isinstance(word, str) else operator.index(word) for word in arguments)
+        )
 
-    def _code(self, name: str, *arguments: Argument, accept: FrozenSet[int] = frozenset((0,))) -> int:
+    def _code(
+        self, name: str, *arguments: Argument, accept: FrozenSet[int] = frozenset((0,))
+    ) -> int:
         code = int(self._call(name, *arguments))
         if code not in accept:
             self._check(name, code)

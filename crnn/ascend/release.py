@@ -42,9 +42,11 @@ class Releases:
         self._calls.append((call, arguments))
 
     def close(self) -> None:
-        """Make all calls, last first; a failed one keeps no other from being made, and the first error is raised.
+        """Make all calls, last first; a failed one keeps no other from being made, and the first
+        error is raised.
 
-        Each call is made once, whatever comes of it: a handle whose release failed is in an unknown state.
+        Each call is made once, whatever comes of it: a handle whose release failed is in an unknown
+        state.
         """
         attempt = Attempts()
         while self._calls:
@@ -57,8 +59,8 @@ class Releases:
 def uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back until the block has ended.
 
-    Between a call that acquired something and the line that notes it for release, an interrupt would lose it.
-    Only the main thread is ever interrupted, so elsewhere this does nothing.
+    Between a call that acquired something and the line that notes it for release, an interrupt
+    would lose it. Only the main thread is ever interrupted, so elsewhere this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,7 @@
-"""The file beside an OM: ``NAME.om.json`` keeps what ATC drops, the spec and where the model comes from."""
+"""The file beside an OM:
+
+``NAME.om.json`` keeps what ATC drops, the spec and where the model comes from.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ MAX_BYTES = 1 << 20
 class Sidecar:
     """What is known of an OM beside its content. Hashes are SHA-256 in lower-case hexadecimal.
 
-    ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line, a word each;
-    ``versions`` names what the model was made with (crnn, cann, atc …).
+    ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line,
+    a word each; ``versions`` names what the model was made with (crnn, cann, atc …).
     """
 
     spec: ModelSpec
@@ -39,7 +42,9 @@ class Sidecar:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values.update(format=FORMAT, spec=self.spec.to_dict(), versions=dict(self.versions))
-        return json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        return (
+            json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        )
 
 
 def sidecar_path(om: Path) -> Path:
@@ -55,7 +60,10 @@ def write_sidecar(om: Path, sidecar: Sidecar) -> Path:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read what `write_sidecar` wrote. Raises `InputError` that names the key that is missing, unknown or wrong."""
+    """Read what `write_sidecar` wrote.
+
+    Raises `InputError` that names the key that is missing, unknown or wrong.
+    """
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise InputError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
@@ -72,13 +80,17 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         raise InputError(f"{path} is no JSON: {error}", hint=_hint(path)) from error
     found = data.get("format") if isinstance(data, dict) else type(data).__name__
     if found != FORMAT:
-        raise InputError(f"{path}: the format is {reprlib.repr(found)}; expected {FORMAT!r}", hint=_hint(path))
+        raise InputError(
+            f"{path}: the format is {reprlib.repr(found)}; expected {FORMAT!r}", hint=_hint(path)
+        )
     odd = sorted((set(data) ^ set(_CHECKS)) - {"format"})
     if odd:
         raise InputError(f"{path}: unknown or missing keys: {', '.join(odd)}", hint=_hint(path))
     for key, (expected, check) in _CHECKS.items():
         if not check(data[key]):
-            raise InputError(f"{path}: {key} is {reprlib.repr(data[key])}; expected {expected}", hint=_hint(path))
+            raise InputError(
+                f"{path}: {key} is {reprlib.repr(data[key])}; expected {expected}", hint=_hint(path)
+            )
     return Sidecar(
         spec=ModelSpec.from_dict(data["spec"], where=str(path)),
         om_sha256=data["om_sha256"],
@@ -94,8 +106,9 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
 def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]:
     """Return what stands beside an OM, None if nothing does.
 
-    ``om_sha256`` is the OM's hash where the caller has it; it is computed otherwise. Raises `InputError` where the
-    file belongs to another OM: a model read by another's spec gives wrong texts and no error.
+    ``om_sha256`` is the OM's hash where the caller has it; it is computed otherwise. Raises
+    `InputError` where the file belongs to another OM: a model read by another's spec gives wrong
+    texts and no error.
     """
     path = sidecar_path(om)
     if not path.is_file():
@@ -104,20 +117,26 @@ def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]
     actual = om_sha256 or sha256(om)
     if sidecar.om_sha256 != actual:
         raise InputError(
-            f"{path} belongs to another OM: it names {sidecar.om_sha256[:12]}…, {om.name} is {actual[:12]}…",
+            f"{path} belongs to another OM: it names {sidecar.om_sha256[:12]}…, {om.name} is"
+            f" {actual[:12]}…",
             hint=f"{_hint(path)}\nTo read the OM by the default spec, move {path.name} away.",
         )
     return sidecar
 
 
 def find_spec(om: Path, om_sha256: Optional[str] = None) -> Tuple[ModelSpec, str]:
-    """Return the spec that an OM is read by, and "file" or "default": a bare OM is read by the default spec."""
+    """Return the spec that an OM is read by, and "file" or "default":
+
+    a bare OM is read by the default spec.
+    """
     sidecar = find_sidecar(om, om_sha256)
     return (ModelSpec.default(), "default") if sidecar is None else (sidecar.spec, "file")
 
 
 def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
-    """Return what is to be shown of the file beside an OM; a file that cannot be used is told, not raised."""
+    """Return what is to be shown of the file beside an OM; a file that cannot be used is told, not
+    raised.
+    """
     try:
         sidecar = find_sidecar(om, om_sha256)
     except InputError as error:
@@ -125,12 +144,23 @@ def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
     if sidecar is None:
         where = f"default (no {sidecar_path(om).name} stands beside it)"
         return {"spec_from": where, "spec": ModelSpec.default().to_dict()}
-    source = {"onnx_sha256": sidecar.onnx_sha256, "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown"}
-    return {"spec_from": "file", "spec": sidecar.spec.to_dict(), "versions": dict(sidecar.versions), **source}
+    source = {
+        "onnx_sha256": sidecar.onnx_sha256,
+        "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown",
+    }
+    return {
+        "spec_from": "file",
+        "spec": sidecar.spec.to_dict(),
+        "versions": dict(sidecar.versions),
+        **source,
+    }
 
 
 def _hint(path: Path) -> str:
-    return f"Compile again, which writes it anew: crnn compile MODEL.onnx {path.name[: -len('.om.json')]}"
+    return (
+        "Compile again, which writes it anew: crnn compile MODEL.onnx"
+        f" {path.name[: -len('.om.json')]}"
+    )
 
 
 def _is_hash(value: Any) -> bool:

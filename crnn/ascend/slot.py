@@ -1,4 +1,7 @@
-"""Batches through a device: memory that is allocated once, and the two ways to send a batch through it."""
+"""Batches through a device:
+
+memory that is allocated once, and the two ways to send a batch through it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from crnn.ascend.release import Releases
 
 @dataclass(frozen=True)
 class Task:
-    """One size of batch that a model takes: the arrays that go in and come out, as they lie in device memory."""
+    """One size of batch that a model takes:
+
+    the arrays that go in and come out, as they lie in device memory.
+    """
 
     model: LoadedModel
     batch: int
@@ -36,7 +42,9 @@ class Task:
 
 
 class Streams(NamedTuple):
-    """One stream for each thing that a chip does at the same time; events chain a batch's way through them."""
+    """One stream for each thing that a chip does at the same time; events chain a batch's way
+    through them.
+    """
 
     copy_in: int
     compute: int
@@ -55,15 +63,20 @@ def create_streams(acl: Acl, held: Releases) -> Streams:
 
 
 class Slot:
-    """Memory for one batch on its way: pinned host memory, device memory, datasets and, with gears, a gear buffer.
+    """Memory for one batch on its way: pinned host memory, device memory, datasets and, with gears,
+    a gear buffer.
 
-    The gear buffer is the slot's own because setting a gear writes it at once, whatever the streams are still doing.
-    All methods want the slot's context to be current; `held` gets what releases the slot.
+    The gear buffer is the slot's own because setting a gear writes it at once, whatever the streams
+    are still doing. All methods want the slot's context to be current; `held` gets what releases
+    the slot.
     """
 
-    def __init__(self, acl: Acl, models: Sequence[LoadedModel], on_device: bool, held: Releases) -> None:
+    def __init__(
+        self, acl: Acl, models: Sequence[LoadedModel], on_device: bool, held: Releases
+    ) -> None:
         self._acl = acl
-        # On the chip's own system, host and device memory are one, and older CANN wants the kind to say so.
+        # On the chip's own system, host and device memory are one, and older CANN wants the kind to
+        # say so.
         same = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
         self._kind_in = same if on_device else cann.ACL_MEMCPY_HOST_TO_DEVICE
         self._kind_out = same if on_device else cann.ACL_MEMCPY_DEVICE_TO_HOST
@@ -93,32 +106,47 @@ class Slot:
         self._copied_in, self._computed, self._copied_out = create(), create(), create()
 
     def run(
-        self, task: Task, images: np.ndarray, copied_in: Callable[[], None], computed: Callable[[], None]
+        self,
+        task: Task,
+        images: np.ndarray,
+        copied_in: Callable[[], None],
+        computed: Callable[[], None],
     ) -> np.ndarray:
-        """Send a batch through, and return its logits: a view that the slot's next batch overwrites.
+        """Send a batch through, and return its logits: a view that the slot's next batch
+        overwrites.
 
-        ``copied_in`` is called when the batch lies in device memory, ``computed`` when its logits do.
+        ``copied_in`` is called when the batch lies in device memory, ``computed`` when its logits
+        do.
         """
         acl = self._acl
         inputs, outputs = self._prepare(task, images)
-        acl.memcpy(self._device_in, self._in_room, self._host_in.pointer, task.in_bytes, self._kind_in)
+        acl.memcpy(
+            self._device_in, self._in_room, self._host_in.pointer, task.in_bytes, self._kind_in
+        )
         copied_in()
         acl.execute(task.model.id, inputs, outputs)
         computed()
-        acl.memcpy(self._host_out.pointer, self._out_room, self._device_out, task.out_bytes, self._kind_out)
+        acl.memcpy(
+            self._host_out.pointer, self._out_room, self._device_out, task.out_bytes, self._kind_out
+        )
         return self._result(task)
 
     def enqueue(self, task: Task, images: np.ndarray, streams: Streams) -> None:
         """Set a batch on its way; `wait` must come before the slot's next batch.
 
-        An event is reset by the stream that waited for it: on chips whose events are flags, the next batch would
-        otherwise not wait at all.
+        An event is reset by the stream that waited for it: on chips whose events are flags, the
+        next batch would otherwise not wait at all.
         """
         acl = self._acl
         inputs, outputs = self._prepare(task, images)
         self._task = task
         acl.memcpy_async(
-            self._device_in, self._in_room, self._host_in.pointer, task.in_bytes, self._kind_in, streams.copy_in
+            self._device_in,
+            self._in_room,
+            self._host_in.pointer,
+            task.in_bytes,
+            self._kind_in,
+            streams.copy_in,
         )
         acl.record_event(self._copied_in, streams.copy_in)
         acl.stream_wait_event(streams.compute, self._copied_in)
@@ -128,12 +156,20 @@ class Slot:
         acl.stream_wait_event(streams.copy_out, self._computed)
         acl.reset_event(self._computed, streams.copy_out)
         acl.memcpy_async(
-            self._host_out.pointer, self._out_room, self._device_out, task.out_bytes, self._kind_out, streams.copy_out
+            self._host_out.pointer,
+            self._out_room,
+            self._device_out,
+            task.out_bytes,
+            self._kind_out,
+            streams.copy_out,
         )
         acl.record_event(self._copied_out, streams.copy_out)
 
     def wait(self) -> np.ndarray:
-        """Return the logits of the batch that was enqueued, when they are there: a view, as `run` returns."""
+        """Return the logits of the batch that was enqueued, when they are there:
+
+        a view, as `run` returns.
+        """
         self._acl.synchronize_event(self._copied_out)
         return self._result(self._task)
 
@@ -143,7 +179,9 @@ class Slot:
         np.copyto(target, images.transpose(0, 2, 3, 1) if channels_last else images)
         inputs, outputs = self._datasets[task.model.id]
         if task.model.gears:
-            self._acl.set_dynamic_batch_size(task.model.id, inputs, task.model.gear_index, task.batch)
+            self._acl.set_dynamic_batch_size(
+                task.model.id, inputs, task.model.gear_index, task.batch
+            )
         return inputs, outputs
 
     def _result(self, task: Task) -> np.ndarray:

@@ -1,8 +1,9 @@
 """A bounded reader of protobuf's wire format: enough for ge.proto, and safe on hostile bytes.
 
-The protobuf package is not on every box, and its parser builds the whole message; an OM's model definition holds
-megabytes of kernels of which a few hundred bytes are of interest. This one walks over fields and copies only what is
-asked for. It never recurses, and visits a limited number of fields however large the message is.
+The protobuf package is not on every box, and its parser builds the whole message; an OM's model
+definition holds megabytes of kernels of which a few hundred bytes are of interest. This one walks
+over fields and copies only what is asked for. It never recurses, and visits a limited number of
+fields however large the message is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from __future__ import annotations
 import itertools
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from crnn.cann import ATTR_BOOL, ATTR_INT, ATTR_LIST, ATTR_STRING, LIST_INT, LIST_STRING, MAP_KEY, MAP_VALUE
+from crnn.cann import (
+    ATTR_BOOL,
+    ATTR_INT,
+    ATTR_LIST,
+    ATTR_STRING,
+    LIST_INT,
+    LIST_STRING,
+    MAP_KEY,
+    MAP_VALUE,
+)
 from crnn.errors import InputError
 
 MAX_FIELDS = 1_000_000
@@ -23,7 +33,10 @@ Span = Tuple[int, int]
 
 
 class Wire:
-    """The fields of a message in ``data``; ``where`` names the source in errors. Raises `InputError` on damage."""
+    """The fields of a message in ``data``; ``where`` names the source in errors.
+
+    Raises `InputError` on damage.
+    """
 
     def __init__(self, data: bytes, where: str) -> None:
         self.data = data
@@ -36,7 +49,8 @@ class Wire:
         return 0, len(self.data)
 
     def fields(self, span: Span) -> Iterator[Tuple[int, int, Optional[Span]]]:
-        """Walk over a message: number, value of a varint (else 0), span of a length-delimited field (else None).
+        """Walk over a message: number, value of a varint (else 0), span of a length-delimited field
+        (else None).
 
         Fixed 32- and 64-bit fields are passed over.
         """
@@ -53,7 +67,9 @@ class Wire:
             elif kind == 2:
                 length, position = self._varint(position, end)
                 if length > end - position:
-                    raise self._damaged(position, f"a field of {length} bytes where {end - position} are left")
+                    raise self._damaged(
+                        position, f"a field of {length} bytes where {end - position} are left"
+                    )
                 yield number, 0, (position, position + length)
                 position += length
             elif kind in (1, 5):
@@ -65,10 +81,15 @@ class Wire:
 
     def spans(self, span: Span, number: int) -> Iterator[Span]:
         """Walk over the length-delimited fields of one number."""
-        return (inner for found, _, inner in self.fields(span) if found == number and inner is not None)
+        return (
+            inner for found, _, inner in self.fields(span) if found == number and inner is not None
+        )
 
     def text(self, span: Span, limit: int = MAX_TEXT) -> str:
-        """Return a text, fit to be shown: what cannot be printed becomes ``?``, and it is cut at ``limit`` bytes."""
+        """Return a text, fit to be shown:
+
+        what cannot be printed becomes ``?``, and it is cut at ``limit`` bytes.
+        """
         start, end = span[0], min(span[1], span[0] + limit)
         # Bytes cost time too: sixteen of them as much as a field.
         self._spend(start, (end - start) // 16)
@@ -88,7 +109,9 @@ class Wire:
         return tuple(values)
 
     def attributes(self, span: Span, number: int, wanted: Tuple[str, ...]) -> Dict[str, Span]:
-        """Return where the values of a message's attributes stand, for the names that begin with one of ``wanted``."""
+        """Return where the values of a message's attributes stand, for the names that begin with
+        one of ``wanted``.
+        """
         found: Dict[str, Span] = {}
         for entry in self.spans(span, number):
             name, value = "", None
@@ -103,7 +126,11 @@ class Wire:
 
     def attribute_text(self, attributes: Dict[str, Span], name: str, limit: int = MAX_TEXT) -> str:
         """Return a text attribute; empty if it is absent or no text."""
-        return (self.first_text(attributes[name], ATTR_STRING, limit) or "") if name in attributes else ""
+        return (
+            (self.first_text(attributes[name], ATTR_STRING, limit) or "")
+            if name in attributes
+            else ""
+        )
 
     def attribute_integer(self, attributes: Dict[str, Span], name: str) -> Optional[int]:
         """Return an integer or boolean attribute; None if it is absent or neither."""
@@ -160,14 +187,19 @@ class Wire:
 
     def _damaged(self, position: int, what: str) -> InputError:
         return InputError(
-            f"{self.where} is damaged at byte {position}: {what}", hint="Copy or compile the model again."
+            f"{self.where} is damaged at byte {position}: {what}",
+            hint="Copy or compile the model again.",
         )
 
 
 def printable(text: bytes) -> str:
     """Return UTF-8 bytes as a text that is safe to print: what cannot be printed becomes ``?``."""
     decoded = text.decode("utf-8", "replace")
-    return decoded if decoded.isprintable() else "".join(char if char.isprintable() else "?" for char in decoded)
+    return (
+        decoded
+        if decoded.isprintable()
+        else "".join(char if char.isprintable() else "?" for char in decoded)
+    )
 
 
 def _signed(value: int) -> int:

@@ -1,8 +1,9 @@
-"""CANN's numbers: enums, names, limits, return codes, where it lies, the OM container's layout. Data only.
+"""CANN's numbers: enums, names, limits, return codes, where it lies, the OM container's layout.
+Data only.
 
-The numbers and names are facts of the public headers and documentation of CANN 5 to 9 (pyACL passes all of them as
-plain int and str). What each return code means, its cause and remedy are in `crnn.cann.codes`. Nothing here was
-tried on a chip.
+The numbers and names are facts of the public headers and documentation of CANN 5 to 9 (pyACL passes
+all of them as plain int and str). What each return code means, its cause and remedy are in
+`crnn.cann.codes`. Nothing here was tried on a chip.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import struct
 from dataclasses import dataclass
 from typing import Mapping, Optional
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Enums
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 ACL_MEMCPY_HOST_TO_HOST = 0
 ACL_MEMCPY_HOST_TO_DEVICE = 1
@@ -49,7 +50,10 @@ MALLOC_FLAG_HIGH_BANDWIDTH = 0x1000
 ACL_DEVICE = 0
 ACL_HOST = 1
 RUN_MODES: Mapping[int, str] = {ACL_DEVICE: "ACL_DEVICE", ACL_HOST: "ACL_HOST"}
-"""ACL_HOST: the program runs beside a card (EP form); ACL_DEVICE: on the chip's own system (RC form)."""
+"""ACL_HOST: the program runs beside a card (EP form); ACL_DEVICE:
+
+on the chip's own system (RC form).
+"""
 
 ACL_DDR_MEM = 0
 ACL_HBM_MEM = 1
@@ -105,7 +109,10 @@ DYNAMIC_INPUT_MIN_BYTES = 8
 
 @dataclass(frozen=True)
 class DataType:
-    """An element type: ``number`` in aclDataType, its name, the NumPy name or None, bytes per element or None."""
+    """An element type:
+
+    ``number`` in aclDataType, its name, the NumPy name or None, bytes per element or None.
+    """
 
     number: int
     name: str
@@ -150,7 +157,9 @@ DATA_TYPES: Mapping[int, DataType] = {
 }
 """aclDataType by number."""
 
-ACL_DTYPE: Mapping[str, int] = {row.numpy: row.number for row in DATA_TYPES.values() if row.numpy is not None}
+ACL_DTYPE: Mapping[str, int] = {
+    row.numpy: row.number for row in DATA_TYPES.values() if row.numpy is not None
+}
 """aclDataType's number by NumPy's name."""
 
 PROTO_DTYPE: Mapping[int, str] = {
@@ -214,9 +223,9 @@ ATC_EXIT_FAILURE = 255
 ATC_START_LINE = "ATC start working now, please wait for a moment."
 ATC_SUCCESS_LINE = "ATC run success, welcome to the next use."
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Where CANN lies
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 INSTALL_ROOT_VARIABLE = "ASCEND_INSTALL_ROOT"
 """The kit's own: a root that is looked into instead of `INSTALL_ROOTS`."""
@@ -228,9 +237,9 @@ DEVICE_NODES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
 DRIVER_VERSION_FILE = "/usr/local/Ascend/driver/version.info"
 DEVICE_GROUP = "HwHiAiUser"
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # The OM container (little endian)
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 OM_MAGIC = b"IMOD"
 OM_HEADER_SIZE = 256
@@ -265,9 +274,18 @@ OM_HEADER_V2_FIELDS = (
     "need_check_os_cpu",
     "is_unknown",
 )
-"""``length`` counts the bytes after the header in narrow files, ``model_length`` in wide ones (0 in the others)."""
+"""``length`` counts the bytes after the header in narrow files, ``model_length`` in wide ones (0 in
+the others).
+"""
 
-OM_MODEL_TYPES: Mapping[int, str] = {0: "IR", 1: "standard", 2: "tiny", 3: "flow", 4: "lite", 5: "bundle"}
+OM_MODEL_TYPES: Mapping[int, str] = {
+    0: "IR",
+    1: "standard",
+    2: "tiny",
+    3: "flow",
+    4: "lite",
+    5: "bundle",
+}
 OM_MODEL_IR = 0
 OM_MODEL_FLOW = 3
 
@@ -320,7 +338,10 @@ INOUT_DYNAMIC_DIMS = 4
 INOUT_DYNAMIC_OUTPUT_SHAPE = 5
 INOUT_USER_INPUT_ORDER = 6
 INOUT_TENSOR = struct.Struct("<QiiIIII")
-"""size, format, dtype, then the bytes of: name, dims (i64), dims v2 (i64), ranges (pairs of i64), which follow."""
+"""size, format, dtype, then the bytes of:
+
+name, dims (i64), dims v2 (i64), ranges (pairs of i64), which follow.
+"""
 
 # Partition 0: ge.proto's field numbers.
 MODEL_NAME = 1
@@ -382,9 +403,9 @@ SIMULATED_MARK = b"crnn-simulated"
 SIMULATED_ATTR = "crnn_simulated"
 """The model attribute (bool) that says the same."""
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Return codes
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 ACL_SUCCESS = 0
 ACL_ERROR_INVALID_PARAM = 100000

@@ -1,7 +1,8 @@
-"""What each of CANN's return and error codes means, its usual cause, and what to do next. Data only.
+"""What each of CANN's return and error codes means, its usual cause, and what to do next. Data
+only.
 
-Names and meanings are facts of the public headers and documentation of CANN 5 to 9; causes and remedies are the kit's
-own words. A code that is listed without a meaning says so.
+Names and meanings are facts of the public headers and documentation of CANN 5 to 9; causes and
+remedies are the kit's own words. A code that is listed without a meaning says so.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ NO_MEANING = "no documented meaning"
 
 @dataclass(frozen=True)
 class Code:
-    """A code that CANN gives out: its documented name (empty if it has none), meaning, usual cause, what to do."""
+    """A code that CANN gives out:
+
+    its documented name (empty if it has none), meaning, usual cause, what to do.
+    """
 
     code: str
     name: str
@@ -36,24 +40,40 @@ class Code:
 
 
 _LOG = (
-    "Repeat the command with ASCEND_SLOG_PRINT_TO_STDOUT=1 ASCEND_GLOBAL_LOG_LEVEL=1, or read the newest file: "
-    "ls -t ~/ascend/log/debug/plog | head -1"
+    "Repeat the command with ASCEND_SLOG_PRINT_TO_STDOUT=1 ASCEND_GLOBAL_LOG_LEVEL=1, or read the"
+    " newest file: ls -t ~/ascend/log/debug/plog | head -1"
 )
-_REPORT = f"{_LOG}. If the chip is healthy (npu-smi info) and this comes again, take the log to the vendor."
+_REPORT = (
+    f"{_LOG}. If the chip is healthy (npu-smi info) and this comes again, take the log to the"
+    " vendor."
+)
 _DEVICE_LOG = f"Look for the first ERROR line in the device's part of the log. {_LOG}"
 _KIT_FAULT = f"With the kit's own commands this is a bug of the kit: report it with the log. {_LOG}"
 _INSPECT = "See what the file is: crnn inspect MODEL.om"
 _DOCTOR = "See what the machine lacks: crnn doctor"
 _MEMORY = (
-    "See who holds the memory: npu-smi info. End the other processes, or use a smaller --batchsize, "
-    "fewer gears or another --device."
+    "See who holds the memory: npu-smi info. End the other processes, or use a smaller --batchsize,"
+    " fewer gears or another --device."
 )
-_HEALTH = "Check the chip: npu-smi info (Health must be OK). If it is not, restart the machine and try again."
-_BUFFERS = "Allocate what get_input_size_by_index and get_output_size_by_index say, the largest gear included."
-_GEARS = "List the gears: crnn inspect MODEL.om, and give one of them, or compile again with --batch 1,4,8,16."
-_AIPP = "See whether the model has AIPP: crnn inspect MODEL.om. Compile again with --aipp if it should."
+_HEALTH = (
+    "Check the chip: npu-smi info (Health must be OK). If it is not, restart the machine and try"
+    " again."
+)
+_BUFFERS = (
+    "Allocate what get_input_size_by_index and get_output_size_by_index say, the largest gear"
+    " included."
+)
+_GEARS = (
+    "List the gears: crnn inspect MODEL.om, and give one of them, or compile again with --batch"
+    " 1,4,8,16."
+)
+_AIPP = (
+    "See whether the model has AIPP: crnn inspect MODEL.om. Compile again with --aipp if it should."
+)
 _ACL_JSON = "Start without a configuration file, or mend it (plain JSON, as acl.init documents it)."
-_CALLBACK = "Call subscribe_report once for the stream, with the thread that loops in process_report."
+_CALLBACK = (
+    "Call subscribe_report once for the stream, with the thread that loops in process_report."
+)
 _CAST_LIMIT = f"The kit does not use this call; it comes from other code in the process. {_LOG}"
 _PROFILING = f"Switch profiling off (no profiler in acl.json, no msprof around the command). {_LOG}"
 _COMPILE_AGAIN = "Compile the model again with this machine's CANN: ./atc_crnn.sh model.onnx name"
@@ -291,7 +311,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         "ACL_ERROR_REPEAT_FINALIZE",
         "ACL is finalised already",
         "acl.finalize was called twice.",
-        "Let only the part that called acl.init call acl.finalize, once, before the interpreter ends.",
+        (
+            "Let only the part that called acl.init call acl.finalize, once, before the interpreter"
+            " ends."
+        ),
     ),
     (
         100038,
@@ -304,7 +327,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         100039,
         "ACL_ERROR_COMPILING_STUB_MODE",
         "running against stub libraries",
-        "LD_LIBRARY_PATH holds a devlib folder: its libraries serve to build and compile, not to run.",
+        (
+            "LD_LIBRARY_PATH holds a devlib folder: its libraries serve to build and compile, not"
+            " to run."
+        ),
         "echo $LD_LIBRARY_PATH, take every devlib out of it, and source CANN's set_env.sh again.",
     ),
     (
@@ -318,8 +344,14 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         107001,
         "ACL_ERROR_RT_INVALID_DEVICEID",
         "invalid device id",
-        "There are fewer devices than the number given, or ASCEND_RT_VISIBLE_DEVICES hides it (ids start again at 0).",
-        "Count them: npu-smi info; echo $ASCEND_RT_VISIBLE_DEVICES. Then give --device a number from 0 up.",
+        (
+            "There are fewer devices than the number given, or ASCEND_RT_VISIBLE_DEVICES hides it"
+            " (ids start again at 0)."
+        ),
+        (
+            "Count them: npu-smi info; echo $ASCEND_RT_VISIBLE_DEVICES. Then give --device a number"
+            " from 0 up."
+        ),
     ),
     (
         107002,
@@ -402,7 +434,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         145000,
         "ACL_ERROR_GE_PARAM_INVALID",
         "invalid parameter (GE)",
-        "Most often a model buffer that is too small, or an OM built for another chip (then the message says E10001).",
+        (
+            "Most often a model buffer that is too small, or an OM built for another chip (then the"
+            " message says E10001)."
+        ),
         f"{_INSPECT} and compare its SoC with npu-smi info; {_BUFFERS[0].lower()}{_BUFFERS[1:]}",
     ),
     (
@@ -466,7 +501,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         "ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID",
         "the gear input's buffer is too short",
         f"The buffer for {DYNAMIC_INPUT_NAME} is smaller than GE writes.",
-        f"Give it the size that get_input_size_by_index says, at least {DYNAMIC_INPUT_MIN_BYTES} bytes.",
+        (
+            "Give it the size that get_input_size_by_index says, at least"
+            f" {DYNAMIC_INPUT_MIN_BYTES} bytes."
+        ),
     ),
     (
         145013,
@@ -486,7 +524,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         145015,
         "ACL_ERROR_GE_AIPP_NOT_EXIST",
         "the model has no AIPP",
-        "AIPP was asked for on an input without it; get_first_aipp_info answers so for every ordinary model.",
+        (
+            "AIPP was asked for on an input without it; get_first_aipp_info answers so for every"
+            " ordinary model."
+        ),
         _AIPP,
     ),
     (
@@ -577,7 +618,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         148051,
         "ACL_ERROR_RELATIVE_RESOURCE_NOT_CLEARED",
         "something that hangs on it is not released yet",
-        "A parent was released before its child (a dataset before its buffers, a context before its streams).",
+        (
+            "A parent was released before its child (a dataset before its buffers, a context before"
+            " its streams)."
+        ),
         _KIT_FAULT,
     ),
     (
@@ -605,7 +649,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         200001,
         "ACL_ERROR_API_NOT_SUPPORT",
         "this call is not supported (here)",
-        "The call does not exist for this chip or form, or may not be made at this place (inside a callback).",
+        (
+            "The call does not exist for this chip or form, or may not be made at this place"
+            " (inside a callback)."
+        ),
         f"{_DOCTOR}. {_LOG}",
     ),
     (
@@ -627,7 +674,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         "ACL_ERROR_RESOURCE_NOT_MATCH",
         "resources do not match",
         "Stream, context and model come from different devices or contexts.",
-        "Make and use them under one context; call acl.rt.set_context at the start of every thread.",
+        (
+            "Make and use them under one context; call acl.rt.set_context at the start of every"
+            " thread."
+        ),
     ),
     (
         200005,
@@ -661,7 +711,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         207001,
         "ACL_ERROR_RT_MEMORY_ALLOCATION",
         "out of memory",
-        "The device has no room for the model or its buffers, often because another process holds it.",
+        (
+            "The device has no room for the model or its buffers, often because another process"
+            " holds it."
+        ),
         _MEMORY,
     ),
     (
@@ -676,7 +729,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         "ACL_ERROR_RT_AICORE_OVER_FLOW",
         "overflow in the AI Core",
         "A number left the range of float16.",
-        "Compile again with higher precision: --precision allow_mix_precision or must_keep_origin_dtype.",
+        (
+            "Compile again with higher precision: --precision allow_mix_precision or"
+            " must_keep_origin_dtype."
+        ),
     ),
     (
         207004,
@@ -878,7 +934,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         507015,
         "ACL_ERROR_RT_AICORE_EXCEPTION",
         "exception in the AI Core",
-        "An operator read or wrote outside its memory, often a buffer that is too short for the gear.",
+        (
+            "An operator read or wrote outside its memory, often a buffer that is too short for the"
+            " gear."
+        ),
         f"{_BUFFERS} {_DEVICE_LOG}",
     ),
     (
@@ -906,7 +965,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         507033,
         "ACL_ERROR_RT_DEV_SETUP_ERROR",
         "the device cannot be set up",
-        "Driver not loaded or of another release, no permission, or a container without the device nodes.",
+        (
+            "Driver not loaded or of another release, no permission, or a container without the"
+            " device nodes."
+        ),
         f"npu-smi info; ls -l /dev/davinci*; id -nG. {_DOCTOR}",
     ),
     (
@@ -1047,7 +1109,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
         "ACL_ERROR_GE_EXEC_LOAD_WEIGHT_PARTITION_FAILED",
         "the weights in the OM cannot be loaded",
         "The OM is damaged, or compiled with external weights that do not lie beside it.",
-        f"{_INSPECT}; with --external_weight the folder weight/ must lie beside the OM. {_COMPILE_AGAIN}",
+        (
+            f"{_INSPECT}; with --external_weight the folder weight/ must lie beside the OM."
+            f" {_COMPILE_AGAIN}"
+        ),
     ),
     (
         545004,
@@ -1103,7 +1168,10 @@ _ACL_ROWS: Tuple[_Row, ...] = (
 _ATC_HELP = "See the flags that the kit gives: crnn compile MODEL.onnx NAME --dry-run"
 _ATC_LOG = "Compile again with --log debug and --debug, and read the lines above the first ERROR."
 _NAMES = "List the model's inputs: crnn inspect MODEL.onnx"
-_GEAR_FLAG = f"Give {ATC_MIN_GEARS} to {ATC_MAX_GEARS} different gears: crnn compile MODEL.onnx NAME --batch 1,4,8,16"
+_GEAR_FLAG = (
+    f"Give {ATC_MIN_GEARS} to {ATC_MAX_GEARS} different gears: crnn compile MODEL.onnx NAME --batch"
+    " 1,4,8,16"
+)
 _SHAPE_FLAG = 'Write it as name:-1,1,32,100 in quotes (several inputs joined with ";").'
 
 _TEXT_ROWS: Tuple[_Row, ...] = (
@@ -1111,11 +1179,26 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "E10001",
         "",
         "a parameter's value is not valid; the text names value and reason",
-        "A flag that this ATC does not know; while a model is loaded, an OM for another chip or a cut file.",
+        (
+            "A flag that this ATC does not know; while a model is loaded, an OM for another chip or"
+            " a cut file."
+        ),
         f"Read the reason in the text. {_ATC_HELP}; for an OM: crnn inspect MODEL.om",
     ),
-    ("E10002", "", "input_shape has the wrong syntax", "The flag --input_shape cannot be read.", _SHAPE_FLAG),
-    ("E10003", "", "a parameter is wrong", "A flag has a value outside its range.", f"Read the text. {_ATC_HELP}"),
+    (
+        "E10002",
+        "",
+        "input_shape has the wrong syntax",
+        "The flag --input_shape cannot be read.",
+        _SHAPE_FLAG,
+    ),
+    (
+        "E10003",
+        "",
+        "a parameter is wrong",
+        "A flag has a value outside its range.",
+        f"Read the text. {_ATC_HELP}",
+    ),
     (
         "E10005",
         "",
@@ -1155,7 +1238,10 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "E10016",
         "",
         "a name in input_shape is not in the graph",
-        "--input_shape, --out_nodes or --insert_op_conf names an input that the ONNX does not have.",
+        (
+            "--input_shape, --out_nodes or --insert_op_conf names an input that the ONNX does not"
+            " have."
+        ),
         _NAMES,
     ),
     (
@@ -1186,8 +1272,20 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "--input_fp16_nodes names an input that AIPP feeds with uint8.",
         "Leave --input_fp16_nodes away where --aipp is given.",
     ),
-    ("E10035", "", "fewer than two gears", "--dynamic_batch_size wants two gears at least.", _GEAR_FLAG),
-    ("E10036", "", "too many gears", f"--dynamic_batch_size takes {ATC_MAX_GEARS} gears at most.", _GEAR_FLAG),
+    (
+        "E10035",
+        "",
+        "fewer than two gears",
+        "--dynamic_batch_size wants two gears at least.",
+        _GEAR_FLAG,
+    ),
+    (
+        "E10036",
+        "",
+        "too many gears",
+        f"--dynamic_batch_size takes {ATC_MAX_GEARS} gears at most.",
+        _GEAR_FLAG,
+    ),
     ("E10037", "", "a gear's value is wrong", "A gear is no number in ATC's range.", _GEAR_FLAG),
     ("E10038", "", "a gear's value is wrong", "A gear is no number in ATC's range.", _GEAR_FLAG),
     ("E10039", "", "a gear stands twice", "The gears must differ from each other.", _GEAR_FLAG),
@@ -1224,7 +1322,10 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "",
         "an operator is not registered",
         "The operator package is not found, or does not know this operator.",
-        "echo $ASCEND_OPP_PATH, and source CANN's set_env.sh again; from 8.5 on, install the chip's ops package too.",
+        (
+            "echo $ASCEND_OPP_PATH, and source CANN's set_env.sh again; from 8.5 on, install the"
+            " chip's ops package too."
+        ),
     ),
     (
         "E13000",
@@ -1286,11 +1387,29 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "E40021",
         "",
         "an operator cannot be compiled (TBE)",
-        "The operator compiler failed: often a missing Python package of CANN's, or a shape it cannot do.",
-        f"{_ATC_LOG} Check CANN's Python packages: pip3 list | grep -iE 'te|topi|decorator|sympy|scipy'",
+        (
+            "The operator compiler failed: often a missing Python package of CANN's, or a shape it"
+            " cannot do."
+        ),
+        (
+            f"{_ATC_LOG} Check CANN's Python packages: pip3 list | grep -iE"
+            " 'te|topi|decorator|sympy|scipy'"
+        ),
     ),
-    ("E19999", "", "inner error of GE", "A fault inside ATC or GE; the lines before it have the reason.", _ATC_LOG),
-    ("EZ9999", "", "inner error", "A fault inside CANN; the lines before it have the reason.", _ATC_LOG),
+    (
+        "E19999",
+        "",
+        "inner error of GE",
+        "A fault inside ATC or GE; the lines before it have the reason.",
+        _ATC_LOG,
+    ),
+    (
+        "EZ9999",
+        "",
+        "inner error",
+        "A fault inside CANN; the lines before it have the reason.",
+        _ATC_LOG,
+    ),
     (
         "EE1001",
         "",
@@ -1324,11 +1443,16 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         "",
         "the driver's version does not fit",
         "Driver and CANN are of releases that do not go together.",
-        f"cat {DRIVER_VERSION_FILE}, and install the driver that this CANN's release notes name. {_DOCTOR}",
+        (
+            f"cat {DRIVER_VERSION_FILE}, and install the driver that this CANN's release notes"
+            f" name. {_DOCTOR}"
+        ),
     ),
 )
 
-CODES: Mapping[str, Code] = {str(row[0]): Code(str(row[0]), *row[1:]) for row in (*_ACL_ROWS, *_TEXT_ROWS)}
+CODES: Mapping[str, Code] = {
+    str(row[0]): Code(str(row[0]), *row[1:]) for row in (*_ACL_ROWS, *_TEXT_ROWS)
+}
 """Every documented code, by its text ("507011", "E10016")."""
 
 FAMILIES: Tuple[Tuple[str, str], ...] = (
@@ -1362,26 +1486,39 @@ _BY_NAME: Mapping[str, Code] = {entry.name: entry for entry in CODES.values() if
 
 
 def code(value: Union[int, str]) -> Optional[Code]:
-    """Return the entry of a code (507011, "507011", "E10016") or name, or None if it is not documented."""
+    """Return the entry of a code (507011, "507011", "E10016") or name, or None if it is not
+    documented.
+    """
     text = _normal(value)
     return CODES.get(text) or _BY_NAME.get(text)
 
 
 def reading(value: Union[int, str]) -> Optional[str]:
-    """Say what the ranges and letters tell of a code, documented or not; None if they tell nothing."""
+    """Say what the ranges and letters tell of a code, documented or not; None if they tell
+    nothing.
+    """
     text = _normal(value)
     if len(text) == 6 and text.isdigit():
         fault, layer = RANGES.get(text[0]), LAYERS.get(text[1:3])
         return ", ".join(part for part in (fault, layer and f"reported by {layer}") if part) or None
-    return next((f"a message of {who}" for beginning, who in FAMILIES if text.startswith(beginning)), None)
+    return next(
+        (f"a message of {who}" for beginning, who in FAMILIES if text.startswith(beginning)), None
+    )
 
 
 def nearest(value: Union[int, str], count: int = 3) -> Tuple[Code, ...]:
-    """Return the documented codes next to one that is not: by number within its kind, else by spelling."""
+    """Return the documented codes next to one that is not:
+
+    by number within its kind, else by spelling.
+    """
     text = _normal(value)
     letters, number = _split(text)
     if number >= 0:
-        alike = [(abs(other - number), entry) for entry, (kind, other) in _SPLIT.items() if kind == letters]
+        alike = [
+            (abs(other - number), entry)
+            for entry, (kind, other) in _SPLIT.items()
+            if kind == letters
+        ]
         return tuple(CODES[entry] for _, entry in sorted(alike)[:count])
     names = difflib.get_close_matches(text, [*CODES, *_BY_NAME], n=count)
     return tuple(CODES.get(name) or _BY_NAME[name] for name in names)

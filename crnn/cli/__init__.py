@@ -1,7 +1,9 @@
-"""The command line: ``crnn VERB …``. One module a verb, no logic; heavy imports happen inside ``run``.
+"""The command line: ``crnn VERB …``. One module a verb, no logic; heavy imports happen inside
+``run``.
 
-A verb's module has ``HELP`` (one line), ``EXAMPLE`` (a command or more), ``add_arguments(parser)`` and
-``run(args) -> int``. Its name is the verb's, with ``-`` as ``_``, and a ``_`` after a word of Python's.
+A verb's module has ``HELP`` (one line), ``EXAMPLE`` (a command or more), ``add_arguments(parser)``
+and ``run(args) -> int``. Its name is the verb's, with ``-`` as ``_``, and a ``_`` after a word of
+Python's.
 """
 
 from __future__ import annotations
@@ -84,7 +86,9 @@ def _nearest(word: str, known: Sequence[str]) -> List[str]:
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
     """Build the parser of ``crnn`` with these verbs."""
-    parser = Parser(prog="crnn", description=importlib.import_module("crnn").__doc__, allow_abbrev=False)
+    parser = Parser(
+        prog="crnn", description=importlib.import_module("crnn").__doc__, allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"crnn {__version__}")
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in verbs:
@@ -95,7 +99,9 @@ def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
 
 
 def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParser:
-    """Add the parser of a verb's or subcommand's module to ``commands`` (of ``add_subparsers``) and return it."""
+    """Add the parser of a verb's or subcommand's module to ``commands`` (of ``add_subparsers``) and
+    return it.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name,
         help=module.HELP,
@@ -136,7 +142,8 @@ def run_script(
     command: Callable[[argparse.Namespace], int],
     check: Callable[[argparse.Namespace], None] = lambda args: None,
 ) -> int:
-    """Run the command of a script on its command line and return its exit code, as `main` does for a verb.
+    """Run the command of a script on its command line and return its exit code, as `main` does for
+    a verb.
 
     ``check`` refuses, by ``parser.error``, arguments that do not go together.
     """
@@ -158,10 +165,11 @@ def _start(command: Callable[[argparse.Namespace], int], args: argparse.Namespac
 
 
 def run(command: console.Command) -> int:
-    """Run a command and turn a user's error, Ctrl-C, a call to end or a closed pipe into its exit code.
+    """Run a command and turn a user's error, Ctrl-C, a call to end or a closed pipe into its exit
+    code.
 
-    So is what the machine refuses, such as a full disk or a file that may not be read: an error of the user's, told
-    without traceback.
+    So is what the machine refuses, such as a full disk or a file that may not be read: an error of
+    the user's, told without traceback.
     """
     console.prepare_streams()
     with _ended_as_interrupted() as ended:
@@ -191,10 +199,15 @@ def _told(error: Exception) -> Optional[KitError]:
         return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
     if isinstance(error, ModuleNotFoundError) and error.name in _PACKAGES:
         package = _PACKAGES[error.name]
-        return UnavailableError(f"this needs {package}, which is not installed", hint=f"pip install {package}")
+        return UnavailableError(
+            f"this needs {package}, which is not installed", hint=f"pip install {package}"
+        )
     # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        return InputError(f"{error.object!a} is no UTF-8, as names must be here", hint="Rename the file or folder.")
+        return InputError(
+            f"{error.object!a} is no UTF-8, as names must be here",
+            hint="Rename the file or folder.",
+        )
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         where = f"{error.filename}: " if error.filename else ""
         return InputError(f"{where}{error.strerror}")
@@ -205,9 +218,13 @@ _PACKAGES = {
     "PIL": "Pillow",
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
-    **{name: name for name in ("defusedxml", "lmdb", "matplotlib", "numpy", "onnx", "onnxruntime", "torch")},
+    **{
+        name: name
+        for name in ("defusedxml", "lmdb", "matplotlib", "numpy", "onnx", "onnxruntime", "torch")
+    },
 }
-"""What others make and the kit imports, by module; their absence is the machine's, not the kit's."""
+"""What others make and the kit imports, by module; their absence is the machine's, not the kit's.
+"""
 
 _REFUSALS = frozenset(
     (
@@ -217,7 +234,10 @@ _REFUSALS = frozenset(
         *(errno.ENAMETOOLONG, errno.ELOOP),
     )
 )
-"""What the machine refuses. Other errors of the system would be the kit's own, and keep their traceback."""
+"""What the machine refuses.
+
+Other errors of the system would be the kit's own, and keep their traceback.
+"""
 
 
 def _flushed(code: int) -> int:
@@ -230,7 +250,8 @@ def _flushed(code: int) -> int:
 
 @contextlib.contextmanager
 def _ended_as_interrupted() -> Iterator[List[int]]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in order.
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in
+    order.
 
     Gives a list that the signal's number is put into.
     """
@@ -246,7 +267,11 @@ def _ended_as_interrupted() -> Iterator[List[int]]:
             raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
-        taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+        taken = [
+            number
+            for number in (signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is signal.SIG_DFL
+        ]
     for number in taken:
         signal.signal(number, end)
     try:

@@ -20,28 +20,60 @@ EXAMPLE = """  crnn bench crnn.onnx --data words_lmdb --batch 1,4,16,64 --plot s
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DATA", help="a folder of bins, an LMDB or a folder of images"
+        "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content"
     )
-    parser.add_argument("--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images")
     parser.add_argument(
-        "--batch", type=_sizes, default=(1, 4, 16, 64), metavar="N,…", help="batch sizes (default 1,4,16,64)"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DATA",
+        help="a folder of bins, an LMDB or a folder of images",
     )
-    parser.add_argument("--loop", type=positive, default=50, metavar="N", help="batches of each size (default 50)")
     parser.add_argument(
-        "--warm-up", type=natural, default=3, metavar="N", help="batches of each size before that (default 3)"
+        "--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
     )
-    parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1")
-    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: all usable)")
-    parser.add_argument("--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL")
+    parser.add_argument(
+        "--batch",
+        type=_sizes,
+        default=(1, 4, 16, 64),
+        metavar="N,…",
+        help="batch sizes (default 1,4,16,64)",
+    )
+    parser.add_argument(
+        "--loop", type=positive, default=50, metavar="N", help="batches of each size (default 50)"
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=natural,
+        default=3,
+        metavar="N",
+        help="batches of each size before that (default 3)",
+    )
+    parser.add_argument(
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+    parser.add_argument(
+        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
+    )
     parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
     parser.add_argument(
-        "--budget", type=milliseconds, metavar="MS", help="suggest the fastest batch whose p99 latency is within this"
+        "--budget",
+        type=milliseconds,
+        metavar="MS",
+        help="suggest the fastest batch whose p99 latency is within this",
     )
     add_json(parser)
     add_written(parser, "plot")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw throughput and latency (needs matplotlib)")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.png",
+        help="draw throughput and latency (needs matplotlib)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
         # Said before the measurement, not after it.
         require_matplotlib()
-    request = Request(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Request)})
+    request = Request(
+        **{field.name: getattr(args, field.name) for field in dataclasses.fields(Request)}
+    )
     with console.progress("measuring", request.loop) as advance:
         benchmark = bench(request, advance)
     for note in dict.fromkeys(note for timing in benchmark.runs for note in timing.notes):

@@ -23,8 +23,15 @@ EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="the model, as crnn export writes it")
-    parser.add_argument("name", type=Path, metavar="NAME", help="the OM to write: NAME.om, and NAME.om.json beside it")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL.onnx", help="the model, as crnn export writes it"
+    )
+    parser.add_argument(
+        "name",
+        type=Path,
+        metavar="NAME",
+        help="the OM to write: NAME.om, and NAME.om.json beside it",
+    )
     parser.add_argument(
         "--batch",
         type=_batches,
@@ -32,19 +39,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N[,N…]",
         help="batch size (default 1); several give one OM with gears",
     )
-    parser.add_argument("--static-set", action="store_true", help="one OM for each batch size instead of gears")
     parser.add_argument(
-        "--soc", metavar="NAME", help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)"
+        "--static-set", action="store_true", help="one OM for each batch size instead of gears"
     )
-    parser.add_argument("--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)")
+    parser.add_argument(
+        "--soc",
+        metavar="NAME",
+        help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
+    )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
-    parser.add_argument("--log", choices=LOG_LEVELS, default="info", help="ATC's log level (default: %(default)s)")
-    parser.add_argument("--debug", action="store_true", help="dump graphs and ATC's log into NAME_debug/")
-    parser.add_argument("--tune", action="store_true", help="Auto Tune (hours; CANN up to 5.x, AOE took its place)")
-    parser.add_argument("--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"')
-    parser.add_argument("--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)")
-    parser.add_argument("--timeout", type=numbers.positive, metavar="SECONDS", help="stop ATC after this long")
-    parser.add_argument("--dry-run", action="store_true", help="print the command and the AIPP file, run nothing")
+    parser.add_argument(
+        "--log", choices=LOG_LEVELS, default="info", help="ATC's log level (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="dump graphs and ATC's log into NAME_debug/"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="Auto Tune (hours; CANN up to 5.x, AOE took its place)"
+    )
+    parser.add_argument(
+        "--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"'
+    )
+    parser.add_argument(
+        "--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)"
+    )
+    parser.add_argument(
+        "--timeout", type=numbers.positive, metavar="SECONDS", help="stop ATC after this long"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
+    )
     add_json(parser)
 
 
@@ -98,5 +125,7 @@ def _batches(text: str) -> Tuple[int, ...]:
 def _version(text: str) -> Optional[Version]:
     version = Version.parse(text)
     if version is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no CANN version such as 5.0.4, 6.0.RC1 or 8.0")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no CANN version such as 5.0.4, 6.0.RC1 or 8.0"
+        )
     return version

@@ -1,4 +1,7 @@
-"""Where a command speaks: results on stdout, everything else on stderr. The only place that prints."""
+"""Where a command speaks: results on stdout, everything else on stderr.
+
+The only place that prints.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def out(text: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Print a line that is not the result; that it cannot be shown keeps nothing from being done."""
+    """Print a line that is not the result; that it cannot be shown keeps nothing from being
+    done.
+    """
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr)  # noqa: T201
 
@@ -47,13 +52,19 @@ def out_json(value: Any) -> None:
 
 
 def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
-    """Print names and values, a line each (numbers on one), what is nested indented below its name."""
+    """Print names and values, a line each (numbers on one), what is nested indented below its
+    name.
+    """
     width = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
         if isinstance(value, Mapping):
             out(f"{' ' * indent}{name}")
             out_fields(value, indent + 2)
-        elif isinstance(value, (list, tuple)) and value and all(isinstance(item, (int, float)) for item in value):
+        elif (
+            isinstance(value, (list, tuple))
+            and value
+            and all(isinstance(item, (int, float)) for item in value)
+        ):
             out(f"{' ' * indent}{name.ljust(width)}  {', '.join(map(str, value))}")
         elif isinstance(value, (list, tuple)):
             for item in value or ["none"]:
@@ -70,8 +81,12 @@ def out_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def out_remedies(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose last column, on a terminal too narrow for it, stands below its row, where it is not empty."""
-    width = sum(max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))) - 2
+    """Print a table whose last column, on a terminal too narrow for it, stands below its row, where
+    it is not empty.
+    """
+    width = (
+        sum(max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))) - 2
+    )
     if not sys.stdout.isatty() or width <= shutil.get_terminal_size().columns:
         out_table(head, rows)
         return
@@ -88,14 +103,18 @@ def flush() -> None:
 
 
 def close_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain of a closed pipe."""
+    """Point stdout at nothing, so that the interpreter's last flush does not complain of a closed
+    pipe.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def prepare_streams() -> None:
-    """Open stdin, stdout and stderr where the caller has closed them, and let stdout take any character.
+    """Open stdin, stdout and stderr where the caller has closed them, and let stdout take any
+    character.
 
-    A file that is opened later would otherwise get a standard stream's number, and with it the messages of libraries.
+    A file that is opened later would otherwise get a standard stream's number, and with it the
+    messages of libraries.
     """
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -114,17 +133,30 @@ def prepare_streams() -> None:
 
 @contextlib.contextmanager
 def progress(label: str, total: Optional[int]) -> Iterator[Advance]:
-    """Show a progress bar on stderr while the block runs, where stderr is a terminal; rich draws it if installed."""
+    """Show a progress bar on stderr while the block runs, where stderr is a terminal; rich draws it
+    if installed.
+    """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda count: None
         return
     try:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
     except ImportError:
         yield from _plain_progress(label, total)
         return
-    columns: List[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    columns: List[Any] = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)

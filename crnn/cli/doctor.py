@@ -18,8 +18,16 @@ EXAMPLE = """  crnn doctor                 would an ONNX model run here?
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="an .om, .onnx or checkpoint to look at")
-    parser.add_argument("--ascend", action="store_true", help="ask for running OMs on a chip (default: ONNX)")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="MODEL",
+        help="an .om, .onnx or checkpoint to look at",
+    )
+    parser.add_argument(
+        "--ascend", action="store_true", help="ask for running OMs on a chip (default: ONNX)"
+    )
     add_json(parser)
 
 

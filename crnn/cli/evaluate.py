@@ -24,7 +24,7 @@ R = TypeVar("R")
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
   crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
-  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""  # noqa: E501
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,15 +33,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model",
         type=Path,
         metavar="MODEL",
-        help="an .onnx, an .om or a .pth, told by content; or a folder: of OMs alone a static set, else the models in "
-        "it, for a table",
+        help=(
+            "an .onnx, an .om or a .pth, told by content; or a folder: of OMs alone a static set,"
+            " else the models in it, for a table"
+        ),
     )
     parser.add_argument(
-        "data", type=Path, nargs="+", metavar="DATA", help="a folder of bins, an LMDB or a folder of images; or several"
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="a folder of bins, an LMDB or a folder of images; or several",
     )
-    parser.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
     parser.add_argument(
-        "--label", "--annotation", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+    parser.add_argument(
+        "--label",
+        "--annotation",
+        type=Path,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
     )
     add_json(parser)
     add_options(parser)
@@ -49,11 +61,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
-    parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1")
-    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: all usable)")
-    parser.add_argument("--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample")
     parser.add_argument(
-        "--outputs-style", choices=("ais_bench", "benchmark"), default="ais_bench", help="NAME_0.bin or NAME_1.bin"
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+    parser.add_argument(
+        "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
+    )
+    parser.add_argument(
+        "--outputs-style",
+        choices=("ais_bench", "benchmark"),
+        default="ais_bench",
+        help="NAME_0.bin or NAME_1.bin",
     )
     parser.add_argument(
         "--protocol",
@@ -63,8 +84,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--oov",
         choices=("keep", "drop", "strip"),
-        help="labels with characters outside the alphabet: keep them, to count as wrong (default), drop their samples, "
-        "or strip the characters",
+        help=(
+            "labels with characters outside the alphabet: keep them, to count as wrong (default),"
+            " drop their samples, or strip the characters"
+        ),
     )
     add_checks(parser)
 
@@ -72,21 +95,41 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     parser.add_argument(
-        "--spec", metavar="FILE|NAME", help="read the model by this spec: a preset, a spec's JSON or another model"
+        "--spec",
+        metavar="FILE|NAME",
+        help="read the model by this spec: a preset, a spec's JSON or another model",
     )
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help="print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx, mindspore-310, sdk",
+        help=(
+            "print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx,"
+            " mindspore-310, sdk"
+        ),
     )
-    parser.add_argument("--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line")
-    add_written(parser, "readings")
-    parser.add_argument("--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses")
-    parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
-    parser.add_argument("--min-accuracy", type=fraction, metavar="F", help="exit 3 below this fraction, such as 0.79")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="compare with another run's JSON or JSON Lines")
     parser.add_argument(
-        "--max-differ", type=natural, default=0, metavar="N", help="words that may differ from --against (default 0)"
+        "--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line"
+    )
+    add_written(parser, "readings")
+    parser.add_argument(
+        "--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
+    parser.add_argument(
+        "--min-accuracy",
+        type=fraction,
+        metavar="F",
+        help="exit 3 below this fraction, such as 0.79",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="compare with another run's JSON or JSON Lines"
+    )
+    parser.add_argument(
+        "--max-differ",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="words that may differ from --against (default 0)",
     )
 
 
@@ -95,7 +138,11 @@ def run(args: argparse.Namespace) -> int:
     from crnn.jobs.evaluations import models_in
 
     data, args.data = args.data, args.data[0]
-    return run_one(args) if not data[1:] and models_in(args.model) == [args.model] else _table(args, data)
+    return (
+        run_one(args)
+        if not data[1:] and models_in(args.model) == [args.model]
+        else _table(args, data)
+    )
 
 
 def run_one(args: argparse.Namespace) -> int:
@@ -103,7 +150,10 @@ def run_one(args: argparse.Namespace) -> int:
     from crnn.jobs.evaluate import Request, evaluate
 
     return present(
-        args, lambda on_reading: evaluate(request_of(Request, args), console.progress, on_reading=on_reading)
+        args,
+        lambda on_reading: evaluate(
+            request_of(Request, args), console.progress, on_reading=on_reading
+        ),
     )
 
 
@@ -113,14 +163,26 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
     from crnn.reports import table, text
 
-    for option in ("readings", "save_outputs", "against", "format", "show_misses", *(["label"] if data[1:] else [])):
+    for option in (
+        "readings",
+        "save_outputs",
+        "against",
+        "format",
+        "show_misses",
+        *(["label"] if data[1:] else []),
+    ):
         if getattr(args, option):
             raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
     rows = evaluate_all(request_of(Request, args), data, console.progress)
     models, places = [row.model.name for row in rows], [str(place) for place in data]
     outcomes = [cell for row in rows for cell in row.cells if isinstance(cell, Outcome)]
-    cells = [[cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells] for row in rows]
-    for note in dict.fromkeys([*(note for outcome in outcomes for note in outcome.notes), *problems(rows, data)]):
+    cells = [
+        [cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells]
+        for row in rows
+    ]
+    for note in dict.fromkeys(
+        [*(note for outcome in outcomes for note in outcome.notes), *problems(rows, data)]
+    ):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if all(outcome.evaluation.simulated for outcome in outcomes) and outcomes:

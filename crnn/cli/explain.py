@@ -16,7 +16,9 @@ EXAMPLE = "  crnn explain 507011\n  crnn explain E10016 ACL_ERROR_RT_CONTEXT_NUL
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("codes", nargs="+", metavar="CODE", help="a code (507011, E10016, EZ9999) or its ACL_… name")
+    parser.add_argument(
+        "codes", nargs="+", metavar="CODE", help="a code (507011, E10016, EZ9999) or its ACL_… name"
+    )
     add_json(parser)
 
 
@@ -25,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     entries = [_explain(code) for code in args.codes]
     if not put_json(entries, args.json):
         for entry in entries:
-            console.out_fields({key: value for key, value in entry.items() if key != "documented" and value})
+            console.out_fields(
+                {key: value for key, value in entry.items() if key != "documented" and value}
+            )
             console.out()
     return 0 if all(entry["documented"] for entry in entries) else 1
 
@@ -37,4 +41,10 @@ def _explain(text: str) -> Dict[str, Any]:
         return {**dataclasses.asdict(found), "reading": reading, "documented": True}
     near = [f"{entry.code} {entry.meaning}" for entry in codes.nearest(text)]
     meaning = "not documented" if reading else "not documented, and of no form that CANN uses"
-    return {"code": text, "meaning": meaning, "reading": reading, "nearest": near, "documented": False}
+    return {
+        "code": text,
+        "meaning": meaning,
+        "reading": reading,
+        "nearest": near,
+        "documented": False,
+    }

@@ -28,28 +28,48 @@ EXAMPLE = """  crnn export crnn.pth crnn.onnx
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("checkpoint", type=Path, metavar="IN.pth", help="a PyTorch checkpoint, of any known layout")
-    parser.add_argument("target", type=Path, metavar="OUT.onnx", help="the file to write; its folder must exist")
-    parser.add_argument("--batch", type=positive, metavar="N", help="fix the batch size (default: any)")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="IN.pth", help="a PyTorch checkpoint, of any known layout"
+    )
+    parser.add_argument(
+        "target", type=Path, metavar="OUT.onnx", help="the file to write; its folder must exist"
+    )
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", help="fix the batch size (default: any)"
+    )
     parser.add_argument(
         "--split-bilstm",
         action="store_true",
         help="write each bidirectional LSTM as two forward ones, which CANN 5.0 and older need",
     )
-    parser.add_argument("--log-softmax", action="store_true", help="end with log-probabilities in place of raw scores")
-    parser.add_argument("--width", type=positive, metavar="W", help="the images' width (default: 100)")
+    parser.add_argument(
+        "--log-softmax",
+        action="store_true",
+        help="end with log-probabilities in place of raw scores",
+    )
+    parser.add_argument(
+        "--width", type=positive, metavar="W", help="the images' width (default: 100)"
+    )
     parser.add_argument(
         "--alphabet",
         metavar="CHARS|@FILE",
-        help="the characters, in class order after the blank, or a UTF-8 file of them (default: 0-9a-z)",
+        help=(
+            "the characters, in class order after the blank, or a UTF-8 file of them (default:"
+            " 0-9a-z)"
+        ),
     )
     parser.add_argument(
         "--lstm-gate-order",
         choices=("ifgo", "igfo"),
         default="ifgo",
-        help="igfo for checkpoints of the first NPU training stack, which no file says of itself (default: ifgo)",
+        help=(
+            "igfo for checkpoints of the first NPU training stack, which no file says of itself"
+            " (default: ifgo)"
+        ),
     )
-    parser.add_argument("--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too")
+    parser.add_argument(
+        "--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too"
+    )
     add_json(parser)
     add_written(parser, "target")
 
@@ -68,11 +88,16 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(
         args.checkpoint, alphabet=alphabet, width=args.width, lstm_gate_order=args.lstm_gate_order
     )
-    options = GraphOptions(batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax)
+    options = GraphOptions(
+        batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax
+    )
     with _words(args.words, checkpoint.spec) as words:
         export = export_onnx(checkpoint, args.target, options, words=words)
     if words and words.skipped:
-        console.note(f"{words.skipped} words of {args.words} have no image that can be read, and were left out")
+        console.note(
+            f"{words.skipped} words of {args.words} have no image that can be read, and were"
+            " left out"
+        )
     _print(export, args.json)
     export.require_passed()
     return 0
@@ -95,11 +120,19 @@ def _print(export: Export, json: Optional[str]) -> None:
     if put_json(export.to_dict(), json):
         return
     checkpoint = export.checkpoint
-    console.out(f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes")
+    console.out(
+        f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes"
+    )
     for note in checkpoint.notes:
         console.out(f"  {note}")
     rows = [
-        [figure.name, f"{figure.value:.3g}", figure.bound, figure.where, "ok" if figure.passed else "FAILED"]
+        [
+            figure.name,
+            f"{figure.value:.3g}",
+            figure.bound,
+            figure.where,
+            "ok" if figure.passed else "FAILED",
+        ]
         for figure in export.figures
     ]
     console.out_table(["check", "measured", "limit", "on", ""], rows)

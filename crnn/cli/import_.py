@@ -17,7 +17,10 @@ from crnn.errors import CheckError, needs
 if TYPE_CHECKING:
     from crnn.network.checkpoint import Checkpoint
 
-HELP = "Take over weights of MindSpore, TensorFlow or PyTorch, without their frameworks, and check that two read alike."
+HELP = (
+    "Take over weights of MindSpore, TensorFlow or PyTorch, without their frameworks, and check"
+    " that two read alike."
+)
 EXAMPLE = """  crnn import mindspore crnn-10_14110.ckpt crnn.pth
   crnn import tensorflow shadownet.ckpt-240000 crnn.pth --ord-map ord_map.json
   crnn import torch old.pth crnn.pth --lstm-gate-order igfo
@@ -29,37 +32,77 @@ _CHARS = "CHARS|@FILE"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
-    mindspore = _kind(kinds, "mindspore", "FILE.ckpt", "a .ckpt or .safetensors of MindSpore's or MindOCR's CRNN")
-    mindspore.add_argument(
-        "--version", choices=("v1", "v2", "mindocr"), help="the network (default: told by its names)"
+    mindspore = _kind(
+        kinds, "mindspore", "FILE.ckpt", "a .ckpt or .safetensors of MindSpore's or MindOCR's CRNN"
     )
     mindspore.add_argument(
-        "--alphabet", metavar=_CHARS, help="the file's characters in class order (default: a-z0-9; MindOCR 0-9a-z)"
+        "--version",
+        choices=("v1", "v2", "mindocr"),
+        help="the network (default: told by its names)",
     )
-    tensorflow = _kind(kinds, "tensorflow", "PREFIX", "PREFIX of PREFIX.index and PREFIX.data-…, or a frozen .pb")
+    mindspore.add_argument(
+        "--alphabet",
+        metavar=_CHARS,
+        help="the file's characters in class order (default: a-z0-9; MindOCR 0-9a-z)",
+    )
+    tensorflow = _kind(
+        kinds, "tensorflow", "PREFIX", "PREFIX of PREFIX.index and PREFIX.data-…, or a frozen .pb"
+    )
     tensorflow.add_argument(
-        "--ord-map", type=Path, required=True, metavar="FILE", help="the training's ord_map.json, its order of classes"
+        "--ord-map",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the training's ord_map.json, its order of classes",
     )
     torch = _kind(kinds, "torch", "FILE.pth", "a PyTorch checkpoint of any known layout")
-    torch.add_argument("--preset", metavar="NAME", help="network and spec of a file without, such as mindspore-v2")
+    torch.add_argument(
+        "--preset", metavar="NAME", help="network and spec of a file without, such as mindspore-v2"
+    )
     torch.add_argument(
         "--lstm-gate-order",
         choices=("ifgo", "igfo"),
         default="ifgo",
         help="igfo for checkpoints of the first NPU training stack (default: ifgo)",
     )
-    torch.add_argument("--alphabet", metavar=_CHARS, help="the file's characters in class order (default: the spec's)")
-    torch.add_argument("--half", action="store_true", help="write float16: half the bytes, read as float32")
     torch.add_argument(
-        "--split", action="store_true", help="write each LSTM as fw_rnn and bw_rnn, as ModelZoo's scripts load it"
+        "--alphabet",
+        metavar=_CHARS,
+        help="the file's characters in class order (default: the spec's)",
     )
-    torch.add_argument("--blank-last", action="store_true", help="the file's blank is its last class (default: 0)")
-    check = kinds.add_parser("check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False)
+    torch.add_argument(
+        "--half", action="store_true", help="write float16: half the bytes, read as float32"
+    )
+    torch.add_argument(
+        "--split",
+        action="store_true",
+        help="write each LSTM as fw_rnn and bw_rnn, as ModelZoo's scripts load it",
+    )
+    torch.add_argument(
+        "--blank-last", action="store_true", help="the file's blank is its last class (default: 0)"
+    )
+    check = kinds.add_parser(
+        "check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False
+    )
     check.add_argument("first", type=Path, metavar="A", help="a .pth, .onnx or .om")
     check.add_argument("second", type=Path, metavar="B", help="another, of the same words")
-    check.add_argument("--data", type=Path, required=True, metavar="LMDB", help="labelled words: LMDB or image folder")
-    check.add_argument("--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)")
-    check.add_argument("--max-differ", type=natural, default=0, metavar="N", help="words that may differ (default 0)")
+    check.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="LMDB",
+        help="labelled words: LMDB or image folder",
+    )
+    check.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+    check.add_argument(
+        "--max-differ",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="words that may differ (default 0)",
+    )
     add_json(check)
 
 
@@ -80,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
             args.source, args.target, version=args.version, alphabet=alphabet, classes=classes
         )
     elif args.kind == "tensorflow":
-        checkpoint = takeover.take_tensorflow(args.source, args.target, ord_map=args.ord_map, classes=classes)
+        checkpoint = takeover.take_tensorflow(
+            args.source, args.target, ord_map=args.ord_map, classes=classes
+        )
     else:
         checkpoint = takeover.take_torch(
             args.source,
@@ -105,9 +150,13 @@ def _kind(
     add_json(parser)
     add_written(parser, "target")
     order = parser.add_mutually_exclusive_group()
-    order.add_argument("--keep-classes", action="store_true", help="leave the classes in the file's order")
     order.add_argument(
-        "--reorder", metavar=_CHARS, help="the new order, after the blank (default: 0-9a-z, else the file's)"
+        "--keep-classes", action="store_true", help="leave the classes in the file's order"
+    )
+    order.add_argument(
+        "--reorder",
+        metavar=_CHARS,
+        help="the new order, after the blank (default: 0-9a-z, else the file's)",
     )
     return parser
 
@@ -127,8 +176,9 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
         return
     console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
     console.out(
-        f"{args.target}: {checkpoint.parameters} parameters, images ({', '.join(map(str, spec.image_shape))}) "
-        f"{spec.color} by {spec.resizer}, logits ({spec.time_steps}, N, {spec.classes})"
+        f"{args.target}: {checkpoint.parameters} parameters, images"
+        f" ({', '.join(map(str, spec.image_shape))}) {spec.color} by {spec.resizer}, logits"
+        f" ({spec.time_steps}, N, {spec.classes})"
     )
 
 
@@ -138,7 +188,12 @@ def _check(args: argparse.Namespace) -> int:
     from crnn.reports import text
 
     first, second = read_alike(
-        args.first, args.second, args.data, console.progress, batch=args.batch, max_differ=args.max_differ
+        args.first,
+        args.second,
+        args.data,
+        console.progress,
+        batch=args.batch,
+        max_differ=args.max_differ,
     )
     assert second.comparison is not None
     result = {
@@ -155,7 +210,7 @@ def _check(args: argparse.Namespace) -> int:
     if second.failures:
         differing = len(second.comparison.differing)
         raise CheckError(
-            f"{args.first} and {args.second} read {differing} of {second.evaluation.total} words differently; "
-            f"--max-differ allows {args.max_differ}"
+            f"{args.first} and {args.second} read {differing} of {second.evaluation.total} words"
+            f" differently; --max-differ allows {args.max_differ}"
         )
     return 0

@@ -16,9 +16,13 @@ EXAMPLE = "  crnn inspect crnn.onnx\n  crnn inspect crnn.om --json -"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="an .onnx, .om or .pth, told by content")
     parser.add_argument(
-        "--command", action="store_true", help="show an OM's ATC command line too (it names local paths)"
+        "file", type=Path, metavar="FILE", help="an .onnx, .om or .pth, told by content"
+    )
+    parser.add_argument(
+        "--command",
+        action="store_true",
+        help="show an OM's ATC command line too (it names local paths)",
     )
     add_json(parser)
 

@@ -15,7 +15,10 @@ STDOUT = "-"
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json``."""
     parser.add_argument(
-        "--json", type=filled, metavar="FILE|-", help="write the result as JSON too, or print JSON alone"
+        "--json",
+        type=filled,
+        metavar="FILE|-",
+        help="write the result as JSON too, or print JSON alone",
     )
     add_written(parser, "json")
 
@@ -29,7 +32,9 @@ def require_json(target: Optional[str]) -> None:
 
 
 def put_json(value: Any, target: Optional[str]) -> bool:
-    """Write ``value`` where ``--json`` says, if it was given; True if that is stdout, which is then taken."""
+    """Write ``value`` where ``--json`` says, if it was given; True if that is stdout, which is then
+    taken.
+    """
     if target == STDOUT:
         console.out_json(value)
         return True

@@ -20,9 +20,17 @@ EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="an LMDB (folder or data.mdb), or a folder of images")
     parser.add_argument(
-        "out", type=filled, metavar="OUT_DIR", help="folder for the bins; one of an earlier run is replaced"
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="an LMDB (folder or data.mdb), or a folder of images",
+    )
+    parser.add_argument(
+        "out",
+        type=filled,
+        metavar="OUT_DIR",
+        help="folder for the bins; one of an earlier run is replaced",
     )
     add_options(parser)
 
@@ -30,33 +38,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare all arguments but the positional ones."""
     parser.add_argument(
-        "--label", type=Path, default=Path("label.txt"), metavar="FILE", help="label file to write (default label.txt)"
+        "--label",
+        type=Path,
+        default=Path("label.txt"),
+        metavar="FILE",
+        help="label file to write (default label.txt)",
     )
-    parser.add_argument("--info", type=Path, metavar="FILE", help="write the info file for benchmark tools too")
     parser.add_argument(
-        "--dtype", choices=("float32", "uint8"), help="uint8: pixels, for models with AIPP (default: as the spec says)"
+        "--info", type=Path, metavar="FILE", help="write the info file for benchmark tools too"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "uint8"),
+        help="uint8: pixels, for models with AIPP (default: as the spec says)",
     )
     parser.add_argument(
         "--spec",
         metavar="FILE|NAME",
-        help="the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2 (default: CRNN)",
+        help=(
+            "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
+            " (default: CRNN)"
+        ),
     )
     parser.add_argument(
-        "--annotation", type=Path, metavar="FILE", help="image and label a line, for a folder of images"
+        "--annotation",
+        type=Path,
+        metavar="FILE",
+        help="image and label a line, for a folder of images",
     )
-    parser.add_argument("--form", metavar="FORM", help="the annotation's form, where its content does not tell")
+    parser.add_argument(
+        "--form", metavar="FORM", help="the annotation's form, where its content does not tell"
+    )
     parser.add_argument(
         "--oov",
         choices=("keep", "drop", "strip"),
         default="keep",
-        help="labels with characters outside the alphabet: keep them, to count as wrong (default), drop their samples, "
-        "or strip the characters",
+        help=(
+            "labels with characters outside the alphabet: keep them, to count as wrong (default),"
+            " drop their samples, or strip the characters"
+        ),
     )
     parser.add_argument(
-        "--skip-bad", action="store_true", help="leave words without usable image out of the labels too"
+        "--skip-bad",
+        action="store_true",
+        help="leave words without usable image out of the labels too",
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT_DIR with all that is in it")
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads that decode (default: all usable)")
+    parser.add_argument(
+        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
+    )
     add_json(parser)
     add_written(parser, "label", "info")
 

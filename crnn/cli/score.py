@@ -9,7 +9,10 @@ from crnn.cli import console
 from crnn.cli.evaluate import add_checks, present, request_of
 from crnn.cli.json_out import add_json
 
-HELP = "Score the raw outputs that benchmark, ais_bench or MindSpore have left in a folder, as evaluate would."
+HELP = (
+    "Score the raw outputs that benchmark, ais_bench or MindSpore have left in a folder, as"
+    " evaluate would."
+)
 EXAMPLE = """  crnn score result/dumpOutput_device0 --label label.txt
   crnn score result --label label.txt --json result.json
   crnn score result_Files --label annotation.txt --spec mindspore-native --format mindspore-310"""
@@ -17,9 +20,18 @@ EXAMPLE = """  crnn score result/dumpOutput_device0 --label label.txt
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("results", type=Path, metavar="DIR", help="NAME_0.bin or NAME_1.bin, or the folder above them")
     parser.add_argument(
-        "--label", type=Path, required=True, metavar="FILE", help="label.txt of the bins, or an annotation file"
+        "results",
+        type=Path,
+        metavar="DIR",
+        help="NAME_0.bin or NAME_1.bin, or the folder above them",
+    )
+    parser.add_argument(
+        "--label",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="label.txt of the bins, or an annotation file",
     )
     add_json(parser)
     add_checks(parser)
@@ -30,5 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from crnn.jobs.evaluate import ScoreRequest, score
 
     return present(
-        args, lambda on_reading: score(request_of(ScoreRequest, args), console.progress, on_reading=on_reading)
+        args,
+        lambda on_reading: score(
+            request_of(ScoreRequest, args), console.progress, on_reading=on_reading
+        ),
     )

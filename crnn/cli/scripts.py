@@ -32,16 +32,34 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
     """``post_CRNN_pytorch_acl.py``: evaluate a folder of bins and write the accuracy JSON."""
     parser = Parser(
         prog="post_CRNN_pytorch_acl.py",
-        description="Read the bins that parse_testdata.py wrote with a model and write the accuracy as JSON.",
-        epilog="example:\n  python post_CRNN_pytorch_acl.py --pre_dir ./input_bin --batchsize 1 --modelpath crnn.om "
-        "--label label.txt --json_output_file result",
+        description=(
+            "Read the bins that parse_testdata.py wrote with a model and write the accuracy as"
+            " JSON."
+        ),
+        epilog=(
+            "example:\n  python post_CRNN_pytorch_acl.py --pre_dir ./input_bin --batchsize 1"
+            " --modelpath crnn.om --label label.txt --json_output_file result"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--pre_dir", dest="data", type=Path, required=True, metavar="DIR", help="the folder of bins")
-    parser.add_argument("--batchsize", dest="batch", type=positive, default=1, metavar="N", help="default 1")
-    parser.add_argument("--modelpath", dest="model", type=Path, required=True, metavar="MODEL", help="an .om or .onnx")
-    parser.add_argument("--label", type=Path, required=True, metavar="FILE", help="the label.txt of the bins")
+    parser.add_argument(
+        "--pre_dir", dest="data", type=Path, required=True, metavar="DIR", help="the folder of bins"
+    )
+    parser.add_argument(
+        "--batchsize", dest="batch", type=positive, default=1, metavar="N", help="default 1"
+    )
+    parser.add_argument(
+        "--modelpath",
+        dest="model",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="an .om or .onnx",
+    )
+    parser.add_argument(
+        "--label", type=Path, required=True, metavar="FILE", help="the label.txt of the bins"
+    )
     parser.add_argument(
         "--json_output_file",
         type=_json_file,

@@ -14,25 +14,53 @@ HELP = "Train a network by a recipe."
 EXAMPLE = """  crnn train modelzoo-1p data_path=/data length="2 epochs" --device cuda
   crnn train my.yaml train=[mj_lmdb,st_lmdb] valid=words_lmdb batch_size=128 --out runs/first
   crnn train my.yaml train=[mj_lmdb,st_lmdb] valid=words_lmdb batch_size=128 --out runs/first --resume
-  torchrun --nproc_per_node=8 -m crnn train modelzoo-8p data_path=/data --devices 0,1,2,3,4,5,6,7"""
+  torchrun --nproc_per_node=8 -m crnn train modelzoo-8p data_path=/data --devices 0,1,2,3,4,5,6,7"""  # noqa: E501
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of one of the kit's own recipes")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="keys of the recipe, in YAML: seed=7")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME of the recipe)")
-    parser.add_argument("--resume", action="store_true", help="go on from last.pth in the run's folder")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N, npu or npu:N (default auto)")
-    parser.add_argument("--devices", type=_numbers, metavar="N,N", help="the devices that torchrun's processes take")
-    parser.add_argument("--seed", type=natural, metavar="N", help="the same as seed=N")
-    parser.add_argument("--log-style", choices=("plain", "modelzoo", "mindspore", "tensorflow"), help="whose log lines")
-    parser.add_argument("--max-steps", type=positive, metavar="N", help="interrupt after step N; --resume goes on")
     parser.add_argument(
-        "--profile", type=_window, metavar="A:B", help="record the steps after the Ath, to the Bth, into profile.json"
+        "recipe", metavar="RECIPE", help="a YAML file, or the name of one of the kit's own recipes"
     )
-    parser.add_argument("--performance", action="store_true", help="time a few steps and keep nothing")
-    parser.add_argument("--show", action="store_true", help="print the recipe with all its keys, and end")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="keys of the recipe, in YAML: seed=7"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the run's folder (default: runs/NAME of the recipe)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from last.pth in the run's folder"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N, npu or npu:N (default auto)"
+    )
+    parser.add_argument(
+        "--devices", type=_numbers, metavar="N,N", help="the devices that torchrun's processes take"
+    )
+    parser.add_argument("--seed", type=natural, metavar="N", help="the same as seed=N")
+    parser.add_argument(
+        "--log-style",
+        choices=("plain", "modelzoo", "mindspore", "tensorflow"),
+        help="whose log lines",
+    )
+    parser.add_argument(
+        "--max-steps", type=positive, metavar="N", help="interrupt after step N; --resume goes on"
+    )
+    parser.add_argument(
+        "--profile",
+        type=_window,
+        metavar="A:B",
+        help="record the steps after the Ath, to the Bth, into profile.json",
+    )
+    parser.add_argument(
+        "--performance", action="store_true", help="time a few steps and keep nothing"
+    )
+    parser.add_argument(
+        "--show", action="store_true", help="print the recipe with all its keys, and end"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
         voice.note(f"stopped after step {outcome.step}; go on with the same command and --resume")
         return 128 + outcome.signal
     if not args.performance:
-        best = "" if outcome.best is None else f"; the best is best.pth, accuracy {outcome.best:.4f}"
+        best = (
+            "" if outcome.best is None else f"; the best is best.pth, accuracy {outcome.best:.4f}"
+        )
         voice.say(f"{folder}: {outcome.step} steps, last.pth{best}")
     return 0
 
@@ -78,7 +108,9 @@ def _window(text: str) -> Tuple[int, int]:
     with contextlib.suppress(argparse.ArgumentTypeError):
         if natural(first) < natural(end):
             return natural(first), natural(end)
-    raise argparse.ArgumentTypeError(f"{text!r} is no window of steps; expected A:B with A below B, such as 10:20")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no window of steps; expected A:B with A below B, such as 10:20"
+    )
 
 
 def _silent(text: str) -> None:

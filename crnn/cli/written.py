@@ -15,15 +15,22 @@ def add_written(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def refuse_overwriting(args: argparse.Namespace) -> None:
-    """Raise `InputError` where a file to be written is another file of the command, or of an LMDB: it would be lost."""
+    """Raise `InputError` where a file to be written is another file of the command, or of an LMDB:
+
+    it would be lost.
+    """
     written = frozenset(getattr(args, "written", ()))
     known: Dict[Path, str] = {}
     for name, path in sorted(_paths(args, written), key=lambda entry: entry[0] in written):
         place = path.resolve()
         if name in written and place in known and not (place.is_dir() or place.is_char_device()):
-            raise InputError(f"{path} is named twice, as {known[place]} and as {name}, and would be overwritten")
+            raise InputError(
+                f"{path} is named twice, as {known[place]} and as {name}, and would be overwritten"
+            )
         if name in written and place.name in ("data.mdb", "lock.mdb") and place.exists():
-            raise InputError(f"{path} is part of an LMDB, which would be lost; expected another file for {name}")
+            raise InputError(
+                f"{path} is part of an LMDB, which would be lost; expected another file for {name}"
+            )
         known[place] = name
 
 

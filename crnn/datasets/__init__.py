@@ -1,1 +1,3 @@
-"""Downloads of every shape into LMDBs, LMDBs looked at, merged and split, and words rendered where there are none."""
+"""Downloads of every shape into LMDBs, LMDBs looked at, merged and split, and words rendered where
+there are none.
+"""

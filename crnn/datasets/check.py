@@ -1,4 +1,6 @@
-"""Is a data set what training and evaluation take it for? What is wrong, what is suspicious, and a verdict."""
+"""Is a data set what training and evaluation take it for? What is wrong, what is suspicious, and a
+verdict.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,18 @@ import hashlib
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -33,7 +46,10 @@ EXAMPLES = 10
 
 @dataclass(frozen=True)
 class Rules:
-    """What labels must be: of these characters, case folded where the alphabet has no capitals, in so many steps."""
+    """What labels must be:
+
+    of these characters, case folded where the alphabet has no capitals, in so many steps.
+    """
 
     alphabet: Alphabet
     time_steps: int = 26
@@ -56,7 +72,10 @@ class Rules:
         # CTC puts a blank between two equal neighbours.
         repeats = sum(first == second for first, second in zip(label, label[1:]))
         if len(label) + repeats > self.time_steps:
-            why = f"{label!r} has {len(label)} characters and {repeats} repeats; the model has {self.time_steps} steps"
+            why = (
+                f"{label!r} has {len(label)} characters and {repeats} repeats; the model has"
+                f" {self.time_steps} steps"
+            )
             found.append(Problem(TOO_LONG, why))
         return found
 
@@ -70,7 +89,10 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: ``errors`` fail it, ``warnings`` only where strictness is asked for; counts by reason."""
+    """What a check found:
+
+    ``errors`` fail it, ``warnings`` only where strictness is asked for; counts by reason.
+    """
 
     samples: int
     errors: Mapping[str, int]
@@ -85,7 +107,9 @@ class Verdict:
 @dataclass
 class _Findings:
     counts: Dict[str, int] = field(default_factory=lambda: collections.defaultdict(int))
-    examples: Dict[str, List[Finding]] = field(default_factory=lambda: collections.defaultdict(list))
+    examples: Dict[str, List[Finding]] = field(
+        default_factory=lambda: collections.defaultdict(list)
+    )
 
     def add(self, key: str, problem: Problem, count: int = 1) -> None:
         self.counts[problem.reason] += count
@@ -110,8 +134,8 @@ def check(
 ) -> Verdict:
     """Check an LMDB or a folder of images with its annotation file, every image decoded in full.
 
-    ``against`` are sets that must not share an image with it: the test's with the training's. Sixteen bytes a sample
-    are kept. Raises `InputError` for what is no data set.
+    ``against`` are sets that must not share an image with it: the test's with the training's.
+    Sixteen bytes a sample are kept. Raises `InputError` for what is no data set.
     """
     source = open_labelled(path)
     errors, warnings = _Findings(), _Findings()
@@ -128,7 +152,11 @@ def check(
             names.append(seen.key)
         advance(1)
     if isinstance(source, LmdbSamples) and source.gaps:
-        errors.add("", Problem(GAP, f"{source.gaps} of the numbers 1 to {len(source) + source.gaps}"), source.gaps)
+        errors.add(
+            "",
+            Problem(GAP, f"{source.gaps} of the numbers 1 to {len(source) + source.gaps}"),
+            source.gaps,
+        )
     for key, problem in source.extras():
         errors.add(key, problem)
 
@@ -161,7 +189,9 @@ def _look(numbered: Tuple[int, Sample], rules: Rules) -> _Looked:
 
 
 def digest(data: bytes) -> int:
-    """Return 63 bits that stand for the data; among ten million, a chance of 1 in 200 000 that any two are mistaken."""
+    """Return 63 bits that stand for the data; among ten million, a chance of 1 in 200 000 that any
+    two are mistaken.
+    """
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
@@ -174,12 +204,16 @@ def _numbers(values: Any) -> np.ndarray:
     return np.frombuffer(values, dtype=np.uint64) if len(values) else np.empty(0, dtype=np.uint64)
 
 
-def _duplicates(images: np.ndarray, pairs: np.ndarray, name: Callable[[int], str], found: _Findings) -> None:
+def _duplicates(
+    images: np.ndarray, pairs: np.ndarray, name: Callable[[int], str], found: _Findings
+) -> None:
     first_image, first_pair = _earlier(images), _earlier(pairs)
     for row in np.flatnonzero(first_image >= 0).tolist():
         same = int(first_pair[row])
         reason = DUPLICATE if same >= 0 else CONFLICT
-        found.add(name(row), Problem(reason, f"as {name(same if same >= 0 else int(first_image[row]))}"))
+        found.add(
+            name(row), Problem(reason, f"as {name(same if same >= 0 else int(first_image[row]))}")
+        )
 
 
 def _earlier(values: np.ndarray) -> np.ndarray:

@@ -54,7 +54,8 @@ KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
 class Report:
     """What a conversion wrote and dropped; ``examples`` are the first of the dropped, by name.
 
-    ``unmatched`` are the names in the list of lexicons that are no image's, or could be several images'.
+    ``unmatched`` are the names in the list of lexicons that are no image's, or could be several
+    images'.
     """
 
     written: int
@@ -76,12 +77,15 @@ def convert(
 ) -> Report:
     """Convert a source; ``advance`` hears of each word written.
 
-    What gives no word is counted by its reason and, with ``report_file``, listed there, a JSON object a line. Nothing
-    is written outside ``out`` and ``report_file``, and each appears whole or not at all. Raises `InputError` for a
-    source that cannot be read, for one that gives no word, and for a report in the place of a file that is none.
+    What gives no word is counted by its reason and, with ``report_file``, listed there, a JSON
+    object a line. Nothing is written outside ``out`` and ``report_file``, and each appears whole or
+    not at all. Raises `InputError` for a source that cannot be read, for one that gives no word,
+    and for a report in the place of a file that is none.
     """
     found = KINDS[kind](source, options)
-    whole = read_lexicon(options.lexicon) if options.lexicon and kind != "synth90k" else found.lexicon
+    whole = (
+        read_lexicon(options.lexicon) if options.lexicon and kind != "synth90k" else found.lexicon
+    )
     with contextlib.ExitStack() as stack:
         writer: Union[LmdbWriter, FolderWriter] = (
             stack.enter_context(new_lmdb(out, force=force))
@@ -92,8 +96,11 @@ def convert(
         items = found.items
         unmatched: Tuple[str, ...] = ()
         if options.lexicons:
-            # Which image a line is about shows only beside all other images' names: the source is gone through twice.
-            items, unmatched = _with_lexicons(found.items, KINDS[kind](source, options).items, options.lexicons)
+            # Which image a line is about shows only beside all other images' names: the source is
+            # gone through twice.
+            items, unmatched = _with_lexicons(
+                found.items, KINDS[kind](source, options).items, options.lexicons
+            )
         for word in itertools.chain.from_iterable(ordered_map(WordLoader(found.root), items)):
             if isinstance(word, Dropped):
                 tally.count(word)
@@ -111,33 +118,46 @@ def convert(
 
 
 def read_lexicons(path: Path) -> Dict[str, Tuple[str, ...]]:
-    """Return the lexicons by the images' names, as they are written; a line without words gives none.
+    """Return the lexicons by the images' names, as they are written; a line without words gives
+    none.
 
-    A line is ``image word,word``, as lists of SVT's come, or as `extract` writes it: a tab, and spaces between words.
-    Raises `InputError` for a line of another form, and for a second line of one name.
+    A line is ``image word,word``, as lists of SVT's come, or as `extract` writes it: a tab, and
+    spaces between words. Raises `InputError` for a line of another form, and for a second line of
+    one name.
     """
     found: Dict[str, Tuple[str, ...]] = {}
-    for number, line in enumerate(read_lines(path, "images' lexicons, lines of: image word,word,…"), start=1):
+    for number, line in enumerate(
+        read_lines(path, "images' lexicons, lines of: image word,word,…"), start=1
+    ):
         if not line.strip():
             continue
         separator, between = ("\t", None) if "\t" in line else (" ", ",")
         name, separated, words = line.lstrip().partition(separator)
         if not name or not separated:
-            raise InputError(f"{path} line {number} is {line[:80]!r}; expected an image's name, a space, word,word,…")
+            raise InputError(
+                f"{path} line {number} is {line[:80]!r}; expected an image's name, a space,"
+                " word,word,…"
+            )
         if name in found:
             raise InputError(
-                f"{path} line {number} is a second one for {name[:80]!r}; expected one line for each image",
-                hint="Where two images have one name, write their folders before it, as the annotation does.",
+                f"{path} line {number} is a second one for {name[:80]!r}; expected one line for"
+                " each image",
+                hint=(
+                    "Where two images have one name, write their folders before it, as the"
+                    " annotation does."
+                ),
             )
         found[name] = tuple(word.strip() for word in words.split(between) if word.strip())
     return {name: words for name, words in found.items() if words}
 
 
 def match_lexicons(names: Iterable[str], lexicons: Mapping[str, object]) -> Dict[str, str]:
-    """Return, for the images of these names that have a lexicon, the name that the lexicons give the image.
+    """Return, for the images of these names that have a lexicon, the name that the lexicons give
+    the image.
 
-    That is its name, its name without the image's suffix, or either without the folder; the first of these that is the
-    image's alone. Where several images could be meant, it is that with the fullest agreement, or none if there are two.
+    That is its name, its name without the image's suffix, or either without the folder; the first
+    of these that is the image's alone. Where several images could be meant, it is that with the
+    fullest agreement, or none if there are two.
     """
     claims: Dict[str, Tuple[int, Set[str]]] = {}
     for name in names:
@@ -147,7 +167,11 @@ def match_lexicons(names: Iterable[str], lexicons: Mapping[str, object]) -> Dict
                 best, claimants = claims.get(form, (rank, set()))
                 if rank < best or (rank == best and len(claimants) < 2):
                     claims[form] = (rank, {name} if rank < best else claimants | {name})
-    alone = [(rank, next(iter(claimants)), key) for key, (rank, claimants) in claims.items() if len(claimants) == 1]
+    alone = [
+        (rank, next(iter(claimants)), key)
+        for key, (rank, claimants) in claims.items()
+        if len(claimants) == 1
+    ]
     # The best of an image's is the last to be put in.
     return {name: key for _, name, key in sorted(alone, reverse=True)}
 
@@ -157,10 +181,16 @@ def _without_suffix(name: str) -> str:
     return stem if stem and (dot + suffix).lower() in IMAGE_SUFFIXES else name
 
 
-def _with_lexicons(first: Iterable[Item], again: Iterable[Item], path: Path) -> Tuple[Iterable[Item], Tuple[str, ...]]:
-    """Return the items with the lexicons of a list, and the names in it that no image has; ``first`` is used up."""
+def _with_lexicons(
+    first: Iterable[Item], again: Iterable[Item], path: Path
+) -> Tuple[Iterable[Item], Tuple[str, ...]]:
+    """Return the items with the lexicons of a list, and the names in it that no image has;
+    ``first`` is used up.
+    """
     lexicons = read_lexicons(path)
-    matches = match_lexicons((item.name for item in first if not isinstance(item, Dropped)), lexicons)
+    matches = match_lexicons(
+        (item.name for item in first if not isinstance(item, Dropped)), lexicons
+    )
     words = {name: lexicons[key] for name, key in matches.items()}
     return _replaced(again, words), tuple(sorted(set(lexicons) - set(matches.values())))
 
@@ -171,11 +201,15 @@ def _replaced(items: Iterable[Item], words: Mapping[str, Tuple[str, ...]]) -> It
             yield item
         else:
             own: Lexicons = (words[item.name],)
-            yield dataclasses.replace(item, tags=[Tag(tag.label, tag.box, own) for tag in item.tags])
+            yield dataclasses.replace(
+                item, tags=[Tag(tag.label, tag.box, own) for tag in item.tags]
+            )
 
 
 class _Tally:
-    """Counts what was dropped by reason, keeps the first few, lists all in a file if there is one."""
+    """Counts what was dropped by reason, keeps the first few, lists all in a file if there is
+    one.
+    """
 
     def __init__(self, file: Optional[IO[bytes]]) -> None:
         self.written = 0
@@ -188,14 +222,23 @@ class _Tally:
         if len(self.examples) < 10:
             self.examples.append(dropped)
         if self._file:
-            entry = {"name": dropped.name, "reason": dropped.problem.reason, "detail": dropped.problem.detail}
+            entry = {
+                "name": dropped.name,
+                "reason": dropped.problem.reason,
+                "detail": dropped.problem.detail,
+            }
             self._file.write(json.dumps(entry).encode() + b"\n")
 
     def summary(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.counts.most_common()) or "it is empty"
+        return (
+            ", ".join(f"{count} {reason}" for reason, count in self.counts.most_common())
+            or "it is empty"
+        )
 
     def first(self) -> str:
-        elsewhere = " If the images are elsewhere: --images DIR." if MISSING_IMAGE in self.counts else ""
+        elsewhere = (
+            " If the images are elsewhere: --images DIR." if MISSING_IMAGE in self.counts else ""
+        )
         first = itertools.islice(self.examples, 1)
         return "".join(f"The first: {one.name}: {one.problem.detail}{elsewhere}" for one in first)
 
@@ -222,6 +265,8 @@ def _is_report(path: Path) -> bool:
             line = file.readline(1 << 20)
         return not line or set(json.loads(line)) == {"name", "reason", "detail"}
     except OSError as error:
-        raise InputError(f"cannot read {path}, which the report would replace: {error.strerror}") from error
+        raise InputError(
+            f"cannot read {path}, which the report would replace: {error.strerror}"
+        ) from error
     except (ValueError, TypeError, RecursionError):
         return False

@@ -1,4 +1,7 @@
-"""An LMDB back into files: a folder with its annotation, or the images and list that MindX SDK's tools read."""
+"""An LMDB back into files:
+
+a folder with its annotation, or the images and list that MindX SDK's tools read.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ def extract(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Extracted:
-    """Write ``annotation.txt`` in this form and the images, as they are, below ``images``; lexicons too."""
+    """Write ``annotation.txt`` in this form and the images, as they are, below ``images``; lexicons
+    too.
+    """
     source = LmdbSamples(path)
     skipped: Counter[str] = collections.Counter()
     changed: Counter[str] = collections.Counter()
@@ -50,11 +55,17 @@ def extract(
 
 
 def extract_sdk(
-    path: Path, out: Path, *, force: bool = False, advance: Callable[[int], None] = lambda count: None
+    path: Path,
+    out: Path,
+    *,
+    force: bool = False,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> Extracted:
-    """Write ``NAME_img/image-%09d.jpg``, numbered as in the LMDB, and ``NAME_gt.txt`` with lines ``image-%09d label``.
+    """Write ``NAME_img/image-%09d.jpg``, numbered as in the LMDB, and ``NAME_gt.txt`` with lines
+    ``image-%09d label``.
 
-    NAME is the LMDB's. Images are stored as they are, whatever their format: readers go by the content.
+    NAME is the LMDB's. Images are stored as they are, whatever their format: readers go by the
+    content.
     """
     source = LmdbSamples(path)
     name = (path.parent if path.is_file() else path).resolve().name
@@ -75,7 +86,9 @@ def extract_sdk(
     return Extracted(count, skipped, changed)
 
 
-def _whole(source: LmdbSamples, skipped: Counter[str], changed: Counter[str]) -> Iterator[Tuple[int, bytes, str]]:
+def _whole(
+    source: LmdbSamples, skipped: Counter[str], changed: Counter[str]
+) -> Iterator[Tuple[int, bytes, str]]:
     for index, sample in source.numbered():
         reason = missing(source, index, sample)
         if reason:

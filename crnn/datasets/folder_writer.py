@@ -20,7 +20,9 @@ FORMS: Mapping[str, Callable[[str, str], str]] = {
     "comma": lambda name, label: f"{name},{label}",
     "tab": lambda name, label: f"{name}\t{label}",
     "space": lambda name, label: f"{name} {label}",
-    "quoted": lambda name, label: '{}, "{}"'.format(name, label.replace("\\", "\\\\").replace('"', '\\"')),
+    "quoted": lambda name, label: '{}, "{}"'.format(
+        name, label.replace("\\", "\\\\").replace('"', '\\"')
+    ),
 }
 """How a line of the annotation is written; `crnn.samples.annotations` reads each back."""
 
@@ -39,13 +41,16 @@ _SUFFIXES = (
 
 
 class FolderWriter:
-    """Writes ``images/word_000000001.png`` and so on, and the annotation that names them relative to the folder.
+    """Writes ``images/word_000000001.png`` and so on, and the annotation that names them relative
+    to the folder.
 
-    The lexicon of the whole set is ``lexicon.txt``, a word a line; samples' are ``lexicons.txt``, in the form that
-    ``--lexicons`` reads (of several, the largest).
+    The lexicon of the whole set is ``lexicon.txt``, a word a line; samples' are ``lexicons.txt``,
+    in the form that ``--lexicons`` reads (of several, the largest).
     """
 
-    def __init__(self, folder: Path, annotation: IO[bytes], lexicons: IO[bytes], form: str = "comma") -> None:
+    def __init__(
+        self, folder: Path, annotation: IO[bytes], lexicons: IO[bytes], form: str = "comma"
+    ) -> None:
         self._folder, self._annotation, self._lexicons = folder, annotation, lexicons
         self._line = FORMS[form]
         self.count = 0
@@ -73,16 +78,21 @@ class FolderWriter:
 
 @contextlib.contextmanager
 def new_folder(path: Path, *, form: str = "comma", force: bool = False) -> Iterator[FolderWriter]:
-    """Give a writer whose folder stands at ``path`` when the block ends well; after an exception nothing new is left.
+    """Give a writer whose folder stands at ``path`` when the block ends well; after an exception
+    nothing new is left.
 
     Raises `InputError` where something else stands at ``path``.
     """
     if form not in FORMS:
-        raise InputError(f"{form!r} is no form that can be written; expected one of {', '.join(FORMS)}")
+        raise InputError(
+            f"{form!r} is no form that can be written; expected one of {', '.join(FORMS)}"
+        )
     require_free(path, force=force, inside=(ANNOTATION, IMAGES, LEXICONS, WHOLE_LEXICON))
     with atomic_folder(path) as folder:
         (folder / IMAGES).mkdir()
-        with open(folder / ANNOTATION, "wb") as annotation, open(folder / LEXICONS, "wb") as lexicons:
+        with open(folder / ANNOTATION, "wb") as annotation, open(
+            folder / LEXICONS, "wb"
+        ) as lexicons:
             yield FolderWriter(folder, annotation, lexicons, form)
         if not (folder / LEXICONS).stat().st_size:
             (folder / LEXICONS).unlink()

@@ -1,4 +1,7 @@
-"""IIIT 5K-Word: ``traindata.mat`` and ``testdata.mat``, or the case-sensitive ``trainCharBound.mat`` and its sister."""
+"""IIIT 5K-Word:
+
+``traindata.mat`` and ``testdata.mat``, or the case-sensitive ``trainCharBound.mat`` and its sister.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError
 from crnn.results import Problem
 
-NAMES = {"test": ("testdata.mat", "testCharBound.mat"), "train": ("traindata.mat", "trainCharBound.mat")}
+NAMES = {
+    "test": ("testdata.mat", "testCharBound.mat"),
+    "train": ("traindata.mat", "trainCharBound.mat"),
+}
 _LABELS = ("GroundTruth", "chars")
 _LEXICONS = ("smallLexi", "mediumLexi")
 
@@ -26,15 +32,20 @@ def read(source: Path, options: Options) -> Source:
 
 
 def _struct_array(path: Path) -> Tuple[str, str]:
-    """Return the struct array with names and labels, whatever it is called, and the labels' field."""
+    """Return the struct array with names and labels, whatever it is called, and the labels'
+    field.
+    """
     found = variables(path)
     for variable in found:
         label = next((field for field in _LABELS if field in variable.fields), None)
         if label and "ImgName" in variable.fields:
             return variable.name, label
-    what = "; ".join(f"{variable.name} with {', '.join(variable.fields) or 'no fields'}" for variable in found)
+    what = "; ".join(
+        f"{variable.name} with {', '.join(variable.fields) or 'no fields'}" for variable in found
+    )
     raise InputError(
-        f"{path} holds no struct array with ImgName and one of {', '.join(_LABELS)}; it holds {what or 'nothing'}"
+        f"{path} holds no struct array with ImgName and one of {', '.join(_LABELS)}; it holds"
+        f" {what or 'nothing'}"
     )
 
 
@@ -45,7 +56,10 @@ def _items(path: Path, variable: str, label: str) -> Iterator[Item]:
         try:
             words = [texts(lexicon) for lexicon in lexicons if lexicon is not None]
             # The words of one scene share their lexicons.
-            tag = Tag(text(truth), lexicons=tuple(shared.setdefault(lexicon, lexicon) for lexicon in words if lexicon))
+            tag = Tag(
+                text(truth),
+                lexicons=tuple(shared.setdefault(lexicon, lexicon) for lexicon in words if lexicon),
+            )
             yield Picture(text(name), (tag,))
         except ValueError as error:
             yield Dropped(f"element {number}", Problem(BAD_LINE, str(error)[:200]))

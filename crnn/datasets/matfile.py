@@ -1,7 +1,9 @@
-"""MATLAB files of versions 5 to 7.2, streamed: structs, cells, text and numbers, every size checked before it is used.
+"""MATLAB files of versions 5 to 7.2, streamed: structs, cells, text and numbers, every size checked
+before it is used.
 
-The format is MathWorks' "MAT-File Format" (R2024a), level 5. It is read here, and not by SciPy, because SciPy's reader
-crashes the process on some damaged files, and holds all of SynthText's boxes in memory.
+The format is MathWorks' "MAT-File Format" (R2024a), level 5. It is read here, and not by SciPy,
+because SciPy's reader crashes the process on some damaged files, and holds all of SynthText's boxes
+in memory.
 """
 
 from __future__ import annotations
@@ -19,12 +21,25 @@ import numpy as np
 from crnn.errors import InputError
 
 MAX_INFLATED = 8 << 30
-"""Compressed variables that inflate to more bytes are refused; SynthText's boxes are the largest known, at 1.5 GB."""
+"""Compressed variables that inflate to more bytes are refused; SynthText's boxes are the largest
+known, at 1.5 GB.
+"""
 MAX_ELEMENT = 256 << 20
 """So is one array or text of more bytes."""
 
 _MATRIX, _COMPRESSED = 14, 15
-_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
 _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CELL, _STRUCT, _CHAR = 1, 2, 4
 _NUMERIC = range(6, 16)
@@ -43,13 +58,19 @@ class Variable(NamedTuple):
 
 
 def variables(path: Path) -> List[Variable]:
-    """Return what the file holds; no more than the head of each variable is inflated. Raises `InputError`."""
+    """Return what the file holds; no more than the head of each variable is inflated.
+
+    Raises `InputError`.
+    """
     with _errors(path), open(path, "rb") as file:
         return [_opened(stream)[0] for stream in _streams(file, path)]
 
 
 def cells(path: Path, name: str) -> Iterator[Any]:
-    """Stream the elements of a cell array, column by column. Raises `InputError` where there is none of this name."""
+    """Stream the elements of a cell array, column by column.
+
+    Raises `InputError` where there is none of this name.
+    """
     with _errors(path), open(path, "rb") as file:
         variable, stream = _find(file, path, name)
         if variable.kind != _CELL:
@@ -68,7 +89,10 @@ def struct_rows(path: Path, name: str, fields: Sequence[str]) -> Iterator[Tuple[
 
 
 def text(value: Any) -> str:
-    """Return a text, or the only one of a cell; "" for an empty array. Raises ValueError for anything else."""
+    """Return a text, or the only one of a cell; "" for an empty array.
+
+    Raises ValueError for anything else.
+    """
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, (list, np.ndarray)) and not len(value):
@@ -85,7 +109,8 @@ def texts(value: Any) -> Tuple[str, ...]:
     return tuple(text(element) for element in (value if isinstance(value, list) else [value]))
 
 
-# --- the bytes ------------------------------------------------------------------------------------------------------
+# --- the bytes
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -128,7 +153,9 @@ class _Stream:
                 data = self.inflate.decompress(packed, size)
             self.total += len(data)
             if self.total > MAX_INFLATED:
-                raise ValueError(f"a variable inflates to more than {MAX_INFLATED} bytes; it is refused")
+                raise ValueError(
+                    f"a variable inflates to more than {MAX_INFLATED} bytes; it is refused"
+                )
         if not data:
             raise ValueError("the data end inside an element")
         return data
@@ -146,7 +173,9 @@ def _streams(file: IO[bytes], path: Path) -> Iterator[_Stream]:
             raise ValueError("the data end inside an element")
         kind, size = struct.unpack(f"{order}II", head)
         if position + 8 + size > end:
-            raise ValueError(f"an element of {size} bytes ends {position + 8 + size - end} bytes beyond the end")
+            raise ValueError(
+                f"an element of {size} bytes ends {position + 8 + size - end} bytes beyond the end"
+            )
         if kind == _COMPRESSED:
             yield _Stream(file, size, order, zlib.decompressobj())
         elif kind == _MATRIX:
@@ -156,7 +185,9 @@ def _streams(file: IO[bytes], path: Path) -> Iterator[_Stream]:
 
 def _order(header: bytes, path: Path) -> str:
     if header.startswith((b"MATLAB 7.3", b"\x89HDF")):
-        raise InputError(f"{path} is a MATLAB 7.3 (HDF5) file", hint="Save it in MATLAB with: save(…, '-v7')")
+        raise InputError(
+            f"{path} is a MATLAB 7.3 (HDF5) file", hint="Save it in MATLAB with: save(…, '-v7')"
+        )
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
     if not header.startswith(b"MATLAB 5") or order is None:
         raise InputError(f"{path} begins with {header[:20]!r}; expected a MATLAB 5 file (.mat)")
@@ -173,7 +204,8 @@ def _find(file: IO[bytes], path: Path, name: str) -> Tuple[Variable, _Stream]:
     raise InputError(f"{path} holds no {name}; it holds {', '.join(found) or 'nothing'}")
 
 
-# --- elements -------------------------------------------------------------------------------------------------------
+# --- elements
+# --------------------------------------------------------------------------------------------------
 
 
 def _opened(stream: _Stream) -> Tuple[Variable, _Stream]:
@@ -208,7 +240,10 @@ def _field_names(stream: _Stream) -> Tuple[str, ...]:
 
 
 def _value(stream: _Stream, depth: int) -> Any:
-    """Read an array: text as str (several rows as list), numbers as ndarray, cells as list, structs as list of dict."""
+    """Read an array:
+
+    text as str (several rows as list), numbers as ndarray, cells as list, structs as list of dict.
+    """
     kind, size, _ = _tag(stream)
     if kind != _MATRIX:
         raise ValueError(f"an element of type {kind} where an array was expected")
@@ -218,7 +253,8 @@ def _value(stream: _Stream, depth: int) -> Any:
         raise ValueError(f"cells in cells, {depth} deep")
     head = _head(stream)
     count = _count(head.dims)
-    # Each element takes eight bytes or more: dimensions that promise more than there is are found out here.
+    # Each element takes eight bytes or more: dimensions that promise more than there is are found
+    # out here.
     if head.kind in (_CELL, _STRUCT) and count * 8 * (len(head.fields) or 1) > size:
         raise ValueError(f"{count} elements in {size} bytes")
     if head.kind == _CELL:
@@ -297,5 +333,6 @@ def _errors(path: Path) -> Iterator[None]:
         yield
     except (ValueError, zlib.error) as error:
         raise InputError(
-            f"{path} cannot be read as a MATLAB file: {error}", hint="It may be damaged: fetch it again."
+            f"{path} cannot be read as a MATLAB file: {error}",
+            hint="It may be damaged: fetch it again.",
         ) from error

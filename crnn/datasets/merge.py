@@ -37,8 +37,8 @@ def merge(
 ) -> Written:
     """Write the sources' words one after another, lexicons with them, numbered anew.
 
-    Samples that are incomplete, or whose label is not UTF-8, are left out. The whole lexicons become one, without
-    repetition.
+    Samples that are incomplete, or whose label is not UTF-8, are left out. The whole lexicons
+    become one, without repetition.
     """
     skipped: Counter[str] = collections.Counter()
     seen: Set[int] = set()
@@ -49,7 +49,11 @@ def merge(
                 advance(1)
                 reason = missing(source, index, sample)
                 if not reason and drop_duplicates:
-                    mark = digest((sample.image or b"") + b"\0" + (sample.label or "").encode("utf-8", "replace"))
+                    mark = digest(
+                        (sample.image or b"")
+                        + b"\0"
+                        + (sample.label or "").encode("utf-8", "replace")
+                    )
                     reason = DUPLICATE if mark in seen else ""
                     seen.add(mark)
                 if reason:
@@ -61,7 +65,9 @@ def merge(
         if whole:
             writer.set_lexicon(list(whole))
         if not writer.count:
-            raise InputError(f"there is no sample with image and label in {', '.join(map(str, sources))}")
+            raise InputError(
+                f"there is no sample with image and label in {', '.join(map(str, sources))}"
+            )
     return Written({str(out): writer.count}, skipped)
 
 
@@ -74,16 +80,22 @@ def split(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Written:
-    """Share a data set's words out by chance, fractions of the whole; each part keeps the source's order.
+    """Share a data set's words out by chance, fractions of the whole; each part keeps the source's
+    order.
 
-    Identical images always stay together, and ``by="label"`` also keeps words of one label, folded, together, so that
-    no part has seen another's words. A part may thus miss its fraction by the size of a group. Raises `UsageError` for
-    fractions that do not add up to 1, `InputError` for a part that would be empty.
+    Identical images always stay together, and ``by="label"`` also keeps words of one label, folded,
+    together, so that no part has seen another's words. A part may thus miss its fraction by the
+    size of a group. Raises `UsageError` for fractions that do not add up to 1, `InputError` for a
+    part that would be empty.
     """
     if by not in BY:
         raise UsageError(f"split by {by!r}; expected one of {', '.join(BY)}")
-    if abs(sum(fraction for _, fraction in parts) - 1) > 1e-6 or any(not 0 < fraction < 1 for _, fraction in parts):
-        raise UsageError(f"the parts are {[fraction for _, fraction in parts]} of the whole; expected a sum of 1")
+    if abs(sum(fraction for _, fraction in parts) - 1) > 1e-6 or any(
+        not 0 < fraction < 1 for _, fraction in parts
+    ):
+        raise UsageError(
+            f"the parts are {[fraction for _, fraction in parts]} of the whole; expected a sum of 1"
+        )
     _require_apart([part for part, _ in parts])
     source = LmdbSamples(path)
     skipped: Counter[str] = collections.Counter()
@@ -92,17 +104,22 @@ def split(
     counts = [part_of.count(place) for place in range(len(parts))]
     if 0 in counts:
         empty = parts[counts.index(0)][0]
-        raise InputError(f"{empty} would be empty: {path} has {len(set(groups))} groups of words to share out")
+        raise InputError(
+            f"{empty} would be empty: {path} has {len(set(groups))} groups of words to share out"
+        )
     place_of = dict(zip(indices, part_of))
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(new_lmdb(part, force=force)) for part, _ in parts]
         for index, sample in source.numbered():
             if index in place_of:
-                writers[place_of[index]].add(sample.image or b"", sample.label or "", source.lexicons(index))
+                writers[place_of[index]].add(
+                    sample.image or b"", sample.label or "", source.lexicons(index)
+                )
             advance(1)
         for writer in writers if source.lexicon() else ():
             writer.set_lexicon(source.lexicon())
-        # All are whole before the first is put in its place: parts of two different splits must not stand side by side.
+        # All are whole before the first is put in its place: parts of two different splits must not
+        # stand side by side.
         for writer in writers:
             writer.finish()
     return Written({str(part): writer.count for (part, _), writer in zip(parts, writers)}, skipped)
@@ -115,11 +132,16 @@ def _require_apart(parts: Sequence[Path]) -> None:
     for part, place in zip(parts, places):
         for other, inner in zip(parts, places):
             if place in inner.parents:
-                raise UsageError(f"the part {other} lies in the part {part}; expected folders apart from each other")
+                raise UsageError(
+                    f"the part {other} lies in the part {part}; expected folders apart from each"
+                    " other"
+                )
 
 
 def _groups(source: LmdbSamples, by: str, skipped: Counter[str]) -> Tuple[List[int], List[int]]:
-    """Return the indices of the samples, and for each the number of the group that must stay together."""
+    """Return the indices of the samples, and for each the number of the group that must stay
+    together.
+    """
     parent: Dict[int, int] = {}
 
     def root(mark: int) -> int:
@@ -137,14 +159,19 @@ def _groups(source: LmdbSamples, by: str, skipped: Counter[str]) -> Tuple[List[i
         mark = root(digest(b"image" + (sample.image or b"")))
         if by == "label":
             # One image under two labels ties their words together.
-            parent[mark] = root(digest(b"label" + (sample.label or "").casefold().encode("utf-8", "replace")))
+            parent[mark] = root(
+                digest(b"label" + (sample.label or "").casefold().encode("utf-8", "replace"))
+            )
         indices.append(index)
         marks.append(mark)
     return indices, [root(mark) for mark in marks]
 
 
 def _assign(groups: Sequence[int], fractions: Sequence[float], seed: int) -> List[int]:
-    """Return a part for each sample: groups in an order by chance, each to the part that lacks most."""
+    """Return a part for each sample:
+
+    groups in an order by chance, each to the part that lacks most.
+    """
     sizes = collections.Counter(groups)
     order = list(sizes)
     random.Random(seed).shuffle(order)  # noqa: S311

@@ -12,7 +12,9 @@ from crnn.files import refuse_lfs_pointer, require_file
 
 @dataclass(frozen=True)
 class Options:
-    """All that `convert` may be told besides kind and source; each converter's docstring says what it heeds."""
+    """All that `convert` may be told besides kind and source; each converter's docstring says what
+    it heeds.
+    """
 
     split: Optional[str] = None
     annotation: Optional[Path] = None
@@ -26,11 +28,16 @@ class Options:
 
 
 def locate(
-    source: Path, options: Options, names: Mapping[str, Sequence[str]], what: str, default: str = "test"
+    source: Path,
+    options: Options,
+    names: Mapping[str, Sequence[str]],
+    what: str,
+    default: str = "test",
 ) -> Tuple[Path, Path]:
     """Return the annotation file and the folder that image names are relative to.
 
-    ``source`` is the annotation file, or the folder that holds it under the first of ``names[split]``.
+    ``source`` is the annotation file, or the folder that holds it under the first of
+    ``names[split]``.
     """
     annotation = options.annotation
     if annotation is None and source.is_file():
@@ -38,10 +45,16 @@ def locate(
     if annotation is None:
         split = options.split or default
         if split not in names:
-            raise InputError(f"there is no split {split!r} of {what}; expected one of {', '.join(names)}")
+            raise InputError(
+                f"there is no split {split!r} of {what}; expected one of {', '.join(names)}"
+            )
         if not source.is_dir():
-            raise InputError(f"{source} does not exist; expected {what}, or the folder that holds it")
-        annotation = next((source / name for name in names[split] if (source / name).is_file()), None)
+            raise InputError(
+                f"{source} does not exist; expected {what}, or the folder that holds it"
+            )
+        annotation = next(
+            (source / name for name in names[split] if (source / name).is_file()), None
+        )
         if annotation is None:
             raise InputError(
                 f"{source} holds none of {', '.join(names[split])}; expected {what}",
@@ -53,7 +66,9 @@ def locate(
 
 
 def read_lexicon(path: Path) -> List[str]:
-    """Return the lines of a file with a word a line, blank ones too, for an index into them is a line's number."""
+    """Return the lines of a file with a word a line, blank ones too, for an index into them is a
+    line's number.
+    """
     return [line.strip() for line in read_lines(path, "a lexicon, one word a line")]
 
 

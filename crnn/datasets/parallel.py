@@ -15,7 +15,9 @@ _AHEAD = 64
 
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield ``function(item)`` in the items' order, computed by threads that are at most 64 items ahead."""
+    """Yield ``function(item)`` in the items' order, computed by threads that are at most 64 items
+    ahead.
+    """
     pending: Deque[Any] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         try:

@@ -1,4 +1,7 @@
-"""What a converter says of its source, and how it becomes words: images read, crops cut, every loss with a reason."""
+"""What a converter says of its source, and how it becomes words:
+
+images read, crops cut, every loss with a reason.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ _MAX_LABEL = 1000
 
 @dataclass(frozen=True)
 class Tag:
-    """A word in a picture: the label as the source has it, its box or None for the whole picture, its lexicons."""
+    """A word in a picture:
+
+    the label as the source has it, its box or None for the whole picture, its lexicons.
+    """
 
     label: str
     box: Optional[Box] = None
@@ -43,7 +49,10 @@ class Tag:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of the source and the words in it. ``data`` is the encoded image where it is no file of its own."""
+    """An image of the source and the words in it.
+
+    ``data`` is the encoded image where it is no file of its own.
+    """
 
     name: str
     tags: Sequence[Tag]
@@ -73,7 +82,10 @@ Item = Union[Picture, Dropped]
 
 @dataclass(frozen=True)
 class Source:
-    """What a converter found: pictures, whose names are relative to ``root``, and the lexicon of the whole set."""
+    """What a converter found:
+
+    pictures, whose names are relative to ``root``, and the lexicon of the whole set.
+    """
 
     root: Path
     items: Iterable[Item]
@@ -85,7 +97,9 @@ class WordLoader:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise InputError(f"{root} is no folder; expected the folder that image names are relative to")
+            raise InputError(
+                f"{root} is no folder; expected the folder that image names are relative to"
+            )
         self._root = os.path.realpath(root)
 
     def __call__(self, item: Item) -> List[Union[Word, Dropped]]:
@@ -102,7 +116,14 @@ class WordLoader:
             try:
                 label = clean_label(tag.label)
                 image = open_image()
-                words.append(Word(name, label, data if tag.box is None else _png(cut(image, tag.box)), tag.lexicons))
+                words.append(
+                    Word(
+                        name,
+                        label,
+                        data if tag.box is None else _png(cut(image, tag.box)),
+                        tag.lexicons,
+                    )
+                )
             except _LossError as loss:
                 words.append(Dropped(name, loss.problem))
             except ImageError as error:
@@ -117,7 +138,9 @@ class _LossError(Exception):
 
 
 def clean_label(label: str) -> str:
-    """Return a label without white space around it; one that cannot be a word's truth ends the word, with a reason."""
+    """Return a label without white space around it; one that cannot be a word's truth ends the
+    word, with a reason.
+    """
     label = label.strip()
     if not label:
         raise _LossError(EMPTY_LABEL, "nothing but white space")
@@ -125,7 +148,9 @@ def clean_label(label: str) -> str:
         raise _LossError(DAMAGED_LABEL, f"{label!r} has lost characters")
     if len(label) > _MAX_LABEL:
         raise _LossError(DAMAGED_LABEL, f"{len(label)} characters")
-    control = next((character for character in label if unicodedata.category(character) in ("Cc", "Cs")), None)
+    control = next(
+        (character for character in label if unicodedata.category(character) in ("Cc", "Cs")), None
+    )
     if control is not None:
         raise _LossError(DAMAGED_LABEL, f"{label[:80]!r} holds the control character {control!r}")
     return label
@@ -134,13 +159,18 @@ def clean_label(label: str) -> str:
 def cut(image: Image.Image, box: Box) -> Image.Image:
     """Return the part of an image inside a box, both axes clipped to the image.
 
-    Fractions are cut off, as int() does. A box without finite numbers, or with no pixel of the image in it, ends the
-    word, with a reason.
+    Fractions are cut off, as int() does. A box without finite numbers, or with no pixel of the
+    image in it, ends the word, with a reason.
     """
     if not all(math.isfinite(value) and abs(value) < 1e9 for value in box):
         raise _LossError(BAD_BOX, f"{box} holds what is no number of pixels")
     left, top, right, bottom = (int(value) for value in box)
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+    left, top, right, bottom = (
+        max(left, 0),
+        max(top, 0),
+        min(right, image.width),
+        min(bottom, image.height),
+    )
     if left >= right or top >= bottom:
         raise _LossError(BAD_BOX, f"{box} has no pixel of the image's {image.width}x{image.height}")
     return image.crop((left, top, right, bottom))

@@ -1,4 +1,7 @@
-"""The XML of ICDAR 2003 and SVT: scenes with tagged rectangles, or ready crops; which of them, the content decides."""
+"""The XML of ICDAR 2003 and SVT:
+
+scenes with tagged rectangles, or ready crops; which of them, the content decides.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ def _items(path: Path) -> Iterator[Item]:
                 yield from _image(element, count)
                 root.clear()
     except defusedxml.common.DefusedXmlException as error:
-        raise InputError(f"{path} is refused: it holds what XML bombs are made of: {error}") from error
+        raise InputError(
+            f"{path} is refused: it holds what XML bombs are made of: {error}"
+        ) from error
     except (defusedxml.ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f"{path} cannot be read as XML: {error}") from error
     if not count:
@@ -68,7 +73,9 @@ def _image(element: Any, number: int) -> Iterator[Item]:
     for place, rectangle in enumerate(rectangles, start=1):
         tag = _rectangle(rectangle, lexicons)
         if tag is None:
-            yield Dropped(f"{name}, rectangle {place}", Problem(BAD_BOX, f"{dict(rectangle.attrib)}"[:200]))
+            yield Dropped(
+                f"{name}, rectangle {place}", Problem(BAD_BOX, f"{dict(rectangle.attrib)}"[:200])
+            )
         else:
             tags.append(tag)
     if tags:
@@ -76,16 +83,23 @@ def _image(element: Any, number: int) -> Iterator[Item]:
 
 
 def _rectangle(element: Any, lexicons: Lexicons) -> Optional[Tag]:
-    """Return the word of a rectangle: x, y, width, height, each with its fraction cut off, as the older tools did."""
+    """Return the word of a rectangle:
+
+    x, y, width, height, each with its fraction cut off, as the older tools did.
+    """
     try:
-        left, top, width, height = (int(float(element.get(key))) for key in ("x", "y", "width", "height"))
+        left, top, width, height = (
+            int(float(element.get(key))) for key in ("x", "y", "width", "height")
+        )
     except (TypeError, ValueError, OverflowError):
         return None
     return Tag(_child(element, "tag") or "", (left, top, left + width, top + height), lexicons)
 
 
 def _lexicons(words: Optional[str]) -> Lexicons:
-    found: Tuple[str, ...] = tuple(word.strip() for word in (words or "").split(",") if word.strip())
+    found: Tuple[str, ...] = tuple(
+        word.strip() for word in (words or "").split(",") if word.strip()
+    )
     return (found,) if found else ()
 
 

@@ -28,8 +28,12 @@ _GAP = 6
 _PAPER, _INK, _FAINT = "white", "black", "#b0b0b0"
 
 
-def choose(samples: Iterable[Sample], count: int, *, keys: Optional[Sequence[str]], seed: int) -> List[Sample]:
-    """Return the samples with these keys, or ``count`` at random, in data order; the data are streamed once."""
+def choose(
+    samples: Iterable[Sample], count: int, *, keys: Optional[Sequence[str]], seed: int
+) -> List[Sample]:
+    """Return the samples with these keys, or ``count`` at random, in data order; the data are
+    streamed once.
+    """
     if keys is not None:
         wanted = set(keys)
         return [sample for sample in samples if sample.key in wanted]
@@ -44,7 +48,8 @@ def choose(samples: Iterable[Sample], count: int, *, keys: Optional[Sequence[str
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 8) -> Image.Image:
-    """Draw the words row by row, each scaled to fit its place, with its label; one that cannot be read says so.
+    """Draw the words row by row, each scaled to fit its place, with its label; one that cannot be
+    read says so.
 
     Raises `InputError` where they are too many for one picture.
     """
@@ -54,8 +59,8 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 8) -> Image.Image:
     size = (columns * (width + _GAP) + _GAP, rows * (height + _LINE + _GAP) + _GAP)
     if size[0] * size[1] > MAX_PIXELS:
         raise InputError(
-            f"a sheet of {len(samples)} words, {columns} in a row, would be {size[0]}x{size[1]} pixels;"
-            f" expected at most {MAX_PIXELS} in all",
+            f"a sheet of {len(samples)} words, {columns} in a row, would be {size[0]}x{size[1]}"
+            f" pixels; expected at most {MAX_PIXELS} in all",
             hint="Give a lower --count, fewer --keys, or fewer --columns.",
         )
     sheet = Image.new("RGB", size, _PAPER)
@@ -78,7 +83,9 @@ def write_sheet(samples: Sequence[Sample], path: Path, columns: int = 8) -> None
 
 def _place(sheet: Image.Image, draw: Any, sample: Sample, corner: Tuple[int, int]) -> None:
     width, height = CELL
-    draw.rectangle((corner[0], corner[1], corner[0] + width - 1, corner[1] + height - 1), outline=_FAINT)
+    draw.rectangle(
+        (corner[0], corner[1], corner[0] + width - 1, corner[1] + height - 1), outline=_FAINT
+    )
     try:
         image = picture(sample.image or b"", "RGB")
     except ImageError as error:
@@ -86,7 +93,10 @@ def _place(sheet: Image.Image, draw: Any, sample: Sample, corner: Tuple[int, int
         return
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    sheet.paste(image.resize(size, 2), (corner[0] + (width - size[0]) // 2, corner[1] + (height - size[1]) // 2))
+    sheet.paste(
+        image.resize(size, 2),
+        (corner[0] + (width - size[0]) // 2, corner[1] + (height - size[1]) // 2),
+    )
 
 
 def _label_font() -> Any:

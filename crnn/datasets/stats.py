@@ -1,4 +1,7 @@
-"""How long the words are, of which characters, how large their images: counts, and a plot of them."""
+"""How long the words are, of which characters, how large their images:
+
+counts, and a plot of them.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,11 @@ SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024)
 
 @dataclass(frozen=True)
 class Stats:
-    """The counts: of labels by length and case, of characters, of images by width, height and aspect (width/height).
+    """The counts: of labels by length and case, of characters, of images by width, height and
+    aspect (width/height).
 
-    ``quantiles`` holds the percentiles of `QUANTILES`; a histogram's key is its bin, from one bound to below the next.
+    ``quantiles`` holds the percentiles of `QUANTILES`; a histogram's key is its bin, from one bound
+    to below the next.
     """
 
     samples: int
@@ -38,7 +43,9 @@ class Stats:
 
 
 def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) -> Stats:
-    """Read an LMDB or a folder of images with its annotation file; of the images, the headers alone."""
+    """Read an LMDB or a folder of images with its annotation file; of the images, the headers
+    alone.
+    """
     lengths: Counter[int] = collections.Counter()
     cases: Counter[str] = collections.Counter()
     characters: Counter[str] = collections.Counter()
@@ -64,7 +71,8 @@ def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) ->
         characters=dict(characters.most_common()),
         quantiles={name: _quantiles(values) for name, values in columns.items()},
         histograms={
-            name: _histogram(values, ASPECTS if name == "aspect" else SIZES) for name, values in columns.items()
+            name: _histogram(values, ASPECTS if name == "aspect" else SIZES)
+            for name, values in columns.items()
         },
     )
 
@@ -88,7 +96,9 @@ def plot(found: Stats, path: Path) -> None:
     for axis, (title, counts) in zip(axes.flat, panels):
         names = [_drawable(name) for name in counts]
         axis.bar(range(len(names)), list(counts.values()), color="#4878a8")
-        axis.set_xticks(range(len(names)), names, rotation=90 if len("".join(names)) > 40 else 0, fontsize=8)
+        axis.set_xticks(
+            range(len(names)), names, rotation=90 if len("".join(names)) > 40 else 0, fontsize=8
+        )
         axis.set_title(title, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     with atomic_file(path) as file:
@@ -108,7 +118,11 @@ def _columns(sizes: Sequence[Tuple[int, int]]) -> Dict[str, np.ndarray]:
 
 
 def _quantiles(values: np.ndarray) -> List[float]:
-    return [round(float(value), 3) for value in np.percentile(values, QUANTILES)] if len(values) else []
+    return (
+        [round(float(value), 3) for value in np.percentile(values, QUANTILES)]
+        if len(values)
+        else []
+    )
 
 
 def _histogram(values: np.ndarray, bounds: Sequence[float]) -> Dict[str, int]:
@@ -124,7 +138,11 @@ def _histogram(values: np.ndarray, bounds: Sequence[float]) -> Dict[str, int]:
 def _case(label: str) -> str:
     if label.isdigit():
         return "digits"
-    for name, holds in (("upper", label.isupper()), ("lower", label.islower()), ("title", label.istitle())):
+    for name, holds in (
+        ("upper", label.isupper()),
+        ("lower", label.islower()),
+        ("title", label.istitle()),
+    ):
         if holds:
             return name
     return "mixed"

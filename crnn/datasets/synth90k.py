@@ -1,4 +1,7 @@
-"""Synth90k (MJSynth): ``annotation_*.txt`` of ``path index`` with ``lexicon.txt``, or lists of ``path word``."""
+"""Synth90k (MJSynth):
+
+``annotation_*.txt`` of ``path index`` with ``lexicon.txt``, or lists of ``path word``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ NAMES = {
 
 
 def read(source: Path, options: Options) -> Source:
-    """Stream the annotation file. The lexicon is the file named, or ``lexicon.txt`` beside the annotation.
+    """Stream the annotation file. The lexicon is the file named, or ``lexicon.txt`` beside the
+    annotation.
 
     It is not repeated in the LMDB: it is the vocabulary, not a help in reading.
     """
@@ -30,7 +34,9 @@ def read(source: Path, options: Options) -> Source:
 
 def _words(annotation: Path, lexicon: Optional[Path]) -> Optional[List[str]]:
     """Return the lexicon if the annotation's second column points into it, else None."""
-    head = [fields for fields in itertools.islice(_fields(annotation), 1000) if fields[1] is not None]
+    head = [
+        fields for fields in itertools.islice(_fields(annotation), 1000) if fields[1] is not None
+    ]
     path = lexicon or annotation.parent / "lexicon.txt"
     indices = bool(head) and all(word is not None and _is_index(word) for _, word, _ in head)
     if not indices:
@@ -68,7 +74,9 @@ def _is_index(word: str) -> bool:
 
 
 def _fields(annotation: Path) -> Iterator[Tuple[str, Optional[str], int]]:
-    """Yield path, second field or None for a line that is not two fields of UTF-8, and line number."""
+    """Yield path, second field or None for a line that is not two fields of UTF-8, and line
+    number.
+    """
     with open(annotation, "rb") as file:
         for number, raw in enumerate(file, start=1):
             try:

@@ -19,7 +19,8 @@ _VARIABLES = ("imnames", "wordBB", "txt")
 
 
 def read(source: Path, options: Options) -> Source:
-    """Stream ``imnames``, ``wordBB`` (2, 4, words) and ``txt`` side by side; characters' boxes are passed over.
+    """Stream ``imnames``, ``wordBB`` (2, 4, words) and ``txt`` side by side; characters' boxes are
+    passed over.
 
     A word's crop is the smallest upright rectangle of whole pixels around its four corners.
     """
@@ -27,10 +28,14 @@ def read(source: Path, options: Options) -> Source:
     found = {variable.name: variable for variable in variables(annotation)}
     missing = [name for name in _VARIABLES if name not in found]
     if missing:
-        raise InputError(f"{annotation} holds no {', '.join(missing)}; it holds {', '.join(found) or 'nothing'}")
+        raise InputError(
+            f"{annotation} holds no {', '.join(missing)}; it holds {', '.join(found) or 'nothing'}"
+        )
     counts = [math.prod(found[name].dims) for name in _VARIABLES]
     if len(set(counts)) != 1:
-        raise InputError(f"{annotation}: {', '.join(_VARIABLES)} hold {counts} scenes; expected as many each")
+        raise InputError(
+            f"{annotation}: {', '.join(_VARIABLES)} hold {counts} scenes; expected as many each"
+        )
     return Source(root, _items(*(cells(annotation, name) for name in _VARIABLES)))
 
 

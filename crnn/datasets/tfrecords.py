@@ -24,19 +24,27 @@ SIZE = (100, 32)
 def read(source: Path, options: Options) -> Source:
     """Stream a file, or the files of a folder whose names begin with the split, in natural order.
 
-    Labels are class numbers, whose order was another for each training: ``options.ord_map`` or ``alphabet`` says it.
-    Images are stored as PNG, pixel for pixel; encoded ones as they are.
+    Labels are class numbers, whose order was another for each training: ``options.ord_map`` or
+    ``alphabet`` says it. Images are stored as PNG, pixel for pixel; encoded ones as they are.
     """
     files = [source] if source.is_file() else _files(source, options.split)
     return Source(source.parent if source.is_file() else source, _items(files, _classes(options)))
 
 
 def _files(folder: Path, split: Optional[str]) -> List[Path]:
-    found = [file for pattern in ("*.tfrecord", "*.tfrecords") for file in folder.rglob(pattern) if file.is_file()]
+    found = [
+        file
+        for pattern in ("*.tfrecord", "*.tfrecords")
+        for file in folder.rglob(pattern)
+        if file.is_file()
+    ]
     files = [file for file in found if split is None or file.name.startswith(split)]
     if not files:
         what = f", let alone any that begins with {split!r}" if split else ""
-        raise InputError(f"{folder} holds no .tfrecords file{what if not found else f' that begins with {split!r}'}")
+        raise InputError(
+            f"{folder} holds no .tfrecords"
+            f" file{what if not found else f' that begins with {split!r}'}"
+        )
     return sorted(files, key=lambda file: natural_key(str(file.relative_to(folder))))
 
 
@@ -46,8 +54,12 @@ def _classes(options: Options) -> Mapping[int, str]:
     if options.alphabet is not None:
         return dict(enumerate(options.alphabet))
     raise UsageError(
-        "the labels of TFRecords are class numbers, and which character is which differs from one training to the next",
-        hint="Give the training's ord_map.json with --ord-map FILE, or its characters in class order with --alphabet.",
+        "the labels of TFRecords are class numbers, and which character is which differs from one"
+        " training to the next",
+        hint=(
+            "Give the training's ord_map.json with --ord-map FILE, or its characters in class order"
+            " with --alphabet."
+        ),
     )
 
 
@@ -71,7 +83,9 @@ def _sample(example: Mapping[str, Values], classes: Mapping[int, str]) -> Tuple[
     if len(images) != 1 or not isinstance(images[0], bytes):
         raise ValueError(f"{len(images)} images; expected one")
     paths = example.get("imagepaths", [])
-    name = paths[0].decode("utf-8", errors="replace") if paths and isinstance(paths[0], bytes) else ""
+    name = (
+        paths[0].decode("utf-8", errors="replace") if paths and isinstance(paths[0], bytes) else ""
+    )
     return name, "".join(classes[int(number)] for number in numbers), _encoded(images[0])
 
 
@@ -88,8 +102,8 @@ def _is_raw(data: bytes) -> bool:
     if len(data) != width * height * 3:
         return False
     try:
-        # An encoded image may have this length by chance; pixels may begin like one (a pale orange is JPEG's mark), but
-        # they do not go on like its header.
+        # An encoded image may have this length by chance; pixels may begin like one (a pale orange
+        # is JPEG's mark), but they do not go on like its header.
         size_of(data)
     except ImageError:
         return True

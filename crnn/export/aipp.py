@@ -14,15 +14,16 @@ _HEIGHTS = (1, 4096)
 def aipp_config(spec: ModelSpec) -> str:
     """Return the AIPP file for a spec, in ATC's text format.
 
-    The chip computes ``(pixel - mean_chn - min_chn) * var_reci_chn``; mean_chn is a whole number, so the spec's
-    ``mean * divisor`` stands in min_chn and ``1 / (divisor * std)`` in var_reci_chn. Both are half floats: 127.5 is
-    exact and 1/127.5 is off by 1.5e-5 of its value; other numbers are off by up to 5e-4 of theirs. The OM's input is
-    then uint8 NHWC in the spec's own channel order, so red and blue are never swapped.
+    The chip computes ``(pixel - mean_chn - min_chn) * var_reci_chn``; mean_chn is a whole number,
+    so the spec's ``mean * divisor`` stands in min_chn and ``1 / (divisor * std)`` in var_reci_chn.
+    Both are half floats: 127.5 is exact and 1/127.5 is off by 1.5e-5 of its value; other numbers
+    are off by up to 5e-4 of theirs. The OM's input is then uint8 NHWC in the spec's own channel
+    order, so red and blue are never swapped.
     """
     if not (_WIDTHS[0] <= spec.width <= _WIDTHS[1] and _HEIGHTS[0] <= spec.height <= _HEIGHTS[1]):
         raise InputError(
-            f"--aipp: AIPP takes images of {_WIDTHS[0]} to {_WIDTHS[1]} by {_HEIGHTS[0]} to {_HEIGHTS[1]} pixels; "
-            f"the spec has {spec.width} by {spec.height}"
+            f"--aipp: AIPP takes images of {_WIDTHS[0]} to {_WIDTHS[1]} by {_HEIGHTS[0]} to"
+            f" {_HEIGHTS[1]} pixels; the spec has {spec.width} by {spec.height}"
         )
     lines = [
         "aipp_mode: static",

@@ -1,4 +1,7 @@
-"""An ONNX model to OMs: checked before ATC, compiled by it, read back after it, and only then put in place."""
+"""An ONNX model to OMs:
+
+checked before ATC, compiled by it, read back after it, and only then put in place.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,9 @@ DEFAULT_SOC = "Ascend310"
 class Request:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
-    One batch gives a static OM; several give gears, or with ``static_set`` one OM each, ``NAME_bs1.om`` …. ``soc``
-    None asks npu-smi, ``cann`` None the installation. ``timeout`` is in seconds for each run of ATC.
+    One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
+    ``NAME_bs1.om`` …. ``soc`` None asks npu-smi, ``cann`` None the installation. ``timeout`` is in
+    seconds for each run of ATC.
     """
 
     model: Path
@@ -66,7 +70,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done: one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why."""
+    """What will be done:
+
+    one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why.
+    """
 
     request: Request
     jobs: Tuple[AtcJob, ...]
@@ -108,7 +115,8 @@ class Built:
 def plan(request: Request, environ: Mapping[str, str]) -> Plan:
     """Check everything that can be checked without ATC and return what will be run.
 
-    Raises `InputError` for a graph that ATC would reject, `UsageError` for options that contradict each other.
+    Raises `InputError` for a graph that ATC would reject, `UsageError` for options that contradict
+    each other.
     """
     notes: List[str] = []
     name = _output_name(request.name)
@@ -120,14 +128,22 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = _spec(request.model, metadata, notes)
     groups = [(batch,) for batch in request.batches] if request.static_set else [request.batches]
-    image = [check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model)) for group in groups]
+    image = [
+        check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
+        for group in groups
+    ]
     rewritten = not takes_two_directions(version) and needs_split(proto)
     if rewritten:
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
-        notes.append(f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones instead")
+        notes.append(
+            f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
+            " instead"
+        )
     soc = _soc(request, version, notes)
     if not safe_path(request.model.resolve()) or not safe_path(name):
-        notes.append("a path holds characters that ATC refuses: ATC gets temporary names, the OM its own")
+        notes.append(
+            "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
+        )
     notes.append(_precision_note(request))
     jobs = tuple(
         AtcJob(
@@ -161,10 +177,12 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
 
 
 def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
-    """Run ATC for each job; put the OMs, each with its ``NAME.om.json``, in place when all of them are good.
+    """Run ATC for each job; put the OMs, each with its ``NAME.om.json``, in place when all of them
+    are good.
 
-    ``say`` takes what ATC prints, line by line. Raises `UnavailableError` without ATC, what `check_run` raises where
-    ATC failed, and `CheckError` where its OM is another model than the spec says.
+    ``say`` takes what ATC prints, line by line. Raises `UnavailableError` without ATC, what
+    `check_run` raises where ATC failed, and `CheckError` where its OM is another model than the
+    spec says.
     """
     if todo.atc is None:
         raise _no_atc(environ)
@@ -175,7 +193,9 @@ def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
         return [_place(todo, job, om, run) for job, om, run in made]
 
 
-def _compile(todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say) -> Tuple[AtcJob, Om, AtcRun]:
+def _compile(
+    todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[AtcJob, Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -196,8 +216,13 @@ def _compile(todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], 
     wrong = list(misfits(om, todo.spec, job.batches))
     if wrong:
         raise CheckError(
-            "\n".join([f"{job.output}.om: ATC said success, but the OM does not fit the spec", *wrong]),
-            hint="Nothing was written. Compare with the ONNX: crnn inspect on it, and look at --extra.",
+            "\n".join(
+                [f"{job.output}.om: ATC said success, but the OM does not fit the spec", *wrong]
+            ),
+            hint=(
+                "Nothing was written. Compare with the ONNX: crnn inspect on it, and look at"
+                " --extra."
+            ),
         )
     return job, om, run
 
@@ -242,16 +267,26 @@ def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)
-        # Before the OM takes its name: an OM without its own sidecar would be read by the default spec.
+        # Before the OM takes its name: an OM without its own sidecar would be read by the default
+        # spec.
         write_sidecar(path, sidecar)
     return Built(path, om, job, run.seconds)
 
 
 @contextlib.contextmanager
 def _workplace() -> Generator[Path, None, None]:
-    """A folder for one compilation, whose path ATC takes: it leaves kernels and reports wherever it runs."""
-    places = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]  # noqa: S108  mkdtemp is below
-    place = next((place for place in places if safe_path(place) and os.access(place, os.W_OK)), None)
+    """A folder for one compilation, whose path ATC takes:
+
+    it leaves kernels and reports wherever it runs.
+    """
+    places = [
+        Path(tempfile.gettempdir()).resolve(),
+        Path("/tmp"),  # noqa: S108  mkdtemp is below
+        Path("/var/tmp"),  # noqa: S108
+    ]
+    place = next(
+        (place for place in places if safe_path(place) and os.access(place, os.W_OK)), None
+    )
     if place is None:
         raise UnavailableError(
             f"no temporary folder whose path ATC takes: {', '.join(map(str, places))}",
@@ -264,7 +299,9 @@ def _workplace() -> Generator[Path, None, None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _installed(request: Request, environ: Mapping[str, str]) -> Tuple[Optional[Path], Optional[Version]]:
+def _installed(
+    request: Request, environ: Mapping[str, str]
+) -> Tuple[Optional[Path], Optional[Version]]:
     """The atc on PATH and the version of its CANN, where they can be told."""
     found = shutil.which("atc", path=environ.get("PATH"))
     atc = Path(found) if found else None
@@ -280,16 +317,24 @@ def _no_atc(environ: Mapping[str, str]) -> UnavailableError:
         places = ", ".join(str(place) for place in search_roots(environ))
         return UnavailableError(
             f"there is no atc on PATH and no CANN under {places}",
-            hint="Install CANN's toolkit package (Ascend-cann-toolkit_VERSION_linux-ARCH.run --install), or set "
-            "ASCEND_INSTALL_ROOT to where it lies, then source acl_env_x86.sh or acl_env_arm.sh.",
+            hint=(
+                "Install CANN's toolkit package (Ascend-cann-toolkit_VERSION_linux-ARCH.run"
+                " --install), or set ASCEND_INSTALL_ROOT to where it lies, then source"
+                " acl_env_x86.sh or acl_env_arm.sh."
+            ),
         )
     if not cann.has_atc:
         return UnavailableError(
             f"there is no atc on PATH, and {cann} has none: it runs models only",
-            hint="Compile where the toolkit package is installed and copy NAME.om and NAME.om.json here.",
+            hint=(
+                "Compile where the toolkit package is installed and copy NAME.om and NAME.om.json"
+                " here."
+            ),
         )
     script = cann.set_env or "acl_env_x86.sh (or acl_env_arm.sh)"
-    return UnavailableError(f"there is no atc on PATH; {cann} has one", hint=f"source {script}, or use ./atc_crnn.sh")
+    return UnavailableError(
+        f"there is no atc on PATH; {cann} has one", hint=f"source {script}, or use ./atc_crnn.sh"
+    )
 
 
 def _load(path: Path) -> Any:
@@ -301,14 +346,18 @@ def _load(path: Path) -> Any:
     try:
         onnx.load_external_data_for_model(proto, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise InputError(f"{path}: its weights lie in other files, which cannot be read: {error}") from error
+        raise InputError(
+            f"{path}: its weights lie in other files, which cannot be read: {error}"
+        ) from error
     return proto
 
 
 def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpec:
     if METADATA_KEY in metadata:
         return ModelSpec.from_json(metadata[METADATA_KEY], where=f"{path}, metadata {METADATA_KEY}")
-    notes.append("the ONNX carries no spec: the default one is taken (gray 32x100, 0-9a-z, 26 steps)")
+    notes.append(
+        "the ONNX carries no spec: the default one is taken (gray 32x100, 0-9a-z, 26 steps)"
+    )
     return ModelSpec.default()
 
 
@@ -324,7 +373,9 @@ def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
         return request.soc
     chips = npu_smi()
     if not chips:
-        notes.append(f"no chip is listed by npu-smi: compiling for {DEFAULT_SOC}; --soc names another")
+        notes.append(
+            f"no chip is listed by npu-smi: compiling for {DEFAULT_SOC}; --soc names another"
+        )
         return DEFAULT_SOC
     if cann is not None and cann.pair < (5, 1) and chips[0].soc.startswith("Ascend310P"):
         notes.append(f"npu-smi lists {chips[0].soc}, which CANN {cann} knows as Ascend710")
@@ -338,12 +389,16 @@ def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
 def _precision_note(request: Request) -> str:
     inputs = "uint8 (AIPP normalises)" if request.aipp else "FP32"
     precision = request.precision or "force_fp16"
-    computes = "ATC computes in FP16" if precision == "force_fp16" else f"precision mode {precision}"
+    computes = (
+        "ATC computes in FP16" if precision == "force_fp16" else f"precision mode {precision}"
+    )
     return f"{computes}; the input is {inputs}, the output FP32"
 
 
 def _output_name(name: Path) -> Path:
-    bare = name.with_name(name.name[:-3]) if name.name.endswith(".om") and name.name != ".om" else name
+    bare = (
+        name.with_name(name.name[:-3]) if name.name.endswith(".om") and name.name != ".om" else name
+    )
     if not bare.name or bare.name.startswith("."):
         raise UsageError(f"{name}: expected a name for the OM, such as crnn_bs1")
     if Path(f"{bare}.om").is_dir():

@@ -13,14 +13,19 @@ from crnn.spec import METADATA_KEY, ModelSpec
 
 
 def describe_onnx(path: Path) -> Dict[str, Any]:
-    """Return inputs, outputs, opset, IR version, operators, metadata, spec, hash and size of an ONNX file.
+    """Return inputs, outputs, opset, IR version, operators, metadata, spec, hash and size of an
+    ONNX file.
 
     Raises `InputError` where it is none, or where its spec cannot be read.
     """
     proto = load_graph(path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     text = metadata.pop(METADATA_KEY, None)
-    spec = ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}") if text else ModelSpec.default()
+    spec = (
+        ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
+        if text
+        else ModelSpec.default()
+    )
     initialisers = {tensor.name for tensor in proto.graph.initializer}
     operators = collections.Counter(node.op_type for node in proto.graph.node)
     return {
@@ -47,5 +52,7 @@ def _tensor(value: Any) -> str:
 
     tensor = value.type.tensor_type
     shape = [size.dim_param or str(size.dim_value) for size in tensor.shape.dim]
-    name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else "unknown"
+    name = (
+        onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else "unknown"
+    )
     return f"{value.name} {name} ({', '.join(shape)})"

@@ -1,8 +1,9 @@
 """A CRNN's ONNX graph, written from the weights.
 
-PyTorch's exporter starts at opset 18, and the tracing one before it leaves Shape chains on every LSTM, which the
-Ascend compiler refuses for several batch sizes. Written here the graph is 30 nodes of opset 11: BatchNorm folded
-into the convolutions, no initial LSTM state, every size constant but the batch.
+PyTorch's exporter starts at opset 18, and the tracing one before it leaves Shape chains on every
+LSTM, which the Ascend compiler refuses for several batch sizes. Written here the graph is 30 nodes
+of opset 11: BatchNorm folded into the convolutions, no initial LSTM state, every size constant but
+the batch.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ _IOFC = (0, 3, 1, 2)
 class GraphOptions:
     """What the graph is to be like.
 
-    ``batch`` fixes the batch size; None leaves it open. ``split_bilstm`` writes each bidirectional LSTM as two forward
-    ones, the time of the second turned by a constant Gather before and after it, for compilers that refuse two
-    directions. ``log_softmax`` ends the graph with log-probabilities in place of raw scores.
+    ``batch`` fixes the batch size; None leaves it open. ``split_bilstm`` writes each bidirectional
+    LSTM as two forward ones, the time of the second turned by a constant Gather before and after
+    it, for compilers that refuse two directions. ``log_softmax`` ends the graph with
+    log-probabilities in place of raw scores.
     """
 
     batch: Optional[int] = None
@@ -49,9 +51,9 @@ class GraphOptions:
 def build_graph(checkpoint: Checkpoint, options: GraphOptions) -> bytes:
     """Return the ONNX file for a checkpoint: the same bytes for the same checkpoint and options.
 
-    Input ``actual_input_1`` float32 (batch, C, 32, W), output ``output1`` float32 (T, batch, K). The spec and the
-    checkpoint's hash stand in ``metadata_props``. The model has passed ONNX's full check, and opset and IR version
-    were read back from these bytes.
+    Input ``actual_input_1`` float32 (batch, C, 32, W), output ``output1`` float32 (T, batch, K).
+    The spec and the checkpoint's hash stand in ``metadata_props``. The model has passed ONNX's full
+    check, and opset and IR version were read back from these bytes.
     """
     data: bytes = _Writer(checkpoint, options).model().SerializeToString()
     model = onnx.load_model_from_string(data)
@@ -63,7 +65,9 @@ def build_graph(checkpoint: Checkpoint, options: GraphOptions) -> bytes:
 
 
 class _Writer:
-    """Nodes and constants in the order in which they are written; every method returns the name of its result."""
+    """Nodes and constants in the order in which they are written; every method returns the name of
+    its result.
+    """
 
     def __init__(self, checkpoint: Checkpoint, options: GraphOptions) -> None:
         self.checkpoint = checkpoint
@@ -86,7 +90,11 @@ class _Writer:
             self.nodes,
             "crnn",
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [batch, *spec.image_shape])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [spec.time_steps, batch, spec.classes])],
+            [
+                helper.make_tensor_value_info(
+                    OUTPUT, TensorProto.FLOAT, [spec.time_steps, batch, spec.classes]
+                )
+            ],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
         model = helper.make_model(
@@ -111,7 +119,11 @@ class _Writer:
             last = index == CONVOLUTIONS - 1
             features = self._node(
                 "Conv",
-                [features, self._constant(f"{name}.weight", weight), self._constant(f"{name}.bias", bias)],
+                [
+                    features,
+                    self._constant(f"{name}.weight", weight),
+                    self._constant(f"{name}.bias", bias),
+                ],
                 name,
                 kernel_shape=list(weight.shape[2:]),
                 pads=[0, 0, 0, LAST_CONVOLUTIONS[config.last_convolution]] if last else [1] * 4,
@@ -133,7 +145,10 @@ class _Writer:
 
     def _folded(self, index: int) -> Tuple[np.ndarray, np.ndarray]:
         """Fold the BatchNorm after a convolution into its weights, in float64."""
-        weight, bias = (self.weights[f"cnn.conv{index}.{part}"].astype(np.float64) for part in ("weight", "bias"))
+        weight, bias = (
+            self.weights[f"cnn.conv{index}.{part}"].astype(np.float64)
+            for part in ("weight", "bias")
+        )
         config = self.checkpoint.model.config
         if index in config.batchnorms:
             name = f"cnn.batchnorm{index}"
@@ -155,7 +170,10 @@ class _Writer:
 
     def _recurrent(self, sequence: str) -> str:
         config = self.checkpoint.model.config
-        for layer, backward, linear in (("rnn.0", True, config.between), ("rnn.1", config.backward, True)):
+        for layer, backward, linear in (
+            ("rnn.0", True, config.between),
+            ("rnn.1", config.backward, True),
+        ):
             if not backward:
                 sequence = self._forward_lstm(f"{layer}.rnn", sequence, layer)
             elif self.options.split_bilstm:
@@ -196,24 +214,45 @@ class _Writer:
         """(T, N, C) to (T, directions, N, H)."""
 
         def stacked(part: str) -> np.ndarray:
-            return np.stack([_iofc(self.weights[f"{layer}.rnn.{part}_l0{direction}"]) for direction in directions])
+            return np.stack(
+                [
+                    _iofc(self.weights[f"{layer}.rnn.{part}_l0{direction}"])
+                    for direction in directions
+                ]
+            )
 
         inputs = [
             sequence,
             self._constant(f"{name}.weight_ih", stacked("weight_ih")),
             self._constant(f"{name}.weight_hh", stacked("weight_hh")),
-            self._constant(f"{name}.bias", np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)),
+            self._constant(
+                f"{name}.bias", np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
+            ),
         ]
         direction = "bidirectional" if len(directions) == 2 else "forward"
-        return self._node("LSTM", inputs, name, direction=direction, hidden_size=self.checkpoint.model.config.hidden)
+        return self._node(
+            "LSTM",
+            inputs,
+            name,
+            direction=direction,
+            hidden_size=self.checkpoint.model.config.hidden,
+        )
 
     def _linear(self, name: str, both: str) -> str:
-        """(T, N, …) holding a step's states to (T, N, outputs), by one matrix product over all steps."""
+        """(T, N, …) holding a step's states to (T, N, outputs), by one matrix product over all
+        steps.
+        """
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         steps, batch = self.checkpoint.spec.time_steps, self.options.batch
         rows = steps * batch if batch else -1
-        flat = self._node("Reshape", [both, self._shape(f"{name}.flat", rows, weight.shape[1])], f"{name}.rows")
-        product = [flat, self._constant(f"{name}.weight", weight), self._constant(f"{name}.bias", bias)]
+        flat = self._node(
+            "Reshape", [both, self._shape(f"{name}.flat", rows, weight.shape[1])], f"{name}.rows"
+        )
+        product = [
+            flat,
+            self._constant(f"{name}.weight", weight),
+            self._constant(f"{name}.bias", bias),
+        ]
         scores = self._node("Gemm", product, name, transB=1)
         shape = self._shape(f"{name}.shape", steps, batch or -1, weight.shape[0])
         return self._node("Reshape", [scores, shape], f"{name}.steps")

@@ -1,4 +1,7 @@
-"""What ATC would reject in an ONNX graph, found before ATC runs: it takes a minute, and its messages are short."""
+"""What ATC would reject in an ONNX graph, found before ATC runs:
+
+it takes a minute, and its messages are short.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from crnn.spec import ModelSpec
 with needs("onnx"):
     from onnx import TensorProto, numpy_helper
 
-# The LSTM's converter is the narrowest of those that a CRNN needs: opset 8 to 13 in CANN's list of operators up to
-# 5.0, 8 to 16 in the later ones.
+# The LSTM's converter is the narrowest of those that a CRNN needs: opset 8 to 13 in CANN's list of
+# operators up to 5.0, 8 to 16 in the later ones.
 OPSETS_TO_5_0 = (8, 13)
 OPSETS = (8, 16)
 
@@ -23,19 +26,28 @@ LARGEST_IR = 8
 """The IR version that belongs to opset 16."""
 
 OPERATORS = frozenset(
-    """Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
-    ConvTranspose Cos CumSum DepthToSpace Div Dropout Elu Equal Erf Exp Expand Flatten Floor GRU Gather GatherElements
-    GatherND Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity
-    InstanceNormalization LRN LSTM LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization MatMul Max MaxPool Mean
-    Min Mod Mul Neg Not OneHot Or PRelu Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
-    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence Round
-    ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt
-    Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample Where Xor""".split()
+    """
+    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat
+    Constant ConstantOfShape Conv ConvTranspose Cos CumSum DepthToSpace Div Dropout Elu
+    Equal Erf Exp Expand Flatten Floor GRU Gather GatherElements GatherND Gemm
+    GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish
+    Identity InstanceNormalization LRN LSTM LeakyRelu Less LessOrEqual Log LogSoftmax
+    LpNormalization MatMul Max MaxPool Mean Min Mod Mul Neg Not OneHot Or PRelu Pad Pow
+    Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean
+    ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence
+    Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax
+    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose
+    Unsqueeze Upsample Where Xor
+    """.split()
 )
-"""Operators of the documented list of ONNX operators that ATC converts; a recogniser needs about ten of them."""
+"""Operators of the documented list of ONNX operators that ATC converts; a recogniser needs about
+ten of them.
+"""
 
 _LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-_KEEP_ZEROS = frozenset(("Expand", "Identity", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze"))
+_KEEP_ZEROS = frozenset(
+    ("Expand", "Identity", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+)
 # The default activations are the only ones ATC computes: it does not read the attribute.
 _ACTIVATIONS = ("sigmoid", "tanh", "tanh")
 
@@ -54,11 +66,17 @@ class Graph:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.nodes: Sequence[Any] = model.graph.node
-        self.initializers: Dict[str, Any] = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.producers: Dict[str, Any] = {name: node for node in self.nodes for name in node.output if name}
+        self.initializers: Dict[str, Any] = {
+            tensor.name: tensor for tensor in model.graph.initializer
+        }
+        self.producers: Dict[str, Any] = {
+            name: node for node in self.nodes for name in node.output if name
+        }
 
     def constant(self, name: str) -> Optional[np.ndarray]:
-        """Return the value of a tensor that is an initialiser or a Constant node's, None for any other."""
+        """Return the value of a tensor that is an initialiser or a Constant node's, None for any
+        other.
+        """
         if name in self.initializers:
             value: np.ndarray = numpy_helper.to_array(self.initializers[name])
             return value
@@ -92,7 +110,9 @@ class Graph:
         return node.op_type in _KEEP_ZEROS and self.is_zero(node.input[0])
 
     def inputs(self) -> List[Any]:
-        """Return the graph's inputs but those that are initialisers (listed twice in files of IR version 3)."""
+        """Return the graph's inputs but those that are initialisers (listed twice in files of IR
+        version 3).
+        """
         return [value for value in self.model.graph.input if value.name not in self.initializers]
 
 
@@ -100,11 +120,16 @@ def attributes(node: Any) -> Dict[str, Any]:
     """Return a node's attributes: numbers, bytes, lists and tensors by name."""
     import onnx
 
-    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    return {
+        attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
+    }
 
 
-def check_graph(model: Any, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version], where: str) -> Input:
-    """Return the graph's image input, or raise one `InputError` that lists all that ATC would reject.
+def check_graph(
+    model: Any, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version], where: str
+) -> Input:
+    """Return the graph's image input, or raise one `InputError` that lists all that ATC would
+    reject.
 
     ``batches`` are the sizes of one OM: one for a static OM, several for gears.
     """
@@ -120,7 +145,9 @@ def check_graph(model: Any, *, spec: ModelSpec, batches: Sequence[int], cann: Op
     return Input(image.name, _sizes(image)[0])
 
 
-def problems(graph: Graph, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version]) -> Iterator[str]:
+def problems(
+    graph: Graph, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version]
+) -> Iterator[str]:
     """Yield what ATC would reject, a line each."""
     yield from _versions(graph, cann)
     yield from _operators(graph)
@@ -137,17 +164,27 @@ def _versions(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
     oldest, newest = OPSETS_TO_5_0 if cann is not None and cann.pair <= (5, 0) else OPSETS
     opset = opsets.pop("ai.onnx", 0)
     if not oldest <= opset <= newest:
-        yield (f"opset {opset}: this ATC converts opset {oldest} to {newest}; 11 is the one that all its versions take")
+        yield (
+            f"opset {opset}: this ATC converts opset {oldest} to {newest}; 11 is the one that all"
+            " its versions take"
+        )
     if opsets:
         yield f"other operator sets than ONNX's own: {', '.join(sorted(opsets))} (E16005)"
     if not 3 <= graph.model.ir_version <= LARGEST_IR:
-        yield f"IR version {graph.model.ir_version}: expected 3 to {LARGEST_IR}, that of opset 8 to 16"
+        yield (
+            f"IR version {graph.model.ir_version}: expected 3 to {LARGEST_IR}, that of opset 8"
+            " to 16"
+        )
     if graph.model.functions:
         yield f"{len(graph.model.functions)} model-local functions: ATC knows operators only"
 
 
 def _operators(graph: Graph) -> Iterator[str]:
-    foreign: Set[str] = {f"{node.domain}::{node.op_type}" for node in graph.nodes if node.domain not in ("", "ai.onnx")}
+    foreign: Set[str] = {
+        f"{node.domain}::{node.op_type}"
+        for node in graph.nodes
+        if node.domain not in ("", "ai.onnx")
+    }
     unknown = {node.op_type for node in graph.nodes if node.domain in ("", "ai.onnx")} - OPERATORS
     if foreign | unknown:
         yield f"operators without a converter (E16002): {', '.join(sorted(foreign | unknown))}"
@@ -156,7 +193,10 @@ def _operators(graph: Graph) -> Iterator[str]:
 def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Iterator[str]:
     inputs = graph.inputs()
     if len(inputs) != 1:
-        yield f"{len(inputs)} inputs ({', '.join(value.name for value in inputs) or 'none'}): expected the image alone"
+        yield (
+            f"{len(inputs)} inputs ({', '.join(value.name for value in inputs) or 'none'}):"
+            " expected the image alone"
+        )
         return
     image = inputs[0]
     sizes = _sizes(image)
@@ -174,8 +214,8 @@ def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Itera
         yield f"input {image.name} is ({_text(sizes)}); the spec expects ({expected})"
     if sizes[0] is not None and list(batches) != [sizes[0]]:
         yield (
-            f"input {image.name}: the batch is fixed at {sizes[0]}, so no OM for {_text(batches)} can come of it: "
-            "export again with an open batch"
+            f"input {image.name}: the batch is fixed at {sizes[0]}, so no OM for {_text(batches)}"
+            " can come of it: export again with an open batch"
         )
     kind = image.type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
@@ -190,8 +230,12 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
     if not outputs[0].type.tensor_type.HasField("shape"):
         return
     sizes = _sizes(outputs[0])
-    expected = [{"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes]
-    fits = len(sizes) == 3 and all(want is None or got in (None, want) for got, want in zip(sizes, expected))
+    expected = [
+        {"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes
+    ]
+    fits = len(sizes) == 3 and all(
+        want is None or got in (None, want) for got, want in zip(sizes, expected)
+    )
     if not fits:
         names = ", ".join("N" if size is None else str(size) for size in expected)
         yield f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
@@ -210,29 +254,41 @@ def _lstm(graph: Graph, node: Any) -> Iterator[str]:
 
 
 def _lstm_attributes(name: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """ATC reads direction and hidden_size only: anything else that is set would be dropped in silence."""
+    """ATC reads direction and hidden_size only:
+
+    anything else that is set would be dropped in silence.
+    """
     activations = tuple(text.decode().lower() for text in values.get("activations", ()))
     if activations and activations != _ACTIVATIONS * (len(activations) // 3):
-        yield f"{name}: activations {', '.join(activations)}; ATC computes sigmoid, tanh, tanh whatever is asked"
+        yield (
+            f"{name}: activations {', '.join(activations)}; ATC computes sigmoid, tanh, tanh"
+            " whatever is asked"
+        )
     for key in ("clip", "input_forget", "layout"):
         if values.get(key):
             yield f"{name}: {key}={values[key]:g}, which ATC does not read"
 
 
 def _initial_states(graph: Graph, lstms: Sequence[Any], batches: Sequence[int]) -> Iterator[str]:
-    """An initial state carries the batch that it was exported with, or computes it, which gears do not allow."""
+    """An initial state carries the batch that it was exported with, or computes it, which gears do
+    not allow.
+    """
     stateful = [node for node in lstms if {"initial_h", "initial_c"} & set(_given(node))]
     if stateful and len(batches) > 1:
         yield (
-            f"LSTM {', '.join(map(_name, stateful))}: initial states are given, so the batch cannot have gears "
-            f"({_text(batches)}): use --static-set, or export without initial states (zero is the default)"
+            f"LSTM {', '.join(map(_name, stateful))}: initial states are given, so the batch cannot"
+            f" have gears ({_text(batches)}): use --static-set, or export without initial states"
+            " (zero is the default)"
         )
         return
     for node in stateful:
         for key in ("initial_h", "initial_c"):
             state = graph.constant(_given(node).get(key, ""))
             if state is not None and (state.ndim != 3 or state.shape[1] != batches[0]):
-                yield f"LSTM {_name(node)}: {key} has shape {state.shape}: expected batch {batches[0]} on axis 1"
+                yield (
+                    f"LSTM {_name(node)}: {key} has shape {state.shape}: expected batch"
+                    f" {batches[0]} on axis 1"
+                )
 
 
 def _given(node: Any) -> Dict[str, str]:
@@ -245,7 +301,9 @@ def _name(node: Any) -> str:
 
 def _sizes(value: Any) -> Tuple[Optional[int], ...]:
     dims = value.type.tensor_type.shape.dim
-    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims
+    )
 
 
 def _text(sizes: Sequence[Optional[int]]) -> str:

@@ -1,4 +1,7 @@
-"""A float ONNX to an int8 one for processors: calibrated on words, and compared with the float one on others."""
+"""A float ONNX to an int8 one for processors:
+
+calibrated on words, and compared with the float one on others.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,13 @@ from crnn.spec import ModelSpec
 OPSET = 13
 """Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
 QUANTISED = ("Conv", "Relu", "MaxPool", "Squeeze", "Transpose")
-"""Convolutions by calibrated ranges, each with its Relu, whose range is then its own; and what passes eight bits on."""
+"""Convolutions by calibrated ranges, each with its Relu, whose range is then its own; and what
+passes eight bits on.
+"""
 DYNAMIC = ("LSTM",)
-"""By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after them stay float:
-their conversions cost more than they save (docs/formats.md has the figures)."""
+"""By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after
+them stay float: their conversions cost more than they save (docs/formats.md has the figures).
+"""
 NOTE_KEY = "crnn.quantised"
 NOTE = "int8 for ONNX Runtime on processors; not for ATC"
 BATCH = 32
@@ -67,18 +73,23 @@ class Quantised:
         }
 
 
-def quantise(model: Path, target: Path, words: Path, *, calibrate: int = 128, max_drop: float = 0.005) -> Quantised:
+def quantise(
+    model: Path, target: Path, words: Path, *, calibrate: int = 128, max_drop: float = 0.005
+) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
-    Static QDQ by ONNX Runtime's quantiser, a scale for each channel, ranges from ``calibrate`` words of the LMDB taken
-    evenly from it; the others are held back. The LSTMs are quantised dynamically. The spec is carried over. Raises
-    `InputError` for a model that is quantised already and for too few words, `CheckError`, with nothing written, where
-    the accuracy falls by more than ``max_drop`` (a fraction).
+    Static QDQ by ONNX Runtime's quantiser, a scale for each channel, ranges from ``calibrate``
+    words of the LMDB taken evenly from it; the others are held back. The LSTMs are quantised
+    dynamically. The spec is carried over. Raises `InputError` for a model that is quantised already
+    and for too few words, `CheckError`, with nothing written, where the accuracy falls by more than
+    ``max_drop`` (a fraction).
     """
     require_parent(target)
     proto = load_graph(model)
     if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node):
-        raise InputError(f"{model} is quantised already; expected a float model, as crnn export writes it")
+        raise InputError(
+            f"{model} is quantised already; expected a float model, as crnn export writes it"
+        )
     with OnnxRunner(model) as runner:
         spec = runner.spec
         chosen = _chosen(words, spec, calibrate)
@@ -103,14 +114,17 @@ def _chosen(words: Path, spec: ModelSpec, calibrate: int) -> Set[int]:
     usable = sum(1 for _ in _usable(words, spec))
     if usable < 2 * calibrate:
         raise InputError(
-            f"{words} has {usable} usable words; expected at least {2 * calibrate}, half of them to check with",
+            f"{words} has {usable} usable words; expected at least {2 * calibrate}, half of them to"
+            " check with",
             hint=f"Give more words, or calibrate on fewer: --count {max(1, usable // 2)}",
         )
     return set(np.linspace(0, usable - 1, calibrate).astype(int).tolist())
 
 
 def _usable(words: Path, spec: ModelSpec) -> Iterator[Word]:
-    """Yield the words that have image and label; anew at each call, since an LMDB may be larger than memory."""
+    """Yield the words that have image and label; anew at each call, since an LMDB may be larger
+    than memory.
+    """
     for sample in LmdbSamples(words):
         if sample.image is not None and sample.label is not None:
             try:
@@ -124,7 +138,12 @@ def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) 
         import onnx
         from onnx import version_converter
     with needs("onnxruntime"):
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+        from onnxruntime.quantization import (
+            QuantFormat,
+            QuantType,
+            quantize_dynamic,
+            quantize_static,
+        )
     name = proto.graph.input[0].name
     newer = version_converter.convert_version(proto, OPSET)
     onnx.save(newer, str(folder / "newer.onnx"))
@@ -151,7 +170,9 @@ def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) 
         logging.getLogger().removeFilter(_not_advice)
     made = onnx.load(str(folder / "out.onnx"))
     del made.metadata_props[:]
-    onnx.helper.set_model_props(made, {**{entry.key: entry.value for entry in proto.metadata_props}, NOTE_KEY: NOTE})
+    onnx.helper.set_model_props(
+        made, {**{entry.key: entry.value for entry in proto.metadata_props}, NOTE_KEY: NOTE}
+    )
     made.ir_version = 7  # the one that opset 13 came with
     made.doc_string = NOTE
     data: bytes = made.SerializeToString()
@@ -167,14 +188,21 @@ class _Reader:
 
     def __init__(self, name: str, images: Sequence[np.ndarray], spec: ModelSpec) -> None:
         starts = range(0, len(images), BATCH)
-        self._batches = ({name: spec.table[np.stack(images[start : start + BATCH])]} for start in starts)
+        self._batches = (
+            {name: spec.table[np.stack(images[start : start + BATCH])]} for start in starts
+        )
 
     def get_next(self) -> Any:
         return next(self._batches, None)
 
 
 def _compare(
-    runner: OnnxRunner, other: OnnxRunner, held: Iterator[Word], model: Path, target: Path, seen: int
+    runner: OnnxRunner,
+    other: OnnxRunner,
+    held: Iterator[Word],
+    model: Path,
+    target: Path,
+    seen: int,
 ) -> Quantised:
     metrics = (TextMetric(), TextMetric())
     count = differing = 0

@@ -1,4 +1,6 @@
-"""Proof by execution that an ONNX graph computes what the PyTorch network computes, at every batch size."""
+"""Proof by execution that an ONNX graph computes what the PyTorch network computes, at every batch
+size.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,16 @@ LIMIT = 1e-4
 ROW_LIMIT = 1e-5
 """The most that a logit may change with the company that an image has in its batch."""
 DISTINCT = 100
-"""How many times the difference from PyTorch two different images' logits must at least be apart."""
+"""How many times the difference from PyTorch two different images' logits must at least be apart.
+"""
 SEED = 2017
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number and its limit, an upper one unless ``at_least``; ``where`` says what it was measured on."""
+    """One measured number and its limit, an upper one unless ``at_least``; ``where`` says what it
+    was measured on.
+    """
 
     name: str
     value: float
@@ -62,8 +67,9 @@ class Figure:
 class Comparison:
     """An ONNX graph and the network that it was written from, side by side on the processor.
 
-    PyTorch computes in float64: its float32 convolutions round differently from one processor to the next, by more
-    than ONNX Runtime's (measured: 4e-4 on a trained network without oneDNN), and would be judged in the graph's place.
+    PyTorch computes in float64: its float32 convolutions round differently from one processor to
+    the next, by more than ONNX Runtime's (measured: 4e-4 on a trained network without oneDNN), and
+    would be judged in the graph's place.
     """
 
     def __init__(self, graph: bytes, checkpoint: Checkpoint, options: GraphOptions) -> None:
@@ -77,7 +83,9 @@ class Comparison:
         self._session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
     def onnx(self, images: np.ndarray) -> np.ndarray:
-        """Return ONNX Runtime's output (T, N, K) of one call; a batch too small for a static graph is filled up."""
+        """Return ONNX Runtime's output (T, N, K) of one call; a batch too small for a static graph
+        is filled up.
+        """
         filled = images
         if self.batch and len(images) < self.batch:
             filled = np.zeros((self.batch, *images.shape[1:]), dtype=np.float32)
@@ -96,8 +104,8 @@ class Comparison:
 def check_generated(comparison: Comparison) -> List[Figure]:
     """Compare on generated images, at batches 1, 2, 3, 7 and 16, or at a static graph's own.
 
-    The argmax must be equal at every time step. A tie could turn over within the other limits, but none is near
-    one in so few images, and a graph that turns one is worth a look.
+    The argmax must be equal at every time step. A tie could turn over within the other limits, but
+    none is near one in so few images, and a graph that turns one is worth a look.
     """
     batch = comparison.batch
     images = generated_images(comparison.spec, max(IMAGES, batch or 0))
@@ -110,8 +118,15 @@ def check_generated(comparison: Comparison) -> List[Figure]:
         largest.append(float(np.abs(want).max()))
         turned += int((got.argmax(axis=2) != want.argmax(axis=2)).sum())
         steps += got.shape[0] * got.shape[1]
-        rows += [_difference(got[:, row - group.start], alone[row]) for row in alone if group.start <= row < group.stop]
-    where = f"{len(images)} generated images, batch {', '.join(map(str, (batch,) if batch else BATCHES))}"
+        rows += [
+            _difference(got[:, row - group.start], alone[row])
+            for row in alone
+            if group.start <= row < group.stop
+        ]
+    where = (
+        f"{len(images)} generated images, batch"
+        f" {', '.join(map(str, (batch,) if batch else BATCHES))}"
+    )
     difference = _worst(differences)
     # They may agree to the last bit; what float32 can tell apart is then the measure.
     float32 = np.finfo(np.float32)
@@ -119,13 +134,22 @@ def check_generated(comparison: Comparison) -> List[Figure]:
     return [
         Figure("largest difference from PyTorch", difference, LIMIT, where),
         Figure("time steps with another argmax", turned, 0, f"{steps} time steps"),
-        Figure("largest difference between a row and its image alone", _worst(rows), ROW_LIMIT, where),
-        Figure("least difference between two images", _closest(comparison, images), apart, where, at_least=True),
+        Figure(
+            "largest difference between a row and its image alone", _worst(rows), ROW_LIMIT, where
+        ),
+        Figure(
+            "least difference between two images",
+            _closest(comparison, images),
+            apart,
+            where,
+            at_least=True,
+        ),
     ]
 
 
 def check_words(comparison: Comparison, batches: Iterable[np.ndarray]) -> List[Figure]:
-    """Compare on real images, float32 batches (n, C, H, W): outputs within the limit and the same text for each.
+    """Compare on real images, float32 batches (n, C, H, W): outputs within the limit and the same
+    text for each.
 
     Raises `InputError` where there is no image.
     """
@@ -138,20 +162,26 @@ def check_words(comparison: Comparison, batches: Iterable[np.ndarray]) -> List[F
             group = images[start : start + size]
             got, want = comparison.onnx(group), comparison.torch(group)
             differences.append(_difference(got, want))
-            changed += sum(a != b for a, b in zip(ctc.greedy(got, alphabet), ctc.greedy(want, alphabet)))
+            changed += sum(
+                a != b for a, b in zip(ctc.greedy(got, alphabet), ctc.greedy(want, alphabet))
+            )
             words += len(group)
     if not words:
         raise InputError("the words to check with hold no image that can be read")
     return [
-        Figure("largest difference from PyTorch on words", _worst(differences), LIMIT, f"{words} words"),
+        Figure(
+            "largest difference from PyTorch on words", _worst(differences), LIMIT, f"{words} words"
+        ),
         Figure("words with another text", changed, 0, f"{words} words"),
     ]
 
 
 def generated_images(spec: ModelSpec, count: int) -> np.ndarray:
-    """Return float32 images (count, C, H, W), all different: bars of one grey on another, and noise.
+    """Return float32 images (count, C, H, W), all different: bars of one grey on another, and
+    noise.
 
-    They have edges and strokes as words have, so that every layer has something to do. The same for the same spec.
+    They have edges and strokes as words have, so that every layer has something to do. The same for
+    the same spec.
     """
     random = np.random.default_rng(SEED)
     channels, height, width = spec.image_shape
@@ -162,7 +192,9 @@ def generated_images(spec: ModelSpec, count: int) -> np.ndarray:
         for _ in range(random.integers(3, 12)):
             top, left = random.integers(0, height), random.integers(0, width)
             tall = random.random() < 0.6
-            rows, columns = (random.integers(4, height), 3) if tall else (3, random.integers(4, width // 3 + 5))
+            rows, columns = (
+                (random.integers(4, height), 3) if tall else (3, random.integers(4, width // 3 + 5))
+            )
             canvas[top : top + rows, left : left + columns] = ink
         noisy = canvas + random.normal(0, 8, (channels, height, width))
         image[:] = np.clip(np.rint(noisy), 0, 255)
@@ -171,22 +203,30 @@ def generated_images(spec: ModelSpec, count: int) -> np.ndarray:
 
 
 def _groups(count: int, batch: Optional[int]) -> List[slice]:
-    """Which images go together: all in turn for a static graph, else the first n for each batch size n."""
+    """Which images go together:
+
+    all in turn for a static graph, else the first n for each batch size n.
+    """
     if batch:
         return [slice(start, min(start + batch, count)) for start in range(0, count, batch)]
     return [slice(0, size) for size in BATCHES]
 
 
 def _rows(batch: Optional[int]) -> Sequence[int]:
-    # A static graph runs a whole batch for each image alone: the first, the last and two between show a mixing.
+    # A static graph runs a whole batch for each image alone: the first, the last and two between
+    # show a mixing.
     return sorted({0, 1, batch // 2, batch - 1} & set(range(batch))) if batch else range(IMAGES)
 
 
 def _closest(comparison: Comparison, images: np.ndarray) -> float:
     """Return how far apart the outputs of the two most alike of the first images are."""
     size = comparison.batch or IMAGES
-    logits = np.concatenate([comparison.onnx(images[i : i + size]) for i in range(0, IMAGES, size)], axis=1)
-    return min(_difference(logits[:, a], logits[:, b]) for a, b in itertools.combinations(range(IMAGES), 2))
+    logits = np.concatenate(
+        [comparison.onnx(images[i : i + size]) for i in range(0, IMAGES, size)], axis=1
+    )
+    return min(
+        _difference(logits[:, a], logits[:, b]) for a, b in itertools.combinations(range(IMAGES), 2)
+    )
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:

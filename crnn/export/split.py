@@ -1,4 +1,6 @@
-"""A graph whose LSTMs run forward only, for compilers that refuse two directions (CANN up to 5.0)."""
+"""A graph whose LSTMs run forward only, for compilers that refuse two directions (CANN up to
+5.0).
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,13 @@ def needs_split(model: Any) -> bool:
 
 
 def split_directions(model: Any, *, time_steps: int, where: str = "the graph") -> Any:
-    """Return a copy in which each LSTM of two directions is two forward ones, and a reverse one is a forward one.
+    """Return a copy in which each LSTM of two directions is two forward ones, and a reverse one is
+    a forward one.
 
-    The second runs over the sequence turned by a constant Gather along time, and its output is turned back, so the
-    values are the same. Initial states that are zero are left out. Weights must be constants: `InputError`.
-    ``time_steps`` is the spec's, for an LSTM whose own number of steps the shapes do not tell.
+    The second runs over the sequence turned by a constant Gather along time, and its output is
+    turned back, so the values are the same. Initial states that are zero are left out. Weights must
+    be constants: `InputError`. ``time_steps`` is the spec's, for an LSTM whose own number of steps
+    the shapes do not tell.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -48,7 +52,9 @@ def split_directions(model: Any, *, time_steps: int, where: str = "the graph") -
     del copy.graph.node[:], copy.graph.initializer[:]
     copy.graph.node.extend(nodes)
     copy.graph.initializer.extend(kept)
-    copy.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    copy.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in constants.items()
+    )
     onnx.checker.check_model(copy, full_check=True)
     return copy
 
@@ -57,9 +63,21 @@ class _Turned:
     """One LSTM node, written again with forward nodes."""
 
     def __init__(
-        self, graph: Graph, node: Any, steps: int, prefix: str, name: str, constants: Dict[str, np.ndarray]
+        self,
+        graph: Graph,
+        node: Any,
+        steps: int,
+        prefix: str,
+        name: str,
+        constants: Dict[str, np.ndarray],
     ) -> None:
-        self.graph, self.node, self.prefix, self.name, self.constants = graph, node, prefix, name, constants
+        self.graph, self.node, self.prefix, self.name, self.constants = (
+            graph,
+            node,
+            prefix,
+            name,
+            constants,
+        )
         self.inputs: Tuple[str, ...] = (*node.input, *[""] * (8 - len(node.input)))
         self.directions = 2 if _direction(node) == "bidirectional" else 1
         if self.inputs[_LENGTHS] or self.inputs[_P]:
@@ -76,7 +94,9 @@ class _Turned:
             if output:
                 # Y has its directions on axis 1, the last states on axis 0.
                 sources = [part[kind] for part in parts]
-                result.append(helper.make_node("Concat", sources, [output], axis=1 if kind == 0 else 0))
+                result.append(
+                    helper.make_node("Concat", sources, [output], axis=1 if kind == 0 else 0)
+                )
         return result
 
     def _direction_nodes(self, direction: int, result: List[Any]) -> Tuple[str, str, str]:
@@ -84,7 +104,9 @@ class _Turned:
         reverse = direction == self.directions - 1
         sequence = self.inputs[_X]
         if reverse:
-            result.append(helper.make_node("Gather", [sequence, self.turn], [f"{prefix}.x"], axis=0))
+            result.append(
+                helper.make_node("Gather", [sequence, self.turn], [f"{prefix}.x"], axis=0)
+            )
             sequence = f"{prefix}.x"
         inputs = [sequence, *(self._part(position, direction) for position in (_W, _R, _B))]
         states = [self._part(position, direction) for position in (_H, _C)]
@@ -92,20 +114,28 @@ class _Turned:
             inputs += ["", *states]
         outputs = [f"{prefix}.y", f"{prefix}.h", f"{prefix}.c"]
         kept = {key: value for key, value in attributes(self.node).items() if key in _KEPT}
-        result.append(helper.make_node("LSTM", inputs, outputs, name=prefix, direction="forward", **kept))
+        result.append(
+            helper.make_node("LSTM", inputs, outputs, name=prefix, direction="forward", **kept)
+        )
         if reverse:
-            result.append(helper.make_node("Gather", [outputs[0], self.turn], [f"{prefix}.y_turned"], axis=0))
+            result.append(
+                helper.make_node("Gather", [outputs[0], self.turn], [f"{prefix}.y_turned"], axis=0)
+            )
             outputs[0] = f"{prefix}.y_turned"
         return outputs[0], outputs[1], outputs[2]
 
     def _part(self, position: int, direction: int) -> str:
-        """The name of one direction's part of an input; W, R, B and the states have their directions on axis 0."""
+        """The name of one direction's part of an input; W, R, B and the states have their
+        directions on axis 0.
+        """
         source = self.inputs[position]
         if not source or (position in (_H, _C) and self.graph.is_zero(source)):
             return ""
         value = self.graph.constant(source)
         if value is None:
-            raise InputError(f"{self.name}: {source} is computed; only constant weights and states can be split")
+            raise InputError(
+                f"{self.name}: {source} is computed; only constant weights and states can be split"
+            )
         name = f"{self.prefix}.{direction}.{'XWRB_HC'[position]}"
         self.constants[name] = np.ascontiguousarray(value[direction : direction + 1])
         return name
@@ -127,4 +157,6 @@ def _sequence_lengths(model: Any) -> Dict[str, int]:
 
 
 def _used(nodes: List[Any], model: Any) -> List[str]:
-    return [name for node in nodes for name in node.input] + [value.name for value in model.graph.output]
+    return [name for node in nodes for name in node.input] + [
+        value.name for value in model.graph.output
+    ]

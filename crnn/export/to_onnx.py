@@ -51,9 +51,12 @@ class Export:
         ]
         if failed:
             raise CheckError(
-                f"{self.checkpoint.path}: the ONNX graph does not pass its self-check: {', '.join(failed)}. "
-                f"{self.target} was not written",
-                hint="Is it a trained network? One whose logits are huge, or the same for every image, cannot pass.",
+                f"{self.checkpoint.path}: the ONNX graph does not pass its self-check:"
+                f" {', '.join(failed)}. {self.target} was not written",
+                hint=(
+                    "Is it a trained network? One whose logits are huge, or the same for every"
+                    " image, cannot pass."
+                ),
             )
 
     def to_dict(self) -> Dict[str, Any]:
@@ -91,12 +94,17 @@ class Export:
 
 
 def export_onnx(
-    checkpoint: Checkpoint, target: Path, options: GraphOptions, *, words: Optional[Iterable[np.ndarray]] = None
+    checkpoint: Checkpoint,
+    target: Path,
+    options: GraphOptions,
+    *,
+    words: Optional[Iterable[np.ndarray]] = None,
 ) -> Export:
     """Write ``target`` if the graph passes its self-check, and return what was measured either way.
 
-    ``words``: batches of real images, float32 (n, C, H, W), which must then read the same as well. Raises `InputError`
-    for a target that cannot be written, before the work begins, and `UsageError` for a batch beyond 1024.
+    ``words``: batches of real images, float32 (n, C, H, W), which must then read the same as well.
+    Raises `InputError` for a target that cannot be written, before the work begins, and
+    `UsageError` for a batch beyond 1024.
     """
     _check_target(target, checkpoint.path)
     if options.batch is not None and not 1 <= options.batch <= MAX_BATCH:
@@ -116,4 +124,6 @@ def export_onnx(
 def _check_target(target: Path, source: Path) -> None:
     require_target(target)
     if target.exists() and target.samefile(source):
-        raise InputError(f"{target} is the checkpoint itself; expected another file to write the ONNX to")
+        raise InputError(
+            f"{target} is the checkpoint itself; expected another file to write the ONNX to"
+        )

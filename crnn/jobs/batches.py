@@ -1,4 +1,7 @@
-"""Samples to batches of images, decoded by threads: Pillow lets go of the interpreter while it decodes."""
+"""Samples to batches of images, decoded by threads:
+
+Pillow lets go of the interpreter while it decodes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,20 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any, Callable, Deque, Dict, Generator, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import (
+    Any,
+    Callable,
+    Deque,
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 import numpy as np
 
@@ -25,7 +41,8 @@ Item = TypeVar("Item")
 Done = TypeVar("Done")
 _Decoded = Tuple[Sample, Union[np.ndarray, Problem]]
 
-# Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all threads busy.
+# Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all
+# threads busy.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
 PROCESS_CHUNK = 128
@@ -43,9 +60,10 @@ def image_batches(
 ) -> Generator[Batch, None, None]:
     """Yield batches of exactly ``size`` readable images, the last of fewer, in the samples' order.
 
-    ``dtype`` is float32 (normalised by the spec) or uint8 (pixels). Samples without image, and those that cannot be
-    decoded, are the batches' problems. Arrays are reused: the ``keep`` batches yielded last stay as they are while
-    the next one is filled. At most two batches' samples are held; closing the generator ends its threads.
+    ``dtype`` is float32 (normalised by the spec) or uint8 (pixels). Samples without image, and
+    those that cannot be decoded, are the batches' problems. Arrays are reused: the ``keep`` batches
+    yielded last stay as they are while the next one is filled. At most two batches' samples are
+    held; closing the generator ends its threads.
     """
     ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
 
@@ -85,11 +103,13 @@ def in_order(
     ahead: int,
     processes: bool = False,
 ) -> Generator[Done, None, None]:
-    """Yield each item's result in the items' order; threads work on about ``ahead`` items in advance.
+    """Yield each item's result in the items' order; threads work on about ``ahead`` items in
+    advance.
 
-    What a task raises is raised in the place of its chunk's results. Closing the generator ends the threads. With
-    ``processes`` this process works too, and others beside it in the place of threads: items, task and results must
-    then be picklable, and a script that calls this must be importable without running (``if __name__ == "__main__"``).
+    What a task raises is raised in the place of its chunk's results. Closing the generator ends the
+    threads. With ``processes`` this process works too, and others beside it in the place of
+    threads: items, task and results must then be picklable, and a script that calls this must be
+    importable without running (``if __name__ == "__main__"``).
     """
     source = iter(items)
     pending: Deque[Future[List[Done]]] = deque()
@@ -103,7 +123,9 @@ def in_order(
         return list(itertools.islice(source, chunk_size)) if len(pending) < room else []
 
     with contextlib.ExitStack() as stack:
-        submit = stack.enter_context(_processes(workers - 1, task) if processes else _threads(workers, task))
+        submit = stack.enter_context(
+            _processes(workers - 1, task) if processes else _threads(workers, task)
+        )
         stack.callback(lambda: [future.cancel() for future in pending])
         try:
             while True:
@@ -122,7 +144,10 @@ def in_order(
         except BrokenExecutor as error:
             raise UnavailableError(
                 f"a process that decodes images ended without a word: {error}",
-                hint="It may have been killed for want of memory: see dmesg. Fewer processes: --threads 1.",
+                hint=(
+                    "It may have been killed for want of memory: see dmesg. Fewer processes:"
+                    " --threads 1."
+                ),
             ) from error
 
 
@@ -138,10 +163,13 @@ def _threads(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item,
 @contextlib.contextmanager
 def _processes(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item, Done]]:
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)) as pool:
+    with ProcessPoolExecutor(
+        max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)
+    ) as pool:
 
         def submit(chunk: List[Item]) -> Future[List[Done]]:
-            # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
+            # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to
+            # act on.
             with interrupts_blocked():
                 return pool.submit(_work_for_parent, chunk)
 
@@ -187,7 +215,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="crnn-parent", daemon=True).start()
 
 
-def decode_sample(sample: Sample, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> Union[np.ndarray, Problem]:
+def decode_sample(
+    sample: Sample, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+) -> Union[np.ndarray, Problem]:
     """Return a sample's pixels (`crnn.image.decode`), or why it has none."""
     if sample.image is None:
         return sample.problem or Problem("missing image")

@@ -1,4 +1,7 @@
-"""How fast a model is, where the time goes, and at which batch: stage by stage, and with everything overlapping."""
+"""How fast a model is, where the time goes, and at which batch:
+
+stage by stage, and with everything overlapping.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,19 @@ import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Generator,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -49,10 +64,11 @@ class Request:
 
 
 def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
-    """Measure each batch size ``loop`` times, one model or two in turn; ``advance`` gets the number of rounds done.
+    """Measure each batch size ``loop`` times, one model or two in turn; ``advance`` gets the number
+    of rounds done.
 
-    The sizes, and the models within each, take turns, so that what else the machine does falls on all alike. Raises
-    `InputError` where the data holds no usable image.
+    The sizes, and the models within each, take turns, so that what else the machine does falls on
+    all alike. Raises `InputError` where the data holds no usable image.
     """
     machine = describe()
     with contextlib.ExitStack() as stack:
@@ -60,14 +76,19 @@ def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
         if request.versus is not None:
             models.append((request.versus, request.versus_device))
         runners = [
-            stack.enter_context(open_runner(model, device=device, threads=request.threads)) for model, device in models
+            stack.enter_context(open_runner(model, device=device, threads=request.threads))
+            for model, device in models
         ]
-        subjects = [_Subject(runner, words) for runner, words in zip(runners, _open_words(request, runners))]
+        subjects = [
+            _Subject(runner, words) for runner, words in zip(runners, _open_words(request, runners))
+        ]
         _measure(subjects, request, advance)
         runs = tuple(subject.result(request) for subject in subjects)
     ratios = tuple(_ratio(size, *subjects) for size in request.batch) if len(subjects) == 2 else ()
     suggestion = suggest(runs[0].batches, request.budget) if request.budget is not None else None
-    return Benchmark(request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion)
+    return Benchmark(
+        request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion
+    )
 
 
 def _measure(subjects: Sequence[_Subject], request: Request, advance: Advance) -> None:
@@ -95,7 +116,9 @@ class _Words(Protocol):
     """A data set's words, over and over."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
-        """Return a batch of images, made in this thread; ``lap`` is told of each stage that ends."""
+        """Return a batch of images, made in this thread; ``lap`` is told of each stage that
+        ends.
+        """
 
     def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
         """Yield full batches without end, as an evaluation gets them."""
@@ -134,7 +157,12 @@ class _Images:
         from crnn.jobs.batches import image_batches
 
         return image_batches(
-            self._endless(), self._spec, size, dtype=self._dtype, keep=keep, workers=self._source.workers
+            self._endless(),
+            self._spec,
+            size,
+            dtype=self._dtype,
+            keep=keep,
+            workers=self._source.workers,
         )
 
     def _endless(self) -> Iterator[Sample]:
@@ -148,7 +176,9 @@ class _Images:
                 with contextlib.suppress(ImageError):
                     decode(sample.image, self._spec)
                     return
-        raise InputError(f"{data} holds no image that can be decoded, so there is nothing to measure with")
+        raise InputError(
+            f"{data} holds no image that can be decoded, so there is nothing to measure with"
+        )
 
 
 class _Bins:
@@ -174,7 +204,8 @@ class _Bins:
                     yield batch
             if not full:
                 raise InputError(
-                    f"the data holds fewer than {size} usable bins, so a batch of {size} cannot be filled",
+                    f"the data holds fewer than {size} usable bins, so a batch of {size} cannot be"
+                    " filled",
                     hint="Give smaller sizes with --batch, or more bins.",
                 )
 
@@ -280,16 +311,22 @@ class _Subject:
         )
 
     def _stream_seconds(self, size: int, loop: int) -> float:
-        batches = [self._words.fill(size, lambda stage: None).copy() for _ in range(min(loop, PRELOADED))]
+        batches = [
+            self._words.fill(size, lambda stage: None).copy() for _ in range(min(loop, PRELOADED))
+        ]
         start = time.perf_counter()
         for _ in self.runner.stream(itertools.islice(itertools.cycle(batches), loop)):
             pass
         return time.perf_counter() - start
 
     def _data_seconds(self, size: int, loop: int) -> float:
-        with contextlib.closing(self._words.batches(size, keep=batches_alive(self.runner))) as words:
+        with contextlib.closing(
+            self._words.batches(size, keep=batches_alive(self.runner))
+        ) as words:
             start = time.perf_counter()
-            with contextlib.closing(run_batches(self.runner, itertools.islice(words, loop), Stages())) as results:
+            with contextlib.closing(
+                run_batches(self.runner, itertools.islice(words, loop), Stages())
+            ) as results:
                 for _, logits in results:
                     assert logits is not None  # batches are full
                     ctc.greedy(logits, self.runner.spec.characters)
@@ -297,7 +334,9 @@ class _Subject:
 
 
 def _transfers(seconds: Mapping[str, float]) -> float:
-    """Return what a run takes with its copies; on several chips they are part of the computation."""
+    """Return what a run takes with its copies; on several chips they are part of the
+    computation.
+    """
     return seconds.get(COPIED_IN, 0.0) + seconds[COMPUTED] + seconds[COPIED_OUT]
 
 
@@ -307,4 +346,6 @@ def _percentiles(summary: Mapping[str, float]) -> Mapping[str, float]:
 
 def _ratio(size: int, first: _Subject, second: _Subject) -> PairedRatio:
     ratios = np.array(second.times[size].runs) / np.array(first.times[size].runs)
-    return PairedRatio(size, len(ratios), {f"p{q}": float(np.percentile(ratios, q)) for q in (10, 50, 90)})
+    return PairedRatio(
+        size, len(ratios), {f"p{q}": float(np.percentile(ratios, q)) for q in (10, 50, 90)}
+    )

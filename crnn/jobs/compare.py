@@ -13,7 +13,9 @@ from crnn.spec import ModelSpec
 
 
 class Comparer:
-    """Compares readings, as they come, with those of an earlier run's file (its result JSON or JSON Lines)."""
+    """Compares readings, as they come, with those of an earlier run's file (its result JSON or JSON
+    Lines).
+    """
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         self._path = path
@@ -44,12 +46,19 @@ class Comparer:
         """Return the comparison; `InputError` where the two runs are not over the same words."""
         problems = []
         if self._missing:
-            problems.append(f"{len(self._missing)} words of this run are not in it (the first: {self._missing[0]})")
+            problems.append(
+                f"{len(self._missing)} words of this run are not in it (the first:"
+                f" {self._missing[0]})"
+            )
         if self._unseen:
-            problems.append(f"{len(self._unseen)} of its words are not in this run (one: {min(self._unseen)})")
+            problems.append(
+                f"{len(self._unseen)} of its words are not in this run (one: {min(self._unseen)})"
+            )
         if self._run.only_misses and self._run.total != self._total:
             problems.append(f"it has {self._run.total} labels, this run {self._total}")
         if problems:
-            raise InputError(f"{self._path} is over other words than this run: {'; '.join(problems)}")
+            raise InputError(
+                f"{self._path} is over other words than this run: {'; '.join(problems)}"
+            )
         test = paired_test(self._only_other, self._only_this, self._total)
         return Comparison(tuple(self._differing), test, self._run.simulated)

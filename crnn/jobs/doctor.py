@@ -78,7 +78,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All lines, for the path asked for: onnx, torch or chip. ``simulated``: acl is the kit's simulator, no chip."""
+    """All lines, for the path asked for: onnx, torch or chip. ``simulated``:
+
+    acl is the kit's simulator, no chip.
+    """
 
     asked: str
     checks: Tuple[Check, ...]
@@ -119,15 +122,17 @@ def diagnose(
     root: Path = Path("/"),
     ask: Callable[[], Probe] = probe,
 ) -> Diagnosis:
-    """Look at everything. A model asks for the path that runs it, ``ascend`` for the chip, neither for ONNX.
+    """Look at everything. A model asks for the path that runs it, ``ascend`` for the chip, neither
+    for ONNX.
 
-    ``root`` is the file system's root, ``ask`` what asks pyACL. Raises `InputError` where the model file is missing or
-    no model at all.
+    ``root`` is the file system's root, ``ask`` what asks pyACL. Raises `InputError` where the model
+    file is missing or no model at all.
     """
     asked = CHIP if ascend else _path_of(model)
     cann, seen = find_cann(environ, root), ask()
     checks: List[Check] = [_python(), *_packages(asked)]
-    # The simulator puts all of CANN's programs in the place of the real ones, so what is found is its own.
+    # The simulator puts all of CANN's programs in the place of the real ones, so what is found is
+    # its own.
     of_cann = [*_cann(cann, environ, root), _npu_smi(), _atc(environ)]
     said = SIMULATED if seen.simulated else ""
     checks += [dataclasses.replace(check, found=f"{check.found}{said}") for check in of_cann]
@@ -151,7 +156,11 @@ def _python() -> Check:
     version = platform.python_version()
     ok = sys.version_info >= OLDEST_PYTHON
     return Check(
-        "Python", ok, f"{version} at {sys.executable}", "" if ok else "Install Python 3.8 or later.", needed=True
+        "Python",
+        ok,
+        f"{version} at {sys.executable}",
+        "" if ok else "Install Python 3.8 or later.",
+        needed=True,
     )
 
 
@@ -159,7 +168,8 @@ def _packages(asked: str) -> Iterator[Check]:
     for module, distribution, paths in _PACKAGES:
         needed = asked in paths
         remedy = f"pip install {distribution}" + ("" if needed else "   (only for some commands)")
-        # What is needed is imported, since an installed package may still be broken; torch takes seconds.
+        # What is needed is imported, since an installed package may still be broken; torch takes
+        # seconds.
         try:
             if importlib.util.find_spec(module) is None:
                 raise ImportError("not installed")
@@ -190,7 +200,8 @@ def _cann(cann: Optional[Cann], environ: Mapping[str, str], root: Path) -> Itera
             "CANN",
             False,
             f"none under {places}",
-            "Install CANN's toolkit (or nnrt, to run only), or set ASCEND_INSTALL_ROOT; docs/ascend.md says which.",
+            "Install CANN's toolkit (or nnrt, to run only), or set ASCEND_INSTALL_ROOT;"
+            " docs/ascend.md says which.",
         )
         return
     yield Check("CANN", True, f"{cann} {cann.architecture}".strip())
@@ -204,7 +215,10 @@ def _cann(cann: Optional[Cann], environ: Mapping[str, str], root: Path) -> Itera
     )
     if cann.version is None:
         yield Check(
-            "Python for CANN", False, "this CANN does not tell its version", "Compare by hand with docs/hardware.md."
+            "Python for CANN",
+            False,
+            "this CANN does not tell its version",
+            "Compare by hand with docs/hardware.md.",
         )
     else:
         yield _python_fits(cann.version)
@@ -214,8 +228,20 @@ def _python_fits(cann: Version, python: Tuple[int, int] = sys.version_info[:2]) 
     oldest, newest = python_range(cann)
     ok = oldest <= python <= newest
     span = f"{oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
-    remedy = "" if ok else f"Use Python {newest[0]}.{newest[1]} for what imports acl (the kit runs on 3.8 and later)."
-    return Check("Python for CANN", ok, f"{python[0]}.{python[1]}; CANN {cann} is documented for {span}", remedy)
+    remedy = (
+        ""
+        if ok
+        else (
+            f"Use Python {newest[0]}.{newest[1]} for what imports acl (the kit runs on 3.8 and"
+            " later)."
+        )
+    )
+    return Check(
+        "Python for CANN",
+        ok,
+        f"{python[0]}.{python[1]}; CANN {cann} is documented for {span}",
+        remedy,
+    )
 
 
 def _machine(root: Path) -> Iterator[Check]:
@@ -224,7 +250,14 @@ def _machine(root: Path) -> Iterator[Check]:
         "driver",
         driver is not None,
         driver or f"no {DRIVER_VERSION_FILE}",
-        "" if driver else "Install the driver and firmware of the card; in a container, map /usr/local/Ascend/driver.",
+        (
+            ""
+            if driver
+            else (
+                "Install the driver and firmware of the card; in a container, map"
+                " /usr/local/Ascend/driver."
+            )
+        ),
     )
     nodes, missing = device_nodes(root), missing_nodes(root)
     ok = bool(nodes) and not missing
@@ -233,16 +266,29 @@ def _machine(root: Path) -> Iterator[Check]:
         "device files",
         ok,
         f"{found}{'; missing: ' + ', '.join(missing) if nodes and missing else ''}",
-        "" if ok else "Load the driver (npu-smi info); in a container, map the files: docs/hardware.md.",
+        (
+            ""
+            if ok
+            else "Load the driver (npu-smi info); in a container, map the files: docs/hardware.md."
+        ),
     )
     member = in_group()
     yield Check(
         f"group {DEVICE_GROUP}",
         bool(member),
-        {True: "this user may open the devices", False: "this user is not in it", None: "there is no such group"}[
-            member
-        ],
-        "" if member else f"sudo usermod -a -G {DEVICE_GROUP} $USER, then log in again (the driver makes the group).",
+        {
+            True: "this user may open the devices",
+            False: "this user is not in it",
+            None: "there is no such group",
+        }[member],
+        (
+            ""
+            if member
+            else (
+                f"sudo usermod -a -G {DEVICE_GROUP} $USER, then log in again (the driver makes the"
+                " group)."
+            )
+        ),
     )
 
 
@@ -273,7 +319,10 @@ def _acl(seen: Probe, asked: str, cann: Optional[Cann]) -> Iterator[Check]:
     yield Check("devices", bool(good), text or trouble or "none", "" if good else remedy, needed)
     if bad and good:
         yield Check(f"device {bad.index}", False, _first(bad.error), remedy)
-    free = [f"{device.index}: {_mib(device.memory_free)} of {_mib(device.memory_total)}" for device in good]
+    free = [
+        f"{device.index}: {_mib(device.memory_free)} of {_mib(device.memory_total)}"
+        for device in good
+    ]
     known = any(device.memory_free for device in good)
     yield Check(
         "free device memory",
@@ -286,9 +335,16 @@ def _acl(seen: Probe, asked: str, cann: Optional[Cann]) -> Iterator[Check]:
 def _atc(environ: Mapping[str, str]) -> Check:
     path = shutil.which("atc", path=environ.get("PATH"))
     if path is None:
-        return Check("ATC", False, "no atc on PATH", "Only for compiling: ./atc_crnn.sh finds it where CANN has it.")
+        return Check(
+            "ATC",
+            False,
+            "no atc on PATH",
+            "Only for compiling: ./atc_crnn.sh finds it where CANN has it.",
+        )
     cann = cann_of(Path(path))
-    return Check("ATC", True, f"{path}{f' of CANN {cann.version}' if cann and cann.version else ''}")
+    return Check(
+        "ATC", True, f"{path}{f' of CANN {cann.version}' if cann and cann.version else ''}"
+    )
 
 
 def _model(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
@@ -301,9 +357,13 @@ def _model(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iter
         return
     if asked == CHIP:
         remedy = f"Compile it first: ./atc_crnn.sh {path} NAME"
-        yield Check("model", False, f"{path} is no OM, and a chip runs nothing else", remedy, needed=True)
+        yield Check(
+            "model", False, f"{path} is no OM, and a chip runs nothing else", remedy, needed=True
+        )
     elif asked == TORCH:
-        yield Check("model", True, f"{path}: a PyTorch checkpoint, sha256 {sha256(path)[:16]}…", needed=True)
+        yield Check(
+            "model", True, f"{path}: a PyTorch checkpoint, sha256 {sha256(path)[:16]}…", needed=True
+        )
     else:
         yield from _onnx(path)
 
@@ -326,7 +386,12 @@ def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
 def _same_world(om: Om, seen: Probe) -> Check:
     """The simulator's files are for the simulator, a chip's for a chip."""
     if om.simulated == seen.simulated:
-        return Check("OM for this acl", True, "both simulated" if om.simulated else "both of CANN", needed=True)
+        return Check(
+            "OM for this acl",
+            True,
+            "both simulated" if om.simulated else "both of CANN",
+            needed=True,
+        )
     if om.simulated:
         return Check(
             "OM for this acl",
@@ -347,11 +412,23 @@ def _same_world(om: Om, seen: Probe) -> Check:
 def _chip(om: Om, seen: Probe) -> Check:
     present = sorted({device.soc for device in seen.devices if device.soc})
     if om.soc_version == UNKNOWN or not present:
-        what = "the OM does not tell its chip" if om.soc_version == UNKNOWN else f"{om.soc_version}; no chip to compare"
-        return Check("OM for this chip", bool(present), what, "" if present else "See the lines on devices.")
+        what = (
+            "the OM does not tell its chip"
+            if om.soc_version == UNKNOWN
+            else f"{om.soc_version}; no chip to compare"
+        )
+        return Check(
+            "OM for this chip", bool(present), what, "" if present else "See the lines on devices."
+        )
     ok = om.soc_version in present
     found = f"compiled for {om.soc_version}, here: {', '.join(present)}"
-    return Check("OM for this chip", ok, found, "" if ok else f"Compile it again with --soc {present[0]}.", needed=True)
+    return Check(
+        "OM for this chip",
+        ok,
+        found,
+        "" if ok else f"Compile it again with --soc {present[0]}.",
+        needed=True,
+    )
 
 
 def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
@@ -365,9 +442,14 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
     wrong = list(misfits(om, spec))
     where = f"from {beside}" if sidecar else f"the default (no {beside} stands beside it)"
     remedy = "Its own spec must stand beside it: compile again with crnn compile." if wrong else ""
-    yield Check("spec", not wrong, "; ".join(wrong) or f"{where}, and the OM fits it", remedy, needed=True)
+    yield Check(
+        "spec", not wrong, "; ".join(wrong) or f"{where}, and the OM fits it", remedy, needed=True
+    )
     if sidecar:
-        hashes = f"ONNX {sidecar.onnx_sha256[:16]}…, checkpoint {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
+        hashes = (
+            f"ONNX {sidecar.onnx_sha256[:16]}…, checkpoint"
+            f" {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
+        )
         yield Check("hashes", True, f"the OM is the one that {beside} names; {hashes}")
         yield from _release(Version.parse(sidecar.versions.get("cann", "")), cann)
 
@@ -376,7 +458,9 @@ def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check
     """An OM is loaded by the CANN that compiled it, or a newer one."""
     if made and here:
         ok = made.pair <= here.pair
-        remedy = "" if ok else "Compile it with this CANN's ATC, or install the CANN that compiled it."
+        remedy = (
+            "" if ok else "Compile it with this CANN's ATC, or install the CANN that compiled it."
+        )
         yield Check("OM for this CANN", ok, f"compiled by {made}, here {here}", remedy, needed=True)
 
 
@@ -403,7 +487,10 @@ def _mib(size: Optional[int]) -> str:
 
 def rows(checks: Sequence[Check]) -> List[List[str]]:
     """Return the lines of the table: mark, check, what was found, remedy."""
-    return [["✓" if check.ok else "✗", check.name, _one_line(check.found), _one_line(check.remedy)] for check in checks]
+    return [
+        ["✓" if check.ok else "✗", check.name, _one_line(check.found), _one_line(check.remedy)]
+        for check in checks
+    ]
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,6 @@
-"""A model file and a data set to an Evaluation, with everything that can be asked of it on the way."""
+"""A model file and a data set to an Evaluation, with everything that can be asked of it on the
+way.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,18 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
@@ -67,7 +80,9 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The evaluation, what a person should see beside it, and the checks that did not hold, a sentence each."""
+    """The evaluation, what a person should see beside it, and the checks that did not hold, a
+    sentence each.
+    """
 
     evaluation: Evaluation
     named: Sequence[Tuple[str, Problem]]
@@ -76,11 +91,13 @@ class Outcome:
     failures: Sequence[str]
 
 
-def evaluate(request: Request, progress: Progress, *, on_reading: Optional[OnSpecReading] = None) -> Outcome:
+def evaluate(
+    request: Request, progress: Progress, *, on_reading: Optional[OnSpecReading] = None
+) -> Outcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
-    ``on_reading`` gets every reading in data order, with the spec. Raises `InputError` where there is nothing to
-    evaluate; failed checks are in the outcome.
+    ``on_reading`` gets every reading in data order, with the spec. Raises `InputError` where there
+    is nothing to evaluate; failed checks are in the outcome.
     """
     if request.readings is not None:
         require_target(request.readings)
@@ -97,7 +114,9 @@ def evaluate(request: Request, progress: Progress, *, on_reading: Optional[OnSpe
         listener = stack.enter_context(_listener(request.readings, comparer, on_reading, runner))
         on_logits = None
         if request.save_outputs:
-            on_logits = stack.enter_context(_outputs_folder(request.save_outputs, request.outputs_style, runner))
+            on_logits = stack.enter_context(
+                _outputs_folder(request.save_outputs, request.outputs_style, runner)
+            )
         scored = score_batches(
             runner,
             source.batches(request.batch, keep=batches_alive(runner)),
@@ -108,7 +127,9 @@ def evaluate(request: Request, progress: Progress, *, on_reading: Optional[OnSpe
             advance=stack.enter_context(progress("evaluating", len(source))),
         )
         if not scored.evaluation.total:
-            raise InputError(f"{request.data} holds no labelled word, so there is nothing to evaluate")
+            raise InputError(
+                f"{request.data} holds no labelled word, so there is nothing to evaluate"
+            )
         notes = (
             *_spec_note(runner.model.spec_from, request.model),
             *batch_note(request.batch, runner.batch_sizes),
@@ -117,11 +138,17 @@ def evaluate(request: Request, progress: Progress, *, on_reading: Optional[OnSpe
         return _outcome(scored, notes, comparer, request, _rules(request.protocol, protocol))
 
 
-def score(request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnSpecReading] = None) -> Outcome:
-    """Score the raw outputs that another tool has left, exactly as `evaluate` scores those of a runner."""
+def score(
+    request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnSpecReading] = None
+) -> Outcome:
+    """Score the raw outputs that another tool has left, exactly as `evaluate` scores those of a
+    runner.
+    """
     if request.readings is not None:
         require_target(request.readings)
-    results = ResultFolder(request.results, request.label, open_spec(request.spec) if request.spec else None)
+    results = ResultFolder(
+        request.results, request.label, open_spec(request.spec) if request.spec else None
+    )
     comparer = Comparer(request.against, results.spec) if request.against else None
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listener(request.readings, comparer, on_reading, results))
@@ -135,8 +162,11 @@ def _axis_note(evaluation: Evaluation) -> Sequence[str]:
     if evaluation.total < 20 or evaluation.accuracy >= 0.05:
         return ()
     return (
-        "hardly a word is right: if the tool ran batches, it may have cut its outputs along time; run it with an "
-        "output batch axis of 1 (ais_bench --output_batchsize_axis 1), or with batch 1",
+        (
+            "hardly a word is right: if the tool ran batches, it may have cut its outputs along"
+            " time; run it with an output batch axis of 1 (ais_bench --output_batchsize_axis 1), or"
+            " with batch 1"
+        ),
     )
 
 
@@ -149,7 +179,13 @@ def _outcome(
 ) -> Outcome:
     comparison = comparer.finish() if comparer else None
     evaluation = dataclasses.replace(scored.evaluation, protocol=rules)
-    return Outcome(evaluation, scored.named, notes, comparison, tuple(_failures(evaluation, comparison, request)))
+    return Outcome(
+        evaluation,
+        scored.named,
+        notes,
+        comparison,
+        tuple(_failures(evaluation, comparison, request)),
+    )
 
 
 def _rules(name: Optional[str], protocol: Protocol) -> Mapping[str, Any]:
@@ -169,22 +205,27 @@ def _listener(
         if on_reading:
             listeners.append(lambda reading: on_reading(reading, run_by.spec))
         if readings:
-            listeners.append(stack.enter_context(_readings_file(readings, simulated=run_by.simulated)))
+            listeners.append(
+                stack.enter_context(_readings_file(readings, simulated=run_by.simulated))
+            )
         yield _to_each(listeners)
 
 
 def _source(request: Request, spec: ModelSpec, protocol: Protocol) -> Source:
     rules = None if protocol == Protocol() else Rules(protocol, spec)
     under = apply(protocol, spec)
-    source = open_source(request.data, under, label=request.label, workers=request.threads, rules=rules)
+    source = open_source(
+        request.data, under, label=request.label, workers=request.threads, rules=rules
+    )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(
-            f"--protocol {request.protocol} normalises in a way of its own, and the bins in {request.data} are "
-            "normalised already: evaluate on the LMDB or the images"
+            f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
+            f" {request.data} are normalised already: evaluate on the LMDB or the images"
         )
     if under != spec and spec.input_dtype == "uint8":
         raise UsageError(
-            f"--protocol {request.protocol} normalises in a way of its own; {request.model} does it itself"
+            f"--protocol {request.protocol} normalises in a way of its own; {request.model} does it"
+            " itself"
         )
     return source
 
@@ -193,7 +234,10 @@ def _failures(
     evaluation: Evaluation, comparison: Optional[Comparison], request: Union[Request, ScoreRequest]
 ) -> Iterator[str]:
     if request.min_accuracy is not None and evaluation.accuracy < request.min_accuracy:
-        yield f"accuracy {evaluation.accuracy:.4f} is below the {request.min_accuracy} that --min-accuracy asks for"
+        yield (
+            f"accuracy {evaluation.accuracy:.4f} is below the {request.min_accuracy} that"
+            " --min-accuracy asks for"
+        )
     if request.strict and evaluation.skipped:
         yield f"--strict: {sum(evaluation.skipped.values())} samples or files had a problem"
     if comparison and len(comparison.differing) > request.max_differ:
@@ -207,8 +251,9 @@ def _spec_note(spec_from: str, model: Path) -> Iterator[str]:
     if spec_from == "default":
         default = ModelSpec.default()
         yield (
-            f"{model} carries no spec, so it is read by the historical contract: {default.color}, "
-            f"{default.width}x{default.height}, {default.resizer}, blank {default.blank}, then {default.alphabet}"
+            f"{model} carries no spec, so it is read by the historical contract: {default.color},"
+            f" {default.width}x{default.height}, {default.resizer}, blank {default.blank}, then"
+            f" {default.alphabet}"
         )
 
 

@@ -40,20 +40,30 @@ def models_in(path: Path) -> List[Path]:
 def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> List[Row]:
     """Evaluate each model of ``request.model`` on each of ``data``, with the request's options.
 
-    A model or data set that cannot be read, or not here, does not stop the others. Raises `InputError` for data that is
-    not there.
+    A model or data set that cannot be read, or not here, does not stop the others. Raises
+    `InputError` for data that is not there.
     """
     for place in data:
         if not place.exists():
-            raise InputError(f"{place} does not exist; expected a folder of bins, an LMDB or a folder of images")
+            raise InputError(
+                f"{place} does not exist; expected a folder of bins, an LMDB or a folder of images"
+            )
     return [
-        Row(model, [_cell(dataclasses.replace(request, model=model, data=place), progress) for place in data])
+        Row(
+            model,
+            [
+                _cell(dataclasses.replace(request, model=model, data=place), progress)
+                for place in data
+            ],
+        )
         for model in models_in(request.model)
     ]
 
 
 def error_of(rows: Sequence[Row]) -> Optional[KitError]:
-    """Return one error for all cells without outcome, each reason in it once, its exit code the highest of theirs."""
+    """Return one error for all cells without outcome, each reason in it once, its exit code the
+    highest of theirs.
+    """
     found = [cell for row in rows for cell in row.cells if isinstance(cell, KitError)]
     if not found:
         return None
@@ -62,7 +72,9 @@ def error_of(rows: Sequence[Row]) -> Optional[KitError]:
 
 
 def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
-    """Return what kept samples from counting as they should, by kind with its count, with model and data set."""
+    """Return what kept samples from counting as they should, by kind with its count, with model and
+    data set.
+    """
     return [
         f"{where}: {reason}: {count}"
         for where, outcome in _outcomes(rows, data)
@@ -72,7 +84,11 @@ def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
 
 def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     """Return the checks that did not hold, each with its model and data set."""
-    return [f"{where}: {failure}" for where, outcome in _outcomes(rows, data) for failure in outcome.failures]
+    return [
+        f"{where}: {failure}"
+        for where, outcome in _outcomes(rows, data)
+        for failure in outcome.failures
+    ]
 
 
 def _outcomes(rows: Sequence[Row], data: Sequence[Path]) -> Iterator[Tuple[str, Outcome]]:

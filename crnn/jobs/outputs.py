@@ -16,7 +16,9 @@ SIMULATED_MARK = "simulated.json"
 
 
 class OutputWriter:
-    """Writes each sample's logits (T, 1, K), little-endian float32, to ``NAME_0.bin`` or ``NAME_1.bin``."""
+    """Writes each sample's logits (T, 1, K), little-endian float32, to ``NAME_0.bin`` or
+    ``NAME_1.bin``.
+    """
 
     def __init__(self, folder: Path, style: str, *, simulated: bool = False) -> None:
         self._folder = folder
@@ -31,6 +33,8 @@ class OutputWriter:
         for row, output in zip(batch.readable, rows):
             name = Path(batch.keys[row]).stem
             if name in self._names:
-                raise InputError(f"two samples would both be written as {name}{self._ending}; rename one of them")
+                raise InputError(
+                    f"two samples would both be written as {name}{self._ending}; rename one of them"
+                )
             self._names.add(name)
             (self._folder / f"{name}{self._ending}").write_bytes(output.tobytes())

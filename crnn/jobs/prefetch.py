@@ -11,7 +11,8 @@ _Message = Tuple[str, Union[T, BaseException, None]]
 
 
 def prefetch(items: Iterable[T], ahead: int = 1) -> Generator[T, None, None]:
-    """Yield the items in order while a thread fetches up to ``ahead`` more; its exception is raised in its place.
+    """Yield the items in order while a thread fetches up to ``ahead`` more; its exception is raised
+    in its place.
 
     The thread ends with the items, or when the generator is closed, whatever comes first.
     """

@@ -29,22 +29,28 @@ NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
 
 MANY = 5000
-"""Samples from which on processes are worth their start; threads share one interpreter, and so about one core."""
+"""Samples from which on processes are worth their start; threads share one interpreter, and so
+about one core.
+"""
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
 _Written = Tuple[int, Optional[str], bool, List[Tuple[str, Problem]]]
-"""A sample's number, its label (None: left out), whether it has a bin, and what is remarkable, by its name."""
+"""A sample's number, its label (None:
+
+left out), whether it has a bin, and what is remarkable, by its name.
+"""
 
 
 @dataclass(frozen=True)
 class Request:
     """What to prepare and where to.
 
-    ``out`` is a string because the info file repeats it as the user wrote it. ``oov`` says what becomes of labels with
-    characters that the spec's alphabet lacks (after folding): kept, their samples dropped, or the characters stripped.
-    ``skip_bad`` leaves samples without usable image out of the label file too. ``force`` replaces a folder that holds
-    more than an earlier run's bins. ``workers`` threads or processes decode; None for all usable processors.
+    ``out`` is a string because the info file repeats it as the user wrote it. ``oov`` says what
+    becomes of labels with characters that the spec's alphabet lacks (after folding): kept, their
+    samples dropped, or the characters stripped. ``skip_bad`` leaves samples without usable image
+    out of the label file too. ``force`` replaces a folder that holds more than an earlier run's
+    bins. ``workers`` threads or processes decode; None for all usable processors.
     """
 
     source: Source
@@ -61,7 +67,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written, and what was remarkable: a count by reason, and by name the first of each."""
+    """What was written, and what was remarkable:
+
+    a count by reason, and by name the first of each.
+    """
 
     out: str
     label_file: str
@@ -79,16 +88,20 @@ class Summary:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
-        named = [{"key": key, "reason": problem.reason, "detail": problem.detail} for key, problem in self.named]
+        named = [
+            {"key": key, "reason": problem.reason, "detail": problem.detail}
+            for key, problem in self.named
+        ]
         return {"schema": "crnn-prepare/1", **asdict(self), "named": named}
 
 
 def prepare(request: Request, advance: Callable[[int], None] = lambda count: None) -> Summary:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
-    A label whose image cannot be used keeps its line, so that it counts as wrong, unless ``skip_bad``. Folder and
-    files appear whole or not at all, the label file last. ``advance`` gets the number of samples done. Raises
-    `InputError`, also where no image could be prepared; then everything is as it was before.
+    A label whose image cannot be used keeps its line, so that it counts as wrong, unless
+    ``skip_bad``. Folder and files appear whole or not at all, the label file last. ``advance`` gets
+    the number of samples done. Raises `InputError`, also where no image could be prepared; then
+    everything is as it was before.
     """
     start = time.perf_counter()
     out = Path(request.out).resolve()
@@ -97,12 +110,20 @@ def prepare(request: Request, advance: Callable[[int], None] = lambda count: Non
     work = _Preparation(request)
     with _write_errors(out), contextlib.ExitStack() as stack:
         # What is entered first is put in its place last.
-        beside = {path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out}
+        beside = {
+            path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out
+        }
         folder = stack.enter_context(atomic_folder(out))
-        within = {path: stack.enter_context(open(folder / path.name, "wb")) for path in targets if path.parent == out}
+        within = {
+            path: stack.enter_context(open(folder / path.name, "wb"))
+            for path in targets
+            if path.parent == out
+        }
         work.write(folder, *({**beside, **within}[path] for path in targets), advance=advance)
         if not work.bins:
-            raise InputError(f"no sample of {request.source.path} could be prepared: {work.reasons()}")
+            raise InputError(
+                f"no sample of {request.source.path} could be prepared: {work.reasons()}"
+            )
     for key, problem in request.source.faults():
         work.note(key, problem)
     return work.summary(time.perf_counter() - start)
@@ -112,14 +133,16 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
     """Return the summary as lines of text that name the first ``show`` samples of each reason."""
     shape = "x".join(map(str, summary.shape))
     lines = [
-        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in {summary.out}, "
-        f"{summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
+        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in"
+        f" {summary.out}, {summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
     ]
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
         lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
-        named = [(key, problem.detail) for key, problem in summary.named if problem.reason == reason][:show]
+        named = [
+            (key, problem.detail) for key, problem in summary.named if problem.reason == reason
+        ][:show]
         lines += [f"  {key}: {detail}" if detail else f"  {key}" for key, detail in named]
         lines += [f"  and {count - len(named)} more"] if count > len(named) else []
     return lines
@@ -134,13 +157,17 @@ def _consequence(reason: str, summary: Summary) -> str:
         }[summary.oov]
     known = {
         NO_LABEL: "left out",
-        EMPTY_LABEL: "kept" if summary.oov != "strip" else "kept; left out where stripping emptied it",
+        EMPTY_LABEL: (
+            "kept" if summary.oov != "strip" else "kept; left out where stripping emptied it"
+        ),
         LINE_BREAK: "written as a space",
         WRONG_COUNT: "what is there was taken",
         NOT_UTF8: "what cannot be read was replaced",
     }
     bad = (
-        "left out (--skip-bad)" if summary.skip_bad else "no bin, and will count as wrong (--skip-bad leaves them out)"
+        "left out (--skip-bad)"
+        if summary.skip_bad
+        else "no bin, and will count as wrong (--skip-bad leaves them out)"
     )
     return known.get(reason, bad)
 
@@ -155,12 +182,19 @@ class _Preparation:
         self._named: List[Tuple[str, Problem]] = []
 
     def write(
-        self, folder: Path, labels: IO[bytes], info: Optional[IO[bytes]] = None, *, advance: Callable[[int], None]
+        self,
+        folder: Path,
+        labels: IO[bytes],
+        info: Optional[IO[bytes]] = None,
+        *,
+        advance: Callable[[int], None],
     ) -> None:
         request = self.request
         write_bin = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
         processes = len(request.source) >= MANY
-        written = in_order(request.source.numbers(), write_bin, request.workers, ahead=_AHEAD, processes=processes)
+        written = in_order(
+            request.source.numbers(), write_bin, request.workers, ahead=_AHEAD, processes=processes
+        )
         with contextlib.closing(written):
             done = 0
             for result in written:
@@ -215,7 +249,9 @@ class _Preparation:
 
 
 class _BinWriter:
-    """Reads a sample, decodes it and writes its bin; shared by threads, or sent to processes, that do so at once."""
+    """Reads a sample, decodes it and writes its bin; shared by threads, or sent to processes, that
+    do so at once.
+    """
 
     def __init__(self, source: Source, folder: Path, spec: ModelSpec, dtype: str, oov: str) -> None:
         self._source = source
@@ -241,7 +277,9 @@ class _BinWriter:
             file.write(bin_bytes(pixels if self._raw else self._spec.normalise(pixels)))
         return True
 
-    def _label(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> Optional[str]:
+    def _label(
+        self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
+    ) -> Optional[str]:
         """Return the label to write, None for a sample to leave out."""
         if sample.label is None:
             notes.append((sample.key, Problem(NO_LABEL)))
@@ -274,7 +312,10 @@ def _write_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(
             f"cannot write {error.filename or out}: {error.strerror}; nothing was changed",
-            hint="Check the permissions of the folder that it is to stand in, and the space left on the disk.",
+            hint=(
+                "Check the permissions of the folder that it is to stand in, and the space left on"
+                " the disk."
+            ),
         ) from error
 
 
@@ -282,18 +323,26 @@ def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None
     """Refuse to write over what is not the kit's, or over the data itself."""
     if len(set(targets)) != len(targets) or out in targets:
         raise UsageError("OUT_DIR, --label and --info name the same place; expected three")
-    for place, what in ((Path.cwd(), "the current folder"), (request.source.path.resolve(), "the data")):
+    for place, what in (
+        (Path.cwd(), "the current folder"),
+        (request.source.path.resolve(), "the data"),
+    ):
         if out == place or out in place.parents:
             raise InputError(
-                f"cannot write to {out}: it is, or holds, {what}, and would be replaced", hint="Name another folder."
+                f"cannot write to {out}: it is, or holds, {what}, and would be replaced",
+                hint="Name another folder.",
             )
     for path in targets:
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected the name of a file to write")
         if out in path.parent.parents:
-            raise InputError(f"cannot write {path}: the folder {out} is made anew, without folders in it")
+            raise InputError(
+                f"cannot write {path}: the folder {out} is made anew, without folders in it"
+            )
     if out.exists() and not out.is_dir():
-        raise InputError(f"cannot write to {out}: it is a file; expected a folder, which is made anew")
+        raise InputError(
+            f"cannot write to {out}: it is a file; expected a folder, which is made anew"
+        )
     if os.path.ismount(out):
         raise InputError(
             f"cannot write to {out}: it is a mount point, which cannot be replaced as a whole",
@@ -306,10 +355,15 @@ def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None
 def _check_leftover(out: Path, own: Sequence[str]) -> None:
     """Refuse a folder that holds anything but an earlier run's files."""
     entries = sorted(out.iterdir())
-    strange = [entry.name for entry in entries if entry.is_dir() or not (entry.name in own or _is_bin(entry.name))]
+    strange = [
+        entry.name
+        for entry in entries
+        if entry.is_dir() or not (entry.name in own or _is_bin(entry.name))
+    ]
     if strange:
         raise InputError(
-            f"{out} holds {len(strange)} entries that are not an earlier run's bins, such as {strange[0]}",
+            f"{out} holds {len(strange)} entries that are not an earlier run's bins, such as"
+            f" {strange[0]}",
             hint="Name another folder, or replace this one with all that is in it: --force",
         )
 

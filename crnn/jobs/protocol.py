@@ -1,4 +1,7 @@
-"""What counts in an evaluation: labels outside the alphabet, short ones, whole batches. Needs only NumPy."""
+"""What counts in an evaluation: labels outside the alphabet, short ones, whole batches.
+
+Needs only NumPy.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,25 @@ LEFT_OVER = "not in a whole batch: dropped"
 
 
 def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:
-    """Return a protocol by name, or one with an ``oov`` policy alone; `UsageError` for both at a time."""
+    """Return a protocol by name, or one with an ``oov`` policy alone; `UsageError` for both at a
+    time.
+    """
     if name is None:
         return Protocol(oov=oov or "keep")
     if oov is not None:
-        raise UsageError(f"--protocol {name} says what becomes of labels outside the alphabet; leave --oov out")
+        raise UsageError(
+            f"--protocol {name} says what becomes of labels outside the alphabet; leave --oov out"
+        )
     if name not in PROTOCOLS:
         raise UsageError(f"there is no protocol {name!r}; expected one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
 class Rules:
-    """A protocol at work: which samples count, and by which label; ``problems`` says which did not, and why."""
+    """A protocol at work:
+
+    which samples count, and by which label; ``problems`` says which did not, and why.
+    """
 
     def __init__(self, protocol: Protocol, spec: ModelSpec) -> None:
         self.problems: List[Tuple[str, Problem]] = []
@@ -37,7 +47,9 @@ class Rules:
         self._alphabet = spec.characters
 
     def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield the samples that count, with the labels that they are compared with; unlabelled ones as they are."""
+        """Yield the samples that count, with the labels that they are compared with; unlabelled
+        ones as they are.
+        """
         size = self._protocol.batch or 1
         waiting: List[Sample] = []
         for sample in samples:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, Union, overload
+from typing import (
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+    overload,
+)
 
 import numpy as np
 
@@ -26,12 +37,17 @@ class Recognizer:
     ...     recognizer.read("word.png").text
     'hello'
 
-    ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are inferred at a time.
-    It holds the model until `close`, which leaving a ``with`` block calls.
+    ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
+    inferred at a time. It holds the model until `close`, which leaving a ``with`` block calls.
     """
 
     def __init__(
-        self, model: Union[str, Path], *, device: str = "", threads: Optional[int] = None, batch: int = 16
+        self,
+        model: Union[str, Path],
+        *,
+        device: str = "",
+        threads: Optional[int] = None,
+        batch: int = 16,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -47,7 +63,10 @@ class Recognizer:
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         self.close()
 
@@ -64,9 +83,11 @@ class Recognizer:
     def read(self, images: Iterable[Image]) -> List[Reading]: ...
 
     def read(self, images: Union[Image, Iterable[Image]]) -> Union[Reading, List[Reading]]:
-        """Read an image (a path or encoded bytes), or each of several, with its confidence (`crnn.ctc.confidences`).
+        """Read an image (a path or encoded bytes), or each of several, with its confidence
+        (`crnn.ctc.confidences`).
 
-        Raises `InputError` for the first image that cannot be read, TypeError for what is neither path nor bytes.
+        Raises `InputError` for the first image that cannot be read, TypeError for what is neither
+        path nor bytes.
         """
         if isinstance(images, (str, Path, bytes)):
             return next(self.read_each([images]))
@@ -77,12 +98,16 @@ class Recognizer:
     def read_each(
         self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
     ) -> Iterator[Reading]:
-        """Yield the reading of each image as batches are done, for a list that is long or has no end.
+        """Yield the reading of each image as batches are done, for a list that is long or has no
+        end.
 
-        An image that cannot be read is given to ``on_error`` and left out; without it, its `InputError` is raised.
+        An image that cannot be read is given to ``on_error`` and left out; without it, its
+        `InputError` is raised.
         """
         if self._closed:
-            raise UsageError("this Recognizer is closed, so it holds no model any more; open another")
+            raise UsageError(
+                "this Recognizer is closed, so it holds no model any more; open another"
+            )
         group: List[Tuple[str, np.ndarray]] = []
         for image in images:
             try:
@@ -110,7 +135,9 @@ class Recognizer:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 
     def _infer(
-        self, group: Sequence[Tuple[str, np.ndarray]], on_error: Optional[Callable[[InputError], None]]
+        self,
+        group: Sequence[Tuple[str, np.ndarray]],
+        on_error: Optional[Callable[[InputError], None]],
     ) -> Iterator[Reading]:
         logits = self._runner.run(np.stack([pixels for _, pixels in group]))
         finite = np.isfinite(logits).all(axis=(0, 2))
@@ -128,4 +155,7 @@ class Recognizer:
 
 
 def _unfit(image: object) -> str:
-    return f"an image is a path (str or Path) or the bytes of an image file, not {type(image).__name__}"
+    return (
+        "an image is a path (str or Path) or the bytes of an image file, not"
+        f" {type(image).__name__}"
+    )

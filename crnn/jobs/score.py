@@ -1,4 +1,6 @@
-"""Logits and truths to the figures of an Evaluation, batch by batch, in memory that does not grow with the data."""
+"""Logits and truths to the figures of an Evaluation, batch by batch, in memory that does not grow
+with the data.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ OnReading = Callable[[Reading], None]
 class Scorer:
     """Decodes batches, counts them and keeps the worst misses.
 
-    A row with a problem is read as the empty text and counts as wrong where it has a label; so does a row whose logits
-    are not finite. ``on_reading`` gets every reading in data order, with its confidence.
+    A row with a problem is read as the empty text and counts as wrong where it has a label; so does
+    a row whose logits are not finite. ``on_reading`` gets every reading in data order, with its
+    confidence.
     """
 
     def __init__(self, spec: ModelSpec, on_reading: Optional[OnReading] = None) -> None:
@@ -39,7 +42,9 @@ class Scorer:
         self._seen = 0
 
     def add(self, batch: Batch, logits: Optional[np.ndarray]) -> None:
-        """Count a batch; ``logits`` (T, n, K) are those of its readable rows, None where there are none."""
+        """Count a batch; ``logits`` (T, n, K) are those of its readable rows, None where there are
+        none.
+        """
         problems = dict(batch.problems)
         rows = batch.readable
         texts = [""] * len(batch.keys)
@@ -55,7 +60,11 @@ class Scorer:
                 texts[rows[column]] = ""
                 del columns[rows[column]]
         truths = [None if label is None else self._spec.fold(label) for label in batch.labels]
-        asked = list(columns) if self._on_reading else [row for row in columns if texts[row] != truths[row]]
+        asked = (
+            list(columns)
+            if self._on_reading
+            else [row for row in columns if texts[row] != truths[row]]
+        )
         if logits is not None and asked:
             values = ctc.confidences(logits[:, [columns[row] for row in asked]])
             for row, value in zip(asked, values.tolist()):
@@ -80,7 +89,10 @@ class Scorer:
     @property
     def misses(self) -> List[Reading]:
         """The worst misses, worst first: by normalised edit distance, then in data order."""
-        return [reading for _, _, reading in sorted(self._worst, key=lambda entry: (-entry[0], -entry[1]))]
+        return [
+            reading
+            for _, _, reading in sorted(self._worst, key=lambda entry: (-entry[0], -entry[1]))
+        ]
 
     @property
     def misses_total(self) -> int:

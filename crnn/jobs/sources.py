@@ -1,4 +1,7 @@
-"""Where an evaluation's batches come from: a folder of bins, an LMDB or a folder of images, told by what is there."""
+"""Where an evaluation's batches come from:
+
+a folder of bins, an LMDB or a folder of images, told by what is there.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,28 @@ class Source(Protocol):
         """Return the number of samples."""
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
-        """Yield batches of ``size`` readable rows, but for the last; the arrays of the last ``keep`` stay intact."""
+        """Yield batches of ``size`` readable rows, but for the last; the arrays of the last
+        ``keep`` stay intact.
+        """
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
-        """Return problems that belong to no labelled sample; all are known once all batches are taken."""
+        """Return problems that belong to no labelled sample; all are known once all batches are
+        taken.
+        """
 
 
 class ImageSource:
-    """Encoded images as a source: ``workers`` threads decode them (default: all usable processors)."""
+    """Encoded images as a source: ``workers`` threads decode them (default:
+
+    all usable processors).
+    """
 
     def __init__(
-        self, samples: LabelledImages, spec: ModelSpec, workers: Optional[int] = None, rules: Optional[Rules] = None
+        self,
+        samples: LabelledImages,
+        spec: ModelSpec,
+        workers: Optional[int] = None,
+        rules: Optional[Rules] = None,
     ) -> None:
         self.samples = samples
         self._spec = spec
@@ -50,7 +64,9 @@ class ImageSource:
 
         try:
             samples = self._rules.apply(self.samples) if self._rules else self.samples
-            yield from image_batches(samples, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers)
+            yield from image_batches(
+                samples, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+            )
         finally:
             # LMDB lets a process open a file only once at a time.
             self.samples.close()
@@ -67,7 +83,9 @@ class RuledBins(BinFolder):
         super().__init__(folder, label_file, spec)
         self._rules = rules
         kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
-        self.labels = Labels((int(sample.key.rpartition("_")[2]), sample.label or "") for sample in kept)
+        self.labels = Labels(
+            (int(sample.key.rpartition("_")[2]), sample.label or "") for sample in kept
+        )
 
     def extras(self) -> List[Tuple[str, Problem]]:
         """See `Source`."""
@@ -82,15 +100,20 @@ def open_source(
     workers: Optional[int] = None,
     rules: Optional[Rules] = None,
 ) -> Source:
-    """Return the source for ``data``; ``label`` is the label file of bins, or the annotation file of images.
+    """Return the source for ``data``; ``label`` is the label file of bins, or the annotation file
+    of images.
 
     ``rules`` says which samples count; None for all.
     """
     if not data.exists():
-        raise InputError(f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images")
+        raise InputError(
+            f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
+        )
     if data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir()):
         if label is None:
-            raise UsageError(f"{data} holds bins: give their label file too, with --label label.txt")
+            raise UsageError(
+                f"{data} holds bins: give their label file too, with --label label.txt"
+            )
         return RuledBins(data, label, spec, rules) if rules else BinFolder(data, label, spec)
     from crnn.samples.source import open_labelled
 

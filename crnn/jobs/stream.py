@@ -7,7 +7,18 @@ import contextlib
 import platform
 import time
 from dataclasses import dataclass
-from typing import Callable, Deque, Generator, Iterable, Iterator, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Callable,
+    Deque,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -25,7 +36,10 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Scored:
-    """An evaluation and the problems that a person should see: the first few of each reason, with their keys."""
+    """An evaluation and the problems that a person should see:
+
+    the first few of each reason, with their keys.
+    """
 
     evaluation: Evaluation
     named: Sequence[Tuple[str, Problem]]
@@ -43,9 +57,10 @@ def score_batches(
 ) -> Scored:
     """Run every batch through an entered runner and score it.
 
-    ``batches`` must keep the arrays of the last `batches_alive` batches intact. ``extras``, called at the end, gives
-    problems of the data set that belong to no labelled sample. ``on_reading`` gets every reading in data order,
-    ``on_logits`` each batch that has readable rows with its logits (T, n, K), ``advance`` the number of samples done.
+    ``batches`` must keep the arrays of the last `batches_alive` batches intact. ``extras``, called
+    at the end, gives problems of the data set that belong to no labelled sample. ``on_reading``
+    gets every reading in data order, ``on_logits`` each batch that has readable rows with its
+    logits (T, n, K), ``advance`` the number of samples done.
     """
     stages = Stages()
     scorer = Scorer(runner.spec, on_reading)
@@ -69,14 +84,19 @@ READ_AHEAD = 2
 
 
 def batches_alive(runner: Runner) -> int:
-    """Return how many batches' arrays are in use at a time: queued, being read, in the runner and being scored."""
+    """Return how many batches' arrays are in use at a time:
+
+    queued, being read, in the runner and being scored.
+    """
     return READ_AHEAD + runner.ahead + 2
 
 
 def run_batches(
     runner: Runner, batches: Iterable[Batch], stages: Stages
 ) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
-    """Yield each batch with the logits (T, n, K) of its readable rows, None where it has none, in order."""
+    """Yield each batch with the logits (T, n, K) of its readable rows, None where it has none, in
+    order.
+    """
     waiting: Deque[Batch] = collections.deque()
     idle = 0.0
 
@@ -92,9 +112,9 @@ def run_batches(
             if len(group.images):
                 yield group.images
 
-    with contextlib.closing(prefetch(stages.timed("read", batches), READ_AHEAD)) as source, contextlib.closing(
-        runner.stream(images(source))
-    ) as outputs:
+    with contextlib.closing(
+        prefetch(stages.timed("read", batches), READ_AHEAD)
+    ) as source, contextlib.closing(runner.stream(images(source))) as outputs:
         while True:
             begin, idle = time.perf_counter(), 0.0
             logits = next(outputs, None)
@@ -119,7 +139,9 @@ class RunBy(Protocol):
     versions: Mapping[str, str]
 
 
-def evaluation_of(runner: RunBy, scorer: Scorer, stages: Stages, batch: int, seconds: float) -> Evaluation:
+def evaluation_of(
+    runner: RunBy, scorer: Scorer, stages: Stages, batch: int, seconds: float
+) -> Evaluation:
     """Return the evaluation that a scorer has come to, in ``seconds`` of wall time."""
     metric, model = scorer.metric, runner.model
     return Evaluation(

@@ -1,4 +1,7 @@
-"""The PyTorch side: the network, and the files that its weights come in. Importing it needs PyTorch."""
+"""The PyTorch side: the network, and the files that its weights come in.
+
+Importing it needs PyTorch.
+"""
 
 from __future__ import annotations
 

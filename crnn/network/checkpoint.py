@@ -13,13 +13,25 @@ import torch
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, sha256
-from crnn.network.crnn import CONVOLUTIONS, CRNN, HEIGHT, LAST_CONVOLUTIONS, POOLINGS, VARIANTS, CrnnConfig, time_steps
+from crnn.network.crnn import (
+    CONVOLUTIONS,
+    CRNN,
+    HEIGHT,
+    LAST_CONVOLUTIONS,
+    POOLINGS,
+    VARIANTS,
+    CrnnConfig,
+    time_steps,
+)
 from crnn.network.torch_file import read_torch_file
 from crnn.spec import METADATA_KEY, ModelSpec
 from crnn.systems import SPECS
 
 GATE_ORDERS: Mapping[str, Tuple[int, int, int, int]] = {"ifgo": (0, 1, 2, 3), "igfo": (0, 2, 1, 3)}
-"""Where PyTorch's gates i, f, g, o stand among a file's four blocks of LSTM rows. Nothing in a file says which."""
+"""Where PyTorch's gates i, f, g, o stand among a file's four blocks of LSTM rows.
+
+Nothing in a file says which.
+"""
 
 CONFIG_KEY = "crnn.config"
 """The key under which a checkpoint of the kit holds the structure that its tensors do not show."""
@@ -32,8 +44,8 @@ Weights = Dict[str, torch.Tensor]
 class Checkpoint:
     """A network in evaluation mode, float32 on the CPU, with the spec that it is read by.
 
-    ``spec_from`` is "file" where the checkpoint carries a spec, else "default". ``notes`` says, for people, what had
-    to be done to the file's tensors.
+    ``spec_from`` is "file" where the checkpoint carries a spec, else "default". ``notes`` says, for
+    people, what had to be done to the file's tensors.
     """
 
     path: Path
@@ -73,16 +85,19 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a CRNN's weights exactly, whatever wrote them, with the sizes read from the tensors.
 
-    Takes a bare state dict, one under ``state_dict`` or a whole training dictionary; split ``fw_rnn``/``bw_rnn``
-    LSTMs or bidirectional ones; ``module.`` prefixes; any floating-point storage from any device. The spec is the
-    file's own, or the default; ``alphabet`` (the blank stays first or last) and ``width`` replace theirs.
-    ``lstm_gate_order`` is "igfo" for files of the first NPU training stack, which no tensor tells apart. What else no
-    tensor tells apart (the poolings, the last convolution, epsilon) the file says itself if the kit wrote it; for
-    others ``variant``, a name of `VARIANTS`, gives network and spec. Raises `InputError` for everything that is not
-    such a network, with what was found and what was expected.
+    Takes a bare state dict, one under ``state_dict`` or a whole training dictionary; split
+    ``fw_rnn``/``bw_rnn`` LSTMs or bidirectional ones; ``module.`` prefixes; any floating-point
+    storage from any device. The spec is the file's own, or the default; ``alphabet`` (the blank
+    stays first or last) and ``width`` replace theirs. ``lstm_gate_order`` is "igfo" for files of
+    the first NPU training stack, which no tensor tells apart. What else no tensor tells apart (the
+    poolings, the last convolution, epsilon) the file says itself if the kit wrote it; for others
+    ``variant``, a name of `VARIANTS`, gives network and spec. Raises `InputError` for everything
+    that is not such a network, with what was found and what was expected.
     """
     if lstm_gate_order not in GATE_ORDERS:
-        raise UsageError(f"the LSTM gate order is {lstm_gate_order!r}; expected one of {', '.join(GATE_ORDERS)}")
+        raise UsageError(
+            f"the LSTM gate order is {lstm_gate_order!r}; expected one of {', '.join(GATE_ORDERS)}"
+        )
     content = read_torch_file(path)
     weights, notes = _weights(path, content)
     weights = _as_float32(path, _rename(path, weights, notes), notes)
@@ -90,19 +105,27 @@ def load_checkpoint(
     if lstm_gate_order != "ifgo":
         weights = _reorder_gates(weights, GATE_ORDERS[lstm_gate_order])
         notes.append(f"LSTM gates taken in the order {lstm_gate_order}")
-    spec, spec_from = _spec(path, content, config, alphabet, width, SPECS[variant] if variant else None)
+    spec, spec_from = _spec(
+        path, content, config, alphabet, width, SPECS[variant] if variant else None
+    )
     return Checkpoint(path, sha256(path), _model(config, weights), spec, spec_from, tuple(notes))
 
 
 def carries_spec(path: Path) -> bool:
-    """Say whether a checkpoint holds its own spec. Raises `InputError` for what is no PyTorch file."""
+    """Say whether a checkpoint holds its own spec.
+
+    Raises `InputError` for what is no PyTorch file.
+    """
     content = read_torch_file(path)
     return isinstance(content, dict) and METADATA_KEY in content
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How weights are written: as float16 (``half``), and each LSTM as ``fw_rnn`` and ``bw_rnn`` (``split``)."""
+    """How weights are written:
+
+    as float16 (``half``), and each LSTM as ``fw_rnn`` and ``bw_rnn`` (``split``).
+    """
 
     half: bool = False
     split: bool = False
@@ -127,11 +150,19 @@ AS_THEY_ARE = Storage()
 
 
 def save_checkpoint(
-    path: Path, weights: Weights, config: CrnnConfig, spec: ModelSpec, *, source: str, storage: Storage = AS_THEY_ARE
+    path: Path,
+    weights: Weights,
+    config: CrnnConfig,
+    spec: ModelSpec,
+    *,
+    source: str,
+    storage: Storage = AS_THEY_ARE,
 ) -> None:
-    """Write a checkpoint that carries its structure and its spec; ``source`` says, for people, what it was made of.
+    """Write a checkpoint that carries its structure and its spec; ``source`` says, for people, what
+    it was made of.
 
-    It is a dictionary with ``state_dict``, so other programs read its weights as they read any checkpoint's.
+    It is a dictionary with ``state_dict``, so other programs read its weights as they read any
+    checkpoint's.
     """
     content = checkpoint_content(storage.stored(weights), config, spec)
     with atomic_file(path) as file:
@@ -153,7 +184,8 @@ def _weights(path: Path, content: Any) -> Tuple[Weights, List[str]]:
     found = content.get("state_dict", content) if isinstance(content, dict) else content
     if not _is_state_dict(found):
         raise InputError(
-            f"{path} holds {_describe(content)}; expected a state dict (names and tensors), bare or under 'state_dict'"
+            f"{path} holds {_describe(content)}; expected a state dict (names and tensors), bare or"
+            " under 'state_dict'"
         )
     notes = []
     weights = dict(found)
@@ -192,7 +224,9 @@ def _rename(path: Path, weights: Weights, notes: List[str]) -> Weights:
             split = True
             name = f"{match[1]}.rnn.{match[3]}{'_reverse' if match[2] == 'bw' else ''}"
         if name in renamed:
-            raise InputError(f"{path} holds {name} twice, once bidirectional and once as fw_rnn or bw_rnn")
+            raise InputError(
+                f"{path} holds {name} twice, once bidirectional and once as fw_rnn or bw_rnn"
+            )
         renamed[name] = tensor
     if split:
         notes.append("fw_rnn and bw_rnn taken as one bidirectional LSTM")
@@ -205,7 +239,10 @@ def _split(weights: Weights) -> Weights:
     for name in weights:
         match = re.fullmatch(r"(rnn\.\d+)\.rnn\.((?:weight|bias)_[ih]h_l0)(_reverse)?", name)
         if match and f"{match[1]}.rnn.{match[2]}_reverse" not in weights:
-            raise InputError(f"{match[1]} reads in one direction only, so it cannot be written as fw_rnn and bw_rnn")
+            raise InputError(
+                f"{match[1]} reads in one direction only, so it cannot be written as fw_rnn and"
+                " bw_rnn"
+            )
         names[name] = f"{match[1]}.{'bw' if match[3] else 'fw'}_rnn.{match[2]}" if match else name
     return {names[name]: tensor for name, tensor in weights.items()}
 
@@ -217,18 +254,29 @@ def _as_float32(path: Path, weights: Mapping[str, Any], notes: List[str]) -> Wei
         if _counter(name):
             continue
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            found = _name(tensor.dtype) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise InputError(f"{path}: {name} is {found}; expected a tensor of floating-point numbers")
-        if tensor.layout != torch.strided or tensor.device.type != "cpu":
-            found = _name(tensor.layout) if tensor.layout != torch.strided else f"on {tensor.device}"
+            found = (
+                _name(tensor.dtype) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            )
             raise InputError(
-                f"{path}: {name} is a tensor {found}; expected an ordinary one, with its values in the file"
+                f"{path}: {name} is {found}; expected a tensor of floating-point numbers"
+            )
+        if tensor.layout != torch.strided or tensor.device.type != "cpu":
+            found = (
+                _name(tensor.layout) if tensor.layout != torch.strided else f"on {tensor.device}"
+            )
+            raise InputError(
+                f"{path}: {name} is a tensor {found}; expected an ordinary one, with its values in"
+                " the file"
             )
         stored[name] = tensor
-    # A strided view can claim more values than there are bytes: refused before anything of that size is made.
+    # A strided view can claim more values than there are bytes: refused before anything of that
+    # size is made.
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in stored.values())
     if claimed > path.stat().st_size:
-        raise InputError(f"{path} is damaged: its tensors would take {claimed} bytes, and it has {path.stat().st_size}")
+        raise InputError(
+            f"{path} is damaged: its tensors would take {claimed} bytes, and it has"
+            f" {path.stat().st_size}"
+        )
     others = sorted({_name(tensor.dtype) for tensor in stored.values()} - {"float32"})
     if others:
         notes.append(f"{' and '.join(others)} values converted to float32")
@@ -245,7 +293,9 @@ def _name(kind: Any) -> str:
 
 
 def _variant(path: Path, content: Any, name: Optional[str]) -> CrnnConfig:
-    """Return the structure that the file names, or that of the named variant; sizes are still the defaults'."""
+    """Return the structure that the file names, or that of the named variant; sizes are still the
+    defaults'.
+    """
     if name is not None:
         if name not in VARIANTS:
             raise UsageError(f"there is no preset {name!r}; expected one of {', '.join(VARIANTS)}")
@@ -275,7 +325,8 @@ def _is_structure(stored: Any) -> bool:
 
 
 def check_weights(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConfig:
-    """Return the variant in the sizes that the tensors have, once names, shapes and values are found to be right.
+    """Return the variant in the sizes that the tensors have, once names, shapes and values are
+    found to be right.
 
     Raises `InputError`, in the name of the file at ``path``.
     """
@@ -285,7 +336,9 @@ def check_weights(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConf
         if bad:
             raise InputError(
                 f"{path}: {name} holds {bad} values of {tensor.numel()} that are NaN or infinite",
-                hint="The training diverged before this file was saved: take an earlier checkpoint.",
+                hint=(
+                    "The training diverged before this file was saved: take an earlier checkpoint."
+                ),
             )
     for index in config.batchnorms:
         name = f"cnn.batchnorm{index}.running_var"
@@ -295,7 +348,9 @@ def check_weights(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConf
 
 
 def _config(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConfig:
-    """Read the sizes from the tensors, after the names and before everything else is checked against them."""
+    """Read the sizes from the tensors, after the names and before everything else is checked
+    against them.
+    """
     names = _shapes(variant)
     missing = [name for name in names if name not in weights]
     unexpected = [name for name in weights if name not in names]
@@ -304,7 +359,9 @@ def _config(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConfig:
     config = dataclasses.replace(
         variant,
         in_channels=_size(path, weights, "cnn.conv0.weight", 4, 1),
-        channels=tuple(_size(path, weights, f"cnn.conv{index}.weight", 4, 0) for index in range(CONVOLUTIONS)),
+        channels=tuple(
+            _size(path, weights, f"cnn.conv{index}.weight", 4, 0) for index in range(CONVOLUTIONS)
+        ),
         hidden=_size(path, weights, "rnn.0.rnn.weight_hh_l0", 2, 1),
         classes=_size(path, weights, "rnn.1.embedding.weight", 2, 0),
     )
@@ -321,16 +378,22 @@ def _config(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConfig:
     return config
 
 
-def _other_names(path: Path, missing: Sequence[str], unexpected: Sequence[str], total: int) -> InputError:
+def _other_names(
+    path: Path, missing: Sequence[str], unexpected: Sequence[str], total: int
+) -> InputError:
     found = total - len(missing)
     if found < total // 2:
         return InputError(
-            f"{path} is another network: {found} of CRNN's {total} tensors are in it. Missing are {_some(missing)}; "
-            f"it holds instead {_some(unexpected) or 'nothing'}",
-            hint="Expected cnn.conv0 to cnn.conv6, cnn.batchnorm2, 4 and 6, rnn.0 and rnn.1 (rnn or fw_rnn and "
-            "bw_rnn, embedding).",
+            f"{path} is another network: {found} of CRNN's {total} tensors are in it. Missing are"
+            f" {_some(missing)}; it holds instead {_some(unexpected) or 'nothing'}",
+            hint=(
+                "Expected cnn.conv0 to cnn.conv6, cnn.batchnorm2, 4 and 6, rnn.0 and rnn.1 (rnn or"
+                " fw_rnn and bw_rnn, embedding)."
+            ),
         )
-    parts = [f"missing {_some(missing)}"] * bool(missing) + [f"unexpected {_some(unexpected)}"] * bool(unexpected)
+    parts = [f"missing {_some(missing)}"] * bool(missing) + [
+        f"unexpected {_some(unexpected)}"
+    ] * bool(unexpected)
     return InputError(f"{path} is not this CRNN: {'; '.join(parts)}")
 
 
@@ -352,12 +415,14 @@ def _reorder_gates(weights: Weights, order: Sequence[int]) -> Weights:
         blocks = tensor.chunk(4)
         return torch.cat([blocks[index] for index in order])
 
-    return {name: reordered(tensor) if ".rnn." in name else tensor for name, tensor in weights.items()}
+    return {
+        name: reordered(tensor) if ".rnn." in name else tensor for name, tensor in weights.items()
+    }
 
 
 def _model(config: CrnnConfig, weights: Weights) -> CRNN:
-    # Built without storage and given the tensors themselves: nothing is initialised only to be overwritten, and
-    # the caller's random state is left alone.
+    # Built without storage and given the tensors themselves: nothing is initialised only to be
+    # overwritten, and the caller's random state is left alone.
     with torch.device("meta"):
         model = CRNN(config)
     counters = {name: torch.tensor(0) for name in model.state_dict() if _counter(name)}
@@ -391,17 +456,23 @@ def _spec(
 
 
 def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool = True) -> None:
-    """Refuse, with `InputError`, a spec that the network does not go with; ``given`` says that the user named it."""
+    """Refuse, with `InputError`, a spec that the network does not go with; ``given`` says that the
+    user named it.
+    """
     if spec.classes != config.classes:
         raise InputError(
-            f"{path}: the checkpoint has {config.classes} classes, the {'' if given else 'default '}alphabet gives "
-            f"{spec.classes} ({len(spec.alphabet)} characters and the blank)",
-            hint="Give the characters that it was trained on, in their order: --alphabet, in a recipe alphabet.",
+            f"{path}: the checkpoint has {config.classes} classes, the"
+            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.alphabet)}"
+            " characters and the blank)",
+            hint=(
+                "Give the characters that it was trained on, in their order: --alphabet, in a"
+                " recipe alphabet."
+            ),
         )
     if spec.channels != config.in_channels:
         raise InputError(
-            f"{path}: the network takes images of {config.in_channels} channels, its spec says {spec.channels} "
-            f"({spec.color})"
+            f"{path}: the network takes images of {config.in_channels} channels, its spec says"
+            f" {spec.channels} ({spec.color})"
         )
     if spec.height != HEIGHT:
         raise InputError(f"{path}: the spec's height is {spec.height}; the network takes {HEIGHT}")

@@ -1,8 +1,10 @@
-"""CRNN: seven convolutions, two LSTMs in both directions, a row of class scores for every four columns of the image.
+"""CRNN: seven convolutions, two LSTMs in both directions, a row of class scores for every four
+columns of the image.
 
-Shi, Bai, Yao, "An End-to-End Trainable Neural Network for Image-based Sequence Recognition and Its Application to
-Scene Text Recognition", TPAMI 39(11), 2017, https://arxiv.org/abs/1507.05717. The parameters have the names of the
-common PyTorch port (github.com/meijieru/crnn.pytorch), so its files load without a renaming.
+Shi, Bai, Yao, "An End-to-End Trainable Neural Network for Image-based Sequence Recognition and Its
+Application to Scene Text Recognition", TPAMI 39(11), 2017, https://arxiv.org/abs/1507.05717. The
+parameters have the names of the common PyTorch port (github.com/meijieru/crnn.pytorch), so its
+files load without a renaming.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ POOLINGS: Mapping[str, Mapping[int, Tuple[Tuple[int, int], Tuple[int, int], Tupl
     "padded": {3: ((2, 2), (2, 1), (0, 1)), 5: ((2, 2), (2, 1), (0, 1))},
     "narrow": {3: ((2, 1), (2, 1), (0, 0)), 5: ((2, 1), (2, 1), (0, 0))},
 }
-"""The kinds of the last two poolings: the convolution before each, and its kernel, stride and padding as (rows,
-columns). The first two, after convolutions 0 and 1, are 2x2 in all kinds."""
+"""The kinds of the last two poolings: the convolution before each, and its kernel, stride and
+padding as (rows, columns). The first two, after convolutions 0 and 1, are 2x2 in all kinds.
+"""
 LAST_CONVOLUTIONS: Mapping[str, int] = {"valid": 0, "padded": 1}
 """The columns of zeros at the right of the last convolution's input."""
 _SQUARE = ((2, 2), (2, 2), (0, 0))
@@ -30,11 +33,12 @@ _SQUARE = ((2, 2), (2, 2), (0, 0))
 
 @dataclass(frozen=True)
 class CrnnConfig:
-    """The sizes of a CRNN and what its variants differ in; the defaults are the published network of 8 331 301 values.
+    """The sizes of a CRNN and what its variants differ in; the defaults are the published network
+    of 8 331 301 values.
 
-    ``batchnorms`` names the convolutions that a BatchNorm follows, ``epsilon`` is theirs. ``between`` says whether a
-    linear layer joins the two LSTMs, ``backward`` whether the second one reads in both directions. A network without
-    biases is one whose biases are 0.
+    ``batchnorms`` names the convolutions that a BatchNorm follows, ``epsilon`` is theirs.
+    ``between`` says whether a linear layer joins the two LSTMs, ``backward`` whether the second one
+    reads in both directions. A network without biases is one whose biases are 0.
     """
 
     in_channels: int = 1
@@ -48,8 +52,12 @@ class CrnnConfig:
     between: bool = True
     backward: bool = True
 
-    def pool(self, index: int) -> Optional[Tuple[Tuple[int, int], Tuple[int, int], Tuple[int, int]]]:
-        """Return kernel, stride and padding of the max pooling after a convolution, None where there is none."""
+    def pool(
+        self, index: int
+    ) -> Optional[Tuple[Tuple[int, int], Tuple[int, int], Tuple[int, int]]]:
+        """Return kernel, stride and padding of the max pooling after a convolution, None where
+        there is none.
+        """
         return _SQUARE if index < 2 else POOLINGS[self.pooling].get(index)
 
 
@@ -67,19 +75,26 @@ VARIANTS: Mapping[str, CrnnConfig] = {
 
 
 def time_steps(width: int, config: CrnnConfig = CrnnConfig()) -> int:
-    """Return T for images ``width`` columns wide, by default ``width // 4 + 1``. Raises `InputError` where T is 0.
+    """Return T for images ``width`` columns wide, by default ``width // 4 + 1``. Raises
+    `InputError` where T is 0.
 
-    The two square poolings halve the width; padding adds a column at each of the last two poolings or before the last
-    convolution, which takes one away.
+    The two square poolings halve the width; padding adds a column at each of the last two poolings
+    or before the last convolution, which takes one away.
     """
     least = 4 if config.pooling == "padded" or LAST_CONVOLUTIONS[config.last_convolution] else 8
     if width < least:
         raise InputError(f"the width is {width}; expected at least {least}: two poolings halve it")
-    return width // 4 + (1 if config.pooling == "padded" else -1) + LAST_CONVOLUTIONS[config.last_convolution]
+    return (
+        width // 4
+        + (1 if config.pooling == "padded" else -1)
+        + LAST_CONVOLUTIONS[config.last_convolution]
+    )
 
 
 class CRNN(nn.Module):
-    """Images (N, C, 32, W) to raw class scores (T, N, K), T = ``time_steps(W, config)``; no softmax."""
+    """Images (N, C, 32, W) to raw class scores (T, N, K), T = ``time_steps(W, config)``; no
+    softmax.
+    """
 
     def __init__(self, config: CrnnConfig) -> None:
         super().__init__()
@@ -88,7 +103,12 @@ class CRNN(nn.Module):
         between = config.hidden if config.between else None
         self.rnn = nn.Sequential(
             Recurrent(config.channels[-1], config.hidden, between),
-            Recurrent(between or 2 * config.hidden, config.hidden, config.classes, backward=config.backward),
+            Recurrent(
+                between or 2 * config.hidden,
+                config.hidden,
+                config.classes,
+                backward=config.backward,
+            ),
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -97,12 +117,15 @@ class CRNN(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """An LSTM, in both directions unless told otherwise, and a linear layer over it where ``outputs`` are asked for.
+    """An LSTM, in both directions unless told otherwise, and a linear layer over it where
+    ``outputs`` are asked for.
 
     (T, N, inputs) to (T, N, outputs), or to (T, N, hidden) for each direction.
     """
 
-    def __init__(self, inputs: int, hidden: int, outputs: Optional[int], *, backward: bool = True) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, outputs: Optional[int], *, backward: bool = True
+    ) -> None:
         super().__init__()
         self.rnn = nn.LSTM(inputs, hidden, bidirectional=backward)
         if outputs is not None:
@@ -120,7 +143,10 @@ def _convolutions(config: CrnnConfig) -> nn.Sequential:
     for index, outputs in enumerate(config.channels):
         last = index == CONVOLUTIONS - 1
         if last and LAST_CONVOLUTIONS[config.last_convolution]:
-            layers.add_module(f"padding{index}", nn.ZeroPad2d((0, LAST_CONVOLUTIONS[config.last_convolution], 0, 0)))
+            layers.add_module(
+                f"padding{index}",
+                nn.ZeroPad2d((0, LAST_CONVOLUTIONS[config.last_convolution], 0, 0)),
+            )
         kernel, padding = (2, 0) if last else (3, 1)
         layers.add_module(f"conv{index}", nn.Conv2d(inputs, outputs, kernel, padding=padding))
         if index in config.batchnorms:

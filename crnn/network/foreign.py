@@ -1,6 +1,8 @@
-"""Weights of MindSpore's and TensorFlow's CRNNs under this kit's names, exactly: renamed, transposed, reordered.
+"""Weights of MindSpore's and TensorFlow's CRNNs under this kit's names, exactly: renamed,
+transposed, reordered.
 
-Nothing is folded or rescaled, so what the network computes differs from theirs by float32 rounding only.
+Nothing is folded or rescaled, so what the network computes differs from theirs by float32 rounding
+only.
 """
 
 from __future__ import annotations
@@ -23,17 +25,29 @@ from crnn.network.tensorflow_file import read_tensorflow
 Arrays = Mapping[str, np.ndarray]
 Weights = Dict[str, torch.Tensor]
 
-MINDSPORE_VERSIONS: Mapping[str, str] = {"v1": "mindspore-v1", "v2": "mindspore-v2", "mindocr": "mindocr-vgg7"}
+MINDSPORE_VERSIONS: Mapping[str, str] = {
+    "v1": "mindspore-v1",
+    "v2": "mindspore-v2",
+    "mindocr": "mindocr-vgg7",
+}
 _TELLING = {"v1": "w1", "v2": "rnn.0.rnn.weight_ih_l0", "mindocr": "neck.seq_encoder.weight_ih_l0"}
-_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+_NORM = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 _LSTM = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-# Gates of one product over [x; h]: input, new (j), forget, output; PyTorch's are input, forget, new, output.
+# Gates of one product over [x; h]: input, new (j), forget, output; PyTorch's are input, forget,
+# new, output.
 _IFJO = (0, 2, 1, 3)
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """Weights under the kit's names, and the variant of the network (a name of `VARIANTS`) that they are of."""
+    """Weights under the kit's names, and the variant of the network (a name of `VARIANTS`) that
+    they are of.
+    """
 
     weights: Weights
     variant: str
@@ -41,48 +55,75 @@ class Foreign:
 
 
 def from_mindspore(path: Path, version: Optional[str] = None) -> Foreign:
-    """Read a MindSpore checkpoint of version "v1" or "v2" of its CRNN, or of "mindocr"'s; told by its names if None.
+    """Read a MindSpore checkpoint of version "v1" or "v2" of its CRNN, or of "mindocr"'s; told by
+    its names if None.
 
-    Optimiser slots, counters and the tensors that the network has but never uses are left out. Raises `InputError`.
+    Optimiser slots, counters and the tensors that the network has but never uses are left out.
+    Raises `InputError`.
     """
     arrays = read_mindspore_file(path)
     _refuse_flat(path, arrays)
     found = [name for name, telling in _TELLING.items() if telling in arrays]
     if not found:
         raise InputError(
-            f"{path} is another network: it has none of {', '.join(_TELLING.values())}; it holds {_some(arrays)}"
+            f"{path} is another network: it has none of {', '.join(_TELLING.values())}; it holds"
+            f" {_some(arrays)}"
         )
     if version not in (None, found[0]):
-        raise UsageError(f"--version {version}, but {path} holds the names of {found[0]} ({_TELLING[found[0]]})")
+        raise UsageError(
+            f"--version {version}, but {path} holds the names of {found[0]} ({_TELLING[found[0]]})"
+        )
     kind = found[0]
     names = {"v1": _names_v1, "v2": _names_v2, "mindocr": _names_mindocr}[kind]()
     taken = _take(path, arrays, names, ignored=("vgg.bn1.", "w2_bw", "b2_bw"))
     notes = [f"MindSpore, {kind}", *_left_out(arrays, names)]
-    weights = {ours: _tensor(taken[theirs]) for ours, theirs in names.items() if not ours.startswith("cell:")}
+    weights = {
+        ours: _tensor(taken[theirs])
+        for ours, theirs in names.items()
+        if not ours.startswith("cell:")
+    }
     if kind == "v1":
-        for ours, suffix in (("rnn.0.rnn|", "1"), ("rnn.0.rnn|_reverse", "1_bw"), ("rnn.1.rnn|", "2")):
-            weights.update(_cell(path, ours, taken[f"w{suffix}"], taken[f"b{suffix}"], forget_bias=0.0))
+        for ours, suffix in (
+            ("rnn.0.rnn|", "1"),
+            ("rnn.0.rnn|_reverse", "1_bw"),
+            ("rnn.1.rnn|", "2"),
+        ):
+            weights.update(
+                _cell(path, ours, taken[f"w{suffix}"], taken[f"b{suffix}"], forget_bias=0.0)
+            )
     return Foreign(_with_biases(weights), MINDSPORE_VERSIONS[kind], tuple(notes))
 
 
 def from_tensorflow(path: Path) -> Foreign:
-    """Read a TensorFlow checkpoint (its prefix) or a frozen graph of the CRNN, cells of TensorFlow or of the NPU.
+    """Read a TensorFlow checkpoint (its prefix) or a frozen graph of the CRNN, cells of TensorFlow
+    or of the NPU.
 
-    The forget bias of 1, which TensorFlow adds while it computes, is added to the stored one. Slots of the optimiser
-    and moving averages are left out. Raises `InputError`.
+    The forget bias of 1, which TensorFlow adds while it computes, is added to the stored one. Slots
+    of the optimiser and moving averages are left out. Raises `InputError`.
     """
-    arrays = read_tensorflow(path, lambda name: "/" in name and not re.search(r"/(Momentum|ExponentialMov|Adam)", name))
-    roots = [name[: -len("conv3/W")] for name in arrays if name.endswith("feature_extraction_module/conv3/W")]
+    arrays = read_tensorflow(
+        path, lambda name: "/" in name and not re.search(r"/(Momentum|ExponentialMov|Adam)", name)
+    )
+    roots = [
+        name[: -len("conv3/W")]
+        for name in arrays
+        if name.endswith("feature_extraction_module/conv3/W")
+    ]
     if len(roots) != 1:
         raise InputError(
-            f"{path} is another network: expected one shadow_net/feature_extraction_module/conv3/W; it holds "
-            f"{_some(arrays) or 'no variables'}"
+            f"{path} is another network: expected one shadow_net/feature_extraction_module/conv3/W;"
+            f" it holds {_some(arrays) or 'no variables'}"
         )
     cnn, rnn = roots[0], roots[0].replace("feature_extraction_module", "sequence_rnn_module")
     names = _names_tensorflow(cnn)
     kernels, biases = _tensorflow_cells(path, arrays, rnn)
     projection = f"{rnn}w"
-    taken = _take(path, arrays, {**names, **{name: name for name in (*kernels, *biases, projection)}}, strict=False)
+    taken = _take(
+        path,
+        arrays,
+        {**names, **{name: name for name in (*kernels, *biases, projection)}},
+        strict=False,
+    )
     weights = {}
     for ours, theirs in names.items():
         array = taken[theirs]
@@ -99,14 +140,17 @@ def from_tensorflow(path: Path) -> Foreign:
 
 
 def reorder_classes(weights: Weights, source: Alphabet, target: Alphabet) -> Weights:
-    """Return the weights with the last layer's rows moved from the classes of one alphabet to those of another.
+    """Return the weights with the last layer's rows moved from the classes of one alphabet to those
+    of another.
 
-    Exact: the same scores, elsewhere. Characters that ``target`` lacks are no longer read. Raises `InputError` for a
-    character that ``source`` lacks.
+    Exact: the same scores, elsewhere. Characters that ``target`` lacks are no longer read. Raises
+    `InputError` for a character that ``source`` lacks.
     """
     unknown = source.outside(target.characters)
     if unknown:
-        raise InputError(f"the weights have no class for {unknown!r}; they know {source.characters!r}")
+        raise InputError(
+            f"the weights have no class for {unknown!r}; they know {source.characters!r}"
+        )
     rows = [source.table.index(character) for character in target.table]
     moved = dict(weights)
     for part in ("weight", "bias"):
@@ -117,10 +161,15 @@ def reorder_classes(weights: Weights, source: Alphabet, target: Alphabet) -> Wei
 
 def _refuse_flat(path: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
-        if re.fullmatch(r"(rnn\.\d+|neck)\.\S*weight", name) and array.ndim == 3 and array.shape[1:] == (1, 1):
+        if (
+            re.fullmatch(r"(rnn\.\d+|neck)\.\S*weight", name)
+            and array.ndim == 3
+            and array.shape[1:] == (1, 1)
+        ):
             raise InputError(
-                f"{path} keeps each LSTM in one flat tensor ({name}, {array.shape}), as MindSpore up to 1.5 did; how "
-                "it is cut up depended on the device, and newer MindSpore does not load it either",
+                f"{path} keeps each LSTM in one flat tensor ({name}, {array.shape}), as MindSpore"
+                " up to 1.5 did; how it is cut up depended on the device, and newer MindSpore does"
+                " not load it either",
                 hint="Take a checkpoint that MindSpore 1.6 or later has written.",
             )
 
@@ -133,7 +182,12 @@ def _convolutions(prefix: str, norms: Iterable[int], *, bias: bool) -> Dict[str,
         if bias:
             names[f"cnn.conv{index}.bias"] = f"{layer}.conv.bias"
         if index in norms:
-            names.update({f"cnn.batchnorm{index}.{ours}": f"{layer}.bn.{theirs}" for theirs, ours in _NORM.items()})
+            names.update(
+                {
+                    f"cnn.batchnorm{index}.{ours}": f"{layer}.bn.{theirs}"
+                    for theirs, ours in _NORM.items()
+                }
+            )
     return names
 
 
@@ -154,7 +208,11 @@ def _names_v2() -> Dict[str, str]:
 
 def _names_v1() -> Dict[str, str]:
     cells = {f"cell:{name}": name for name in ("w1", "b1", "w1_bw", "b1_bw", "w2", "b2")}
-    return {**_convolutions("vgg", ALL_BATCHNORMS, bias=False), **_linear("rnn.1.embedding", "fc"), **cells}
+    return {
+        **_convolutions("vgg", ALL_BATCHNORMS, bias=False),
+        **_linear("rnn.1.embedding", "fc"),
+        **cells,
+    }
 
 
 def _names_mindocr() -> Dict[str, str]:
@@ -162,7 +220,9 @@ def _names_mindocr() -> Dict[str, str]:
     for layer in range(2):
         for part in _LSTM:
             for direction in ("", "_reverse"):
-                names[f"rnn.{layer}.rnn.{part}_l0{direction}"] = f"neck.seq_encoder.{part}_l{layer}{direction}"
+                names[f"rnn.{layer}.rnn.{part}_l0{direction}"] = (
+                    f"neck.seq_encoder.{part}_l{layer}{direction}"
+                )
     return {**names, **_linear("rnn.1.embedding", "head.dense1")}
 
 
@@ -175,12 +235,17 @@ def _names_tensorflow(prefix: str) -> Dict[str, str]:
         names[f"cnn.conv{index}.weight"] = f"{layer}/W"
         if stage:
             names[f"cnn.conv{index}.bias"] = f"{layer}/b"
-        names.update({f"cnn.batchnorm{index}.{ours}": f"{norm}/{theirs}" for theirs, ours in _NORM.items()})
+        names.update(
+            {f"cnn.batchnorm{index}.{ours}": f"{norm}/{theirs}" for theirs, ours in _NORM.items()}
+        )
     return names
 
 
 def _tensorflow_cells(path: Path, arrays: Arrays, prefix: str) -> Tuple[List[str], List[str]]:
-    """Return the names of the four kernels and biases: both directions of the first layer, then of the second."""
+    """Return the names of the four kernels and biases:
+
+    both directions of the first layer, then of the second.
+    """
     npu = sorted((name for name in arrays if name.endswith("dynamicrnn/w")), key=natural_key)
     if npu:
         if len(npu) != 4:
@@ -196,11 +261,19 @@ def _tensorflow_cells(path: Path, arrays: Arrays, prefix: str) -> Tuple[List[str
 
 
 def _take(
-    path: Path, arrays: Arrays, names: Mapping[str, str], *, ignored: Sequence[str] = (), strict: bool = True
+    path: Path,
+    arrays: Arrays,
+    names: Mapping[str, str],
+    *,
+    ignored: Sequence[str] = (),
+    strict: bool = True,
 ) -> Dict[str, np.ndarray]:
     missing = [name for name in names.values() if name not in arrays]
     if missing:
-        raise InputError(f"{path} is incomplete or another network: missing {_some(missing)}; it holds {_some(arrays)}")
+        raise InputError(
+            f"{path} is incomplete or another network: missing {_some(missing)}; it holds"
+            f" {_some(arrays)}"
+        )
     wanted = set(names.values())
     odd = [
         name
@@ -209,16 +282,23 @@ def _take(
         if not any(part in wanted or part.startswith(tuple(ignored)) for part in _endings(name))
     ]
     if odd:
-        raise InputError(f"{path} is another network: it has all expected tensors and, besides, {_some(odd)}")
+        raise InputError(
+            f"{path} is another network: it has all expected tensors and, besides, {_some(odd)}"
+        )
     taken = {name: arrays[name] for name in wanted}
     for name, array in taken.items():
         if array.dtype.kind != "f" or not array.size:
-            raise InputError(f"{path}: {name} is {array.dtype} {array.shape}; expected floating-point numbers")
+            raise InputError(
+                f"{path}: {name} is {array.dtype} {array.shape}; expected floating-point numbers"
+            )
     return taken
 
 
 def _endings(name: str) -> List[str]:
-    """Return the name and what stands after each of its dots: an optimiser's slot ends in the name of its tensor."""
+    """Return the name and what stands after each of its dots:
+
+    an optimiser's slot ends in the name of its tensor.
+    """
     parts = name.split(".")
     return [".".join(parts[index:]) for index in range(len(parts))]
 
@@ -228,17 +308,28 @@ def _left_out(arrays: Arrays, names: Mapping[str, str]) -> List[str]:
     return [f"{rest} tensors of no use to inference left out"] if rest else []
 
 
-def _cell(path: Path, ours: str, kernel: np.ndarray, bias: np.ndarray, *, forget_bias: float) -> Weights:
-    """Split one kernel [inputs + hidden, 4 * hidden] of gates i, j, f, o into PyTorch's two of i, f, j, o."""
+def _cell(
+    path: Path, ours: str, kernel: np.ndarray, bias: np.ndarray, *, forget_bias: float
+) -> Weights:
+    """Split one kernel [inputs + hidden, 4 * hidden] of gates i, j, f, o into PyTorch's two of i,
+    f, j, o.
+    """
     hidden = bias.shape[0] // 4 if bias.ndim == 1 else 0
-    if not hidden or kernel.ndim != 2 or kernel.shape[1] != 4 * hidden or bias.shape != (4 * hidden,):
+    if (
+        not hidden
+        or kernel.ndim != 2
+        or kernel.shape[1] != 4 * hidden
+        or bias.shape != (4 * hidden,)
+    ):
         raise InputError(
-            f"{path}: an LSTM has a kernel of shape {kernel.shape} and a bias of {bias.shape}; expected "
-            "(inputs + hidden, 4 * hidden) and (4 * hidden,)"
+            f"{path}: an LSTM has a kernel of shape {kernel.shape} and a bias of {bias.shape};"
+            " expected (inputs + hidden, 4 * hidden) and (4 * hidden,)"
         )
     inputs = kernel.shape[0] - hidden
     if inputs < 1:
-        raise InputError(f"{path}: an LSTM's kernel has {kernel.shape[0]} rows, no more than its {hidden} states")
+        raise InputError(
+            f"{path}: an LSTM's kernel has {kernel.shape[0]} rows, no more than its {hidden} states"
+        )
     order = np.concatenate([np.arange(gate * hidden, (gate + 1) * hidden) for gate in _IFJO])
     rows, shifted = kernel.T[order], bias[order].astype(np.float32)
     shifted[hidden : 2 * hidden] += np.float32(forget_bias)

@@ -1,9 +1,10 @@
 """MindSpore's checkpoint files, read without MindSpore.
 
-A ``.ckpt`` is one protocol-buffer message (mindspore/ccsrc/utils/checkpoint.proto): repeated ``value`` = 1 of ``tag``
-= 1 (the parameter's name) and ``tensor`` = 2, which has ``dims`` = 1, ``tensor_type`` = 2 and ``tensor_content`` = 3.
-A parameter above 512 MB stands in several values of the same tag, one after the other. A file saved with a check
-ends in "crc_num" and ten big-endian bytes: the CRC-32 of everything before. The other form is safetensors.
+A ``.ckpt`` is one protocol-buffer message (mindspore/ccsrc/utils/checkpoint.proto): repeated
+``value`` = 1 of ``tag`` = 1 (the parameter's name) and ``tensor`` = 2, which has ``dims`` = 1,
+``tensor_type`` = 2 and ``tensor_content`` = 3. A parameter above 512 MB stands in several values of
+the same tag, one after the other. A file saved with a check ends in "crc_num" and ten big-endian
+bytes: the CRC-32 of everything before. The other form is safetensors.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ WHAT = "a MindSpore checkpoint (.ckpt or .safetensors)"
 
 _MAGIC_ENCRYPTED = b"\xd8\x5e\x3a\x7f"
 _MAGIC_MINDIR = b"\x12\x09MindSpore"
-_FOREIGN = {b"PK\x03\x04": "a zip archive, as PyTorch writes", b"\x80\x02": "a pickle", b"IMOD": "an OM"}
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive, as PyTorch writes",
+    b"\x80\x02": "a pickle",
+    b"IMOD": "an OM",
+}
 _CRC = b"crc_num"
 _CRC_TAIL = len(_CRC) + 10
 _MOST_HEADER = 1 << 20
@@ -59,16 +64,19 @@ _SAFETENSORS_TYPES = {
 
 
 def read_mindspore_file(path: Path) -> Dict[str, np.ndarray]:
-    """Return a checkpoint's tensors by name, read-only views of the file's bytes; texts in it are left out.
+    """Return a checkpoint's tensors by name, read-only views of the file's bytes; texts in it are
+    left out.
 
-    bfloat16 comes as float32. Raises `InputError` for everything that is no such file, with what it is where that can
-    be told: encrypted, MindIR, AIR, another framework's.
+    bfloat16 comes as float32. Raises `InputError` for everything that is no such file, with what it
+    is where that can be told: encrypted, MindIR, AIR, another framework's.
     """
     require_file(path, WHAT)
     refuse_lfs_pointer(path)
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise InputError(f"{path} has {size} bytes; {WHAT} of a CRNN has 100 MB, and the limit is {MAX_BYTES}")
+        raise InputError(
+            f"{path} has {size} bytes; {WHAT} of a CRNN has 100 MB, and the limit is {MAX_BYTES}"
+        )
     data = path.read_bytes()
     _refuse_others(path, data)
     try:
@@ -78,7 +86,9 @@ def read_mindspore_file(path: Path) -> Dict[str, np.ndarray]:
     except WireError as error:
         raise InputError(
             f"{path} is damaged, or no MindSpore checkpoint: {error}",
-            hint="If it was copied or downloaded, compare its size and checksum with the original's.",
+            hint=(
+                "If it was copied or downloaded, compare its size and checksum with the original's."
+            ),
         ) from error
 
 
@@ -86,11 +96,21 @@ def _refuse_others(path: Path, data: bytes) -> None:
     if data.startswith(_MAGIC_ENCRYPTED):
         raise InputError(
             f"{path} is encrypted (saved with enc_key); its weights cannot be read without the key",
-            hint="Decrypt it with MindSpore: save_checkpoint(load_checkpoint(FILE, dec_key=KEY), 'plain.ckpt').",
+            hint=(
+                "Decrypt it with MindSpore: save_checkpoint(load_checkpoint(FILE, dec_key=KEY),"
+                " 'plain.ckpt')."
+            ),
         )
     if path.suffix in (".pb", ".onnx"):
-        verb = "crnn import tensorflow" if path.suffix == ".pb" else "crnn evaluate and crnn compile take it as it is"
-        raise InputError(f"{path} is by its name no MindSpore checkpoint; expected {WHAT}", hint=f"For it: {verb}.")
+        verb = (
+            "crnn import tensorflow"
+            if path.suffix == ".pb"
+            else "crnn evaluate and crnn compile take it as it is"
+        )
+        raise InputError(
+            f"{path} is by its name no MindSpore checkpoint; expected {WHAT}",
+            hint=f"For it: {verb}.",
+        )
     if _MAGIC_MINDIR in data[:64] or path.suffix == ".mindir":
         found = "a MindIR, a compiled graph"
     elif path.suffix == ".air":
@@ -98,7 +118,10 @@ def _refuse_others(path: Path, data: bytes) -> None:
     else:
         found = next((name for magic, name in _FOREIGN.items() if data.startswith(magic)), "")
         if found:
-            raise InputError(f"{path} is {found}; expected {WHAT}", hint="For PyTorch's files: crnn import torch.")
+            raise InputError(
+                f"{path} is {found}; expected {WHAT}",
+                hint="For PyTorch's files: crnn import torch.",
+            )
         return
     raise InputError(
         f"{path} is {found}, whose weights no longer have their layers' names; expected {WHAT}",
@@ -137,7 +160,10 @@ def _value(data: memoryview) -> Tuple[str, str, Tuple[int, ...], memoryview]:
         elif number == 2:
             tensor = payload(value)
         else:
-            raise WireError(f"{tag or 'a parameter'} is no tensor (field {number}); only tensors can be imported")
+            raise WireError(
+                f"{tag or 'a parameter'} is no tensor (field {number}); only tensors can be"
+                " imported"
+            )
     if not tag or tensor is None:
         raise WireError("a parameter has no name or no tensor")
     dims: List[int] = []
@@ -165,11 +191,16 @@ def _joined(tag: str, parts: List[Tuple[str, Tuple[int, ...], memoryview]]) -> n
 
 
 def _is_safetensors(data: bytes) -> bool:
-    return len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+    return (
+        len(data) > 8 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
+    )
 
 
 def _safetensors(data: bytes) -> Dict[str, np.ndarray]:
-    """https://github.com/huggingface/safetensors: eight bytes of length, a JSON header, the tensors' bytes."""
+    """https://github.com/huggingface/safetensors:
+
+    eight bytes of length, a JSON header, the tensors' bytes.
+    """
     length = int.from_bytes(data[:8], "little")
     if length > _MOST_HEADER:
         raise WireError(f"its header has {length} bytes; the limit is {_MOST_HEADER}")
@@ -204,7 +235,9 @@ def _safetensor(name: str, entry: Any, body: memoryview) -> Tuple[str, Tuple[int
 
 def _safe_type(name: str, kind: str) -> str:
     if kind not in _SAFETENSORS_TYPES:
-        raise WireError(f"{name} has the type {kind}; expected one of {', '.join(_SAFETENSORS_TYPES)}")
+        raise WireError(
+            f"{name} has the type {kind}; expected one of {', '.join(_SAFETENSORS_TYPES)}"
+        )
     return _SAFETENSORS_TYPES[kind]
 
 

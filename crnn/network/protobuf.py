@@ -1,6 +1,8 @@
-"""The protocol buffers' wire format, read without the package: field numbers, values, and tensors in them.
+"""The protocol buffers' wire format, read without the package: field numbers, values, and tensors
+in them.
 
-https://protobuf.dev/programming-guides/encoding/. What the fields of a message mean is the caller's to know.
+https://protobuf.dev/programming-guides/encoding/. What the fields of a message mean is the caller's
+to know.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ class WireError(ValueError):
 def fields(data: memoryview, *, most: int = 100_000) -> Iterator[Tuple[int, Value]]:
     """Yield each field of a message as its number and its value, in order, without a copy.
 
-    A varint is an int from 0 to 2**64 - 1; everything else is a view of its bytes. Raises `WireError` for bytes that
-    are no message, and for more than ``most`` fields, so that a small file cannot cost much.
+    A varint is an int from 0 to 2**64 - 1; everything else is a view of its bytes. Raises
+    `WireError` for bytes that are no message, and for more than ``most`` fields, so that a small
+    file cannot cost much.
     """
     position, end = 0, len(data)
     for _ in range(most):
@@ -45,7 +48,9 @@ def fields(data: memoryview, *, most: int = 100_000) -> Iterator[Tuple[int, Valu
         else:
             raise WireError(f"a field has the wire type {kind}")
         if length > end - position:
-            raise WireError(f"a field of {length} bytes begins {end - position} bytes before the end")
+            raise WireError(
+                f"a field of {length} bytes begins {end - position} bytes before the end"
+            )
         yield number, data[position : position + length]
         position += length
     if position != end:
@@ -89,8 +94,16 @@ def payload(value: Value) -> memoryview:
 
 
 def array_of(name: str, dtype: str, shape: Tuple[int, ...], content: memoryview) -> np.ndarray:
-    """Return bytes as an array; `WireError` where they do not fit the shape, ``name`` says whose they are."""
+    """Return bytes as an array; `WireError` where they do not fit the shape, ``name`` says whose
+    they are.
+    """
     size = np.dtype(dtype).itemsize
-    if len(shape) > 8 or any(not 0 <= side <= MAX_BYTES for side in shape) or math.prod(shape) * size != len(content):
-        raise WireError(f"{name} has the shape {shape} of {dtype} and {len(content)} bytes, which do not fit")
+    if (
+        len(shape) > 8
+        or any(not 0 <= side <= MAX_BYTES for side in shape)
+        or math.prod(shape) * size != len(content)
+    ):
+        raise WireError(
+            f"{name} has the shape {shape} of {dtype} and {len(content)} bytes, which do not fit"
+        )
     return np.frombuffer(content, dtype=dtype).reshape(shape)

@@ -1,4 +1,6 @@
-"""A checkpoint of any known kind to one of the kit's own, with the classes in the order that is asked for."""
+"""A checkpoint of any known kind to one of the kit's own, with the classes in the order that is
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ from crnn.systems import LETTERS_AND_DIGITS, SPECS
 class Classes:
     """How the classes are to stand in the new file.
 
-    By default the blank comes first, then the characters: 0-9a-z if it is these, else in the file's order. ``keep``
-    leaves the file's order alone; ``wanted`` gives the characters, all of them among the file's.
+    By default the blank comes first, then the characters: 0-9a-z if it is these, else in the file's
+    order. ``keep`` leaves the file's order alone; ``wanted`` gives the characters, all of them
+    among the file's.
     """
 
     keep: bool = False
@@ -49,12 +52,17 @@ class Classes:
 
 
 def take_mindspore(
-    path: Path, target: Path, *, version: Optional[str] = None, alphabet: Optional[str] = None, classes: Classes
+    path: Path,
+    target: Path,
+    *,
+    version: Optional[str] = None,
+    alphabet: Optional[str] = None,
+    classes: Classes,
 ) -> Checkpoint:
     """Write a MindSpore checkpoint as one of the kit's own, and return it as loaded from there.
 
-    ``alphabet`` holds the file's characters in class order, the blank being the last class; by default a-z0-9, and
-    0-9a-z for MindOCR's. Raises `InputError`.
+    ``alphabet`` holds the file's characters in class order, the blank being the last class; by
+    default a-z0-9, and 0-9a-z for MindOCR's. Raises `InputError`.
     """
     require_target(target)
     notes = _write_foreign(path, target, from_mindspore(path, version), alphabet, classes)
@@ -62,10 +70,11 @@ def take_mindspore(
 
 
 def take_tensorflow(path: Path, target: Path, *, ord_map: Path, classes: Classes) -> Checkpoint:
-    """Write a TensorFlow checkpoint or frozen graph as one of the kit's own, and return it as loaded from there.
+    """Write a TensorFlow checkpoint or frozen graph as one of the kit's own, and return it as
+    loaded from there.
 
-    ``ord_map`` is the file that says which class stands for which character; the blank is the last. Raises
-    `InputError`.
+    ``ord_map`` is the file that says which class stands for which character; the blank is the last.
+    Raises `InputError`.
     """
     require_target(target)
     characters = read_ord_map(ord_map)
@@ -84,24 +93,33 @@ def take_torch(
     classes: Classes,
     storage: Storage = AS_THEY_ARE,
 ) -> Checkpoint:
-    """Write a PyTorch checkpoint of any layout as one of the kit's own, and return it as loaded from there.
+    """Write a PyTorch checkpoint of any layout as one of the kit's own, and return it as loaded
+    from there.
 
-    ``preset`` names the network and the spec of a file that carries none. ``alphabet`` holds the file's characters in
-    class order, ``blank_last`` says that the blank stands after them, ``storage`` how to write. Raises `InputError`.
+    ``preset`` names the network and the spec of a file that carries none. ``alphabet`` holds the
+    file's characters in class order, ``blank_last`` says that the blank stands after them,
+    ``storage`` how to write. Raises `InputError`.
     """
     require_target(target)
     old = load_checkpoint(path, alphabet=alphabet, lstm_gate_order=lstm_gate_order, variant=preset)
     if preset and old.spec_from == "file":
-        raise UsageError(f"{path} says itself which network and spec it has; --preset is for files that do not")
+        raise UsageError(
+            f"{path} says itself which network and spec it has; --preset is for files that do not"
+        )
     blank = len(old.spec.alphabet) if blank_last else old.spec.blank
-    weights = {name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name}
+    weights = {
+        name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name
+    }
     source = Alphabet(old.spec.alphabet, blank)
-    notes = _write(path, target, weights, old.model.config, old.spec, source, classes, old.notes, storage)
+    notes = _write(
+        path, target, weights, old.model.config, old.spec, source, classes, old.notes, storage
+    )
     return _loaded(target, notes)
 
 
 def _loaded(target: Path, notes: Tuple[str, ...]) -> Checkpoint:
-    # What was written is what counts; by now the weights that it was written from are no longer in memory.
+    # What was written is what counts; by now the weights that it was written from are no longer in
+    # memory.
     return dataclasses.replace(load_checkpoint(target), notes=notes)
 
 
@@ -133,16 +151,24 @@ def _write(
     notes: Tuple[str, ...],
     storage: Storage = AS_THEY_ARE,
 ) -> Tuple[str, ...]:
-    check_spec(path, dataclasses.replace(spec, alphabet=source.characters, blank=source.blank), config)
+    check_spec(
+        path, dataclasses.replace(spec, alphabet=source.characters, blank=source.blank), config
+    )
     wanted = classes.target(source)
-    spec = dataclasses.replace(spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case)
+    spec = dataclasses.replace(
+        spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case
+    )
     if wanted != source:
         weights = reorder_classes(weights, source, wanted)
         notes = (*notes, f"classes moved from {_classes(source)} to {_classes(wanted)}")
-    save_checkpoint(target, weights, config, spec, source=f"{path.name}: {'; '.join(notes)}", storage=storage)
+    save_checkpoint(
+        target, weights, config, spec, source=f"{path.name}: {'; '.join(notes)}", storage=storage
+    )
     return notes
 
 
 def _classes(alphabet: Alphabet) -> str:
-    shown = alphabet.characters if len(alphabet.characters) <= 40 else f"{alphabet.characters[:40]}…"
+    shown = (
+        alphabet.characters if len(alphabet.characters) <= 40 else f"{alphabet.characters[:40]}…"
+    )
     return f"blank, {shown}" if alphabet.blank == 0 else f"{shown}, blank"

@@ -1,10 +1,11 @@
 """TensorFlow's checkpoints (version 2) and frozen graphs, read without TensorFlow.
 
 A checkpoint is ``PREFIX.index`` and ``PREFIX.data-00000-of-0000N``. The index is a LevelDB table
-(github.com/google/leveldb, doc/table_format.md): blocks of sorted keys, each stored as what it does not share with the
-key before, and a footer that finds them. Its values are messages (tensorflow/core/protobuf/tensor_bundle.proto) that
-say where in which data file a variable lies: ``dtype`` = 1, ``shape`` = 2, ``shard_id`` = 3, ``offset`` = 4, ``size``
-= 5, ``crc32c`` = 6, ``slices`` = 7. A frozen graph is a GraphDef whose variables have become constants.
+(github.com/google/leveldb, doc/table_format.md): blocks of sorted keys, each stored as what it does
+not share with the key before, and a footer that finds them. Its values are messages
+(tensorflow/core/protobuf/tensor_bundle.proto) that say where in which data file a variable lies:
+``dtype`` = 1, ``shape`` = 2, ``shard_id`` = 3, ``offset`` = 4, ``size`` = 5, ``crc32c`` = 6,
+``slices`` = 7. A frozen graph is a GraphDef whose variables have become constants.
 """
 
 from __future__ import annotations
@@ -28,13 +29,25 @@ MAX_VARIABLES = 10_000
 
 _MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 _FOOTER = 48
-_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 5: "<i2", 6: "|i1", 9: "<i8", 10: "|b1", 19: "<f2"}
+_TYPES = {
+    1: "<f4",
+    2: "<f8",
+    3: "<i4",
+    4: "|u1",
+    5: "<i2",
+    6: "|i1",
+    9: "<i8",
+    10: "|b1",
+    19: "<f2",
+}
 """tensorflow/core/framework/types.proto."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable as the index has it; ``dtype`` is NumPy's, or the number that stands in the file where it has none."""
+    """A variable as the index has it; ``dtype`` is NumPy's, or the number that stands in the file
+    where it has none.
+    """
 
     name: str
     dtype: str
@@ -47,11 +60,13 @@ class Variable:
 
 
 def read_tensorflow(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:
-    """Return the tensors whose names are ``wanted``, of a checkpoint's prefix or of a frozen graph (``.pb``).
+    """Return the tensors whose names are ``wanted``, of a checkpoint's prefix or of a frozen graph
+    (``.pb``).
 
-    Of a graph only constants of floating-point numbers are taken: the others steer its operators. The prefix may have
-    ``.index``, ``.meta`` or ``.data-…`` after it. Every block of the index and every variable is held against its
-    checksum. Raises `InputError` for everything that is no such file.
+    Of a graph only constants of floating-point numbers are taken: the others steer its operators.
+    The prefix may have ``.index``, ``.meta`` or ``.data-…`` after it. Every block of the index and
+    every variable is held against its checksum. Raises `InputError` for everything that is no such
+    file.
     """
     try:
         if path.suffix == ".pb":
@@ -60,7 +75,10 @@ def read_tensorflow(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.n
     except WireError as error:
         raise InputError(
             f"{path} is damaged, or no TensorFlow file: {error}",
-            hint="If it was copied or downloaded, compare the sizes and checksums with the originals'.",
+            hint=(
+                "If it was copied or downloaded, compare the sizes and checksums with the"
+                " originals'."
+            ),
         ) from error
 
 
@@ -75,7 +93,11 @@ def _read_checkpoint(prefix: Path, wanted: Callable[[str], bool]) -> Dict[str, n
     index = prefix.with_name(prefix.name + ".index")
     if not index.exists() and prefix.is_dir():
         found = sorted(prefix.glob("*.index"))
-        hint = f"Give one of: {', '.join(str(file)[: -len('.index')] for file in found[:4])}" if found else ""
+        hint = (
+            f"Give one of: {', '.join(str(file)[: -len('.index')] for file in found[:4])}"
+            if found
+            else ""
+        )
         raise InputError(f"{prefix} is a folder; expected {WHAT}", hint=hint)
     require_file(index, WHAT)
     refuse_lfs_pointer(index)
@@ -84,7 +106,9 @@ def _read_checkpoint(prefix: Path, wanted: Callable[[str], bool]) -> Dict[str, n
     shards, variables = read_index(index.read_bytes())
     tensors = {}
     for number in range(shards):
-        chosen = [variable for variable in variables if variable.shard == number and wanted(variable.name)]
+        chosen = [
+            variable for variable in variables if variable.shard == number and wanted(variable.name)
+        ]
         if chosen:
             file = prefix.with_name(f"{prefix.name}.data-{number:05d}-of-{shards:05d}")
             require_file(file, f"the data file that belongs to {index.name}")
@@ -101,19 +125,27 @@ def _read_shard(path: Path, variables: List[Variable]) -> Dict[str, np.ndarray]:
             name = variable.name
             if variable.offset + variable.size > size:
                 end = variable.offset + variable.size
-                raise InputError(f"{path} is cut off: it has {size} bytes; {name} ends at byte {end}")
+                raise InputError(
+                    f"{path} is cut off: it has {size} bytes; {name} ends at byte {end}"
+                )
             if variable.partitioned:
-                raise InputError(f"{path}: {name} is partitioned; only whole variables can be imported")
+                raise InputError(
+                    f"{path}: {name} is partitioned; only whole variables can be imported"
+                )
             file.seek(variable.offset)
             data = file.read(variable.size)
             if masked_crc(data) != variable.checksum:
-                raise WireError(f"{path.name} does not have the checksum that the index gives for {name}")
+                raise WireError(
+                    f"{path.name} does not have the checksum that the index gives for {name}"
+                )
             tensors[name] = _array(name, variable.dtype, variable.shape, memoryview(data))
     return tensors
 
 
 def read_index(data: bytes) -> Tuple[int, List[Variable]]:
-    """Return the number of data files and the variables of an index file; `WireError` where it is none."""
+    """Return the number of data files and the variables of an index file; `WireError` where it is
+    none.
+    """
     shards = 0
     variables = []
     for key, value in _table(memoryview(data)):
@@ -160,7 +192,10 @@ def _block(data: memoryview, handle: Tuple[int, int]) -> Iterator[Tuple[bytes, m
     if masked_crc(data[offset : offset + size + 1]) != stored:
         raise WireError(f"the block at {offset} does not have its checksum")
     if data[offset + size]:
-        raise WireError(f"the block at {offset} is compressed ({data[offset + size]}); TensorFlow writes plain ones")
+        raise WireError(
+            f"the block at {offset} is compressed ({data[offset + size]}); TensorFlow writes plain"
+            " ones"
+        )
     block = data[offset : offset + size]
     restarts = int.from_bytes(block[-4:], "little")
     end = size - 4 - 4 * restarts
@@ -171,7 +206,12 @@ def _block(data: memoryview, handle: Tuple[int, int]) -> Iterator[Tuple[bytes, m
         shared, position = varint(block, position)
         added, position = varint(block, position)
         length, position = varint(block, position)
-        if shared > len(key) or added > end - position or length > end - position - added or shared + added > 4096:
+        if (
+            shared > len(key)
+            or added > end - position
+            or length > end - position - added
+            or shared + added > 4096
+        ):
             raise WireError(f"an entry of the block at {offset} is not within it")
         key = key[:shared] + bytes(block[position : position + added])
         position += added
@@ -209,7 +249,9 @@ def _variable(key: bytes, data: memoryview) -> Variable:
     shard, offset, size = (signed(numbers.get(number, 0)) for number in (3, 4, 5))
     if shard < 0 or offset < 0 or not 0 <= size <= MAX_BYTES:
         raise WireError(f"{name} lies at {offset}, {size} bytes, of data file {shard}")
-    return Variable(name, _TYPES.get(code, str(code)), shape, shard, offset, size, checksum, partitioned)
+    return Variable(
+        name, _TYPES.get(code, str(code)), shape, shard, offset, size, checksum, partitioned
+    )
 
 
 def _shape(data: memoryview) -> Tuple[int, ...]:
@@ -218,7 +260,9 @@ def _shape(data: memoryview) -> Tuple[int, ...]:
     for number, value in fields(data, most=100):
         if number == 2:
             found = [
-                signed(side) for key, side in fields(payload(value), most=10) if key == 1 and isinstance(side, int)
+                signed(side)
+                for key, side in fields(payload(value), most=10)
+                if key == 1 and isinstance(side, int)
             ]
             sides.append(found[-1] if found else 0)
     return tuple(sides)
@@ -242,7 +286,10 @@ def _read_frozen(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.ndar
 
 
 def _constant(node: memoryview) -> Tuple[str, Optional[memoryview]]:
-    """NodeDef: ``name`` = 1, ``op`` = 2, map ``attr`` = 5 from key = 1 to AttrValue = 2, whose ``tensor`` = 8."""
+    """NodeDef:
+
+    ``name`` = 1, ``op`` = 2, map ``attr`` = 5 from key = 1 to AttrValue = 2, whose ``tensor`` = 8.
+    """
     name, kind, tensor = "", b"", None
     for number, value in fields(node, most=1000):
         if number == 1:
@@ -252,12 +299,18 @@ def _constant(node: memoryview) -> Tuple[str, Optional[memoryview]]:
         elif number == 5:
             entry = dict(fields(payload(value), most=10))
             if 2 in entry and bytes(payload(entry.get(1, 0))) == b"value":
-                tensor = next((payload(item) for key, item in fields(payload(entry[2]), most=10) if key == 8), None)
+                tensor = next(
+                    (payload(item) for key, item in fields(payload(entry[2]), most=10) if key == 8),
+                    None,
+                )
     return name, tensor if kind == b"Const" else None
 
 
 def _tensor(name: str, data: memoryview) -> Optional[np.ndarray]:
-    """TensorProto: ``dtype`` = 1, ``tensor_shape`` = 2, ``tensor_content`` = 4, ``float_val`` = 5."""
+    """TensorProto:
+
+    ``dtype`` = 1, ``tensor_shape`` = 2, ``tensor_content`` = 4, ``float_val`` = 5.
+    """
     code, content = 0, memoryview(b"")
     shape: Tuple[int, ...] = ()
     for number, value in fields(data):
@@ -270,7 +323,12 @@ def _tensor(name: str, data: memoryview) -> Optional[np.ndarray]:
     dtype = _TYPES.get(code, "")
     if np.dtype(dtype or "i4").kind != "f":
         return None
-    if code == 1 and len(content) == 4 and all(0 < side <= MAX_BYTES for side in shape) and math.prod(shape) < 1 << 16:
+    if (
+        code == 1
+        and len(content) == 4
+        and all(0 < side <= MAX_BYTES for side in shape)
+        and math.prod(shape) < 1 << 16
+    ):
         # One value that fills the whole tensor is stored once.
         content = memoryview(bytes(content) * math.prod(shape))
     return _array(name, dtype, shape, content)
@@ -278,5 +336,8 @@ def _tensor(name: str, data: memoryview) -> Optional[np.ndarray]:
 
 def _array(name: str, dtype: str, shape: Tuple[int, ...], content: memoryview) -> np.ndarray:
     if dtype.isdigit():
-        raise WireError(f"{name} has TensorFlow's data type {dtype}; expected one of {', '.join(_TYPES.values())}")
+        raise WireError(
+            f"{name} has TensorFlow's data type {dtype}; expected one of"
+            f" {', '.join(_TYPES.values())}"
+        )
     return array_of(name, dtype, shape, content)

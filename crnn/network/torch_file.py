@@ -19,7 +19,9 @@ from crnn.files import refuse_lfs_pointer, require_file
 
 WHAT = "a PyTorch checkpoint (.pth)"
 TAKES_NAMES = torch.__version__ >= torch.torch_version.TorchVersion("2.6")
-"""Whether this PyTorch can be told of harmless functions in files by name, as those that do not exist here need."""
+"""Whether this PyTorch can be told of harmless functions in files by name, as those that do not
+exist here need.
+"""
 
 # What PyTorch's readers raise on bytes that are no checkpoint, found by fuzzing them.
 _UNREADABLE = (
@@ -42,16 +44,20 @@ _UNREADABLE = (
 def read_torch_file(path: Path) -> Any:
     """Return the object that a file holds, its tensors on the CPU wherever they were saved from.
 
-    Files written on a GPU or an NPU need neither here. Raises `InputError` for anything that is no checkpoint: a
-    folder, an empty or truncated file, a Git LFS pointer, a TorchScript archive, a pickle that would run code.
+    Files written on a GPU or an NPU need neither here. Raises `InputError` for anything that is no
+    checkpoint: a folder, an empty or truncated file, a Git LFS pointer, a TorchScript archive, a
+    pickle that would run code.
     """
     require_file(path, WHAT)
     refuse_lfs_pointer(path)
     try:
-        # torch.load before 2.6 can be made to run code through the tar files of the very first releases, in spite of
-        # weights_only (CVE-2025-32434). Nobody has a CRNN in one.
+        # torch.load before 2.6 can be made to run code through the tar files of the very first
+        # releases, in spite of weights_only (CVE-2025-32434). Nobody has a CRNN in one.
         if _is_tar(path):
-            raise InputError(f"{path} is a tar archive; expected {WHAT}", hint="Unpack it and give the .pth inside.")
+            raise InputError(
+                f"{path} is a tar archive; expected {WHAT}",
+                hint="Unpack it and give the .pth inside.",
+            )
         with open(path, "rb") as file, warnings.catch_warnings(), _extra_globals():
             # It warns of archives and pickle protocols that it then refuses with an error as well.
             warnings.simplefilter("ignore")
@@ -76,21 +82,33 @@ def _is_tar(path: Path) -> bool:
 
 
 def _refused(path: Path, message: str) -> InputError:
-    name = re.search(r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)", message)
+    name = re.search(
+        r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)",
+        message,
+    )
     if not name:
         return _unreadable(path, ValueError(message))
     found = next(group for group in name.groups() if group)
-    hint = "Save the weights alone where the model was made: torch.save(model.state_dict(), 'weights.pth')."
-    if not TAKES_NAMES and any(found == entry[1] for entry in _allowed() if isinstance(entry, tuple)):
+    hint = (
+        "Save the weights alone where the model was made: torch.save(model.state_dict(),"
+        " 'weights.pth')."
+    )
+    if not TAKES_NAMES and any(
+        found == entry[1] for entry in _allowed() if isinstance(entry, tuple)
+    ):
         hint += f" PyTorch 2.6 or newer reads it as it is; here is {torch.__version__}."
     return InputError(
-        f"{path} holds more than weights: loading it would call {found}, and code in a file is never run", hint=hint
+        f"{path} holds more than weights: loading it would call {found}, and code in a file is"
+        " never run",
+        hint=hint,
     )
 
 
 _DAMAGED = "If it was copied or downloaded, compare its size and checksum with the original's."
 _OTHERS = {
-    ".ckpt": "A checkpoint of MindSpore: crnn import mindspore. Of TensorFlow: crnn import tensorflow.",
+    ".ckpt": (
+        "A checkpoint of MindSpore: crnn import mindspore. Of TensorFlow: crnn import tensorflow."
+    ),
     ".safetensors": "Weights of MindSpore: crnn import mindspore.",
     ".pb": "A frozen graph of TensorFlow: crnn import tensorflow.",
 }
@@ -102,7 +120,9 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
     if "TorchScript" in str(error):
         return InputError(
             f"{path} is a TorchScript archive (a program); expected {WHAT}",
-            hint="Save its weights: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth').",
+            hint=(
+                "Save its weights: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth')."
+            ),
         )
     if head.startswith(b"PK\x03\x04"):
         found = "a zip archive that is truncated, damaged or not PyTorch's"
@@ -117,7 +137,9 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
 
 
 def _extra_globals() -> ContextManager[None]:
-    """Allow what harmless training files hold besides tensors, where this PyTorch can be told of it."""
+    """Allow what harmless training files hold besides tensors, where this PyTorch can be told of
+    it.
+    """
     return torch.serialization.safe_globals(_allowed()) if TAKES_NAMES else contextlib.nullcontext()
 
 
@@ -133,7 +155,9 @@ def _allowed() -> List[Union[Callable[..., Any], Tuple[Callable[..., Any], str]]
 
 
 class _NumberType:
-    """Stands for numpy.dtype, whose own constructor and state take far more than the name of a number's type."""
+    """Stands for numpy.dtype, whose own constructor and state take far more than the name of a
+    number's type.
+    """
 
     def __init__(self, name: str, *_: Any) -> None:
         if name not in ("b1", "f2", "f4", "f8", "i4", "i8"):
@@ -149,7 +173,13 @@ def _number(kind: _NumberType, data: bytes) -> Any:
 
 
 def _rebuild_npu_tensor(
-    storage: Any, offset: int, size: Tuple[int, ...], stride: Tuple[int, ...], grad: bool, hooks: Any, *_: Any
+    storage: Any,
+    offset: int,
+    size: Tuple[int, ...],
+    stride: Tuple[int, ...],
+    grad: bool,
+    hooks: Any,
+    *_: Any,
 ) -> torch.Tensor:
     # How torch_npu names a tensor in files written on an NPU; on the CPU it is an ordinary tensor.
     rebuild: Callable[..., torch.Tensor] = torch._utils._rebuild_tensor_v2

@@ -27,7 +27,10 @@ def simulated(benchmark: Benchmark) -> bool:
 def title(run: ModelTiming) -> str:
     """Return which model ran where, and that it was simulated where it was."""
     threads = f"{run.threads} thread{'' if run.threads == 1 else 's'}"
-    return f"{run.model['path']} on {run.backend}, {run.device}, {threads}{', SIMULATED' if run.simulated else ''}"
+    return (
+        f"{run.model['path']} on {run.backend}, {run.device},"
+        f" {threads}{', SIMULATED' if run.simulated else ''}"
+    )
 
 
 def head(benchmark: Benchmark) -> Iterator[str]:
@@ -36,10 +39,13 @@ def head(benchmark: Benchmark) -> Iterator[str]:
         yield SIMULATED
     machine = benchmark.machine
     yield (
-        f"machine    {machine['processor']}, {machine['usable']} usable, {machine['system']}; load before "
-        f"{machine['load']}"
+        f"machine    {machine['processor']}, {machine['usable']} usable, {machine['system']}; load"
+        f" before {machine['load']}"
     )
-    yield f"data       {benchmark.data}; {benchmark.loop} batches of each size, {benchmark.warm_up} to warm up"
+    yield (
+        f"data       {benchmark.data}; {benchmark.loop} batches of each size, {benchmark.warm_up}"
+        " to warm up"
+    )
 
 
 def stage_table(run: ModelTiming) -> Table:
@@ -48,7 +54,13 @@ def stage_table(run: ModelTiming) -> Table:
     rows: List[List[str]] = []
     for timing in run.batches:
         medians = [f"{timing.stages[name]['p50']:.3f}" for name in names]
-        rows.append([str(timing.batch), *medians, *(f"{timing.latency[q]:.3f}" for q in ("p50", "p90", "p99"))])
+        rows.append(
+            [
+                str(timing.batch),
+                *medians,
+                *(f"{timing.latency[q]:.3f}" for q in ("p50", "p90", "p99")),
+            ]
+        )
     return ["batch", *names, "all p50", "p90", "p99"], rows
 
 
@@ -56,7 +68,9 @@ def speed_table(run: ModelTiming) -> Table:
     """Return words per second, batch by batch, and what computation alone takes."""
     rows = []
     for timing in run.batches:
-        speeds = [f"{timing.throughput[name]:.0f}" for name in ("compute", "transfers", "stream", "data")]
+        speeds = [
+            f"{timing.throughput[name]:.0f}" for name in ("compute", "transfers", "stream", "data")
+        ]
         compute = [f"{timing.stages[COMPUTED][q]:.3f}" for q in ("p50", "p90", "p99")]
         rows.append([str(timing.batch), *speeds, *compute])
     return [
@@ -75,8 +89,9 @@ def ratio_line(ratio: PairedRatio, runs: Sequence[ModelTiming]) -> str:
     """Return a paired ratio as a sentence."""
     values = ratio.ratio
     return (
-        f"batch {ratio.batch}: {runs[0].model['path']} is {values['p50']:.3f} times as fast as "
-        f"{runs[1].model['path']} (middle 80 % of {ratio.pairs} pairs: {values['p10']:.3f} to {values['p90']:.3f})"
+        f"batch {ratio.batch}: {runs[0].model['path']} is {values['p50']:.3f} times as fast as"
+        f" {runs[1].model['path']} (middle 80 % of {ratio.pairs} pairs: {values['p10']:.3f} to"
+        f" {values['p90']:.3f})"
     )
 
 
@@ -85,8 +100,8 @@ def suggestion_line(suggestion: Suggestion, run: ModelTiming) -> str:
     if suggestion.batch is None:
         best = min(run.batches, key=lambda timing: timing.latency["p99"])
         return (
-            f"no measured batch keeps within {suggestion.budget_ms:g} ms; batch {best.batch} comes nearest with "
-            f"{best.latency['p99']:.3f} ms (p99)"
+            f"no measured batch keeps within {suggestion.budget_ms:g} ms; batch {best.batch} comes"
+            f" nearest with {best.latency['p99']:.3f} ms (p99)"
         )
     timing = next(timing for timing in run.batches if timing.batch == suggestion.batch)
     return (

@@ -23,10 +23,14 @@ def draw(benchmark: Benchmark, path: Path) -> None:
         sizes = [timing.batch for timing in run.batches]
         for style, (name, label) in zip(("-", ":", "--"), LINES.items()):
             values = [timing.throughput[name] for timing in run.batches]
-            speed.plot(sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {label}")
+            speed.plot(
+                sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {label}"
+            )
         for style, quantile in zip("-:", ("p50", "p99")):
             values = [timing.latency[quantile] for timing in run.batches]
-            latency.plot(sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {quantile}")
+            latency.plot(
+                sizes, values, f"C{number}o", linestyle=style, label=f"{title(run)}: {quantile}"
+            )
     for axes, what in ((speed, "words a second"), (latency, "milliseconds a batch, all stages")):
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes])

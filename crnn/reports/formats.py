@@ -86,8 +86,10 @@ FORMATS: Mapping[str, Format] = {
     "mindspore-310": Format(_pred_and_label, _mindspore_310),
     "sdk": Format(_image_and_text, _nothing),
 }
-"""modelzoo: the title-and-value JSON. postpossess: the lines of ``postpossess_CRNN_pytorch.py``. mindspore-…: those of
-``eval.py``, ``eval_onnx.py`` and the 310's ``acc.log``. sdk: image and text a line, as the MindX SDK's script."""
+"""modelzoo: the title-and-value JSON. postpossess: the lines of ``postpossess_CRNN_pytorch.py``.
+mindspore-…: those of ``eval.py``, ``eval_onnx.py`` and the 310's ``acc.log``. sdk: image and text a
+line, as the MindX SDK's script.
+"""
 
 
 def format_named(name: str) -> Format:

@@ -17,7 +17,9 @@ TITLE = "Overall statistical evaluation"
 
 
 def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
-    """Return the evaluation as plain data, with the list of string pairs that ModelZoo's scripts parse."""
+    """Return the evaluation as plain data, with the list of string pairs that ModelZoo's scripts
+    parse.
+    """
     data = dataclasses.asdict(evaluation)
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["schema"] = SCHEMA
@@ -38,7 +40,10 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """What an earlier run read, by key. With ``only_misses``, the words that it does not hold were read right."""
+    """What an earlier run read, by key.
+
+    With ``only_misses``, the words that it does not hold were read right.
+    """
 
     texts: Mapping[str, str]
     only_misses: bool
@@ -49,8 +54,8 @@ class EarlierRun:
 def read_run(path: Path) -> EarlierRun:
     """Read an earlier run from its JSON Lines of readings or from its result JSON.
 
-    Raises `InputError` for a file that is neither, for a key that stands twice, and for a result that holds only some
-    of its misses.
+    Raises `InputError` for a file that is neither, for a key that stands twice, and for a result
+    that holds only some of its misses.
     """
     require_file(path, "a result JSON or the JSON Lines of --readings")
     try:
@@ -61,7 +66,9 @@ def read_run(path: Path) -> EarlierRun:
             return _run_of_lines(lines, path)
         return _run_of_result(json.loads(text), path)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: neither a result JSON nor JSON Lines of readings: {error}") from error
+        raise InputError(
+            f"{path}: neither a result JSON nor JSON Lines of readings: {error}"
+        ) from error
 
 
 def _is_reading(line: str) -> bool:
@@ -72,7 +79,11 @@ def _is_reading(line: str) -> bool:
 
 
 def _holds_reading(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("text"), str)
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("key"), str)
+        and isinstance(entry.get("text"), str)
+    )
 
 
 def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
@@ -91,7 +102,9 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
 
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise InputError(f"{path}: no result of crnn evaluate (schema {SCHEMA}) and no JSON Lines of readings")
+        raise InputError(
+            f"{path}: no result of crnn evaluate (schema {SCHEMA}) and no JSON Lines of readings"
+        )
     misses, wrong, total = data.get("misses"), data.get("misses_total"), data.get("total")
     if (
         not isinstance(misses, list)
@@ -100,13 +113,17 @@ def _run_of_result(data: Any, path: Path) -> EarlierRun:
         or not isinstance(total, int)
     ):
         raise InputError(
-            f"{path}: a result of crnn evaluate without its misses, misses_total or total as it writes them",
+            f"{path}: a result of crnn evaluate without its misses, misses_total or total as it"
+            " writes them",
             hint="Run that evaluation again.",
         )
     if wrong > len(misses):
         raise InputError(
             f"{path} holds {len(misses)} of its {wrong} misses, so its texts are not all known",
-            hint="Run that evaluation again with --readings FILE.jsonl and compare against that file.",
+            hint=(
+                "Run that evaluation again with --readings FILE.jsonl and compare against that"
+                " file."
+            ),
         )
     texts = {miss["key"]: miss["text"] for miss in misses}
     return EarlierRun(texts, only_misses=True, total=total, simulated=data.get("simulated") is True)

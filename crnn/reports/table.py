@@ -1,4 +1,7 @@
-"""Evaluations of several models on several data sets: the cells of a table, and ``crnn-evaluations/1``."""
+"""Evaluations of several models on several data sets:
+
+the cells of a table, and ``crnn-evaluations/1``.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,14 @@ Rows = Sequence[Sequence[Union[Evaluation, str]]]
 
 
 def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
-    """Return a row of cells for each model: its name, then accuracy and count; the best of a column is marked ``*``."""
-    best = [max((cell.correct for cell in column if isinstance(cell, Evaluation)), default=0) for column in zip(*rows)]
+    """Return a row of cells for each model:
+
+    its name, then accuracy and count; the best of a column is marked ``*``.
+    """
+    best = [
+        max((cell.correct for cell in column if isinstance(cell, Evaluation)), default=0)
+        for column in zip(*rows)
+    ]
     return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 
@@ -23,7 +32,10 @@ def to_dict(models: Sequence[str], data: Sequence[str], rows: Rows) -> Dict[str,
     content: List[Dict[str, Any]] = []
     for model, row in zip(models, rows):
         results = [
-            {"data": name, **({"error": cell} if isinstance(cell, str) else {"result": json.to_dict(cell)})}
+            {
+                "data": name,
+                **({"error": cell} if isinstance(cell, str) else {"result": json.to_dict(cell)}),
+            }
             for name, cell in zip(data, row)
         ]
         content.append({"model": model, "results": results})
@@ -34,4 +46,7 @@ def _cell(cell: Union[Evaluation, str], best: int) -> str:
     if isinstance(cell, str):
         return "-"
     simulated = ", SIMULATED" if cell.simulated else ""
-    return f"{cell.accuracy:.4f} ({cell.correct} of {cell.total}{simulated}){' *' if cell.correct == best > 0 else ''}"
+    return (
+        f"{cell.accuracy:.4f} ({cell.correct} of"
+        f" {cell.total}{simulated}){' *' if cell.correct == best > 0 else ''}"
+    )

@@ -9,7 +9,9 @@ from crnn.results import Comparison, Evaluation, Problem
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 
 
-def lines(evaluation: Evaluation, comparison: Optional[Comparison], *, misses: int) -> Iterator[str]:
+def lines(
+    evaluation: Evaluation, comparison: Optional[Comparison], *, misses: int
+) -> Iterator[str]:
     """Yield the summary, the worst ``misses`` and the comparison."""
     yield from summary(evaluation)
     for reading in evaluation.misses[:misses]:
@@ -19,13 +21,17 @@ def lines(evaluation: Evaluation, comparison: Optional[Comparison], *, misses: i
 
 
 def summary(evaluation: Evaluation) -> List[str]:
-    """Return the figures a person looks for first, a line each; a simulated run says so in its first line."""
+    """Return the figures a person looks for first, a line each; a simulated run says so in its
+    first line.
+    """
     low, high = evaluation.interval95
     head = [SIMULATED] if evaluation.simulated else []
     return [
         *head,
-        f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total} words; "
-        f"95 % interval {low:.4f} to {high:.4f})",
+        (
+            f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"
+            f" words; 95 % interval {low:.4f} to {high:.4f})"
+        ),
         *([f"protocol   {evaluation.protocol['name']}"] if evaluation.protocol.get("name") else []),
         f"characters error rate {evaluation.cer:.4f}, 1-NED {evaluation.ned1:.4f}",
         f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})",
@@ -35,7 +41,10 @@ def summary(evaluation: Evaluation) -> List[str]:
 def accuracy(evaluation: Evaluation) -> str:
     """Return accuracy and counts in a few words; those of a simulated run say so."""
     mark = ", SIMULATED" if evaluation.simulated else ""
-    return f"accuracy {evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total} words{mark})"
+    return (
+        f"accuracy {evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total}"
+        f" words{mark})"
+    )
 
 
 def _run_by(evaluation: Evaluation) -> str:
@@ -62,11 +71,12 @@ def differences(comparison: Comparison) -> Iterator[str]:
         yield f"differs  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
     test = comparison.test
     low, high = test.interval95
+    mark = "(SIMULATED) " if comparison.simulated else ""
     yield (
-        f"against    {'(SIMULATED) ' if comparison.simulated else ''}{_count(len(comparison.differing), 'word')} "
-        f"read differently; right only here {test.only_second}, "
-        f"only there {test.only_first}; accuracy {test.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; "
-        f"McNemar p = {test.p_value:.3g})"
+        f"against    {mark}{_count(len(comparison.differing), 'word')}"
+        f" read differently; right only here {test.only_second}, only there {test.only_first};"
+        f" accuracy {test.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; McNemar p ="
+        f" {test.p_value:.3g})"
     )
 
 

@@ -26,14 +26,19 @@ from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
 from crnn.spec import ModelSpec
 
 SLOTS = 4
-"""Batches on their way at a time: one copied in, one computed, one copied out, and one that the host works on."""
+"""Batches on their way at a time:
+
+one copied in, one computed, one copied out, and one that the host works on.
+"""
 
 
 class AscendRunner(Runner):
-    """Runs an OM, or a set of static ones of one network, on a chip: one image input, one logits output.
+    """Runs an OM, or a set of static ones of one network, on a chip: one image input, one logits
+    output.
 
-    `stream` overlaps copies, computation and the caller's work; the executions themselves follow one another, as CANN
-    demands of a model. Threads may share a runner, they take turns; while one streams, the others run synchronously.
+    `stream` overlaps copies, computation and the caller's work; the executions themselves follow
+    one another, as CANN demands of a model. Threads may share a runner, they take turns; while one
+    streams, the others run synchronously.
     """
 
     backend = "pyacl"
@@ -74,7 +79,8 @@ class AscendRunner(Runner):
         count = acl.get_device_count()
         if self._device >= count:
             raise UnavailableError(
-                f"--device {self._device}: this machine shows {count} chip{'' if count == 1 else 's'}, numbered from 0",
+                f"--device {self._device}: this machine shows {count}"
+                f" chip{'' if count == 1 else 's'}, numbered from 0",
                 hint=f"See npu-smi info; {cann.VISIBLE_DEVICES_VARIABLE} may hide some.",
             )
         process.open_device(acl, self._device)
@@ -85,7 +91,9 @@ class AscendRunner(Runner):
         models = [self._load_model(acl, path, om) for path, om in zip(self._paths, self._oms)]
         self._describe(acl, models)
         on_device = acl.get_run_mode() == cann.ACL_DEVICE
-        self._slots = [Slot(acl, models, on_device, held) for _ in range(1 + (SLOTS if self._streams else 0))]
+        self._slots = [
+            Slot(acl, models, on_device, held) for _ in range(1 + (SLOTS if self._streams else 0))
+        ]
         if self._streams:
             for slot in self._slots[1:]:
                 slot.add_events(held)
@@ -97,26 +105,40 @@ class AscendRunner(Runner):
         try:
             return load_model(acl, path, self._held)
         except AscendError as error:
-            raise error.of(f"{path} (compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'})") from error
+            raise error.of(
+                f"{path} (compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'})"
+            ) from error
 
     def _describe(self, acl: Acl, models: Sequence[LoadedModel]) -> None:
-        tasks = [task for model in models for task in tasks_of(model, self.spec, self.model.spec_from)]
+        tasks = [
+            task for model in models for task in tasks_of(model, self.spec, self.model.spec_from)
+        ]
         if len({(task.in_dtype, task.in_shape[1:]) for task in tasks}) > 1:
-            raise InputError(f"{self.model.path}: the models of a set take different images: they are no set")
+            raise InputError(
+                f"{self.model.path}: the models of a set take different images: they are no set"
+            )
         self._tasks = {task.batch: task for task in tasks}
         self.batch_sizes = tuple(sorted(self._tasks))
         self.simulated = acl.simulated
-        self.versions = {"chip": acl.get_soc_name(), "pyacl": acl.get_version() if acl.has("get_version") else ""}
+        self.versions = {
+            "chip": acl.get_soc_name(),
+            "pyacl": acl.get_version() if acl.has("get_version") else "",
+        }
         self.ahead = SLOTS if self._streams else 1
         if not self._streams:
-            self.notes = (*self.notes, "this CANN has no asynchronous calls: batches run one after the other")
+            self.notes = (
+                *self.notes,
+                "this CANN has no asynchronous calls: batches run one after the other",
+            )
         task = tasks[0]
         fixed = task.batch if len(tasks) == 1 else None
         in_port, out_port = task.model.inputs[0], task.model.outputs[0]
         axes: Tuple[Optional[int], ...] = task.out_shape
         at = self.spec.output_axes.index("N")
         self.inputs = (Tensor(in_port.name, task.in_dtype, (fixed, *task.in_shape[1:])),)
-        self.outputs = (Tensor(out_port.name, task.out_dtype, (*axes[:at], fixed, *axes[at + 1 :])),)
+        self.outputs = (
+            Tensor(out_port.name, task.out_dtype, (*axes[:at], fixed, *axes[at + 1 :])),
+        )
 
     def _input_shape(self) -> Tuple[Optional[int], ...]:
         channels, height, width = self.spec.image_shape
@@ -201,17 +223,22 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(
-            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected one of each"
+            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected"
+            " one of each"
         )
     image, logits = model.inputs[0], model.outputs[0]
     channels, height, width = spec.image_shape
     layouts = [spec.image_shape, (height, width, channels)]
     where = f"{model.path}: the spec ({spec_from}) expects"
-    hint = f"The model is another network than its spec says: see crnn inspect {model.path}; --spec names its own."
+    hint = (
+        f"The model is another network than its spec says: see crnn inspect {model.path}; --spec"
+        " names its own."
+    )
     if image.dtype not in ("float32", "float16", "uint8") or image.dims[1:] not in layouts:
         raise InputError(
-            f"{where} float32, float16 or uint8 images (N, {', '.join(map(str, spec.image_shape))}); "
-            f"got {image.name} {image.dtype} {image.dims}",
+            f"{where} float32, float16 or uint8 images (N,"
+            f" {', '.join(map(str, spec.image_shape))}); got {image.name} {image.dtype}"
+            f" {image.dims}",
             hint=hint,
         )
     batches = model.gears or image.dims[:1]
@@ -222,47 +249,63 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
         tasks.append(Task(model, batch, image.dtype, (batch, *image.dims[1:]), logits.dtype, shape))
     if logits.dtype not in ("float32", "float16") or logits.dims != tasks[-1].out_shape:
         raise InputError(
-            f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name} {logits.dtype} {logits.dims}",
+            f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"
+            f" {logits.dtype} {logits.dims}",
             hint=hint,
         )
     if image.size < tasks[-1].in_bytes or logits.size < tasks[-1].out_bytes:
         raise InputError(
-            f"{model.path}: the model's own sizes contradict its shapes ({image.size}, {logits.size} bytes)"
+            f"{model.path}: the model's own sizes contradict its shapes ({image.size},"
+            f" {logits.size} bytes)"
         )
     return tasks
 
 
 def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
-    """Return the runner for an OM, a static set (its folder or its files), on one chip or several ("0,1")."""
+    """Return the runner for an OM, a static set (its folder or its files), on one chip or several
+    ("0,1").
+    """
     paths = om_files(path) if isinstance(path, Path) else list(path)
     devices = parse_devices(device)
     if len(devices) == 1:
         runner = AscendRunner(paths, devices[0])
         if isinstance(path, Path) and path.is_dir():
             others = sorted(file.name for file in path.glob("*.om") if file not in paths)
-            runner.notes = (f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",) if others else ()
+            runner.notes = (
+                (f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",)
+                if others
+                else ()
+            )
         return runner
     from crnn.runners.devices import DevicesRunner
 
     return DevicesRunner(
-        [functools.partial(AscendRunner, paths, number) for number in devices], [f"npu:{number}" for number in devices]
+        [functools.partial(AscendRunner, paths, number) for number in devices],
+        [f"npu:{number}" for number in devices],
     )
 
 
 def om_files(path: Path) -> List[Path]:
-    """Return the OMs that a path stands for: the file itself, or the static set in a folder (NAME_bs1.om …)."""
+    """Return the OMs that a path stands for:
+
+    the file itself, or the static set in a folder (NAME_bs1.om …).
+    """
     if not path.is_dir():
         return [path]
-    found = {file: re.fullmatch(r"(.+)_bs([0-9]+)\.om", file.name) for file in sorted(path.glob("*.om"))}
+    found = {
+        file: re.fullmatch(r"(.+)_bs([0-9]+)\.om", file.name) for file in sorted(path.glob("*.om"))
+    }
     names = sorted({match.group(1) for match in found.values() if match})
     if len(names) != 1:
         listed = ", ".join(names) or ", ".join(file.name for file in found) or "no .om at all"
         raise InputError(
-            f"{path} holds {listed}; expected the static set of one model (NAME_bs1.om, NAME_bs4.om …)",
+            f"{path} holds {listed}; expected the static set of one model (NAME_bs1.om,"
+            " NAME_bs4.om …)",
             hint="Name one OM, or a folder that holds one set.",
         )
     return sorted(
-        (file for file, match in found.items() if match), key=lambda file: int(file.stem.rpartition("_bs")[2])
+        (file for file, match in found.items() if match),
+        key=lambda file: int(file.stem.rpartition("_bs")[2]),
     )
 
 
@@ -271,7 +314,9 @@ def parse_devices(text: str) -> List[int]:
     words = text.split(",")
     numbers = [int(word) for word in words if re.fullmatch("[0-9]{1,3}", word)]
     if len(set(numbers)) != len(words):
-        raise UsageError(f"--device {text}: an OM runs on chips, by their numbers; expected 0, or several as 0,1")
+        raise UsageError(
+            f"--device {text}: an OM runs on chips, by their numbers; expected 0, or several as 0,1"
+        )
     return numbers
 
 
@@ -296,6 +341,10 @@ def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:
             known.setdefault(sidecar.checkpoint_sha256, path)
     if len(known) > 1:
         raise InputError(
-            f"{' and '.join(map(str, known.values()))} are no set: they were made from different checkpoints",
-            hint="Compile all batch sizes from one model: crnn compile MODEL.onnx NAME --batch 1,4,8 --static-set",
+            f"{' and '.join(map(str, known.values()))} are no set: they were made from different"
+            " checkpoints",
+            hint=(
+                "Compile all batch sizes from one model: crnn compile MODEL.onnx NAME --batch 1,4,8"
+                " --static-set"
+            ),
         )

@@ -8,7 +8,20 @@ from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Deque, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar
+from typing import (
+    Callable,
+    Deque,
+    Dict,
+    Generator,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 import numpy as np
 
@@ -23,19 +36,27 @@ COPIED_IN, COMPUTED = "host to device", "compute"
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of a model; ``dtype`` is NumPy's name, None in ``shape`` stands for any size."""
+    """An input or output of a model; ``dtype`` is NumPy's name, None in ``shape`` stands for any
+    size.
+    """
 
     name: str
     dtype: str
     shape: Tuple[Optional[int], ...]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype} ({', '.join('any' if size is None else str(size) for size in self.shape)})"
+        return (
+            f"{self.name} {self.dtype}"
+            f" ({', '.join('any' if size is None else str(size) for size in self.shape)})"
+        )
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model file: where it is, its hash, and the spec that it is read by (``spec_from``: file, default or given)."""
+    """A model file: where it is, its hash, and the spec that it is read by (``spec_from``:
+
+    file, default or given).
+    """
 
     path: Path
     sha256: str
@@ -46,8 +67,9 @@ class Model:
 class Runner(ABC):
     """Turns images (N, C, H, W) into logits (T, N, K). Use it as a context manager.
 
-    A backend implements `_open`, `_run`, `_close` and, where it can overlap work, `_stream`; it sets ``inputs``,
-    ``outputs`` and ``batch_sizes`` in `_open`. It sees only batches of a size on offer, in its own input dtype.
+    A backend implements `_open`, `_run`, `_close` and, where it can overlap work, `_stream`; it
+    sets ``inputs``, ``outputs`` and ``batch_sizes`` in `_open`. It sees only batches of a size on
+    offer, in its own input dtype.
     """
 
     backend: str = ""
@@ -59,7 +81,9 @@ class Runner(ABC):
     notes: Tuple[str, ...] = ()
     """What a user should be told of how the model runs, a line each."""
     ahead: int = 1
-    """The most batches that `stream` has taken and not yet given logits for; a producer may reuse older buffers."""
+    """The most batches that `stream` has taken and not yet given logits for; a producer may reuse
+    older buffers.
+    """
 
     inputs: Tuple[Tensor, ...] = ()
     outputs: Tuple[Tensor, ...] = ()
@@ -70,7 +94,8 @@ class Runner(ABC):
         self.model = model
         self.spec = model.spec
         self.lap: Callable[[str], None] = lambda stage: None
-        """Called as each stage of a piece ends, by `run` at least, for whoever reads a clock then."""
+        """Called as each stage of a piece ends, by `run` at least, for whoever reads a clock then.
+        """
 
     def read_by(self, spec: ModelSpec) -> None:
         """Replace the spec that the model is read by, before the runner is entered."""
@@ -88,7 +113,10 @@ class Runner(ABC):
         return self
 
     def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
         if error is None:
             self._close()
@@ -97,11 +125,16 @@ class Runner(ABC):
             self._close()
 
     def run(self, images: np.ndarray) -> np.ndarray:
-        """Return float32 logits (T, N, K), a copy the caller owns, for float32 or uint8 images (N, C, H, W), N > 0."""
-        return _joined([self._logits(self._run(piece), count) for piece, count in self._cut(images)])
+        """Return float32 logits (T, N, K), a copy the caller owns, for float32 or uint8 images (N,
+        C, H, W), N > 0.
+        """
+        return _joined(
+            [self._logits(self._run(piece), count) for piece, count in self._cut(images)]
+        )
 
     def stream(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
-        """Yield what `run` would return for each batch, in order, overlapping what the backend can overlap.
+        """Yield what `run` would return for each batch, in order, overlapping what the backend can
+        overlap.
 
         Close the generator (or exhaust it) before the runner is used again.
         """
@@ -115,7 +148,9 @@ class Runner(ABC):
                     yield piece
 
         parts: List[np.ndarray] = []
-        with contextlib.closing(pieces()) as source, contextlib.closing(self._stream(source)) as outputs:
+        with contextlib.closing(pieces()) as source, contextlib.closing(
+            self._stream(source)
+        ) as outputs:
             for output in outputs:
                 parts.append(self._logits(output, waiting[0][len(parts)]))
                 if len(parts) == len(waiting[0]):
@@ -147,7 +182,8 @@ class Runner(ABC):
     def _check_images(self, images: np.ndarray) -> None:
         if images.ndim != 4 or images.shape[1:] != self.spec.image_shape or not len(images):
             raise InputError(
-                f"images have shape {images.shape}; expected (N, {', '.join(map(str, self.spec.image_shape))})"
+                f"images have shape {images.shape}; expected (N,"
+                f" {', '.join(map(str, self.spec.image_shape))})"
             )
 
     def _cut(self, images: np.ndarray) -> List[Tuple[np.ndarray, int]]:
@@ -167,18 +203,27 @@ class Runner(ABC):
         spec, image, logits = self.spec, self.inputs[0], self.outputs[0]
         pairs = [
             (image, self._input_shape()),
-            (logits, tuple({"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes)),
+            (
+                logits,
+                tuple(
+                    {"T": spec.time_steps, "N": None, "K": spec.classes}[axis]
+                    for axis in spec.output_axes
+                ),
+            ),
         ]
         for tensor, expected in pairs:
             fits = len(tensor.shape) == len(expected) and all(
-                want is None or got is None or want == got for got, want in zip(tensor.shape, expected)
+                want is None or got is None or want == got
+                for got, want in zip(tensor.shape, expected)
             )
             if not fits:
                 raise InputError(
                     f"{self.model.path}: got {tensor}; the spec ({self.model.spec_from}) expects "
                     f"{Tensor(tensor.name, tensor.dtype, expected)}",
-                    hint="The model is another network than its spec says: see crnn inspect on it. Name its own with "
-                    "--spec, such as --spec mindspore-native.",
+                    hint=(
+                        "The model is another network than its spec says: see crnn inspect on it."
+                        " Name its own with --spec, such as --spec mindspore-native."
+                    ),
                 )
 
     def _input_shape(self) -> Tuple[Optional[int], ...]:
@@ -186,7 +231,8 @@ class Runner(ABC):
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:
-    """Cut ``count`` rows into ``sizes`` (ascending): the largest while it is full, then the smallest for the rest.
+    """Cut ``count`` rows into ``sizes`` (ascending): the largest while it is full, then the
+    smallest for the rest.
 
     >>> cut_batch(21, (1, 4, 8, 16))
     [16, 8]
@@ -206,12 +252,15 @@ def batch_note(batch: int, sizes: Optional[Sequence[int]]) -> Tuple[str, ...]:
     counts: Dict[int, int] = {}
     for size in cut_batch(batch, sizes):
         counts[size] = counts.get(size, 0) + 1
-    parts = " + ".join(f"{count} x {size}" if count > 1 else str(size) for size, count in counts.items())
+    parts = " + ".join(
+        f"{count} x {size}" if count > 1 else str(size) for size, count in counts.items()
+    )
     return (f"batches of {batch} run as {parts}: the model takes {', '.join(map(str, sizes))}",)
 
 
 def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarray:
-    """Convert between pixels (uint8) and normalised values (float32, float16), exactly, by the spec's table.
+    """Convert between pixels (uint8) and normalised values (float32, float16), exactly, by the
+    spec's table.
 
     Normalised values that no pixel has cannot become uint8: `InputError`.
     """
@@ -228,7 +277,8 @@ def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarra
         pixels: np.ndarray = np.clip(np.rint(images * scale + offset), 0, 255).astype(np.uint8)
     if not np.array_equal(spec.table[pixels], images):
         raise InputError(
-            "the model takes uint8 pixels, and the images hold values that no pixel has under the spec's normalisation",
+            "the model takes uint8 pixels, and the images hold values that no pixel has under the"
+            " spec's normalisation",
             hint="Prepare them again for this model, with --dtype uint8.",
         )
     return pixels

@@ -24,10 +24,12 @@ PATIENCE = 30.0
 
 
 class DevicesRunner(Runner):
-    """Runs batch after batch on one device after the other; ``devices`` names them, ``factories`` make their runners.
+    """Runs batch after batch on one device after the other; ``devices`` names them, ``factories``
+    make their runners.
 
-    A factory must be picklable. Each device has a process of its own, since pyACL's calls hold Python's lock. Batches
-    go to the processes as they are (uint8 stays uint8), and are cut, padded and converted there.
+    A factory must be picklable. Each device has a process of its own, since pyACL's calls hold
+    Python's lock. Batches go to the processes as they are (uint8 stays uint8), and are cut, padded
+    and converted there.
     """
 
     def __init__(self, factories: Sequence[Callable[[], Runner]], devices: Sequence[str]) -> None:
@@ -42,14 +44,18 @@ class DevicesRunner(Runner):
     def read_by(self, spec: ModelSpec) -> None:
         """See `Runner`; each process's runner is told."""
         super().read_by(spec)
-        self._factories = [(device, partial(_read_by, factory, spec)) for device, factory in self._factories]
+        self._factories = [
+            (device, partial(_read_by, factory, spec)) for device, factory in self._factories
+        ]
 
     def _open(self) -> None:
         with interrupts_blocked():
             for device, factory in self._factories:
                 self._workers.append(_Worker(device, factory))
         with self._in_doubt():
-            descriptions = [process.receive("ready", "while it was opened") for process in self._workers]
+            descriptions = [
+                process.receive("ready", "while it was opened") for process in self._workers
+            ]
         for name, value in descriptions[0].items():
             setattr(self, name, value)
         # A process may take as many as its runner does, and finds one more waiting.
@@ -74,7 +80,9 @@ class DevicesRunner(Runner):
 
     def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
         if self._failed or not self._workers:
-            raise InputError(f"{self.model.path}: the runner is closed, or one of its devices has failed")
+            raise InputError(
+                f"{self.model.path}: the runner is closed, or one of its devices has failed"
+            )
         source = enumerate(pieces)
         pending: Deque[Tuple[_Worker, int]] = deque()
         try:
@@ -92,7 +100,8 @@ class DevicesRunner(Runner):
             while pending:
                 yield self._receive(pending)
         finally:
-            # What is still on its way when a stream is given up must not be taken for the next one's.
+            # What is still on its way when a stream is given up must not be taken for the next
+            # one's.
             if pending and not self._failed:
                 with contextlib.suppress(KitError):
                     self._end_stream()
@@ -133,8 +142,14 @@ class DevicesRunner(Runner):
 
 
 def _on_its_way(pending: Iterable[Tuple[_Worker, int]], process: _Worker) -> str:
-    """Name a device's batches: an error of its shows when results are waited for, so it may be any of these."""
-    return f"with batch {', '.join(str(number + 1) for other, number in pending if other is process)} on its way"
+    """Name a device's batches:
+
+    an error of its shows when results are waited for, so it may be any of these.
+    """
+    return (
+        f"with batch {', '.join(str(number + 1) for other, number in pending if other is process)}"
+        " on its way"
+    )
 
 
 def _read_by(factory: Callable[[], Runner], spec: ModelSpec) -> Runner:
@@ -166,12 +181,16 @@ class _Worker:
                 self.receive("array", when)
 
     def send(self, kind: str) -> None:
-        """Send a message without content; that nobody is there to read it shows at the next `receive`."""
+        """Send a message without content; that nobody is there to read it shows at the next
+        `receive`.
+        """
         with contextlib.suppress(OSError):
             self._pipe.send((kind, None))
 
     def receive(self, expected: str, when: str) -> Any:
-        """Return the next answer's content, or raise what the process reports or died of, with ``when``."""
+        """Return the next answer's content, or raise what the process reports or died of, with
+        ``when``.
+        """
         try:
             kind, value = worker.receive(self._pipe)
         except (EOFError, OSError):
@@ -183,7 +202,9 @@ class _Worker:
         raise RuntimeError(f"device {self._device}, {when}: the process failed\n{value}")
 
     def join(self) -> Optional[KitError]:
-        """Wait until the process has ended, by force if it must be; return what it died of on the way out."""
+        """Wait until the process has ended, by force if it must be; return what it died of on the
+        way out.
+        """
         error: Optional[KitError] = None
         try:
             while self._pipe.poll(PATIENCE):
@@ -194,7 +215,8 @@ class _Worker:
                     break
             else:
                 error = UnavailableError(
-                    f"device {self._device}: its process did not end in {PATIENCE:g} s and was killed"
+                    f"device {self._device}: its process did not end in {PATIENCE:g} s and was"
+                    " killed"
                 )
         except (EOFError, OSError):
             error = error or self._died("while it was closed")
@@ -202,12 +224,19 @@ class _Worker:
         return error
 
     def hang_up(self) -> None:
-        """Tell the process to end where half a message may stand in the pipe, after which no other would be read."""
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._pipe.fileno())) as ours:
+        """Tell the process to end where half a message may stand in the pipe, after which no other
+        would be read.
+        """
+        with contextlib.suppress(OSError), socket.socket(
+            fileno=os.dup(self._pipe.fileno())
+        ) as ours:
             ours.shutdown(socket.SHUT_WR)
 
     def drain(self) -> None:
-        """Wait like `join`, but take what still comes for bytes: it may begin in the middle of a message."""
+        """Wait like `join`, but take what still comes for bytes:
+
+        it may begin in the middle of a message.
+        """
         with contextlib.suppress(OSError):
             while self._pipe.poll(PATIENCE) and os.read(self._pipe.fileno(), 1 << 16):
                 pass
@@ -227,14 +256,20 @@ class _Worker:
     def _died(self, when: str) -> UnavailableError:
         self._process.join(1.0)
         return UnavailableError(
-            f"device {self._device}, {when}: its process ended without a word (exit code {self._process.exitcode})",
-            hint="-9 means that it was killed, often for want of memory: see dmesg and npu-smi info.",
+            f"device {self._device}, {when}: its process ended without a word (exit code"
+            f" {self._process.exitcode})",
+            hint=(
+                "-9 means that it was killed, often for want of memory: see dmesg and npu-smi info."
+            ),
         )
 
 
 @contextlib.contextmanager
 def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
-    """Let the processes that the block starts inherit a blocked Ctrl-C, and ``more``: the parent's to act on."""
+    """Let the processes that the block starts inherit a blocked Ctrl-C, and ``more``:
+
+    the parent's to act on.
+    """
     # Starting the tracker would unblock it again.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})

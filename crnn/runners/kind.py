@@ -12,12 +12,14 @@ EXPECTED = "a model: an .om (or a folder with a set of them), an .onnx or a PyTo
 
 _TORCH_MAGICS = (
     b"PK\x03\x04",  # a zip, since PyTorch 1.6
-    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",  # before: a pickle of the old format's magic number
+    # before: a pickle of the old format's magic number
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
 )
 
 
 def kind_of(path: Path) -> str:
-    """Return `OM` or `TORCH` by the file's first bytes, `ONNX` for any others: those have no mark of their own.
+    """Return `OM` or `TORCH` by the file's first bytes, `ONNX` for any others: those have no mark
+    of their own.
 
     Raises `InputError` for what is no readable file, and for a Git LFS pointer.
     """

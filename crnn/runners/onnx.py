@@ -26,7 +26,11 @@ class OnnxRunner(Runner):
     def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
         metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
         text = metadata.get(METADATA_KEY)
-        spec = ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}") if text else ModelSpec.default()
+        spec = (
+            ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
+            if text
+            else ModelSpec.default()
+        )
         super().__init__(Model(path, sha256(path), spec, "file" if text else "default"))
         self.device = device
         self.threads = threads or usable_cpus()
@@ -39,30 +43,40 @@ class OnnxRunner(Runner):
         available = onnxruntime.get_available_providers()
         if provider not in available:
             raise UnavailableError(
-                f"--device {self.device} needs ONNX Runtime's {provider}; this build offers {', '.join(available)}",
+                f"--device {self.device} needs ONNX Runtime's {provider}; this build offers"
+                f" {', '.join(available)}",
                 hint="Install onnxruntime-gpu in place of onnxruntime, or use --device cpu.",
             )
         self.versions = {"onnxruntime": onnxruntime.__version__}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # Threads that wait by spinning take the processors from those that decode images, and from other programs;
-        # measured in benchmarks/session.py, as the defaults for all other options were.
+        # Threads that wait by spinning take the processors from those that decode images, and from
+        # other programs; measured in benchmarks/session.py, as the defaults for all other options
+        # were.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # ONNX Runtime's errors share no base class but Exception.
         try:
-            self._session = onnxruntime.InferenceSession(_loadable(self.model.path), options, providers=[provider])
+            self._session = onnxruntime.InferenceSession(
+                _loadable(self.model.path), options, providers=[provider]
+            )
         except Exception as error:
-            raise InputError(f"{self.model.path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+            raise InputError(
+                f"{self.model.path}: ONNX Runtime cannot load it: {_first_line(error)}"
+            ) from error
         self.inputs = tuple(_tensor(self.model.path, node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(self.model.path, node) for node in self._session.get_outputs())
         if len(self.inputs) != 1 or len(self.outputs) != 1:
             raise InputError(
-                f"{self.model.path}: {len(self.inputs)} inputs and {len(self.outputs)} outputs; expected one of each"
+                f"{self.model.path}: {len(self.inputs)} inputs and {len(self.outputs)} outputs;"
+                " expected one of each"
             )
         fixed = self.inputs[0].shape[0] if self.inputs[0].shape else None
         if fixed is not None and fixed < 1:
-            raise InputError(f"{self.model.path}: {self.inputs[0]} is a batch of {fixed}; expected 1 or more, or any")
+            raise InputError(
+                f"{self.model.path}: {self.inputs[0]} is a batch of {fixed}; expected 1 or more,"
+                " or any"
+            )
         self.batch_sizes = None if fixed is None else (fixed,)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
@@ -71,10 +85,15 @@ class OnnxRunner(Runner):
         try:
             output: np.ndarray = self._session.run(None, {self.inputs[0].name: images})[0]
         except Exception as error:
-            # Of what it raises, nothing is the kit's: the input has been checked against the graph's own words.
+            # Of what it raises, nothing is the kit's: the input has been checked against the
+            # graph's own words.
             raise InputError(
-                f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}: {_first_line(error)}",
-                hint="Where it is the batch that does not fit: the graph holds a fixed one inside; try --batch 1.",
+                f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
+                f" {_first_line(error)}",
+                hint=(
+                    "Where it is the batch that does not fit: the graph holds a fixed one inside;"
+                    " try --batch 1."
+                ),
             ) from error
         self.lap(COMPUTED)
         return output
@@ -84,7 +103,9 @@ class OnnxRunner(Runner):
 
 
 def _loadable(path: Path) -> Union[str, bytes]:
-    """Return the path, or the file's content where the path is no text (a name in another encoding)."""
+    """Return the path, or the file's content where the path is no text (a name in another
+    encoding).
+    """
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
@@ -93,10 +114,15 @@ def _loadable(path: Path) -> Union[str, bytes]:
 
 
 def load_graph(path: Path) -> Any:
-    """Return the ModelProto of an ONNX file, without external data; `InputError` where it is none."""
+    """Return the ModelProto of an ONNX file, without external data; `InputError` where it is
+    none.
+    """
     kind = kind_of(path)
     if kind == OM:
-        raise InputError(f"{path} is an OM; expected an ONNX model", hint="Give the ONNX that it was compiled from.")
+        raise InputError(
+            f"{path} is an OM; expected an ONNX model",
+            hint="Give the ONNX that it was compiled from.",
+        )
     if kind == TORCH:
         hint = f"Export it first: crnn export {path} {path.with_suffix('.onnx')}"
         raise InputError(f"{path} is a PyTorch checkpoint; expected an ONNX model", hint=hint)
@@ -106,16 +132,22 @@ def load_graph(path: Path) -> Any:
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
-        raise InputError(f"{path} is no ONNX file, no OM and no PyTorch checkpoint: {_first_line(error)}") from error
+        raise InputError(
+            f"{path} is no ONNX file, no OM and no PyTorch checkpoint: {_first_line(error)}"
+        ) from error
     if not proto.graph.node:
-        raise InputError(f"{path} is no ONNX file, no OM and no PyTorch checkpoint: it holds no graph")
+        raise InputError(
+            f"{path} is no ONNX file, no OM and no PyTorch checkpoint: it holds no graph"
+        )
     return proto
 
 
 def _tensor(path: Path, node: Any) -> Tensor:
     if node.type not in DTYPES:
         raise InputError(f"{path}: {node.name} is {node.type}; expected one of {', '.join(DTYPES)}")
-    shape: Tuple[Optional[int], ...] = tuple(size if isinstance(size, int) else None for size in node.shape)
+    shape: Tuple[Optional[int], ...] = tuple(
+        size if isinstance(size, int) else None for size in node.shape
+    )
     return Tensor(node.name, DTYPES[node.type], shape)
 
 

@@ -15,9 +15,10 @@ from crnn.systems import SPECS
 def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
     """Return the runner for a model file, not yet entered.
 
-    A folder stands for the static set of OMs in it (NAME_bs1.om, NAME_bs4.om …). ``device``: "cpu" (default) or "cuda"
-    for ONNX and checkpoints; a chip's number for an OM (default 0), or several with commas. ``threads`` caps the
-    processor threads of a model that runs on the processor (default: all usable).
+    A folder stands for the static set of OMs in it (NAME_bs1.om, NAME_bs4.om …). ``device``: "cpu"
+    (default) or "cuda" for ONNX and checkpoints; a chip's number for an OM (default 0), or several
+    with commas. ``threads`` caps the processor threads of a model that runs on the processor
+    (default: all usable).
     """
     kind = OM if path.is_dir() else kind_of(path)
     if kind == OM:
@@ -37,10 +38,15 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
 
 
 def open_spec(text: str) -> ModelSpec:
-    """Return the spec that ``text`` names: a preset (a name of `SPECS`), a spec's JSON or .om.json, or a model file."""
+    """Return the spec that ``text`` names:
+
+    a preset (a name of `SPECS`), a spec's JSON or .om.json, or a model file.
+    """
     if text in SPECS:
         return SPECS[text]
     path = Path(text)
     if not path.exists():
-        raise InputError(f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}")
+        raise InputError(
+            f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}"
+        )
     return read_spec(path) if path.suffix == ".json" else open_runner(path).spec

@@ -1,4 +1,7 @@
-"""Checkpoints on PyTorch: the network itself, as the reference that every other backend is held against."""
+"""Checkpoints on PyTorch:
+
+the network itself, as the reference that every other backend is held against.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
 class TorchRunner(Runner):
     """Runs a checkpoint of any layout; ``device`` is "cpu" or "cuda".
 
-    PyTorch's number of threads is the process's; it is set while the runner is open and put back afterwards.
+    PyTorch's number of threads is the process's; it is set while the runner is open and put back
+    afterwards.
     """
 
     backend = "torch"
@@ -39,8 +43,12 @@ class TorchRunner(Runner):
 
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UnavailableError(
-                f"--device cuda needs a GPU that PyTorch can use; PyTorch {torch.__version__} here finds none",
-                hint="Look at: python -c 'import torch; print(torch.version.cuda, torch.cuda.is_available())'",
+                f"--device cuda needs a GPU that PyTorch can use; PyTorch {torch.__version__} here"
+                " finds none",
+                hint=(
+                    "Look at: python -c 'import torch; print(torch.version.cuda,"
+                    " torch.cuda.is_available())'"
+                ),
             )
         spec = self.spec
         self.inputs = (Tensor("images", "float32", (None, *spec.image_shape)),)
@@ -52,7 +60,8 @@ class TorchRunner(Runner):
     def _run(self, images: np.ndarray) -> np.ndarray:
         import torch
 
-        # TF32, the default of newer GPUs' convolutions, has ten bits of mantissa: too few for a reference.
+        # TF32, the default of newer GPUs' convolutions, has ten bits of mantissa: too few for a
+        # reference.
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             tensor = self._told(torch.from_numpy(images).to(self.device), COPIED_IN)
             output = self._told(self._network(tensor), COMPUTED)

@@ -17,7 +17,16 @@ import numpy as np
 from crnn.errors import KitError
 from crnn.runners.base import Runner
 
-DESCRIPTION = ("inputs", "outputs", "batch_sizes", "simulated", "threads", "versions", "notes", "ahead")
+DESCRIPTION = (
+    "inputs",
+    "outputs",
+    "batch_sizes",
+    "simulated",
+    "threads",
+    "versions",
+    "notes",
+    "ahead",
+)
 """What the parent must know of the runner that was opened here."""
 GRACE = 10.0
 """Seconds that a process whose parent is gone gets to release its device."""
@@ -35,7 +44,10 @@ def send_array(pipe: Connection, array: np.ndarray) -> None:
 
 
 def receive(pipe: Connection) -> Message:
-    """Receive a message; an array comes whole, and read-only. Raises `EOFError` when the other side is gone."""
+    """Receive a message; an array comes whole, and read-only.
+
+    Raises `EOFError` when the other side is gone.
+    """
     kind, value = pipe.recv()
     if kind == "array":
         shape, dtype = value
@@ -46,8 +58,9 @@ def receive(pipe: Connection) -> Message:
 def serve(pipe: Connection, factory: Callable[[], Runner]) -> None:
     """Open the runner, run what comes, answer in order, and end with the parent.
 
-    Comes: "array" for a batch, "end" for the end of a stream, "stop". Goes: "ready" with the description, "array" for
-    logits, "error" or "bug" at the first failure, after which nothing more is run, and "closed" last.
+    Comes: "array" for a batch, "end" for the end of a stream, "stop". Goes: "ready" with the
+    description, "array" for logits, "error" or "bug" at the first failure, after which nothing more
+    is run, and "closed" last.
     """
     # Ctrl-C in a terminal reaches every process; it is the parent who decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -90,12 +103,13 @@ def _run_streams(pipe: Connection, runner: Runner, inbox: Inbox) -> None:
 
 
 def _listen(pipe: Connection, inbox: Inbox) -> None:
-    # Reading goes on while results are written: two processes that both only write would wait for ever.
+    # Reading goes on while results are written: two processes that both only write would wait for
+    # ever.
     while True:
         try:
             message = receive(pipe)
-        # A parent that is gone ends the pipe; one that was interrupted within a message leaves it in its middle, where
-        # anything may come of reading on.
+        # A parent that is gone ends the pipe; one that was interrupted within a message leaves it
+        # in its middle, where anything may come of reading on.
         except Exception:  # noqa: BLE001
             break
         inbox.put(message)

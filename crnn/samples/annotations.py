@@ -1,4 +1,5 @@
-r"""Annotation files: one image and one label a line, in any of the forms that text recognition data comes in.
+r"""Annotation files: one image and one label a line, in any of the forms that text recognition data
+comes in.
 
 ==============  ==============================  =================================================
 form            a line                          as in
@@ -13,8 +14,8 @@ colon           ``name:label``                  this kit's label.txt
 space           ``name label``                  MMOCR, lists extracted from an LMDB
 ==============  ==============================  =================================================
 
-A line is split at its first separator, so labels may hold it. Files are UTF-8, with or without byte order mark, and
-only LF or CRLF ends a line. Spaces between separator and label belong to neither.
+A line is split at its first separator, so labels may hold it. Files are UTF-8, with or without byte
+order mark, and only LF or CRLF ends a line. Spaces between separator and label belong to neither.
 """
 
 from __future__ import annotations
@@ -28,7 +29,20 @@ from typing import Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tup
 from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2")
+IMAGE_SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".jp2",
+)
 
 _NAME_KEYS = ("filename", "file_name", "img_path", "image_path", "image", "path")
 _LABEL_KEYS = ("text", "label")
@@ -53,8 +67,9 @@ class Annotations(NamedTuple):
 def read_annotations(path: Path, form: Optional[str] = None) -> Annotations:
     """Read an annotation file in the one form of its lines, or in ``form``.
 
-    The form is the first of the table above that most lines have with a name that looks like an image file's, or else
-    with any name. Raises `InputError` with the number of the first line that does not fit.
+    The form is the first of the table above that most lines have with a name that looks like an
+    image file's, or else with any name. Raises `InputError` with the number of the first line that
+    does not fit.
     """
     require_file(path, "an annotation file, with an image and a label a line")
     refuse_lfs_pointer(path)
@@ -70,7 +85,8 @@ def read_annotations(path: Path, form: Optional[str] = None) -> Annotations:
         pair = FORMS[form](line)
         if pair is None:
             raise InputError(
-                f"{path} line {number} is {line[:80]!r}; expected the form {form!r}, as the others: {EXAMPLES[form]}",
+                f"{path} line {number} is {line[:80]!r}; expected the form {form!r}, as the others:"
+                f" {EXAMPLES[form]}",
                 hint=f"Mend the line, or name the file's form: one of {', '.join(FORMS)}.",
             )
         entries.append(Annotation(*pair, number))
@@ -85,7 +101,9 @@ class BadLine(NamedTuple):
     why: str
 
 
-def scan_annotations(path: Path, form: Optional[str] = None) -> Iterator[Union[Annotation, BadLine]]:
+def scan_annotations(
+    path: Path, form: Optional[str] = None
+) -> Iterator[Union[Annotation, BadLine]]:
     """Stream an annotation file of any length; a line that does not fit is given out, not raised.
 
     Otherwise as `read_annotations`; the form is that of the first 1000 lines.
@@ -95,7 +113,9 @@ def scan_annotations(path: Path, form: Optional[str] = None) -> Iterator[Union[A
     if form is not None and form not in FORMS:
         raise InputError(f"{form!r} is no form of annotation; expected one of {', '.join(FORMS)}")
     if form is None:
-        first = [line for line in itertools.islice(_lines(path), 1000) if not isinstance(line, BadLine)]
+        first = [
+            line for line in itertools.islice(_lines(path), 1000) if not isinstance(line, BadLine)
+        ]
         if not first:
             raise InputError(f"{path} holds no annotations; expected an image and a label a line")
         form = _detect(path, first)
@@ -105,26 +125,40 @@ def scan_annotations(path: Path, form: Optional[str] = None) -> Iterator[Union[A
             yield line
             continue
         pair = parse(line[1])
-        yield BadLine(line[1], line[0], f"expected as in {example}") if pair is None else Annotation(*pair, line[0])
+        yield (
+            BadLine(line[1], line[0], f"expected as in {example}")
+            if pair is None
+            else Annotation(*pair, line[0])
+        )
 
 
 def _detect(path: Path, lines: Sequence[Tuple[int, str]]) -> str:
-    """Return the first form that most of the first lines have; the few that have not are then errors, not guesses."""
+    """Return the first form that most of the first lines have; the few that have not are then
+    errors, not guesses.
+    """
     first = lines[:1000]
     for is_name in (_is_image_name, bool):
         for form, parse in FORMS.items():
-            pairs = [pair for pair in (parse(line) for _, line in first) if pair is not None and is_name(pair[0])]
+            pairs = [
+                pair
+                for pair in (parse(line) for _, line in first)
+                if pair is not None and is_name(pair[0])
+            ]
             if 2 * len(pairs) > len(first):
                 return form
     number, line = lines[0]
     raise InputError(
-        f"{path} line {number} is {line[:80]!r}; most lines have none of the known forms of an image and its label",
+        f"{path} line {number} is {line[:80]!r}; most lines have none of the known forms of an"
+        " image and its label",
         hint="The forms: " + " · ".join(EXAMPLES.values()),
     )
 
 
 def _is_image_name(name: str) -> bool:
-    return name.lower().endswith((*IMAGE_SUFFIXES, ".bin")) or re.fullmatch(r"image-[0-9]{9}", name) is not None
+    return (
+        name.lower().endswith((*IMAGE_SUFFIXES, ".bin"))
+        or re.fullmatch(r"image-[0-9]{9}", name) is not None
+    )
 
 
 def _quoted(line: str) -> Optional[_Pair]:
@@ -141,7 +175,12 @@ def _jsonl(line: str) -> Optional[_Pair]:
         return None
     names = [data[key] for key in _NAME_KEYS if key in data]
     labels = [data[key] for key in _LABEL_KEYS if key in data]
-    if len(names) != 1 or len(labels) != 1 or not isinstance(names[0], str) or not isinstance(labels[0], str):
+    if (
+        len(names) != 1
+        or len(labels) != 1
+        or not isinstance(names[0], str)
+        or not isinstance(labels[0], str)
+    ):
         return None
     # JSON can spell half a surrogate pair, which is no text.
     return None if re.search("[\ud800-\udfff]", names[0] + labels[0]) else (names[0], labels[0])

@@ -1,8 +1,9 @@
-"""Bins: one preprocessed image a file, ``test_{i}.bin``, raw pixels without header, and ``label.txt`` beside them.
+"""Bins: one preprocessed image a file, ``test_{i}.bin``, raw pixels without header, and
+``label.txt`` beside them.
 
-A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves, uint8. A line of
-the label file is ``test_{i}.bin:label``, split at its first colon; i is the sample's index in its data set, and gaps
-are allowed. Needs only NumPy.
+A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves,
+uint8. A line of the label file is ``test_{i}.bin:label``, split at its first colon; i is the
+sample's index in its data set, and gaps are allowed. Needs only NumPy.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def bin_bytes(image: np.ndarray) -> bytes:
 
 
 def one_line(label: str) -> str:
-    """Return the label with a space for each line break: in a label file it would begin another line."""
+    """Return the label with a space for each line break:
+
+    in a label file it would begin another line.
+    """
     return _LINE_BREAKS.sub(" ", label)
 
 
@@ -60,7 +64,8 @@ def label_line(index: int, label: str) -> str:
 
 
 def read_labels(path: Path) -> Tuple[Dict[int, str], List[int]]:
-    """Return the label of each index, and the indices that are given twice (the last line of such counts).
+    """Return the label of each index, and the indices that are given twice (the last line of such
+    counts).
 
     Raises `InputError` with the number of a line that is not ``test_{i}.bin:label``.
     """
@@ -83,7 +88,8 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
         index = bin_index(name) if colon else None
         if index is None:
             raise InputError(
-                f"{path} line {number} is {line[:80]!r}; expected test_{{i}}.bin:label, as test_1.bin:house"
+                f"{path} line {number} is {line[:80]!r}; expected test_{{i}}.bin:label, as"
+                " test_1.bin:house"
             )
         empty = False
         yield index, label
@@ -92,9 +98,11 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
 
 
 class Labels:
-    """The labels of many bins in the order of their indices, in a few bytes each: there may be millions.
+    """The labels of many bins in the order of their indices, in a few bytes each: there may be
+    millions.
 
-    Of an index that is given twice the last label counts; ``repeated`` names the index for each time too often.
+    Of an index that is given twice the last label counts; ``repeated`` names the index for each
+    time too often.
     """
 
     def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
@@ -113,7 +121,8 @@ class Labels:
         bounds = np.append(0, np.cumsum(lengths))
         self._bounds = _narrow(bounds)
         if len(rows) < len(given) or not (rows[1:] > rows[:-1]).all():
-            # Each byte's place in the file's order: no object for each label, whose memory would not come back.
+            # Each byte's place in the file's order: no object for each label, whose memory would
+            # not come back.
             places = np.arange(bounds[-1]) + np.repeat(np.array(ends)[rows] - bounds[:-1], lengths)
             text = bytearray(np.frombuffer(text, dtype=np.uint8)[places].tobytes())
         self._text = text
@@ -142,9 +151,10 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 class BinFolder:
     """A folder of bins and its labels, read in batches in the order of their indices.
 
-    All bins of a folder have one type, that of the first labelled one with the size of either. Raises `InputError`
-    where the folder or the label file cannot be used at all; what is wrong with single bins goes into the batches'
-    problems, what belongs to no label into `extras`. Files that are no ``.bin`` do no harm.
+    All bins of a folder have one type, that of the first labelled one with the size of either.
+    Raises `InputError` where the folder or the label file cannot be used at all; what is wrong with
+    single bins goes into the batches' problems, what belongs to no label into `extras`. Files that
+    are no ``.bin`` do no harm.
     """
 
     def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
@@ -162,12 +172,15 @@ class BinFolder:
         """Return bins without label, misnamed bins and labels given twice, with their names."""
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
-        return problems + [(name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed]
+        return problems + [
+            (name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed
+        ]
 
     def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
         """Yield batches of exactly ``size`` readable images, the last of fewer.
 
-        Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is read.
+        Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is
+        read.
         """
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
@@ -179,13 +192,17 @@ class BinFolder:
             memory = ring[turn % len(ring)]
             end, rows, problems = self._fill(memory.data, start, size, count, folder)
             images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
-            yield Batch(self.labels.keys(start, end), self.labels.texts(start, end), images, problems)
+            yield Batch(
+                self.labels.keys(start, end), self.labels.texts(start, end), images, problems
+            )
             start, turn = end, turn + 1
 
     def _fill(
         self, memory: memoryview, start: int, size: int, count: int, folder: str
     ) -> Tuple[int, int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows and problems."""
+        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows
+        and problems.
+        """
         problems: Dict[int, Problem] = {}
         rows, at = 0, start
         while rows < size and at < len(self.labels):
@@ -215,19 +232,26 @@ class BinFolder:
             sizes.setdefault(name, size)
         if not sizes:
             raise InputError(
-                f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
-                hint="Give the folder and the label file of one and the same run of parse_testdata.py.",
+                f"none of the {len(self.labels)} bins that {label_file} names stands in"
+                f" {self.folder}",
+                hint=(
+                    "Give the folder and the label file of one and the same run of"
+                    " parse_testdata.py."
+                ),
             )
         name = next(iter(sizes))
         raise InputError(
-            f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes; expected {values * 4} "
-            f"(float32) or {values} (uint8) for images {self.spec.image_shape}",
+            f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes;"
+            f" expected {values * 4} (float32) or {values} (uint8) for images"
+            f" {self.spec.image_shape}",
             hint="Prepare the bins again, for this model.",
         )
 
 
 def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
-    """Read a file into all but the last byte of ``memory``; return what is wrong where its size is another."""
+    """Read a file into all but the last byte of ``memory``; return what is wrong where its size is
+    another.
+    """
     expected = len(memory) - 1
     try:
         with io.FileIO(path) as file:
@@ -249,7 +273,9 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
 
 
 def _strangers(folder: Path, labels: Labels) -> Tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are named otherwise."""
+    """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are
+    named otherwise.
+    """
     found, misnamed = array("q"), []
     try:
         with os.scandir(folder) as entries:

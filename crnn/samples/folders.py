@@ -21,11 +21,13 @@ MAX_BYTES = 256 << 20
 
 
 class FolderSamples:
-    """The images that an annotation file names, in its order, with its labels; `form` says how it was read.
+    """The images that an annotation file names, in its order, with its labels; `form` says how it
+    was read.
 
-    Names are relative to ``folder`` and stay inside it: absolute ones, ``..`` and links that lead out are problems of
-    their samples, as are missing files. A name without suffix, as lists extracted from an LMDB have them, stands for
-    the image file of that name. Raises `InputError` for an annotation file that cannot be read.
+    Names are relative to ``folder`` and stay inside it: absolute ones, ``..`` and links that lead
+    out are problems of their samples, as are missing files. A name without suffix, as lists
+    extracted from an LMDB have them, stands for the image file of that name. Raises `InputError`
+    for an annotation file that cannot be read.
     """
 
     gaps = 0
@@ -71,22 +73,30 @@ class FolderSamples:
     def _sample(self, root: str, entry: Annotation) -> Sample:
         image = read_inside(root, entry.name)
         if isinstance(image, Problem):
-            problem = Problem(image.reason, f"{self.annotation_file.name} line {entry.line}: {image.detail}")
+            problem = Problem(
+                image.reason, f"{self.annotation_file.name} line {entry.line}: {image.detail}"
+            )
             return Sample(entry.name, None, entry.label, problem)
         return Sample(entry.name, image, entry.label)
 
 
 def find_annotation(folder: Path) -> Path:
-    """Return the only text file of a folder of images, which must be its annotation; `InputError` for none or more."""
+    """Return the only text file of a folder of images, which must be its annotation; `InputError`
+    for none or more.
+    """
     endings = (".txt", ".jsonl", ".tsv", ".csv")
-    found = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(endings))
+    found = sorted(
+        entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(endings)
+    )
     if len(found) == 1:
         return folder / found[0]
     what = ", ".join(found[:5]) if found else f"none that ends in {', '.join(endings)}"
     raise InputError(
         f"{folder} needs one annotation file, with an image and a label a line; found {what}",
-        hint="Leave one of them in the folder, or name it where the command has --annotation FILE (evaluate, prepare, "
-        "dataset convert: that makes an LMDB, which every command reads).",
+        hint=(
+            "Leave one of them in the folder, or name it where the command has --annotation FILE"
+            " (evaluate, prepare, dataset convert: that makes an LMDB, which every command reads)."
+        ),
     )
 
 
@@ -99,7 +109,8 @@ def _require_folder(folder: Path) -> None:
 def read_inside(root: str, name: str) -> Union[bytes, Problem]:
     """Return the bytes of an image below ``root``, itself a real path, or why there are none.
 
-    Absolute names, ``..`` and links that lead out of ``root`` are refused, as are pipes and files above `MAX_BYTES`.
+    Absolute names, ``..`` and links that lead out of ``root`` are refused, as are pipes and files
+    above `MAX_BYTES`.
     """
     if not name or "\0" in name:
         return Problem(UNSAFE, f"{name!r} is no file name")
@@ -114,7 +125,9 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
         if not stat.S_ISREG(state.st_mode):
             return Problem(UNREADABLE, f"{name!r} is no plain file")
         if state.st_size > MAX_BYTES:
-            return Problem(TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {MAX_BYTES}")
+            return Problem(
+                TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {MAX_BYTES}"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         return Problem(MISSING_IMAGE, f"no file {name!r}")

@@ -1,4 +1,7 @@
-"""The usual LMDB of text recognition: ``num-samples``, ``image-%09d`` (encoded) and ``label-%09d`` (text), from 1."""
+"""The usual LMDB of text recognition:
+
+``num-samples``, ``image-%09d`` (encoded) and ``label-%09d`` (text), from 1.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,23 @@ _DIGITS = re.compile(rb"[0-9]{9}\Z")
 
 
 def name_of(index: int) -> str:
-    """Return the name of an LMDB's sample wherever the kit names it: in bins, readings and results."""
+    """Return the name of an LMDB's sample wherever the kit names it:
+
+    in bins, readings and results.
+    """
     return f"test_{index}"
 
 
 class LmdbSamples:
-    """The samples of an LMDB in index order, streamed; nothing is written beside it, so read-only mounts will do.
+    """The samples of an LMDB in index order, streamed; nothing is written beside it, so read-only
+    mounts will do.
 
-    ``path`` is the folder or its ``data.mdb``. What counts are the keys that are there: ``len()`` is the number of
-    indices with an image or a label, `gaps` the number of indices between 1 and the last that have neither. Both come
-    from ``num-samples`` where the number of keys and the ends of each kind bear it out; a full iteration sets them by
-    what it saw. A sample without image has a problem, one without label has the label None; a label that is not UTF-8
-    is read with U+FFFD in the place of what cannot be. ``in_order`` False is for reading samples one by one from
+    ``path`` is the folder or its ``data.mdb``. What counts are the keys that are there: ``len()``
+    is the number of indices with an image or a label, `gaps` the number of indices between 1 and
+    the last that have neither. Both come from ``num-samples`` where the number of keys and the ends
+    of each kind bear it out; a full iteration sets them by what it saw. A sample without image has
+    a problem, one without label has the label None; a label that is not UTF-8 is read with U+FFFD
+    in the place of what cannot be. ``in_order`` False is for reading samples one by one from
     anywhere, without the system reading ahead. Raises `InputError` for what is no such LMDB.
     """
 
@@ -55,13 +63,18 @@ class LmdbSamples:
             if not self._count:
                 raise InputError(
                     f"{self._file} holds no samples: {_first_keys(reading)}",
-                    hint="Expected the keys num-samples, image-000000001, label-000000001 and so on.",
+                    hint=(
+                        "Expected the keys num-samples, image-000000001, label-000000001 and so on."
+                    ),
                 )
             if next(_indices(reading, b"image-"), None) is None:
                 label = reading.get(b"label-%09d" % next(_indices(reading, b"label-")))
                 raise InputError(
                     f"{self._file} holds labels but no images; its first label is {_text(label)!r}",
-                    hint="Give the LMDB that holds the images, or the folder of images with its annotation file.",
+                    hint=(
+                        "Give the LMDB that holds the images, or the folder of images with its"
+                        " annotation file."
+                    ),
                 )
         self.gaps = last - self._count
 
@@ -115,7 +128,10 @@ class LmdbSamples:
 
     def extras(self) -> List[Tuple[str, Problem]]:
         """Return `faults`, and what is wrong with labels read so far."""
-        labels = [(name_of(index), Problem(NOT_UTF8, text)) for index, text in sorted(self._bad_labels.items())]
+        labels = [
+            (name_of(index), Problem(NOT_UTF8, text))
+            for index, text in sorted(self._bad_labels.items())
+        ]
         return self.faults() + labels
 
     def close(self) -> None:
@@ -183,8 +199,13 @@ def _open(file: Path, *, readahead: bool) -> Any:
     if environment is not None:
         return environment
     # Read-ahead suits reading in key order, which is the order that such files are written in.
-    environment = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=readahead, max_dbs=0)
-    size, expected = file.stat().st_size, (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    environment = lmdb.open(
+        str(file), subdir=False, readonly=True, lock=False, readahead=readahead, max_dbs=0
+    )
+    size, expected = (
+        file.stat().st_size,
+        (environment.info()["last_pgno"] + 1) * environment.stat()["psize"],
+    )
     if size < expected:
         # LMDB maps the file: reading beyond its end would kill the process.
         environment.close()
@@ -229,7 +250,9 @@ def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
 
 
 def _is_regular(reading: Any, count: int) -> bool:
-    """Say whether there are as many keys as so many samples have, and the ends of each kind stand where they should."""
+    """Say whether there are as many keys as so many samples have, and the ends of each kind stand
+    where they should.
+    """
     cursor = reading.cursor()
     return bool(
         reading.stat()["entries"] == 2 * count + 1
@@ -248,7 +271,9 @@ def _is_regular(reading: Any, count: int) -> bool:
 
 def _either(reading: Any) -> Iterator[int]:
     """Yield each index with an image or a label."""
-    for index, _ in itertools.groupby(heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))):
+    for index, _ in itertools.groupby(
+        heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))
+    ):
         yield index
 
 
@@ -264,7 +289,10 @@ def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
 
 
 def _first_keys(reading: Any) -> str:
-    keys = [_text(key) for key in itertools.islice(reading.cursor().iternext(keys=True, values=False), 3)]
+    keys = [
+        _text(key)
+        for key in itertools.islice(reading.cursor().iternext(keys=True, values=False), 3)
+    ]
     return f"it has the keys {', '.join(map(repr, keys))} …" if keys else "it is empty"
 
 

@@ -1,4 +1,7 @@
-"""Writing the LMDB of text recognition: in batches, whole or not at all, its map grown as the data ask for it."""
+"""Writing the LMDB of text recognition:
+
+in batches, whole or not at all, its map grown as the data ask for it.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,13 @@ _BATCH_BYTES = 16 << 20
 
 
 class LmdbWriter:
-    """Appends samples to the LMDB in ``folder``, numbered from 1; the same calls give the same keys and values.
+    """Appends samples to the LMDB in ``folder``, numbered from 1; the same calls give the same keys
+    and values.
 
-    An LMDB that is there is continued after the samples that it holds in full. Samples become durable a batch at a
-    time; ``num-samples`` is written by `finish` alone, so that an LMDB that was left half-way shows it. ``target``
-    is the name that errors give the LMDB, where it will not stay in ``folder``.
+    An LMDB that is there is continued after the samples that it holds in full. Samples become
+    durable a batch at a time; ``num-samples`` is written by `finish` alone, so that an LMDB that
+    was left half-way shows it. ``target`` is the name that errors give the LMDB, where it will not
+    stay in ``folder``.
     """
 
     def __init__(self, folder: Path, *, target: Optional[Path] = None) -> None:
@@ -48,7 +53,10 @@ class LmdbWriter:
     def add(self, image: bytes, label: str, lexicons: Sequence[Sequence[str]] = ()) -> int:
         """Append a sample and return its index. ``image`` is stored as it is."""
         if self.count >= MAX_SAMPLES:
-            raise InputError(f"an LMDB's nine-digit keys count {MAX_SAMPLES} samples; there are more: split the source")
+            raise InputError(
+                f"an LMDB's nine-digit keys count {MAX_SAMPLES} samples; there are more: split the"
+                " source"
+            )
         self.count += 1
         self._put(b"image-%09d" % self.count, image)
         self._put(b"label-%09d" % self.count, label.encode("utf-8"))
@@ -69,7 +77,8 @@ class LmdbWriter:
             with self._told():
                 try:
                     with self._environment.begin(write=True) as writing:
-                        # Ordered keys fill the tree's pages better, and give the same file for the same samples.
+                        # Ordered keys fill the tree's pages better, and give the same file for the
+                        # same samples.
                         writing.cursor().putmulti(sorted(self._pending))
                     self._pending.clear()
                 except self._lmdb.MapFullError:
@@ -77,7 +86,10 @@ class LmdbWriter:
         self._pending_bytes = self._pending_samples = 0
 
     def finish(self) -> None:
-        """Write ``num-samples`` and commit; nothing may be added after it. A second call does nothing."""
+        """Write ``num-samples`` and commit; nothing may be added after it.
+
+        A second call does nothing.
+        """
         if not self._finished:
             self._put(b"num-samples", b"%d" % self.count)
             self.flush()
@@ -105,9 +117,11 @@ class LmdbWriter:
 
 @contextlib.contextmanager
 def new_lmdb(path: Path, *, force: bool = False) -> Iterator[LmdbWriter]:
-    """Give a writer whose LMDB stands at ``path`` when the block ends well; after an exception nothing new is left.
+    """Give a writer whose LMDB stands at ``path`` when the block ends well; after an exception
+    nothing new is left.
 
-    Raises `InputError` where something stands at ``path`` (see `require_free`), and where nothing was written.
+    Raises `InputError` where something stands at ``path`` (see `require_free`), and where nothing
+    was written.
     """
     require_free(path, force=force)
     with atomic_folder(path) as folder:
@@ -119,10 +133,14 @@ def new_lmdb(path: Path, *, force: bool = False) -> Iterator[LmdbWriter]:
             writer.close()
 
 
-def require_free(path: Path, *, force: bool = False, inside: Optional[Sequence[str]] = None) -> None:
-    """Refuse to replace what stands at ``path``, but for an empty folder and, with ``force``, an LMDB.
+def require_free(
+    path: Path, *, force: bool = False, inside: Optional[Sequence[str]] = None
+) -> None:
+    """Refuse to replace what stands at ``path``, but for an empty folder and, with ``force``, an
+    LMDB.
 
-    ``inside`` names the files that the folder may hold to be replaced with ``force``, in the place of an LMDB's.
+    ``inside`` names the files that the folder may hold to be replaced with ``force``, in the place
+    of an LMDB's.
     """
     require_parent(path)
     if not os.path.lexists(path):
@@ -135,15 +153,20 @@ def require_free(path: Path, *, force: bool = False, inside: Optional[Sequence[s
     foreign = sorted(names - set(inside or (DATA_FILE, "lock.mdb")))
     if foreign:
         raise InputError(
-            f"{path} is a folder that holds other things ({', '.join(foreign[:3])}); it is not replaced",
+            f"{path} is a folder that holds other things ({', '.join(foreign[:3])}); it is not"
+            " replaced",
             hint="Give the name of a folder that does not exist yet.",
         )
     if not force:
-        raise InputError(f"{path} exists already", hint="Give another name, or --force to replace it.")
+        raise InputError(
+            f"{path} exists already", hint="Give another name, or --force to replace it."
+        )
 
 
 def _last_index(reading: Any) -> int:
-    """Return the last index; samples are committed whole, so one label a sample is proof of all of it."""
+    """Return the last index; samples are committed whole, so one label a sample is proof of all of
+    it.
+    """
     cursor = reading.cursor()
     # The first key after all labels; before it, the last of them.
     found = cursor.prev() if cursor.set_range(b"label.") else cursor.last()

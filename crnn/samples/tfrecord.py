@@ -1,8 +1,8 @@
 """TensorFlow's TFRecord files of Example messages, read and written without TensorFlow.
 
-A record is a little-endian uint64 length, the masked CRC-32C of those 8 bytes, the data, and the data's masked CRC-32C
-(tensorflow/core/lib/io/record_writer.h). An Example (tensorflow/core/example/example.proto) maps names to lists of
-bytes, float32 or int64.
+A record is a little-endian uint64 length, the masked CRC-32C of those 8 bytes, the data, and the
+data's masked CRC-32C (tensorflow/core/lib/io/record_writer.h). An Example
+(tensorflow/core/example/example.proto) maps names to lists of bytes, float32 or int64.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ MAX_RECORD = 256 << 20
 
 
 def read_examples(path: Path) -> Iterator[Dict[str, Values]]:
-    """Stream the Examples of a file, checksums checked. Raises `InputError` with the record's number and place."""
+    """Stream the Examples of a file, checksums checked.
+
+    Raises `InputError` with the record's number and place.
+    """
     require_file(path, "a TFRecord file")
     refuse_lfs_pointer(path)
     with open(path, "rb") as file:
@@ -46,7 +49,12 @@ def write_examples(file: IO[bytes], examples: Sequence[Mapping[str, Values]]) ->
     for example in examples:
         data = encode_example(example)
         length = struct.pack("<Q", len(data))
-        file.write(length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data)))
+        file.write(
+            length
+            + struct.pack("<I", masked_crc(length))
+            + data
+            + struct.pack("<I", masked_crc(data))
+        )
 
 
 def _record(file: IO[bytes], where: str) -> Union[bytes, None]:
@@ -54,17 +62,22 @@ def _record(file: IO[bytes], where: str) -> Union[bytes, None]:
     if not head:
         return None
     if len(head) < 12 or masked_crc(head[:8]) != struct.unpack("<I", head[8:])[0]:
-        raise InputError(f"{where}: the length's checksum is wrong; expected a TFRecord file, not compressed")
+        raise InputError(
+            f"{where}: the length's checksum is wrong; expected a TFRecord file, not compressed"
+        )
     (length,) = struct.unpack("<Q", head[:8])
     if length > MAX_RECORD:
         raise InputError(f"{where}: {length} bytes; the limit is {MAX_RECORD}")
     data, tail = file.read(length), file.read(4)
     if len(data) < length or len(tail) < 4:
         raise InputError(
-            f"{where}: the file ends inside the record", hint="The download is incomplete: fetch it again."
+            f"{where}: the file ends inside the record",
+            hint="The download is incomplete: fetch it again.",
         )
     if masked_crc(data) != struct.unpack("<I", tail)[0]:
-        raise InputError(f"{where}: the data's checksum is wrong", hint="The file is damaged: fetch it again.")
+        raise InputError(
+            f"{where}: the data's checksum is wrong", hint="The file is damaged: fetch it again."
+        )
     return data
 
 
@@ -89,7 +102,9 @@ def encode_example(example: Mapping[str, Values]) -> bytes:
         elif values and isinstance(values[0], float):
             feature = _tagged(2, _tagged(1, np.asarray(values, dtype="<f4").tobytes()))
         else:
-            feature = _tagged(3, _tagged(1, b"".join(_varint(int(value) & (2**64 - 1)) for value in values)))
+            feature = _tagged(
+                3, _tagged(1, b"".join(_varint(int(value) & (2**64 - 1)) for value in values))
+            )
         entries += _tagged(1, _tagged(1, name.encode("utf-8")) + _tagged(2, feature))
     return _tagged(1, entries)
 

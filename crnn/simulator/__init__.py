@@ -1,8 +1,9 @@
-"""A pyACL, an ATC and an npu-smi that need no Ascend: stricter than the documented real ones, and saying so.
+"""A pyACL, an ATC and an npu-smi that need no Ascend: stricter than the documented real ones, and
+saying so.
 
-Run a command under it with ``python -m crnn.simulator -- COMMAND …``; within a process, ``installed(Simulator())``.
-What is simulated, from which source and where it is stricter stands in docs/hardware.md. Nothing here was compared with
-a chip.
+Run a command under it with ``python -m crnn.simulator -- COMMAND …``; within a process,
+``installed(Simulator())``. What is simulated, from which source and where it is stricter stands in
+docs/hardware.md. Nothing here was compared with a chip.
 """
 
 from __future__ import annotations

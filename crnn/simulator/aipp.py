@@ -1,4 +1,7 @@
-"""AIPP configuration files: the text form of insert_op.proto's message, and the part of it that is simulated."""
+"""AIPP configuration files:
+
+the text form of insert_op.proto's message, and the part of it that is simulated.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,15 @@ FIELDS: Mapping[str, str] = {
     **{f"input_bias_{channel}": _INT for channel in range(3)},
     "raw_rgbir_to_f16_n": _INT,
 }
-_SWITCHES = ("csc_switch", "rbuv_swap_switch", "ax_swap_switch", "single_line_mode", "crop", "resize", "padding")
+_SWITCHES = (
+    "csc_switch",
+    "rbuv_swap_switch",
+    "ax_swap_switch",
+    "single_line_mode",
+    "crop",
+    "resize",
+    "padding",
+)
 _PATTERNS: Mapping[str, str] = {
     _INT: r"[+-]?\d+",
     _FLOAT: r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?",
@@ -84,7 +95,10 @@ _TOKEN = re.compile(r'\s*(?:#[^\n]*\s*)*("[^"\n]*"|[{}:]|[^\s{}:#"]+)?')
 
 
 def parse(text: str) -> Dict[str, str]:
-    """Read the one ``aipp_op { … }`` message of a file: its fields' values as text, checked by their kinds."""
+    """Read the one ``aipp_op { … }`` message of a file:
+
+    its fields' values as text, checked by their kinds.
+    """
     words = list(_words(text))
     if words[:2] != ["aipp_op", "{"] and words[:3] != ["aipp_op", ":", "{"]:
         raise _error("it does not begin with aipp_op {")
@@ -105,7 +119,9 @@ def parse(text: str) -> Dict[str, str]:
 
 
 def read(text: str, inputs: List[Tuple[str, Tuple[int, ...]]]) -> Tuple[int, Aipp]:
-    """Return which input is meant, and what is done to it; ``inputs`` are names with dims (N, C, H, W)."""
+    """Return which input is meant, and what is done to it; ``inputs`` are names with dims (N, C, H,
+    W).
+    """
     fields = parse(text)
     for needed in ("aipp_mode", "input_format"):
         if needed not in fields:
@@ -130,9 +146,15 @@ def _checked(fields: Mapping[str, str], tensor: Tuple[str, Tuple[int, ...]]) -> 
         raise _error(f"{fields['input_format']} has {channels} channels; input {name} is {dims}")
     width, height = int(fields.get("src_image_size_w", 0)), int(fields.get("src_image_size_h", 0))
     if not 2 <= width <= 4096 or not 1 <= height <= 4096:
-        raise _error(f"src_image_size is {width}x{height}; expected a width of 2 to 4096 and a height of 1 to 4096")
+        raise _error(
+            f"src_image_size is {width}x{height}; expected a width of 2 to 4096 and a height of 1"
+            " to 4096"
+        )
     if (height, width) != dims[2:]:
-        raise _error(f"src_image_size is {width}x{height} without crop or padding; input {name} is {dims[3]}x{dims[2]}")
+        raise _error(
+            f"src_image_size is {width}x{height} without crop or padding; input {name} is"
+            f" {dims[3]}x{dims[2]}"
+        )
     return Aipp(
         fields["input_format"],
         width,

@@ -1,4 +1,7 @@
-"""The ATC stand-in: reads the documented command line, refuses with the documented codes, writes a simulated OM."""
+"""The ATC stand-in:
+
+reads the documented command line, refuses with the documented codes, writes a simulated OM.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ def main(argv: Sequence[str]) -> int:
     knobs, folder = standin.settings()
     record = Record(folder, tool="atc")
     if list(argv) in (["--help"], ["-help"]):
-        sys.stdout.write("usage: atc " + " ".join(f"[--{name}=…]" for name in atc_flags.FLAGS) + "\n")
+        sys.stdout.write(
+            "usage: atc " + " ".join(f"[--{name}=…]" for name in atc_flags.FLAGS) + "\n"
+        )
         return 0
     sys.stdout.write(cann.ATC_START_LINE + "\n")
     sys.stdout.write("(simulated: no chip can run the result)\n")
@@ -40,14 +45,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def compile_om(argv: Sequence[str], release: Release, environ: Mapping[str, str]) -> Tuple[Path, SimulatedOm]:
-    """Return where the OM goes and what is in it; `AtcError` with the documented code for anything ATC refuses."""
+def compile_om(
+    argv: Sequence[str], release: Release, environ: Mapping[str, str]
+) -> Tuple[Path, SimulatedOm]:
+    """Return where the OM goes and what is in it; `AtcError` with the documented code for anything
+    ATC refuses.
+    """
     values = atc_flags.parse(argv)
     atc_flags.check(values, release)
     if not Path(environ.get("ASCEND_OPP_PATH", "")).is_absolute():
         raise AtcError("E10501", "no operator is registered: ASCEND_OPP_PATH is not set")
     graph = Graph(_existing(values["model"], "model"))
-    gears = atc_flags.parse_gears(values["dynamic_batch_size"]) if "dynamic_batch_size" in values else ()
+    gears = (
+        atc_flags.parse_gears(values["dynamic_batch_size"])
+        if "dynamic_batch_size" in values
+        else ()
+    )
     shapes = _shapes(graph, values, gears)
     graph.check(release, gears=bool(gears))
     sizes = gears or (next(iter(shapes.values()))[0],)
@@ -83,7 +96,10 @@ def _existing(name: str, flag: str) -> Path:
 def _target(name: str) -> Path:
     path = Path(name)
     if not path.parent.is_dir() or path.is_dir() or name.endswith("/"):
-        raise AtcError("E13001", f"Parameter [--output]: the directory of [{name}] does not exist, or it names one")
+        raise AtcError(
+            "E13001",
+            f"Parameter [--output]: the directory of [{name}] does not exist, or it names one",
+        )
     return path.with_name(path.name + ".om")
 
 
@@ -93,7 +109,9 @@ def _shapes(graph: Graph, values: Mapping[str, str], gears: Sequence[int]) -> Di
     own = {name: dims for name, _, dims in graph.inputs}
     for name in given:
         if name not in own:
-            raise AtcError("E10016", f"Opname [{name}] of [--input_shape] is not found in the model")
+            raise AtcError(
+                "E10016", f"Opname [{name}] of [--input_shape] is not found in the model"
+            )
     shapes = {name: _shape(name, dims, given.get(name)) for name, dims in own.items()}
     _check_open(shapes, gears)
     return shapes
@@ -102,20 +120,34 @@ def _shapes(graph: Graph, values: Mapping[str, str], gears: Sequence[int]) -> Di
 def _shape(name: str, own: List[Optional[int]], given: Optional[Dims]) -> Dims:
     if given is None:
         if None in own:
-            text = f"Value [{own}] of input [{name}] is invalid. Reason: it is dynamic; set [--input_shape]"
+            text = (
+                f"Value [{own}] of input [{name}] is invalid. Reason: it is dynamic; set"
+                " [--input_shape]"
+            )
             raise AtcError("E10001", text)
         return tuple(size or 0 for size in own)
     if len(given) != len(own):
-        raise AtcError("E10049", f"Input [{name}] has {len(own)} dims in the model; [--input_shape] gives {len(given)}")
+        raise AtcError(
+            "E10049",
+            f"Input [{name}] has {len(own)} dims in the model; [--input_shape] gives {len(given)}",
+        )
     for position, (size, fixed) in enumerate(zip(given, own)):
         if fixed is not None and size != fixed:
-            text = f"Dim {position} of input [{name}] is {fixed} in the model; [--input_shape] gives {size}"
+            text = (
+                f"Dim {position} of input [{name}] is {fixed} in the model; [--input_shape] gives"
+                f" {size}"
+            )
             raise AtcError("E10001", text)
     return given
 
 
 def _check_open(shapes: Mapping[str, Dims], gears: Sequence[int]) -> None:
-    flat = [(name, position) for name, dims in shapes.items() for position, size in enumerate(dims) if size == -1]
+    flat = [
+        (name, position)
+        for name, dims in shapes.items()
+        for position, size in enumerate(dims)
+        if size == -1
+    ]
     if gears and not flat:
         raise AtcError("E10031", "[--dynamic_batch_size] is given, but no input has a -1")
     if not gears and flat:
@@ -124,22 +156,30 @@ def _check_open(shapes: Mapping[str, Dims], gears: Sequence[int]) -> None:
     for name, position in flat:
         if position:
             raise AtcError(
-                "E10018", f"Input [{name}] has a -1 that is not its batch; [--dynamic_batch_size] gives N only"
+                "E10018",
+                f"Input [{name}] has a -1 that is not its batch; [--dynamic_batch_size] gives N"
+                " only",
             )
 
 
-def _inputs(fed: Sequence[OmTensor], values: Mapping[str, str]) -> Tuple[List[OmTensor], Optional[Aipp]]:
+def _inputs(
+    fed: Sequence[OmTensor], values: Mapping[str, str]
+) -> Tuple[List[OmTensor], Optional[Aipp]]:
     inputs = list(fed)
     half = atc_flags.split_names(values.get("input_fp16_nodes", ""))
     names = [tensor.name for tensor in fed]
     for name in half:
         if name not in names:
-            raise AtcError("E10016", f"Opname [{name}] of [--input_fp16_nodes] is not found in the model")
+            raise AtcError(
+                "E10016", f"Opname [{name}] of [--input_fp16_nodes] is not found in the model"
+            )
         index = names.index(name)
         inputs[index] = OmTensor(name, "float16", inputs[index].dims, inputs[index].layout)
     if "insert_op_conf" not in values:
         return inputs, None
-    text = _existing(values["insert_op_conf"], "insert_op_conf").read_text(encoding="utf-8", errors="replace")
+    text = _existing(values["insert_op_conf"], "insert_op_conf").read_text(
+        encoding="utf-8", errors="replace"
+    )
     index, aipp = aipp_file.read(text, [(tensor.name, tensor.dims) for tensor in fed])
     if names[index] in half:
         raise AtcError("E10034", f"Input [{names[index]}] has AIPP and is in [--input_fp16_nodes]")
@@ -164,4 +204,7 @@ def _outputs(
 
 
 def _at(shapes: Mapping[str, Dims], size: int) -> Dict[str, Dims]:
-    return {name: tuple(size if value == -1 else value for value in dims) for name, dims in shapes.items()}
+    return {
+        name: tuple(size if value == -1 else value for value in dims)
+        for name, dims in shapes.items()
+    }

@@ -22,7 +22,10 @@ class AtcError(Exception):
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag: its values if they can be listed, the code for another one, and the releases that have it."""
+    """A flag:
+
+    its values if they can be listed, the code for another one, and the releases that have it.
+    """
 
     values: Optional[Tuple[str, ...]] = None
     code: str = "E10001"
@@ -81,7 +84,10 @@ FLAGS: Mapping[str, Flag] = {
     "om": Flag(simulated=False),
     "json": Flag(simulated=False),
 }
-"""Only what documentation of the CRNN path names; ATC has more. The releases of some are approximate."""
+"""Only what documentation of the CRNN path names; ATC has more.
+
+The releases of some are approximate.
+"""
 
 MANDATORY = ("framework", "model", "output", "soc_version")
 
@@ -103,8 +109,12 @@ def parse(words: Sequence[str]) -> Dict[str, str]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or not word.strip("-"):
-            raise AtcError("E10001", f"Value [{word}] is no option: positional arguments are not taken")
-        name, equals, value = word[2:].partition("=") if word.startswith("--") else word[1:].partition("=")
+            raise AtcError(
+                "E10001", f"Value [{word}] is no option: positional arguments are not taken"
+            )
+        name, equals, value = (
+            word[2:].partition("=") if word.startswith("--") else word[1:].partition("=")
+        )
         name = name.replace("-", "_")
         if name not in FLAGS:
             raise AtcError("E10001", f"unknown command line flag [--{name}]")
@@ -119,7 +129,9 @@ def parse(words: Sequence[str]) -> Dict[str, str]:
 
 
 def check(values: Mapping[str, str], release: Release) -> None:
-    """See that every flag is one of this release, that none is missing, and that each value is right."""
+    """See that every flag is one of this release, that none is missing, and that each value is
+    right.
+    """
     for name, value in values.items():
         _check_flag(name, value, release)
     missing = [name for name in MANDATORY if not values.get(name)]
@@ -128,12 +140,16 @@ def check(values: Mapping[str, str], release: Release) -> None:
     if values["framework"] != str(cann.ATC_FRAMEWORK_ONNX):
         raise AtcError("E10007", f"framework {values['framework']} is not simulated: only 5, ONNX")
     if values.get("mode", "0") != "0":
-        raise AtcError("E10001", f"mode {values['mode']} is not simulated: only 0, which writes an OM")
+        raise AtcError(
+            "E10001", f"mode {values['mode']} is not simulated: only 0, which writes an OM"
+        )
     for name in ("model", "output", "insert_op_conf"):
         if name in values and not _PATH.fullmatch(values[name]):
             allowed = "letters, digits, _ - . / and Chinese characters"
             raise AtcError(
-                "E10001", f"Value [{values[name]}] for parameter [--{name}] is invalid. Reason: only {allowed}"
+                "E10001",
+                f"Value [{values[name]}] for parameter [--{name}] is invalid. Reason: only"
+                f" {allowed}",
             )
     _check_soc(values["soc_version"], release)
     _check_pairs(values)
@@ -142,11 +158,16 @@ def check(values: Mapping[str, str], release: Release) -> None:
 def _check_flag(name: str, value: str, release: Release) -> None:
     flag = FLAGS[name]
     if not flag.since <= release < flag.before:
-        raise AtcError("E10001", f"Parameter [--{name}] is not supported by CANN {release[0]}.{release[1]}")
+        raise AtcError(
+            "E10001", f"Parameter [--{name}] is not supported by CANN {release[0]}.{release[1]}"
+        )
     if not flag.simulated:
         raise AtcError("E10001", f"Parameter [--{name}] is not simulated")
     if flag.values is not None and value not in flag.values:
-        text = f"Value [{value}] for parameter [--{name}] is invalid. Reason: expected one of {', '.join(flag.values)}"
+        text = (
+            f"Value [{value}] for parameter [--{name}] is invalid. Reason: expected one of"
+            f" {', '.join(flag.values)}"
+        )
         raise AtcError(flag.code, text)
 
 
@@ -154,7 +175,10 @@ def _check_soc(soc: str, release: Release) -> None:
     since, before = _SOCS.get(soc, ((99, 0), (0, 0)))
     if not since <= release < before:
         known = [name for name, (first, last) in _SOCS.items() if first <= release < last]
-        text = f"Value [{soc}] for parameter [--soc_version] is invalid. Reason: expected one of {', '.join(known)}"
+        text = (
+            f"Value [{soc}] for parameter [--soc_version] is invalid. Reason: expected one of"
+            f" {', '.join(known)}"
+        )
         raise AtcError("E10001", text)
 
 
@@ -163,7 +187,9 @@ def _check_pairs(values: Mapping[str, str]) -> None:
         raise AtcError("E10001", "[--precision_mode] and [--precision_mode_v2] exclude each other")
     if "optypelist_for_implmode" in values and "op_select_implmode" not in values:
         raise AtcError("E10001", "[--optypelist_for_implmode] needs [--op_select_implmode]")
-    if "bf16" in values.get("precision_mode", "") or "bfloat16" in values.get("precision_mode_v2", ""):
+    if "bf16" in values.get("precision_mode", "") or "bfloat16" in values.get(
+        "precision_mode_v2", ""
+    ):
         raise AtcError("E10001", "bfloat16 is not supported by this chip")
 
 
@@ -172,16 +198,25 @@ def parse_shapes(text: str) -> Dict[str, Tuple[int, ...]]:
     shapes: Dict[str, Tuple[int, ...]] = {}
     for part in text.split(";"):
         name, colon, sizes = part.rpartition(":")
-        if not colon or not name or not re.fullmatch(r"(-?\d+|\d+~-?\d+)(,(-?\d+|\d+~-?\d+))*", sizes):
-            raise AtcError("E10002", f"Value [{text}] for parameter [--input_shape] is not name:n,c,h,w;…")
+        if (
+            not colon
+            or not name
+            or not re.fullmatch(r"(-?\d+|\d+~-?\d+)(,(-?\d+|\d+~-?\d+))*", sizes)
+        ):
+            raise AtcError(
+                "E10002", f"Value [{text}] for parameter [--input_shape] is not name:n,c,h,w;…"
+            )
         if "~" in sizes:
             raise AtcError(
-                "E10040", f"[{sizes}]: a range ('~') is not allowed here; the simulator has no ranged shapes"
+                "E10040",
+                f"[{sizes}]: a range ('~') is not allowed here; the simulator has no ranged shapes",
             )
         shapes[name] = tuple(int(size) for size in sizes.split(","))
         if any(size == 0 or size < -1 for size in shapes[name]):
             raise AtcError(
-                "E10002", f"Value [{text}] for parameter [--input_shape] has a size that is not positive or -1"
+                "E10002",
+                f"Value [{text}] for parameter [--input_shape] has a size that is not positive"
+                " or -1",
             )
     return shapes
 
@@ -190,15 +225,22 @@ def parse_gears(text: str) -> Tuple[int, ...]:
     """Read ``1,4,8,16``: 2 to 100 different sizes from 1 to 2048."""
     words = text.split(",")
     if not all(re.fullmatch(r"-?\d+", word) for word in words):
-        raise AtcError("E10037", f"Value [{text}] for parameter [--dynamic_batch_size] is not a list of numbers")
+        raise AtcError(
+            "E10037",
+            f"Value [{text}] for parameter [--dynamic_batch_size] is not a list of numbers",
+        )
     gears = [int(word) for word in words]
     if len(gears) < cann.ATC_MIN_GEARS:
         raise AtcError(
-            "E10035", f"[--dynamic_batch_size] has {len(gears)} profile; at least {cann.ATC_MIN_GEARS} are needed"
+            "E10035",
+            f"[--dynamic_batch_size] has {len(gears)} profile; at least {cann.ATC_MIN_GEARS} are"
+            " needed",
         )
     if len(gears) > cann.ATC_MAX_GEARS:
         raise AtcError(
-            "E10036", f"[--dynamic_batch_size] has {len(gears)} profiles; at most {cann.ATC_MAX_GEARS} are taken"
+            "E10036",
+            f"[--dynamic_batch_size] has {len(gears)} profiles; at most {cann.ATC_MAX_GEARS} are"
+            " taken",
         )
     bad = [gear for gear in gears if not 1 <= gear <= 2048]
     if bad:
@@ -217,7 +259,10 @@ def parse_output_types(text: str) -> Dict[str, str]:
     for part in text.split(";"):
         node, _, kind = part.rpartition(":")
         if kind not in names or not re.fullmatch(r".+:\d+", node):
-            raise AtcError("E10001", f"Value [{text}] for parameter [--output_type] is not simulated or invalid")
+            raise AtcError(
+                "E10001",
+                f"Value [{text}] for parameter [--output_type] is not simulated or invalid",
+            )
         types[node] = names[kind]
     return types
 

@@ -1,4 +1,6 @@
-"""The modules ``acl``, ``acl.rt``, ``acl.mdl`` and ``acl.util``, made from the signatures and the calls' bodies."""
+"""The modules ``acl``, ``acl.rt``, ``acl.mdl`` and ``acl.util``, made from the signatures and the
+calls' bodies.
+"""
 
 from __future__ import annotations
 

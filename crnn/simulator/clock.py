@@ -1,9 +1,11 @@
-"""The virtual clock: when copies, computation and the host's own work would happen, without waiting for any of it.
+"""The virtual clock: when copies, computation and the host's own work would happen, without waiting
+for any of it.
 
-Each device has three engines, copy-in, compute and copy-out, each doing one thing at a time. A task is placed on its
-engine when it is enqueued: not before its stream's earlier tasks, the events it waits for, and the host's now; in the
-earliest gap that holds it. The host's time moves by declared work and by waiting. All threads of a process share one
-host time: Python's lock and the real binding's keep their work apart anyway.
+Each device has three engines, copy-in, compute and copy-out, each doing one thing at a time. A task
+is placed on its engine when it is enqueued: not before its stream's earlier tasks, the events it
+waits for, and the host's now; in the earliest gap that holds it. The host's time moves by declared
+work and by waiting. All threads of a process share one host time: Python's lock and the real
+binding's keep their work apart anyway.
 """
 
 from __future__ import annotations
@@ -69,14 +71,18 @@ class Clock:
 
     def place(self, device: int, engine: str, ready: float, duration: float) -> float:
         """Give a device's engine something to do; return when it ends."""
-        start, end = self._engines.setdefault((device, engine), Engine()).place(max(ready, self.now), duration)
+        start, end = self._engines.setdefault((device, engine), Engine()).place(
+            max(ready, self.now), duration
+        )
         first, last = self._used.get(device, (start, end))
         self._used[device] = (min(first, start), max(last, end))
         return end
 
     def copy_duration(self, engine: str, count: int) -> float:
         """Return how long a copy of ``count`` bytes takes."""
-        fixed = {COPY_IN: self._knobs.copy_in_ms, COPY_OUT: self._knobs.copy_out_ms}.get(engine, 0.0)
+        fixed = {COPY_IN: self._knobs.copy_in_ms, COPY_OUT: self._knobs.copy_out_ms}.get(
+            engine, 0.0
+        )
         return fixed + (count / (self._knobs.bandwidth * 1e6) if self._knobs.bandwidth else 0.0)
 
     def compute_duration(self, rows: int) -> float:
@@ -84,14 +90,16 @@ class Clock:
         return self._knobs.compute_ms + rows * self._knobs.compute_ms_per_row
 
     def figures(self) -> List[Dict[str, Any]]:
-        """Return per device: milliseconds from first to last use, busy per engine, and the chip's busy share.
+        """Return per device: milliseconds from first to last use, busy per engine, and the chip's
+        busy share.
 
         The share is compute over the span: a chip that only copies is not reading words.
         """
         rows = []
         for device, (first, last) in sorted(self._used.items()):
             busy = {
-                name: self._engines[device, name].busy if (device, name) in self._engines else 0.0 for name in ENGINES
+                name: self._engines[device, name].busy if (device, name) in self._engines else 0.0
+                for name in ENGINES
             }
             span = last - first
             share = busy[COMPUTE] / span if span else 0.0

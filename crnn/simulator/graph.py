@@ -12,14 +12,21 @@ from crnn.simulator.atc_flags import AtcError, Release
 Dims = Tuple[int, ...]
 
 OPERATORS = frozenset(
-    """Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
-    ConvTranspose CumSum DepthToSpace Div Dropout Elu Equal Erf Exp Expand Flatten Floor GRU Gather Gemm
-    GlobalAveragePool GlobalMaxPool Greater HardSigmoid Identity InstanceNormalization LSTM LeakyRelu Less Log
-    LogSoftmax MatMul Max MaxPool Min Mul Neg Not Or PRelu Pad Pow Range Reciprocal ReduceMax ReduceMean ReduceMin
-    ReduceSum Relu Reshape Resize Selu Shape Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Tile
-    TopK Transpose Unsqueeze Upsample Where""".split()
+    """
+    Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant
+    ConstantOfShape Conv ConvTranspose CumSum DepthToSpace Div Dropout Elu Equal Erf Exp
+    Expand Flatten Floor GRU Gather Gemm GlobalAveragePool GlobalMaxPool Greater
+    HardSigmoid Identity InstanceNormalization LSTM LeakyRelu Less Log LogSoftmax MatMul
+    Max MaxPool Min Mul Neg Not Or PRelu Pad Pow Range Reciprocal ReduceMax ReduceMean
+    ReduceMin ReduceSum Relu Reshape Resize Selu Shape Sigmoid Sign Slice Softmax
+    Softplus Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample
+    Where
+    """.split()
 )
-"""The simulator's list, not ATC's, which is longer: what convolutional and recurrent recognisers are made of."""
+"""The simulator's list, not ATC's, which is longer:
+
+what convolutional and recurrent recognisers are made of.
+"""
 
 _OPSETS = (8, 18)
 _OLD_LSTM_OPSETS = (8, 13)
@@ -38,13 +45,19 @@ class Graph:
             self.model: Any = onnx.load_from_string(self.data)
             onnx.checker.check_model(self.model)
         except Exception as error:
-            raise AtcError("E19999", f"{path.name} is no valid ONNX model: {str(error).splitlines()[0]}") from error
+            raise AtcError(
+                "E19999", f"{path.name} is no valid ONNX model: {str(error).splitlines()[0]}"
+            ) from error
 
     @property
     def inputs(self) -> List[Tuple[str, str, List[Optional[int]]]]:
         """Name, NumPy dtype and dims (None where open) of each input that is no initialiser."""
         given = {tensor.name for tensor in self.model.graph.initializer}
-        return [(value.name, *_typed(value)) for value in self.model.graph.input if value.name not in given]
+        return [
+            (value.name, *_typed(value))
+            for value in self.model.graph.input
+            if value.name not in given
+        ]
 
     @property
     def outputs(self) -> List[Tuple[str, str]]:
@@ -65,7 +78,10 @@ class Graph:
         ranks = self._ranks()
         for node in self.model.graph.node:
             if node.op_type not in OPERATORS:
-                raise AtcError("E16002", f"No parser is registered for Op [{node.name}] of type [{node.op_type}]")
+                raise AtcError(
+                    "E16002",
+                    f"No parser is registered for Op [{node.name}] of type [{node.op_type}]",
+                )
             if node.op_type == "LSTM":
                 self._check_lstm(node, constant, ranks, release, gears)
 
@@ -73,12 +89,16 @@ class Graph:
         domains = {entry.domain or "ai.onnx": entry.version for entry in self.model.opset_import}
         if set(domains) != {"ai.onnx"}:
             raise AtcError(
-                "E16005", f"The model has the opset domains {', '.join(sorted(domains))}; only ai.onnx is taken"
+                "E16005",
+                f"The model has the opset domains {', '.join(sorted(domains))}; only ai.onnx is"
+                " taken",
             )
         version = domains["ai.onnx"]
         if not _OPSETS[0] <= version <= _OPSETS[1]:
             raise AtcError(
-                "E16002", f"No parser is registered for opset {version}; expected {_OPSETS[0]} to {_OPSETS[1]}"
+                "E16002",
+                f"No parser is registered for opset {version}; expected {_OPSETS[0]} to"
+                f" {_OPSETS[1]}",
             )
 
     def _check_lstm(
@@ -95,11 +115,17 @@ class Graph:
         elif inputs[4] or inputs[7]:
             problem = "sequence_lens and peepholes are not taken"
         elif any(name in attributes for name in _IGNORED):
-            problem = f"the attribute {next(name for name in _IGNORED if name in attributes)} would be ignored"
+            problem = (
+                f"the attribute {next(name for name in _IGNORED if name in attributes)} would be"
+                " ignored"
+            )
         elif release <= _ONE_WAY and direction != "forward":
-            problem = f"num_directions: {direction} is not supported by CANN {release[0]}.{release[1]}"
+            problem = (
+                f"num_directions: {direction} is not supported by CANN {release[0]}.{release[1]}"
+            )
         elif (
-            release <= _ONE_WAY and not _OLD_LSTM_OPSETS[0] <= self.model.opset_import[0].version <= _OLD_LSTM_OPSETS[1]
+            release <= _ONE_WAY
+            and not _OLD_LSTM_OPSETS[0] <= self.model.opset_import[0].version <= _OLD_LSTM_OPSETS[1]
         ):
             problem = f"CANN {release[0]}.{release[1]} takes LSTM of opset 8 to 13"
         elif gears and (inputs[5] or inputs[6]):
@@ -109,7 +135,12 @@ class Graph:
 
     def _constants(self) -> Set[str]:
         names = {tensor.name for tensor in self.model.graph.initializer}
-        return names | {name for node in self.model.graph.node if node.op_type == "Constant" for name in node.output}
+        return names | {
+            name
+            for node in self.model.graph.node
+            if node.op_type == "Constant"
+            for name in node.output
+        }
 
     def _ranks(self) -> Dict[str, int]:
         import onnx
@@ -123,7 +154,10 @@ class Graph:
         }
 
     def output_dims(self, shapes: Mapping[str, Dims]) -> List[Dims]:
-        """Return the outputs' dims for these input dims: by inference or, where that fails, by a run on zeros."""
+        """Return the outputs' dims for these input dims:
+
+        by inference or, where that fails, by a run on zeros.
+        """
         import onnx
 
         model = onnx.ModelProto()
@@ -152,10 +186,14 @@ class Graph:
         options.log_severity_level = 3
         feeds = {name: np.zeros(shapes[name], dtype=dtype) for name, dtype, _ in self.inputs}
         try:
-            session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(
+                self.data, options, providers=["CPUExecutionProvider"]
+            )
             results = session.run(None, feeds)
         except Exception as error:
-            raise AtcError("E19999", f"infer shape failed for {dict(shapes)}: {str(error).splitlines()[0]}") from error
+            raise AtcError(
+                "E19999", f"infer shape failed for {dict(shapes)}: {str(error).splitlines()[0]}"
+            ) from error
         return [result.shape for result in results]
 
 

@@ -14,13 +14,20 @@ from crnn.simulator.signatures import SIGNATURES
 
 Outcome = Union[int, str]
 
-_EXCEPTIONS = {"KeyboardInterrupt": KeyboardInterrupt, "MemoryError": MemoryError, "SystemExit": SystemExit}
+_EXCEPTIONS = {
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "MemoryError": MemoryError,
+    "SystemExit": SystemExit,
+}
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The ``count``-th call (from 1) of a function does nothing and fails: with a code, or by raising an exception."""
+    """The ``count``-th call (from 1) of a function does nothing and fails:
+
+    with a code, or by raising an exception.
+    """
 
     call: str
     count: int
@@ -28,7 +35,9 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read ``acl.rt.malloc:3:207001`` or ``acl.rt.malloc:3:KeyboardInterrupt``; ValueError for anything else."""
+        """Read ``acl.rt.malloc:3:207001`` or ``acl.rt.malloc:3:KeyboardInterrupt``; ValueError for
+        anything else.
+        """
         name, _, rest = text.partition(":")
         count, _, outcome = rest.partition(":")
         if name not in SIGNATURES:
@@ -38,17 +47,26 @@ class Fault:
         if outcome in _EXCEPTIONS:
             return cls(name, int(count), outcome)
         if not outcome.isdigit() or int(outcome) == 0:
-            raise ValueError(f"{text}: expected a code that is not 0, or one of {', '.join(_EXCEPTIONS)}")
+            raise ValueError(
+                f"{text}: expected a code that is not 0, or one of {', '.join(_EXCEPTIONS)}"
+            )
         return cls(name, int(count), int(outcome))
 
     def exception(self) -> Optional[BaseException]:
         """Return the exception to raise, None where the call fails with a code."""
-        return _EXCEPTIONS[self.outcome]("raised by the simulator") if isinstance(self.outcome, str) else None
+        return (
+            _EXCEPTIONS[self.outcome]("raised by the simulator")
+            if isinstance(self.outcome, str)
+            else None
+        )
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """The simulated machine. Times are milliseconds of the virtual clock, memory is bytes per device."""
+    """The simulated machine.
+
+    Times are milliseconds of the virtual clock, memory is bytes per device.
+    """
 
     soc: str = "Ascend310"
     run_mode: int = cann.ACL_HOST
@@ -90,14 +108,28 @@ class Knobs:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the knobs on a command line."""
     default = Knobs()
-    parser.add_argument("--soc", default=default.soc, metavar="NAME", help="the chip's name (default: %(default)s)")
-    parser.add_argument("--run-mode", choices=("host", "device"), default="host", help="ACL_HOST or ACL_DEVICE")
     parser.add_argument(
-        "--cann", type=_version, default=default.cann, metavar="X.Y", help="CANN's release (default: 6.0)"
+        "--soc", default=default.soc, metavar="NAME", help="the chip's name (default: %(default)s)"
     )
-    parser.add_argument("--devices", type=_count, default=1, metavar="N", help="the number of devices (default: 1)")
     parser.add_argument(
-        "--device-memory", type=_bytes, default=default.device_memory, metavar="SIZE", help="as 8G or 512M"
+        "--run-mode", choices=("host", "device"), default="host", help="ACL_HOST or ACL_DEVICE"
+    )
+    parser.add_argument(
+        "--cann",
+        type=_version,
+        default=default.cann,
+        metavar="X.Y",
+        help="CANN's release (default: 6.0)",
+    )
+    parser.add_argument(
+        "--devices", type=_count, default=1, metavar="N", help="the number of devices (default: 1)"
+    )
+    parser.add_argument(
+        "--device-memory",
+        type=_bytes,
+        default=default.device_memory,
+        metavar="SIZE",
+        help="as 8G or 512M",
     )
     for name, what in (
         ("copy-in-ms", "a copy to the device takes"),
@@ -106,12 +138,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("host-ms", "the host works before each model execution"),
         ("compute-ms-per-row", "a model execution takes in addition, per row of the batch"),
     ):
-        parser.add_argument(f"--{name}", type=_milliseconds, default=0.0, metavar="MS", help=f"virtual time {what}")
+        parser.add_argument(
+            f"--{name}", type=_milliseconds, default=0.0, metavar="MS", help=f"virtual time {what}"
+        )
     parser.add_argument(
-        "--bandwidth", type=_milliseconds, default=0.0, metavar="GB/S", help="of copies (default: endless)"
+        "--bandwidth",
+        type=_milliseconds,
+        default=0.0,
+        metavar="GB/S",
+        help="of copies (default: endless)",
     )
     parser.add_argument(
-        "--timing-only", action="store_true", help="models are not computed: their output is a constant"
+        "--timing-only",
+        action="store_true",
+        help="models are not computed: their output is a constant",
     )
     parser.add_argument(
         "--fail",
@@ -120,15 +160,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CALL:K:CODE",
-        help="the K-th call of a function fails with this code, or raises KeyboardInterrupt; may be repeated",
+        help=(
+            "the K-th call of a function fails with this code, or raises KeyboardInterrupt; may be"
+            " repeated"
+        ),
     )
 
 
 def from_arguments(args: argparse.Namespace) -> Knobs:
     """Return the knobs that were set on a command line."""
-    names: List[str] = [field.name for field in dataclasses.fields(Knobs) if field.name not in ("run_mode", "faults")]
+    names: List[str] = [
+        field.name
+        for field in dataclasses.fields(Knobs)
+        if field.name not in ("run_mode", "faults")
+    ]
     mode = cann.ACL_HOST if args.run_mode == "host" else cann.ACL_DEVICE
-    return Knobs(run_mode=mode, faults=tuple(args.faults), **{name: getattr(args, name) for name in names})
+    return Knobs(
+        run_mode=mode, faults=tuple(args.faults), **{name: getattr(args, name) for name in names}
+    )
 
 
 def _version(text: str) -> Tuple[int, int]:

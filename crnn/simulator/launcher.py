@@ -1,4 +1,7 @@
-"""Running a command with the stand-ins first in its way: a private folder, its paths, its report."""
+"""Running a command with the stand-ins first in its way:
+
+a private folder, its paths, its report.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ _EPILOG = """example:
   python -m crnn.simulator --report report.json --soc Ascend310P3 -- ./atc_crnn.sh crnn.onnx crnn
   python -m crnn.simulator -- crnn evaluate crnn_bs1.om input_bin --label label.txt"""
 
-# Registered before anything else, so that it runs after everything that the command registers; then the
-# interpreter's own sitecustomize, if there is one, gets its turn.
+# Registered before anything else, so that it runs after everything that the command registers; then
+# the interpreter's own sitecustomize, if there is one, gets its turn.
 _SITECUSTOMIZE = """\
 import atexit, sys, types
 from importlib.machinery import PathFinder
@@ -56,11 +59,15 @@ _TOOL = """\
 #!/bin/sh
 PYTHONPATH={root}${{PYTHONPATH:+:$PYTHONPATH}} exec {python} -c {code} "$@"
 """
-_TOOL_CODE = "import sys; from crnn.simulator import {module}; sys.exit({module}.main(sys.argv[1:]))"
+_TOOL_CODE = (
+    "import sys; from crnn.simulator import {module}; sys.exit({module}.main(sys.argv[1:]))"
+)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command line; return the command's exit code, 70 if it succeeded but was not clean, 2 for bad usage."""
+    """Run the command line; return the command's exit code, 70 if it succeeded but was not clean, 2
+    for bad usage.
+    """
     words = list(argv)
     split = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(
@@ -71,7 +78,9 @@ def main(argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there, as JSON")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write the report there, as JSON"
+    )
     knob_module.add_arguments(parser)
     args = parser.parse_args(words[:split])
     command = words[split + 1 :]
@@ -83,7 +92,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def launch(command: Sequence[str], knobs: Knobs, target: Optional[Path]) -> int:
-    """Run a command under the simulator, write the report, say on stderr what was found, return the exit code."""
+    """Run a command under the simulator, write the report, say on stderr what was found, return the
+    exit code.
+    """
     with tempfile.TemporaryDirectory(prefix="crnn-simulator-") as name:
         folder = Path(name)
         environment = _lay_out(folder, knobs)
@@ -123,7 +134,9 @@ def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
 
 def _write_tool(path: Path, module: str) -> None:
     code = _TOOL_CODE.format(module=module)
-    text = _TOOL.format(root=shlex.quote(str(_ROOT)), python=shlex.quote(sys.executable), code=shlex.quote(code))
+    text = _TOOL.format(
+        root=shlex.quote(str(_ROOT)), python=shlex.quote(sys.executable), code=shlex.quote(code)
+    )
     path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
@@ -133,8 +146,13 @@ def _write_home(home: Path, knobs: Knobs) -> None:
     release = f"{knobs.version}.0"
     inner = home / f"{platform.machine()}-linux"
     inner.mkdir()
-    (home / "version.cfg").write_text(f"toolkit_running_version=[{release}:{release}]\n", encoding="utf-8")
-    text = f"package_name=Ascend-cann-toolkit\nversion={release}\narch={platform.machine()}\nos=linux\npath={home}\n"
+    (home / "version.cfg").write_text(
+        f"toolkit_running_version=[{release}:{release}]\n", encoding="utf-8"
+    )
+    text = (
+        f"package_name=Ascend-cann-toolkit\nversion={release}\narch={platform.machine()}\n"
+        f"os=linux\npath={home}\n"
+    )
     (inner / "ascend_toolkit_install.info").write_text(text, encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """Device and pinned memory, poisoned, fenced, and never at an address that was used before.
 
-With ACL_HOST, device addresses are no addresses of this process (they lie beyond what user programs can have), so
-that host code which touches them dies at once or is told; pinned memory is real. With ACL_DEVICE all memory is real,
-as on a chip that runs the program itself.
+With ACL_HOST, device addresses are no addresses of this process (they lie beyond what user programs
+can have), so that host code which touches them dies at once or is told; pinned memory is real. With
+ACL_DEVICE all memory is real, as on a chip that runs the program itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def round_up(size: int, step: int) -> int:
 
 
 def charged(size: int) -> int:
-    """Return what an allocation takes of the device: a multiple of 32 bytes and 32 more, as on 310 and 310P."""
+    """Return what an allocation takes of the device:
+
+    a multiple of 32 bytes and 32 more, as on 310 and 310P.
+    """
     return round_up(size, 32) + 32
 
 
@@ -47,7 +50,9 @@ def poison(view: np.ndarray) -> None:
 
 
 def is_poison(view: np.ndarray) -> bool:
-    """Whether bytes are the pattern of fresh memory throughout (or, when short, might be anything)."""
+    """Whether bytes are the pattern of fresh memory throughout (or, when short, might be
+    anything).
+    """
     if len(view) < 64 or view[:4].tobytes() != POISON:
         return False
     whole = len(view) // 4 * 4
@@ -72,7 +77,8 @@ class Block(Thing):
     def view(self, offset: int, count: int) -> np.ndarray:
         """Return bytes of the block, writeable."""
         if self.storage is None:
-            # Given back while work on it was queued, which was reported then: junk is read, what is written is lost.
+            # Given back while work on it was queued, which was reported then: junk is read, what is
+            # written is lost.
             junk = np.empty(count, dtype=np.uint8)
             poison(junk)
             return junk
@@ -134,7 +140,9 @@ class Memory:
         return self.capacity - self._used.get(device, 0)
 
     def reserve(self, device: int, count: int) -> bool:
-        """Take memory that no pointer is given for (a model's weights); False if there is not enough."""
+        """Take memory that no pointer is given for (a model's weights); False if there is not
+        enough.
+        """
         if count > self.free_bytes(device):
             return False
         self._used[device] = self._used.get(device, 0) + count
@@ -145,7 +153,9 @@ class Memory:
         self._used[device] -= count
 
     def allocate(self, size: int, device: Optional[int], where: Site) -> Optional[Block]:
-        """Return new memory of a device, or pinned memory for None; None if the device has not enough."""
+        """Return new memory of a device, or pinned memory for None; None if the device has not
+        enough.
+        """
         if device is not None and not self.reserve(device, charged(size)):
             return None
         # The chip itself promises no alignment for host memory, so there it has little.
@@ -160,7 +170,9 @@ class Memory:
         return block
 
     def release(self, block: Block, where: Site) -> List[Block]:
-        """Release a block; return those whose fences, or whose bytes after release, were found changed."""
+        """Release a block; return those whose fences, or whose bytes after release, were found
+        changed.
+        """
         damaged = [block] if not block.fences_stand() else []
         block.damaged = bool(damaged)
         block.released = where
@@ -189,10 +201,16 @@ class Memory:
         return [block for block in self._blocks.values() if block.alive]
 
     def inspect(self) -> List[Block]:
-        """Return the blocks that were written past their ends, or after their release, since last asked."""
+        """Return the blocks that were written past their ends, or after their release, since last
+        asked.
+        """
         found = []
         for block in (*self.living(), *self._quarantine):
-            if not block.damaged and not self.is_device_address(block.handle) and not block.fences_stand():
+            if (
+                not block.damaged
+                and not self.is_device_address(block.handle)
+                and not block.fences_stand()
+            ):
                 block.damaged = True
                 found.append(block)
         return found
@@ -212,7 +230,9 @@ class Memory:
 
 
 def _storage(size: int, off: int) -> Tuple[np.ndarray, int]:
-    """Return fenced bytes whose inner part starts ``off`` behind a 64-byte boundary, and that part's address."""
+    """Return fenced bytes whose inner part starts ``off`` behind a 64-byte boundary, and that
+    part's address.
+    """
     raw = np.full(size + 4 * _FENCE, _FENCE_BYTE, dtype=np.uint8)
     skip = -int(raw.ctypes.data) % _FENCE + off
     storage = raw[skip : skip + size + 2 * _FENCE]

@@ -1,4 +1,7 @@
-"""Loaded models: what the OM says of its tensors, its gears and its AIPP, and the ONNX graph run in its place."""
+"""Loaded models:
+
+what the OM says of its tensors, its gears and its AIPP, and the ONNX graph run in its place.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _sessions: Dict[str, Any] = {}
 
 @dataclass
 class Model(Thing):
-    """A loaded model: ``own`` memory that loading took, ``lent`` what the caller gave, ``gear`` the last one set."""
+    """A loaded model:
+
+    ``own`` memory that loading took, ``lent`` what the caller gave, ``gear`` the last one set.
+    """
 
     number: int = 0
     om: Optional[SimulatedOm] = None
@@ -49,7 +55,10 @@ class ModelDesc(Thing):
 
 
 def work_size(om: SimulatedOm) -> int:
-    """Return the work memory that the simulator charges: four times its inputs and outputs and a mebibyte."""
+    """Return the work memory that the simulator charges:
+
+    four times its inputs and outputs and a mebibyte.
+    """
     rows = max(om.sizes)
     tensors = (*om.inputs, *(tensor for tensor in om.outputs))
     return 4 * sum(tensor.count(rows) for tensor in tensors) + (1 << 20)
@@ -74,14 +83,22 @@ def output_dims(om: SimulatedOm, index: int, rows: int) -> Tuple[int, ...]:
 
 def output_bytes(om: SimulatedOm, index: int, rows: int) -> int:
     """Return the bytes of an output for a batch."""
-    return int(np.prod(output_dims(om, index, rows), dtype=np.int64)) * np.dtype(om.outputs[index].dtype).itemsize
+    return (
+        int(np.prod(output_dims(om, index, rows), dtype=np.int64))
+        * np.dtype(om.outputs[index].dtype).itemsize
+    )
 
 
-def compute(om: SimulatedOm, inputs: List[np.ndarray], rows: int, *, timing_only: bool) -> List[bytes]:
+def compute(
+    om: SimulatedOm, inputs: List[np.ndarray], rows: int, *, timing_only: bool
+) -> List[bytes]:
     """Run the model on its inputs' bytes for a batch of ``rows``; return its outputs' bytes."""
     shapes = [output_dims(om, index, rows) for index in range(len(om.outputs))]
     if timing_only:
-        return [np.full(dims, CANNED, dtype=tensor.dtype).tobytes() for dims, tensor in zip(shapes, om.outputs)]
+        return [
+            np.full(dims, CANNED, dtype=tensor.dtype).tobytes()
+            for dims, tensor in zip(shapes, om.outputs)
+        ]
     feeds = {
         fed.name: _fed(data, tensor, fed, rows, om.aipp if index == 0 else None)
         for index, (data, tensor, fed) in enumerate(zip(inputs, om.inputs, om.fed))
@@ -93,7 +110,9 @@ def compute(om: SimulatedOm, inputs: List[np.ndarray], rows: int, *, timing_only
     ]
 
 
-def _fed(data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Optional[Aipp]) -> np.ndarray:
+def _fed(
+    data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Optional[Aipp]
+) -> np.ndarray:
     dims = tuple(rows if size == -1 else size for size in tensor.dims)
     array = data.view(tensor.dtype).reshape(dims)
     if aipp is not None:
@@ -102,7 +121,8 @@ def _fed(data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Opt
 
 
 def apply_aipp(pixels: np.ndarray, aipp: Aipp) -> np.ndarray:
-    """Return (pixel - mean - min) * var_reci for uint8 pixels (N, H, W, C), rounded to float16 as AIPP gives it.
+    """Return (pixel - mean - min) * var_reci for uint8 pixels (N, H, W, C), rounded to float16 as
+    AIPP gives it.
 
     Mean is an int32; min and var_reci are held as float16.
     """
@@ -124,5 +144,7 @@ def _session(onnx: bytes) -> Any:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        _sessions[key] = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        _sessions[key] = onnxruntime.InferenceSession(
+            onnx, options, providers=["CPUExecutionProvider"]
+        )
     return _sessions[key]

@@ -1,6 +1,7 @@
 """npu-smi's ``info`` table for the simulated chips.
 
-Layout as public documents show it for 310 and 310P cards; power, temperature and bus numbers are made up.
+Layout as public documents show it for 310 and 310P cards; power, temperature and bus numbers are
+made up.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ from typing import List, Sequence
 from crnn.simulator import standin
 from crnn.simulator.knobs import Knobs
 
-_RULE = "+-------------------+-----------------+------------------------------------------------------+"
+_RULE = (
+    "+-------------------+-----------------+------------------------------------------------------+"
+)
 _DOUBLE = _RULE.replace("-", "=")
 _HEAD = (
-    "| NPU     Name      | Health          | Power(W)     Temp(C)           Hugepages-Usage(page) |",
-    "| Chip    Device    | Bus-Id          | AICore(%)    Memory-Usage(MB)                        |",
+    (
+        "| NPU     Name      | Health          | Power(W)     Temp(C)          "
+        " Hugepages-Usage(page) |"
+    ),
+    (
+        "| Chip    Device    | Bus-Id          | AICore(%)    Memory-Usage(MB)                    "
+        "    |"
+    ),
 )
 
 
@@ -46,7 +55,9 @@ def table(knobs: Knobs) -> List[str]:
         _DOUBLE,
     ]
     for device in range(knobs.devices):
-        lines.append(f"| {device:<7} {name:<9} | {'OK':<15} | {'12.0':<12} {'40':<17} {'0    / 0':<21} |")
+        lines.append(
+            f"| {device:<7} {name:<9} | {'OK':<15} | {'12.0':<12} {'40':<17} {'0    / 0':<21} |"
+        )
         bus = f"0000:{0x10 + device:02X}:00.0"
         lines.append(f"| {0:<7} {device:<9} | {bus:<15} | {0:<12} {f'0    / {megabytes}':<39} |")
         lines.append(_DOUBLE)

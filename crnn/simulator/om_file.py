@@ -1,7 +1,9 @@
-"""The simulated OM: a true header and partition table around the ONNX file and what ATC was told of it.
+"""The simulated OM: a true header and partition table around the ONNX file and what ATC was told of
+it.
 
-Two layouts, as real releases write them: narrow tables without in/out info before CANN 7, wide ones with it after.
-The header's user info and a model attribute mark the file as simulated; no chip can run it.
+Two layouts, as real releases write them: narrow tables without in/out info before CANN 7, wide ones
+with it after. The header's user info and a model attribute mark the file as simulated; no chip can
+run it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ Value = Union[int, bool, str, List[int], List[str]]
 
 @dataclass(frozen=True)
 class OmTensor:
-    """An input or output: NumPy's dtype name, dims (-1 where gears decide), aclFormat's name, image dims for AIPP."""
+    """An input or output:
+
+    NumPy's dtype name, dims (-1 where gears decide), aclFormat's name, image dims for AIPP.
+    """
 
     name: str
     dtype: str
@@ -35,7 +40,9 @@ class OmTensor:
 
     def count(self, rows: int) -> int:
         """Return the bytes of the tensor with ``rows`` in place of -1."""
-        return prod(rows if size == -1 else size for size in self.dims) * np.dtype(self.dtype).itemsize
+        return (
+            prod(rows if size == -1 else size for size in self.dims) * np.dtype(self.dtype).itemsize
+        )
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,9 @@ class Aipp:
 class SimulatedOm:
     """Everything the simulator needs to run a model.
 
-    ``sizes`` are the batch sizes, one or the gears; ``outputs_by_size`` the output dims for each. The gear input is
-    not among ``inputs``. ``fed`` names the ONNX graph's own inputs, in order, with their dtype and dims.
+    ``sizes`` are the batch sizes, one or the gears; ``outputs_by_size`` the output dims for each.
+    The gear input is not among ``inputs``. ``fed`` names the ONNX graph's own inputs, in order,
+    with their dtype and dims.
     """
 
     name: str
@@ -116,7 +124,10 @@ def to_bytes(om: SimulatedOm) -> bytes:
 
 
 def from_bytes(data: bytes) -> SimulatedOm:
-    """Read what `to_bytes` gave; `NotSimulatedError` says what else it is. Sizes must fit, as GE demands."""
+    """Read what `to_bytes` gave; `NotSimulatedError` says what else it is.
+
+    Sizes must fit, as GE demands.
+    """
     if len(data) < cann.OM_HEADER_SIZE or data[:4] != cann.OM_MAGIC:
         raise NotSimulatedError("no OM: it does not begin with IMOD and a header")
     fields = dict(zip(cann.OM_HEADER_V2_FIELDS, cann.OM_HEADER_V2.unpack_from(data)))
@@ -156,25 +167,37 @@ def _body(om: SimulatedOm) -> bytes:
 def _from_values(values: Dict[str, Any], onnx: bytes) -> SimulatedOm:
     for key in ("inputs", "outputs", "fed"):
         values[key] = tuple(_tensor(row) for row in values[key])
-    values["outputs_by_size"] = tuple(tuple(tuple(dims) for dims in row) for row in values["outputs_by_size"])
+    values["outputs_by_size"] = tuple(
+        tuple(tuple(dims) for dims in row) for row in values["outputs_by_size"]
+    )
     values["sizes"] = tuple(values["sizes"])
     values["release"] = tuple(values["release"])
     if values["aipp"] is not None:
         lists = ("mean", "minimum", "reciprocal")
-        fields: Dict[str, Any] = {key: tuple(v) if key in lists else v for key, v in values["aipp"].items()}
+        fields: Dict[str, Any] = {
+            key: tuple(v) if key in lists else v for key, v in values["aipp"].items()
+        }
         values["aipp"] = Aipp(**fields)
     return SimulatedOm(onnx=onnx, **values)
 
 
 def _tensor(row: Dict[str, Any]) -> OmTensor:
     tensor = OmTensor(**{**row, "dims": tuple(int(size) for size in row["dims"])})
-    if tensor.dtype not in cann.ACL_DTYPE or tensor.layout not in cann.FORMAT_NUMBER or min(tensor.dims) < -1:
+    if (
+        tensor.dtype not in cann.ACL_DTYPE
+        or tensor.layout not in cann.FORMAT_NUMBER
+        or min(tensor.dims) < -1
+    ):
         raise ValueError(f"{tensor.name} is no tensor")
     return tensor
 
 
 def _table(partitions: List[Tuple[int, bytes]], wide: bool) -> bytes:
-    head, entry = (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY) if wide else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+    head, entry = (
+        (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY)
+        if wide
+        else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+    )
     table = head.pack(len(partitions))
     offset = 0
     for kind, data in partitions:
@@ -193,7 +216,9 @@ def _inout(om: SimulatedOm) -> bytes:
         (cann.INOUT_OUTPUTS, _tensors(om.outputs, largest)),
     ]
     if om.dynamic:
-        parts.append((cann.INOUT_DYNAMIC_BATCH, struct.pack(f"<I{len(om.sizes)}Q", len(om.sizes), *om.sizes)))
+        parts.append(
+            (cann.INOUT_DYNAMIC_BATCH, struct.pack(f"<I{len(om.sizes)}Q", len(om.sizes), *om.sizes))
+        )
     return b"".join(cann.INOUT_HEAD.pack(kind, len(value)) + value for kind, value in parts)
 
 
@@ -237,12 +262,19 @@ def _model_def(om: SimulatedOm) -> bytes:
 
 
 def _graph(om: SimulatedOm) -> bytes:
-    ops = [_data_op(index, tensor, om.aipp if index == 0 else None) for index, tensor in enumerate(om.all_inputs)]
+    ops = [
+        _data_op(index, tensor, om.aipp if index == 0 else None)
+        for index, tensor in enumerate(om.all_inputs)
+    ]
     if om.dynamic:
         gears: Dict[str, Value] = {cann.ATTR_BATCH_NUM: len(om.sizes), cann.ATTR_GEAR_KIND: 1}
-        gears.update({f"{cann.ATTR_PRED_VALUE}{index}": [size] for index, size in enumerate(om.sizes)})
+        gears.update(
+            {f"{cann.ATTR_PRED_VALUE}{index}": [size] for index, size in enumerate(om.sizes)}
+        )
         ops.append(
-            _text(cann.OP_NAME, "ascend_mbatch_case") + _text(cann.OP_TYPE, cann.OP_CASE) + _attrs(cann.OP_ATTR, gears)
+            _text(cann.OP_NAME, "ascend_mbatch_case")
+            + _text(cann.OP_TYPE, cann.OP_CASE)
+            + _attrs(cann.OP_ATTR, gears)
         )
     outputs = b"".join(_bytes(cann.OP_INPUT_DESC, _descriptor(tensor)) for tensor in om.outputs)
     ops.append(_text(cann.OP_NAME, "NetOutput") + _text(cann.OP_TYPE, cann.OP_NET_OUTPUT) + outputs)
@@ -301,7 +333,8 @@ def _attr(value: Value) -> bytes:
     if isinstance(value, str):
         return _text(cann.ATTR_STRING, value)
     items = b"".join(
-        _text(cann.LIST_STRING, item) if isinstance(item, str) else _number(cann.LIST_INT, item) for item in value
+        _text(cann.LIST_STRING, item) if isinstance(item, str) else _number(cann.LIST_INT, item)
+        for item in value
     )
     return _bytes(cann.ATTR_LIST, items)
 

@@ -1,4 +1,7 @@
-"""What a simulated process did: calls counted, rules broken, things not given back, each with the line that did it."""
+"""What a simulated process did:
+
+calls counted, rules broken, things not given back, each with the line that did it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _SHOWN = 6
 _MOST = 1000
 
 Site = Tuple[Tuple[str, int], ...]
-"""The frames that led to a call, innermost first, as (file, line); the simulator's own are left out."""
+"""The frames that led to a call, innermost first, as (file, line); the simulator's own are left
+out.
+"""
 
 
 def site() -> Site:
@@ -77,7 +82,9 @@ class Violation:
 
 @dataclass
 class Record:
-    """The record of one process; with a folder, also written there line by line, so that a killed process leaves it."""
+    """The record of one process; with a folder, also written there line by line, so that a killed
+    process leaves it.
+    """
 
     folder: Optional[Path] = None
     tool: str = "acl"

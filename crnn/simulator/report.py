@@ -17,7 +17,8 @@ _SHOWN = 10
 def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict[str, Any]:
     """Return the report of a command from the parts that its processes left in ``folder``.
 
-    ``clean`` says that no process broke a rule or leaked; what a fault kept from being released is no leak.
+    ``clean`` says that no process broke a rule or leaked; what a fault kept from being released is
+    no leak.
     """
     calls: CounterType[str] = Counter()
     violations: List[Dict[str, Any]] = []
@@ -48,7 +49,13 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
 
 
 def _read(path: Path) -> Dict[str, Any]:
-    part: Dict[str, Any] = {"process": {"pid": 0}, "calls": {}, "violations": [], "leaks": [], "devices": []}
+    part: Dict[str, Any] = {
+        "process": {"pid": 0},
+        "calls": {},
+        "violations": [],
+        "leaks": [],
+        "devices": [],
+    }
     open_since = ended = None
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
@@ -62,15 +69,27 @@ def _read(path: Path) -> Dict[str, Any]:
             open_since = None
         elif "end" in line:
             ended = line["end"]
-            part.update(calls=ended["calls"], leaks=ended["leaks"], devices=ended["clock"]["devices"])
+            part.update(
+                calls=ended["calls"], leaks=ended["leaks"], devices=ended["clock"]["devices"]
+            )
     if ended is None and open_since is not None:
         part["violations"].append(_cut_off(open_since))
     return part
 
 
 def _cut_off(where: str) -> Dict[str, Any]:
-    text = "the process was killed, or left by os._exit, with ACL initialised: nothing it held was given back"
-    return {"rule": "cut-off", "call": "acl.init", "text": text, "where": where, "stack": [where], "thread": ""}
+    text = (
+        "the process was killed, or left by os._exit, with ACL initialised: nothing it held was"
+        " given back"
+    )
+    return {
+        "rule": "cut-off",
+        "call": "acl.init",
+        "text": text,
+        "where": where,
+        "stack": [where],
+        "thread": "",
+    }
 
 
 def summary(report: Dict[str, Any]) -> List[str]:
@@ -78,9 +97,10 @@ def summary(report: Dict[str, Any]) -> List[str]:
     knobs = report["knobs"]
     leaks = [leak for leak in report["leaks"] if not leak["release_failed"]]
     head = (
-        f"SIMULATED {knobs['soc']}, CANN {knobs['cann'][0]}.{knobs['cann'][1]}, devices: {knobs['devices']}; "
-        f"processes: {len(report['processes'])}, calls: {sum(report['calls'].values())}, "
-        f"broken rules: {len(report['violations'])}, leaks: {len(leaks)}"
+        f"SIMULATED {knobs['soc']}, CANN {knobs['cann'][0]}.{knobs['cann'][1]}, devices:"
+        f" {knobs['devices']}; processes: {len(report['processes'])}, calls:"
+        f" {sum(report['calls'].values())}, broken rules: {len(report['violations'])}, leaks:"
+        f" {len(leaks)}"
     )
     lines = [head]
     for row in report["violations"][:_SHOWN]:

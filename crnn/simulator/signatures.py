@@ -1,11 +1,13 @@
-"""Which functions the pyACL stand-in has, what each takes and gives, and how the real extension parses arguments.
+"""Which functions the pyACL stand-in has, what each takes and gives, and how the real extension
+parses arguments.
 
-Facts of the public pyACL source: argument and result letters, the text of the TypeError, and the CANN release from
-which a function is offered here. Of the releases only that of ``bytes_to_ptr`` is documented; "new" calls are put at
-8.0 and the middle ones at 6.0, later than they may have come.
+Facts of the public pyACL source: argument and result letters, the text of the TypeError, and the
+CANN release from which a function is offered here. Of the releases only that of ``bytes_to_ptr`` is
+documented; "new" calls are put at 8.0 and the middle ones at 6.0, later than they may have come.
 
-Letters: ``k K`` unsigned 64 bits, Python int only, taken modulo 2**64; ``i h b l L`` signed and range-checked,
-``__index__`` accepted (NumPy's integers too); ``I H B`` masked; ``f`` float; ``s`` str without NUL; ``O`` any object.
+Letters: ``k K`` unsigned 64 bits, Python int only, taken modulo 2**64; ``i h b l L`` signed and
+range-checked, ``__index__`` accepted (NumPy's integers too); ``I H B`` masked; ``f`` float; ``s``
+str without NUL; ``O`` any object.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ Version = Tuple[int, int]
 _NEW: Version = (8, 0)
 _MIDDLE: Version = (6, 0)
 
-# name, arguments ("*": looks at none), results ("-": None), and for some: "!" ends the TypeError's text, a release
+# name, arguments ("*": looks at none), results ("-": None), and for some: "!" ends the TypeError's
+# text, a release
 _TABLE = """
 acl.init                             |s       i
 acl.finalize                         *        i
@@ -143,9 +146,12 @@ acl.util.stop_thread                 K        i
 """
 
 _RELEASES: Mapping[str, Version] = {"new": _NEW, "middle": _MIDDLE, "after5.0": (5, 1)}
-_OWN_TEXTS: Mapping[str, str] = {"acl.rt.set_op_execute_time_out": "acl.rt.set_op_execute_timeout args parse failed!"}
+_OWN_TEXTS: Mapping[str, str] = {
+    "acl.rt.set_op_execute_time_out": "acl.rt.set_op_execute_timeout args parse failed!"
+}
 
-# What comes back beside the code when a call fails, where it is not 0, 0.0 and None by the result letters.
+# What comes back beside the code when a call fails, where it is not 0, 0.0 and None by the result
+# letters.
 _FAILURE_VALUES: Mapping[str, Tuple[Any, ...]] = {
     "acl.rt.stream_query": (0xFFFF,),
     "acl.mdl.get_input_data_type": (-1,),
@@ -160,7 +166,10 @@ _BARE_VALUES = frozenset(name for name, value in _FAILURE_VALUES.items() if valu
 
 @dataclass(frozen=True)
 class Signature:
-    """One function: its full name, argument letters (None: looks at none), result letters, and from which CANN."""
+    """One function: its full name, argument letters (None:
+
+    looks at none), result letters, and from which CANN.
+    """
 
     name: str
     arguments: Optional[str]
@@ -273,10 +282,14 @@ def _read(line: str) -> Signature:
     if arguments == "*" or "native" in marks:
         text = None
     since = next((_RELEASES[mark] for mark in marks if mark in _RELEASES), (0, 0))
-    return Signature(name, None if arguments == "*" else arguments, results, _OWN_TEXTS.get(name, text), since)
+    return Signature(
+        name, None if arguments == "*" else arguments, results, _OWN_TEXTS.get(name, text), since
+    )
 
 
-SIGNATURES: Dict[str, Signature] = {row.name: row for row in map(_read, _TABLE.strip().splitlines())}
+SIGNATURES: Dict[str, Signature] = {
+    row.name: row for row in map(_read, _TABLE.strip().splitlines())
+}
 """Every function of the stand-in by its full name; anything else is an AttributeError."""
 
 

@@ -1,4 +1,7 @@
-"""The stand-in within a process that the launcher started: made on ``import acl``, closed when the interpreter ends."""
+"""The stand-in within a process that the launcher started:
+
+made on ``import acl``, closed when the interpreter ends.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from crnn.simulator.record import Record
 from crnn.simulator.state import Simulator
 
 VARIABLE = "CRNN_SIMULATOR"
-"""The environment variable by which the launcher hands on the knobs and the folder of the report's parts."""
+"""The environment variable by which the launcher hands on the knobs and the folder of the report's
+parts.
+"""
 
 _active: Optional[Simulator] = None
 
@@ -30,7 +35,8 @@ def settings() -> Tuple[Knobs, Path]:
     text = os.environ.get(VARIABLE)
     if text is None:
         raise RuntimeError(
-            "this is the simulator's stand-in: start the command with python -m crnn.simulator -- COMMAND"
+            "this is the simulator's stand-in: start the command with python -m crnn.simulator --"
+            " COMMAND"
         )
     values = json.loads(text)
     return Knobs.from_json(values["knobs"]), Path(values["folder"])
@@ -50,8 +56,8 @@ def install() -> None:
 
 
 def _in_child() -> None:
-    # Not a method of the simulator's: what is registered outlives all modules, and Python 3.8 crashes where a file is
-    # closed that late.
+    # Not a method of the simulator's: what is registered outlives all modules, and Python 3.8
+    # crashes where a file is closed that late.
     if _active is not None:
         _active.in_child()
 

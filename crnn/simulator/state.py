@@ -14,7 +14,15 @@ from crnn.simulator.memory import Block, Memory
 from crnn.simulator.models import Model, ModelDesc
 from crnn.simulator.record import Record, Site, line_of, lines_of, site
 from crnn.simulator.streams import Event, Stream, Streams
-from crnn.simulator.things import ConfigHandle, Context, DataBuffer, Dataset, Registry, TensorDesc, Thing
+from crnn.simulator.things import (
+    ConfigHandle,
+    Context,
+    DataBuffer,
+    Dataset,
+    Registry,
+    TensorDesc,
+    Thing,
+)
 
 T = TypeVar("T", bound=Thing)
 
@@ -50,7 +58,10 @@ class Device:
 
 
 class Simulator:
-    """Everything the pyACL stand-in knows. ``record`` holds what happened; `close` ends it with the leaks."""
+    """Everything the pyACL stand-in knows.
+
+    ``record`` holds what happened; `close` ends it with the leaks.
+    """
 
     def __init__(self, knobs: Optional[Knobs] = None, record: Optional[Record] = None) -> None:
         self.knobs = knobs or Knobs()
@@ -72,7 +83,9 @@ class Simulator:
         self.forked = False
         self.closed = False
         self._local = threading.local()
-        self._faults: Dict[Tuple[str, int], Fault] = {(fault.call, fault.count): fault for fault in self.knobs.faults}
+        self._faults: Dict[Tuple[str, int], Fault] = {
+            (fault.call, fault.count): fault for fault in self.knobs.faults
+        }
 
     # --- the running call
 
@@ -100,7 +113,9 @@ class Simulator:
         """Keep the message that get_recent_err_msg gives to this thread."""
         entry = codes.code(code)
         meaning = entry.meaning if entry else codes.NO_MEANING
-        self._local.error = f"{_letter(code)}: [PID: {os.getpid()}] (simulated) {self.call}: {text or meaning}"
+        self._local.error = (
+            f"{_letter(code)}: [PID: {os.getpid()}] (simulated) {self.call}: {text or meaning}"
+        )
 
     def take_error(self) -> Optional[str]:
         """Return this thread's message once."""
@@ -121,10 +136,14 @@ class Simulator:
         self._local.context = context
 
     def need_context(self) -> Context:
-        """Return the current context; a call without one breaks the rule of one context per thread."""
+        """Return the current context; a call without one breaks the rule of one context per
+        thread.
+        """
         context = self.current
         if context is None:
-            self.refuse("context", "this thread has no current context", cann.ACL_ERROR_RT_CONTEXT_NULL)
+            self.refuse(
+                "context", "this thread has no current context", cann.ACL_ERROR_RT_CONTEXT_NULL
+            )
         return context
 
     def thing(self, kind: Type[T], handle: int, code: int = cann.ACL_ERROR_INVALID_PARAM) -> T:
@@ -136,7 +155,8 @@ class Simulator:
         if found.released is not None:
             self.refuse(
                 "use-after-release",
-                f"the {name} made at {line_of(found.where)} was released at {line_of(found.released)}",
+                f"the {name} made at {line_of(found.where)} was released at"
+                f" {line_of(found.released)}",
                 code,
             )
         return found
@@ -147,7 +167,11 @@ class Simulator:
         code = cann.ACL_ERROR_RT_STREAM_CONTEXT
         stream = self.thing(Stream, handle or context.default_stream, code)
         if stream.context is not context:
-            self.refuse("context", f"the stream made at {line_of(stream.where)} belongs to another context", code)
+            self.refuse(
+                "context",
+                f"the stream made at {line_of(stream.where)} belongs to another context",
+                code,
+            )
         return stream
 
     def event(self, handle: int) -> Event:
@@ -167,7 +191,11 @@ class Simulator:
         if model is None:
             self.refuse("handle", f"{number} is no model", code)
         if model.released is not None:
-            self.refuse("use-after-release", f"model {number} was unloaded at {line_of(model.released)}", code)
+            self.refuse(
+                "use-after-release",
+                f"model {number} was unloaded at {line_of(model.released)}",
+                code,
+            )
         if model.context is not context:
             text = f"model {number} was loaded under another context, at {line_of(model.where)}"
             self.refuse("context", text, cann.ACL_ERROR_RT_MODEL_CONTEXT)
@@ -186,7 +214,9 @@ class Simulator:
         if access is not None:
             self._unordered(thing, access.what, access.where, "the host")
 
-    def check_task_access(self, thing: Thing, stream: Stream, *, write: bool, low: int = 0, high: int = 1) -> None:
+    def check_task_access(
+        self, thing: Thing, stream: Stream, *, write: bool, low: int = 0, high: int = 1
+    ) -> None:
         """See that no task of another stream conflicts with one that is enqueued now."""
         now = self.streams.begin(stream)
         access = thing.conflict(now, stream=stream.handle, low=low, high=high, write=write)
@@ -196,8 +226,9 @@ class Simulator:
     def _unordered(self, thing: Thing, what: str, where: Site, who: str) -> None:
         self.broke(
             "order",
-            f"{who} touches the {thing.kind} made at {line_of(thing.where)} while {what} of {line_of(where)} may still "
-            "use it: nothing orders the two (synchronise, or an event between the streams)",
+            f"{who} touches the {thing.kind} made at {line_of(thing.where)} while {what} of"
+            f" {line_of(where)} may still use it: nothing orders the two (synchronise, or an event"
+            " between the streams)",
         )
 
     # --- the end
@@ -210,22 +241,33 @@ class Simulator:
     def note_damage(self, block: Block) -> None:
         """Note that a block was written past its ends, or after its release."""
         how = (
-            "written past its ends" if block.alive else f"written after its release at {line_of(block.released or ())}"
+            "written past its ends"
+            if block.alive
+            else f"written after its release at {line_of(block.released or ())}"
         )
-        self.broke("overrun", f"{block.kind} of {block.size} bytes made at {line_of(block.where)} was {how}")
+        self.broke(
+            "overrun",
+            f"{block.kind} of {block.size} bytes made at {line_of(block.where)} was {how}",
+        )
 
     def alive(self, device: Optional[int] = None) -> List[Thing]:
-        """Return what is not released, of one device or of all, but for what a fault kept from being released."""
+        """Return what is not released, of one device or of all, but for what a fault kept from
+        being released.
+        """
         things: List[Thing] = [thing for kind in _KINDS for thing in self.registry.living(kind)]
         things += [model for model in self.models.values() if model.alive]
         things += self.memory.living()
         kept = [thing for thing in things if not thing.release_failed and not _implicit(thing)]
         if device is None:
             return kept
-        return [thing for thing in kept if thing.context is not None and thing.context.device == device]
+        return [
+            thing for thing in kept if thing.context is not None and thing.context.device == device
+        ]
 
     def leaks(self) -> List[Dict[str, Any]]:
-        """Return what is not released, with the line that made it; a thing whose release was made to fail says so."""
+        """Return what is not released, with the line that made it; a thing whose release was made
+        to fail says so.
+        """
         rows = []
         seen = set()
         things: List[Thing] = [thing for kind in _KINDS for thing in self.registry.living(kind)]
@@ -235,14 +277,26 @@ class Simulator:
                 rows.append(_leak(thing.kind, thing.where, thing.release_failed))
         for number, device in sorted(self.devices.items()):
             if device.count:
-                rows.append(_leak(f"device {number}, set and not reset", device.where, device.release_failed))
-        rows += [_leak("thread, started and not stopped", where, False) for _, _, where in self.threads.values()]
+                rows.append(
+                    _leak(
+                        f"device {number}, set and not reset", device.where, device.release_failed
+                    )
+                )
+        rows += [
+            _leak("thread, started and not stopped", where, False)
+            for _, _, where in self.threads.values()
+        ]
         if self.initialised:
-            rows.append(_leak("acl, initialised and not finalized", self.init_where, self.finalize_failed))
+            rows.append(
+                _leak("acl, initialised and not finalized", self.init_where, self.finalize_failed)
+            )
         return rows
 
     def close(self) -> Dict[str, Any]:
-        """End the process's part: look for overruns and leaks, and return (and write) its summary."""
+        """End the process's part:
+
+        look for overruns and leaks, and return (and write) its summary.
+        """
         with self.lock:
             if not self.closed:
                 self._local.call = "the end of the process"
@@ -251,11 +305,18 @@ class Simulator:
             summary = {
                 "calls": dict(self.record.calls),
                 "leaks": self.leaks(),
-                "clock": {"devices": self.clock.figures(), "host_ms": self.clock.host_busy, "now_ms": self.clock.now},
+                "clock": {
+                    "devices": self.clock.figures(),
+                    "host_ms": self.clock.host_busy,
+                    "now_ms": self.clock.now,
+                },
                 "dropped": self.record.dropped,
             }
             self.record.write({"end": summary})
-        return {**summary, "violations": [violation.to_dict() for violation in self.record.violations]}
+        return {
+            **summary,
+            "violations": [violation.to_dict() for violation in self.record.violations],
+        }
 
     def in_child(self) -> None:
         """Go on in a child made by fork, which CANN does not support once it is initialised."""
@@ -270,7 +331,12 @@ def _implicit(thing: Thing) -> bool:
 
 
 def _leak(what: str, where: Site, release_failed: bool) -> Dict[str, Any]:
-    return {"what": what, "where": line_of(where), "stack": lines_of(where), "release_failed": release_failed}
+    return {
+        "what": what,
+        "where": line_of(where),
+        "stack": lines_of(where),
+        "release_failed": release_failed,
+    }
 
 
 def _letter(code: int) -> str:

@@ -1,11 +1,12 @@
 """Streams and events: what is queued, what orders what, and when it runs.
 
-A stream does nothing until something waits for it. Then its tasks run in order, up to the one that is waited for, and
-before a task that waits for an event, the recording stream up to the record. So whatever is not synchronised stays
-undone, and its poison shows.
+A stream does nothing until something waits for it. Then its tasks run in order, up to the one that
+is waited for, and before a task that waits for an event, the recording stream up to the record. So
+whatever is not synchronised stays undone, and its poison shows.
 
-What orders two tasks is known when they are enqueued: their stream, an event between their streams, or the host having
-waited for the first before it enqueued the second. `Moment` is that knowledge; `Thing.conflict` asks it.
+What orders two tasks is known when they are enqueued: their stream, an event between their streams,
+or the host having waited for the first before it enqueued the second. `Moment` is that knowledge;
+`Thing.conflict` asks it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class Stream(Thing):
 
 @dataclass(frozen=True)
 class Mark:
-    """Where in which stream an event was recorded, what had happened before, and when it comes to pass."""
+    """Where in which stream an event was recorded, what had happened before, and when it comes to
+    pass.
+    """
 
     stream: Stream
     number: int
@@ -140,10 +143,16 @@ class Streams:
         """Return the first task that the host has not waited for, though it may have run."""
         if self.host.get(stream.handle, 0) >= stream.issued:
             return None
-        return stream.tasks[0] if stream.tasks else Task(stream.issued, "a task", (), lambda: None, stream.tail)
+        return (
+            stream.tasks[0]
+            if stream.tasks
+            else Task(stream.issued, "a task", (), lambda: None, stream.tail)
+        )
 
     def drop(self, device: int) -> None:
-        """Forget all tasks of a device, as after a fault of it; what they would have done never happens."""
+        """Forget all tasks of a device, as after a fault of it; what they would have done never
+        happens.
+        """
         for stream in self._registry.living(Stream):
             if stream.device == device:
                 stream.tasks.clear()
@@ -166,7 +175,9 @@ class Streams:
         assert mark is not None
         stream.known = _merged(stream.known, mark.known)
         stream.tail = max(stream.tail, mark.time)
-        task = self.enqueue(stream, "stream_wait_event", where, lambda: self.run_until(mark.stream, mark.number))
+        task = self.enqueue(
+            stream, "stream_wait_event", where, lambda: self.run_until(mark.stream, mark.number)
+        )
         event.waiters.append((stream, task.number))
         self.touch(event, stream, task, write=False)
 
@@ -178,9 +189,13 @@ class Streams:
         event.waiters = []
         self.touch(event, stream, task, write=False)
 
-    def touch(self, thing: Thing, stream: Stream, task: Task, *, write: bool, low: int = 0, high: int = 1) -> None:
+    def touch(
+        self, thing: Thing, stream: Stream, task: Task, *, write: bool, low: int = 0, high: int = 1
+    ) -> None:
         """Note that a task will use a thing."""
-        thing.touch(Access(stream.handle, task.number, low, high, write, task.what, task.where), self.host)
+        thing.touch(
+            Access(stream.handle, task.number, low, high, write, task.what, task.where), self.host
+        )
 
 
 def _merged(first: Moment, second: Moment) -> Moment:

@@ -1,4 +1,6 @@
-"""Everything that one call makes and another must give back, and the order in which tasks may touch it."""
+"""Everything that one call makes and another must give back, and the order in which tasks may touch
+it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ FIRST_HANDLE = 0x5000_0000_0001_0000
 _STEP = 0x40
 
 Moment = Dict[int, int]
-"""For each stream's handle, the number of the last task that is known to have passed before this moment."""
+"""For each stream's handle, the number of the last task that is known to have passed before this
+moment.
+"""
 
 
 @dataclass
@@ -33,7 +37,10 @@ class Access:
 
 @dataclass
 class Thing:
-    """An object with a handle. ``release_failed``: giving it back was made to fail, so it is nobody's leak."""
+    """An object with a handle. ``release_failed``:
+
+    giving it back was made to fail, so it is nobody's leak.
+    """
 
     handle: int
     where: Site
@@ -52,13 +59,20 @@ class Thing:
     def conflict(
         self, now: Moment, *, stream: int = 0, low: int = 0, high: int = 1, write: bool = True
     ) -> Optional[Access]:
-        """Return an earlier queued access that nothing orders before one made at ``now``, if there is one.
+        """Return an earlier queued access that nothing orders before one made at ``now``, if there
+        is one.
 
-        Tasks of the same ``stream`` are ordered by it. Two accesses conflict if they overlap and one of them writes.
+        Tasks of the same ``stream`` are ordered by it. Two accesses conflict if they overlap and
+        one of them writes.
         """
         for access in self.accesses:
             overlap = access.low < high and low < access.high
-            if overlap and (write or access.write) and access.stream != stream and not access.passed(now):
+            if (
+                overlap
+                and (write or access.write)
+                and access.stream != stream
+                and not access.passed(now)
+            ):
                 return access
         return None
 
@@ -129,7 +143,10 @@ T = TypeVar("T", bound=Thing)
 
 
 class Registry:
-    """All things by handle, released ones too, so that a late use can name who released it. No number comes back."""
+    """All things by handle, released ones too, so that a late use can name who released it.
+
+    No number comes back.
+    """
 
     def __init__(self) -> None:
         self._things: Dict[int, Thing] = {}
@@ -151,4 +168,8 @@ class Registry:
 
     def living(self, kind: Type[T]) -> Iterator[T]:
         """Give all things of a kind that are not released, oldest first."""
-        return (thing for thing in list(self._things.values()) if isinstance(thing, kind) and thing.alive)
+        return (
+            thing
+            for thing in list(self._things.values())
+            if isinstance(thing, kind) and thing.alive
+        )

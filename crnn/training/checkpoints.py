@@ -1,4 +1,7 @@
-"""The checkpoints of a run: each appears whole, can be resumed, and is read by the rest of the kit like any other."""
+"""The checkpoints of a run:
+
+each appears whole, can be resumed, and is read by the rest of the kit like any other.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ TRAINING_KEY = "crnn.training"
 
 @dataclass
 class Counters:
-    """How far a run has come: steps done, and the best accuracy with the step that it was measured after."""
+    """How far a run has come:
+
+    steps done, and the best accuracy with the step that it was measured after.
+    """
 
     step: int = 0
     accuracy: float = 0.0
@@ -53,7 +59,10 @@ class Checkpoints:
         self.save_last(content)
         self._copy(name)
         # By age, not by number: another run's files may have higher ones.
-        numbered = sorted(self.folder.glob(PATTERN), key=lambda path: (path.stat().st_mtime_ns, natural_key(path.name)))
+        numbered = sorted(
+            self.folder.glob(PATTERN),
+            key=lambda path: (path.stat().st_mtime_ns, natural_key(path.name)),
+        )
         for path in numbered[: -self._keep]:
             path.unlink()
 
@@ -68,17 +77,25 @@ class Checkpoints:
 
 
 def checkpoint_name(epoch: int, accuracy: float, step: int, *, by_steps: bool) -> str:
-    """Return ModelZoo's name, its epochs counted from 0; with the step in it where the run is saved by steps."""
+    """Return ModelZoo's name, its epochs counted from 0; with the step in it where the run is saved
+    by steps.
+    """
     return f"checkpoint_{epoch}{f'_step_{step}' if by_steps else ''}_acc_{accuracy:.4f}.pth"
 
 
 def content_of(
-    model: CRNN, raw: CRNN, spec: ModelSpec, counters: Counters, epoch: int, state: Mapping[str, Any]
+    model: CRNN,
+    raw: CRNN,
+    spec: ModelSpec,
+    counters: Counters,
+    epoch: int,
+    state: Mapping[str, Any],
 ) -> Dict[str, Any]:
     """Return a checkpoint's content.
 
-    ``state_dict`` holds the weights to use, the averaged ones where there are such; ``epoch``, ``best_acc`` and
-    ``optimizer`` stand where ModelZoo's files have them. ``raw``'s weights are added where they are others.
+    ``state_dict`` holds the weights to use, the averaged ones where there are such; ``epoch``,
+    ``best_acc`` and ``optimizer`` stand where ModelZoo's files have them. ``raw``'s weights are
+    added where they are others.
     """
     content = checkpoint_content(_weights(model), model.config, spec)
     training = {
@@ -89,7 +106,13 @@ def content_of(
         **({} if raw is model else {"raw": _weights(raw)}),
     }
     optimizer = training.pop("optimizer")
-    return {**content, "epoch": epoch, "best_acc": counters.best, "optimizer": optimizer, TRAINING_KEY: training}
+    return {
+        **content,
+        "epoch": epoch,
+        "best_acc": counters.best,
+        "optimizer": optimizer,
+        TRAINING_KEY: training,
+    }
 
 
 def read_state(path: Path) -> Dict[str, Any]:
@@ -106,7 +129,9 @@ def read_state(path: Path) -> Dict[str, Any]:
 def restore_counters(content: Mapping[str, Any]) -> Counters:
     """Return how far the run of a checkpoint had come."""
     training = content[TRAINING_KEY]
-    return Counters(training["step"], training["accuracy"], content["best_acc"], training["best_step"])
+    return Counters(
+        training["step"], training["accuracy"], content["best_acc"], training["best_step"]
+    )
 
 
 def _weights(model: CRNN) -> Dict[str, torch.Tensor]:

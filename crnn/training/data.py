@@ -1,4 +1,7 @@
-"""Words in the order that they are trained on: a function of seed, epoch and step, so that any step can be resumed."""
+"""Words in the order that they are trained on:
+
+a function of seed, epoch and step, so that any step can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,20 @@ import collections
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Counter, Dict, Generator, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, cast
+from typing import (
+    Any,
+    Counter,
+    Dict,
+    Generator,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    cast,
+)
 
 import numpy as np
 import torch
@@ -41,7 +57,9 @@ class LmdbWords:
                 kept.append(index)
         self._kept = np.array(kept, dtype=np.int32)
         if not kept:
-            raise InputError(f"{path} holds no word that can be trained on: {describe(self.skipped)}")
+            raise InputError(
+                f"{path} holds no word that can be trained on: {describe(self.skipped)}"
+            )
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -85,7 +103,9 @@ class Part:
     count: int
 
     def positions(self, generator: np.random.Generator) -> np.ndarray:
-        """Return ``count`` of the source's positions in random order, each as often as any other, within one."""
+        """Return ``count`` of the source's positions in random order, each as often as any other,
+        within one.
+        """
         size = len(self.words)
         rounds = [generator.permutation(size) for _ in range(-(-self.count // size))]
         return np.concatenate(rounds)[: self.count]
@@ -105,7 +125,9 @@ class Mixture:
     def order(self, epoch: int) -> np.ndarray:
         """Return the words of an epoch, as numbers for `sample`, in their order."""
         generator = np.random.default_rng([self._seed, epoch])
-        numbers = [start + part.positions(generator) for start, part in zip(self._starts, self.parts)]
+        numbers = [
+            start + part.positions(generator) for start, part in zip(self._starts, self.parts)
+        ]
         return numbers[0] if len(numbers) == 1 else generator.permutation(np.concatenate(numbers))
 
     def sample(self, epoch: int, number: int) -> Sample:
@@ -124,12 +146,15 @@ class Plan:
 
 
 class Plans:
-    """The plans of a run, step by step, for the device ``rank`` of ``size``; an epoch's incomplete batch is left out.
+    """The plans of a run, step by step, for the device ``rank`` of ``size``; an epoch's incomplete
+    batch is left out.
 
     Iterating starts at the step ``start`` and ends before the step ``end``.
     """
 
-    def __init__(self, mixture: Mixture, batch: int, rank: int, size: int, start: int, end: int) -> None:
+    def __init__(
+        self, mixture: Mixture, batch: int, rank: int, size: int, start: int, end: int
+    ) -> None:
         self._mixture = mixture
         self._batch, self._rank, self._size = batch, rank, size
         self._start, self._end = start, end
@@ -156,7 +181,8 @@ class Plans:
 
 @dataclass(frozen=True)
 class TrainBatch:
-    """Pixels uint8 (n, C, H, W), the classes of all labels in a row, and each label's length; both int64.
+    """Pixels uint8 (n, C, H, W), the classes of all labels in a row, and each label's length; both
+    int64.
 
     ``skipped`` counts the planned words that are not in it, by reason.
     """
@@ -168,7 +194,12 @@ class TrainBatch:
 
     def pin_memory(self) -> TrainBatch:
         """Return the batch in memory that a GPU can copy from by itself."""
-        return TrainBatch(self.images.pin_memory(), self.targets.pin_memory(), self.lengths.pin_memory(), self.skipped)
+        return TrainBatch(
+            self.images.pin_memory(),
+            self.targets.pin_memory(),
+            self.lengths.pin_memory(),
+            self.skipped,
+        )
 
 
 class Batches:
@@ -205,7 +236,9 @@ class Batches:
             if reason:
                 skipped[reason] += 1
         if not images:
-            raise InputError(f"none of a step's {len(plan.numbers)} words can be used: {describe(skipped)}")
+            raise InputError(
+                f"none of a step's {len(plan.numbers)} words can be used: {describe(skipped)}"
+            )
         targets, lengths = encode(texts, self._classes)
         return TrainBatch(torch.from_numpy(np.stack(images)), targets, lengths, dict(skipped))
 
@@ -213,13 +246,22 @@ class Batches:
 def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, Labels]:
     """Open what a recipe trains on. Raises `InputError` with the path that was tried."""
     labels = Labels(
-        spec, recipe.oov == "strip", recipe.min_text_length, recipe.max_text_length, recipe.too_long == "cut"
+        spec,
+        recipe.oov == "strip",
+        recipe.min_text_length,
+        recipe.max_text_length,
+        recipe.too_long == "cut",
     )
-    entries = recipe.train or tuple(Data(path=str(path)) for path in _below(recipe.data_path, TRAIN_FOLDER))
+    entries = recipe.train or tuple(
+        Data(path=str(path)) for path in _below(recipe.data_path, TRAIN_FOLDER)
+    )
     if not entries:
         raise InputError(
             "the recipe names no training data",
-            hint="Give train=LMDB, train='[{render: true}]' for rendered words, or data_path=DIR with MJ_LMDB in it.",
+            hint=(
+                "Give train=LMDB, train='[{render: true}]' for rendered words, or data_path=DIR"
+                " with MJ_LMDB in it."
+            ),
         )
     words: List[Any] = [_words(entry, labels, recipe.seed) for entry in entries]
     total, weights = sum(map(len, words)), sum(entry.weight or 0 for entry in entries)
@@ -227,11 +269,19 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, Labels
         len(source) if entry.weight is None else max(1, round(total * entry.weight / weights))
         for source, entry in zip(words, entries)
     ]
-    return Mixture([Part(source.resized(count), count) for source, count in zip(words, counts)], recipe.seed), labels
+    return (
+        Mixture(
+            [Part(source.resized(count), count) for source, count in zip(words, counts)],
+            recipe.seed,
+        ),
+        labels,
+    )
 
 
 def valid_sets(recipe: Recipe) -> Sequence[Tuple[Path, str]]:
-    """Return the LMDBs that a run is evaluated on, each of them there, with names that tell them apart."""
+    """Return the LMDBs that a run is evaluated on, each of them there, with names that tell them
+    apart.
+    """
     paths = [Path(path) for path in recipe.valid] or _below(recipe.data_path, VALID_FOLDER)
     for path in paths:
         if not path.exists():
@@ -249,16 +299,23 @@ def _name_among(path: Path, paths: Sequence[Path]) -> str:
     return str(path)
 
 
-def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Generator[TrainBatch, None, None]:
-    """Yield the planned batches in order; ``workers`` processes prepare them, none of them this one's work.
+def load(
+    batches: Batches, plans: Plans, *, workers: int, pin: bool
+) -> Generator[TrainBatch, None, None]:
+    """Yield the planned batches in order; ``workers`` processes prepare them, none of them this
+    one's work.
 
-    Closing the generator ends the processes. Raises what `Batches` does, and `UnavailableError` where one of the
-    processes died.
+    Closing the generator ends the processes. Raises what `Batches` does, and `UnavailableError`
+    where one of the processes died.
     """
     processes: Dict[str, Any] = {}
     if workers:
         # Spawned: neither LMDB nor OpenCV survives a fork.
-        processes = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "worker_init_fn": _start_worker}
+        processes = {
+            "multiprocessing_context": "spawn",
+            "prefetch_factor": 4,
+            "worker_init_fn": _start_worker,
+        }
     # Its types ask for more than it uses.
     loader: Any = torch.utils.data.DataLoader(
         cast(Any, batches),
@@ -282,8 +339,10 @@ def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Generato
             raise
         raise UnavailableError(
             f"a process that prepares words ended: {error}",
-            hint="It may have been killed for want of memory: see dmesg. Fewer processes: workers=1. "
-            "Going on from the last checkpoint: --resume",
+            hint=(
+                "It may have been killed for want of memory: see dmesg. Fewer processes: workers=1."
+                " Going on from the last checkpoint: --resume"
+            ),
         ) from error
     finally:
         # That it is let go of is what ends its processes.
@@ -293,18 +352,24 @@ def load(batches: Batches, plans: Plans, *, workers: int, pin: bool) -> Generato
 def class_table(spec: ModelSpec) -> Mapping[str, int]:
     """Return each character's class."""
     blank = spec.characters.blank
-    return {character: index for index, character in enumerate(spec.characters.table) if index != blank}
+    return {
+        character: index for index, character in enumerate(spec.characters.table) if index != blank
+    }
 
 
 def encode(texts: Sequence[str], classes: Mapping[str, int]) -> Tuple[torch.Tensor, torch.Tensor]:
     """Return all texts' classes in a row, and their lengths; both int64."""
-    targets = torch.tensor([classes[character] for text in texts for character in text], dtype=torch.int64)
+    targets = torch.tensor(
+        [classes[character] for text in texts for character in text], dtype=torch.int64
+    )
     return targets, torch.tensor([len(text) for text in texts], dtype=torch.int64)
 
 
 def describe(skipped: Mapping[str, int]) -> str:
     """Return the reasons and their counts in a line."""
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "it is empty"
+    return (
+        ", ".join(f"{count} {reason}" for reason, count in sorted(skipped.items())) or "it is empty"
+    )
 
 
 def _words(entry: Data, labels: Labels, seed: int) -> Any:
@@ -315,7 +380,11 @@ def _words(entry: Data, labels: Labels, seed: int) -> Any:
         return LmdbWords(path, labels)
     files = {
         name: None if given is None else Path(given)
-        for name, given in (("words", entry.words), ("fonts", entry.fonts), ("effects_file", entry.effects))
+        for name, given in (
+            ("words", entry.words),
+            ("fonts", entry.fonts),
+            ("effects_file", entry.effects),
+        )
     }
     return RenderedWords(Renderer.create(seed, alphabet=labels.spec.alphabet, **files), entry.size)
 
@@ -331,8 +400,10 @@ def _below(folder: Optional[str], name: str) -> List[Path]:
             return [entry]
     raise InputError(
         f"there is no {parent / name}, in any spelling of its case",
-        hint=f"data_path stands for a folder with {TRAIN_FOLDER} and {VALID_FOLDER}; others are named by train= and "
-        "valid=",
+        hint=(
+            f"data_path stands for a folder with {TRAIN_FOLDER} and {VALID_FOLDER}; others are"
+            " named by train= and valid="
+        ),
     )
 
 
@@ -345,10 +416,12 @@ _LAST_SECONDS = 20
 
 
 def _start_worker(worker: int) -> None:
-    # torchrun, Slurm and a terminal send signals to all processes; PyTorch's workers end by themselves with the parent.
+    # torchrun, Slurm and a terminal send signals to all processes; PyTorch's workers end by
+    # themselves with the parent.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # The parent has time to end its step, but a Python that ends without having closed its loader waits for them.
+    # The parent has time to end its step, but a Python that ends without having closed its loader
+    # waits for them.
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_LAST_SECONDS))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *_NOT_THEIRS})
     torch.set_num_threads(1)

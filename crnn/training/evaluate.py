@@ -26,8 +26,9 @@ from crnn.training.world import World
 class Score:
     """What a network got right of a data set.
 
-    ``loss`` is the mean over the words that CTC can spell of each word's loss over its length. ``examples`` are
-    triples of the raw path, the text and the truth, from the first process's last batch.
+    ``loss`` is the mean over the words that CTC can spell of each word's loss over its length.
+    ``examples`` are triples of the raw path, the text and the truth, from the first process's last
+    batch.
     """
 
     name: str
@@ -43,10 +44,20 @@ class Score:
 
 
 class Evaluator:
-    """Reads a data set's words, shared out among the processes, in float32; ``name`` is what its scores are called."""
+    """Reads a data set's words, shared out among the processes, in float32; ``name`` is what its
+    scores are called.
+    """
 
     def __init__(
-        self, path: Path, name: str, spec: ModelSpec, world: World, *, batch: int, drop_oov: bool, examples: int
+        self,
+        path: Path,
+        name: str,
+        spec: ModelSpec,
+        world: World,
+        *,
+        batch: int,
+        drop_oov: bool,
+        examples: int,
     ) -> None:
         self.name = name
         self._samples = LmdbSamples(path)
@@ -60,7 +71,9 @@ class Evaluator:
         self._loss = CtcLoss(spec.characters.blank)
 
     def score(self, model: nn.Module) -> Score:
-        """Return the score of a network, the same in every process; its mode is put back as it was."""
+        """Return the score of a network, the same in every process; its mode is put back as it
+        was.
+        """
         training = model.training
         model.eval()
         try:
@@ -86,18 +99,28 @@ class Evaluator:
             loss, count = self._batch_loss(batch, logits)
             losses, words = losses + loss, words + count
             examples = self._shown(batch, logits, readings)
-        correct, total, losses, words = self._world.sum([scorer.metric.correct, scorer.metric.total, losses, words])
-        return Score(self.name, int(correct), int(total), losses / words if words else 0.0, tuple(examples))
+        correct, total, losses, words = self._world.sum(
+            [scorer.metric.correct, scorer.metric.total, losses, words]
+        )
+        return Score(
+            self.name, int(correct), int(total), losses / words if words else 0.0, tuple(examples)
+        )
 
     def _mine(self) -> Iterator[Sample]:
         known = frozenset(self._spec.alphabet)
         samples = iter(self._samples)
         if self._drop_oov:
-            samples = (sample for sample in samples if known.issuperset(self._spec.fold(sample.label or "")))
+            samples = (
+                sample
+                for sample in samples
+                if known.issuperset(self._spec.fold(sample.label or ""))
+            )
         return itertools.islice(samples, self._world.rank, None, self._world.size)
 
     def _batch_loss(self, batch: Batch, logits: torch.Tensor) -> Tuple[float, int]:
-        """Return the sum of the words' losses, each over its length, and the number of words in it."""
+        """Return the sum of the words' losses, each over its length, and the number of words in
+        it.
+        """
         taken = [self._labels.take(batch.labels[row]) for row in batch.readable]
         columns = [column for column, (_, reason) in enumerate(taken) if not reason]
         if not columns:
@@ -106,7 +129,9 @@ class Evaluator:
         # PyTorch's mean divides each word's loss by its length.
         return float(self._loss(logits[:, columns], targets, lengths)) * len(columns), len(columns)
 
-    def _shown(self, batch: Batch, logits: torch.Tensor, readings: List[Reading]) -> List[Tuple[str, str, str]]:
+    def _shown(
+        self, batch: Batch, logits: torch.Tensor, readings: List[Reading]
+    ) -> List[Tuple[str, str, str]]:
         path = ctc.best_path(logits.numpy(), self._spec.characters)
         table = self._spec.characters.table.replace("\0", "-")
         rows = list(zip(path, batch.readable))[: self._examples]

@@ -19,9 +19,10 @@ TOO_LONG = "longer than the time steps hold"
 class Labels:
     """Takes labels in, or says why not.
 
-    Case is folded as the spec says; characters outside the alphabet are taken out where ``strip`` is set, else they
-    cost the word; so does a length outside the limits, unless ``cut`` cuts it. A label that CTC cannot spell in the
-    network's time steps, repeated characters counted twice, is never taken: its loss would be infinite.
+    Case is folded as the spec says; characters outside the alphabet are taken out where ``strip``
+    is set, else they cost the word; so does a length outside the limits, unless ``cut`` cuts it. A
+    label that CTC cannot spell in the network's time steps, repeated characters counted twice, is
+    never taken: its loss would be infinite.
     """
 
     spec: ModelSpec

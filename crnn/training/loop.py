@@ -1,4 +1,7 @@
-"""The training loop. A step is a function of the state and its number, so a run can stop anywhere and go on."""
+"""The training loop.
+
+A step is a function of the state and its number, so a run can stop anywhere and go on.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,18 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, ContextManager, Counter, Dict, Generator, Iterator, List, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Counter,
+    Dict,
+    Generator,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+)
 
 import numpy as np
 import torch
@@ -28,7 +42,15 @@ from crnn.training.checkpoints import (
     read_state,
     restore_counters,
 )
-from crnn.training.data import Batches, Plans, TrainBatch, describe, load, open_training_data, valid_sets
+from crnn.training.data import (
+    Batches,
+    Plans,
+    TrainBatch,
+    describe,
+    load,
+    open_training_data,
+    valid_sets,
+)
 from crnn.training.evaluate import Evaluator
 from crnn.training.model import CtcLoss, build_model, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
@@ -53,9 +75,9 @@ Progress = Callable[[str, Optional[int]], ContextManager[Callable[[int], None]]]
 class Options:
     """What concerns this run and not the recipe.
 
-    ``resume`` goes on from the folder's ``last.pth``. ``max_steps`` interrupts the run after that step.
-    ``profile`` records the steps from the first number to before the second. ``performance`` measures the speed of a
-    few steps and keeps nothing.
+    ``resume`` goes on from the folder's ``last.pth``. ``max_steps`` interrupts the run after that
+    step. ``profile`` records the steps from the first number to before the second. ``performance``
+    measures the speed of a few steps and keeps nothing.
     """
 
     folder: Path
@@ -76,7 +98,10 @@ class Console:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: steps done, the best accuracy (None where none was measured), and the signal that ended it."""
+    """How a run ended:
+
+    steps done, the best accuracy (None where none was measured), and the signal that ended it.
+    """
 
     step: int
     best: Optional[float]
@@ -106,7 +131,10 @@ class Meter:
         seconds = time.perf_counter() - self.start
         steps = max(1, self.steps)
         return Pace(
-            loss / world.size / steps, 1000 * seconds / steps, 1000 * self.data_seconds / steps, words / seconds
+            loss / world.size / steps,
+            1000 * seconds / steps,
+            1000 * self.data_seconds / steps,
+            words / seconds,
         )
 
 
@@ -119,7 +147,10 @@ class Stop:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Listen while the block runs."""
-        before = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, self._remember)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -166,7 +197,9 @@ class Trainer:
         self.scaler = Scaler(recipe, world.device)
         self.ema = Ema(self.model, recipe.ema) if recipe.ema is not None else None
         self.rate = learning_rates(recipe, self.plans.steps_per_epoch, self.steps)
-        self.loss = CtcLoss(self.spec.characters.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity)
+        self.loss = CtcLoss(
+            self.spec.characters.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity
+        )
         self.table = torch.from_numpy(self.spec.table).to(world.device)
 
         self.counters = Counters()
@@ -179,12 +212,19 @@ class Trainer:
     # The loop
 
     def run(self) -> Outcome:
-        """Train to the end, or until a signal; leave ``last.pth`` to go on from. Raises `CheckError` on divergence."""
+        """Train to the end, or until a signal; leave ``last.pth`` to go on from.
+
+        Raises `CheckError` on divergence.
+        """
         stop = Stop()
         keeps = not self.options.performance
         folder = self.options.folder if self.world.first and keeps else None
         report = Report(
-            self.recipe.log_style, folder, self.console.say, after=self.counters.step, board=self.recipe.tensorboard
+            self.recipe.log_style,
+            folder,
+            self.console.say,
+            after=self.counters.step,
+            board=self.recipe.tensorboard,
         )
         self._introduce()
         with contextlib.ExitStack() as stack:
@@ -197,9 +237,17 @@ class Trainer:
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
-        return Outcome(self.counters.step, self.counters.best if self.evaluators else None, stop.number)
+        return Outcome(
+            self.counters.step, self.counters.best if self.evaluators else None, stop.number
+        )
 
-    def _train(self, batches: Iterator[TrainBatch], report: Report, stop: Stop, advance: Callable[[int], None]) -> None:
+    def _train(
+        self,
+        batches: Iterator[TrainBatch],
+        report: Report,
+        stop: Stop,
+        advance: Callable[[int], None],
+    ) -> None:
         recipe, keeps = self.recipe, not self.options.performance
         meter, epoch_meter, epoch_start = Meter(), Meter(), time.perf_counter()
         profiler = None
@@ -221,7 +269,14 @@ class Trainer:
             epoch_ends = at.place == at.steps_per_epoch
             saving = keeps and (last or self._due(recipe.save_every.steps(at.steps_per_epoch)))
             evaluating = self.evaluators and (last or self._evaluation_due())
-            if at.step % recipe.log_every == 0 or epoch_ends or saving or evaluating or stopping or cut:
+            if (
+                at.step % recipe.log_every == 0
+                or epoch_ends
+                or saving
+                or evaluating
+                or stopping
+                or cut
+            ):
                 pace = meter.pace(self.world)
                 self._require_sound(pace.loss)
                 if at.step % recipe.log_every == 0 or cut:
@@ -229,7 +284,12 @@ class Trainer:
                     meter = Meter()
             if keeps and (epoch_ends or cut):
                 if epoch_ends:
-                    report.epoch(at, epoch_meter.pace(self.world), time.perf_counter() - epoch_start, self.skipped)
+                    report.epoch(
+                        at,
+                        epoch_meter.pace(self.world),
+                        time.perf_counter() - epoch_start,
+                        self.skipped,
+                    )
                 epoch_meter, epoch_start = Meter(), time.perf_counter()
             elif cut:
                 report.rate(epoch_meter.pace(self.world))
@@ -248,7 +308,8 @@ class Trainer:
     def train_step(self, step: int, batch: TrainBatch) -> torch.Tensor:
         """Do one step and return its loss, still on the device."""
         device, recipe = self.world.device, self.recipe
-        # What is random in a step depends on its number alone, so there is no random state to restore.
+        # What is random in a step depends on its number alone, so there is no random state to
+        # restore.
         torch.manual_seed(_seed(recipe.seed, step, self.world.rank))
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
@@ -274,7 +335,8 @@ class Trainer:
             return
         scaler = self.scaler.inner
         if self.recipe.clip_before_reduce:
-            # Scaled gradients have a scaled norm. One that is infinite makes all processes' means so, and all skip.
+            # Scaled gradients have a scaled norm. One that is infinite makes all processes' means
+            # so, and all skip.
             nn.utils.clip_grad_norm_(parameters, limit * scaler.get_scale())
             self.world.average([weight.grad for weight in parameters if weight.grad is not None])
         else:
@@ -289,20 +351,26 @@ class Trainer:
         if self.options.performance:
             self.end = min(self.steps, self.options.max_steps or PERFORMANCE_STEPS)
         if self.options.profile and self.options.profile[0] >= self.end:
-            raise UsageError(f"--profile begins at step {self.options.profile[0]}; the run ends at step {self.end}")
+            raise UsageError(
+                f"--profile begins at step {self.options.profile[0]}; the run ends at step"
+                f" {self.end}"
+            )
         if self.options.performance:
             return
         if self.options.resume:
             self._restore(last)
         elif last.exists():
             raise UsageError(
-                f"{folder} holds a run already", hint="Go on with it by --resume, or name another folder with --out."
+                f"{folder} holds a run already",
+                hint="Go on with it by --resume, or name another folder with --out.",
             )
         if self.world.first:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise InputError(f"the run's folder {folder} cannot be made: {error.strerror}") from error
+                raise InputError(
+                    f"the run's folder {folder} cannot be made: {error.strerror}"
+                ) from error
             self.recipe.save(folder / RECIPE)
         self.world.wait()
 
@@ -311,9 +379,12 @@ class Trainer:
         training = content[TRAINING_KEY]
         if training["data"] != self._data_state():
             raise InputError(
-                f"{path} was trained with {_told(training['data'])}; this run has {_told(self._data_state())}",
-                hint="Going on needs the same data, batch_size and number of processes; to begin anew from its "
-                f"weights: start_from={path}",
+                f"{path} was trained with {_told(training['data'])}; this run has"
+                f" {_told(self._data_state())}",
+                hint=(
+                    "Going on needs the same data, batch_size and number of processes; to begin"
+                    f" anew from its weights: start_from={path}"
+                ),
             )
         changed = unlike(self.recipe, training["recipe"])
         if changed:
@@ -321,12 +392,17 @@ class Trainer:
                 f"{path} was trained with another {' and '.join(changed)} than this recipe's",
                 hint=f"Going on needs the same; to begin anew from its weights: start_from={path}",
             )
-        options = [{key: group[key] for key in group if key != "params"} for group in self.optimizer.param_groups]
+        options = [
+            {key: group[key] for key in group if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
         try:
             self.model.load_state_dict(training.get("raw", content["state_dict"]))
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError(f"{path} is of another network or optimiser than the recipe's: {error}") from error
+            raise InputError(
+                f"{path} is of another network or optimiser than the recipe's: {error}"
+            ) from error
         # The file's are those of its recipe; this one's may differ.
         for group, own in zip(self.optimizer.param_groups, options):
             group.update(own)
@@ -335,24 +411,36 @@ class Trainer:
         self.scaler.inner.load_state_dict(training["scaler"])
         self.counters = restore_counters(content)
         if self.counters.step > self.steps:
-            raise UsageError(f"{path} has done {self.counters.step} steps; the recipe's length is {self.steps}")
+            raise UsageError(
+                f"{path} has done {self.counters.step} steps; the recipe's length is {self.steps}"
+            )
         self.first_loss = training["first_loss"]
 
     def _data_state(self) -> Dict[str, int]:
-        return {"words an epoch": len(self.mixture), "words a step": self.recipe.batch_size * self.world.size}
+        return {
+            "words an epoch": len(self.mixture),
+            "words a step": self.recipe.batch_size * self.world.size,
+        }
 
     def _shared(self) -> Any:
-        """Return the network as it is called in training: compiled, and tied to the other processes'."""
+        """Return the network as it is called in training:
+
+        compiled, and tied to the other processes'.
+        """
         network: Any = self.model
         if self.world.size > 1:
             devices = None if self.world.device.type == "cpu" else [self.world.device]
             # A view saves a copy of all gradients a step: a tenth of it on two cores.
-            network = nn.parallel.DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
+            network = nn.parallel.DistributedDataParallel(
+                network, device_ids=devices, gradient_as_bucket_view=True
+            )
         self._ddp = network
         return torch.compile(network) if self.recipe.compile else network
 
     def _unshared(self) -> ContextManager[Any]:
-        no_sync: ContextManager[Any] = self._ddp.no_sync() if self.world.size > 1 else contextlib.nullcontext()
+        no_sync: ContextManager[Any] = (
+            self._ddp.no_sync() if self.world.size > 1 else contextlib.nullcontext()
+        )
         return no_sync
 
     def _autocast(self) -> ContextManager[Any]:
@@ -376,25 +464,44 @@ class Trainer:
 
     def _batches(self) -> Generator[TrainBatch, None, None]:
         recipe, world = self.recipe, self.world
-        plans = Plans(self.mixture, recipe.batch_size, world.rank, world.size, self.counters.step, self.end)
+        plans = Plans(
+            self.mixture, recipe.batch_size, world.rank, world.size, self.counters.step, self.end
+        )
         on_cpu = world.device.type == "cpu"
-        # On a CPU the network wants the processors; beside a device there is nothing else for them to do.
-        workers = (0 if on_cpu else max(1, min(8, usable_cpus() - 1))) if recipe.workers is None else recipe.workers
-        return load(Batches(self.mixture, self.labels), plans, workers=workers, pin=world.device.type == "cuda")
+        # On a CPU the network wants the processors; beside a device there is nothing else for them
+        # to do.
+        workers = (
+            (0 if on_cpu else max(1, min(8, usable_cpus() - 1)))
+            if recipe.workers is None
+            else recipe.workers
+        )
+        return load(
+            Batches(self.mixture, self.labels),
+            plans,
+            workers=workers,
+            pin=world.device.type == "cuda",
+        )
 
     def _introduce(self) -> None:
         recipe, world, note = self.recipe, self.world, self.console.note
         parameters = sum(weight.numel() for weight in self.model.parameters())
-        note(f"network {recipe.network}, {parameters} parameters, {self.spec.classes} classes, {recipe.precision}")
+        note(
+            f"network {recipe.network}, {parameters} parameters, {self.spec.classes} classes,"
+            f" {recipe.precision}"
+        )
         for part in self.mixture.parts:
             left = f"; left out: {describe(part.words.skipped)}" if part.words.skipped else ""
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
         note(
-            f"{world.size} device{'s' if world.size > 1 else ''} ({world.device.type}), batch {recipe.batch_size} on "
-            f"each, {recipe.batch_size * world.size} in all; {self.plans.steps_per_epoch} steps an epoch"
+            f"{world.size} device{'s' if world.size > 1 else ''} ({world.device.type}), batch"
+            f" {recipe.batch_size} on each, {recipe.batch_size * world.size} in all;"
+            f" {self.plans.steps_per_epoch} steps an epoch"
         )
         begun = f"from step {self.counters.step} " if self.counters.step else ""
-        note(f"training {begun}to step {self.end}" + ("" if self.end == self.steps else f" of {self.steps}"))
+        note(
+            f"training {begun}to step {self.end}"
+            + ("" if self.end == self.steps else f" of {self.steps}")
+        )
 
     # Evaluating and saving
 
@@ -444,22 +551,37 @@ class Trainer:
 
     def _require_sound(self, loss: float) -> None:
         """Stop a run whose loss or weights are lost, before anything is saved of it."""
-        finite = np.isfinite(loss) and all(bool(torch.isfinite(weight).all()) for weight in self.model.parameters())
+        finite = np.isfinite(loss) and all(
+            bool(torch.isfinite(weight).all()) for weight in self.model.parameters()
+        )
         if self.first_loss is None and finite:
             self.first_loss = loss
-        # A run that begins from trained weights has a small first loss, and better ones than that of a guess.
+        # A run that begins from trained weights has a small first loss, and better ones than that
+        # of a guess.
         guess = math.log(self.spec.classes) * self.loss.scale(self.recipe.batch_size)
         limit = self.recipe.diverged * max(self.first_loss or 0.0, guess)
         if finite and loss <= limit:
             return
-        what = f"the loss is {loss:.4g}, above {limit:.4g}" if np.isfinite(loss) else f"the loss is {loss}"
+        what = (
+            f"the loss is {loss:.4g}, above {limit:.4g}"
+            if np.isfinite(loss)
+            else f"the loss is {loss}"
+        )
         what = "there are weights that are not finite" if np.isfinite(loss) and not finite else what
-        saved = self.checkpoints.last if self.checkpoints.last.exists() and not self.options.performance else None
+        saved = (
+            self.checkpoints.last
+            if self.checkpoints.last.exists() and not self.options.performance
+            else None
+        )
+        told = (
+            f"the last good checkpoint is {saved}" if saved else "no checkpoint was written before"
+        )
         raise CheckError(
-            f"the training diverged by step {self.counters.step}: {what}; "
-            f"{f'the last good checkpoint is {saved}' if saved else 'no checkpoint was written before'}",
-            hint="Try a lower learning_rate, a longer warmup, clip_norm=5, or precision=bfloat16 in the place of "
-            "float16.",
+            f"the training diverged by step {self.counters.step}: {what}; {told}",
+            hint=(
+                "Try a lower learning_rate, a longer warmup, clip_norm=5, or precision=bfloat16 in"
+                " the place of float16."
+            ),
         )
 
     def _plot(self) -> None:
@@ -486,7 +608,9 @@ class Trainer:
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(
+        np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+    )
 
 
 def _told(state: Dict[str, int]) -> str:

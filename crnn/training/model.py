@@ -1,4 +1,7 @@
-"""The network of a recipe: its sizes, its first weights, its dropout; and the loss that it is trained with."""
+"""The network of a recipe:
+
+its sizes, its first weights, its dropout; and the loss that it is trained with.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,18 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
         fold_case=Alphabet(recipe.alphabet).folds_case,
     )
     config = dataclasses.replace(
-        variant, channels=recipe.channels or variant.channels, hidden=recipe.hidden, classes=spec.classes
+        variant,
+        channels=recipe.channels or variant.channels,
+        hidden=recipe.hidden,
+        classes=spec.classes,
     )
     return spec, config
 
 
 def build_model(recipe: Recipe, config: CrnnConfig) -> CRNN:
-    """Return the network with its first weights, from the seed or from ``start_from``, on the CPU."""
+    """Return the network with its first weights, from the seed or from ``start_from``, on the
+    CPU.
+    """
     torch.manual_seed(recipe.seed)
     model = CRNN(config)
     if recipe.start_from:
@@ -54,8 +62,9 @@ def build_model(recipe: Recipe, config: CrnnConfig) -> CRNN:
 def initialise(model: CRNN, style: str) -> None:
     """Draw first weights as a system does; what it leaves to its framework is PyTorch's here.
 
-    "modelzoo": convolutions N(0, 0.02), BatchNorm's weights N(1, 0.02). "mindspore": convolutions from a normal of
-    deviation 0.02 cut at two. "tensorflow": He's for convolutions, 0.2 cut at two for the last layer.
+    "modelzoo": convolutions N(0, 0.02), BatchNorm's weights N(1, 0.02). "mindspore": convolutions
+    from a normal of deviation 0.02 cut at two. "tensorflow": He's for convolutions, 0.2 cut at two
+    for the last layer.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -77,10 +86,11 @@ def initialise(model: CRNN, style: str) -> None:
 
 
 class CtcLoss:
-    """The CTC loss of logits (T, N, K) against targets; a scalar, in float32 whatever the logits are.
+    """The CTC loss of logits (T, N, K) against targets; a scalar, in float32 whatever the logits
+    are.
 
-    ``reduction``: "mean" is PyTorch's, each word's loss over its length and then the batch's mean; "batch_mean" the
-    batch's mean of the words' losses, "sum" their sum.
+    ``reduction``: "mean" is PyTorch's, each word's loss over its length and then the batch's mean;
+    "batch_mean" the batch's mean of the words' losses, "sum" their sum.
     """
 
     def __init__(self, blank: int, reduction: str = "mean", *, zero_infinity: bool = True) -> None:
@@ -92,7 +102,9 @@ class CtcLoss:
         """Return about how many characters' losses its value adds up, with five to a word."""
         return {"mean": 1.0, "batch_mean": 5.0, "sum": 5.0 * batch}[self._reduction]
 
-    def __call__(self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, logits: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
         steps, words, _ = logits.shape
         loss = functional.ctc_loss(
             logits.float().log_softmax(2),
@@ -109,7 +121,9 @@ class CtcLoss:
 def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
     # A file that does not say what it is, is what the recipe says.
     alphabet, variant = (None, None) if carries_spec(path) else (recipe.alphabet, recipe.network)
-    checkpoint = load_checkpoint(path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant)
+    checkpoint = load_checkpoint(
+        path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant
+    )
     weights, wanted = checkpoint.model.state_dict(), Alphabet(recipe.alphabet)
     config = checkpoint.model.config
     if checkpoint.spec.characters != wanted:
@@ -117,7 +131,11 @@ def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
         config = dataclasses.replace(config, classes=wanted.classes)
     if config != model.config:
         held, asked = (dataclasses.asdict(each) for each in (config, model.config))
-        told = [f"{name} {held[name]}, the recipe's {asked[name]}" for name in held if held[name] != asked[name]]
+        told = [
+            f"{name} {held[name]}, the recipe's {asked[name]}"
+            for name in held
+            if held[name] != asked[name]
+        ]
         raise InputError(
             f"start_from: {path} holds another network than the recipe's: {'; '.join(told)}",
             hint="Give the recipe the file's network, channels, hidden and alphabet.",
@@ -126,7 +144,9 @@ def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
 
 
 def _add_dropout(model: CRNN, share: float, where: str) -> None:
-    """Drop outputs of the first LSTM's layer, or of the last LSTM before its linear layer, while training."""
+    """Drop outputs of the first LSTM's layer, or of the last LSTM before its linear layer, while
+    training.
+    """
 
     # Hooks, not modules: the names of the weights stay what they are.
     def drop(module: nn.Module, inputs: Any, output: Any) -> Any:

@@ -18,18 +18,24 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.
     rate, decay = recipe.learning_rate, recipe.weight_decay
     epsilon: Dict[str, Any] = {} if recipe.epsilon is None else {"eps": recipe.epsilon}
     if recipe.optimizer == "adadelta":
-        return torch.optim.Adadelta(parameters, lr=rate, rho=recipe.rho, weight_decay=decay, **epsilon)
+        return torch.optim.Adadelta(
+            parameters, lr=rate, rho=recipe.rho, weight_decay=decay, **epsilon
+        )
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, betas=recipe.betas, weight_decay=decay, **epsilon)
-    return torch.optim.SGD(parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay)
+        return torch.optim.AdamW(
+            parameters, lr=rate, betas=recipe.betas, weight_decay=decay, **epsilon
+        )
+    return torch.optim.SGD(
+        parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay
+    )
 
 
 def learning_rates(recipe: Recipe, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
     """Return the learning rate as a function of the number of steps done.
 
-    It rises from 0 over the warm-up, which stands in the place of the schedule's first steps. The cosine and the
-    polynomial fall over ``schedule_length``, the run's length where None; by the epoch they keep their value through
-    each. Nothing of it needs to be saved.
+    It rises from 0 over the warm-up, which stands in the place of the schedule's first steps. The
+    cosine and the polynomial fall over ``schedule_length``, the run's length where None; by the
+    epoch they keep their value through each. Nothing of it needs to be saved.
     """
     whole = recipe.schedule_length.steps(steps_per_epoch) if recipe.schedule_length else steps
     warmup = recipe.warmup.steps(steps_per_epoch)
@@ -51,7 +57,8 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int, steps: int) -> Callable
 
 
 class Ema:
-    """An exponential moving average of a network's weights, which starts short and lengthens to ``decay``.
+    """An exponential moving average of a network's weights, which starts short and lengthens to
+    ``decay``.
 
     Buffers (BatchNorm's statistics) are copied: they are averages already.
     """
@@ -66,13 +73,18 @@ class Ema:
     def update(self, model: CRNN, steps: int) -> None:
         """Take in the weights after so many steps."""
         share = 1 - min(self._decay, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(self._averaged, [weight.detach() for weight in model.parameters()], share)
+        torch._foreach_lerp_(
+            self._averaged, [weight.detach() for weight in model.parameters()], share
+        )
         for mine, theirs in zip(self._copied, model.buffers()):
             mine.copy_(theirs)
 
 
 class Scaler:
-    """A loss scale for float16: PyTorch's, dynamic or held at one value; no scale at all for other precisions."""
+    """A loss scale for float16:
+
+    PyTorch's, dynamic or held at one value; no scale at all for other precisions.
+    """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self._fixed = None if recipe.loss_scale == "dynamic" else float(recipe.loss_scale)

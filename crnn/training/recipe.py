@@ -1,4 +1,7 @@
-"""A recipe: every choice of a training run, read from YAML, every key of it open to ``key=value``."""
+"""A recipe:
+
+every choice of a training run, read from YAML, every key of it open to ``key=value``.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,9 @@ class Span:
 class Data:
     """A source of words to train on: an LMDB at ``path``, or words rendered as they are needed.
 
-    ``weight`` is the source's share of an epoch, in proportion to the others'; without one a source gives all of its
-    words once. ``size`` is the number of rendered words in an epoch; ``words``, ``fonts`` and ``effects`` are files
-    of the renderer's, its own where None.
+    ``weight`` is the source's share of an epoch, in proportion to the others'; without one a source
+    gives all of its words once. ``size`` is the number of rendered words in an epoch; ``words``,
+    ``fonts`` and ``effects`` are files of the renderer's, its own where None.
     """
 
     path: Optional[str] = None
@@ -67,7 +70,11 @@ def _number(low: float, high: float = math.inf, *, above: bool = False) -> Parse
     def parse(value: Any) -> float:
         try:
             # YAML reads 1e-3, which has no point, as text.
-            number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+            number = (
+                float(value)
+                if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+                else math.nan
+            )
         except (ValueError, OverflowError):
             number = math.nan
         if (low < number if above else low <= number) and number <= high and math.isfinite(number):
@@ -111,7 +118,9 @@ def _optional(parser: Parser) -> Parser:
 
 
 def _span(value: Any) -> Span:
-    match = re.fullmatch(r"\s*(\d{1,9})\s*(step|epoch)s?\s*", value) if isinstance(value, str) else None
+    match = (
+        re.fullmatch(r"\s*(\d{1,9})\s*(step|epoch)s?\s*", value) if isinstance(value, str) else None
+    )
     if not match:
         raise ValueError("a length such as '20 epochs' or '5000 steps'")
     return Span(int(match[1]), f"{match[2]}s")
@@ -177,7 +186,10 @@ def _key(default: Any, parser: Parser) -> Any:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a run; docs/training.md says what each key means. Paths are relative to the current folder."""
+    """Every choice of a run; docs/training.md says what each key means.
+
+    Paths are relative to the current folder.
+    """
 
     # the network
     network: str = _key("modelzoo", _one_of(*SPECS))
@@ -260,15 +272,21 @@ class Recipe:
         write_text(path, self.to_yaml())
 
 
-_FIELDS: Mapping[str, Parser] = {entry.name: entry.metadata["parse"] for entry in dataclasses.fields(Recipe)}
+_FIELDS: Mapping[str, Parser] = {
+    entry.name: entry.metadata["parse"] for entry in dataclasses.fields(Recipe)
+}
 
 
 SAME = frozenset(
     (
-        "network channels hidden alphabet width optimizer precision seed oov min_text_length max_text_length too_long"
+        "network channels hidden alphabet width optimizer precision seed oov min_text_length"
+        " max_text_length too_long"
     ).split()
 )
-"""Keys that a run that goes on must not change: they decide what its state means, or the order of its words."""
+"""Keys that a run that goes on must not change:
+
+they decide what its state means, or the order of its words.
+"""
 
 
 def unlike(recipe: Recipe, text: str) -> List[str]:
@@ -280,11 +298,12 @@ def unlike(recipe: Recipe, text: str) -> List[str]:
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value`` pairs in its place.
+    """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value``
+    pairs in its place.
 
-    A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it, or the kit's own.
-    Raises `InputError` for what the file gets wrong and `UsageError` for what a pair does, with the key, what it
-    takes, and for an unknown one the nearest.
+    A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it,
+    or the kit's own. Raises `InputError` for what the file gets wrong and `UsageError` for what a
+    pair does, with the key, what it takes, and for an unknown one the nearest.
     """
     path = find_recipe(name)
     values = _values(path)
@@ -337,7 +356,10 @@ def _read(path: Path) -> Dict[Any, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its value")
+        raise InputError(
+            f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its"
+            " value"
+        )
     return content
 
 
@@ -346,18 +368,28 @@ def _pair(pair: str) -> Tuple[str, Any]:
         import yaml
     key, equals, text = pair.partition("=")
     if not equals:
-        raise UsageError(f"{pair!r} is no key=value pair", hint="Options come with two dashes: see crnn train --help")
+        raise UsageError(
+            f"{pair!r} is no key=value pair",
+            hint="Options come with two dashes: see crnn train --help",
+        )
     try:
         # YAML would take the digits of an alphabet for a number.
-        return key, yaml.load(text, yaml.BaseLoader) if key == "alphabet" else yaml.safe_load(text)  # noqa: S506
+        if key == "alphabet":
+            return key, yaml.load(text, yaml.BaseLoader)  # noqa: S506
+        return key, yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{pair}: the value is not YAML: {' '.join(str(error).split())}") from error
+        raise UsageError(
+            f"{pair}: the value is not YAML: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
     if key not in known:
         near = difflib.get_close_matches(str(key), known, n=1)
-        raise error(f"{what} {key!r} is unknown{_nearest(near)}", hint="" if near else f"There are {', '.join(known)}.")
+        raise error(
+            f"{what} {key!r} is unknown{_nearest(near)}",
+            hint="" if near else f"There are {', '.join(known)}.",
+        )
 
 
 def _nearest(near: Sequence[str]) -> str:
@@ -381,14 +413,20 @@ def _check(recipe: Recipe, where: str) -> None:
         raise InputError(f"{where}: clip_before_reduce needs a clip_norm")
     weighted = [entry.weight is not None for entry in recipe.train]
     if any(weighted) and not all(weighted):
-        raise InputError(f"{where}: some of the training data have a weight and some have none; give all or none")
+        raise InputError(
+            f"{where}: some of the training data have a weight and some have none; give all or none"
+        )
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Span):
         return str(value)
     if isinstance(value, Data):
-        return {key: given for key, given in dataclasses.asdict(value).items() if given != getattr(Data, key)}
+        return {
+            key: given
+            for key, given in dataclasses.asdict(value).items()
+            if given != getattr(Data, key)
+        }
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
     return value

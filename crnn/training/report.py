@@ -1,4 +1,7 @@
-"""What a run says: lines for people in a style of their choice, JSON Lines for programs, and curves at the end."""
+"""What a run says:
+
+lines for people in a style of their choice, JSON Lines for programs, and curves at the end.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run stands after ``step`` of ``steps`` steps; epochs count from 0, ``place`` within one from 1."""
+    """Where a run stands after ``step`` of ``steps`` steps; epochs count from 0, ``place`` within
+    one from 1.
+    """
 
     step: int
     steps: int
@@ -44,7 +49,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Pace:
-    """Means over steps: loss, milliseconds in all and waiting for data, and words a second on all devices."""
+    """Means over steps:
+
+    loss, milliseconds in all and waiting for data, and words a second on all devices.
+    """
 
     loss: float
     step_ms: float
@@ -56,18 +64,25 @@ class Style:
     """The kit's own lines. Other styles are those of other systems, for who parses them."""
 
     def step(self, at: Place, now: Pace, epoch: Pace, rate: float) -> Iterator[str]:
-        """Give the lines of the steps since the last such lines; ``epoch`` is the mean of the epoch so far."""
+        """Give the lines of the steps since the last such lines; ``epoch`` is the mean of the epoch
+        so far.
+        """
         share = f", data {100 * now.data_ms / now.step_ms:.0f} %" if now.step_ms else ""
         yield (
-            f"step {at.step}/{at.steps}  epoch {at.epoch + 1}  loss {now.loss:.4f}  rate {rate:.3g}  "
-            f"{now.words_per_second:.0f} words/s ({now.step_ms:.1f} ms a step{share})"
+            f"step {at.step}/{at.steps}  epoch {at.epoch + 1}  loss {now.loss:.4f}  rate {rate:.3g}"
+            f"  {now.words_per_second:.0f} words/s ({now.step_ms:.1f} ms a step{share})"
         )
 
     def epoch(self, at: Place, pace: Pace, seconds: float) -> Iterator[str]:
         """Give the lines at an epoch's end."""
-        yield f"epoch {at.epoch + 1} done in {seconds:.1f} s  loss {pace.loss:.4f}  {pace.words_per_second:.0f} words/s"
+        yield (
+            f"epoch {at.epoch + 1} done in {seconds:.1f} s  loss {pace.loss:.4f} "
+            f" {pace.words_per_second:.0f} words/s"
+        )
 
-    def evaluation(self, at: Place, scores: Sequence[Score], best: float, is_best: bool) -> Iterator[str]:
+    def evaluation(
+        self, at: Place, scores: Sequence[Score], best: float, is_best: bool
+    ) -> Iterator[str]:
         """Give the lines of an evaluation; the first data set decides which is the best."""
         for score in scores:
             yield (
@@ -96,7 +111,9 @@ class ModelZoo(Style):
         """See `Style`."""
         yield from self.rate(pace)
 
-    def evaluation(self, at: Place, scores: Sequence[Score], best: float, is_best: bool) -> Iterator[str]:
+    def evaluation(
+        self, at: Place, scores: Sequence[Score], best: float, is_best: bool
+    ) -> Iterator[str]:
         """See `Style`."""
         for score in scores:
             yield f"Epoch: [{at.epoch}][{at.place}/{at.steps_per_epoch}]"
@@ -119,8 +136,8 @@ class MindSpore(Style):
     def step(self, at: Place, now: Pace, epoch: Pace, rate: float) -> Iterator[str]:
         """See `Style`."""
         yield (
-            f"epoch: [{at.epoch + 1}/{at.epochs}] step: [{at.place}/{at.steps_per_epoch}], loss: {now.loss:.6f}, "
-            f"lr : {rate:.6f}, per step time: {now.step_ms:.3f} ms"
+            f"epoch: [{at.epoch + 1}/{at.epochs}] step: [{at.place}/{at.steps_per_epoch}], loss:"
+            f" {now.loss:.6f}, lr : {rate:.6f}, per step time: {now.step_ms:.3f} ms"
         )
 
     def epoch(self, at: Place, pace: Pace, seconds: float) -> Iterator[str]:
@@ -128,7 +145,9 @@ class MindSpore(Style):
         yield f"epoch: {at.epoch + 1} step: {at.place}, loss is {pace.loss}"
         yield f"Epoch time: {1000 * seconds:.3f}, per step time: {pace.step_ms:.3f}"
 
-    def evaluation(self, at: Place, scores: Sequence[Score], best: float, is_best: bool) -> Iterator[str]:
+    def evaluation(
+        self, at: Place, scores: Sequence[Score], best: float, is_best: bool
+    ) -> Iterator[str]:
         """See `Style`."""
         for score in scores:
             yield f"correct num:  {score.correct} , total num:  {score.total}"
@@ -136,20 +155,24 @@ class MindSpore(Style):
 
 
 class TensorFlow(Style):
-    """The lines of CRNN for TensorFlow of Ascend ModelZoo; its ``step_per_sec`` is seconds per step."""
+    """The lines of CRNN for TensorFlow of Ascend ModelZoo; its ``step_per_sec`` is seconds per
+    step.
+    """
 
     def step(self, at: Place, now: Pace, epoch: Pace, rate: float) -> Iterator[str]:
         """See `Style`."""
         yield (
-            f"Epoch_Train: {at.step} cost= {now.loss:9f}, lr= {rate:9f}, FPS: {now.words_per_second:.3f}, "
-            f"step_per_sec: {now.step_ms / 1000:.6f}"
+            f"Epoch_Train: {at.step} cost= {now.loss:9f}, lr= {rate:9f}, FPS:"
+            f" {now.words_per_second:.3f}, step_per_sec: {now.step_ms / 1000:.6f}"
         )
 
     def epoch(self, at: Place, pace: Pace, seconds: float) -> Iterator[str]:
         """See `Style`; it has no epochs."""
         yield from ()
 
-    def evaluation(self, at: Place, scores: Sequence[Score], best: float, is_best: bool) -> Iterator[str]:
+    def evaluation(
+        self, at: Place, scores: Sequence[Score], best: float, is_best: bool
+    ) -> Iterator[str]:
         """See `Style`."""
         for score in scores:
             yield f"Mean test full sequence accuracy is {score.accuracy:.6f}"
@@ -164,10 +187,16 @@ STYLES: Mapping[str, Style] = {
 
 
 class Report:
-    """Says what happens in a style and keeps it as JSON Lines; silent in all processes but the first."""
+    """Says what happens in a style and keeps it as JSON Lines; silent in all processes but the
+    first.
+    """
 
-    def __init__(self, style: str, folder: Optional[Path], say: Say, *, after: int = 0, board: bool = False) -> None:
-        """Continue the file in ``folder`` after the step ``after``, or write none where it is None."""
+    def __init__(
+        self, style: str, folder: Optional[Path], say: Say, *, after: int = 0, board: bool = False
+    ) -> None:
+        """Continue the file in ``folder`` after the step ``after``, or write none where it is
+        None.
+        """
         self._style = STYLES[style]
         self._say = say
         self._file = None if folder is None else _continued(folder / METRICS, after)
@@ -192,7 +221,12 @@ class Report:
         """Report an evaluation on all data sets."""
         self._lines(self._style.evaluation(at, scores, best, is_best))
         for score in scores:
-            values = {"accuracy": score.accuracy, "correct": score.correct, "total": score.total, "loss": score.loss}
+            values = {
+                "accuracy": score.accuracy,
+                "correct": score.correct,
+                "total": score.total,
+                "loss": score.loss,
+            }
             self._keep("evaluation", at, {"data": score.name, **values, "best": best})
 
     def rate(self, pace: Pace) -> None:
@@ -210,7 +244,9 @@ class Report:
         for line in lines:
             self._say(line)
 
-    def _keep(self, event: str, at: Place, values: Mapping[str, Any], *, board: bool = True) -> None:
+    def _keep(
+        self, event: str, at: Place, values: Mapping[str, Any], *, board: bool = True
+    ) -> None:
         if self._file:
             line = {"event": event, "step": at.step, "epoch": at.epoch, **values}
             self._file.write(json.dumps(line, sort_keys=True, allow_nan=False) + "\n")
@@ -245,14 +281,24 @@ def plot_curves(folder: Path) -> Path:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     left = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
-    left.plot([line["step"] for line in trained], [line["loss"] for line in trained], color="0.5", label="loss")
+    left.plot(
+        [line["step"] for line in trained],
+        [line["loss"] for line in trained],
+        color="0.5",
+        label="loss",
+    )
     measured = [line for line in lines if line["event"] == "evaluation"]
     if measured:
         right = left.twinx()
         right.set(ylabel="accuracy", ylim=(0, 1))
         for name in dict.fromkeys(line["data"] for line in measured):
             mine = [line for line in measured if line["data"] == name]
-            right.plot([line["step"] for line in mine], [line["accuracy"] for line in mine], marker=".", label=name)
+            right.plot(
+                [line["step"] for line in mine],
+                [line["accuracy"] for line in mine],
+                marker=".",
+                label=name,
+            )
         right.legend(loc="center right")
     with atomic_file(folder / CURVES) as file:
         figure.savefig(file, format="png", dpi=120)
@@ -261,7 +307,13 @@ def plot_curves(folder: Path) -> Path:
 
 def _continued(path: Path, after: int) -> Any:
     """Open the metrics for appending, what lies after a step taken off: it will be done again."""
-    kept = [line for line in read_metrics(path) if line["step"] <= after] if after and path.exists() else []
+    kept = (
+        [line for line in read_metrics(path) if line["step"] <= after]
+        if after and path.exists()
+        else []
+    )
     with atomic_file(path) as file:
-        file.write("".join(json.dumps(line, sort_keys=True) + "\n" for line in kept).encode("utf-8"))
+        file.write(
+            "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept).encode("utf-8")
+        )
     return open(path, "a", encoding="utf-8")

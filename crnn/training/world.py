@@ -64,21 +64,31 @@ class World:
 def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) -> Iterator[World]:
     """Join the processes that torchrun started, or be the only one; leave them at the end.
 
-    ``device`` is auto (cuda, else npu, else cpu), cpu, cuda or npu, the latter two with a number (cuda:1) for one
-    process; ``devices`` are the numbers that the processes of this machine take, by default 0, 1 and so on.
+    ``device`` is auto (cuda, else npu, else cpu), cpu, cuda or npu, the latter two with a number
+    (cuda:1) for one process; ``devices`` are the numbers that the processes of this machine take,
+    by default 0, 1 and so on.
     """
     rank, size, local = (_environment(name, default) for name, default in _PLACE)
     kind, _, number = device.partition(":")
     kind = _find() if kind == "auto" else kind
     if kind not in BACKENDS or (number and not number.isdigit()):
-        raise UsageError(f"--device {device}: expected auto, cpu, cuda or npu, or a numbered one such as cuda:1")
+        raise UsageError(
+            f"--device {device}: expected auto, cpu, cuda or npu, or a numbered one such as cuda:1"
+        )
     if number and (size > 1 or devices):
-        raise UsageError(f"--device {device} names one device; several processes take theirs with --devices 0,1")
+        raise UsageError(
+            f"--device {device} names one device; several processes take theirs with --devices 0,1"
+        )
     if devices and local >= len(devices):
-        raise UsageError(f"--devices names {len(devices)} devices; there are more processes on this machine")
+        raise UsageError(
+            f"--devices names {len(devices)} devices; there are more processes on this machine"
+        )
     index = devices[local] if devices else int(number or local)
     if kind == "cpu" and (number or devices):
-        raise UsageError(f"there is one cpu; {f'--device {device}' if number else '--devices'} is for cuda and npu")
+        raise UsageError(
+            f"there is one cpu; {f'--device {device}' if number else '--devices'} is for cuda"
+            " and npu"
+        )
     if kind == "npu":
         # PyTorch knows of such a device only then.
         with needs("torch_npu"):
@@ -90,7 +100,9 @@ def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) ->
     if joining:
         for name in ("MASTER_ADDR", "MASTER_PORT"):
             if name not in os.environ:
-                raise InputError(f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more")
+                raise InputError(
+                    f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more"
+                )
         dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
     try:
         yield World(own, rank, size)
@@ -110,7 +122,9 @@ def is_first() -> bool:
 def _environment(name: str, default: int) -> int:
     text = os.environ.get(name, str(default))
     if not text.isdigit():
-        raise InputError(f"the environment variable {name} is {text!r}; expected what torchrun sets, a number")
+        raise InputError(
+            f"the environment variable {name} is {text!r}; expected what torchrun sets, a number"
+        )
     return int(text)
 
 
@@ -133,6 +147,9 @@ def _set(device: torch.device) -> None:
         if not torch.cuda.is_available() or (device.index or 0) >= count:
             raise UnavailableError(
                 f"there is no {device}: PyTorch {torch.__version__} here sees {count} GPUs",
-                hint="Look at: python -c 'import torch; print(torch.version.cuda, torch.cuda.device_count())'",
+                hint=(
+                    "Look at: python -c 'import torch; print(torch.version.cuda,"
+                    " torch.cuda.device_count())'"
+                ),
             )
         torch.cuda.set_device(device)

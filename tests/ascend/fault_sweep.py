@@ -1,8 +1,9 @@
 """Every call of whole runs made to fail, one at a time: ``python -m tests.ascend.fault_sweep``.
 
-Each run is done once to count its calls; then, for each function and each of its calls, once more with that call
-failing with a code, and once with Ctrl-C pressed in it. What must come of it: the failure that was injected, as the
-right exception; no broken rule; nothing left but the thing whose own release failed.
+Each run is done once to count its calls; then, for each function and each of its calls, once more
+with that call failing with a code, and once with Ctrl-C pressed in it. What must come of it: the
+failure that was injected, as the right exception; no broken rule; nothing left but the thing whose
+own release failed.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ NO_CODE = {
 }
 
 
-CALLERS = {f"acl.{name}" for name in ("init", "finalize", "rt.set_device", "rt.reset_device", "rt.create_context")} | {
-    "acl.rt.destroy_context"
-}
+CALLERS = {
+    f"acl.{name}"
+    for name in ("init", "finalize", "rt.set_device", "rt.reset_device", "rt.create_context")
+} | {"acl.rt.destroy_context"}
 
 
 class Consumer(Exception):
@@ -75,12 +77,16 @@ def sync(path: Path) -> None:
 
 def stream(path: Path) -> None:
     with open_ascend(path) as runner:
-        sizes = [logits.shape[1] for logits in runner.stream(images(3, number) for number in range(7))]
+        sizes = [
+            logits.shape[1] for logits in runner.stream(images(3, number) for number in range(7))
+        ]
         assert sizes == [3] * 7
 
 
 def given_up(path: Path) -> None:
-    """A stream whose consumer fails while batches are on their way, then a run, then another stream."""
+    """A stream whose consumer fails while batches are on their way, then a run, then another
+    stream.
+    """
     with open_ascend(path) as runner:
         try:
             for _ in runner.stream(images(2, number) for number in range(9)):
@@ -127,8 +133,16 @@ def evaluation(path: Path) -> None:
         folder.mkdir()
         write_bins(folder, ["ab", "cd", "ef", "gh", "1"])
     result.unlink(missing_ok=True)
-    command = ["evaluate", str(path), str(folder / "input_bin"), "--label", str(folder / "label.txt")]
-    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+    command = [
+        "evaluate",
+        str(path),
+        str(folder / "input_bin"),
+        "--label",
+        str(folder / "label.txt"),
+    ]
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(
+        io.StringIO()
+    ):
         code = cli.main([*command, "--batch", "2", "--json", str(result), "--threads", "1"])
     left = sorted(entry.name for entry in path.parent.iterdir() if "result" in entry.name)
     assert left == ([] if code else ["result.json"]), left
@@ -197,9 +211,13 @@ def faults(case: Case, calls: Dict[str, int]) -> Iterator[Fault]:
 
 def run(case: Case, path: Path, fault: Optional[Fault] = None) -> Findings:
     pressed = fault is not None and fault.outcome == INTERRUPT
-    knobs = case.knobs if fault is None or pressed else dataclasses.replace(case.knobs, faults=(fault,))
+    knobs = (
+        case.knobs if fault is None or pressed else dataclasses.replace(case.knobs, faults=(fault,))
+    )
     interrupt = (fault.call, fault.count) if fault is not None and pressed else None
-    with machine(knobs, interrupt=interrupt, catch=(AscendError, KeyboardInterrupt, Exited)) as findings:
+    with machine(
+        knobs, interrupt=interrupt, catch=(AscendError, KeyboardInterrupt, Exited)
+    ) as findings:
         case.scenario(path)
     return findings
 
@@ -230,7 +248,9 @@ def _said(exited: Exited, fault: Fault) -> bool:
         return exited.code == 4 and f"{fault.call} failed" in exited.said
     entry = codes.code(fault.outcome)
     assert entry is not None
-    named = f"{fault.call} failed with {fault.outcome}" in exited.said and entry.remedy in exited.said
+    named = (
+        f"{fault.call} failed with {fault.outcome}" in exited.said and entry.remedy in exited.said
+    )
     return named and exited.code == error_type(int(fault.outcome)).exit_code
 
 
@@ -242,7 +262,9 @@ def _told(error: AscendError, code: int) -> bool:
 
 
 def sweep(case: Case, folder: Path, step: int = 1) -> Tuple[int, List[str]]:
-    """Run a case with every ``step``-th fault; return how many runs that were, and all complaints."""
+    """Run a case with every ``step``-th fault; return how many runs that were, and all
+    complaints.
+    """
     path = case.make(folder / "m.om")
     whole = run(case, path)
     wrong = [*(f"without a fault: {text}" for text in whole.violations), *whole.own_leaks]
@@ -250,7 +272,8 @@ def sweep(case: Case, folder: Path, step: int = 1) -> Tuple[int, List[str]]:
     for fault in list(faults(case, whole.calls))[::step]:
         count += 1
         wrong += [
-            f"{fault.call} {fault.count} {fault.outcome}: {text}" for text in complaints(fault, run(case, path, fault))
+            f"{fault.call} {fault.count} {fault.outcome}: {text}"
+            for text in complaints(fault, run(case, path, fault))
         ]
     return count, wrong
 

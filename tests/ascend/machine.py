@@ -32,7 +32,10 @@ def write_om(
     time_steps: int = 26,
     soc: str = "Ascend310",
 ) -> Path:
-    """Write an OM of the echo model: static for one batch, or with gears; AIPP takes uint8 images (N, H, W, C)."""
+    """Write an OM of the echo model:
+
+    static for one batch, or with gears; AIPP takes uint8 images (N, H, W, C).
+    """
     graph = write_echo_model(path.with_suffix(".onnx"))
     rows = -1 if gears else batches[0]
     image = OmTensor("actual_input_1", dtype, (rows, 1, 32, 100), "NCHW")
@@ -71,7 +74,11 @@ class Findings:
     @property
     def own_leaks(self) -> List[str]:
         """What was left but for the thing whose release the simulator made fail."""
-        return [f"{leak['what']} made at {leak['where']}" for leak in self.leaks if not leak["release_failed"]]
+        return [
+            f"{leak['what']} made at {leak['where']}"
+            for leak in self.leaks
+            if not leak["release_failed"]
+        ]
 
 
 @contextlib.contextmanager
@@ -81,10 +88,11 @@ def machine(
     interrupt: Optional[Tuple[str, int]] = None,
     catch: Tuple[type, ...] = (),
 ) -> Iterator[Findings]:
-    """Run the block on a simulated machine, then finalize ACL as at the end of a process, and note what happened.
+    """Run the block on a simulated machine, then finalize ACL as at the end of a process, and note
+    what happened.
 
-    ``interrupt`` presses Ctrl-C in the k-th call of a function. Exceptions of the types in ``catch`` are kept in the
-    findings, also those that finalizing raises.
+    ``interrupt`` presses Ctrl-C in the k-th call of a function. Exceptions of the types in
+    ``catch`` are kept in the findings, also those that finalizing raises.
     """
     findings = Findings(Simulator(knobs))
     with installed(findings.simulator) as acl:
@@ -101,7 +109,8 @@ def machine(
             end = findings.simulator.close()
             findings.calls = end["calls"]
             findings.violations = [
-                f"{row['rule']}: {row['call']}: {row['text']} {row['stack']}" for row in end["violations"]
+                f"{row['rule']}: {row['call']}: {row['text']} {row['stack']}"
+                for row in end["violations"]
             ]
             findings.leaks = end["leaks"]
             findings.busy = [row["busy"] for row in end["clock"]["devices"]]
@@ -114,7 +123,10 @@ def clean(findings: Findings) -> None:
 
 
 def press_in(acl: Any, name: str, number: int) -> None:
-    """Let Ctrl-C come while the ``number``-th call of a function is at work: Python raises it when the call returns."""
+    """Let Ctrl-C come while the ``number``-th call of a function is at work:
+
+    Python raises it when the call returns.
+    """
     *modules, last = name.split(".")[1:]
     place = functools.reduce(getattr, modules, acl)
     function = getattr(place, last)

@@ -1,4 +1,6 @@
-"""Writes small OM files from the constants, so that the reader meets every form that no real file here has."""
+"""Writes small OM files from the constants, so that the reader meets every form that no real file
+here has.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,11 @@ def op(name: str, kind: str, *descs: bytes, **attrs: Value) -> bytes:
 
 def definition(*ops: bytes, name: str = "crnn", **attrs: Value) -> bytes:
     graph = block(cann.GRAPH_NAME, f"{name}_graph") + b"".join(ops)
-    model = block(cann.MODEL_NAME, name) + number(cann.MODEL_VERSION, 2) + block(cann.MODEL_GRAPH, graph)
+    model = (
+        block(cann.MODEL_NAME, name)
+        + number(cann.MODEL_VERSION, 2)
+        + block(cann.MODEL_GRAPH, graph)
+    )
     return model + b"".join(attribute(cann.MODEL_ATTR, key, value) for key, value in attrs.items())
 
 
@@ -68,14 +74,24 @@ def crnn_definition(batch: int = 1, **attrs: Value) -> bytes:
     return definition(
         op("actual_input_1", cann.OP_DATA, tensor("float32", (batch, 1, 32, 100)), index=0),
         # An operator of no interest, with kernels, stands between.
-        op("conv", "Conv2D", tensor("float16", (batch, 64, 32, 100)), _tbe_kernel_buffer="\x7fELF" * 50),
+        op(
+            "conv",
+            "Conv2D",
+            tensor("float16", (batch, 64, 32, 100)),
+            _tbe_kernel_buffer="\x7fELF" * 50,
+        ),
         op("Node_Output", cann.OP_NET_OUTPUT, tensor("float32", (26, batch, 37), "ND")),
         **attrs,
     )
 
 
 def inout_tensor(
-    name: str, dtype: str, shape: Sequence[int], *, shape2: Optional[Sequence[int]] = None, size: int = 0
+    name: str,
+    dtype: str,
+    shape: Sequence[int],
+    *,
+    shape2: Optional[Sequence[int]] = None,
+    size: int = 0,
 ) -> bytes:
     dims = struct.pack(f"<{len(shape)}q", *shape)
     dims2 = dims if shape2 is None else struct.pack(f"<{len(shape2)}q", *shape2)
@@ -104,7 +120,8 @@ def in_out(
     data += section(cann.INOUT_OUTPUTS, struct.pack("<I", len(outputs)) + b"".join(outputs))
     if batch:
         data += section(
-            cann.INOUT_DYNAMIC_BATCH, struct.pack("<I", len(batch)) + struct.pack(f"<{len(batch)}Q", *batch)
+            cann.INOUT_DYNAMIC_BATCH,
+            struct.pack("<I", len(batch)) + struct.pack(f"<{len(batch)}Q", *batch),
         )
     if hw:
         data += section(cann.INOUT_DYNAMIC_HW, rows(hw))
@@ -127,7 +144,9 @@ class Writer:
         payload = b"".join(map(self._model, self.models))
         newer = self.version >= cann.OM_VERSION_2
         layout, names = (
-            (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS) if newer else (cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS)
+            (cann.OM_HEADER_V2, cann.OM_HEADER_V2_FIELDS)
+            if newer
+            else (cann.OM_HEADER_V1, cann.OM_HEADER_V1_FIELDS)
         )
         values: Dict[str, Union[int, bytes]] = dict.fromkeys(names, 0)
         values.update(
@@ -147,7 +166,9 @@ class Writer:
 
     def _model(self, parts: List[Tuple[int, bytes]]) -> bytes:
         head, entry = (
-            (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY) if self.wide else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
+            (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY)
+            if self.wide
+            else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
         )
         table, offset = head.pack(len(parts)), 0
         for kind, data in parts:
@@ -156,7 +177,10 @@ class Writer:
         return table + b"".join(data for _, data in parts)
 
 
-COMMAND = "/usr/local/Ascend/ascend-toolkit/6.0.1/x86_64-linux/bin/atc.bin --model=/home/ada/crnn.onnx --framework=5"
+COMMAND = (
+    "/usr/local/Ascend/ascend-toolkit/6.0.1/x86_64-linux/bin/atc.bin --model=/home/ada/crnn.onnx"
+    " --framework=5"
+)
 
 
 def static(batch: int = 1, *, wide: bool = False, version: int = cann.OM_VERSION_2) -> bytes:
@@ -197,7 +221,9 @@ def geared_definition() -> bytes:
     return definition(
         op(cann.DYNAMIC_INPUT_NAME, cann.OP_DATA, tensor("int32", (1,), "ND"), index=1),
         op("actual_input_1", cann.OP_DATA, tensor("float32", (16, 1, 32, 100)), index=0, **origin),
-        op("case", cann.OP_CASE, tensor("int32", (1,)), batch_num=4, mbatch_dynamic_type=1, **gears),
+        op(
+            "case", cann.OP_CASE, tensor("int32", (1,)), batch_num=4, mbatch_dynamic_type=1, **gears
+        ),
         op("Node_Output", cann.OP_NET_OUTPUT, tensor("float32", (26, -1, 37), "ND")),
         soc_version="Ascend310P3",
     )

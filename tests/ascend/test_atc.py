@@ -38,8 +38,11 @@ BASE = ["atc", "--framework=5", "--model=m.onnx", "--output=out", "--input_forma
 
 def test_the_default_command_holds_only_flags_that_every_version_takes() -> None:
     assert JOB.command == [
-        *BASE, "--input_shape=actual_input_1:1,1,32,100", "--soc_version=Ascend310", "--log=info",
-    ]  # fmt: skip
+        *BASE,
+        "--input_shape=actual_input_1:1,1,32,100",
+        "--soc_version=Ascend310",
+        "--log=info",
+    ]
 
 
 def test_several_batches_become_gears() -> None:
@@ -49,13 +52,26 @@ def test_several_batches_become_gears() -> None:
 
 def test_what_is_asked_for_is_added_at_the_end() -> None:
     job = AtcJob(
-        Path("m.onnx"), Path("out"), "x", (1, 32, 100), (8,), "Ascend310", "debug",
-        precision="force_fp32", aipp=Path("a.cfg"), tune=True, extra=("--op_select_implmode=high_precision",),
-    )  # fmt: skip
+        Path("m.onnx"),
+        Path("out"),
+        "x",
+        (1, 32, 100),
+        (8,),
+        "Ascend310",
+        "debug",
+        precision="force_fp32",
+        aipp=Path("a.cfg"),
+        tune=True,
+        extra=("--op_select_implmode=high_precision",),
+    )
     assert job.command[6:] == [
-        "--soc_version=Ascend310", "--log=debug", "--precision_mode=force_fp32", "--insert_op_conf=a.cfg",
-        "--auto_tune_mode=RL,GA", "--op_select_implmode=high_precision",
-    ]  # fmt: skip
+        "--soc_version=Ascend310",
+        "--log=debug",
+        "--precision_mode=force_fp32",
+        "--insert_op_conf=a.cfg",
+        "--auto_tune_mode=RL,GA",
+        "--op_select_implmode=high_precision",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,9 @@ def test_a_static_set_may_have_more_members_than_gears() -> None:
         ("--a='b", "cannot be split"),
     ],
 )
-def test_extra_flags_that_the_kit_sets_itself_are_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_extra_flags_that_the_kit_sets_itself_are_refused(
+    text: str, said: str, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError) as caught:
         split_extra(text, tmp_path)
     assert said in str(caught.value)
@@ -95,13 +113,26 @@ def test_extra_flags_that_the_kit_sets_itself_are_refused(text: str, said: str, 
 
 def test_extra_is_split_as_a_shell_would_and_its_files_become_absolute(tmp_path: Path) -> None:
     write(tmp_path / "switch.cfg")
-    words = split_extra("--fusion_switch_file=switch.cfg --out_nodes='a:0;b:0' --output_type FP32", tmp_path)
-    assert words == (f"--fusion_switch_file={tmp_path}/switch.cfg", "--out_nodes=a:0;b:0", "--output_type", "FP32")
+    words = split_extra(
+        "--fusion_switch_file=switch.cfg --out_nodes='a:0;b:0' --output_type FP32", tmp_path
+    )
+    assert words == (
+        f"--fusion_switch_file={tmp_path}/switch.cfg",
+        "--out_nodes=a:0;b:0",
+        "--output_type",
+        "FP32",
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "safe"),
-    [("/a/b-c_d.1/m.onnx", True), ("/模型/m.onnx", True), ("/a b/m", False), ("/a@b", False), ("/ä/m", False)],
+    [
+        ("/a/b-c_d.1/m.onnx", True),
+        ("/模型/m.onnx", True),
+        ("/a b/m", False),
+        ("/a@b", False),
+        ("/ä/m", False),
+    ],
 )
 def test_paths_that_atc_takes(path: str, safe: bool) -> None:
     assert safe_path(Path(path)) == safe
@@ -117,7 +148,10 @@ def test_tuning_by_version() -> None:
 
 
 def test_two_directions_by_version() -> None:
-    taken = [takes_two_directions(version) for version in (None, Version(5, 1), Version(5, 0), Version(2, 1))]
+    taken = [
+        takes_two_directions(version)
+        for version in (None, Version(5, 1), Version(5, 0), Version(2, 1))
+    ]
     assert taken == [True, True, False, False]
 
 
@@ -134,14 +168,22 @@ def run(tmp_path: Path, **environ: str) -> AtcRun:
 def test_what_atc_prints_is_handed_on_line_by_line(tmp_path: Path) -> None:
     lines: List[str] = []
     atc = write(tmp_path / "atc", "#!/bin/sh\necho one\necho two >&2\nexit 255\n", executable=True)
-    done = run_atc([str(atc)], folder=tmp_path, environ={"PATH": "/bin"}, timeout=None, say=lines.append)
+    done = run_atc(
+        [str(atc)], folder=tmp_path, environ={"PATH": "/bin"}, timeout=None, say=lines.append
+    )
     assert lines == ["one", "two"]
     assert (done.exit_code, done.output) == (255, "one\ntwo")
 
 
 def test_an_atc_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="cannot be started"):
-        run_atc([str(tmp_path / "atc")], folder=tmp_path, environ={}, timeout=None, say=lambda line: None)
+        run_atc(
+            [str(tmp_path / "atc")],
+            folder=tmp_path,
+            environ={},
+            timeout=None,
+            say=lambda line: None,
+        )
 
 
 def gone(pid: int) -> bool:
@@ -166,7 +208,9 @@ def test_a_timeout_ends_atc_and_its_workers(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "bin/log.child").read_text()))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
 def test_an_interrupt_ends_atc_and_leaves_nothing(number: int, code: int, tmp_path: Path) -> None:
     from tests.models import write_echo_model
 
@@ -175,10 +219,15 @@ def test_an_interrupt_ends_atc_and_leaves_nothing(number: int, code: int, tmp_pa
     work = tmp_path / "tmp"
     work.mkdir()
     environ = {
-        "PATH": f"{atc.parent}:/usr/bin:/bin", "FAKE_ATC_SLEEP": "60", "TMPDIR": str(work), "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+        "PATH": f"{atc.parent}:/usr/bin:/bin",
+        "FAKE_ATC_SLEEP": "60",
+        "TMPDIR": str(work),
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-m", "crnn", "compile", str(model), str(tmp_path / "out")]
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     child = tmp_path / "bin/log.child"
     for _ in range(300):
         if child.is_file() and child.read_text().strip():
@@ -209,7 +258,9 @@ E40021: [PID: 10490] 2025-03-18-09:02:18.501.342 Failed to compile Op [DynamicRN
 
 
 def test_codes_are_read_in_the_old_and_the_new_form() -> None:
-    assert atc_codes(OLD) == [("E10016", "Opname [x] specified in [--input_shape] is not found in the model")]
+    assert atc_codes(OLD) == [
+        ("E10016", "Opname [x] specified in [--input_shape] is not found in the model")
+    ]
     assert atc_codes(NEW) == [
         ("E10007", "[--framework] is required."),
         ("E40021", "Failed to compile Op [DynamicRNN]."),
@@ -221,19 +272,39 @@ def test_codes_are_read_in_the_old_and_the_new_form() -> None:
     [
         (255, OLD, InputError, "E10016: Opname .*\n  meaning: .*\n  usual cause: .*\n  remedy: "),
         (255, "E12345: something\n", InputError, "not in the kit's table"),
-        (255, "Segmentation fault\n", InputError, "gave no code; it ended with:\nSegmentation fault"),
-        (0, "ATC run success, welcome to the next use.\n", InputError, "said success but wrote no out.om"),
-        (255, "EC0010: Failed to import Python module [decorator].\n", UnavailableError, "the python3 that PATH names"),
+        (
+            255,
+            "Segmentation fault\n",
+            InputError,
+            "gave no code; it ended with:\nSegmentation fault",
+        ),
+        (
+            0,
+            "ATC run success, welcome to the next use.\n",
+            InputError,
+            "said success but wrote no out.om",
+        ),
+        (
+            255,
+            "EC0010: Failed to import Python module [decorator].\n",
+            UnavailableError,
+            "the python3 that PATH names",
+        ),
         (
             127,
-            "atc.bin: error while loading shared libraries: libascend_hal.so: cannot open shared object file\n",
+            (
+                "atc.bin: error while loading shared libraries: libascend_hal.so: cannot open"
+                " shared object file\n"
+            ),
             UnavailableError,
             "ATC cannot start: .*libascend_hal.so",
         ),
     ],
     ids=["documented", "undocumented", "no code", "no file", "python", "libraries"],
 )
-def test_a_failure_is_explained(code: int, output: str, kind: Type[KitError], said: str, tmp_path: Path) -> None:
+def test_a_failure_is_explained(
+    code: int, output: str, kind: Type[KitError], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(kind) as caught:
         check_run(AtcRun(code, output, 1.0), tmp_path / "out.om")
     assert re.search(said, str(caught.value))

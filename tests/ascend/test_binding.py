@@ -1,4 +1,7 @@
-"""The binding against the signature facts: it must call what exists, with what it takes, and read what it gives."""
+"""The binding against the signature facts:
+
+it must call what exists, with what it takes, and read what it gives.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,18 @@ def calls() -> Iterator[Call]:
             if word.annotation
         }
         for node in ast.walk(method):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+            if not (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
+            ):
                 continue
             first = node.args[0]
-            if node.func.attr in ("_code", "_value", "_plain", "_call") and isinstance(first, ast.Constant):
-                kinds = [annotations[word.id] if isinstance(word, ast.Name) else "int" for word in node.args[1:]]
+            if node.func.attr in ("_code", "_value", "_plain", "_call") and isinstance(
+                first, ast.Constant
+            ):
+                kinds = [
+                    annotations[word.id] if isinstance(word, ast.Name) else "int"
+                    for word in node.args[1:]
+                ]
                 yield Call(method.name, node.func.attr, first.value, kinds)
 
 
@@ -59,7 +69,9 @@ CALLS = list(calls())
 
 def test_the_source_was_read() -> None:
     assert len({call.name for call in CALLS}) > 45
-    assert {"rt.malloc", "mdl.execute_async", "get_version", "rt.get_context"} <= {call.name for call in CALLS}
+    assert {"rt.malloc", "mdl.execute_async", "get_version", "rt.get_context"} <= {
+        call.name for call in CALLS
+    }
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method}-{call.name}")
@@ -139,7 +151,12 @@ def test_error_tells_call_code_cause_and_log(monkeypatch: pytest.MonkeyPatch) ->
 def test_error_survives_the_way_between_processes() -> None:
     error = AscendUnavailableError("mdl.execute", 507011, "EZ9999", about="device 1")
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again), again.code, again.call) == (type(error), str(error), 507011, "mdl.execute")
+    assert (type(again), str(again), again.code, again.call) == (
+        type(error),
+        str(error),
+        507011,
+        "mdl.execute",
+    )
 
 
 def test_without_cann_the_hint_is_what_to_source(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ from crnn.ascend.environment import (
 )
 from tests.cann_trees import MACHINE, TREES, cann_5_0_2, cann_6_0, cann_8_5, nnrt_6_3, write
 
-# The forms of npu-smi's table: a 310 card of driver 21.0.3, a 310P of 22 and later, a training card with two pairs.
+# The forms of npu-smi's table: a 310 card of driver 21.0.3, a 310P of 22 and later, a training card
+# with two pairs.
 SMI_310 = """\
 +------------------------------------------------------------------------------+
 | npu-smi 21.0.3.1                     Version: 21.0.3.1                       |
@@ -45,7 +46,7 @@ SMI_310P = """\
 | 0     0                     | 0000:01:00.0    | 0            3497 / 44213                                |
 | NPU     Chip                | Process id      | Process name             | Process memory(MB)            |
 | No running processes found in NPU 0                                                                        |
-"""
+"""  # noqa: E501
 SMI_910B = """\
 | 0     910B3               | OK            | 96.7        50                0    / 0             |
 | 0                         | 0000:C1:00.0  | 0           839  / 15170      3401 / 65536         |
@@ -64,7 +65,9 @@ def test_finds_home_version_and_machine_of_every_layout(layout: str, tmp_path: P
     assert (cann.set_env is None) == (layout in ("20.1", "5.0.2"))
 
 
-def test_the_search_goes_from_the_system_to_the_home_folder_and_the_newest_version_first(tmp_path: Path) -> None:
+def test_the_search_goes_from_the_system_to_the_home_folder_and_the_newest_version_first(
+    tmp_path: Path,
+) -> None:
     home = tmp_path / "home"
     environ = {"HOME": str(home)}
     assert search_roots(environ, tmp_path) == [tmp_path / "usr/local/Ascend", home / "Ascend"]
@@ -111,7 +114,9 @@ def test_an_atc_tells_its_cann(place: str, tmp_path: Path) -> None:
     assert cann_of(write(tmp_path / "elsewhere/atc.sh")) is None
 
 
-def test_a_home_without_any_version_file_is_named_by_its_folder_or_not_at_all(tmp_path: Path) -> None:
+def test_a_home_without_any_version_file_is_named_by_its_folder_or_not_at_all(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "ascend-toolkit/5.1.RC1/acllib").mkdir(parents=True)
     assert str(read_cann(tmp_path / "ascend-toolkit/5.1.RC1").version) == "5.1.RC1"
     (tmp_path / "x/acllib").mkdir(parents=True)
@@ -136,7 +141,8 @@ def test_versions_are_compared_as_numbers(text: str, pair: Optional[Tuple[int, i
 
 
 @pytest.mark.parametrize(
-    ("version", "newest"), [("20.1", 7), ("3.2.0", 7), ("5.0.4", 9), ("6.0.1", 9), ("7.0", 10), ("8.1.RC1", 11)]
+    ("version", "newest"),
+    [("20.1", 7), ("3.2.0", 7), ("5.0.4", 9), ("6.0.1", 9), ("7.0", 10), ("8.1.RC1", 11)],
 )
 def test_newest_python_by_cann(version: str, newest: int) -> None:
     parsed = Version.parse(version)
@@ -150,7 +156,13 @@ def test_newest_python_by_cann(version: str, newest: int) -> None:
         (SMI_310, [Chip("310", "OK", 2621, 8192), Chip("310", "Warning", 2600, 8192)]),
         (SMI_310P, [Chip("310P3", "OK", 3497, 44213)]),
         (SMI_910B, [Chip("910B3", "OK", 3401, 65536)]),
-        ("DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)\ndcmi module initialize failed. ret is -8005\n", []),
+        (
+            (
+                "DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)\ndcmi module initialize failed."
+                " ret is -8005\n"
+            ),
+            [],
+        ),
         ("", []),
     ],
     ids=["310", "310P3", "910B3", "no driver", "empty"],
@@ -164,8 +176,14 @@ def test_the_chips_name_becomes_atcs_soc_version() -> None:
 
 
 @pytest.mark.parametrize(("code", "known"), [(0, True), (1, False)])
-def test_npu_smi_is_asked_on_path(code: int, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "npu-smi", f"#!/bin/sh\ncat <<'END'\n{SMI_310P}END\nexit {code}\n", executable=True)
+def test_npu_smi_is_asked_on_path(
+    code: int, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path / "npu-smi",
+        f"#!/bin/sh\ncat <<'END'\n{SMI_310P}END\nexit {code}\n",
+        executable=True,
+    )
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert npu_smi() == ([Chip("310P3", "OK", 3497, 44213)] if known else None)
 
@@ -178,7 +196,10 @@ def test_without_npu_smi_nothing_is_known(tmp_path: Path, monkeypatch: pytest.Mo
 def test_driver_and_device_files(tmp_path: Path) -> None:
     assert driver_version(tmp_path) is None
     assert device_nodes(tmp_path) == []
-    write(tmp_path / "usr/local/Ascend/driver/version.info", "Version=23.0.rc2\nascendhal_version=7.1\n")
+    write(
+        tmp_path / "usr/local/Ascend/driver/version.info",
+        "Version=23.0.rc2\nascendhal_version=7.1\n",
+    )
     for name in ("davinci10", "davinci2", "davinci_manager", "devmm_svm"):
         write(tmp_path / "dev" / name)
     assert driver_version(tmp_path) == "23.0.rc2"

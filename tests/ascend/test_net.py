@@ -83,7 +83,9 @@ def test_several_inputs_and_outputs_of_several_types(tmp_path: Path) -> None:
         helper.make_node("Greater", ["a", "b"], ["more"]),
         helper.make_node("Cast", ["sum"], ["half"], to=TensorProto.FLOAT16),
     ]
-    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in ("a", "b", "sum")]
+    tensors = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in ("a", "b", "sum")
+    ]
     more = helper.make_tensor_value_info("more", TensorProto.BOOL, [2, 3])
     half = helper.make_tensor_value_info("half", TensorProto.FLOAT16, [2, 3])
     graph = helper.make_graph(nodes, "two", tensors[:2], [tensors[2], more, half])
@@ -91,12 +93,24 @@ def test_several_inputs_and_outputs_of_several_types(tmp_path: Path) -> None:
     onnx.checker.check_model(model)
     inputs = tuple(OmTensor(name, "float32", (2, 3), "ND") for name in "ab")
     outputs = tuple(
-        OmTensor(name, dtype, (2, 3), "ND") for name, dtype in (("s", "float32"), ("m", "bool"), ("h", "float16"))
+        OmTensor(name, dtype, (2, 3), "ND")
+        for name, dtype in (("s", "float32"), ("m", "bool"), ("h", "float16"))
     )
     om = SimulatedOm(
-        "two", "Ascend310", (5, 0), "atc", "force_fp16", inputs, outputs, inputs, (2,), False, (((2, 3),) * 3,), None,
+        "two",
+        "Ascend310",
+        (5, 0),
+        "atc",
+        "force_fp16",
+        inputs,
+        outputs,
+        inputs,
+        (2,),
+        False,
+        (((2, 3),) * 3,),
+        None,
         model.SerializeToString(),
-    )  # fmt: skip
+    )
     path = tmp_path / "two.om"
     path.write_bytes(to_bytes(om))
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.full((2, 3), 2, dtype=np.float32)
@@ -158,7 +172,9 @@ def test_released_once_and_then_refused(tmp_path: Path) -> None:
 
 def test_a_failing_construction_gives_all_back(tmp_path: Path) -> None:
     knobs = Knobs(faults=(Fault("acl.rt.malloc", 2, 207001),))
-    with machine(knobs) as findings, caller() as (_, context), pytest.raises(AscendError, match="207001"):
+    with machine(knobs) as findings, caller() as (_, context), pytest.raises(
+        AscendError, match="207001"
+    ):
         Net(context, write_om(tmp_path / "m.om"))
     clean(findings)
 
@@ -167,14 +183,17 @@ def test_a_config_is_for_an_acl_that_nobody_has_initialised(tmp_path: Path) -> N
     config = tmp_path / "acl.json"
     config.write_text("{}")
     path = write_om(tmp_path / "m.om")
-    with machine() as findings, caller() as (_, context), Net(context, path, 0, True, str(config)) as net:
+    with machine() as findings, caller() as (_, context), Net(
+        context, path, 0, True, str(config)
+    ) as net:
         net(echo_images(WORDS))
     assert findings.calls["acl.finalize"] == 1  # the caller's own
     clean(findings)
 
 
 def test_an_end_without_del_is_quiet(tmp_path: Path) -> None:
-    # An older script that never gives its net back: its finalize comes first, and nothing is called after it.
+    # An older script that never gives its net back: its finalize comes first, and nothing is called
+    # after it.
     script = tmp_path / "old.py"
     script.write_text(
         "import acl, sys\n"
@@ -196,7 +215,13 @@ def test_an_end_without_del_is_quiet(tmp_path: Path) -> None:
     ]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        cwd=tmp_path,
+        check=False,
     )
     assert done.stdout == "(26, 4, 37)\n", done.stderr
     assert "Traceback" not in done.stderr

@@ -19,7 +19,16 @@ from crnn.ascend import om as om_module
 from crnn.ascend.om import Aipp, Gears, Om, OmTensor, parse_om, parse_om_bytes, read_om
 from crnn.errors import InputError
 from tests.ascend import om_writer
-from tests.ascend.om_writer import Writer, block, definition, in_out, inout_tensor, number, op, tensor
+from tests.ascend.om_writer import (
+    Writer,
+    block,
+    definition,
+    in_out,
+    inout_tensor,
+    number,
+    op,
+    tensor,
+)
 
 INPUT = OmTensor("actual_input_1", "float32", (1, 1, 32, 100), "NCHW", 12800)
 OUTPUT = OmTensor("output_0", "float32", (26, 1, 37), "ND", 3848)
@@ -45,7 +54,9 @@ class TestContainer:
         assert data[84:116] == b"crnn_bs1".ljust(32, b"\0")
         assert data[156:160] == b"\1\0\0\0"
         assert data[160:180] == b"1.11.z.0".ljust(20, b"\0")
-        assert data[256:272] == struct.pack("<IIII", 4, 0, 0, struct.unpack_from("<I", data, 268)[0])
+        assert data[256:272] == struct.pack(
+            "<IIII", 4, 0, 0, struct.unpack_from("<I", data, 268)[0]
+        )
 
     def test_header_bytes_of_the_first_version_are_golden(self) -> None:
         data = om_writer.static(version=cann.OM_VERSION_1)
@@ -59,7 +70,10 @@ class TestContainer:
         assert data[184:192] == struct.pack("<Q", 35)
         assert (
             data[256:]
-            == bytes.fromhex("01000000 00000000 02000000 00000000 0000000000000000 0300000000000000") + b"abc"
+            == bytes.fromhex(
+                "01000000 00000000 02000000 00000000 0000000000000000 0300000000000000"
+            )
+            + b"abc"
         )
 
     @pytest.mark.parametrize(
@@ -67,13 +81,24 @@ class TestContainer:
         [(cann.OM_VERSION_1, False), (cann.OM_VERSION_2, False), (cann.OM_VERSION_2, True)],
         ids=["first", "second", "second wide"],
     )
-    def test_a_static_model_is_told_from_either_header_and_either_table(self, version: int, wide: bool) -> None:
+    def test_a_static_model_is_told_from_either_header_and_either_table(
+        self, version: int, wide: bool
+    ) -> None:
         om = parse_om_bytes(om_writer.static(version=version, wide=wide))
         assert om.inputs == (INPUT,)
         assert om.outputs == (OmTensor("Add_64:0:output", "float32", (26, 1, 37), "ND", 3848),)
-        assert (om.name, om.models, om.model_type, om.platform_version) == ("crnn_bs1", 1, "IR", "1.11.z.0")
+        assert (om.name, om.models, om.model_type, om.platform_version) == (
+            "crnn_bs1",
+            1,
+            "IR",
+            "1.11.z.0",
+        )
         assert (om.soc_version, om.atc_version, om.cann_version) == ("Ascend310", "1.83", "6.0.1")
-        assert (om.size_of(cann.PARTITION_WEIGHTS), om.work_bytes, om.batch_sizes) == (300, 4096, (1,))
+        assert (om.size_of(cann.PARTITION_WEIGHTS), om.work_bytes, om.batch_sizes) == (
+            300,
+            4096,
+            (1,),
+        )
         assert om.gears is None
         assert om.aipp == ()
         assert not om.simulated
@@ -106,8 +131,15 @@ class TestContainer:
         assert parse_om_bytes(data).simulated
 
     def test_a_model_that_tells_nothing_is_unknown_not_an_error(self) -> None:
-        om = parse_om_bytes(one((cann.PARTITION_TASKS, b""), name=b"", platform_version=b"", model_type=77))
-        assert (om.name, om.soc_version, om.precision, om.model_type) == ("unknown", "unknown", "unknown", "type 77")
+        om = parse_om_bytes(
+            one((cann.PARTITION_TASKS, b""), name=b"", platform_version=b"", model_type=77)
+        )
+        assert (om.name, om.soc_version, om.precision, om.model_type) == (
+            "unknown",
+            "unknown",
+            "unknown",
+            "type 77",
+        )
         assert (om.inputs, om.outputs, om.gears, om.batch_sizes) == ((), (), None, None)
         assert om.fields()["inputs"] == "unknown"
 
@@ -116,7 +148,11 @@ class TestDefinition:
     def test_inputs_stand_in_the_order_of_their_index(self) -> None:
         one_by_four = tensor("int8", (4,))
         om = from_definition(
-            definition(op("b", "Data", one_by_four, index=1), op("x", "Relu"), op("a", "Data", one_by_four, index=0))
+            definition(
+                op("b", "Data", one_by_four, index=1),
+                op("x", "Relu"),
+                op("a", "Data", one_by_four, index=0),
+            )
         )
         assert [item.name for item in om.inputs] == ["a", "b"]
 
@@ -135,7 +171,9 @@ class TestDefinition:
         assert om.gears == Gears("batch", ((1,), (4,), (8,), (16,)))
         assert om.batch_sizes == (1, 4, 8, 16)
         # The shape is the one that was compiled, the size the largest gear's.
-        assert om.data_inputs == (OmTensor("actual_input_1", "float32", (-1, 1, 32, 100), "NCHW", 16 * 12800),)
+        assert om.data_inputs == (
+            OmTensor("actual_input_1", "float32", (-1, 1, 32, 100), "NCHW", 16 * 12800),
+        )
         assert om.outputs[0].bytes == 16 * 3848
 
     @pytest.mark.parametrize(
@@ -148,7 +186,9 @@ class TestDefinition:
         ],
     )
     def test_other_gears(self, kind: Any, gears: Any, expected: Gears) -> None:
-        attrs: Dict[str, Any] = {f"{cann.ATTR_PRED_VALUE}{index}": size for index, size in enumerate(gears)}
+        attrs: Dict[str, Any] = {
+            f"{cann.ATTR_PRED_VALUE}{index}": size for index, size in enumerate(gears)
+        }
         attrs.update({} if kind is None else {cann.ATTR_GEAR_KIND: kind})
         om = from_definition(definition(op("case", cann.OP_CASE, batch_num=len(gears), **attrs)))
         assert om.gears == expected
@@ -186,18 +226,26 @@ class TestDefinition:
     @pytest.mark.parametrize(
         ("program", "release"),
         [
-            ("/usr/local/Ascend/ascend-toolkit/5.0.4.alpha002/x86_64-linux/bin/atc.bin", "5.0.4.alpha002"),
+            (
+                "/usr/local/Ascend/ascend-toolkit/5.0.4.alpha002/x86_64-linux/bin/atc.bin",
+                "5.0.4.alpha002",
+            ),
             ("/home/ada/Ascend/cann-8.5.0/bin/atc.bin", "8.5.0"),
             ("/usr/local/Ascend/ascend-toolkit/latest/bin/atc.bin", "unknown"),
             ("atc --model=/data/ascend-toolkit/7.0/x.onnx", "unknown"),
         ],
     )
     def test_the_release_is_told_from_the_folder_of_atc(self, program: str, release: str) -> None:
-        assert from_definition(definition(atc_cmdline=f"{program} --framework=5")).cann_version == release
+        assert (
+            from_definition(definition(atc_cmdline=f"{program} --framework=5")).cann_version
+            == release
+        )
 
     def test_an_unpacked_list_and_unknown_fields_are_read(self) -> None:
         desc = number(cann.TENSOR_DTYPE, 1) + b"\x0d\0\0\0\0" + b"\x09" + bytes(8)
-        desc += block(cann.TENSOR_SHAPE, number(cann.SHAPE_DIM, 2) + number(cann.SHAPE_DIM, 3)) + number(99, 1)
+        desc += block(
+            cann.TENSOR_SHAPE, number(cann.SHAPE_DIM, 2) + number(cann.SHAPE_DIM, 3)
+        ) + number(99, 1)
         om = from_definition(definition(op("x", "Data", desc)))
         assert om.inputs == (OmTensor("x", "float32", (2, 3), "unknown", 24),)
 
@@ -225,7 +273,9 @@ class TestInOut:
     def test_it_goes_before_the_graph(self) -> None:
         om = parse_om_bytes(om_writer.geared())
         assert [item.name for item in om.inputs] == ["actual_input_1", cann.DYNAMIC_INPUT_NAME]
-        assert om.outputs == (OmTensor("output_0_Add_64_0", "float32", (26, -1, 37), "NCHW", 26 * 16 * 37 * 4),)
+        assert om.outputs == (
+            OmTensor("output_0_Add_64_0", "float32", (26, -1, 37), "NCHW", 26 * 16 * 37 * 4),
+        )
         assert om.inputs[0].bytes == 16 * 12800
         assert om.gears == Gears("batch", ((1,), (4,), (8,), (16,)))
 
@@ -241,7 +291,11 @@ class TestInOut:
     @pytest.mark.parametrize(
         ("info", "gears", "size"),
         [
-            (in_out([inout_tensor("x", "uint8", (1, 1, -1, -1))], [], hw=[(32, 100), (32, 160)]), "hw", 5120),
+            (
+                in_out([inout_tensor("x", "uint8", (1, 1, -1, -1))], [], hw=[(32, 100), (32, 160)]),
+                "hw",
+                5120,
+            ),
             (in_out([inout_tensor("x", "uint8", (-1, 4))], [], dims=[(1,), (8,)]), "dims", None),
         ],
     )
@@ -274,13 +328,28 @@ class TestRefusals:
             (corrupt(STATIC, 4, b"\0\2\0\0"), "header says that it has 512 bytes; expected 256"),
             (corrupt(STATIC, 80, b"\1"), "is encrypted"),
             (corrupt(STATIC, 156, b"\xff\xff\xff\xff"), "promises 4294967295 models; at most 256"),
-            (corrupt(STATIC, 156, b"\2\0\0\0"), "the partition table of model 1 at byte .* is cut short"),
-            (corrupt(STATIC, 256, b"\xff\xff\xff\xff"), "promises 4294967295 partitions; expected 1 to 64"),
+            (
+                corrupt(STATIC, 156, b"\2\0\0\0"),
+                "the partition table of model 1 at byte .* is cut short",
+            ),
+            (
+                corrupt(STATIC, 256, b"\xff\xff\xff\xff"),
+                "promises 4294967295 partitions; expected 1 to 64",
+            ),
             (corrupt(STATIC, 256, bytes(4)), "promises 0 partitions"),
             (corrupt(STATIC, 256, b"\x40"), "places type"),
-            (one((0, b""))[:-12][:76] + struct.pack("<I", 4) + one((0, b""))[80:260], "1 partitions and is cut short"),
-            (corrupt(STATIC, 268, b"\xff\xff\xff\xff"), "places type 0 at 0 with 4294967295 bytes; only"),
-            (corrupt(STATIC, 260 + 3 * 12 + 4, b"\xff\xff\xff\xff"), "places type 2 at 4294967295 with 100 bytes"),
+            (
+                one((0, b""))[:-12][:76] + struct.pack("<I", 4) + one((0, b""))[80:260],
+                "1 partitions and is cut short",
+            ),
+            (
+                corrupt(STATIC, 268, b"\xff\xff\xff\xff"),
+                "places type 0 at 0 with 4294967295 bytes; only",
+            ),
+            (
+                corrupt(STATIC, 260 + 3 * 12 + 4, b"\xff\xff\xff\xff"),
+                "places type 2 at 4294967295 with 100 bytes",
+            ),
             (corrupt(om_writer.several(2), 192, b"\1")[:-1], "cut short"),
         ],
     )
@@ -305,7 +374,10 @@ class TestRefusals:
             (definition(op("c", "Case", batch_num=1 << 40)), "promises 1099511627776 gears"),
             (definition(op("c", "Case", batch_num=-1)), "promises -1 gears"),
             (definition(op("x", "Data", tensor("int8", [1] * 129))), "a shape has 129 dimensions"),
-            (definition(op("x", "Data", tensor("int8", [1] * 2000))), "a list of more than 1024 numbers"),
+            (
+                definition(op("x", "Data", tensor("int8", [1] * 2000))),
+                "a list of more than 1024 numbers",
+            ),
             (definition(*[op("x", "Data")] * 1026), "more than 1024 inputs and outputs"),
             (definition(op("o", "NetOutput", *[b""] * 1026)), "more than 1024 outputs"),
         ],
@@ -322,11 +394,16 @@ class TestRefusals:
             (cann.INOUT_HEAD.pack(0, 4) + b"\xff\xff\xff\xff", "promises 4294967295 tensors"),
             (cann.INOUT_HEAD.pack(0, 4) + b"\1\0\0\0", "32 bytes promised, 0 left"),
             (cann.INOUT_HEAD.pack(2, 4) + b"\xff\0\0\0", "promises 255 gears"),
-            (cann.INOUT_HEAD.pack(3, 8) + struct.pack("<II", 1, 1 << 30), "a list of 1073741824 numbers"),
+            (
+                cann.INOUT_HEAD.pack(3, 8) + struct.pack("<II", 1, 1 << 30),
+                "a list of 1073741824 numbers",
+            ),
             (cann.INOUT_HEAD.pack(9, 0) * 65, "more than 64 sections"),
             (in_out([inout_tensor("x", "int8", [1] * 129)], []), "a shape has 129 dimensions"),
             (
-                cann.INOUT_HEAD.pack(0, 36) + struct.pack("<I", 1) + cann.INOUT_TENSOR.pack(0, 0, 0, 0, 1 << 31, 0, 0),
+                cann.INOUT_HEAD.pack(0, 36)
+                + struct.pack("<I", 1)
+                + cann.INOUT_TENSOR.pack(0, 0, 0, 0, 1 << 31, 0, 0),
                 "a list of 268435456 numbers",
             ),
         ],
@@ -346,7 +423,9 @@ class TestBounds:
             file.write(corrupt(data, 256 + 8 + 16, struct.pack("<Q", size - 256 - 32)))
             file.truncate(size)
         tracemalloc.start()
-        with open(path, "rb") as file, pytest.raises(InputError, match=r"ModelDef has \d+ bytes; at most 536870912"):
+        with open(path, "rb") as file, pytest.raises(
+            InputError, match=r"ModelDef has \d+ bytes; at most 536870912"
+        ):
             parse_om(file, "huge.om")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -393,14 +472,25 @@ class TestRealFiles:
         om = read_om(shared_data / "om" / "hh_om.om")
         assert om.sha256 == "f3c15ae90fccccec497b2ea46c3f913dc3ef88ebe66c5ca8f7279d801a79829e"
         assert om.inputs == (OmTensor("input", "float32", (100, 784), "NHWC", 313600),)
-        assert om.outputs == (OmTensor("generation/output:0", "float32", (100, 28, 28, 1), "NHWC", 313600),)
+        assert om.outputs == (
+            OmTensor("generation/output:0", "float32", (100, 28, 28, 1), "NHWC", 313600),
+        )
         assert (om.name, om.bytes, om.models, om.model_type) == ("hh_om", 618993, 1, "IR")
-        assert (om.soc_version, om.atc_version, om.opp_version) == ("Ascend310", "1.80.T15.0.B156", "1.80.T15.0.B156")
+        assert (om.soc_version, om.atc_version, om.opp_version) == (
+            "Ascend310",
+            "1.80.T15.0.B156",
+            "1.80.T15.0.B156",
+        )
         assert (om.cann_version, om.platform_version) == ("5.0.4.alpha002", "1.11.z.0")
         assert om.precision == om_module.DEFAULT_PRECISION
         assert (om.gears, om.aipp, om.batch_sizes, om.simulated) == (None, (), (100,), False)
         assert om.work_bytes == 6014464
-        assert [(part.type, part.size) for part in om.partitions] == [(0, 154630), (1, 386560), (3, 64667), (2, 12828)]
+        assert [(part.type, part.size) for part in om.partitions] == [
+            (0, 154630),
+            (1, 386560),
+            (3, 64667),
+            (2, 12828),
+        ]
         assert om.atc_cmdline.endswith("--soc_version=Ascend310 --input_shape=input:100,784")
 
     def test_a_root_model_with_in_out_information(self, shared_data: Path) -> None:
@@ -413,7 +503,11 @@ class TestRealFiles:
 
     def test_a_flow_model(self, shared_data: Path) -> None:
         om = read_om(shared_data / "om" / "ge_st_flow_model.om")
-        assert (om.name, om.model_type, om.submodels) == ("root_graph", "flow", ("graph1", "graph2"))
+        assert (om.name, om.model_type, om.submodels) == (
+            "root_graph",
+            "flow",
+            ("graph1", "graph2"),
+        )
         assert om.inputs == (OmTensor("_arg_0", "int32", (16,), "ND", 64),)
         assert [part.type for part in om.partitions] == [0, 6, 7, 7]
 

@@ -114,7 +114,9 @@ def test_a_bare_om_is_read_by_the_default_spec(om: Path) -> None:
 def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
     write_sidecar(om, fitting(om))
     om.write_bytes(b"IMOD and other")
-    with pytest.raises(InputError, match=r"crnn_bs1.om.json belongs to another OM: it names 246755af7332…") as caught:
+    with pytest.raises(
+        InputError, match=r"crnn_bs1.om.json belongs to another OM: it names 246755af7332…"
+    ) as caught:
         find_spec(om)
     assert "crnn compile MODEL.onnx crnn_bs1" in caught.value.hint
     assert "move crnn_bs1.om.json away" in caught.value.hint
@@ -128,7 +130,11 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
         ("om_sha256", "1" * 63, "om_sha256 is '1+[.]+1+'; expected a SHA-256"),
         ("om_sha256", "G" * 64, "om_sha256 is 'G+[.]+G+'; expected a SHA-256"),
         ("onnx_sha256", None, "onnx_sha256 is None; expected a SHA-256"),
-        ("checkpoint_sha256", 5, "checkpoint_sha256 is 5; expected a SHA-256 of 64 hexadecimal digits, or null"),
+        (
+            "checkpoint_sha256",
+            5,
+            "checkpoint_sha256 is 5; expected a SHA-256 of 64 hexadecimal digits, or null",
+        ),
         ("command", "atc --model", "command is 'atc --model'; expected a list of texts"),
         ("command", [1], "command is .1.; expected a list of texts"),
         ("versions", {"cann": 8}, "versions is .'cann': 8.; expected texts by name"),
@@ -137,7 +143,11 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
         ("batch_sizes", [0], "batch_sizes is .0.; expected a list of positive numbers"),
         ("batch_sizes", [True], "batch_sizes is .True.; expected a list of positive numbers"),
         ("simulated", 1, "simulated is 1; expected true or false"),
-        ("spec", {**json.loads(GOLDEN)["spec"], "divisor": 10**400}, "json: spec: divisor is 10+; expected a finite"),
+        (
+            "spec",
+            {**json.loads(GOLDEN)["spec"], "divisor": 10**400},
+            "json: spec: divisor is 10+; expected a finite",
+        ),
         ("spec", [], "spec is ..; expected an object"),
         ("spec", {"format": "crnn-spec/1"}, "json: unknown or missing keys: alphabet"),
     ],
@@ -179,10 +189,17 @@ def test_a_file_that_is_none(om: Path, content: bytes, message: str) -> None:
 
 
 def test_what_is_shown(om: Path) -> None:
-    assert describe_sidecar(om, sha256(om))["spec_from"] == "default (no crnn_bs1.om.json stands beside it)"
+    assert (
+        describe_sidecar(om, sha256(om))["spec_from"]
+        == "default (no crnn_bs1.om.json stands beside it)"
+    )
     write_sidecar(om, fitting(om))
     shown = describe_sidecar(om, sha256(om))
-    assert (shown["spec_from"], shown["spec"]["width"], shown["checkpoint_sha256"]) == ("file", 160, "unknown")
+    assert (shown["spec_from"], shown["spec"]["width"], shown["checkpoint_sha256"]) == (
+        "file",
+        160,
+        "unknown",
+    )
     shown = describe_sidecar(om, "3" * 64)
     assert shown["spec_from"].startswith("nothing: ")
     assert "belongs to another OM" in shown["spec_from"]

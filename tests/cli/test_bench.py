@@ -1,4 +1,7 @@
-"""``crnn bench``: what it reports, of which words, and what it refuses. How long anything took is not tested."""
+"""``crnn bench``: what it reports, of which words, and what it refuses.
+
+How long anything took is not tested.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +44,27 @@ def measure(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
     return data
 
 
-def test_json_has_every_stage_and_rate_of_each_batch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_every_stage_and_rate_of_each_batch(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = measure(capsys, "m.onnx", "--data", str(WORDS), "--batch", "4,1,4", "--budget", "1e6")
     assert sorted(data) == sorted(
-        "schema simulated data loop warm_up machine runs ratios suggestion".split()  # docs/formats.md
+        # docs/formats.md
+        "schema simulated data loop warm_up machine runs ratios suggestion".split()
     )
-    assert (data["schema"], data["simulated"], data["data"], data["loop"]) == ("crnn-bench/1", False, "words_lmdb", 3)
+    assert (data["schema"], data["simulated"], data["data"], data["loop"]) == (
+        "crnn-bench/1",
+        False,
+        "words_lmdb",
+        3,
+    )
     (run,) = data["runs"]
-    assert (run["backend"], run["device"], run["threads"], run["simulated"]) == ("onnxruntime", "cpu", 1, False)
+    assert (run["backend"], run["device"], run["threads"], run["simulated"]) == (
+        "onnxruntime",
+        "cpu",
+        1,
+        False,
+    )
     assert set(data["machine"]) == {"processor", "usable", "system", "load"}
     assert [timing["batch"] for timing in run["batches"]] == [1, 4]
     for timing in run["batches"]:
@@ -57,7 +73,11 @@ def test_json_has_every_stage_and_rate_of_each_batch(place: Path, capsys: pytest
         assert all(rate > 0 for rate in timing["throughput"].values())
         # Not by how much: but what counts more stages cannot be faster.
         assert timing["throughput"]["compute"] > timing["throughput"]["transfers"]
-        assert timing["latency"]["p99"] >= timing["latency"]["p50"] > timing["stages"]["compute"]["p50"]
+        assert (
+            timing["latency"]["p99"]
+            >= timing["latency"]["p50"]
+            > timing["stages"]["compute"]["p50"]
+        )
     assert data["suggestion"]["batch"] in (1, 4)
     assert data["ratios"] == []
 
@@ -69,12 +89,31 @@ def test_bins_are_neither_decoded_nor_resized_and_may_be_fewer_than_are_measured
     assert sorted(data["runs"][0]["batches"][0]["stages"]) == sorted(BIN_STAGES)
 
 
-def test_a_batch_that_the_bins_cannot_fill_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "m.onnx", "--data", "input_bin", "--label", "label.txt", "--batch", "8", *QUICK]) == 1
+def test_a_batch_that_the_bins_cannot_fill_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(
+            [
+                "bench",
+                "m.onnx",
+                "--data",
+                "input_bin",
+                "--label",
+                "label.txt",
+                "--batch",
+                "8",
+                *QUICK,
+            ]
+        )
+        == 1
+    )
     assert "fewer than 8 usable bins" in capsys.readouterr().err
 
 
-def test_images_that_cannot_be_decoded_are_passed_over(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_that_cannot_be_decoded_are_passed_over(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = place / "images"
     folder.mkdir()
     (folder / "good.png").write_bytes(word_png("tree"))
@@ -86,7 +125,9 @@ def test_images_that_cannot_be_decoded_are_passed_over(place: Path, capsys: pyte
     assert "holds no image that can be decoded" in capsys.readouterr().err
 
 
-def test_two_backends_take_turns_on_one_data_set(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_backends_take_turns_on_one_data_set(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = str(ROOT / "examples" / "crnn_small.pth")
     data = measure(capsys, "m.onnx", "--data", str(WORDS), "--batch", "1,2", "--versus", model)
     assert [run["backend"] for run in data["runs"]] == ["onnxruntime", "torch"]
@@ -112,7 +153,17 @@ def test_a_simulated_chip_is_said_in_table_json_and_plot(
         "--input_shape=actual_input_1:4,1,32,100",
     )
     with machine(knobs) as findings:
-        words = ["bench", str(om), "--data", "input_bin", "--label", "label.txt", "--batch", "2,4", *QUICK]
+        words = [
+            "bench",
+            str(om),
+            "--data",
+            "input_bin",
+            "--label",
+            "label.txt",
+            "--batch",
+            "2,4",
+            *QUICK,
+        ]
         assert main([*words, "--json", "b.json", "--plot", "b.png"]) == 0
     clean(findings)
     out, err = capsys.readouterr()
@@ -126,8 +177,20 @@ def test_a_simulated_chip_is_said_in_table_json_and_plot(
     assert sorted(data["runs"][0]["batches"][0]["stages"]) == sorted(BIN_STAGES)
 
 
-def test_the_plot_is_a_png_and_its_folder_is_checked_first(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["bench", "m.onnx", "--data", "input_bin", "--label", "label.txt", "--batch", "1,2", *QUICK]
+def test_the_plot_is_a_png_and_its_folder_is_checked_first(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "bench",
+        "m.onnx",
+        "--data",
+        "input_bin",
+        "--label",
+        "label.txt",
+        "--batch",
+        "1,2",
+        *QUICK,
+    ]
     assert main([*words, "--plot", "speed.png"]) == 0
     assert (place / "speed.png").read_bytes().startswith(b"\x89PNG")
     assert "without transfers" in capsys.readouterr().out
@@ -162,13 +225,23 @@ RUN = ModelTiming({"path": "m.onnx"}, "", "", False, 1, {}, (), TIMINGS)
 @pytest.mark.parametrize(
     ("budget", "batch", "said"),
     [
-        (2.0, 1, "suggested  batch 1: 100 words/s, 2.000 ms (p99) of the 2 ms allowed"),  # the bound is allowed
+        (
+            2.0,
+            1,
+            "suggested  batch 1: 100 words/s, 2.000 ms (p99) of the 2 ms allowed",
+        ),  # the bound is allowed
         (10.0, 4, "suggested  batch 4: 300 words/s"),
         (50.0, 4, "suggested  batch 4: 300 words/s"),  # a larger batch that is no faster
-        (1.0, None, "no measured batch keeps within 1 ms; batch 1 comes nearest with 2.000 ms (p99)"),
+        (
+            1.0,
+            None,
+            "no measured batch keeps within 1 ms; batch 1 comes nearest with 2.000 ms (p99)",
+        ),
     ],
 )
-def test_the_suggested_batch_is_the_fastest_within_the_budget(budget: float, batch: int, said: str) -> None:
+def test_the_suggested_batch_is_the_fastest_within_the_budget(
+    budget: float, batch: int, said: str
+) -> None:
     suggestion = suggest(TIMINGS, budget)
     assert suggestion.batch == batch
     assert suggestion_line(suggestion, RUN).startswith(said)
@@ -177,4 +250,8 @@ def test_the_suggested_batch_is_the_fastest_within_the_budget(budget: float, bat
 def test_a_ratio_above_one_says_that_the_first_is_faster() -> None:
     other = ModelTiming({"path": "o.onnx"}, "", "", False, 1, {}, (), TIMINGS)
     line = ratio_line(PairedRatio(4, 10, {"p10": 1.5, "p50": 2.0, "p90": 2.5}), [RUN, other])
-    assert line == "batch 4: m.onnx is 2.000 times as fast as o.onnx (middle 80 % of 10 pairs: 1.500 to 2.500)"
+    assert (
+        line
+        == "batch 4: m.onnx is 2.000 times as fast as o.onnx (middle 80 % of 10 pairs: 1.500 to"
+        " 2.500)"
+    )

@@ -24,7 +24,9 @@ Atc = Callable[..., Path]
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     proto = lstm_model()
-    onnx.helper.set_model_props(proto, {METADATA_KEY: ModelSpec(fold_case=False).to_json(), CHECKPOINT_KEY: "ab" * 32})
+    onnx.helper.set_model_props(
+        proto, {METADATA_KEY: ModelSpec(fold_case=False).to_json(), CHECKPOINT_KEY: "ab" * 32}
+    )
     path = tmp_path / "crnn.onnx"
     onnx.save(proto, str(path))
     return path
@@ -32,12 +34,22 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def atc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Atc:
-    """Put an ATC on PATH that copies this OM (or from this folder, by name); gives the path of its notes."""
+    """Put an ATC on PATH that copies this OM (or from this folder, by name); gives the path of its
+    notes.
+    """
 
-    def put(om: bytes = b"", *, tree: Callable[[Path], object] = cann_6_0, folder: str = "", **environ: str) -> Path:
+    def put(
+        om: bytes = b"",
+        *,
+        tree: Callable[[Path], object] = cann_6_0,
+        folder: str = "",
+        **environ: str,
+    ) -> Path:
         root = tmp_path / "root"
         home = tree(root).home  # type: ignore[attr-defined]
-        program = next(home / place for place in ("bin/atc", "atc/bin/atc") if (home / place).exists())
+        program = next(
+            home / place for place in ("bin/atc", "atc/bin/atc") if (home / place).exists()
+        )
         made = tmp_path / "made.om"
         made.write_bytes(om)
         values = {
@@ -48,7 +60,12 @@ def atc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Atc:
         }
         for name, value in values.items():
             monkeypatch.setenv(name, value)
-        for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "ASCEND_OPP_PATH", "ASCEND_INSTALL_ROOT"):
+        for name in (
+            "ASCEND_TOOLKIT_HOME",
+            "ASCEND_HOME_PATH",
+            "ASCEND_OPP_PATH",
+            "ASCEND_INSTALL_ROOT",
+        ):
             monkeypatch.delenv(name, raising=False)
         return tmp_path / "log.args"
 
@@ -85,26 +102,46 @@ def test_writes_the_om_and_what_is_known_of_it(
     assert (beside.batch_sizes, beside.simulated) == ((1,), False)
     assert beside.versions["cann"] == "6.0.RC1"
     assert beside.command == (
-        "atc", "--framework=5", f"--model={model}", f"--output={out}", "--input_format=NCHW",
-        "--input_shape=actual_input_1:1,1,32,100", "--soc_version=Ascend310", "--log=info",
-    )  # fmt: skip
+        "atc",
+        "--framework=5",
+        f"--model={model}",
+        f"--output={out}",
+        "--input_format=NCHW",
+        "--input_shape=actual_input_1:1,1,32,100",
+        "--soc_version=Ascend310",
+        "--log=info",
+    )
     # ATC itself writes elsewhere, so that nothing half-written can stand in the OM's place.
     given = arguments(notes)
     assert given[1] == f"--model={model.resolve()}"
     assert not given[2].startswith(f"--output={tmp_path}/crnn_bs1")
-    assert not Path((tmp_path / "log.pwd").read_text().strip()).exists(), "ATC's working folder is left"
+    assert not Path((tmp_path / "log.pwd").read_text().strip()).exists(), (
+        "ATC's working folder is left"
+    )
     assert not list(tmp_path.glob("**/fusion_result.json"))
 
 
 def test_gears(model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     notes = atc(om_writer.geared())
-    words = ["compile", str(model), f"{tmp_path}/g.om", "--batch", "1,4,8,16", "--soc", "Ascend310P3", "--json", "-"]
+    words = [
+        "compile",
+        str(model),
+        f"{tmp_path}/g.om",
+        "--batch",
+        "1,4,8,16",
+        "--soc",
+        "Ascend310P3",
+        "--json",
+        "-",
+    ]
     assert main(words) == 0
     (built,) = json.loads(capsys.readouterr().out)
     assert built["path"] == f"{tmp_path}/g.om"
     assert built["batch_sizes"] == [1, 4, 8, 16]
     assert built["simulated"] is False
-    assert {"--input_shape=actual_input_1:-1,1,32,100", "--dynamic_batch_size=1,4,8,16"} <= set(arguments(notes))
+    assert {"--input_shape=actual_input_1:-1,1,32,100", "--dynamic_batch_size=1,4,8,16"} <= set(
+        arguments(notes)
+    )
 
 
 def test_an_om_is_not_put_in_place_without_its_sidecar(
@@ -125,7 +162,9 @@ def test_a_static_set_is_one_om_a_batch(
     for batch in (1, 4):
         (folder / f"crnn_bs{batch}.om").write_bytes(om_writer.static(batch))
     atc(folder=str(folder))
-    assert main(["compile", str(model), str(tmp_path / "crnn"), "--batch", "1,4", "--static-set"]) == 0
+    assert (
+        main(["compile", str(model), str(tmp_path / "crnn"), "--batch", "1,4", "--static-set"]) == 0
+    )
     assert capsys.readouterr().out.split() == [f"{tmp_path}/crnn_bs1.om", f"{tmp_path}/crnn_bs4.om"]
     for batch in (1, 4):
         assert read_sidecar(tmp_path / f"crnn_bs{batch}.om.json").batch_sizes == (batch,)
@@ -135,8 +174,12 @@ def test_a_static_set_appears_whole_or_not_at_all(
     model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     atc(om_writer.static(1))  # good for bs1, wrong for bs4
-    assert main(["compile", str(model), str(tmp_path / "crnn"), "--batch", "1,4", "--static-set"]) == 3
-    assert "crnn_bs4.om: ATC said success, but the OM does not fit the spec" in capsys.readouterr().err
+    assert (
+        main(["compile", str(model), str(tmp_path / "crnn"), "--batch", "1,4", "--static-set"]) == 3
+    )
+    assert (
+        "crnn_bs4.om: ATC said success, but the OM does not fit the spec" in capsys.readouterr().err
+    )
     assert not list(tmp_path.glob("crnn_bs*"))
 
 
@@ -157,8 +200,9 @@ def test_cann_5_0_gets_forward_lstms_of_the_same_values(
     notes = atc(om_writer.static(), tree=cann_5_0_2)
     program = write(
         tmp_path / "wrap/atc",
-        f'#!/bin/sh\nfor w in "$@"; do case $w in --model=*) cp "${{w#--model=}}" {tmp_path}/seen.onnx;; esac; done\n'
-        f'exec {tmp_path}/root/ascend-toolkit/latest/atc/bin/atc "$@"\n',
+        '#!/bin/sh\nfor w in "$@"; do case $w in --model=*) cp "${w#--model=}"'
+        f" {tmp_path}/seen.onnx;; esac; done\nexec"
+        f' {tmp_path}/root/ascend-toolkit/latest/atc/bin/atc "$@"\n',
         executable=True,
     )
     words = ["compile", str(model), str(tmp_path / "old"), "--cann", "5.0.2"]
@@ -221,9 +265,15 @@ def test_debug_keeps_graphs_and_log(model: Path, atc: Atc, tmp_path: Path) -> No
     ],
 )
 def test_a_failure_leaves_what_stood_there(
-    om: bytes, environ: dict[str, str], code: int, said: str,
-    model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    om: bytes,
+    environ: dict[str, str],
+    code: int,
+    said: str,
+    model: Path,
+    atc: Atc,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     atc(om, **environ)
     old = write(tmp_path / "out/o.om", "the old one")
     assert main(["compile", str(model), str(tmp_path / "out/o")]) == code
@@ -247,18 +297,33 @@ def test_without_atc_it_exits_4_and_says_where_it_looked(
 
 
 @pytest.mark.usefixtures("no_cann")
-def test_dry_run_prints_the_command_alone(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["compile", str(model), "a b", "--batch", "1,4", "--static-set", "--precision", "force_fp32", "--dry-run"]
+def test_dry_run_prints_the_command_alone(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "compile",
+        str(model),
+        "a b",
+        "--batch",
+        "1,4",
+        "--static-set",
+        "--precision",
+        "force_fp32",
+        "--dry-run",
+    ]
     assert main([*words, "--extra=--buffer_optimize=off_optimize"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first == (
-        f"atc --framework=5 --model={model} '--output=a b_bs1' --input_format=NCHW "
-        "--input_shape=actual_input_1:1,1,32,100 --soc_version=Ascend310 --log=info --precision_mode=force_fp32 "
-        "--buffer_optimize=off_optimize"
+    assert (
+        first == f"atc --framework=5 --model={model} '--output=a b_bs1' --input_format=NCHW"
+        " --input_shape=actual_input_1:1,1,32,100 --soc_version=Ascend310 --log=info"
+        " --precision_mode=force_fp32 --buffer_optimize=off_optimize"
     )
     assert "actual_input_1:4,1,32,100" in second
     assert main([*words, "--json", "-"]) == 0
-    assert [command[0] for command in json.loads(capsys.readouterr().out)["commands"]] == ["atc", "atc"]
+    assert [command[0] for command in json.loads(capsys.readouterr().out)["commands"]] == [
+        "atc",
+        "atc",
+    ]
 
 
 @pytest.mark.usefixtures("no_cann")
@@ -269,7 +334,11 @@ def test_dry_run_prints_the_command_alone(model: Path, tmp_path: Path, capsys: p
         (["--batch", "1,,4"], 2, "'' is no whole number from 1"),
         (["--batch", "4,1"], 2, "ascending order"),
         (["--soc", "310P3"], 2, "Did you mean Ascend310P3?"),
-        (["--soc", "Foo"], 2, "--soc Foo: expected a name such as Ascend310 or Ascend310P3\n  npu-smi"),
+        (
+            ["--soc", "Foo"],
+            2,
+            "--soc Foo: expected a name such as Ascend310 or Ascend310P3\n  npu-smi",
+        ),
         (["--precision", "fp8"], 2, "invalid choice"),
         (["--log", "loud"], 2, "invalid choice"),
         (["--extra=--soc_version=x"], 2, "Use --soc"),
@@ -282,7 +351,12 @@ def test_dry_run_prints_the_command_alone(model: Path, tmp_path: Path, capsys: p
     ],
 )
 def test_options_that_make_no_sense(
-    words: List[str], code: int, said: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: List[str],
+    code: int,
+    said: str,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["compile", str(model), str(tmp_path / "o"), *words]) == code
     captured = capsys.readouterr()
@@ -290,7 +364,9 @@ def test_options_that_make_no_sense(
 
 
 @pytest.mark.usefixtures("no_cann")
-def test_places_and_files_that_cannot_be(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_places_and_files_that_cannot_be(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "folder.om").mkdir()
     for source, name, code, said in (
         (tmp_path / "none.onnx", "o", 1, "does not exist"),
@@ -315,7 +391,11 @@ def test_a_bare_onnx_is_compiled_by_the_default_spec_and_says_so(
 
 
 def test_the_chip_is_asked_of_npu_smi(
-    model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model: Path,
+    atc: Atc,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     smi = "| 0     310P3   | OK   | NA 32 0 / 0 |"
     atc(om_writer.static())

@@ -1,4 +1,6 @@
-"""What every verb does with a terminal, a pipe, an encoding, an empty argument and a machine that refuses."""
+"""What every verb does with a terminal, a pipe, an encoding, an empty argument and a machine that
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,19 @@ class Terminal(io.StringIO):
 def stdout_in(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
     raw = io.BytesIO()
     monkeypatch.setattr(
-        sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True)
+        sys,
+        "stdout",
+        io.TextIOWrapper(raw, encoding=encoding, errors="backslashreplace", write_through=True),
     )
     return raw
 
 
-@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "✓ 字 é"), ("gbk", "v 字 é"), ("ascii", r"v \u5b57 \xe9")])
-def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", "✓ 字 é"), ("gbk", "v 字 é"), ("ascii", r"v \u5b57 \xe9")]
+)
+def test_what_an_encoding_lacks_is_escaped(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, shown: str
+) -> None:
     raw = stdout_in(monkeypatch, encoding)
     console.out("✓ 字 é")
     assert raw.getvalue().decode(encoding) == f"{shown}\n"
@@ -50,7 +58,9 @@ def test_json_is_json_in_every_encoding(monkeypatch: pytest.MonkeyPatch, encodin
 def test_doctor_prints_where_stdout_is_ascii() -> None:
     command = [sys.executable, "-m", "crnn", "doctor"]
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, env=ascii_only, text=True, encoding="ascii", check=False)
+    done = subprocess.run(
+        command, capture_output=True, env=ascii_only, text=True, encoding="ascii", check=False
+    )
     assert "Traceback" not in done.stderr
     assert "v  Python" in done.stdout
 
@@ -112,10 +122,14 @@ def test_an_empty_name_is_refused(words: List[str], capsys: pytest.CaptureFixtur
 
 def test_a_dash_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "m.onnx", "input_bin", "--readings", "-"]) == 2
-    assert "--readings: - is no file here; for a file of that name say ./-" in capsys.readouterr().err
+    assert (
+        "--readings: - is no file here; for a file of that name say ./-" in capsys.readouterr().err
+    )
 
 
-@pytest.mark.parametrize("words", [["explain", "507011"], ["doctor"], ["dataset", "stats", "{data}"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["explain", "507011"], ["doctor"], ["dataset", "stats", "{data}"]], ids=" ".join
+)
 def test_json_goes_to_a_file_beside_the_text_or_alone_to_stdout(
     words: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,13 +165,19 @@ def test_an_empty_result_name_is_refused(capsys: pytest.CaptureFixture[str]) -> 
         (["evaluate", "m", "d", "--min-acc", "0.5"], "(did you mean --min-accuracy?)"),
     ],
 )
-def test_the_nearest_word_is_suggested(words: List[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_nearest_word_is_suggested(
+    words: List[str], near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words) == 2
     assert near in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get)
-def test_what_the_machine_refuses_has_no_traceback(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get
+)
+def test_what_the_machine_refuses_has_no_traceback(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refused() -> int:
         raise OSError(number, os.strerror(number), "some/file")
 
@@ -173,12 +193,17 @@ def test_a_missing_package_is_the_machines_lack(capsys: pytest.CaptureFixture[st
         return command
 
     assert run(without("PIL")) == 4
-    assert capsys.readouterr().err == "crnn: error: this needs Pillow, which is not installed\n  pip install Pillow\n"
+    assert (
+        capsys.readouterr().err
+        == "crnn: error: this needs Pillow, which is not installed\n  pip install Pillow\n"
+    )
     with pytest.raises(ModuleNotFoundError):
         run(without("crnn.nonsense"))
 
 
-def test_a_name_in_another_encoding_has_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_in_another_encoding_has_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/gbk_\xd6\xd0")
     assert (
         main(
@@ -213,7 +238,10 @@ def test_a_name_in_another_encoding_has_no_traceback(tmp_path: Path, capsys: pyt
     ids=" ".join,
 )
 def test_no_file_of_the_command_is_overwritten(
-    words: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: List[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").mkdir()
@@ -222,12 +250,16 @@ def test_no_file_of_the_command_is_overwritten(
     (tmp_path / "link.onnx").symlink_to("m.onnx")
     assert main(words) == 1
     assert re.search("would be (overwritten|lost)", capsys.readouterr().err)
-    assert all((tmp_path / name).read_text() == name for name in ("m.onnx", "label.txt", "words/data.mdb"))
+    assert all(
+        (tmp_path / name).read_text() == name for name in ("m.onnx", "label.txt", "words/data.mdb")
+    )
 
 
 def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:
     def buggy() -> int:
-        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "what the kit forgot to make")
+        raise FileNotFoundError(
+            errno.ENOENT, "No such file or directory", "what the kit forgot to make"
+        )
 
     with pytest.raises(FileNotFoundError):
         run(buggy)

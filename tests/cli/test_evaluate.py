@@ -1,4 +1,6 @@
-"""``crnn evaluate`` and ``post_CRNN_pytorch_acl.py``, on bins that the echo model reads as written."""
+"""``crnn evaluate`` and ``post_CRNN_pytorch_acl.py``, on bins that the echo model reads as
+written.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ WORDS = ["hello", "0", "aa11", "good", "lamp", "3", "kind"]
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with model, seven bins and labels, two of which are wrong, as the current directory."""
+    """A folder with model, seven bins and labels, two of which are wrong, as the current
+    directory.
+    """
     write_echo_model(tmp_path / "m.onnx")
     write_bins(tmp_path, WORDS, ["Hello", "0", "aa12", "good", "lamb", "3", "KIND"])
     monkeypatch.chdir(tmp_path)
@@ -29,7 +33,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def evaluate(*words: str) -> int:
-    return main(["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--threads", "1", *words])
+    return main(
+        ["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--threads", "1", *words]
+    )
 
 
 def result(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
@@ -39,17 +45,24 @@ def result(capsys: pytest.CaptureFixture[str], *words: str) -> Dict[str, Any]:
 
 
 @pytest.mark.parametrize("batch", ["1", "2", "7", "64"])
-def test_every_word_counts_at_any_batch(place: Path, capsys: pytest.CaptureFixture[str], batch: str) -> None:
+def test_every_word_counts_at_any_batch(
+    place: Path, capsys: pytest.CaptureFixture[str], batch: str
+) -> None:
     data = result(capsys, "--batch", batch)
     assert (data["correct"], data["total"], data["accuracy"]) == (5, 7, 5 / 7)
-    assert [(miss["key"], miss["text"]) for miss in data["misses"]] == [("test_3", "aa11"), ("test_5", "lamp")]
+    assert [(miss["key"], miss["text"]) for miss in data["misses"]] == [
+        ("test_3", "aa11"),
+        ("test_5", "lamp"),
+    ]
 
 
-def test_result_json_has_the_contract_and_nothing_else(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_result_json_has_the_contract_and_nothing_else(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = result(capsys)
     assert sorted(data) == sorted(
-        "schema title value accuracy correct total interval95 cer ned1 skipped by_length throughput stages batch "
-        "threads backend device simulated model misses misses_total protocol versions".split()
+        "schema title value accuracy correct total interval95 cer ned1 skipped by_length throughput"
+        " stages batch threads backend device simulated model misses misses_total protocol versions".split()  # noqa: E501
     )
     assert data["schema"] == "crnn-evaluation/1"
     assert data["value"] == [
@@ -59,7 +72,12 @@ def test_result_json_has_the_contract_and_nothing_else(place: Path, capsys: pyte
     ]
     assert data["interval95"] == pytest.approx([0.3589, 0.9178], abs=1e-4)
     assert data["by_length"]["4"] == {"accuracy": 0.5, "correct": 2, "total": 4}
-    assert (data["simulated"], data["backend"], data["device"], data["threads"]) == (False, "onnxruntime", "cpu", 1)
+    assert (data["simulated"], data["backend"], data["device"], data["threads"]) == (
+        False,
+        "onnxruntime",
+        "cpu",
+        1,
+    )
     assert set(data["stages"]) == {"read", "infer", "score"}
     assert set(data["stages"]["infer"]) == {"p50", "p90", "p99", "sum"}
     assert data["model"]["path"] == "m.onnx"
@@ -84,7 +102,10 @@ def test_json_file_is_sorted_utf8_and_whole(place: Path) -> None:
 
 
 def test_the_historical_call(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = "--pre_dir ./input_bin --batchsize 1 --modelpath m.onnx --label label.txt --json_output_file".split()
+    call = (
+        "--pre_dir ./input_bin --batchsize 1 --modelpath m.onnx --label label.txt"
+        " --json_output_file".split()
+    )
     for name in ("result", "result.json"):
         assert post_processing([*call, name]) == 0
         assert json.loads((place / "result.json").read_text())["accuracy"] == 5 / 7
@@ -97,14 +118,21 @@ def test_the_historical_defaults(place: Path) -> None:
     assert json.loads((place / "result.json").read_text())["batch"] == 1
 
 
-def test_problems_are_counted_by_reason_and_count_as_wrong(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_are_counted_by_reason_and_count_as_wrong(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place / "input_bin" / "test_1.bin").unlink()
     (place / "input_bin" / "test_2.bin").write_bytes(b"short")
     (place / "input_bin" / "test_99.bin").write_bytes(bytes(12_800))
     (place / "input_bin" / "word.bin").write_bytes(bytes(12_800))
     (place / "input_bin" / "summary.json").write_text("{}")
     data = result(capsys)
-    assert data["skipped"] == {"missing bin": 1, "wrong size": 1, "bin without label": 1, "misnamed bin": 1}
+    assert data["skipped"] == {
+        "missing bin": 1,
+        "wrong size": 1,
+        "bin without label": 1,
+        "misnamed bin": 1,
+    }
     assert (data["correct"], data["total"], data["misses_total"]) == (3, 7, 4)
     assert evaluate("--strict") == 3
     assert "--strict: 4 samples or files had a problem" in capsys.readouterr().err
@@ -115,7 +143,9 @@ def test_strict_passes_where_nothing_is_wrong(place: Path) -> None:
 
 
 @pytest.mark.parametrize(("least", "code"), [("0.7", 0), ("0.72", 3), ("1", 3), ("0", 0)])
-def test_min_accuracy(place: Path, capsys: pytest.CaptureFixture[str], least: str, code: int) -> None:
+def test_min_accuracy(
+    place: Path, capsys: pytest.CaptureFixture[str], least: str, code: int
+) -> None:
     assert evaluate("--min-accuracy", least, "--json", "r.json") == code
     assert (place / "r.json").exists(), "the result is written whatever the check says"
     if code:
@@ -135,7 +165,9 @@ def test_against_an_earlier_run(place: Path, capsys: pytest.CaptureFixture[str])
     assert evaluate("--readings", "a.jsonl", "--json", "a.json") == 0
     for other in ("a.jsonl", "a.json"):
         assert evaluate("--against", other, "--batch", "3") == 0
-    write_other = [line.replace('"lamp"', '"lamb"') for line in (place / "a.jsonl").read_text().splitlines()]
+    write_other = [
+        line.replace('"lamp"', '"lamb"') for line in (place / "a.jsonl").read_text().splitlines()
+    ]
     (place / "b.jsonl").write_text("\n".join(write_other))
     capsys.readouterr()
     assert evaluate("--against", "b.jsonl") == 3
@@ -156,7 +188,9 @@ def test_raw_outputs_are_the_logits_of_each_sample(place: Path, style: str, endi
     np.testing.assert_array_equal(logits[:, 0, :32], bin_values[:, :26].T)
 
 
-def test_show_misses_prints_only_as_many_as_asked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_misses_prints_only_as_many_as_asked(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate() == 0
     assert "pred:" not in capsys.readouterr().out
     assert evaluate("--show-misses", "1") == 0
@@ -165,7 +199,9 @@ def test_show_misses_prints_only_as_many_as_asked(place: Path, capsys: pytest.Ca
     ]
 
 
-def test_with_json_on_stdout_people_are_spoken_to_on_stderr(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_json_on_stdout_people_are_spoken_to_on_stderr(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert evaluate("--json", "-", "--show-misses", "1") == 0
     out, err = capsys.readouterr()
     json.loads(out)
@@ -173,10 +209,15 @@ def test_with_json_on_stdout_people_are_spoken_to_on_stderr(place: Path, capsys:
     assert "pred:aa11" in err
 
 
-def test_a_model_without_spec_says_how_it_is_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_without_spec_says_how_it_is_read(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_echo_model(place / "m.onnx", spec=None)
     assert evaluate() == 0
-    assert "m.onnx carries no spec, so it is read by the historical contract" in capsys.readouterr().err
+    assert (
+        "m.onnx carries no spec, so it is read by the historical contract"
+        in capsys.readouterr().err
+    )
 
 
 def bad_model(text: bytes) -> Any:
@@ -200,7 +241,9 @@ def fixed_batch(place: Path) -> None:
     squeeze = next(node for node in model.graph.node if node.op_type == "Squeeze")
     shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [3], [1, 37, 26])
     model.graph.initializer.append(shape)
-    squeeze.CopyFrom(onnx.helper.make_node("Reshape", [squeeze.input[0], "shape"], list(squeeze.output)))
+    squeeze.CopyFrom(
+        onnx.helper.make_node("Reshape", [squeeze.input[0], "shape"], list(squeeze.output))
+    )
     onnx.save(model, "m.onnx")
 
 
@@ -222,44 +265,111 @@ def deep_spec(place: Path) -> None:
 
 BAD: List[Any] = [
     # what is spoilt, further arguments, exit code, message
-    pytest.param(lambda p: (p / "m.onnx").unlink(), [], 1, "m.onnx does not exist; expected a model", id="no model"),
+    pytest.param(
+        lambda p: (p / "m.onnx").unlink(),
+        [],
+        1,
+        "m.onnx does not exist; expected a model",
+        id="no model",
+    ),
     pytest.param(bad_model(b""), [], 1, "m.onnx is empty", id="empty model"),
-    pytest.param(bad_model(b"\xff" * 99), [], 1, "no ONNX file, no OM and no PyTorch", id="noise for a model"),
-    pytest.param(bad_model(b"hello, this is text\n"), [], 1, "no ONNX file, no OM", id="text for a model"),
-    pytest.param(bad_model(b"version https://git-lfs.github.com/spec/v1\n"), [], 1, "Git LFS pointer", id="lfs"),
+    pytest.param(
+        bad_model(b"\xff" * 99), [], 1, "no ONNX file, no OM and no PyTorch", id="noise for a model"
+    ),
+    pytest.param(
+        bad_model(b"hello, this is text\n"), [], 1, "no ONNX file, no OM", id="text for a model"
+    ),
+    pytest.param(
+        bad_model(b"version https://git-lfs.github.com/spec/v1\n"),
+        [],
+        1,
+        "Git LFS pointer",
+        id="lfs",
+    ),
     pytest.param(bad_model(b"PK\x03\x04broken"), [], 1, "m.onnx", id="a broken zip"),
     pytest.param(no_batch, [], 1, "is a batch of 0; expected 1 or more", id="a batch of none"),
-    pytest.param(fixed_batch, [], 1, "cannot run it on images .*\n.*try --batch 1", id="a batch fixed inside"),
+    pytest.param(
+        fixed_batch, [], 1, "cannot run it on images .*\n.*try --batch 1", id="a batch fixed inside"
+    ),
     pytest.param(deep_spec, [], 1, "metadata crnn.spec: not JSON", id="a spec of brackets"),
-    pytest.param(lambda p: shutil.rmtree(p / "input_bin"), [], 1, "input_bin does not exist", id="no bins"),
-    pytest.param(only_wrong_sizes, [], 1, "99 bytes; expected 12800 .* or 3200", id="bins of another model"),
-    pytest.param(lambda p: (p / "label.txt").unlink(), [], 1, "label.txt does not exist", id="no labels"),
+    pytest.param(
+        lambda p: shutil.rmtree(p / "input_bin"), [], 1, "input_bin does not exist", id="no bins"
+    ),
+    pytest.param(
+        only_wrong_sizes, [], 1, "99 bytes; expected 12800 .* or 3200", id="bins of another model"
+    ),
+    pytest.param(
+        lambda p: (p / "label.txt").unlink(), [], 1, "label.txt does not exist", id="no labels"
+    ),
     pytest.param(bad_labels(""), [], 1, "label.txt is empty", id="empty labels"),
-    pytest.param(bad_labels("test_1.bin hello\n"), [], 1, "line 1 .*expected test_", id="labels of another form"),
-    pytest.param(bad_labels("a.bin:x\n"), [], 1, "line 1 .*expected test_", id="labels of other bins"),
+    pytest.param(
+        bad_labels("test_1.bin hello\n"),
+        [],
+        1,
+        "line 1 .*expected test_",
+        id="labels of another form",
+    ),
+    pytest.param(
+        bad_labels("a.bin:x\n"), [], 1, "line 1 .*expected test_", id="labels of other bins"
+    ),
     pytest.param(None, ["--device", "cuda"], 4, "CUDAExecutionProvider", id="no such provider"),
     pytest.param(None, ["--device", "0"], 2, "--device 0: .* is no OM", id="a chip for an ONNX"),
     pytest.param(None, ["--batch", "0"], 2, "'0' is no whole number from 1", id="batch 0"),
     pytest.param(None, ["--batch", "1.5"], 2, "'1.5' is no whole number", id="batch 1.5"),
     pytest.param(None, ["--batch", "9" * 5000], 2, "is no whole number", id="batch of 5000 digits"),
-    pytest.param(None, ["--threads", "-1"], 2, "'-1' is no whole number|expected one argument", id="threads -1"),
+    pytest.param(
+        None,
+        ["--threads", "-1"],
+        2,
+        "'-1' is no whole number|expected one argument",
+        id="threads -1",
+    ),
     pytest.param(None, ["--min-accuracy", "79"], 2, "write 79 % as 0.79", id="percent"),
     pytest.param(None, ["--min-accuracy", "nan"], 2, "is no fraction", id="not a number"),
-    pytest.param(None, ["--against", "no.jsonl"], 1, "no.jsonl does not exist", id="nothing to compare with"),
-    pytest.param(None, ["--against", "label.txt"], 1, "neither a result JSON nor", id="compared with labels"),
-    pytest.param(None, ["--json", "no/r.json"], 1, "the folder no does not exist", id="result in no folder"),
-    pytest.param(None, ["--json", "input_bin"], 1, "input_bin: it is a folder", id="result over a folder"),
-    pytest.param(None, ["--readings", "input_bin"], 1, "input_bin: it is a folder", id="readings over a folder"),
-    pytest.param(None, ["--readings", "no/r.jsonl"], 1, "the folder no does not exist", id="readings in no folder"),
-    pytest.param(None, ["--save-outputs", "input_bin"], 2, "no empty folder", id="outputs over bins"),
+    pytest.param(
+        None, ["--against", "no.jsonl"], 1, "no.jsonl does not exist", id="nothing to compare with"
+    ),
+    pytest.param(
+        None, ["--against", "label.txt"], 1, "neither a result JSON nor", id="compared with labels"
+    ),
+    pytest.param(
+        None, ["--json", "no/r.json"], 1, "the folder no does not exist", id="result in no folder"
+    ),
+    pytest.param(
+        None, ["--json", "input_bin"], 1, "input_bin: it is a folder", id="result over a folder"
+    ),
+    pytest.param(
+        None,
+        ["--readings", "input_bin"],
+        1,
+        "input_bin: it is a folder",
+        id="readings over a folder",
+    ),
+    pytest.param(
+        None,
+        ["--readings", "no/r.jsonl"],
+        1,
+        "the folder no does not exist",
+        id="readings in no folder",
+    ),
+    pytest.param(
+        None, ["--save-outputs", "input_bin"], 2, "no empty folder", id="outputs over bins"
+    ),
     pytest.param(None, ["--jsn", "r.json"], 2, "did you mean --json", id="misspelt option"),
-    pytest.param(None, ["--strict", "yes"], 2, "unrecognized arguments: yes", id="value for a switch"),
+    pytest.param(
+        None, ["--strict", "yes"], 2, "unrecognized arguments: yes", id="value for a switch"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("spoil", "words", "code", "message"), BAD)
 def test_bad_input(
-    place: Path, capsys: pytest.CaptureFixture[str], spoil: Any, words: List[str], code: int, message: str
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Any,
+    words: List[str],
+    code: int,
+    message: str,
 ) -> None:
     import re
 
@@ -284,7 +394,9 @@ def test_bad_input(
         ([], "the following arguments are required: VERB"),
     ],
 )
-def test_bad_command_lines(place: Path, capsys: pytest.CaptureFixture[str], words: List[str], message: str) -> None:
+def test_bad_command_lines(
+    place: Path, capsys: pytest.CaptureFixture[str], words: List[str], message: str
+) -> None:
     (place / "empty").mkdir()
     assert main(words) in (1, 2)
     assert message in capsys.readouterr().err
@@ -301,7 +413,9 @@ def test_names_in_another_encoding(place: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.fixture
 def runs(place: Path) -> Path:
-    """A folder with three models (one of which is broken) and two sets of bins' images beside ``place``."""
+    """A folder with three models (one of which is broken) and two sets of bins' images beside
+    ``place``.
+    """
     folder = place / "runs"
     folder.mkdir()
     for name in ("step_10.onnx", "step_9.onnx"):
@@ -351,7 +465,18 @@ def test_data_that_cannot_be_read_leaves_the_others_their_column(
 ) -> None:
     write_images(place / "a", ["one", "ten"])
     (place / "junk").mkdir()
-    words = ["evaluate", "runs", "a", "junk", "--threads", "1", "--json", "t.json", "--min-accuracy", "1.0"]
+    words = [
+        "evaluate",
+        "runs",
+        "a",
+        "junk",
+        "--threads",
+        "1",
+        "--json",
+        "t.json",
+        "--min-accuracy",
+        "1.0",
+    ]
     assert main(words) == 1
     out, err = capsys.readouterr()
     assert out.count("1.0000 (2 of 2) *") == 2
@@ -360,14 +485,28 @@ def test_data_that_cannot_be_read_leaves_the_others_their_column(
     assert [sorted(result) for result in results] == [["data", "result"], ["data", "error"]]
 
 
-def test_failed_checks_are_told_beside_what_cannot_be_read(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_checks_are_told_beside_what_cannot_be_read(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (runs / "step_1.pth").write_bytes(b"PK\x03\x04 cut short")
-    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--min-accuracy", "0.9"]
+    words = [
+        "evaluate",
+        "runs",
+        "input_bin",
+        "--label",
+        "label.txt",
+        "--threads",
+        "1",
+        "--min-accuracy",
+        "0.9",
+    ]
     assert main(words) == 1
     assert "step_9.onnx on input_bin: accuracy 0.7143 is below" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "code"), [(["--protocol", "nope"], 2), (["--device", "cuda"], 4)])
+@pytest.mark.parametrize(
+    ("option", "code"), [(["--protocol", "nope"], 2), (["--device", "cuda"], 4)]
+)
 def test_the_codes_are_those_of_one_model(
     runs: Path, capsys: pytest.CaptureFixture[str], option: List[str], code: int
 ) -> None:
@@ -375,9 +514,14 @@ def test_the_codes_are_those_of_one_model(
     assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", *option]) == code
 
 
-def test_oms_beside_other_models_are_models_too(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_oms_beside_other_models_are_models_too(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (runs / "a_bs1.om").write_bytes(b"IMOD cut short")
-    assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1"]) in (1, 4)
+    assert main(["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1"]) in (
+        1,
+        4,
+    )
     assert "a_bs1.om" in capsys.readouterr().err
 
 
@@ -385,25 +529,50 @@ def test_what_the_machine_lacks_for_one_model_leaves_the_others_their_rows(
     runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (runs / "z_bs1.om").write_bytes(om_writer.static(1))
-    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--json", "t.json"]
+    words = [
+        "evaluate",
+        "runs",
+        "input_bin",
+        "--label",
+        "label.txt",
+        "--threads",
+        "1",
+        "--json",
+        "t.json",
+    ]
     assert main(words) == 4
     out, err = capsys.readouterr()
     assert out.count("5 of 7") == 2
     assert "import acl" in err
-    assert "error" in json.loads((place / "t.json").read_text(encoding="utf-8"))["models"][2]["results"][0]
+    assert (
+        "error"
+        in json.loads((place / "t.json").read_text(encoding="utf-8"))["models"][2]["results"][0]
+    )
 
 
 def test_what_could_not_be_read_is_told_for_each_cell(
     runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_images(place / "a", ["one", "ten"])
-    (place / "a" / sorted(path.name for path in (place / "a").glob("*.png"))[0]).write_bytes(b"no image")
+    (place / "a" / sorted(path.name for path in (place / "a").glob("*.png"))[0]).write_bytes(
+        b"no image"
+    )
     assert main(["evaluate", "runs", "a", "--threads", "1"]) == 0
     assert "step_9.onnx on a: not an image: 1" in capsys.readouterr().err
 
 
 def test_the_checks_name_model_and_data(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "runs", "input_bin", "--label", "label.txt", "--threads", "1", "--min-accuracy", "0.9"]
+    words = [
+        "evaluate",
+        "runs",
+        "input_bin",
+        "--label",
+        "label.txt",
+        "--threads",
+        "1",
+        "--min-accuracy",
+        "0.9",
+    ]
     assert main(words) == 3
     assert "step_9.onnx on input_bin: accuracy 0.7143 is below" in capsys.readouterr().err
 
@@ -411,8 +580,14 @@ def test_the_checks_name_model_and_data(runs: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["runs", "input_bin", "--label", "label.txt", "--readings", "r.jsonl"], "--readings is for one model"),
-        (["m.onnx", "input_bin", "runs", "--label", "label.txt"], "--label is for one model and one DATA"),
+        (
+            ["runs", "input_bin", "--label", "label.txt", "--readings", "r.jsonl"],
+            "--readings is for one model",
+        ),
+        (
+            ["m.onnx", "input_bin", "runs", "--label", "label.txt"],
+            "--label is for one model and one DATA",
+        ),
         (["runs", "missing"], "missing does not exist"),
     ],
 )

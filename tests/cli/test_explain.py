@@ -29,17 +29,27 @@ def test_several_codes_one_of_which_is_not_documented(capsys: pytest.CaptureFixt
     assert main(["explain", "E10016", "507099"]) == 1
     out = capsys.readouterr().out
     assert "a name in input_shape is not in the graph" in out
-    assert "meaning  not documented\nreading  an internal fault, reported by the runtime\nnearest  507054" in out
+    assert (
+        "meaning  not documented\nreading  an internal fault, reported by the runtime\nnearest "
+        " 507054" in out
+    )
 
 
 def test_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "nonsense"]) == 1
-    assert capsys.readouterr().out == "code     nonsense\nmeaning  not documented, and of no form that CANN uses\n\n"
+    assert (
+        capsys.readouterr().out
+        == "code     nonsense\nmeaning  not documented, and of no form that CANN uses\n\n"
+    )
 
 
 def test_json_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "207001", "999999", "--json", "-"]) == 1
     known, unknown = json.loads(capsys.readouterr().out)
-    assert (known["code"], known["name"], known["documented"]) == ("207001", "ACL_ERROR_RT_MEMORY_ALLOCATION", True)
+    assert (known["code"], known["name"], known["documented"]) == (
+        "207001",
+        "ACL_ERROR_RT_MEMORY_ALLOCATION",
+        True,
+    )
     assert sorted(known) == ["cause", "code", "documented", "meaning", "name", "reading", "remedy"]
     assert (unknown["documented"], unknown["reading"], len(unknown["nearest"])) == (False, None, 3)

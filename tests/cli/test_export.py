@@ -55,11 +55,15 @@ def test_it_writes_the_file_and_prints_every_figure_with_its_limit(
     assert "at most 0.0001" in lines[4]
     assert "16 generated images, batch 1, 2, 3, 7, 16" in lines[4]
     assert lines[8].startswith("out.onnx: ")
-    assert lines[8].endswith("30 nodes, opset 11, actual_input_1 (batch, 1, 32, 100) to output1 (26, batch, 37)")
+    assert lines[8].endswith(
+        "30 nodes, opset 11, actual_input_1 (batch, 1, 32, 100) to output1 (26, batch, 37)"
+    )
     assert sorted(path.name for path in place.iterdir()) == ["a.pth", "out.onnx", "six.pth"]
 
 
-def test_json_holds_the_figures_and_the_hashes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_the_figures_and_the_hashes(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert export("--json", "-", "--batch", "2", "--split-bilstm") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["schema"] == "crnn-export/1"
@@ -69,20 +73,32 @@ def test_json_holds_the_figures_and_the_hashes(place: Path, capsys: pytest.Captu
     sizes = {"channels": [4, 3, 4, 4, 5, 5, 6], "classes": 37, "hidden": 4, "in_channels": 1}
     assert sizes.items() <= data["checkpoint"]["network"].items()
     assert data["onnx"]["sha256"] == sha256(place / "out.onnx")
-    assert (data["onnx"]["batch"], data["onnx"]["split_bilstm"], data["onnx"]["nodes"]) == (2, True, 40)
+    assert (data["onnx"]["batch"], data["onnx"]["split_bilstm"], data["onnx"]["nodes"]) == (
+        2,
+        True,
+        40,
+    )
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_inspect_shows_a_checkpoint(place: Path, capsys: pytest.CaptureFixture[str], legacy: bool) -> None:
+def test_inspect_shows_a_checkpoint(
+    place: Path, capsys: pytest.CaptureFixture[str], legacy: bool
+) -> None:
     save(place / "any.name", split(state()), legacy=legacy)
     assert main(["inspect", "any.name", "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert (data["format"], data["parameters"], data["spec_from"]) == ("PyTorch checkpoint", 2055, "default")
+    assert (data["format"], data["parameters"], data["spec_from"]) == (
+        "PyTorch checkpoint",
+        2055,
+        "default",
+    )
     assert main(["inspect", "any.name"]) == 0
     assert "fw_rnn and bw_rnn taken as one bidirectional LSTM" in capsys.readouterr().out
 
 
-def test_json_file_is_written_beside_the_printed_figures(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_file_is_written_beside_the_printed_figures(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert export("--json", "figures.json") == 0
     assert json.loads((place / "figures.json").read_text())["passed"] is True
     assert "largest difference from PyTorch" in capsys.readouterr().out
@@ -93,7 +109,11 @@ def test_exported_file_is_read_as_the_checkpoint_is(place: Path) -> None:
     with open_runner(place / "out.onnx") as runner:
         assert runner.spec.alphabet == "Hdeno!"
         assert not runner.spec.fold_case
-        assert (runner.spec.width, runner.spec.time_steps, runner.model.spec_from) == (48, 13, "file")
+        assert (runner.spec.width, runner.spec.time_steps, runner.model.spec_from) == (
+            48,
+            13,
+            "file",
+        )
 
 
 @pytest.mark.parametrize("content", ["abcdef\n", "a\nb\nc\r\nd\ne\nf", "\ufeffabcdef"])
@@ -106,7 +126,15 @@ def test_alphabet_comes_from_a_file_in_any_of_its_forms(place: Path, content: st
 
 def test_real_words_are_checked_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = ROOT / "examples"
-    code = main(["export", str(example / "crnn_small.pth"), "out.onnx", "--words", str(example / "words_lmdb")])
+    code = main(
+        [
+            "export",
+            str(example / "crnn_small.pth"),
+            "out.onnx",
+            "--words",
+            str(example / "words_lmdb"),
+        ]
+    )
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
     assert [line.split("  ")[0] for line in lines[-3:-1]] == [
@@ -144,7 +172,10 @@ def overflowing(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("write", "message"),
-    [(blind, "least difference between two images is 0 "), (overflowing, "largest difference from PyTorch is inf ")],
+    [
+        (blind, "least difference between two images is 0 "),
+        (overflowing, "largest difference from PyTorch is inf "),
+    ],
 )
 def test_failed_check_prints_the_figures_exits_3_and_leaves_the_old_file(
     place: Path, capsys: pytest.CaptureFixture[str], write: Callable[[Path], None], message: str
@@ -158,11 +189,18 @@ def test_failed_check_prints_the_figures_exits_3_and_leaves_the_old_file(
     assert "out.onnx was not written" in err
     assert (place / "out.onnx").read_bytes() == b"old"
     assert json.loads((place / "figures.json").read_text())["passed"] is False
-    assert sorted(path.name for path in place.iterdir()) == ["a.pth", "figures.json", "out.onnx", "six.pth"]
+    assert sorted(path.name for path in place.iterdir()) == [
+        "a.pth",
+        "figures.json",
+        "out.onnx",
+        "six.pth",
+    ]
 
 
 def lfs_pointer(place: Path) -> None:
-    (place / "x.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (place / "x.pth").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    )
 
 
 def foreign(place: Path) -> None:
@@ -202,23 +240,58 @@ TO = "o.onnx"
 BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     # the command line
     "no target": (NOTHING, ["a.pth"], 2, "the following arguments are required: OUT.onnx"),
-    "unknown flag": (NOTHING, ["a.pth", TO, "--opset", "18"], 2, "unrecognized arguments: --opset 18"),
+    "unknown flag": (
+        NOTHING,
+        ["a.pth", TO, "--opset", "18"],
+        2,
+        "unrecognized arguments: --opset 18",
+    ),
     "misspelt flag": (NOTHING, ["a.pth", TO, "--split-bilstn"], 2, "did you mean --split-bilstm?"),
     "batch 0": (NOTHING, ["a.pth", TO, "--batch", "0"], 2, "'0' is no whole number from 1"),
     "batch -1": (NOTHING, ["a.pth", TO, "--batch", "-1"], 2, "'-1' is no whole number from 1"),
-    "batch 2000": (NOTHING, ["a.pth", TO, "--batch", "2000"], 2, "the batch is 2000; expected 1 to 1024"),
+    "batch 2000": (
+        NOTHING,
+        ["a.pth", TO, "--batch", "2000"],
+        2,
+        "the batch is 2000; expected 1 to 1024",
+    ),
     "width 3": (NOTHING, ["a.pth", TO, "--width", "3"], 1, "the width is 3; expected at least 4"),
     "width 999999": (NOTHING, ["a.pth", TO, "--width", "999999"], 1, "expected 1 to 65535"),
-    "gate order": (NOTHING, ["a.pth", TO, "--lstm-gate-order", "iofc"], 2, "invalid choice: 'iofc'"),
+    "gate order": (
+        NOTHING,
+        ["a.pth", TO, "--lstm-gate-order", "iofc"],
+        2,
+        "invalid choice: 'iofc'",
+    ),
     # the alphabet
     "empty alphabet": (NOTHING, ["a.pth", TO, "--alphabet", ""], 1, "the alphabet is empty"),
     "character twice": (NOTHING, ["a.pth", TO, "--alphabet", "abca"], 1, "holds 'a' twice"),
-    "short alphabet": (NOTHING, ["a.pth", TO, "--alphabet", "abc"], 1, "has 37 classes, the alphabet gives 4 (3 char"),
-    "alphabet needed": (NOTHING, ["six.pth", TO], 1, "checkpoint has 7 classes, the default alphabet gives 37"),
-    "no alphabet file": (NOTHING, ["a.pth", TO, "--alphabet", "@letters"], 1, "letters does not exist"),
+    "short alphabet": (
+        NOTHING,
+        ["a.pth", TO, "--alphabet", "abc"],
+        1,
+        "has 37 classes, the alphabet gives 4 (3 char",
+    ),
+    "alphabet needed": (
+        NOTHING,
+        ["six.pth", TO],
+        1,
+        "checkpoint has 7 classes, the default alphabet gives 37",
+    ),
+    "no alphabet file": (
+        NOTHING,
+        ["a.pth", TO, "--alphabet", "@letters"],
+        1,
+        "letters does not exist",
+    ),
     "alphabet not UTF-8": (not_utf8, ["a.pth", TO, "--alphabet", "@letters"], 1, "is not UTF-8"),
     # the checkpoint
-    "no checkpoint": (NOTHING, ["b.pth", TO], 1, "b.pth does not exist; expected a PyTorch checkpoint"),
+    "no checkpoint": (
+        NOTHING,
+        ["b.pth", TO],
+        1,
+        "b.pth does not exist; expected a PyTorch checkpoint",
+    ),
     "folder": (NOTHING, [".", TO], 1, "is a folder; expected a PyTorch checkpoint"),
     "Git LFS pointer": (lfs_pointer, ["x.pth", TO], 1, "is a Git LFS pointer"),
     "another network": (foreign, ["x.pth", TO], 1, "is another network"),
@@ -227,11 +300,31 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is no PyTorch file"),
     "NaN": (nan, ["x.pth", TO], 1, "4 values of 4 that are NaN or infinite"),
     # the target
-    "no folder": (NOTHING, ["a.pth", "no/o.onnx"], 1, "the folder no does not exist\n  Create it first: mkdir -p no"),
+    "no folder": (
+        NOTHING,
+        ["a.pth", "no/o.onnx"],
+        1,
+        "the folder no does not exist\n  Create it first: mkdir -p no",
+    ),
     "target a folder": (folder, ["a.pth", "words"], 1, "cannot write words: it is a folder"),
-    "onto itself": (NOTHING, ["a.pth", "a.pth"], 1, "a.pth is named twice, as checkpoint and as target"),
-    "onto itself by a link": (link, ["a.pth", "link"], 1, "link is named twice, as checkpoint and as target"),
-    "no folder for JSON": (NOTHING, ["a.pth", TO, "--json", "no/f.json"], 1, "the folder no does not exist"),
+    "onto itself": (
+        NOTHING,
+        ["a.pth", "a.pth"],
+        1,
+        "a.pth is named twice, as checkpoint and as target",
+    ),
+    "onto itself by a link": (
+        link,
+        ["a.pth", "link"],
+        1,
+        "link is named twice, as checkpoint and as target",
+    ),
+    "no folder for JSON": (
+        NOTHING,
+        ["a.pth", TO, "--json", "no/f.json"],
+        1,
+        "the folder no does not exist",
+    ),
     # the words
     "no words": (NOTHING, ["a.pth", TO, "--words", "no_lmdb"], 1, "no_lmdb does not exist"),
     "words no LMDB": (folder, ["a.pth", TO, "--words", "words"], 1, "words is no LMDB"),
@@ -239,7 +332,9 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_input_has_its_exit_code_and_says_why(place: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_bad_input_has_its_exit_code_and_says_why(
+    place: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
     prepare, words, code, message = BAD[kind]
     if prepare:
         prepare(place)

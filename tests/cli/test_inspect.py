@@ -42,7 +42,9 @@ def test_table_of_an_onnx_without_spec(tmp_path: Path, capsys: pytest.CaptureFix
         (b"words, words, words", "no ONNX file"),
     ],
 )
-def test_what_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str) -> None:
+def test_what_is_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
     path = tmp_path / "m.onnx"
     if content is not None:
         path.write_bytes(content)
@@ -59,4 +61,6 @@ def test_a_spec_that_cannot_be_read_is_an_error_not_a_default(
     proto.metadata_props[0].value = '{"format": "crnn-spec/9"}'
     onnx.save(proto, str(tmp_path / "m.onnx"))
     assert main(["inspect", str(tmp_path / "m.onnx")]) == 1
-    assert "crnn.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'" in capsys.readouterr().err
+    assert (
+        "crnn.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'" in capsys.readouterr().err
+    )

@@ -21,7 +21,9 @@ def om(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_is_shown_without_the_paths_of_whoever_compiled_it(om: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_shown_without_the_paths_of_whoever_compiled_it(
+    om: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["inspect", str(om)]) == 0
     out = capsys.readouterr().out
     assert "inputs            actual_input_1 float32 (1, 1, 32, 100) NCHW, 12800 bytes" in out
@@ -38,16 +40,24 @@ def test_the_command_line_is_shown_on_request(om: Path, capsys: pytest.CaptureFi
 
 def test_json_with_what_stands_beside_it(om: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = ModelSpec(time_steps=41)
-    write_sidecar(om, Sidecar(spec, sha256(om), "2" * 64, "3" * 64, ("atc",), {"crnn": "0.1.0"}, (1,), False))
+    write_sidecar(
+        om, Sidecar(spec, sha256(om), "2" * 64, "3" * 64, ("atc",), {"crnn": "0.1.0"}, (1,), False)
+    )
     assert main(["inspect", str(om), "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["format"], data["sha256"], data["simulated"]) == ("OM", sha256(om), False)
     assert data["inputs"][0]["shape"] == [1, 1, 32, 100]
-    assert (data["spec_from"], data["spec"]["time_steps"], data["checkpoint_sha256"]) == ("file", 41, "3" * 64)
+    assert (data["spec_from"], data["spec"]["time_steps"], data["checkpoint_sha256"]) == (
+        "file",
+        41,
+        "3" * 64,
+    )
     assert "atc_cmdline" not in data
 
 
-def test_it_is_told_by_content(om: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_told_by_content(
+    om: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = tmp_path / "model.bin"
     om.rename(other)
     assert main(["inspect", str(other)]) == 0
@@ -62,7 +72,9 @@ def test_it_is_told_by_content(om: Path, tmp_path: Path, capsys: pytest.CaptureF
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     ],
 )
-def test_another_file_by_that_name(om: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str) -> None:
+def test_another_file_by_that_name(
+    om: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
     om.write_bytes(content)
     assert main(["inspect", str(om)]) == 1
     captured = capsys.readouterr()

@@ -1,4 +1,7 @@
-"""What a command does when its process is treated roughly: closed streams, full disks, signals, odd encodings."""
+"""What a command does when its process is treated roughly:
+
+closed streams, full disks, signals, odd encodings.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,18 @@ import pytest
 from tests.conftest import ROOT
 from tests.models import write_bins, write_echo_model
 
-EVALUATE = [sys.executable, "-m", "crnn", "evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--threads", "1"]
+EVALUATE = [
+    sys.executable,
+    "-m",
+    "crnn",
+    "evaluate",
+    "m.onnx",
+    "input_bin",
+    "--label",
+    "label.txt",
+    "--threads",
+    "1",
+]
 
 
 @pytest.fixture
@@ -27,7 +41,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, shell: str, words: List[str], **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    place: Path, shell: str, words: List[str], **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command as the shell would with what ``shell`` appends to it."""
     return subprocess.run(
         ["bash", "-c", f'"$@" {shell}', "bash", *words],
@@ -66,11 +82,18 @@ def test_a_name_that_no_file_can_have(place: Path) -> None:
 
 def test_notes_stay_out_of_the_result_where_stderr_is_closed(place: Path) -> None:
     (place / "input_bin" / "test_2.bin").unlink()
-    assert json.loads(run(place, "2>&-", [*EVALUATE, "--json", "-"]).stdout)["skipped"] == {"missing bin": 1}
+    assert json.loads(run(place, "2>&-", [*EVALUATE, "--json", "-"]).stdout)["skipped"] == {
+        "missing bin": 1
+    }
 
 
 def test_characters_that_the_terminal_lacks(place: Path) -> None:
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    plain = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
     done = run(place, "", [*EVALUATE, "--json", "-"], **plain)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["misses"][0]["label"] == "\u4f60\u2028\u597d"
@@ -96,14 +119,15 @@ def test_readings_with_a_line_separator_are_compared(place: Path) -> None:
     ],
     ids=["TERM", "HUP", "INT", "TERM in the background"],
 )
-def test_a_signal_leaves_nothing_half_written(place: Path, number: int, ignored: List[int], code: int) -> None:
+def test_a_signal_leaves_nothing_half_written(
+    place: Path, number: int, ignored: List[int], code: int
+) -> None:
     program = (
-        "import signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in map(int, sys.argv[2:])];"
-        "from pathlib import Path; from crnn.cli import run; from crnn.files import atomic_folder, atomic_file\n"
-        "def work():\n"
-        "    with atomic_folder(Path('d')), atomic_file(Path('f')):\n"
-        "        print('ready', flush=True); time.sleep(60)\n"
-        "sys.exit(run(work))"
+        "import signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in map(int,"
+        " sys.argv[2:])];from pathlib import Path; from crnn.cli import run; from crnn.files import"
+        " atomic_folder, atomic_file\ndef work():\n    with atomic_folder(Path('d')),"
+        " atomic_file(Path('f')):\n        print('ready', flush=True);"
+        " time.sleep(60)\nsys.exit(run(work))"
     )
     before = sorted(os.listdir(place))
     process = subprocess.Popen(

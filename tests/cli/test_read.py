@@ -1,4 +1,6 @@
-"""``crnn read`` and `crnn.Recognizer`, with the shipped model on words rendered here and on the shipped ones."""
+"""``crnn read`` and `crnn.Recognizer`, with the shipped model on words rendered here and on the
+shipped ones.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def images(tmp_path: Path) -> List[str]:
 
 
 @pytest.mark.parametrize("batch", ["1", "2", "16"])
-def test_a_line_for_each_image(model: Path, images: List[str], capsys: pytest.CaptureFixture[str], batch: str) -> None:
+def test_a_line_for_each_image(
+    model: Path, images: List[str], capsys: pytest.CaptureFixture[str], batch: str
+) -> None:
     assert main(["read", str(model), *images, "--batch", batch]) == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines] == images
@@ -60,7 +64,9 @@ def test_a_line_for_each_image(model: Path, images: List[str], capsys: pytest.Ca
 def test_json(model: Path, images: List[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["read", str(model), images[0], "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert [(reading["key"], reading["text"]) for reading in data["readings"]] == [(images[0], "house")]
+    assert [(reading["key"], reading["text"]) for reading in data["readings"]] == [
+        (images[0], "house")
+    ]
     assert data["simulated"] is False
 
 
@@ -96,9 +102,13 @@ def test_recognizer_without_a_with_block(model: Path, images: List[str]) -> None
     recognizer.close()
 
 
-@pytest.mark.parametrize("image", [3, None, Image.new("L", (9, 9)), [3]], ids=["int", "None", "PIL", "in a list"])
+@pytest.mark.parametrize(
+    "image", [3, None, Image.new("L", (9, 9)), [3]], ids=["int", "None", "PIL", "in a list"]
+)
 def test_what_is_no_image_is_refused_by_its_type(model: Path, image: object) -> None:
-    with Recognizer(model) as recognizer, pytest.raises(TypeError, match=r"an image is a path .*, not \w+$"):
+    with Recognizer(model) as recognizer, pytest.raises(
+        TypeError, match=r"an image is a path .*, not \w+$"
+    ):
         recognizer.read(image)  # type: ignore[call-overload]
 
 
@@ -122,7 +132,9 @@ def test_what_is_not_finite_is_no_reading(
     for weights in graph.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)
         if values.dtype == "float32":
-            weights.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.inf), weights.name))
+            weights.CopyFrom(
+                onnx.numpy_helper.from_array(np.full_like(values, np.inf), weights.name)
+            )
     onnx.save(graph, str(tmp_path / "infinite.onnx"))
     assert main(["read", str(tmp_path / "infinite.onnx"), images[0], "--json", "-"]) == 1
     out, err = capsys.readouterr()

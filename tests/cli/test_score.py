@@ -22,7 +22,9 @@ LABELS = ["House", "a1", "on", "it's"]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
     monkeypatch.chdir(tmp_path)
     models.write_bins(tmp_path, TEXTS, LABELS)
     models.write_echo_model(tmp_path / "echo.onnx")
@@ -41,8 +43,9 @@ FORMATS = [
     (
         "modelzoo",
         [
-            '{"title": "Overall statistical evaluation", "value": [{"key": "Number of images", "value": "4"}, '
-            '{"key": "Number of classes", "value": "37"}, {"key": "Top1 accuracy", "value": "50.00%"}]}'
+            '{"title": "Overall statistical evaluation", "value": [{"key": "Number of images",'
+            ' "value": "4"}, {"key": "Number of classes", "value": "37"}, {"key": "Top1 accuracy",'
+            ' "value": "50.00%"}]}'
         ],
     ),
     (
@@ -67,14 +70,18 @@ FORMATS = [
 
 @pytest.mark.parametrize(("name", "lines"), FORMATS)
 @pytest.mark.parametrize("verb", [EVALUATE, SCORE])
-def test_formats(place: Path, capsys: pytest.CaptureFixture[str], verb: List[str], name: str, lines: List[str]) -> None:
+def test_formats(
+    place: Path, capsys: pytest.CaptureFixture[str], verb: List[str], name: str, lines: List[str]
+) -> None:
     assert main([*verb, "--format", name]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == lines
     assert "accuracy   0.5000  (2 of 4 words" in err
 
 
-def test_score_says_and_writes_what_evaluate_does(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_says_and_writes_what_evaluate_does(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*SCORE, "--json", "-", "--against", "r.jsonl", "--readings", "s.jsonl"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["schema"] == "crnn-evaluation/1"
@@ -89,16 +96,30 @@ def test_score_says_and_writes_what_evaluate_does(place: Path, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ([*SCORE, "--format", "x"], 2, "there is no format 'x'; expected one of modelzoo, postpossess"),
+        (
+            [*SCORE, "--format", "x"],
+            2,
+            "there is no format 'x'; expected one of modelzoo, postpossess",
+        ),
         ([*SCORE, "--format", "sdk", "--json", "-"], 2, "both want stdout"),
-        ([*SCORE, "--spec", "nothing"], 1, "no file nothing, and no preset of that name; presets are modelzoo"),
+        (
+            [*SCORE, "--spec", "nothing"],
+            1,
+            "no file nothing, and no preset of that name; presets are modelzoo",
+        ),
         (["score", "out"], 2, "required: --label"),
         ([*EVALUATE, "--protocol", "x"], 2, "there is no protocol 'x'"),
-        ([*EVALUATE, "--protocol", "tensorflow"], 2, "the bins in input_bin are normalised already"),
+        (
+            [*EVALUATE, "--protocol", "tensorflow"],
+            2,
+            "the bins in input_bin are normalised already",
+        ),
         ([*EVALUATE, "--spec", "mindspore-v2"], 1, "expected 38400|expects .*3, 32, 100"),
     ],
 )
-def test_refusals(place: Path, capsys: pytest.CaptureFixture[str], words: List[str], code: int, message: str) -> None:
+def test_refusals(
+    place: Path, capsys: pytest.CaptureFixture[str], words: List[str], code: int, message: str
+) -> None:
     import re
 
     assert main(words) == code
@@ -129,7 +150,9 @@ def test_protocols_on_bins(
     assert (data["protocol"]["name"], data["protocol"]["oov"]) == (name, oov)
 
 
-def test_a_model_without_spec_is_read_by_the_one_given(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_without_spec_is_read_by_the_one_given(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     spec = place / "spec.json"
     reverse = SPECS["modelzoo"].alphabet[::-1]
     spec.write_text(SPECS["modelzoo"].to_json().replace(SPECS["modelzoo"].alphabet, reverse))
@@ -143,7 +166,9 @@ def test_a_model_without_spec_is_read_by_the_one_given(place: Path, capsys: pyte
     assert data["correct"] == 0
 
 
-def test_whatever_a_simulated_run_leaves_says_so(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_a_simulated_run_leaves_says_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     knobs = Knobs()
     om = compile_model(
         place / "echo.onnx",
@@ -154,7 +179,20 @@ def test_whatever_a_simulated_run_leaves_says_so(place: Path, capsys: pytest.Cap
     )
     with machine(knobs) as findings:
         words = ["evaluate", str(om), "input_bin", "--label", "label.txt"]
-        assert main([*words, "--readings", "sim.jsonl", "--json", "sim.json", "--save-outputs", "sim_out"]) == 0
+        assert (
+            main(
+                [
+                    *words,
+                    "--readings",
+                    "sim.jsonl",
+                    "--json",
+                    "sim.json",
+                    "--save-outputs",
+                    "sim_out",
+                ]
+            )
+            == 0
+        )
         Image.new("L", (100, 32)).save("word.png")
         capsys.readouterr()
         assert main(["read", str(om), "word.png"]) == 0
@@ -162,7 +200,10 @@ def test_whatever_a_simulated_run_leaves_says_so(place: Path, capsys: pytest.Cap
     assert capsys.readouterr().err.startswith("SIMULATED  no chip ran this")
     lines = (place / "sim.jsonl").read_text(encoding="utf-8").splitlines()
     assert all(json.loads(line)["simulated"] for line in lines)
-    assert all("simulated" not in line for line in (place / "r.jsonl").read_text(encoding="utf-8").splitlines())
+    assert all(
+        "simulated" not in line
+        for line in (place / "r.jsonl").read_text(encoding="utf-8").splitlines()
+    )
 
     assert main(["score", "sim_out", "--label", "label.txt", "--json", "scored.json"]) == 0
     assert capsys.readouterr().out.startswith("SIMULATED  no chip ran this")
@@ -177,7 +218,9 @@ def test_whatever_a_simulated_run_leaves_says_so(place: Path, capsys: pytest.Cap
     assert "SIMULATED" not in capsys.readouterr().out
 
 
-def test_the_speed_of_scoring_is_no_model_s(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_speed_of_scoring_is_no_model_s(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(SCORE) == 0
     assert "(scoring alone: another tool ran the model)" in capsys.readouterr().out
 
@@ -190,14 +233,26 @@ def test_a_label_given_twice_is_told(place: Path, capsys: pytest.CaptureFixture[
         assert "label given twice: 1\n  test_1.bin" in capsys.readouterr().err
 
 
-def test_outputs_cut_along_time_are_suspected(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_cut_along_time_are_suspected(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts = [f"name{number:02d}" for number in range(26)]
     (place / "many").mkdir()
     models.write_bins(place / "many", texts)
-    words = ["evaluate", "echo.onnx", "many/input_bin", "--label", "many/label.txt", "--save-outputs", "right"]
+    words = [
+        "evaluate",
+        "echo.onnx",
+        "many/input_bin",
+        "--label",
+        "many/label.txt",
+        "--save-outputs",
+        "right",
+    ]
     assert main(words) == 0
     files = [place / "right" / f"test_{number}_0.bin" for number in range(1, 27)]
-    batch = np.stack([np.fromfile(path, dtype=np.float32).reshape(26, 37) for path in files], axis=1)
+    batch = np.stack(
+        [np.fromfile(path, dtype=np.float32).reshape(26, 37) for path in files], axis=1
+    )
     (place / "wrong").mkdir()
     for path, rows in zip(files, batch):
         rows.tofile(place / "wrong" / path.name)

@@ -13,7 +13,9 @@ from PIL import Image, ImageDraw
 WORDS = ["Hello", "7th", "it's", "CAFÉ", 'say "hi"', "a,b", "x:y"]
 
 
-def encoded(word: str, kind: str = "PNG", size: tuple[int, int] = (60, 20), mode: str = "RGB") -> bytes:
+def encoded(
+    word: str, kind: str = "PNG", size: tuple[int, int] = (60, 20), mode: str = "RGB"
+) -> bytes:
     """An image that differs from word to word."""
     image = Image.new(mode, size, "white")
     ImageDraw.Draw(image).text((2, 2), word.encode("ascii", "replace").decode(), fill="black")
@@ -47,7 +49,10 @@ def iiit5k(folder: Path, split: str = "test") -> Path:
     from scipy.io import savemat
 
     words = ["Hello", "7TH", "CAFÉ"]
-    rows = np.zeros((1, 3), dtype=[(name, object) for name in ("ImgName", "GroundTruth", "smallLexi", "mediumLexi")])
+    rows = np.zeros(
+        (1, 3),
+        dtype=[(name, object) for name in ("ImgName", "GroundTruth", "smallLexi", "mediumLexi")],
+    )
     for number, word in enumerate(words):
         put(folder / f"{split}/{number}.png", encoded(word))
         small = np.array([[word, "ELSE"]], dtype=object)
@@ -90,8 +95,14 @@ def tagged(name: str, *rectangles: str, lex: str = "") -> str:
 
 def ic03_scenes(folder: Path) -> Path:
     put(folder / "park/a.png", scene())
-    boxes = (rectangle("one", "10.9", "20.9", "30.9", "10.9"), rectangle("B&amp;H", "-5.0", "-3.0", "25.0", "13.0"))
-    put(folder / "words.xml", scenes(tagged("park/a.png", *boxes, rectangle("edge", "190.0", "90.0", "50.0", "50.0"))))
+    boxes = (
+        rectangle("one", "10.9", "20.9", "30.9", "10.9"),
+        rectangle("B&amp;H", "-5.0", "-3.0", "25.0", "13.0"),
+    )
+    put(
+        folder / "words.xml",
+        scenes(tagged("park/a.png", *boxes, rectangle("edge", "190.0", "90.0", "50.0", "50.0"))),
+    )
     return folder
 
 
@@ -100,14 +111,19 @@ def ic03_crops(folder: Path) -> Path:
     for number, word in enumerate(["self", "A & B", '"quote"']):
         put(folder / f"word/1/{number}.jpg", encoded(word, "JPEG"))
         lines.append(f'<image file="word/1/{number}.jpg" tag={quoteattr(word)} />')
-    put(folder / "word.xml", f'<?xml version="1.0" encoding="ISO-8859-1"?><imagelist>{"".join(lines)}</imagelist>')
+    put(
+        folder / "word.xml",
+        f'<?xml version="1.0" encoding="ISO-8859-1"?><imagelist>{"".join(lines)}</imagelist>',
+    )
     return folder
 
 
 def svt(folder: Path) -> Path:
     put(folder / "img/00_01.png", scene())
     put(folder / "img/00_02.png", scene())
-    first = tagged("img/00_01.png", rectangle("LIVING", "0", "0", "50", "20"), lex="LIVING,ROOM,THEATERS")
+    first = tagged(
+        "img/00_01.png", rectangle("LIVING", "0", "0", "50", "20"), lex="LIVING,ROOM,THEATERS"
+    )
     second = tagged("img/00_02.png", rectangle("ROOM", "10", "10", "50", "20"), lex="ROOM,DOOR")
     put(folder / "test.xml", scenes(first, second))
     return folder
@@ -115,7 +131,9 @@ def svt(folder: Path) -> Path:
 
 def ic13(folder: Path) -> Path:
     names = images(folder, WORDS)
-    lines = [f'{name}, "{word}"'.replace('say "hi"', r"say \"hi\"") for name, word in zip(names, WORDS)]
+    lines = [
+        f'{name}, "{word}"'.replace('say "hi"', r"say \"hi\"") for name, word in zip(names, WORDS)
+    ]
     put(folder / "gt.txt", "\ufeff" + "\r\n".join(lines) + "\r\n")
     return folder
 
@@ -134,7 +152,9 @@ def synthtext(folder: Path) -> Path:
 
     put(folder / "8/a.png", scene())
     put(folder / "8/b.png", scene())
-    corners = np.array([[[10.5, 40.2, 40.2, 10.5], [5.5, 5.5, 20.1, 20.1]], [[50, 90, 90, 50], [30, 35, 60, 55]]])
+    corners = np.array(
+        [[[10.5, 40.2, 40.2, 10.5], [5.5, 5.5, 20.1, 20.1]], [[50, 90, 90, 50], [30, 35, 60, 55]]]
+    )
     names, boxes, texts = (np.empty((1, 2), dtype=object) for _ in range(3))
     names[0, :] = ["8/a.png", "8/b.png"]
     boxes[0, 0] = corners.transpose(1, 2, 0)

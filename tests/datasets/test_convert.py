@@ -25,7 +25,9 @@ def words(lmdb_path: Path) -> list[str | None]:
 
 
 def value(path: Path, key: bytes) -> bytes:
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as reading:
+    with lmdb.open(
+        str(path), readonly=True, lock=False
+    ) as environment, environment.begin() as reading:
         return reading.get(key)
 
 
@@ -45,7 +47,12 @@ CASES = [
     ("synth90k", sources.synth90k, {}, ["lube", "cat"]),
     ("synth90k", sources.synth90k, {"annotation": "label.txt"}, ["Lube", "CAT"]),
     ("synthtext", sources.synthtext, {}, ["Lines:", "lost", "Kevin's"]),
-    ("tfrecord", sources.tfrecord, {"ord_map": "ord_map.json", "split": "train"}, ["cab", "7up", "hello"]),
+    (
+        "tfrecord",
+        sources.tfrecord,
+        {"ord_map": "ord_map.json", "split": "train"},
+        ["cab", "7up", "hello"],
+    ),
     ("tfrecord", sources.tfrecord, {"alphabet": sources.ORD_CLASSES}, ["cab", "7up", "hello"]),
     ("tsv", sources.tsv, {}, sources.WORDS),
     ("folder", sources.tsv, {}, sources.WORDS),
@@ -55,7 +62,12 @@ CASES = [
 
 
 def options_of(folder: Path, given: dict[str, str]) -> Options:
-    return Options(**{key: folder / text if key in ("annotation", "ord_map") else text for key, text in given.items()})
+    return Options(
+        **{
+            key: folder / text if key in ("annotation", "ord_map") else text
+            for key, text in given.items()
+        }
+    )
 
 
 @pytest.mark.parametrize(("kind", "make", "given", "expected"), CASES)
@@ -75,7 +87,12 @@ def test_every_kind_is_tested():
 def test_a_source_gives_the_same_words_as_a_folder(tmp_path, kind, make, given, expected):
     folder = make(tmp_path / "source")
     convert(kind, folder, tmp_path / "out", options_of(folder, given), form="folder")
-    convert("folder", tmp_path / "out", tmp_path / "again", Options(annotation=tmp_path / "out/annotation.txt"))
+    convert(
+        "folder",
+        tmp_path / "out",
+        tmp_path / "again",
+        Options(annotation=tmp_path / "out/annotation.txt"),
+    )
     assert words(tmp_path / "again") == expected
 
 
@@ -128,15 +145,27 @@ def test_an_encoded_image_as_long_as_raw_ones_is_stored_as_it_is(tmp_path):
     image = jpeg_of_9600_bytes()
     with open(tmp_path / "a.tfrecords", "wb") as file:
         write_examples(file, [{**sources.example("cab"), "images": [image]}])
-    convert("tfrecord", tmp_path / "a.tfrecords", tmp_path / "out", Options(alphabet=sources.ORD_CLASSES))
+    convert(
+        "tfrecord",
+        tmp_path / "a.tfrecords",
+        tmp_path / "out",
+        Options(alphabet=sources.ORD_CLASSES),
+    )
     assert value(tmp_path / "out", b"image-000000001") == image
 
 
-@pytest.mark.parametrize("mark", [b"\xff\xd8", b"\xff\xd8\xff", b"BM", b"P4", b"P5", b"P6", b"GIF89a", b"\x89PNG"])
+@pytest.mark.parametrize(
+    "mark", [b"\xff\xd8", b"\xff\xd8\xff", b"BM", b"P4", b"P5", b"P6", b"GIF89a", b"\x89PNG"]
+)
 def test_raw_pixels_may_begin_like_an_image_file(tmp_path, mark):
     with open(tmp_path / "a.tfrecords", "wb") as file:
         write_examples(file, [{**sources.example("cab"), "images": [raw(mark)]}])
-    convert("tfrecord", tmp_path / "a.tfrecords", tmp_path / "out", Options(alphabet=sources.ORD_CLASSES))
+    convert(
+        "tfrecord",
+        tmp_path / "a.tfrecords",
+        tmp_path / "out",
+        Options(alphabet=sources.ORD_CLASSES),
+    )
     assert crop(tmp_path / "out", 1).tobytes() == raw(mark)
 
 
@@ -180,9 +209,15 @@ def test_real_annotations_give_the_published_counts(tmp_path, shared_data):
 def test_real_words_are_read_right(shared_data):
     annotations = shared_data / "annotations"
     quoted = {
-        item.name: item.tags[0].label for item in KINDS["ic15"](annotations / "ic15/train_gt.txt", Options()).items
+        item.name: item.tags[0].label
+        for item in KINDS["ic15"](annotations / "ic15/train_gt.txt", Options()).items
     }
-    assert [quoted[f"word_{n}.png"] for n in (1, 1013, 1018, 1409)] == ["Genaxis Theatre", 'READER"', '"SCAN"', "CAFÉ"]
+    assert [quoted[f"word_{n}.png"] for n in (1, 1013, 1018, 1409)] == [
+        "Genaxis Theatre",
+        'READER"',
+        '"SCAN"',
+        "CAFÉ",
+    ]
     bound = list(KINDS["iiit5k"](annotations / "iiit5k/trainCharBound.mat", Options()).items)
     truths = [sample.label for sample in LmdbSamples(shared_data / "IIIT5K_train_lmdb")]
     assert [item.tags[0].label for item in bound] == truths
@@ -193,7 +228,9 @@ def test_damaged_labels_of_the_real_ic03_are_dropped(tmp_path, shared_data):
 
     xml = shared_data / "annotations/ic03/words.xml"
     # One large image, linked: what is inside the boxes is not the matter here.
-    large = sources.put(tmp_path / "images/large.jpg", sources.encoded("x", "JPEG", (1600, 1200), "L"))
+    large = sources.put(
+        tmp_path / "images/large.jpg", sources.encoded("x", "JPEG", (1600, 1200), "L")
+    )
     for name in {element.text for element in ElementTree.parse(xml).iter("imageName")}:
         (tmp_path / "images" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "images" / name).symlink_to(large)
@@ -203,7 +240,11 @@ def test_damaged_labels_of_the_real_ic03_are_dropped(tmp_path, shared_data):
 
 @pytest.mark.parametrize(
     ("line", "lexicon"),
-    [("x ONE,TWO", ("ONE", "TWO")), ("x\tA,B two", ("A,B", "two")), ("x ONE, ,TWO,", ("ONE", "TWO"))],
+    [
+        ("x ONE,TWO", ("ONE", "TWO")),
+        ("x\tA,B two", ("A,B", "two")),
+        ("x ONE, ,TWO,", ("ONE", "TWO")),
+    ],
 )
 def test_lexicons_come_in_two_forms(tmp_path, line, lexicon):
     assert read_lexicons(sources.put(tmp_path / "list.txt", f"{line}\n\n")) == {"x": lexicon}
@@ -220,7 +261,10 @@ def test_lexicons_are_known_by_the_names_as_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("lines", "message"),
-    [("x ONE\ny TWO\nx ONE\n", "line 3 is a second one for 'x'"), ("x ONE\ny\n", "line 2 is 'y'; expected an image")],
+    [
+        ("x ONE\ny TWO\nx ONE\n", "line 3 is a second one for 'x'"),
+        ("x ONE\ny\n", "line 2 is 'y'; expected an image"),
+    ],
 )
 def test_bad_lists_of_lexicons_are_refused(tmp_path, lines, message):
     with pytest.raises(InputError, match=message):
@@ -228,16 +272,32 @@ def test_bad_lists_of_lexicons_are_refused(tmp_path, lines, message):
 
 
 MATCHES = {
-    "full names": (["a/1.png", "b/1.png"], ["a/1.png", "b/1.png"], {"a/1.png": "a/1.png", "b/1.png": "b/1.png"}),
-    "without suffix": (["c/w.2.png", "c/w.3.PNG"], ["c/w.2", "c/w.3"], {"c/w.2.png": "c/w.2", "c/w.3.PNG": "c/w.3"}),
-    "without folder": (["a/1.png", "b/2.png"], ["1.png", "2"], {"a/1.png": "1.png", "b/2.png": "2"}),
+    "full names": (
+        ["a/1.png", "b/1.png"],
+        ["a/1.png", "b/1.png"],
+        {"a/1.png": "a/1.png", "b/1.png": "b/1.png"},
+    ),
+    "without suffix": (
+        ["c/w.2.png", "c/w.3.PNG"],
+        ["c/w.2", "c/w.3"],
+        {"c/w.2.png": "c/w.2", "c/w.3.PNG": "c/w.3"},
+    ),
+    "without folder": (
+        ["a/1.png", "b/2.png"],
+        ["1.png", "2"],
+        {"a/1.png": "1.png", "b/2.png": "2"},
+    ),
     "two images of one base name": (["a/1.png", "b/1.png"], ["1"], {}),
     "two images of one stem": (["1.png", "1.jpg"], ["1"], {}),
     "one of them has the name itself": (["a/1.png", "1.png"], ["1.png"], {"1.png": "1.png"}),
     "in either order": (["1.png", "a/1.png"], ["1.png"], {"1.png": "1.png"}),
     "another folder's": (["b/1.png"], ["a/1.png", "a/1"], {}),
     "a stem that is no suffix's": (["w.2"], ["w"], {}),
-    "the other has a line of its own": (["a/1.png", "b/1.png"], ["1", "b/1.png"], {"b/1.png": "b/1.png"}),
+    "the other has a line of its own": (
+        ["a/1.png", "b/1.png"],
+        ["1", "b/1.png"],
+        {"b/1.png": "b/1.png"},
+    ),
     "two lines for one image": (["a/1.png"], ["1", "a/1"], {"a/1.png": "a/1"}),
     "the same image twice": (["a/1.png", "a/1.png"], ["1"], {"a/1.png": "1"}),
 }
@@ -254,10 +314,22 @@ def test_lexicons_that_are_no_images_are_counted(tmp_path, capsys):
         sources.put(tmp_path / "words" / name, sources.encoded(str(number)))
     sources.put(tmp_path / "words/gt.tsv", "a/1.png\tcat\nb/1.png\tsun\nc/w.2.png\tdog\n")
     each = sources.put(tmp_path / "each.txt", "a/1.png cat,car\nb/1 sun,son\nw.2 dog,dig\n")
-    command = ["dataset", "convert", "tsv", str(tmp_path / "words"), str(tmp_path / "out"), "--lexicons", str(each)]
+    command = [
+        "dataset",
+        "convert",
+        "tsv",
+        str(tmp_path / "words"),
+        str(tmp_path / "out"),
+        "--lexicons",
+        str(each),
+    ]
     assert main([*command, "--strict"]) == 0
     samples = LmdbSamples(tmp_path / "out")
-    assert [samples.lexicons(index) for index in (1, 2, 3)] == [(("cat", "car"),), (("sun", "son"),), (("dog", "dig"),)]
+    assert [samples.lexicons(index) for index in (1, 2, 3)] == [
+        (("cat", "car"),),
+        (("sun", "son"),),
+        (("dog", "dig"),),
+    ]
     samples.close()
     sources.put(each, "1 cat,car\nb/1.png sun,son\nlost dog,dig\n")
     assert main([*command, "--force"]) == 0

@@ -1,4 +1,6 @@
-"""Whatever bytes a source is made of, it is read or refused; no other exception leaves a converter."""
+"""Whatever bytes a source is made of, it is read or refused; no other exception leaves a
+converter.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def read(kind: str, file: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 10**6))
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(0, 10**6),
+)
 def test_changed_bytes_and_cut_files(case, changes, length):
     kind, file, data = case
     spoilt = bytearray(data)

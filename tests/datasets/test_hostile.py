@@ -1,4 +1,7 @@
-"""Sources that are broken or mean harm: each has its message and exit code, and nothing is written elsewhere."""
+"""Sources that are broken or mean harm:
+
+each has its message and exit code, and nothing is written elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -128,10 +131,17 @@ def huge_png() -> bytes:
     """A header that promises 400 megapixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", 20000, 20000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 def labels(*lines: str) -> Callable[[Path], None]:
@@ -150,7 +160,10 @@ def not_utf8(folder: Path) -> None:
 def boxes(*listed: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         put(folder / "a.png", sources.scene())
-        put(folder / "words.xml", scenes(tagged("a.png", rectangle("good", "1", "1", "9", "9"), *listed)))
+        put(
+            folder / "words.xml",
+            scenes(tagged("a.png", rectangle("good", "1", "1", "9", "9"), *listed)),
+        )
 
     return make
 
@@ -193,19 +206,57 @@ HOSTILE = {
     "XML entities that grow": ("ic03", bomb, [], 1, "XML bombs"),
     "XML that includes a file": ("ic03", external, [], 1, "XML bombs"),
     "XML that is cut off": ("ic03", xml("<tagset><image>"), [], 1, "cannot be read as XML"),
-    "XML of an unknown encoding": ("ic03", xml('<?xml version="1.0" encoding="klingon"?><a/>'), [], 1, "as XML"),
+    "XML of an unknown encoding": (
+        "ic03",
+        xml('<?xml version="1.0" encoding="klingon"?><a/>'),
+        [],
+        1,
+        "as XML",
+    ),
     "XML of something else": ("ic03", xml("<html><p/></html>"), [], 1, "holds no <image>"),
     "XML without names": ("ic03", xml("<t><image/></t>"), [], 1, "neither <imageName> nor file="),
-    "XML without words": ("ic03", xml("<t><image><imageName>a.png</imageName></image></t>"), [], 1, "nor a tag"),
-    "a box that is not a number": ("ic03", boxes(rectangle("b", "left", "1", "9", "9")), [], 3, "bad box"),
+    "XML without words": (
+        "ic03",
+        xml("<t><image><imageName>a.png</imageName></image></t>"),
+        [],
+        1,
+        "nor a tag",
+    ),
+    "a box that is not a number": (
+        "ic03",
+        boxes(rectangle("b", "left", "1", "9", "9")),
+        [],
+        3,
+        "bad box",
+    ),
     "a box that is NaN": ("ic03", boxes(rectangle("b", "nan", "1", "9", "9")), [], 3, "bad box"),
-    "a box that is endless": ("ic03", boxes(rectangle("b", "1", "1", "1e400", "9")), [], 3, "bad box"),
-    "a box outside the image": ("ic03", boxes(rectangle("b", "500", "1", "9", "9")), [], 3, "has no pixel"),
-    "a box turned inside out": ("ic03", boxes(rectangle("b", "50", "50", "-9", "9")), [], 3, "has no pixel"),
+    "a box that is endless": (
+        "ic03",
+        boxes(rectangle("b", "1", "1", "1e400", "9")),
+        [],
+        3,
+        "bad box",
+    ),
+    "a box outside the image": (
+        "ic03",
+        boxes(rectangle("b", "500", "1", "9", "9")),
+        [],
+        3,
+        "has no pixel",
+    ),
+    "a box turned inside out": (
+        "ic03",
+        boxes(rectangle("b", "50", "50", "-9", "9")),
+        [],
+        3,
+        "has no pixel",
+    ),
     "a box without a tag": ("ic03", boxes(rectangle("", "5", "5", "9", "9")), [], 3, "empty label"),
     "a scene outside the folder": (
         "svt",
-        lambda folder: put(folder / "test.xml", scenes(tagged(f"../{SECRET}", rectangle("x", "0", "0", "9", "9")))),
+        lambda folder: put(
+            folder / "test.xml", scenes(tagged(f"../{SECRET}", rectangle("x", "0", "0", "9", "9")))
+        ),
         [],
         1,
         "leads out of the folder",
@@ -221,45 +272,113 @@ HOSTILE = {
     "a .mat that is cut off": ("iiit5k", cut_mat, [], 1, "beyond the end"),
     "a .mat that is garbled": ("iiit5k", garbled_mat, [], 1, "cannot be read as a MATLAB file"),
     "a .mat that inflates": ("iiit5k", inflating_mat, [], 1, "inflates to more than"),
-    "a .mat with one huge text": ("iiit5k", lambda f: inflating_mat(f, 1, 15 << 20), [], 1, "the limit is 10485760"),
+    "a .mat with one huge text": (
+        "iiit5k",
+        lambda f: inflating_mat(f, 1, 15 << 20),
+        [],
+        1,
+        "the limit is 10485760",
+    ),
     "a .mat of something else": ("iiit5k", other_mat, [], 1, "no struct array with ImgName"),
     "a .mat with numbers for names": ("iiit5k", cell_mat, [], 1, "bad annotation"),
     "SynthText without as many of each": ("synthtext", uneven_synthtext, [], 1, "hold .* scenes"),
     "a name with ..": ("tsv", names(f"../{SECRET}"), [], 3, "leads out of the folder"),
-    "a name with .. inside": ("tsv", names(f"sub/../../{SECRET}"), [], 3, "leads out of the folder"),
-    "a name with .. and backslashes": ("tsv", names(rf"..\{SECRET}"), [], 3, "leads out of the folder"),
+    "a name with .. inside": (
+        "tsv",
+        names(f"sub/../../{SECRET}"),
+        [],
+        3,
+        "leads out of the folder",
+    ),
+    "a name with .. and backslashes": (
+        "tsv",
+        names(rf"..\{SECRET}"),
+        [],
+        3,
+        "leads out of the folder",
+    ),
     "an absolute name": ("tsv", names("/etc/hostname"), [], 3, "leads out of the folder"),
     "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is no file name"),
     "a link that leads out": ("tsv", link_out, [], 3, "a link that leads out"),
     "a folder's link that leads out": ("tsv", link_folder_out, [], 3, "a link that leads out"),
-    "a name of a folder": ("tsv", lambda f: (names("sub")(f), (f / "sub").mkdir()), [], 3, "no plain file"),
+    "a name of a folder": (
+        "tsv",
+        lambda f: (names("sub")(f), (f / "sub").mkdir()),
+        [],
+        3,
+        "no plain file",
+    ),
     "a name of a pipe": ("tsv", pipe, [], 3, "no plain file"),
     "a name beyond all length": ("tsv", names("x" * 5000), [], 3, "unreadable image"),
     "a name of nothing": ("tsv", names("lost.png"), [], 3, "missing image"),
     "an image of zero bytes": ("tsv", image_of(b""), [], 3, "empty image"),
     "an image that is text": ("tsv", image_of(b"<svg/>"), [], 3, "not an image"),
-    "an image that is PostScript": ("tsv", image_of(b"%!PS-Adobe-3.0 EPSF-3.0\n"), [], 3, "not an image"),
+    "an image that is PostScript": (
+        "tsv",
+        image_of(b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+        [],
+        3,
+        "not an image",
+    ),
     "an image that is cut off": ("tsv", image_of(encoded("word")[:80]), [], 3, "broken image"),
     "an image of 400 megapixels": ("tsv", image_of(huge_png()), [], 3, "image too large"),
     "a line without a label": ("tsv", labels("a.png\n"), [], 3, "bad annotation"),
     "a label of spaces": ("tsv", labels("a.png\t  \n"), [], 3, "empty label"),
-    "a label with a control character": ("tsv", labels("a.png\ta\x07b\n"), [], 3, "control character"),
-    "a label of a million letters": ("tsv", labels(f"a.png\t{'x' * 10**6}\n"), [], 3, "1000000 characters"),
+    "a label with a control character": (
+        "tsv",
+        labels("a.png\ta\x07b\n"),
+        [],
+        3,
+        "control character",
+    ),
+    "a label of a million letters": (
+        "tsv",
+        labels(f"a.png\t{'x' * 10**6}\n"),
+        [],
+        3,
+        "1000000 characters",
+    ),
     "a label that is not UTF-8": ("tsv", not_utf8, [], 3, "not UTF-8"),
     "an empty list": ("tsv", lambda f: put(f / "labels.tsv", ""), [], 1, "is empty"),
     "no list": ("tsv", lambda f: put(f / "a.png", encoded("a")), [], 1, "annotation"),
     "no source": ("ic13", lambda f: None, ["--annotation", "gone.txt"], 1, "does not exist"),
     "a list that is a Git LFS pointer": (
         "ic13",
-        lambda f: put(f / "gt.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        lambda f: put(
+            f / "gt.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+        ),
         [],
         1,
         "Git LFS pointer",
     ),
-    "an index beyond the lexicon": ("synth90k", synth90k("a.jpg 0\na.jpg 7\n"), [], 3, "an index from 0 to 0"),
-    "an index that is negative": ("synth90k", synth90k("a.jpg 0\n" * 1000 + "a.jpg -1\n"), [], 3, "an index from 0"),
-    "indices without a lexicon": ("synth90k", synth90k("a.jpg 0\n", None), [], 1, "no .*lexicon.txt to look them up"),
-    "records that are cut off": ("tfrecord", record(lambda data: data[:-9]), TF, 1, "ends inside the record"),
+    "an index beyond the lexicon": (
+        "synth90k",
+        synth90k("a.jpg 0\na.jpg 7\n"),
+        [],
+        3,
+        "an index from 0 to 0",
+    ),
+    "an index that is negative": (
+        "synth90k",
+        synth90k("a.jpg 0\n" * 1000 + "a.jpg -1\n"),
+        [],
+        3,
+        "an index from 0",
+    ),
+    "indices without a lexicon": (
+        "synth90k",
+        synth90k("a.jpg 0\n", None),
+        [],
+        1,
+        "no .*lexicon.txt to look them up",
+    ),
+    "records that are cut off": (
+        "tfrecord",
+        record(lambda data: data[:-9]),
+        TF,
+        1,
+        "ends inside the record",
+    ),
     "records with a bit changed": (
         "tfrecord",
         record(lambda data: data[:500] + bytes([data[500] ^ 1]) + data[501:]),
@@ -275,9 +394,21 @@ HOSTILE = {
         "length's checksum",
     ),
     "records without classes": ("tfrecord", sources.tfrecord, [], 2, "which character is which"),
-    "a class without a character": ("tfrecord", features(labels=[99]), TF, 3, "class 99 has no character"),
+    "a class without a character": (
+        "tfrecord",
+        features(labels=[99]),
+        TF,
+        3,
+        "class 99 has no character",
+    ),
     "a record without image": ("tfrecord", features(images=[]), TF, 3, "0 images"),
-    "a record of half an image": ("tfrecord", features(images=[b"x" * 5000]), TF, 3, "not an image"),
+    "a record of half an image": (
+        "tfrecord",
+        features(images=[b"x" * 5000]),
+        TF,
+        3,
+        "not an image",
+    ),
 }
 
 
@@ -309,7 +440,8 @@ def test_hostile_sources(case, place, capsys, monkeypatch):
     assert re.search(message, written.err + written.out), written.err
     assert "Traceback" not in written.err
     assert outside(place) == before
-    # What has one good word is written all the same, and --strict says so by its code; the rest leaves nothing.
+    # What has one good word is written all the same, and --strict says so by its code; the rest
+    # leaves nothing.
     assert (place / "out").exists() == (code == 3)
     if code == 3:
         assert b"secret" not in (place / "out/data.mdb").read_bytes()
@@ -320,8 +452,18 @@ def test_there_are_forty():
 
 
 TARGETS = {
-    "a folder of the user's": (lambda out: put(out / "thesis.tex", "x"), [], 1, "holds other things"),
-    "and with --force": (lambda out: put(out / "thesis.tex", "x"), ["--force"], 1, "holds other things"),
+    "a folder of the user's": (
+        lambda out: put(out / "thesis.tex", "x"),
+        [],
+        1,
+        "holds other things",
+    ),
+    "and with --force": (
+        lambda out: put(out / "thesis.tex", "x"),
+        ["--force"],
+        1,
+        "holds other things",
+    ),
     "a file": (lambda out: put(out, "x"), ["--force"], 1, "is a link or a file"),
     "a link": (lambda out: out.symlink_to(out.parent), ["--force"], 1, "is a link or a file"),
     "an LMDB": (lambda out: put(out / "data.mdb", "x"), [], 1, "--force to replace it"),
@@ -348,7 +490,17 @@ def test_a_missing_parent_is_named(place, capsys):
 
 def test_all_that_was_dropped_is_listed(place, capsys):
     names(*(f"lost_{number}.png" for number in range(30)))(place / "source")
-    command = ["dataset", "convert", "tsv", "source", "out", "--report", "dropped.jsonl", "--json", "-"]
+    command = [
+        "dataset",
+        "convert",
+        "tsv",
+        "source",
+        "out",
+        "--report",
+        "dropped.jsonl",
+        "--json",
+        "-",
+    ]
     assert main(command) == 0
     lines = [json.loads(line) for line in (place / "dropped.jsonl").read_text().splitlines()]
     assert [line["name"] for line in lines] == [f"lost_{number}.png" for number in range(30)]
@@ -393,7 +545,17 @@ def test_a_report_takes_the_place_of_no_other_file(case, place, capsys):
 @pytest.mark.parametrize("form", ["lmdb", "folder"])
 def test_a_conversion_that_fails_leaves_the_earlier_report(form, place):
     names("lost.png")(place / "source")
-    command = ["dataset", "convert", "tsv", "source", "out", "--as", form, "--report", "dropped.jsonl"]
+    command = [
+        "dataset",
+        "convert",
+        "tsv",
+        "source",
+        "out",
+        "--as",
+        form,
+        "--report",
+        "dropped.jsonl",
+    ]
     assert main(command) == 0
     before = (place / "dropped.jsonl").read_bytes()
     names("gone.png", "lost.png")(place / "source")

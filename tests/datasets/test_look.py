@@ -38,7 +38,9 @@ def make(path: Path, *words: tuple[str, str] | str) -> Path:
 
 
 def change(path: Path, **values: bytes | None) -> Path:
-    with lmdb.open(str(path), map_size=1 << 24, lock=False) as environment, environment.begin(write=True) as writing:
+    with lmdb.open(str(path), map_size=1 << 24, lock=False) as environment, environment.begin(
+        write=True
+    ) as writing:
         for name, value in values.items():
             key = name.replace("_", "-").encode()
             writing.delete(key) if value is None else writing.put(key, value)
@@ -78,7 +80,13 @@ FAULTS = {
     "26 letters fit": ({"label_000000002": b"ab" * 13}, {}, {}, 0, 0),
     "27 letters do not": ({"label_000000002": b"ab" * 13 + b"c"}, {"label too long": 1}, {}, 3, 3),
     "25 letters with a repeat do": ({"label_000000002": b"ab" * 12 + b"b"}, {}, {}, 0, 0),
-    "26 letters with a repeat do not": ({"label_000000002": b"ab" * 12 + b"bc"}, {"label too long": 1}, {}, 3, 3),
+    "26 letters with a repeat do not": (
+        {"label_000000002": b"ab" * 12 + b"bc"},
+        {"label too long": 1},
+        {},
+        3,
+        3,
+    ),
     "an image twice": (
         {"image_000000003": encoded("one"), "label_000000003": b"ONE"},
         {},
@@ -111,7 +119,9 @@ def test_check_finds(case, tmp_path, capsys):
 
 def test_check_names_the_samples(tmp_path, capsys):
     path = change(
-        make(tmp_path / "words", "one", "two", "three"), label_000000002=b"a b", image_000000003=encoded("one")
+        make(tmp_path / "words", "one", "two", "three"),
+        label_000000002=b"a b",
+        image_000000003=encoded("one"),
     )
     main(["dataset", "check", str(path)])
     err = capsys.readouterr().err
@@ -120,7 +130,10 @@ def test_check_names_the_samples(tmp_path, capsys):
 
 
 def test_check_finds_the_test_in_the_training(tmp_path, capsys):
-    train, test = make(tmp_path / "train", "one", "two", "three"), make(tmp_path / "test", "nine", "two")
+    train, test = (
+        make(tmp_path / "train", "one", "two", "three"),
+        make(tmp_path / "test", "nine", "two"),
+    )
     command = ["dataset", "check", str(train), "--against", str(test)]
     assert main(command) == 0
     assert main(["dataset", "check", str(train), "--against", str(train)]) == 0
@@ -163,7 +176,12 @@ def test_show_draws_a_sheet(tmp_path, capsys):
     path = change(make(tmp_path / "words", *"abcdefghij"), image_000000002=b"broken")
     assert main(["dataset", "show", str(path), str(tmp_path / "sheet.png"), "--columns", "4"]) == 0
     assert size_of((tmp_path / "sheet.png").read_bytes()) == (4 * 174 + 6, 3 * 96 + 6)
-    assert main(["dataset", "show", str(path), str(tmp_path / "two.png"), "--keys", "test_1", "test_3"]) == 0
+    assert (
+        main(
+            ["dataset", "show", str(path), str(tmp_path / "two.png"), "--keys", "test_1", "test_3"]
+        )
+        == 0
+    )
     assert main(["dataset", "show", str(path), str(tmp_path / "no.png"), "--keys", "test_99"]) == 1
     assert "has no test_99" in capsys.readouterr().err
     assert not (tmp_path / "no.png").exists()
@@ -171,13 +189,18 @@ def test_show_draws_a_sheet(tmp_path, capsys):
 
 def test_show_takes_no_more_columns_than_words(tmp_path):
     path = make(tmp_path / "words", "one", "two", "three")
-    assert main(["dataset", "show", str(path), str(tmp_path / "row.png"), "--columns", "100000000"]) == 0
+    assert (
+        main(["dataset", "show", str(path), str(tmp_path / "row.png"), "--columns", "100000000"])
+        == 0
+    )
     assert size_of((tmp_path / "row.png").read_bytes()) == (3 * 174 + 6, 96 + 6)
 
 
 def test_a_sheet_that_nothing_opens_is_refused():
     words = [Sample("test_1", encoded("one"), "one")] * 12_000
-    with pytest.raises(InputError, match="a sheet of 12000 words, 8 in a row, would be 1398x144006 pixels"):
+    with pytest.raises(
+        InputError, match="a sheet of 12000 words, 8 in a row, would be 1398x144006 pixels"
+    ):
         contact_sheet(words)
 
 
@@ -193,7 +216,10 @@ def test_show_says_it_as_json(tmp_path, capsys):
 
 def test_words_are_chosen_evenly_and_again(tmp_path):
     path = make(tmp_path / "words", *"abcdefghij")
-    picks = [tuple(s.label for s in choose(LmdbSamples(path), 3, keys=None, seed=seed)) for seed in range(200)]
+    picks = [
+        tuple(s.label for s in choose(LmdbSamples(path), 3, keys=None, seed=seed))
+        for seed in range(200)
+    ]
     assert picks[7] == tuple(s.label for s in choose(LmdbSamples(path), 3, keys=None, seed=7))
     counts = {letter: sum(letter in pick for pick in picks) for letter in "abcdefghij"}
     assert 35 < min(counts.values()) <= max(counts.values()) < 90
@@ -208,7 +234,11 @@ label = (
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(label, st.sampled_from(["PNG", "JPEG", "BMP", "GIF"])), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.tuples(label, st.sampled_from(["PNG", "JPEG", "BMP", "GIF"])), min_size=1, max_size=8
+    )
+)
 def test_lmdb_to_files_and_back(tmp_path_factory, words):
     folder = tmp_path_factory.mktemp("trip")
     with new_lmdb(folder / "words") as writer:
@@ -216,7 +246,9 @@ def test_lmdb_to_files_and_back(tmp_path_factory, words):
             writer.add(encoded(text, kind), text, [[text.split()[0], "other"]])
     extract(folder / "words", folder / "files")
     files = folder / "files"
-    options = Options(annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt")
+    options = Options(
+        annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt"
+    )
     convert("folder", files, folder / "again", options)
     first, second = LmdbSamples(folder / "words"), LmdbSamples(folder / "again")
     assert [(s.image, s.label) for s in first] == [(s.image, s.label) for s in second]
@@ -230,7 +262,9 @@ def test_a_lexicon_without_words_survives_the_way_to_files_and_back(tmp_path):
     extract(tmp_path / "words", tmp_path / "files")
     assert (tmp_path / "files/lexicons.txt").read_text() == "word_000000002\ttwo too\n"
     files = tmp_path / "files"
-    options = Options(annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt")
+    options = Options(
+        annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt"
+    )
     convert("folder", files, tmp_path / "again", options)
     again = LmdbSamples(tmp_path / "again")
     assert (again.lexicons(1), again.lexicons(2)) == ((), (("two", "too"),))
@@ -243,7 +277,17 @@ def test_labels_that_are_not_utf8_are_left_out_and_counted(tmp_path, capsys):
     part = str(tmp_path / "part")
     commands = (
         ["dataset", "merge", str(path), "--out", str(tmp_path / "merged")],
-        ["dataset", "split", str(path), "--seed", "1", "--part", f"{part}1=0.5", "--part", f"{part}2=0.5"],
+        [
+            "dataset",
+            "split",
+            str(path),
+            "--seed",
+            "1",
+            "--part",
+            f"{part}1=0.5",
+            "--part",
+            f"{part}2=0.5",
+        ],
         [*extracted, str(tmp_path / "files")],
         [*extracted, str(tmp_path / "sdk"), "--form", "sdk"],
     )
@@ -251,8 +295,14 @@ def test_labels_that_are_not_utf8_are_left_out_and_counted(tmp_path, capsys):
         assert main([*command, "--json", "-"]) == 0
         assert json.loads(capsys.readouterr().out)["skipped"] == {"label not UTF-8": 1}
     assert labels(tmp_path / "merged") == ["one", "three", "four"]
-    assert sorted(labels(tmp_path / "part1") + labels(tmp_path / "part2")) == ["four", "one", "three"]
-    written = (tmp_path / "files/annotation.txt").read_text() + (tmp_path / "sdk/words_gt.txt").read_text()
+    assert sorted(labels(tmp_path / "part1") + labels(tmp_path / "part2")) == [
+        "four",
+        "one",
+        "three",
+    ]
+    written = (tmp_path / "files/annotation.txt").read_text() + (
+        tmp_path / "sdk/words_gt.txt"
+    ).read_text()
     assert "\ufffd" not in written
     assert written.count("three") == 2
 
@@ -261,15 +311,29 @@ def test_labels_that_are_not_utf8_are_left_out_and_counted(tmp_path, capsys):
 def test_every_form_is_read_back_by_its_content(form, tmp_path):
     words = ["one", 'say "hi"', "a,b", "x:y", "back\\slash"]
     extract(make(tmp_path / "words", *words), tmp_path / "files", form=form)
-    convert("folder", tmp_path / "files", tmp_path / "again", Options(annotation=tmp_path / "files/annotation.txt"))
+    convert(
+        "folder",
+        tmp_path / "files",
+        tmp_path / "again",
+        Options(annotation=tmp_path / "files/annotation.txt"),
+    )
     assert labels(tmp_path / "again") == words
 
 
 def test_extract_writes_the_sdk_form(tmp_path, capsys):
-    path = change(make(tmp_path / "IIIT5K_lmdb", "one", "two", "three"), image_000000002=None, label_000000003=b"a\nb")
+    path = change(
+        make(tmp_path / "IIIT5K_lmdb", "one", "two", "three"),
+        image_000000002=None,
+        label_000000003=b"a\nb",
+    )
     assert main(["dataset", "extract", str(path), str(tmp_path / "out"), "--form", "sdk"]) == 0
-    assert (tmp_path / "out/IIIT5K_lmdb_gt.txt").read_text() == "image-000000001 one\nimage-000000003 a b\n"
-    assert sorted(os.listdir(tmp_path / "out/IIIT5K_lmdb_img")) == ["image-000000001.jpg", "image-000000003.jpg"]
+    assert (
+        tmp_path / "out/IIIT5K_lmdb_gt.txt"
+    ).read_text() == "image-000000001 one\nimage-000000003 a b\n"
+    assert sorted(os.listdir(tmp_path / "out/IIIT5K_lmdb_img")) == [
+        "image-000000001.jpg",
+        "image-000000003.jpg",
+    ]
     out = capsys.readouterr().out
     assert "missing image" in out
     assert "line break in the label" in out
@@ -284,7 +348,11 @@ def test_merge_keeps_order_and_lexicons(tmp_path):
     done = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     merged = LmdbSamples(tmp_path / "out")
     assert [sample.label for sample in merged] == ["one", "two", "one"]
-    assert (merged.lexicons(1), merged.lexicons(2), merged.lexicon()) == ((("one", "won"),), (), ("one",))
+    assert (merged.lexicons(1), merged.lexicons(2), merged.lexicon()) == (
+        (("one", "won"),),
+        (),
+        ("one",),
+    )
     assert (dict(done.words), dict(done.skipped)) == ({str(tmp_path / "out"): 3}, {})
     done = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "once", drop_duplicates=True)
     assert (labels(tmp_path / "once"), sum(done.skipped.values())) == (["one", "two"], 1)
@@ -309,14 +377,17 @@ def test_an_lmdb_can_be_merged_into_itself(tmp_path):
 
 @pytest.mark.parametrize("by", ["image", "label"])
 def test_split_leaks_nothing(by, tmp_path):
-    # Forty images, twenty labels in two cases, every fourth image twice, two images under a second label.
+    # Forty images, twenty labels in two cases, every fourth image twice, two images under a second
+    # label.
     words = [(f"{n}", f"W{n % 20}" if n % 2 else f"w{n % 20}") for n in range(40)]
     words += [(f"{n}", f"w{n % 20}") for n in range(0, 40, 4)] + [("1", "other"), ("5", "other")]
     path = make(tmp_path / "words", *words)
     parts = [(tmp_path / "train", 0.7), (tmp_path / "val", 0.3)]
     split(path, parts, seed=3, by=by)
     sides = [[(s.image, (s.label or "").lower()) for s in LmdbSamples(part)] for part, _ in parts]
-    assert sorted(sides[0] + sides[1]) == sorted((encoded(shown), text.lower()) for shown, text in words)
+    assert sorted(sides[0] + sides[1]) == sorted(
+        (encoded(shown), text.lower()) for shown, text in words
+    )
     assert not {image for image, _ in sides[0]} & {image for image, _ in sides[1]}
     if by == "label":
         assert not {text for _, text in sides[0]} & {text for _, text in sides[1]}
@@ -373,7 +444,9 @@ def test_a_part_that_cannot_be_finished_leaves_all_parts_as_they_were(tmp_path):
     first, last = make(tmp_path / "first", "old"), make(tmp_path / "last", "old")
     command = ["dataset", "split", str(tmp_path / "words"), "--seed", "1", "--force"]
     command += ["--part", f"{first}=0.5", "--part", f"{last}=0.5"]
-    done = subprocess.run([sys.executable, "-c", FULL, *command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *command], capture_output=True, text=True, check=False
+    )
     # The seed puts the large image into the first part, which is the last to be put in its place.
     assert f"error: the LMDB {first} cannot be written: " in done.stderr
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
@@ -383,4 +456,9 @@ def test_a_part_that_cannot_be_finished_leaves_all_parts_as_they_were(tmp_path):
 
 def test_split_by_nonsense_is_refused(tmp_path):
     with pytest.raises(UsageError, match="split by 'colour'"):
-        split(make(tmp_path / "words", "one"), [(tmp_path / "a", 0.5), (tmp_path / "b", 0.5)], seed=1, by="colour")
+        split(
+            make(tmp_path / "words", "one"),
+            [(tmp_path / "a", 0.5), (tmp_path / "b", 0.5)],
+            seed=1,
+            by="colour",
+        )

@@ -42,7 +42,10 @@ VALUES = {
     "other scripts": ("中文 жук", "中文 жук"),
     "a cell": (cell("a", "b"), ["a", "b"]),
     "cells in a cell": (cell(cell("a"), cell()), [["a"], []]),
-    "a struct": (np.array([[("x", 1.0)]], dtype=[("name", object), ("size", object)]), [{"name": "x", "size": 1.0}]),
+    "a struct": (
+        np.array([[("x", 1.0)]], dtype=[("name", object), ("size", object)]),
+        [{"name": "x", "size": 1.0}],
+    ),
 }
 
 
@@ -80,7 +83,10 @@ def test_struct_fields_come_as_asked_for(tmp_path):
     rows = np.zeros((1, 2), dtype=[("a", object), ("b", object)])
     rows[0, :] = [("one", 1.0), ("two", 2.0)]
     found = list(struct_rows(saved(tmp_path, False, rows=rows), "rows", ("b", "nothing", "a")))
-    assert [(b.item(), nothing, a) for b, nothing, a in found] == [(1.0, None, "one"), (2.0, None, "two")]
+    assert [(b.item(), nothing, a) for b, nothing, a in found] == [
+        (1.0, None, "one"),
+        (2.0, None, "two"),
+    ]
 
 
 def test_texts_of_every_shape():
@@ -94,14 +100,17 @@ def test_texts_of_every_shape():
             text(value)
 
 
-# --- forms that SciPy does not write --------------------------------------------------------------------------------
+# --- forms that SciPy does not write
+# --------------------------------------------------------------------------------
 
 
 def element(order: str, kind: int, data: bytes) -> bytes:
     return struct.pack(f"{order}II", kind, len(data)) + data + bytes(-len(data) % 8)
 
 
-def array(order: str, kind: int, dims: tuple[int, ...], name: bytes, content: bytes, flags: int = 0) -> bytes:
+def array(
+    order: str, kind: int, dims: tuple[int, ...], name: bytes, content: bytes, flags: int = 0
+) -> bytes:
     head = element(order, 6, struct.pack(f"{order}II", kind | flags, 0))
     head += element(order, 5, struct.pack(f"{order}{len(dims)}i", *dims)) + element(order, 1, name)
     return element(order, 14, head + content)
@@ -116,7 +125,9 @@ def file(tmp_path: Path, order: str, content: bytes) -> Path:
 def test_both_byte_orders_and_utf_16(order, tmp_path):
     encoding = "utf-16-le" if order == "<" else "utf-16-be"
     word = array(order, 4, (1, 2), b"", element(order, 17, "é中".encode(encoding)))
-    small = array(order, 9, (1, 2), b"", element(order, 2, b"\x03\x07"))  # uint8 classes store as they like
+    small = array(
+        order, 9, (1, 2), b"", element(order, 2, b"\x03\x07")
+    )  # uint8 classes store as they like
     path = file(tmp_path, order, array(order, 1, (1, 2), b"list", word + small))
     first, second = cells(path, "list")
     assert (first, second.tolist()) == ("é中", [[3, 7]])
@@ -125,17 +136,32 @@ def test_both_byte_orders_and_utf_16(order, tmp_path):
 NUMBER = array("<", 9, (1, 1), b"", element("<", 2, b"\x01"))
 BROKEN = {
     "more cells than data": (array("<", 1, (1, 1 << 20), b"list", NUMBER), "data end inside"),
-    "cells beyond all memory": (array("<", 1, (1 << 30, 1 << 30), b"list", NUMBER), "data end inside"),
+    "cells beyond all memory": (
+        array("<", 1, (1 << 30, 1 << 30), b"list", NUMBER),
+        "data end inside",
+    ),
     "more inner cells than data": (
         array("<", 1, (1, 1), b"list", array("<", 1, (1, 1 << 20), b"", b"")),
         "elements in",
     ),
     "more numbers than data": (
-        array("<", 1, (1, 1), b"list", array("<", 9, (1 << 15, 1 << 15), b"", element("<", 2, b"\x01"))),
+        array(
+            "<",
+            1,
+            (1, 1),
+            b"list",
+            array("<", 9, (1 << 15, 1 << 15), b"", element("<", 2, b"\x01")),
+        ),
         "1 numbers for dimensions",
     ),
     "more rows of text than text": (
-        array("<", 1, (1, 1), b"list", array("<", 4, ((1 << 31) - 1, 1), b"", element("<", 16, b"cat"))),
+        array(
+            "<",
+            1,
+            (1, 1),
+            b"list",
+            array("<", 4, ((1 << 31) - 1, 1), b"", element("<", 16, b"cat")),
+        ),
         "3 characters for dimensions",
     ),
     "more columns of text than text": (
@@ -143,13 +169,28 @@ BROKEN = {
         "3 characters for dimensions",
     ),
     "negative dimensions": (array("<", 1, (1, -1), b"list", b""), "dimensions"),
-    "an object": (array("<", 1, (1, 1), b"list", array("<", 17, (1, 1), b"", b"")), "MATLAB object, which is not read"),
-    "a function": (array("<", 1, (1, 1), b"list", array("<", 16, (1, 1), b"", b"")), "function, which is not read"),
-    "sparse numbers": (array("<", 1, (1, 1), b"list", array("<", 5, (1, 1), b"", b"")), "sparse array"),
-    "complex numbers": (array("<", 1, (1, 1), b"list", array("<", 6, (1, 1), b"", b"", 0x800)), "complex numbers"),
+    "an object": (
+        array("<", 1, (1, 1), b"list", array("<", 17, (1, 1), b"", b"")),
+        "MATLAB object, which is not read",
+    ),
+    "a function": (
+        array("<", 1, (1, 1), b"list", array("<", 16, (1, 1), b"", b"")),
+        "function, which is not read",
+    ),
+    "sparse numbers": (
+        array("<", 1, (1, 1), b"list", array("<", 5, (1, 1), b"", b"")),
+        "sparse array",
+    ),
+    "complex numbers": (
+        array("<", 1, (1, 1), b"list", array("<", 6, (1, 1), b"", b"", 0x800)),
+        "complex numbers",
+    ),
     "an element beyond the end": (struct.pack("<II", 14, 1 << 30), "bytes beyond the end"),
     "a byte too many": (b"\x00", "data end inside"),
-    "no list": (array("<", 6, (1, 1), b"other", element("<", 9, bytes(8))), "holds no list; it holds other"),
+    "no list": (
+        array("<", 6, (1, 1), b"other", element("<", 9, bytes(8))),
+        "holds no list; it holds other",
+    ),
     "no cell": (array("<", 6, (1, 1), b"list", element("<", 9, bytes(8))), "list is no cell array"),
 }
 

@@ -28,7 +28,22 @@ from crnn.samples.lmdb import LmdbSamples
 from tests.datasets.sources import put
 from tests.fonts import installed, needs_fonts
 
-LIST = "\n".join(["apple", "Banana", "cherry", "it's", "über", "aa", "x" * 40, "s" * 14, "I", "on", "the", "seven"])
+LIST = "\n".join(
+    [
+        "apple",
+        "Banana",
+        "cherry",
+        "it's",
+        "über",
+        "aa",
+        "x" * 40,
+        "s" * 14,
+        "I",
+        "on",
+        "the",
+        "seven",
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +60,27 @@ def plain(tmp_path: Path, **lines: dict) -> Path:
     return put(tmp_path / "plain.yaml", json.dumps({**quiet, **lines}))
 
 
-# --- the words are what they say ------------------------------------------------------------------------------------
+# --- the words are what they say
+# ------------------------------------------------------------------------------------
 
 
 def test_a_plain_word_is_its_letters_and_nothing_else(tmp_path, renderer):
-    """Without any effect the picture holds two colours, and the ink's place is that of the text drawn by hand."""
+    """Without any effect the picture holds two colours, and the ink's place is that of the text
+    drawn by hand.
+    """
     table = load_table(plain(tmp_path, size={"pixels": [40, 40]}, resolution={"height": [64, 64]}))
     one = Renderer(5, renderer.words, renderer.fonts[:1], table)
     for index in range(1, 6):
         sample = one.sample(index)
         pixels = np.asarray(picture(sample.image, "L")).astype(int)
         mask = text_mask(sample.label, fonts.load_font(str(renderer.fonts[0]), 40), 0.0)
-        assert pixels.shape[1] / pixels.shape[0] == pytest.approx((mask.shape[1] + 8) / (mask.shape[0] + 8), rel=0.04)
+        assert pixels.shape[1] / pixels.shape[0] == pytest.approx(
+            (mask.shape[1] + 8) / (mask.shape[0] + 8), rel=0.04
+        )
         dark = np.abs(pixels - pixels[0, 0]) > np.abs(pixels - pixels[0, 0]).max() / 2
-        assert dark.mean() == pytest.approx((mask > 127).sum() / ((mask.shape[0] + 8) * (mask.shape[1] + 8)), rel=0.15)
+        assert dark.mean() == pytest.approx(
+            (mask > 127).sum() / ((mask.shape[0] + 8) * (mask.shape[1] + 8)), rel=0.15
+        )
 
 
 def test_labels_are_of_the_alphabet_and_fit(renderer):
@@ -97,7 +119,8 @@ def test_other_alphabets_are_rendered(tmp_path):
     assert not any(set(label) - set("дкомуж") for label in labels)
 
 
-# --- the same words -------------------------------------------------------------------------------------------------
+# --- the same words
+# -------------------------------------------------------------------------------------------------
 
 
 def contents(path: Path) -> list[tuple[bytes, str]]:
@@ -116,7 +139,9 @@ def test_one_and_two_processes_render_the_same(tmp_path, renderer):
 
 def test_another_seed_renders_others(renderer):
     other = Renderer(6, renderer.words, renderer.fonts, renderer.table)
-    assert [renderer.sample(i).image for i in range(1, 9)] != [other.sample(i).image for i in range(1, 9)]
+    assert [renderer.sample(i).image for i in range(1, 9)] != [
+        other.sample(i).image for i in range(1, 9)
+    ]
 
 
 def test_a_word_depends_on_its_number_alone(renderer):
@@ -147,7 +172,9 @@ def test_a_stopped_run_goes_on(tmp_path, renderer):
     with pytest.raises(KeyboardInterrupt):
         generate.generate(renderer, tmp_path / "out", 200, processes=1, advance=stop)
     assert not (tmp_path / "out").exists()
-    assert [problem.reason for _, problem in LmdbSamples(tmp_path / "out.part").extras()] == ["wrong num-samples"]
+    assert [problem.reason for _, problem in LmdbSamples(tmp_path / "out.part").extras()] == [
+        "wrong num-samples"
+    ]
     assert generate.generate(renderer, tmp_path / "out", 200, processes=1) >= 129
     assert not (tmp_path / "out.part").exists()
     generate.generate(renderer, tmp_path / "whole", 200, processes=1)
@@ -178,7 +205,9 @@ def interrupt(count: int) -> None:
 
 @pytest.mark.parametrize("left", [(), ("synth.lock",), ("synth.lock", "recipe.json", "data.mdb")])
 def test_what_a_full_disk_left_is_begun_anew(left, tmp_path, renderer):
-    """Of any recipe, as long as no word is in it; a data file cut off in its first pages is none."""
+    """Of any recipe, as long as no word is in it; a data file cut off in its first pages is
+    none.
+    """
     part = tmp_path / "out.part"
     part.mkdir()
     for name in left:
@@ -246,7 +275,8 @@ def test_two_runs_do_not_write_the_same(tmp_path, renderer):
     assert len(LmdbSamples(tmp_path / "out")) == 5
 
 
-# --- the table ------------------------------------------------------------------------------------------------------
+# --- the table
+# --------------------------------------------------------------------------------------------------
 
 BAD_TABLES = {
     "an unknown effect": ("blurs: {chance: 1}", "effect 'blurs' is unknown.*blur"),
@@ -256,10 +286,16 @@ BAD_TABLES = {
     "a range for a number": ("blur: {chance: [0, 1]}", "expected a number"),
     "words in a range": ("blur: {sigma: [a, b]}", "expected a range"),
     "a chance above 1": ("blur: {chance: 35}", "expected 0 to 1"),
-    "not a number": ("blur: {sigma: [.nan, .nan]}", r"blur: sigma is \[nan, nan\]; expected 0 to 0.25"),
+    "not a number": (
+        "blur: {sigma: [.nan, .nan]}",
+        r"blur: sigma is \[nan, nan\]; expected 0 to 0.25",
+    ),
     "a number beyond floats": ("hue: {warm: 1" + "0" * 400 + "}", "expected 0 to 1"),
     "a number beyond integers": ("hue: {warm: 1" + "0" * 5000 + "}", "is no YAML|expected 0 to 1"),
-    "half a pixel": ("size: {pixels: [20.5, 30]}", "size: pixels is .*; expected whole numbers, 8 to 128"),
+    "half a pixel": (
+        "size: {pixels: [20.5, 30]}",
+        "size: pixels is .*; expected whole numbers, 8 to 128",
+    ),
     "no such day": ("blur: 2001-99-99", "is no YAML"),
     "no values": ("blur: 3", "expected values in braces"),
     "no lines": ("- blur", "holds list"),
@@ -290,11 +326,16 @@ def with_value(folder: Path, name: str, key: str, value: float) -> Path:
     """The built-in table in which an effect always happens, with this one value."""
     number = int(value) if key in WHOLE else value
     line = {key: number if key in ("mean", "spread", "warm", "blue") else [number, number]}
-    return put(folder / "table.yaml", json.dumps({name: {"chance": 1, **line} if "chance" in built_in(name) else line}))
+    return put(
+        folder / "table.yaml",
+        json.dumps({name: {"chance": 1, **line} if "chance" in built_in(name) else line}),
+    )
 
 
 def built_in(name: str) -> dict:
-    return yaml.safe_load(Path(table.__file__).with_name("synth.yaml").read_text(encoding="utf-8"))[name]
+    return yaml.safe_load(Path(table.__file__).with_name("synth.yaml").read_text(encoding="utf-8"))[
+        name
+    ]
 
 
 def test_every_value_has_its_limits():
@@ -334,7 +375,9 @@ def test_values_that_add_up_to_too_wide_a_word_are_refused(tmp_path, renderer):
 
 
 @needs_fonts
-@pytest.mark.parametrize("name", [name for name, effect in load_table().items() if effect.chance < 1])
+@pytest.mark.parametrize(
+    "name", [name for name, effect in load_table().items() if effect.chance < 1]
+)
 def test_every_effect_shows(name, tmp_path, renderer):
     """Turned on alone, each effect changes some of the words; were it never reached, none would."""
     # Gray words cannot lose their colour.
@@ -347,7 +390,8 @@ def test_every_effect_shows(name, tmp_path, renderer):
     assert any(first.sample(index).image != second.sample(index).image for index in range(1, 5))
 
 
-# --- effects, where a figure tells ----------------------------------------------------------------------------------
+# --- effects, where a figure tells
+# ----------------------------------------------------------------------------------
 
 
 def bar() -> np.ndarray:
@@ -396,7 +440,9 @@ def test_a_crop_whose_cuts_pass_each_other_leaves_something():
 
 @pytest.mark.parametrize(("quality", "width"), [(90, 70_000), (None, 1_000_001)])
 def test_an_image_that_its_format_cannot_hold_is_refused(quality, width):
-    with pytest.raises(InputError, match=f"{width}x1 pixels, larger than {'JPEG' if quality else 'PNG'} takes"):
+    with pytest.raises(
+        InputError, match=f"{width}x1 pixels, larger than {'JPEG' if quality else 'PNG'} takes"
+    ):
         effects.encode(np.zeros((1, width, 3), dtype=np.float32), quality)
 
 
@@ -418,13 +464,29 @@ def test_fields_run_over_their_range():
     assert effects.ramp((30, 80), 0.0)[0, [0, -1]].tolist() == [-0.5, 0.5]
 
 
-# --- words, fonts, and where there are none -------------------------------------------------------------------------
+# --- words, fonts, and where there are none
+# -------------------------------------------------------------------------
 
 
 def test_no_font_is_said_clearly(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fonts, "FOLDERS", (str(tmp_path / "nowhere"),))
     listed = put(tmp_path / "words.txt", LIST)
-    assert main(["dataset", "synth", str(tmp_path / "out"), "--count", "3", "--seed", "1", "--words", str(listed)]) == 4
+    assert (
+        main(
+            [
+                "dataset",
+                "synth",
+                str(tmp_path / "out"),
+                "--count",
+                "3",
+                "--seed",
+                "1",
+                "--words",
+                str(listed),
+            ]
+        )
+        == 4
+    )
     err = capsys.readouterr().err
     assert "no font with an open licence is installed" in err
     assert "apt install fonts-dejavu" in err
@@ -441,7 +503,9 @@ def test_a_folder_of_fonts_is_used(tmp_path):
     shutil.copy(installed()[0], tmp_path / "mine.ttf")
     put(tmp_path / "broken.ttf", b"no font at all")
     assert find_fonts(tmp_path, "abc") == [tmp_path / "mine.ttf"]
-    with pytest.raises(InputError, match="holds no font with glyphs for '\U0001f600'; it has 2 font files"):
+    with pytest.raises(
+        InputError, match="holds no font with glyphs for '\U0001f600'; it has 2 font files"
+    ):
         find_fonts(tmp_path, "\U0001f600")
     with pytest.raises(InputError, match="is no folder"):
         find_fonts(tmp_path / "mine.ttf", "abc")
@@ -451,7 +515,9 @@ def test_a_folder_of_fonts_is_used(tmp_path):
 def test_installed_fonts_are_of_open_families_and_can_draw_the_alphabet():
     for font in installed():
         assert not any(mark in font.name for mark in ("Math", "Symbol", "Emoji"))
-        glyphs = {bytes(fonts.load_font(str(font), 24).getmask(letter)) for letter in "abcdefgh0123"}
+        glyphs = {
+            bytes(fonts.load_font(str(font), 24).getmask(letter)) for letter in "abcdefgh0123"
+        }
         assert len(glyphs) == 12
 
 
@@ -466,7 +532,19 @@ def test_a_list_without_fitting_words_is_refused(tmp_path):
 def test_the_command_renders(tmp_path, capsys):
     listed = put(tmp_path / "words.txt", LIST)
     out = tmp_path / "out"
-    command = ["dataset", "synth", str(out), "--count", "20", "--seed", "3", "--words", str(listed), "--processes", "1"]
+    command = [
+        "dataset",
+        "synth",
+        str(out),
+        "--count",
+        "20",
+        "--seed",
+        "3",
+        "--words",
+        str(listed),
+        "--processes",
+        "1",
+    ]
     assert main([*command, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["words"] == 20
     assert len(LmdbSamples(out)) == 20

@@ -1,4 +1,7 @@
-"""The ONNX file: its form, as the Ascend compiler wants it, and its values, as PyTorch computes them."""
+"""The ONNX file:
+
+its form, as the Ascend compiler wants it, and its values, as PyTorch computes them.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,9 @@ def test_file_is_opset_11_and_ir_6_with_the_historical_names_and_shapes(tiny: Ch
     (image,), (logits,) = model.graph.input, model.graph.output
     assert (image.name, shape(image)) == ("actual_input_1", ["batch", 1, 32, 100])
     assert (logits.name, shape(logits)) == ("output1", [26, "batch", 37])
-    assert {value.type.tensor_type.elem_type for value in (image, logits)} == {onnx.TensorProto.FLOAT}
+    assert {value.type.tensor_type.elem_type for value in (image, logits)} == {
+        onnx.TensorProto.FLOAT
+    }
 
 
 def test_graph_holds_nothing_that_the_compiler_trips_over(tiny: Checkpoint) -> None:
@@ -69,8 +74,15 @@ def test_graph_holds_nothing_that_the_compiler_trips_over(tiny: Checkpoint) -> N
     graph = parse(build_graph(tiny, GraphOptions())).graph
     kinds = collections.Counter(node.op_type for node in graph.node)
     assert kinds == {
-        "Conv": 7, "Relu": 7, "MaxPool": 4, "Squeeze": 1, "Transpose": 3, "LSTM": 2, "Reshape": 4, "Gemm": 2,
-    }  # fmt: skip
+        "Conv": 7,
+        "Relu": 7,
+        "MaxPool": 4,
+        "Squeeze": 1,
+        "Transpose": 3,
+        "LSTM": 2,
+        "Reshape": 4,
+        "Gemm": 2,
+    }
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "LSTM":
@@ -87,7 +99,9 @@ def test_static_batch_leaves_no_size_open(tiny: Checkpoint) -> None:
     sizes = [size for value in inferred.graph.value_info for size in shape(value)]
     assert len(inferred.graph.value_info) == len(model.graph.node) - 1
     assert all(isinstance(size, int) and size > 0 for size in sizes)
-    reshapes = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT64]
+    reshapes = [
+        tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT64
+    ]
     assert all((onnx.numpy_helper.to_array(tensor) > 0).all() for tensor in reshapes)
 
 
@@ -107,26 +121,34 @@ def test_values_are_pytorchs(tiny: Checkpoint, options: GraphOptions) -> None:
     images = generated_images(tiny.spec, options.batch or 4)
     expected = torch.from_numpy(truth(tiny, images))
     expected = expected.log_softmax(2) if options.log_softmax else expected
-    np.testing.assert_allclose(run(build_graph(tiny, options), images), expected.numpy(), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        run(build_graph(tiny, options), images), expected.numpy(), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_same_checkpoint_gives_the_same_bytes(tmp_path: Path, options: GraphOptions) -> None:
     path = save(tmp_path / "x.pth", split(state()))
-    assert build_graph(load_checkpoint(path), options) == build_graph(load_checkpoint(path), options)
+    assert build_graph(load_checkpoint(path), options) == build_graph(
+        load_checkpoint(path), options
+    )
 
 
 def test_both_key_layouts_give_the_same_graph(tmp_path: Path) -> None:
     first = load_checkpoint(save(tmp_path / "a", split(state())))
     second = load_checkpoint(save(tmp_path / "b", training(prefixed(state()))))
-    assert parse(build_graph(first, GraphOptions())).graph == parse(build_graph(second, GraphOptions())).graph
+    assert (
+        parse(build_graph(first, GraphOptions())).graph
+        == parse(build_graph(second, GraphOptions())).graph
+    )
 
 
 def test_metadata_hold_the_spec_and_the_checkpoints_hash(tmp_path: Path) -> None:
     path = save(tmp_path / "x.pth", state(CrnnConfig(channels=(2,) * 7, hidden=3, classes=6)))
     checkpoint = load_checkpoint(path, alphabet="Aaé一 ", width=64)
     metadata: Dict[str, str] = {
-        entry.key: entry.value for entry in parse(build_graph(checkpoint, GraphOptions())).metadata_props
+        entry.key: entry.value
+        for entry in parse(build_graph(checkpoint, GraphOptions())).metadata_props
     }
     assert ModelSpec.from_json(metadata[METADATA_KEY]) == checkpoint.spec
     assert (checkpoint.spec.alphabet, checkpoint.spec.time_steps) == ("Aaé一 ", 17)
@@ -163,5 +185,7 @@ def test_published_architecture_exports_small_and_close(tmp_path: Path) -> None:
     figures = check_generated(Comparison(data, checkpoint, GraphOptions()))
     assert all(figure.passed for figure in figures)
     assert figures[0].value <= 1e-5
-    bidirectional = build_graph(load_checkpoint(save(tmp_path / "y.pth", prefixed(weights))), GraphOptions())
+    bidirectional = build_graph(
+        load_checkpoint(save(tmp_path / "y.pth", prefixed(weights))), GraphOptions()
+    )
     assert parse(bidirectional).graph == parse(data).graph

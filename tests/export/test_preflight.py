@@ -22,10 +22,15 @@ Change = Callable[[onnx.ModelProto], Any]
 
 
 def check(
-    model: onnx.ModelProto, *batches: int, cann: Optional[Tuple[int, int]] = None, spec: ModelSpec = SPEC
+    model: onnx.ModelProto,
+    *batches: int,
+    cann: Optional[Tuple[int, int]] = None,
+    spec: ModelSpec = SPEC,
 ) -> Optional[int]:
     version = Version(*cann) if cann else None
-    return check_graph(model, spec=spec, batches=batches or (1,), cann=version, where="m.onnx").batch
+    return check_graph(
+        model, spec=spec, batches=batches or (1,), cann=version, where="m.onnx"
+    ).batch
 
 
 def refused(model: onnx.ModelProto, *batches: int, cann: Optional[Tuple[int, int]] = None) -> str:
@@ -79,7 +84,9 @@ def make_double(model: onnx.ModelProto) -> None:
 
 
 def add_peepholes(model: onnx.ModelProto) -> None:
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((2, 3 * HIDDEN), np.float32), "P"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.zeros((2, 3 * HIDDEN), np.float32), "P")
+    )
     node(model, "LSTM").input.extend(["", "", "", "P"])
 
 
@@ -90,9 +97,13 @@ def compute_lengths(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param(set_opset(18), "opset 18: this ATC converts opset 8 to 16", id="opset too new"),
+        pytest.param(
+            set_opset(18), "opset 18: this ATC converts opset 8 to 16", id="opset too new"
+        ),
         pytest.param(set_opset(7), "opset 7:", id="opset too old"),
-        pytest.param(lambda m: setattr(m, "ir_version", 10), "IR version 10: expected 3 to 8", id="IR"),
+        pytest.param(
+            lambda m: setattr(m, "ir_version", 10), "IR version 10: expected 3 to 8", id="IR"
+        ),
         pytest.param(
             lambda m: m.opset_import.append(helper.make_opsetid("com.microsoft", 1)),
             "other operator sets than ONNX's own: com.microsoft (E16005)",
@@ -108,12 +119,24 @@ def compute_lengths(model: onnx.ModelProto) -> None:
             "operators without a converter (E16002): Einsum",
             id="operator",
         ),
-        pytest.param(set_dim("input", 3, None), "axes 3 have no size; only axis 0", id="open width"),
-        pytest.param(set_dim("input", 3, 160), "is (?, 1, 32, 160); the spec expects (N, 1, 32, 100)", id="width"),
-        pytest.param(set_dim("output", 2, 63), "is (26, ?, 63); the spec expects (26, N, 37)", id="classes"),
-        pytest.param(add_input, "2 inputs (actual_input_1, other): expected the image alone", id="two inputs"),
+        pytest.param(
+            set_dim("input", 3, None), "axes 3 have no size; only axis 0", id="open width"
+        ),
+        pytest.param(
+            set_dim("input", 3, 160),
+            "is (?, 1, 32, 160); the spec expects (N, 1, 32, 100)",
+            id="width",
+        ),
+        pytest.param(
+            set_dim("output", 2, 63), "is (26, ?, 63); the spec expects (26, N, 37)", id="classes"
+        ),
+        pytest.param(
+            add_input, "2 inputs (actual_input_1, other): expected the image alone", id="two inputs"
+        ),
         pytest.param(make_double, "is double: expected float", id="dtype"),
-        pytest.param(compute_weights, "LSTM lstm: W is computed; ATC wants constant weights", id="weights"),
+        pytest.param(
+            compute_weights, "LSTM lstm: W is computed; ATC wants constant weights", id="weights"
+        ),
         pytest.param(compute_lengths, "the sequence lengths are computed", id="lengths"),
         pytest.param(add_peepholes, "peephole weights, which ATC does not read", id="peepholes"),
     ],
@@ -163,7 +186,9 @@ def test_a_fixed_batch_is_good_for_itself_alone() -> None:
 def test_zero_initial_states_stop_gears_only() -> None:
     model = lstm_model(states=np.zeros((2, 4, HIDDEN), np.float32))
     check(model, 4)
-    assert "LSTM lstm: initial states are given, so the batch cannot have gears (1, 4)" in refused(model, 1, 4)
+    assert "LSTM lstm: initial states are given, so the batch cannot have gears (1, 4)" in refused(
+        model, 1, 4
+    )
     # They carry the batch that they were exported with.
     assert "initial_h has shape (2, 4, 6): expected batch 8 on axis 1" in refused(model, 8)
 
@@ -174,9 +199,13 @@ def test_another_spec_is_another_expectation() -> None:
         check(lstm_model(), spec=spec)
 
 
-@pytest.mark.parametrize("split", [True, False], ids=["two one-way LSTMs and flips", "one of two directions"])
+@pytest.mark.parametrize(
+    "split", [True, False], ids=["two one-way LSTMs and flips", "one of two directions"]
+)
 @pytest.mark.parametrize("open_batch", [True, False], ids=["open batch", "batch 1"])
-def test_graphs_traced_by_pytorch_pass_for_a_static_batch(split: bool, open_batch: bool, tmp_path: Path) -> None:
+def test_graphs_traced_by_pytorch_pass_for_a_static_batch(
+    split: bool, open_batch: bool, tmp_path: Path
+) -> None:
     model = traced_model(tmp_path / "t.onnx", split=split, open_batch=open_batch)
     assert node(model, "LSTM").input[5], "the exporter gives initial states"
     check(model, 1)

@@ -30,7 +30,9 @@ def test_the_int8_model_reads_as_well_and_says_what_it_is_for(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "i8.onnx"
-    assert main(["quantize", str(model), str(target), "--calibrate", str(WORDS), "--json", "-"]) == 0
+    assert (
+        main(["quantize", str(model), str(target), "--calibrate", str(WORDS), "--json", "-"]) == 0
+    )
     result = json.loads(capsys.readouterr().out)
     assert (result["calibrated_on"], result["held_back"]) == (128, 172)
     assert result["accuracy"]["int8"] >= result["accuracy"]["float"] - 0.005
@@ -39,8 +41,14 @@ def test_the_int8_model_reads_as_well_and_says_what_it_is_for(
     onnx.checker.check_model(proto, full_check=True)
     properties = {entry.key: entry.value for entry in proto.metadata_props}
     source = {entry.key: entry.value for entry in onnx.load(str(model)).metadata_props}
-    assert properties == {**source, "crnn.quantised": "int8 for ONNX Runtime on processors; not for ATC"}
-    assert {entry.domain: entry.version for entry in proto.opset_import} == {"": 13, "com.microsoft": 1}
+    assert properties == {
+        **source,
+        "crnn.quantised": "int8 for ONNX Runtime on processors; not for ATC",
+    }
+    assert {entry.domain: entry.version for entry in proto.opset_import} == {
+        "": 13,
+        "com.microsoft": 1,
+    }
     assert {"DynamicQuantizeLSTM", "QuantizeLinear"} <= {node.op_type for node in proto.graph.node}
     assert main(["evaluate", str(target), str(WORDS), "--min-accuracy", "0.95"]) == 0
 
@@ -56,7 +64,17 @@ def test_a_model_that_loses_too_much_is_not_written(
     with lmdb.open(str(words), lock=False) as env, env.begin(write=True) as txn:
         txn.put(b"image-000000001", blank.getvalue())
     target = tmp_path / "i8.onnx"
-    command = ["quantize", str(model), str(target), "--calibrate", str(words), "--count", "1", "--max-drop", "0.01"]
+    command = [
+        "quantize",
+        str(model),
+        str(target),
+        "--calibrate",
+        str(words),
+        "--count",
+        "1",
+        "--max-drop",
+        "0.01",
+    ]
     assert main(command) == 3
     err = capsys.readouterr().err
     assert "lower, 0.01 are allowed" in err
@@ -66,13 +84,24 @@ def test_a_model_that_loses_too_much_is_not_written(
 
 @pytest.mark.parametrize(
     ("count", "code", "message"),
-    [("200", 1, "has 300 usable words; expected at least 400"), ("0", 2, "'0' is no whole number from 1")],
+    [
+        ("200", 1, "has 300 usable words; expected at least 400"),
+        ("0", 2, "'0' is no whole number from 1"),
+    ],
 )
 def test_bad_counts(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], count: str, code: int, message: str
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    count: str,
+    code: int,
+    message: str,
 ) -> None:
     target = tmp_path / "i8.onnx"
-    assert main(["quantize", str(model), str(target), "--calibrate", str(WORDS), "--count", count]) == code
+    assert (
+        main(["quantize", str(model), str(target), "--calibrate", str(WORDS), "--count", count])
+        == code
+    )
     assert message in capsys.readouterr().err
 
 

@@ -54,7 +54,10 @@ def last(kind: str, *, extra: float = 0.0, **attributes: Any) -> Tamper:
 
 
 def mix_rows(model: Any) -> None:
-    """Add a little of the batch's mean to every row: the sort of thing that is right at batch 1 only."""
+    """Add a little of the batch's mean to every row:
+
+    the sort of thing that is right at batch 1 only.
+    """
     model.graph.node[-1].output[0] = "logits"
     model.graph.initializer.append(numpy_helper.from_array(np.float32(1e-3), "little"))
     model.graph.node.extend(
@@ -76,7 +79,9 @@ def without_reverse(model: Any) -> None:
 
 
 def check(data: bytes, checkpoint: Checkpoint, options: GraphOptions) -> Dict[str, Figure]:
-    return {figure.name: figure for figure in check_generated(Comparison(data, checkpoint, options))}
+    return {
+        figure.name: figure for figure in check_generated(Comparison(data, checkpoint, options))
+    }
 
 
 def failed(figures: Dict[str, Figure]) -> Set[str]:
@@ -99,11 +104,17 @@ def test_right_graphs_pass(tiny: Checkpoint, batch: int, split_bilstm: bool) -> 
     [
         pytest.param(last("Neg"), {DIFFERENCE, ARGMAX}, id="everything wrong"),
         pytest.param(last("Add", extra=2e-4), {DIFFERENCE}, id="a bias, argmax unchanged"),
-        pytest.param(scale("rnn.1.embedding.bias", 0.0), {DIFFERENCE, ARGMAX}, id="a constant lost"),
+        pytest.param(
+            scale("rnn.1.embedding.bias", 0.0), {DIFFERENCE, ARGMAX}, id="a constant lost"
+        ),
         pytest.param(scale("cnn.conv3.bias", 1.01), {DIFFERENCE}, id="a weight one per cent off"),
         pytest.param(without_reverse, {DIFFERENCE, ARGMAX}, id="directions exchanged"),
         pytest.param(mix_rows, {ALONE}, id="rows depend on each other"),
-        pytest.param(scale("rnn.1.embedding.weight", 0.0), {DIFFERENCE, ARGMAX, APART}, id="same for every image"),
+        pytest.param(
+            scale("rnn.1.embedding.weight", 0.0),
+            {DIFFERENCE, ARGMAX, APART},
+            id="same for every image",
+        ),
         pytest.param(last("Sqrt"), {DIFFERENCE, ARGMAX, ALONE, APART}, id="not a number"),
     ],
 )
@@ -122,7 +133,10 @@ def test_wrong_graphs_fail_where_they_are_wrong(
 
 def test_graph_of_another_checkpoint_fails(tiny: Checkpoint, tmp_path: Path) -> None:
     other = load_checkpoint(save(tmp_path / "y.pth", state(seed=1)))
-    assert failed(check(build_graph(other, GraphOptions()), tiny, GraphOptions())) >= {DIFFERENCE, ARGMAX}
+    assert failed(check(build_graph(other, GraphOptions()), tiny, GraphOptions())) >= {
+        DIFFERENCE,
+        ARGMAX,
+    }
 
 
 def test_network_that_sees_nothing_fails_though_the_graph_agrees(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""LSTMs of two directions as forward ones: the same values, no direction left that an old ATC refuses."""
+"""LSTMs of two directions as forward ones:
+
+the same values, no direction left that an old ATC refuses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ def directions(model: onnx.ModelProto) -> list[str]:
     found = []
     for node in model.graph.node:
         if node.op_type == "LSTM":
-            values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+            values = {
+                attribute.name: helper.get_attribute_value(attribute)
+                for attribute in node.attribute
+            }
             found.append(values.get("direction", b"forward").decode())
     return found
 
@@ -31,7 +37,9 @@ def test_the_split_graph_gives_the_same_values(direction: str, last_states: bool
     split = split_directions(model, time_steps=STEPS)
     assert directions(split) == ["forward"] * (2 if direction == "bidirectional" else 1)
     for batch in (1, 5):
-        np.testing.assert_allclose(outputs_of(split, batch), outputs_of(model, batch), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            outputs_of(split, batch), outputs_of(model, batch), rtol=0, atol=1e-6
+        )
 
 
 def test_the_model_itself_is_left_as_it_was() -> None:
@@ -51,7 +59,11 @@ def test_initial_states_are_kept_unless_they_are_zero(value: Optional[float]) ->
     states = None if value is None else np.full((2, 3, HIDDEN), value, np.float32)
     model = lstm_model(states=states)
     split = split_directions(model, time_steps=STEPS)
-    given = [bool(list(filter(None, node.input[4:]))) for node in split.graph.node if node.op_type == "LSTM"]
+    given = [
+        bool(list(filter(None, node.input[4:])))
+        for node in split.graph.node
+        if node.op_type == "LSTM"
+    ]
     assert given == [bool(value)] * 2
     np.testing.assert_allclose(outputs_of(split, 3), outputs_of(model, 3), rtol=0, atol=1e-6)
 
@@ -62,7 +74,9 @@ def test_a_traced_graph_is_split_too(open_batch: bool, tmp_path: Path) -> None:
     split = split_directions(model, time_steps=STEPS)
     assert directions(split) == ["forward"] * 4
     for batch in (1, 4) if open_batch else (1,):
-        np.testing.assert_allclose(outputs_of(split, batch), outputs_of(model, batch), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            outputs_of(split, batch), outputs_of(model, batch), rtol=0, atol=1e-6
+        )
 
 
 def test_only_what_does_not_run_forward_needs_it() -> None:

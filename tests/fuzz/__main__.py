@@ -18,9 +18,13 @@ def main() -> int:
     """Run the targets and return 1 if one of them broke."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--target", choices=sorted(TARGETS), action="append", help="default: all")
-    parser.add_argument("--count", type=int, default=200_000, help="cases for each target (default %(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=200_000, help="cases for each target (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
-    parser.add_argument("--first", type=int, default=0, help="the number of the first case, to run one again")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the number of the first case, to run one again"
+    )
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     code = 0

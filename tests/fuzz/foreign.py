@@ -47,14 +47,21 @@ def _index_seeds() -> Dict[str, bytes]:
 
 
 def _mend_index(data: bytearray, chance: random.Random) -> None:
-    """Take what stands before the original's last parts for the entries, and write these parts anew."""
+    """Take what stands before the original's last parts for the entries, and write these parts
+    anew.
+    """
     original = memoryview(_index_seeds()["crnn.index"])
     entries = bytes(data[: max(0, len(data) - _after_entries(original))])
     handle = _varint(0) + _varint(len(entries))
     index = b"\x00\x01" + _varint(len(handle)) + b"z" + handle + bytes(4) + b"\x01\x00\x00\x00"
     start = len(entries) + 5
     end = _varint(0) * 2 + _varint(start) + _varint(len(index))
-    data[:] = _sealed(entries) + _sealed(index) + end.ljust(40, b"\x00") + (0xDB4775248B80FB57).to_bytes(8, "little")
+    data[:] = (
+        _sealed(entries)
+        + _sealed(index)
+        + end.ljust(40, b"\x00")
+        + (0xDB4775248B80FB57).to_bytes(8, "little")
+    )
 
 
 def _after_entries(data: memoryview) -> int:
@@ -119,5 +126,7 @@ TARGETS = (
         tokens=PROTOBUF_TOKENS,
         short=1500,
     ),
-    Target("frozen", by_path(_parse_frozen, "x.pb"), _frozen_seeds, tokens=PROTOBUF_TOKENS, short=1500),
+    Target(
+        "frozen", by_path(_parse_frozen, "x.pb"), _frozen_seeds, tokens=PROTOBUF_TOKENS, short=1500
+    ),
 )

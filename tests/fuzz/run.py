@@ -21,12 +21,13 @@ Make = Callable[[random.Random], bytes]
 
 @dataclass(frozen=True)
 class Target:
-    """A parser: ``parse`` takes bytes and may raise nothing but ``allowed``, in ``seconds`` at most.
+    """A parser: ``parse`` takes bytes and may raise nothing but ``allowed``, in ``seconds`` at
+    most.
 
-    ``seeds`` gives files to start from, by name. ``mend`` repairs what every mutation breaks (a length, a checksum),
-    so that the next check is reached too; it is called for half of the cases. ``make`` builds files that are right in
-    form and odd in content, for half of the cases too. ``tokens`` are pieces of the format, ``short`` the number of
-    cases that the tests have time for.
+    ``seeds`` gives files to start from, by name. ``mend`` repairs what every mutation breaks (a
+    length, a checksum), so that the next check is reached too; it is called for half of the cases.
+    ``make`` builds files that are right in form and odd in content, for half of the cases too.
+    ``tokens`` are pieces of the format, ``short`` the number of cases that the tests have time for.
     """
 
     name: str
@@ -51,9 +52,14 @@ class Report:
 
 
 def by_path(read: Callable[[Path], object], name: str) -> Callable[[bytes], object]:
-    """Return a parser of bytes from one of files: each case becomes a file of this name in one temporary folder."""
+    """Return a parser of bytes from one of files:
+
+    each case becomes a file of this name in one temporary folder.
+    """
     memory = "/dev/shm"
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
+    folder = Path(
+        tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
+    )
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     def parse(data: bytes) -> object:
@@ -88,14 +94,19 @@ NUMBERS = (
 
 
 def run(target: Target, count: int, seed: int, *, first: int = 0) -> Report:
-    """Run ``count`` cases from number ``first``. Raises `FuzzError` at the first that fails or takes too long."""
+    """Run ``count`` cases from number ``first``.
+
+    Raises `FuzzError` at the first that fails or takes too long.
+    """
     seeds = list(target.seeds().items())
     endings: Dict[str, int] = collections.Counter()
     began, slowest, slowest_case = time.perf_counter(), 0.0, first
     for case in range(first, first + count):
         chance = random.Random(f"{target.name} {seed} {case}")
         data = mutated(target, seeds, chance)
-        again = f"python -m tests.fuzz --target {target.name} --seed {seed} --first {case} --count 1"
+        again = (
+            f"python -m tests.fuzz --target {target.name} --seed {seed} --first {case} --count 1"
+        )
         start = time.process_time()
         try:
             target.parse(data)
@@ -103,10 +114,14 @@ def run(target: Target, count: int, seed: int, *, first: int = 0) -> Report:
         except target.allowed as error:
             endings[f"refused by {type(error).__name__}"] += 1
         except Exception as error:
-            raise FuzzError(f"{target.name}: {type(error).__name__}: {error}\nrun it again: {again}") from error
+            raise FuzzError(
+                f"{target.name}: {type(error).__name__}: {error}\nrun it again: {again}"
+            ) from error
         took = time.process_time() - start
         if took > target.seconds:
-            raise FuzzError(f"{target.name}: {took:.1f} s; at most {target.seconds} s\nrun it again: {again}")
+            raise FuzzError(
+                f"{target.name}: {took:.1f} s; at most {target.seconds} s\nrun it again: {again}"
+            )
         if took > slowest:
             slowest, slowest_case = took, case
     return Report(dict(endings), time.perf_counter() - began, slowest, slowest_case)
@@ -177,7 +192,9 @@ def _repeat(data: bytearray, target: Target, seeds: object, chance: random.Rando
     data[place:place] = piece * chance.choice((1, 2, 30))
 
 
-def _splice(data: bytearray, target: Target, seeds: Sequence[Tuple[str, bytes]], chance: random.Random) -> None:
+def _splice(
+    data: bytearray, target: Target, seeds: Sequence[Tuple[str, bytes]], chance: random.Random
+) -> None:
     other = chance.choice(seeds)[1]
     place = chance.randrange(len(other)) if other else 0
     start = _place(data, chance)
@@ -186,7 +203,17 @@ def _splice(data: bytearray, target: Target, seeds: Sequence[Tuple[str, bytes]],
 
 
 _Mutation = Callable[[bytearray, Target, Sequence[Tuple[str, bytes]], random.Random], None]
-_MUTATIONS: Tuple[_Mutation, ...] = (_flip, _byte, _number, _number, _cut, _remove, _insert, _repeat, _splice)
+_MUTATIONS: Tuple[_Mutation, ...] = (
+    _flip,
+    _byte,
+    _number,
+    _number,
+    _cut,
+    _remove,
+    _insert,
+    _repeat,
+    _splice,
+)
 
 
 def _random_bytes(chance: random.Random, count: int) -> bytes:

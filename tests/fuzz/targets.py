@@ -24,7 +24,9 @@ from tests.fuzz import foreign
 from tests.fuzz.run import Target, by_path
 from tests.network import checkpoints
 
-REAL = Path(os.environ.get("CRNN_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+REAL = Path(
+    os.environ.get("CRNN_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
+)
 
 
 def _om_seeds() -> Dict[str, bytes]:
@@ -57,8 +59,19 @@ NAMES = (
     *(cann.DYNAMIC_INPUT_NAME, cann.DYNAMIC_AIPP_NAME, "", "x\x1b\u202e", "y" * 5000),
 )
 OP_ATTRS = (
-    *(cann.ATTR_INDEX, cann.ATTR_BATCH_NUM, cann.ATTR_GEAR_KIND, cann.ATTR_AIPP, cann.ATTR_AIPP_MODE),
-    *(cann.ATTR_ORIGIN_DIMS, f"{cann.ATTR_PRED_VALUE}0", f"{cann.ATTR_PRED_VALUE}1", f"{cann.ATTR_PRED_VALUE}x"),
+    *(
+        cann.ATTR_INDEX,
+        cann.ATTR_BATCH_NUM,
+        cann.ATTR_GEAR_KIND,
+        cann.ATTR_AIPP,
+        cann.ATTR_AIPP_MODE,
+    ),
+    *(
+        cann.ATTR_ORIGIN_DIMS,
+        f"{cann.ATTR_PRED_VALUE}0",
+        f"{cann.ATTR_PRED_VALUE}1",
+        f"{cann.ATTR_PRED_VALUE}x",
+    ),
 )
 MODEL_ATTRS = (
     *(cann.ATTR_SOC_VERSION, cann.ATTR_ATC_VERSION, cann.ATTR_ATC_CMDLINE, cann.ATTR_OUT_NODES),
@@ -85,7 +98,11 @@ def _value(chance: random.Random) -> om_writer.Value:
         return chance.choice(INTEGERS)
     if kind == 2:
         return chance.random() < 0.5
-    return _integers(chance) if kind == 3 else [chance.choice(TEXTS) for _ in range(chance.randint(1, 3))]
+    return (
+        _integers(chance)
+        if kind == 3
+        else [chance.choice(TEXTS) for _ in range(chance.randint(1, 3))]
+    )
 
 
 def _attributes(names: Sequence[str], chance: random.Random) -> Dict[str, om_writer.Value]:
@@ -97,12 +114,16 @@ def _make_op(chance: random.Random) -> bytes:
         om_writer.tensor(chance.choice(tuple(cann.PROTO_DTYPE_NUMBER)), _integers(chance))
         for _ in range(chance.choice((0, 1, 1, 2)))
     )
-    return om_writer.op(chance.choice(NAMES), chance.choice(NAMES), *descs, **_attributes(OP_ATTRS, chance))
+    return om_writer.op(
+        chance.choice(NAMES), chance.choice(NAMES), *descs, **_attributes(OP_ATTRS, chance)
+    )
 
 
 def _make_inout(chance: random.Random) -> bytes:
     tensors = [
-        om_writer.inout_tensor("t", chance.choice(tuple(cann.ACL_DTYPE)), _integers(chance), shape2=_integers(chance))
+        om_writer.inout_tensor(
+            "t", chance.choice(tuple(cann.ACL_DTYPE)), _integers(chance), shape2=_integers(chance)
+        )
         for _ in range(chance.randint(0, 3))
     ]
     numbers = [chance.randrange(1 << 64) for _ in range(chance.choice((0, 1, 4, 128, 129)))]
@@ -142,7 +163,16 @@ def _parse_sidecar(data: bytes) -> None:
 
 
 def _sidecar_seeds() -> Dict[str, bytes]:
-    sidecar = Sidecar(ModelSpec(), "1" * 64, "2" * 64, None, ("atc", "--framework=5"), {"crnn": "1"}, (1, 4), False)
+    sidecar = Sidecar(
+        ModelSpec(),
+        "1" * 64,
+        "2" * 64,
+        None,
+        ("atc", "--framework=5"),
+        {"crnn": "1"},
+        (1, 4),
+        False,
+    )
     return {"sidecar": sidecar.to_json().encode("utf-8")}
 
 
@@ -172,16 +202,34 @@ def _checkpoint_seeds() -> Dict[str, bytes]:
                 path, checkpoints.split(weights), legacy=legacy
             ).read_bytes()
             whole = checkpoints.training(checkpoints.prefixed(weights))
-            files[f"training, legacy {legacy}"] = checkpoints.save(path, whole, legacy=legacy).read_bytes()
+            files[f"training, legacy {legacy}"] = checkpoints.save(
+                path, whole, legacy=legacy
+            ).read_bytes()
     return files
 
 
-# Pickle: memo, tuple, reduce, build, mark; a number of any size; names that are allowed, and some that are not.
+# Pickle: memo, tuple, reduce, build, mark; a number of any size; names that are allowed, and some
+# that are not.
 PICKLE_TOKENS = (
-    b"q\x00", b"\x85", b"R", b"b", b"(", b"t", b"}", b"]", b"Q", b"\x81", b"\x8a\x08" + b"\xff" * 7 + b"\x7f",
-    b"ctorch\nFloatStorage\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n",
-    b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\nscalar\n", b"cos\nsystem\n", b"X\x04\x00\x00\x00meta",
-)  # fmt: skip
+    b"q\x00",
+    b"\x85",
+    b"R",
+    b"b",
+    b"(",
+    b"t",
+    b"}",
+    b"]",
+    b"Q",
+    b"\x81",
+    b"\x8a\x08" + b"\xff" * 7 + b"\x7f",
+    b"ctorch\nFloatStorage\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n",
+    b"ccollections\nOrderedDict\n",
+    b"cnumpy\ndtype\n",
+    b"cnumpy.core.multiarray\nscalar\n",
+    b"cos\nsystem\n",
+    b"X\x04\x00\x00\x00meta",
+)
 
 LINES = {
     "quoted": b'a.png, "label"\nb.png, "it\\"s"\r\n',
@@ -189,7 +237,10 @@ LINES = {
     "tab": "a.png\tlabel\nb.png\té\n".encode(),
     "comma": b"\xef\xbb\xbfa.png,label\nb.png,a,b,7\n",
 }
-LABELS = {"label.txt": b"test_1.bin:house\ntest_2.bin:a:b\n", "crlf": "test_10.bin:é\r\n\r\ntest_10.bin:\n".encode()}
+LABELS = {
+    "label.txt": b"test_1.bin:house\ntest_2.bin:a:b\n",
+    "crlf": "test_10.bin:é\r\n\r\ntest_10.bin:\n".encode(),
+}
 LINE_TOKENS = (
     b"\n",
     b"\r",
@@ -207,10 +258,20 @@ LINE_TOKENS = (
 TARGETS: Dict[str, Target] = {
     target.name: target
     for target in (
-        Target("checkpoint", by_path(load_checkpoint, "x.pth"), _checkpoint_seeds, tokens=PICKLE_TOKENS, short=400),
-        Target("om", _parse_om, _om_seeds, mend=_mend_om, make=_make_om, tokens=tuple(om_writer.PIECES)),
+        Target(
+            "checkpoint",
+            by_path(load_checkpoint, "x.pth"),
+            _checkpoint_seeds,
+            tokens=PICKLE_TOKENS,
+            short=400,
+        ),
+        Target(
+            "om", _parse_om, _om_seeds, mend=_mend_om, make=_make_om, tokens=tuple(om_writer.PIECES)
+        ),
         Target("sidecar", _parse_sidecar, _sidecar_seeds, make=_make_sidecar, tokens=JSON_TOKENS),
-        Target("annotations", by_path(read_annotations, "gt.txt"), lambda: LINES, tokens=LINE_TOKENS),
+        Target(
+            "annotations", by_path(read_annotations, "gt.txt"), lambda: LINES, tokens=LINE_TOKENS
+        ),
         *foreign.TARGETS,
         Target("labels", by_path(read_labels, "label.txt"), lambda: LABELS, tokens=LINE_TOKENS),
     )

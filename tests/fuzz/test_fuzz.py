@@ -33,7 +33,9 @@ def _sleep(data: bytes) -> None:
 
 
 def test_an_exception_of_another_kind_is_noticed() -> None:
-    with pytest.raises(FuzzError, match=r"bad: IndexError: .*\nrun it again: .* --seed 1 --first \d+ --count 1"):
+    with pytest.raises(
+        FuzzError, match=r"bad: IndexError: .*\nrun it again: .* --seed 1 --first \d+ --count 1"
+    ):
         run(Target("bad", _index, lambda: {"short": bytes(12)}), 100, 1)
 
 

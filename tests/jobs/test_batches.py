@@ -23,7 +23,9 @@ SPEC = replace(ModelSpec.default(), height=4, width=8)
 
 def picture(index: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(index).integers(0, 256, (9, 20), dtype=np.uint8)).save(file, "PNG")
+    Image.fromarray(np.random.default_rng(index).integers(0, 256, (9, 20), dtype=np.uint8)).save(
+        file, "PNG"
+    )
     return file.getvalue()
 
 
@@ -39,7 +41,9 @@ def test_all_come_in_order_whatever_the_batch_and_the_threads(size: int, workers
     for batch in image_batches(words, SPEC, size, workers=workers):
         assert len(batch.images) == len(batch.keys) == len(batch.labels)
         batches.append((batch.keys, batch.labels, batch.images.copy()))
-    assert [len(keys) for keys, _, _ in batches] == [size] * (50 // size) + ([50 % size] if 50 % size else [])
+    assert [len(keys) for keys, _, _ in batches] == [size] * (50 // size) + (
+        [50 % size] if 50 % size else []
+    )
     assert [key for keys, _, _ in batches for key in keys] == [word.key for word in words]
     assert [label for _, labels, _ in batches for label in labels] == [word.label for word in words]
     expected = np.stack([SPEC.table[decode(word.image or b"", SPEC)] for word in words])

@@ -24,14 +24,22 @@ THIS = [
 
 
 def write_lines(path: Path, texts: List[str]) -> Path:
-    readings = [Reading(reading.key, text, None, reading.label) for reading, text in zip(THIS, texts)]
+    readings = [
+        Reading(reading.key, text, None, reading.label) for reading, text in zip(THIS, texts)
+    ]
     path.write_text("".join(reading_line(reading) for reading in readings), encoding="utf-8")
     return path
 
 
 def write_result(path: Path, misses: Dict[str, str], total: int = 3, **other: Any) -> Path:
     entries = [{"key": key, "text": text} for key, text in misses.items()]
-    data = {"schema": SCHEMA, "total": total, "misses": entries, "misses_total": len(entries), **other}
+    data = {
+        "schema": SCHEMA,
+        "total": total,
+        "misses": entries,
+        "misses_total": len(entries),
+        **other,
+    }
     path.write_text(json.dumps(data, indent=1))
     return path
 
@@ -74,7 +82,10 @@ def test_a_result_json_names_only_misses(tmp_path: Path) -> None:
         ("", "is empty"),
         ("{", "neither a result JSON nor JSON Lines"),
         ('{"schema": "other/1"}', "no result of crnn evaluate"),
-        ('{"key": "a", "text": "b"}\n{"key": "a", "text": "b"}\n', "line 2: the key 'a' stands twice"),
+        (
+            '{"key": "a", "text": "b"}\n{"key": "a", "text": "b"}\n',
+            "line 2: the key 'a' stands twice",
+        ),
         ('{"key": "a", "text": "b"}\n[]\n', "line 2: no reading"),
         ("[" * 100_000, "neither a result JSON nor JSON Lines"),
         ('{"key": "a", "text": "b", "x": ' + "[" * 100_000, "neither a result JSON nor JSON Lines"),
@@ -117,10 +128,15 @@ def test_a_result_that_lost_misses_cannot_be_compared(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (THIS[:3], r"1 words of this run are not in it \(the first: test_4\)"),
-        ([*THIS, Reading("test_9", "", None, None)], r"1 of its words are not in this run \(one: test_9\)"),
+        (
+            [*THIS, Reading("test_9", "", None, None)],
+            r"1 of its words are not in this run \(one: test_9\)",
+        ),
     ],
 )
-def test_runs_over_other_words_are_refused(tmp_path: Path, lines: List[Reading], message: str) -> None:
+def test_runs_over_other_words_are_refused(
+    tmp_path: Path, lines: List[Reading], message: str
+) -> None:
     (tmp_path / "r.jsonl").write_text("".join(map(reading_line, lines)))
     with pytest.raises(InputError, match=message):
         compare(tmp_path / "r.jsonl")

@@ -1,4 +1,6 @@
-"""Each line of the table on machines that have or lack the thing, and the verdict for what was asked."""
+"""Each line of the table on machines that have or lack the thing, and the verdict for what was
+asked.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from tests.models import write_echo_model
 
 NOTHING = Probe(imported=False, error="'import acl' fails here: No module named 'acl'")
 GOOD = Probe(
-    True, version="1.7.0", devices=(Device(0, "Ascend310", 6 << 30, 8 << 30), Device(1, "Ascend310", 1, 8 << 30))
+    True,
+    version="1.7.0",
+    devices=(Device(0, "Ascend310", 6 << 30, 8 << 30), Device(1, "Ascend310", 1, 8 << 30)),
 )
 SIMULATED = dataclasses.replace(GOOD, simulated=True)
 
@@ -55,7 +59,9 @@ def installed(tmp_path: Path) -> Dict[str, str]:
     write(tmp_path / "usr/local/Ascend/driver/version.info", "Version=22.0.4\n")
     for name in ("davinci0", "davinci_manager", "devmm_svm", "hisi_hdc"):
         write(tmp_path / "dev" / name)
-    write(tmp_path / "bin/npu-smi", "#!/bin/sh\necho '| 0  310 | OK | 12.8 49 |'\n", executable=True)
+    write(
+        tmp_path / "bin/npu-smi", "#!/bin/sh\necho '| 0  310 | OK | 12.8 49 |'\n", executable=True
+    )
     (tmp_path / "bin/atc").symlink_to(tree.home / "bin/atc")
     return {"ASCEND_TOOLKIT_HOME": str(tree.home)}
 
@@ -64,9 +70,15 @@ def make_om(tmp_path: Path, data: bytes = b"", **changes: Any) -> Path:
     om = tmp_path / "crnn.om"
     om.write_bytes(data or om_writer.static())
     values: Dict[str, Any] = {
-        "spec": ModelSpec.default(), "om_sha256": sha256(om), "onnx_sha256": "0" * 64, "checkpoint_sha256": None,
-        "command": ("atc",), "versions": {}, "batch_sizes": (1,), "simulated": False,
-    }  # fmt: skip
+        "spec": ModelSpec.default(),
+        "om_sha256": sha256(om),
+        "onnx_sha256": "0" * 64,
+        "checkpoint_sha256": None,
+        "command": ("atc",),
+        "versions": {},
+        "batch_sizes": (1,),
+        "simulated": False,
+    }
     write_sidecar(om, Sidecar(**{**values, **changes}))
     return om
 
@@ -77,8 +89,20 @@ def test_a_laptop_is_ready_for_onnx_and_not_for_a_chip(tmp_path: Path) -> None:
     assert found.verdict == "ready for evaluating an ONNX model on the processor"
     asked = look(tmp_path, ascend=True)
     assert not asked.ready
-    assert asked.verdict == "not ready for running an OM on an Ascend chip; missing: import acl, devices"
-    for name in ("CANN", "driver", "device files", "npu-smi", "import acl", "devices", "free device memory", "ATC"):
+    assert (
+        asked.verdict
+        == "not ready for running an OM on an Ascend chip; missing: import acl, devices"
+    )
+    for name in (
+        "CANN",
+        "driver",
+        "device files",
+        "npu-smi",
+        "import acl",
+        "devices",
+        "free device memory",
+        "ATC",
+    ):
         assert not line(found, name).ok
         assert line(found, name).remedy, f"{name} has no remedy"
 
@@ -117,9 +141,16 @@ def test_a_root_without_cann_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cann", "python", "ok"),
-    [((6, 0), (3, 9), True), ((6, 0), (3, 11), False), ((8, 0), (3, 11), True), ((5, 0), (3, 8), True)],
+    [
+        ((6, 0), (3, 9), True),
+        ((6, 0), (3, 11), False),
+        ((8, 0), (3, 11), True),
+        ((5, 0), (3, 8), True),
+    ],
 )
-def test_whether_this_python_fits_that_cann(cann: tuple[int, int], python: tuple[int, int], ok: bool) -> None:
+def test_whether_this_python_fits_that_cann(
+    cann: tuple[int, int], python: tuple[int, int], ok: bool
+) -> None:
     check = _python_fits(Version(*cann), python)
     assert check.ok == ok
     assert bool(check.remedy) == (not ok)
@@ -130,19 +161,33 @@ def test_a_simulated_chip_is_never_shown_as_a_real_one(tmp_path: Path) -> None:
     assert found.ready
     assert found.simulated
     assert "SIMULATED: no chip is involved" in found.verdict
-    for name in ("CANN", "CANN's variables", "npu-smi", "ATC", "import acl", "devices", "free device memory"):
+    for name in (
+        "CANN",
+        "CANN's variables",
+        "npu-smi",
+        "ATC",
+        "import acl",
+        "devices",
+        "free device memory",
+    ):
         assert "(SIMULATED)" in line(found, name).found
     assert found.to_dict()["simulated"] is True
 
 
 def test_a_device_that_cannot_be_opened_is_told_with_its_remedy(tmp_path: Path) -> None:
-    broken = Device(0, error="acl.rt.set_device failed with 207006", remedy="Join the group.\n  The log is in x.")
+    broken = Device(
+        0,
+        error="acl.rt.set_device failed with 207006",
+        remedy="Join the group.\n  The log is in x.",
+    )
     found = look(tmp_path, ascend=True, seen=Probe(True, devices=(broken,)))
     assert not found.ready
     assert line(found, "devices").found == "acl.rt.set_device failed with 207006"
     assert line(found, "devices").remedy == "Join the group."
     half = look(
-        tmp_path, ascend=True, seen=Probe(True, devices=(*GOOD.devices[:1], dataclasses.replace(broken, index=1)))
+        tmp_path,
+        ascend=True,
+        seen=Probe(True, devices=(*GOOD.devices[:1], dataclasses.replace(broken, index=1))),
     )
     assert half.ready
     assert not line(half, "device 1").ok
@@ -166,14 +211,25 @@ def test_the_inference_package_is_cann_without_atc(tmp_path: Path) -> None:
     ("seen", "data", "name", "said"),
     [
         pytest.param(
-            dataclasses.replace(GOOD, devices=(Device(0, "Ascend310P3"),)), b"", "OM for this chip",
-            "compiled for Ascend310, here: Ascend310P3", id="another chip",
+            dataclasses.replace(GOOD, devices=(Device(0, "Ascend310P3"),)),
+            b"",
+            "OM for this chip",
+            "compiled for Ascend310, here: Ascend310P3",
+            id="another chip",
         ),
-        pytest.param(SIMULATED, b"", "OM for this acl", "runs only what it compiled", id="a real OM, simulated"),
+        pytest.param(
+            SIMULATED,
+            b"",
+            "OM for this acl",
+            "runs only what it compiled",
+            id="a real OM, simulated",
+        ),
         pytest.param(GOOD, b"IMOD" + bytes(100), "OM", "crnn.om", id="damaged"),
     ],
-)  # fmt: skip
-def test_an_om_that_would_not_run_here(seen: Probe, data: bytes, name: str, said: str, tmp_path: Path) -> None:
+)
+def test_an_om_that_would_not_run_here(
+    seen: Probe, data: bytes, name: str, said: str, tmp_path: Path
+) -> None:
     found = look(tmp_path, make_om(tmp_path, data), seen=seen)
     assert not found.ready
     assert not line(found, name).ok
@@ -189,7 +245,9 @@ def test_an_om_of_another_spec_or_of_another_file_would_not_run(tmp_path: Path) 
     assert "belongs to another OM" in line(found, "spec").found
 
 
-@pytest.mark.parametrize(("made", "ok"), [("6.0.RC1", True), ("5.1.RC2", True), ("20.1.rc1", True), ("8.0.RC2", False)])
+@pytest.mark.parametrize(
+    ("made", "ok"), [("6.0.RC1", True), ("5.1.RC2", True), ("20.1.rc1", True), ("8.0.RC2", False)]
+)
 def test_an_om_of_a_newer_cann_would_not_run(tmp_path: Path, made: str, ok: bool) -> None:
     environ = installed(tmp_path)
     om = make_om(tmp_path, versions={"cann": made})
@@ -206,7 +264,10 @@ def test_every_om_of_a_static_set_is_looked_at(tmp_path: Path) -> None:
         (folder / f"crnn_bs{batch}.om").write_bytes(om_writer.static(batch))
     found = look(tmp_path, folder, seen=GOOD)
     assert found.asked == "chip"
-    assert [check.found.split(",")[1] for check in found.checks if check.name == "OM"] == [" batch 8", " batch 16"]
+    assert [check.found.split(",")[1] for check in found.checks if check.name == "OM"] == [
+        " batch 8",
+        " batch 16",
+    ]
     with pytest.raises(InputError, match="no .om at all"):
         look(tmp_path, tmp_path / "bin")
 

@@ -25,18 +25,24 @@ Run = Callable[..., Summary]
 
 def picture(index: int = 0) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.random.default_rng(index).integers(0, 256, (30, 70, 3), dtype=np.uint8)).save(file, "PNG")
+    Image.fromarray(
+        np.random.default_rng(index).integers(0, 256, (30, 70, 3), dtype=np.uint8)
+    ).save(file, "PNG")
     return file.getvalue()
 
 
 def historical(data: bytes) -> bytes:
     """The bin of an image as Pillow and NumPy alone compute it."""
-    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((100, 32), Image.BICUBIC), np.float32)
+    pixels = np.asarray(
+        Image.open(io.BytesIO(data)).convert("L").resize((100, 32), Image.BICUBIC), np.float32
+    )
     return ((pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.5)).astype("<f4").tobytes()
 
 
 def write_lmdb(folder: Path, samples: dict[int, tuple[bytes | None, str | None]]) -> Path:
-    with lmdb.open(str(folder), map_size=1 << 24) as environment, environment.begin(write=True) as writing:
+    with lmdb.open(str(folder), map_size=1 << 24) as environment, environment.begin(
+        write=True
+    ) as writing:
         writing.put(b"num-samples", str(len(samples)).encode())
         for index, (image, label) in samples.items():
             if image is not None:
@@ -48,7 +54,9 @@ def write_lmdb(folder: Path, samples: dict[int, tuple[bytes | None, str | None]]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Prepare samples in an empty current folder, to ``input_bin`` and ``label.txt`` where options do not say."""
+    """Prepare samples in an empty current folder, to ``input_bin`` and ``label.txt`` where options
+    do not say.
+    """
     monkeypatch.chdir(tmp_path)
     runs = 0
 
@@ -76,11 +84,15 @@ WORDS = {1: (picture(1), "You"), 2: (picture(2), "2nd"), 5: (picture(5), "RESCUE
 
 def test_bins_and_labels_are_the_historical_ones(run: Run, tmp_path: Path) -> None:
     summary = run(WORDS, info_file=Path("crnn.info"), out="./input_bin")
-    assert contents(tmp_path / "input_bin") == {f"test_{i}.bin": historical(picture(i)) for i in (1, 2, 5)}
+    assert contents(tmp_path / "input_bin") == {
+        f"test_{i}.bin": historical(picture(i)) for i in (1, 2, 5)
+    }
     assert len(historical(picture(1))) == 12800
     assert Path("label.txt").read_bytes() == b"test_1.bin:you\ntest_2.bin:2nd\ntest_5.bin:rescue\n"
-    assert Path("crnn.info").read_text() == (
-        "0 ./input_bin/test_1.bin 100 32\n1 ./input_bin/test_2.bin 100 32\n2 ./input_bin/test_5.bin 100 32\n"
+    assert (
+        Path("crnn.info").read_text()
+        == "0 ./input_bin/test_1.bin 100 32\n1 ./input_bin/test_2.bin 100 32\n2"
+        " ./input_bin/test_5.bin 100 32\n"
     )
     assert names(tmp_path) == ["crnn.info", "input_bin", "label.txt"]
     assert (summary.samples, summary.bins, summary.labels, summary.gaps) == (3, 3, 3, 2)
@@ -89,7 +101,9 @@ def test_bins_and_labels_are_the_historical_ones(run: Run, tmp_path: Path) -> No
 
 def test_uint8_bins_are_the_pixels(run: Run, tmp_path: Path) -> None:
     run(WORDS, dtype="uint8")
-    pixels = np.asarray(Image.open(io.BytesIO(picture(5))).convert("L").resize((100, 32), Image.BICUBIC))
+    pixels = np.asarray(
+        Image.open(io.BytesIO(picture(5))).convert("L").resize((100, 32), Image.BICUBIC)
+    )
     assert (tmp_path / "input_bin" / "test_5.bin").read_bytes() == pixels.tobytes()
     assert pixels.nbytes == 3200
 
@@ -107,13 +121,20 @@ def test_what_is_written_is_what_is_read(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_spec_rules(run: Run, tmp_path: Path) -> None:
-    spec = replace(SPEC, width=60, color="rgb", alphabet="RESCUEyou2nd".replace("E", "") + "E", fold_case=False)
+    spec = replace(
+        SPEC, width=60, color="rgb", alphabet="RESCUEyou2nd".replace("E", "") + "E", fold_case=False
+    )
     run(WORDS, spec=spec, label_file=tmp_path / "case.txt")
     assert (tmp_path / "input_bin" / "test_1.bin").stat().st_size == 3 * 32 * 60 * 4
-    assert (tmp_path / "case.txt").read_text() == "test_1.bin:You\ntest_2.bin:2nd\ntest_5.bin:RESCUE\n"
+    assert (
+        tmp_path / "case.txt"
+    ).read_text() == "test_1.bin:You\ntest_2.bin:2nd\ntest_5.bin:RESCUE\n"
 
 
-OOV = {index: (picture(index), label) for index, label in enumerate(["Zoë", "don't", "字", "ok", ""], start=1)}
+OOV = {
+    index: (picture(index), label)
+    for index, label in enumerate(["Zoë", "don't", "字", "ok", ""], start=1)
+}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +145,11 @@ OOV = {index: (picture(index), label) for index, label in enumerate(["Zoë", "do
             "test_1.bin:zoë\ntest_2.bin:don't\ntest_3.bin:字\ntest_4.bin:ok\ntest_5.bin:\n",
             {"label outside the alphabet": 3, "empty label": 1},
         ),
-        ("drop", "test_4.bin:ok\ntest_5.bin:\n", {"label outside the alphabet": 3, "empty label": 1}),
+        (
+            "drop",
+            "test_4.bin:ok\ntest_5.bin:\n",
+            {"label outside the alphabet": 3, "empty label": 1},
+        ),
         # Of 字 nothing is left, and an empty reading must not make it right.
         (
             "strip",
@@ -133,10 +158,14 @@ OOV = {index: (picture(index), label) for index, label in enumerate(["Zoë", "do
         ),
     ],
 )
-def test_labels_outside_the_alphabet(run: Run, tmp_path: Path, oov: str, labels: str, counts: dict[str, int]) -> None:
+def test_labels_outside_the_alphabet(
+    run: Run, tmp_path: Path, oov: str, labels: str, counts: dict[str, int]
+) -> None:
     summary = run(OOV, oov=oov)
     assert (tmp_path / "label.txt").read_text(encoding="utf-8") == labels
-    assert sorted(contents(tmp_path / "input_bin")) == [line.partition(":")[0] for line in labels.splitlines()]
+    assert sorted(contents(tmp_path / "input_bin")) == [
+        line.partition(":")[0] for line in labels.splitlines()
+    ]
     assert summary.counts == counts
     assert [(key, problem.detail) for key, problem in summary.named][:2] == [
         ("test_1", "'zoë' has 'ë'"),
@@ -160,7 +189,11 @@ BAD = {
 def test_bad_samples_are_counted_and_named(run: Run, tmp_path: Path, skip_bad: bool) -> None:
     summary = run(BAD, skip_bad=skip_bad)
     assert sorted(contents(tmp_path / "input_bin")) == ["test_1.bin", "test_7.bin", "test_8.bin"]
-    kept = [] if skip_bad else ["test_2.bin:two", "test_3.bin:three", "test_4.bin:four", "test_5.bin:five"]
+    kept = (
+        []
+        if skip_bad
+        else ["test_2.bin:two", "test_3.bin:three", "test_4.bin:four", "test_5.bin:five"]
+    )
     lines = ["test_1.bin:one", *kept, "test_7.bin:two lines", "test_8.bin:8"]
     assert (tmp_path / "label.txt").read_text().splitlines() == lines
     assert (summary.samples, summary.bins, summary.labels) == (8, 3, len(lines))
@@ -188,7 +221,9 @@ def test_gaps_and_a_wrong_count_are_said(run: Run) -> None:
     assert "  and 1 more" in lines
 
 
-def test_a_folder_of_images_is_numbered_by_its_annotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_images_is_numbered_by_its_annotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
     Path("photos/b.png").write_bytes(picture(1))
@@ -196,9 +231,14 @@ def test_a_folder_of_images_is_numbered_by_its_annotation(tmp_path: Path, monkey
     Path("gt.txt").write_text("b.png,Bee\n../secret.png,x\na.png,Ay\n")
     request = Request(FolderSamples(Path("photos"), Path("gt.txt")), "out", Path("label.txt"), SPEC)
     summary = prepare(request)
-    assert contents(tmp_path / "out") == {"test_1.bin": historical(picture(1)), "test_3.bin": historical(picture(2))}
+    assert contents(tmp_path / "out") == {
+        "test_1.bin": historical(picture(1)),
+        "test_3.bin": historical(picture(2)),
+    }
     assert Path("label.txt").read_text() == "test_1.bin:bee\ntest_2.bin:x\ntest_3.bin:ay\n"
-    assert [(key, problem.reason) for key, problem in summary.named] == [("../secret.png", "unsafe name")]
+    assert [(key, problem.reason) for key, problem in summary.named] == [
+        ("../secret.png", "unsafe name")
+    ]
 
 
 def test_an_earlier_runs_folder_is_replaced(run: Run, tmp_path: Path) -> None:
@@ -225,17 +265,24 @@ def test_a_link_to_a_folder_stays_a_link(run: Run, tmp_path: Path) -> None:
     assert len(contents(tmp_path / "elsewhere")) == 3
 
 
-def test_a_folder_that_holds_anything_else_is_refused_without_force(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_holds_anything_else_is_refused_without_force(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "input_bin" / "thesis").mkdir(parents=True)
     (tmp_path / "input_bin" / "test_1.bin").write_bytes(b"old")
-    with pytest.raises(InputError, match=r"input_bin holds 1 entries that are not an earlier run's.*thesis\n.*--force"):
+    with pytest.raises(
+        InputError,
+        match=r"input_bin holds 1 entries that are not an earlier run's.*thesis\n.*--force",
+    ):
         run(WORDS)
     assert (tmp_path / "input_bin" / "test_1.bin").read_bytes() == b"old"
     run(WORDS, force=True)
     assert sorted(contents(tmp_path / "input_bin")) == ["test_1.bin", "test_2.bin", "test_5.bin"]
 
 
-@pytest.mark.parametrize("name", ["label.txt", "test_01.bin", "test_1.bin.txt", "other.bin", ".hidden"])
+@pytest.mark.parametrize(
+    "name", ["label.txt", "test_01.bin", "test_1.bin.txt", "other.bin", ".hidden"]
+)
 def test_files_that_no_run_left_there(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "input_bin").mkdir()
     (tmp_path / "input_bin" / name).write_bytes(b"")
@@ -248,10 +295,18 @@ class Unplugged(Exception):
 
 
 @pytest.mark.parametrize("error", [Unplugged, KeyboardInterrupt])
-def test_an_interrupt_leaves_the_old_run_whole(run: Run, tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_interrupt_leaves_the_old_run_whole(
+    run: Run, tmp_path: Path, error: type[BaseException]
+) -> None:
     run(WORDS, info_file=Path("crnn.info"))
-    before = (contents(tmp_path / "input_bin"), Path("label.txt").read_bytes(), Path("crnn.info").read_bytes())
-    source = LmdbSamples(write_lmdb(tmp_path / "words", {i: (picture(i), "new") for i in range(1, 200)}))
+    before = (
+        contents(tmp_path / "input_bin"),
+        Path("label.txt").read_bytes(),
+        Path("crnn.info").read_bytes(),
+    )
+    source = LmdbSamples(
+        write_lmdb(tmp_path / "words", {i: (picture(i), "new") for i in range(1, 200)})
+    )
     request = Request(source, "input_bin", Path("label.txt"), SPEC, info_file=Path("crnn.info"))
 
     def unplug(count: int) -> None:
@@ -259,12 +314,18 @@ def test_an_interrupt_leaves_the_old_run_whole(run: Run, tmp_path: Path, error: 
 
     with pytest.raises(error):
         prepare(request, unplug)
-    assert before == (contents(tmp_path / "input_bin"), Path("label.txt").read_bytes(), Path("crnn.info").read_bytes())
+    assert before == (
+        contents(tmp_path / "input_bin"),
+        Path("label.txt").read_bytes(),
+        Path("crnn.info").read_bytes(),
+    )
     assert names(tmp_path) == ["crnn.info", "input_bin", "label.txt"]
 
 
 def test_nothing_to_write_leaves_nothing(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no sample of .* could be prepared: 1 empty image, 1 not an image"):
+    with pytest.raises(
+        InputError, match="no sample of .* could be prepared: 1 empty image, 1 not an image"
+    ):
         run({1: (b"", "one"), 2: (b"hello", "two")})
     with pytest.raises(InputError, match="could be prepared: 2 no label"):
         run({1: (picture(1), None), 2: (picture(2), None)})
@@ -275,19 +336,47 @@ def test_places_that_cannot_be_meant(run: Run, tmp_path: Path) -> None:
     Path("file").write_text("")
     rows: list[tuple[type[Exception], str, dict[str, object]]] = [
         (InputError, "the current folder, and would be replaced", {"out": "."}),
-        (InputError, "the current folder, and would be replaced", {"out": str(tmp_path.parent), "force": True}),
+        (
+            InputError,
+            "the current folder, and would be replaced",
+            {"out": str(tmp_path.parent), "force": True},
+        ),
         (InputError, "the data, and would be replaced", {"out": "words3", "force": True}),
         (InputError, "file: it is a file; expected a folder", {"out": "file"}),
         (InputError, "the folder .*nowhere does not exist\n.*mkdir -p", {"out": "nowhere/bins"}),
-        (InputError, "the folder .*nowhere does not exist\n.*mkdir -p", {"label_file": Path("nowhere/label.txt")}),
-        (InputError, "the folder .*nowhere does not exist\n.*mkdir -p", {"info_file": Path("nowhere/crnn.info")}),
-        (InputError, "words8 is a folder; expected the name of a file", {"label_file": Path("words8")}),
-        (InputError, "input_bin is made anew, without folders in it", {"label_file": Path("input_bin/sub/label.txt")}),
+        (
+            InputError,
+            "the folder .*nowhere does not exist\n.*mkdir -p",
+            {"label_file": Path("nowhere/label.txt")},
+        ),
+        (
+            InputError,
+            "the folder .*nowhere does not exist\n.*mkdir -p",
+            {"info_file": Path("nowhere/crnn.info")},
+        ),
+        (
+            InputError,
+            "words8 is a folder; expected the name of a file",
+            {"label_file": Path("words8")},
+        ),
+        (
+            InputError,
+            "input_bin is made anew, without folders in it",
+            {"label_file": Path("input_bin/sub/label.txt")},
+        ),
         (UsageError, "name the same place", {"label_file": Path("input_bin")}),
         (UsageError, "name the same place", {"info_file": Path("./label.txt")}),
         (InputError, "holds white space", {"out": "my bins", "info_file": Path("crnn.info")}),
-        (InputError, "/proc: it is a mount point.*\nName a folder inside it", {"out": "/proc", "force": True}),
-        (InputError, "cannot write /proc/.*nothing was changed\nCheck the permissions", {"out": "/proc/bins"}),
+        (
+            InputError,
+            "/proc: it is a mount point.*\nName a folder inside it",
+            {"out": "/proc", "force": True},
+        ),
+        (
+            InputError,
+            "cannot write /proc/.*nothing was changed\nCheck the permissions",
+            {"out": "/proc/bins"},
+        ),
     ]
     for kind, message, options in rows:
         with pytest.raises(kind, match=message):
@@ -303,4 +392,6 @@ def test_real_words_are_pillows_bit_for_bit(shared_data: Path, tmp_path: Path) -
     assert (summary.bins, len(labels), summary.counts) == (2000, 2000, {})
     for sample, line in zip(source, labels):
         assert line == f"{sample.key}.bin:{(sample.label or '').lower()}"
-        assert (tmp_path / "bins" / f"{sample.key}.bin").read_bytes() == historical(sample.image or b"")
+        assert (tmp_path / "bins" / f"{sample.key}.bin").read_bytes() == historical(
+            sample.image or b""
+        )

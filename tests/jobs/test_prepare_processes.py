@@ -1,4 +1,7 @@
-"""Preparing many samples, in processes: the same bytes in the same order, and Ctrl-C leaves nothing behind."""
+"""Preparing many samples, in processes:
+
+the same bytes in the same order, and Ctrl-C leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +52,22 @@ def running(group: int) -> bool:
     return True
 
 
-def test_processes_write_what_threads_write(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_write_what_threads_write(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     request = job.Request(
-        LmdbSamples(many), str(tmp_path / "a"), tmp_path / "a.txt", job.ModelSpec.default(), workers=2
+        LmdbSamples(many),
+        str(tmp_path / "a"),
+        tmp_path / "a.txt",
+        job.ModelSpec.default(),
+        workers=2,
     )
     first = job.prepare(request)
     request.source.close()
     monkeypatch.setattr(job, "MANY", COUNT + 1)
-    other = replace(request, source=LmdbSamples(many), out=str(tmp_path / "b"), label_file=tmp_path / "b.txt")
+    other = replace(
+        request, source=LmdbSamples(many), out=str(tmp_path / "b"), label_file=tmp_path / "b.txt"
+    )
     second = job.prepare(other)
     assert (first.bins, first.labels, first.counts) == (COUNT - 1, COUNT, {"not an image": 1})
     assert (second.bins, second.labels, second.counts) == (first.bins, first.labels, first.counts)
@@ -68,7 +79,12 @@ def test_an_interrupt_leaves_no_file_and_no_process(many: Path, tmp_path: Path) 
     command = [sys.executable, "-m", "crnn", "prepare", str(many), "out", "--label", "label.txt"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
     # Once bins appear in the folder beside, all processes are at work.

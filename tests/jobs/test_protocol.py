@@ -15,10 +15,14 @@ SPEC = ModelSpec.default()
 LABELS = ["House", "it's", "no", "d-", "é", " abc ", ""]
 
 
-def applied(protocol: Protocol, labels: List[Optional[str]]) -> Tuple[List[Optional[str]], List[Tuple[str, str]]]:
+def applied(
+    protocol: Protocol, labels: List[Optional[str]]
+) -> Tuple[List[Optional[str]], List[Tuple[str, str]]]:
     rules = Rules(protocol, SPEC)
     kept = list(rules.apply(Sample(f"test_{i}", b"", label) for i, label in enumerate(labels, 1)))
-    return [sample.label for sample in kept], [(key, problem.reason) for key, problem in rules.problems]
+    return [sample.label for sample in kept], [
+        (key, problem.reason) for key, problem in rules.problems
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +38,12 @@ def applied(protocol: Protocol, labels: List[Optional[str]]) -> Tuple[List[Optio
         (
             "mindspore-iiit5k",
             ["House", "its", "no", "d", "", "abc", ""],
-            [("test_2", STRIPPED), ("test_4", STRIPPED), ("test_5", STRIPPED), ("test_6", STRIPPED)],
+            [
+                ("test_2", STRIPPED),
+                ("test_4", STRIPPED),
+                ("test_5", STRIPPED),
+                ("test_6", STRIPPED),
+            ],
         ),
         ("tensorflow", [], [(f"test_{i}", LEFT_OVER) for i in range(1, 8)]),
     ],
@@ -61,10 +70,15 @@ def test_normalisations_are_the_published_ones() -> None:
     np.testing.assert_array_equal(trained.table, pixels / np.float32(127.5) - np.float32(1))
     evaluated = apply(PROTOCOLS["tensorflow"], trained)
     np.testing.assert_array_equal(evaluated.table, (pixels - np.float32(127.5)) / np.float32(255))
-    np.testing.assert_array_equal(SPECS["mindspore-v1"].table, (pixels - np.float32(127.5)) / np.float32(127.5))
-    np.testing.assert_array_equal(SPECS["mindocr-vgg7"].table, (pixels - np.float32(127)) / np.float32(127))
     np.testing.assert_array_equal(
-        SPECS["sierkinhane"].table, (pixels / np.float32(255) - np.float32(0.588)) / np.float32(0.193)
+        SPECS["mindspore-v1"].table, (pixels - np.float32(127.5)) / np.float32(127.5)
+    )
+    np.testing.assert_array_equal(
+        SPECS["mindocr-vgg7"].table, (pixels - np.float32(127)) / np.float32(127)
+    )
+    np.testing.assert_array_equal(
+        SPECS["sierkinhane"].table,
+        (pixels / np.float32(255) - np.float32(0.588)) / np.float32(0.193),
     )
     assert apply(PROTOCOLS["modelzoo"], SPEC) is SPEC
 

@@ -29,9 +29,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for style in ("ais_bench", "benchmark"):
         argv = ["--save-outputs", str(folder / style), "--outputs-style", style]
         code = main(
-            ["evaluate", str(folder / "echo.onnx"), str(folder / "input_bin"), "--label", str(folder / "label.txt"),
-             "--json", str(folder / "evaluated.json"), *argv]
-        )  # fmt: skip
+            [
+                "evaluate",
+                str(folder / "echo.onnx"),
+                str(folder / "input_bin"),
+                "--label",
+                str(folder / "label.txt"),
+                "--json",
+                str(folder / "evaluated.json"),
+                *argv,
+            ]
+        )
         assert code == 0
     return folder
 
@@ -43,7 +51,18 @@ def evaluated(place: Path) -> Dict[str, object]:
     return data
 
 
-SAME = ("accuracy", "correct", "total", "interval95", "cer", "ned1", "by_length", "misses_total", "value", "skipped")
+SAME = (
+    "accuracy",
+    "correct",
+    "total",
+    "interval95",
+    "cer",
+    "ned1",
+    "by_length",
+    "misses_total",
+    "value",
+    "skipped",
+)
 
 
 def facts(evaluation: Evaluation) -> Dict[str, object]:
@@ -103,7 +122,11 @@ def test_missing_cut_and_unknown_files_are_counted(place: Path, tmp_path: Path) 
     (folder / "test_99_0.bin").write_bytes(bytes(3848))
     results = ResultFolder(folder, place / "label.txt")
     evaluation = score_folder(results).evaluation
-    assert evaluation.skipped == {"missing result": 1, "result of another size": 1, "result without label": 1}
+    assert evaluation.skipped == {
+        "missing result": 1,
+        "result of another size": 1,
+        "result without label": 1,
+    }
     assert (evaluation.correct, evaluation.total) == (2, 7)
 
 
@@ -122,7 +145,9 @@ def test_mindspores_own_outputs_are_known_by_their_size(tmp_path: Path) -> None:
     assert results.spec == spec
     assert "(24, 1, 37) float16" in results.notes[0]
     texts = []
-    evaluation = score_folder(results, on_reading=lambda reading: texts.append(reading.text)).evaluation
+    evaluation = score_folder(
+        results, on_reading=lambda reading: texts.append(reading.text)
+    ).evaluation
     assert texts == ["ab0", "9"]
     assert (evaluation.correct, evaluation.total) == (1, 2)
 
@@ -166,7 +191,9 @@ def strangers(place: Path, folder: Path) -> Path:
         (strangers, r"none of the 7 names in .* has a result in .*, which begins with word_0\.bin"),
     ],
 )
-def test_what_cannot_be_scored(place: Path, tmp_path: Path, make: Callable[[Path, Path], Path], message: str) -> None:
+def test_what_cannot_be_scored(
+    place: Path, tmp_path: Path, make: Callable[[Path, Path], Path], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         ResultFolder(make(place, tmp_path), place / "label.txt")
 

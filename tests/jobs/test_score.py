@@ -27,14 +27,18 @@ def logits_of(texts: List[str]) -> np.ndarray:
 
 def batch_of(labels: List[Optional[str]], problems: Dict[int, Problem], start: int = 1) -> Batch:
     keys = [f"test_{index}" for index in range(start, start + len(labels))]
-    return Batch(keys, labels, np.zeros((len(labels) - len(problems), 1, 32, 100), np.float32), problems)
+    return Batch(
+        keys, labels, np.zeros((len(labels) - len(problems), 1, 32, 100), np.float32), problems
+    )
 
 
 def test_right_wrong_folded_and_unlabelled() -> None:
     scorer = Scorer(SPEC)
     scorer.add(batch_of(["Good", "bad", None], {}), logits_of(["good", "bat", "x"]))
     assert (scorer.metric.correct, scorer.metric.total) == (1, 2)
-    assert [(miss.key, miss.text, miss.label) for miss in scorer.misses] == [("test_2", "bat", "bad")]
+    assert [(miss.key, miss.text, miss.label) for miss in scorer.misses] == [
+        ("test_2", "bat", "bad")
+    ]
     assert 0 < scorer.misses[0].confidence < 1
 
 
@@ -43,7 +47,9 @@ def test_a_problem_counts_as_wrong_where_there_is_a_label() -> None:
     scorer.add(batch_of(["a", "b", None], {1: GONE, 2: GONE}), logits_of(["a"]))
     assert (scorer.metric.correct, scorer.metric.total) == (1, 2)
     assert scorer.skipped == {"missing bin": 2}
-    assert [(miss.key, miss.text, miss.confidence) for miss in scorer.misses] == [("test_2", "", None)]
+    assert [(miss.key, miss.text, miss.confidence) for miss in scorer.misses] == [
+        ("test_2", "", None)
+    ]
 
 
 def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty() -> None:
@@ -71,11 +77,17 @@ def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
     readings: List[Reading] = []
     scorer = Scorer(SPEC, readings.append)
     scorer.add(batch_of(["a", "b", "c"], {1: GONE}), logits_of(["a", "c"]))
-    assert [(reading.key, reading.text) for reading in readings] == [("test_1", "a"), ("test_2", ""), ("test_3", "c")]
+    assert [(reading.key, reading.text) for reading in readings] == [
+        ("test_1", "a"),
+        ("test_2", ""),
+        ("test_3", "c"),
+    ]
     assert [reading.confidence is None for reading in readings] == [False, True, False]
 
 
-def test_the_worst_misses_are_kept_worst_first_then_in_data_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worst_misses_are_kept_worst_first_then_in_data_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(score, "MISSES_KEPT", 3)
     scorer = Scorer(SPEC)
     scorer.add(batch_of(["abcd", "abcd", "abcd"], {}), logits_of(["abce", "xxxx", "abxx"]))

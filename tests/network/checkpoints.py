@@ -17,7 +17,9 @@ State = Dict[str, torch.Tensor]
 
 
 def network(config: CrnnConfig = TINY, seed: int = 0) -> CRNN:
-    """Return a network whose BatchNorm statistics are no identity and whose outputs tell images apart."""
+    """Return a network whose BatchNorm statistics are no identity and whose outputs tell images
+    apart.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = CRNN(config)
@@ -51,7 +53,9 @@ def prefixed(weights: State, times: int = 1) -> State:
 
 
 def training(weights: State) -> Dict[str, Any]:
-    """Return the whole dictionary that ModelZoo's training saves, with a stepped optimiser and apex's state."""
+    """Return the whole dictionary that ModelZoo's training saves, with a stepped optimiser and
+    apex's state.
+    """
     parameter = torch.nn.Parameter(torch.ones(3))
     optimiser = torch.optim.Adadelta([parameter])
     parameter.sum().backward()
@@ -76,7 +80,9 @@ def retag(path: Path, device: str) -> Path:
 
     def patched(data: bytes) -> bytes:
         assert b"X\x03\x00\x00\x00cpu" in data
-        return data.replace(b"X\x03\x00\x00\x00cpu", b"X" + len(device).to_bytes(4, "little") + device.encode())
+        return data.replace(
+            b"X\x03\x00\x00\x00cpu", b"X" + len(device).to_bytes(4, "little") + device.encode()
+        )
 
     if not zipfile.is_zipfile(path):
         path.write_bytes(patched(path.read_bytes()))

@@ -1,4 +1,6 @@
-"""Every layout of checkpoint gives the same network, exactly; everything else is told what it is."""
+"""Every layout of checkpoint gives the same network, exactly; everything else is told what it
+is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,17 @@ from crnn.network.crnn import CrnnConfig
 from crnn.network.torch_file import TAKES_NAMES
 from crnn.spec import METADATA_KEY, ModelSpec
 from tests.conftest import ROOT
-from tests.network.checkpoints import TINY, State, network, prefixed, retag, save, split, state, training
+from tests.network.checkpoints import (
+    TINY,
+    State,
+    network,
+    prefixed,
+    retag,
+    save,
+    split,
+    state,
+    training,
+)
 
 Writer = Callable[[Path], Any]
 
@@ -51,7 +63,10 @@ def written_by_torch_npu(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("torch_npu", "torch_npu.utils", "torch_npu.utils.storage"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["torch_npu.utils.storage"]._rebuild_npu_tensor = _rebuild_npu_tensor  # type: ignore[attr-defined]
-    save(path, {"state_dict": {name: RebuiltOnNpu(tensor) for name, tensor in split(state()).items()}})
+    save(
+        path,
+        {"state_dict": {name: RebuiltOnNpu(tensor) for name, tensor in split(state()).items()}},
+    )
     monkeypatch.undo()
     return retag(path, "npu:0")
 
@@ -67,16 +82,23 @@ LAYOUTS: Dict[str, Writer] = {
     "before PyTorch 1.6": lambda path: save(path, training(split(state())), legacy=True),
     "saved from npu:0": lambda path: retag(save(path, training(split(state()))), "npu:0"),
     "saved from cuda:0": lambda path: retag(save(path, state()), "cuda:0"),
-    "saved from npu:0, before 1.6": lambda path: retag(save(path, split(state()), legacy=True), "npu:0"),
+    "saved from npu:0, before 1.6": lambda path: retag(
+        save(path, split(state()), legacy=True), "npu:0"
+    ),
     "saved from cuda:3, before 1.6": lambda path: retag(save(path, state(), legacy=True), "cuda:3"),
     "without num_batches_tracked": lambda path: save(
         path, {name: tensor for name, tensor in state().items() if "num_batches" not in name}
     ),
     "parameters, not tensors": lambda path: save(
-        path, {name: torch.nn.Parameter(tensor, requires_grad=False) for name, tensor in state().items()}
+        path,
+        {name: torch.nn.Parameter(tensor, requires_grad=False) for name, tensor in state().items()},
     ),
     "float64": lambda path: save(
-        path, {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in state().items()}
+        path,
+        {
+            name: tensor.double() if tensor.is_floating_point() else tensor
+            for name, tensor in state().items()
+        },
     ),
     "transposed storage": lambda path: save(
         path, {name: t.t().contiguous().t() if t.dim() == 2 else t for name, t in state().items()}
@@ -110,7 +132,9 @@ def numpys_accuracy(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("write", [numpys_accuracy, written_by_torch_npu])
-def test_harmless_functions_in_a_file_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any) -> None:
+def test_harmless_functions_in_a_file_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Any
+) -> None:
     path = write(tmp_path / "x.pth", monkeypatch)
     if TAKES_NAMES:
         assert_same(load_checkpoint(path), state())
@@ -143,14 +167,19 @@ def test_loading_leaves_the_random_state_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_storage_becomes_float32(tmp_path: Path, dtype: torch.dtype) -> None:
-    half = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state().items()}
+    half = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in state().items()
+    }
     checkpoint = load_checkpoint(save(tmp_path / "x.pth", half))
     assert_same(checkpoint, {name: tensor.float() for name, tensor in half.items()})
     assert f"{str(dtype)[6:]} values converted to float32" in checkpoint.notes
 
 
 def test_notes_say_what_was_done(tmp_path: Path) -> None:
-    checkpoint = load_checkpoint(save(tmp_path / "x.pth", prefixed(split(state()), 2)), lstm_gate_order="igfo")
+    checkpoint = load_checkpoint(
+        save(tmp_path / "x.pth", prefixed(split(state()), 2)), lstm_gate_order="igfo"
+    )
     assert checkpoint.notes == (
         "the prefix module. taken off 2 times",
         "fw_rnn and bw_rnn taken as one bidirectional LSTM",
@@ -170,7 +199,9 @@ def test_sizes_are_read_from_the_tensors(tmp_path: Path, config: CrnnConfig, alp
     checkpoint = load_checkpoint(save(tmp_path / "x.pth", split(state(config))), alphabet=alphabet)
     assert checkpoint.model.config == config
     assert checkpoint.spec.classes == config.classes
-    assert checkpoint.parameters == sum(parameter.numel() for parameter in network(config).parameters())
+    assert checkpoint.parameters == sum(
+        parameter.numel() for parameter in network(config).parameters()
+    )
 
 
 def test_gate_order_igfo_swaps_the_middle_blocks_of_every_lstm_tensor(tmp_path: Path) -> None:
@@ -180,7 +211,9 @@ def test_gate_order_igfo_swaps_the_middle_blocks_of_every_lstm_tensor(tmp_path: 
         first, second, third, fourth = tensor.chunk(4)
         return torch.cat([first, third, second, fourth])
 
-    stored = {name: swapped(tensor) if ".rnn." in name else tensor for name, tensor in expected.items()}
+    stored = {
+        name: swapped(tensor) if ".rnn." in name else tensor for name, tensor in expected.items()
+    }
     save(tmp_path / "x.pth", split(stored))
     assert_same(load_checkpoint(tmp_path / "x.pth", lstm_gate_order="igfo"), expected)
     assert_same(load_checkpoint(tmp_path / "x.pth"), stored)
@@ -209,7 +242,9 @@ def test_alphabet_replaces_the_default(tmp_path: Path, alphabet: str, folds: boo
     assert (spec.alphabet, spec.fold_case) == (alphabet, folds)
 
 
-STORED = ModelSpec(alphabet="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193)
+STORED = ModelSpec(
+    alphabet="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193
+)
 
 
 @pytest.mark.parametrize("stored", [STORED.to_json(), STORED.to_dict()], ids=["JSON", "dictionary"])
@@ -223,7 +258,8 @@ def test_spec_that_the_file_carries_is_used(tmp_path: Path, stored: Any) -> None
     assert (other.width, other.time_steps) == (200, 51)
 
 
-# What is refused, and the words that say why. Each writes x.pth and may change the state dict first.
+# What is refused, and the words that say why. Each writes x.pth and may change the state dict
+# first.
 
 
 def changed(**changes: Any) -> State:
@@ -279,36 +315,64 @@ REFUSED: Dict[str, Any] = {
     "folder": (lambda path: path.mkdir(), r"is a folder; expected a PyTorch checkpoint \(\.pth\)"),
     "nothing there": (lambda path: None, "does not exist; expected a PyTorch checkpoint"),
     "empty": (lambda path: path.write_bytes(b""), "is empty; expected a PyTorch checkpoint"),
-    "text": (lambda path: path.write_text("hello world"), r"is no PyTorch file: it begins with b'hello wo'"),
+    "text": (
+        lambda path: path.write_text("hello world"),
+        r"is no PyTorch file: it begins with b'hello wo'",
+    ),
     "Git LFS pointer": (
-        lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        lambda path: path.write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+        ),
         r"is a Git LFS pointer.*\n.*git lfs pull",
     ),
     "truncated": (lambda path: truncated(path, False), "a zip archive that is truncated, damaged"),
-    "truncated, before 1.6": (lambda path: truncated(path, True), "a pickle that is truncated, damaged"),
-    "zip of something else": (other_zip, "a zip archive that is truncated, damaged or not PyTorch's"),
-    "pickle of something else": (plain_pickle, "a pickle that is truncated, damaged or not PyTorch's"),
+    "truncated, before 1.6": (
+        lambda path: truncated(path, True),
+        "a pickle that is truncated, damaged",
+    ),
+    "zip of something else": (
+        other_zip,
+        "a zip archive that is truncated, damaged or not PyTorch's",
+    ),
+    "pickle of something else": (
+        plain_pickle,
+        "a pickle that is truncated, damaged or not PyTorch's",
+    ),
     "tar": (tar_file, r"is a tar archive.*\n.*Unpack it"),
     "TorchScript": (torchscript, r"is a TorchScript archive.*\n.*state_dict"),
     "whole module": (
         lambda path: save(path, network()),
         r"loading it would call crnn\.network\.crnn\.CRNN.*\n.*model\.state_dict\(\)",
     ),
-    "single tensor": (lambda path: save(path, torch.ones(3)), "holds one Tensor; expected a state dict"),
+    "single tensor": (
+        lambda path: save(path, torch.ones(3)),
+        "holds one Tensor; expected a state dict",
+    ),
     "list": (lambda path: save(path, [torch.ones(3)]), "holds one list; expected a state dict"),
-    "empty dictionary": (lambda path: save(path, {}), "holds an empty dictionary; expected a state dict"),
+    "empty dictionary": (
+        lambda path: save(path, {}),
+        "holds an empty dictionary; expected a state dict",
+    ),
     "optimiser only": (
         lambda path: save(path, {"epoch": 3, "optimizer": {}}),
         "a dictionary with the keys 'epoch', 'optimizer'; expected a state dict",
     ),
-    "state_dict of numbers": (lambda path: save(path, {"state_dict": {"a": 1}}), "the keys 'state_dict'; expected"),
-    "keys that are no names": (lambda path: save(path, {1: torch.ones(2)}), "the keys 1; expected a state dict"),
+    "state_dict of numbers": (
+        lambda path: save(path, {"state_dict": {"a": 1}}),
+        "the keys 'state_dict'; expected",
+    ),
+    "keys that are no names": (
+        lambda path: save(path, {1: torch.ones(2)}),
+        "the keys 1; expected a state dict",
+    ),
     "missing tensor": (
         lambda path: save(path, changed(cnn__conv3__bias=None)),
         r"is not this CRNN: missing cnn\.conv3\.bias$",
     ),
     "missing and unexpected": (
-        lambda path: save(path, changed(cnn__conv0__bias=None, cnn__conv1__bias=None, tps__fc=torch.ones(1))),
+        lambda path: save(
+            path, changed(cnn__conv0__bias=None, cnn__conv1__bias=None, tps__fc=torch.ones(1))
+        ),
         r"missing cnn\.conv0\.bias, cnn\.conv1\.bias; unexpected tps\.fc$",
     ),
     "many unexpected": (
@@ -316,8 +380,13 @@ REFUSED: Dict[str, Any] = {
         r"unexpected x0, x1, x2, x3 and 5 more$",
     ),
     "prefix on some": (
-        lambda path: save(path, {("module." if "rnn" in name else "") + name: t for name, t in state().items()}),
-        r"is not this CRNN: missing rnn\.0\.rnn\.weight_ih_l0, .* and 16 more; unexpected module\.rnn\.0\.rnn",
+        lambda path: save(
+            path, {("module." if "rnn" in name else "") + name: t for name, t in state().items()}
+        ),
+        (
+            r"is not this CRNN: missing rnn\.0\.rnn\.weight_ih_l0, .* and 16 more; unexpected"
+            r" module\.rnn\.0\.rnn"
+        ),
     ),
     "both kinds of LSTM": (
         lambda path: save(path, {**state(), **split(state())}),
@@ -325,7 +394,10 @@ REFUSED: Dict[str, Any] = {
     ),
     "another network": (
         lambda path: save(path, torch.nn.Sequential(torch.nn.Linear(2, 2)).state_dict()),
-        r"is another network: 0 of CRNN's 46 tensors.*Missing are cnn\.conv0\.weight.*instead 0\.weight, 0\.bias",
+        (
+            r"is another network: 0 of CRNN's 46 tensors.*Missing are cnn\.conv0\.weight.*instead"
+            r" 0\.weight, 0\.bias"
+        ),
     ),
     "kernel of another size": (
         lambda path: save(path, changed(cnn__conv3__weight=torch.zeros(4, 4, 5, 5))),
@@ -357,17 +429,25 @@ REFUSED: Dict[str, Any] = {
     ),
     "meta tensors": (
         lambda path: save(path, changed(cnn__conv1__bias=torch.zeros(3, device="meta"))),
-        r"cnn\.conv1\.bias is a tensor on meta; expected an ordinary one, with its values in the file",
+        (
+            r"cnn\.conv1\.bias is a tensor on meta; expected an ordinary one, with its values in"
+            r" the file"
+        ),
     ),
     "not finite": (
         lambda path: save(path, changed(cnn__conv2__bias=NAN)),
         r"cnn\.conv2\.bias holds 2 values of 4 that are NaN or infinite\n.*earlier checkpoint",
     ),
     "negative variance": (
-        lambda path: save(path, changed(cnn__batchnorm2__running_var=torch.tensor([1.0, -1.0, 1.0, 1.0]))),
+        lambda path: save(
+            path, changed(cnn__batchnorm2__running_var=torch.tensor([1.0, -1.0, 1.0, 1.0]))
+        ),
         r"cnn\.batchnorm2\.running_var holds negative variances",
     ),
-    "more claimed than held": (claims_more_than_it_holds, r"is damaged: its tensors would take \d{12} bytes"),
+    "more claimed than held": (
+        claims_more_than_it_holds,
+        r"is damaged: its tensors would take \d{12} bytes",
+    ),
     "colour images": (
         lambda path: save(path, state(CrnnConfig(in_channels=3, channels=TINY.channels, hidden=4))),
         r"takes images of 3 channels, its spec says 1 \(gray\)",
@@ -385,7 +465,9 @@ REFUSED: Dict[str, Any] = {
         r"crnn\.spec: not JSON",
     ),
     "spec of another height": (
-        lambda path: save(path, {"state_dict": state(), METADATA_KEY: ModelSpec(height=48).to_json()}),
+        lambda path: save(
+            path, {"state_dict": state(), METADATA_KEY: ModelSpec(height=48).to_json()}
+        ),
         "the spec's height is 48; the network takes 32",
     ),
 }
@@ -403,7 +485,9 @@ def test_anything_else_is_refused_with_what_was_found(tmp_path: Path, kind: str)
 def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, legacy: bool) -> None:
     marker = tmp_path / "ran"
     save(tmp_path / "x.pth", {"state_dict": state(), "extra": Malicious(marker)}, legacy=legacy)
-    with pytest.raises(InputError, match=r"holds more than weights: loading it would call posix\.mkdir"):
+    with pytest.raises(
+        InputError, match=r"holds more than weights: loading it would call posix\.mkdir"
+    ):
         load_checkpoint(tmp_path / "x.pth")
     assert not marker.exists()
 
@@ -411,16 +495,22 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, legacy: bool) -> 
 def test_wrong_alphabet_says_both_numbers(tmp_path: Path) -> None:
     save(tmp_path / "x.pth", state())
     letters = "".join(map(chr, range(0x4E00, 0x4E00 + 62)))
-    with pytest.raises(InputError, match=r"checkpoint has 37 classes, the alphabet gives 63 \(62 characters"):
+    with pytest.raises(
+        InputError, match=r"checkpoint has 37 classes, the alphabet gives 63 \(62 characters"
+    ):
         load_checkpoint(tmp_path / "x.pth", alphabet=letters)
 
 
 def test_trained_licence_plate_network_is_told_apart(shared_data: Path) -> None:
-    with pytest.raises(InputError, match=r"is another network: 0 of CRNN's 46 .* instead cnn\.0\.weight"):
+    with pytest.raises(
+        InputError, match=r"is another network: 0 of CRNN's 46 .* instead cnn\.0\.weight"
+    ):
         load_checkpoint(shared_data / "checkpoints" / "foreign_alpr.pth")
 
 
 def test_example_checkpoint_is_the_documented_one() -> None:
     checkpoint = load_checkpoint(ROOT / "examples" / "crnn_small.pth")
-    assert checkpoint.model.config == CrnnConfig(channels=(32, 48, 64, 96, 160, 192, 192), hidden=96)
+    assert checkpoint.model.config == CrnnConfig(
+        channels=(32, 48, 64, 96, 160, 192, 192), hidden=96
+    )
     assert checkpoint.parameters == 1_058_229

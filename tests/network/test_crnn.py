@@ -29,7 +29,18 @@ def test_published_network_has_its_number_of_parameters() -> None:
 
 @pytest.mark.parametrize(
     ("width", "steps"),
-    [(4, 2), (7, 2), (8, 3), (100, 26), (101, 26), (102, 26), (103, 26), (104, 27), (160, 41), (320, 81)],
+    [
+        (4, 2),
+        (7, 2),
+        (8, 3),
+        (100, 26),
+        (101, 26),
+        (102, 26),
+        (103, 26),
+        (104, 27),
+        (160, 41),
+        (320, 81),
+    ],
 )
 def test_a_row_of_scores_for_every_four_columns(width: int, steps: int) -> None:
     scores = network()(torch.zeros(3, 1, 32, width))
@@ -64,5 +75,7 @@ def test_trained_checkpoint_reads_rendered_words() -> None:
     with torch.no_grad():
         logits = checkpoint.model(torch.from_numpy(checkpoint.spec.table[pixels])).numpy()
     texts = ctc.greedy(logits, checkpoint.spec.characters)
-    right = sum(text == checkpoint.spec.fold(sample.label or "") for text, sample in zip(texts, samples))
+    right = sum(
+        text == checkpoint.spec.fold(sample.label or "") for text, sample in zip(texts, samples)
+    )
     assert right / len(samples) > 0.75

@@ -39,8 +39,14 @@ def take(source: str, target: Path, classes: Classes) -> Checkpoint:
 def outputs(checkpoint: Checkpoint, images: np.ndarray) -> Dict[str, np.ndarray]:
     with torch.no_grad():
         found = {"torch": checkpoint.model(torch.from_numpy(images)).numpy()}
-    for options in (GraphOptions(), GraphOptions(split_bilstm=True), GraphOptions(batch=len(images))):
-        session = onnxruntime.InferenceSession(build_graph(checkpoint, options), providers=["CPUExecutionProvider"])
+    for options in (
+        GraphOptions(),
+        GraphOptions(split_bilstm=True),
+        GraphOptions(batch=len(images)),
+    ):
+        session = onnxruntime.InferenceSession(
+            build_graph(checkpoint, options), providers=["CPUExecutionProvider"]
+        )
         found[str(options)] = session.run(None, {"actual_input_1": images})[0]
     return found
 
@@ -59,7 +65,9 @@ def outputs(checkpoint: Checkpoint, images: np.ndarray) -> Dict[str, np.ndarray]
         ("crnn.pb", "tensorflow", "tensorflow", 25),
     ],
 )
-def test_outputs_are_the_frameworks(tmp_path: Path, source: str, name: str, variant: str, steps: int) -> None:
+def test_outputs_are_the_frameworks(
+    tmp_path: Path, source: str, name: str, variant: str, steps: int
+) -> None:
     pixels, logits = case(name)
     kept = take(source, tmp_path / "kept.pth", KEPT)
     assert dataclasses.replace(kept.model.config, channels=(), hidden=0) == dataclasses.replace(
@@ -72,14 +80,20 @@ def test_outputs_are_the_frameworks(tmp_path: Path, source: str, name: str, vari
         assert np.abs(found - logits).max() <= LIMIT, how
     moved = take(source, tmp_path / "moved.pth", Classes())
     assert moved.spec.characters == Alphabet(DIGITS_AND_LETTERS)
-    rows = [kept.spec.characters.table.index(character) for character in moved.spec.characters.table]
+    rows = [
+        kept.spec.characters.table.index(character) for character in moved.spec.characters.table
+    ]
     for how, found in outputs(moved, images).items():
         assert np.abs(found - logits[:, :, rows]).max() <= LIMIT, how
 
 
 def test_class_orders_are_the_sources(tmp_path: Path) -> None:
-    assert take("v2.ckpt", tmp_path / "a.pth", KEPT).spec.characters == Alphabet(LETTERS_AND_DIGITS, 36)
-    assert take("crnn", tmp_path / "b.pth", KEPT).spec.characters == Alphabet(read_ord_map(ORD_MAP), 36)
+    assert take("v2.ckpt", tmp_path / "a.pth", KEPT).spec.characters == Alphabet(
+        LETTERS_AND_DIGITS, 36
+    )
+    assert take("crnn", tmp_path / "b.pth", KEPT).spec.characters == Alphabet(
+        read_ord_map(ORD_MAP), 36
+    )
     wanted = take("v2.ckpt", tmp_path / "c.pth", Classes(wanted="zyx0"))
     assert wanted.spec.characters == Alphabet("zyx0")
     assert wanted.model.config.classes == 5
@@ -100,9 +114,11 @@ def test_reordered_rows_are_exact() -> None:
 def test_forget_bias_is_added_once() -> None:
     weights = from_tensorflow(TENSORFLOW / "crnn").weights
     with np.load(TENSORFLOW / "crnn.npz") as data:
-        name = "shadow_net/sequence_rnn_module/stack_bidirectional_rnn/cell_0/bidirectional_rnn/bw/lstm_cell/bias"
+        name = "shadow_net/sequence_rnn_module/stack_bidirectional_rnn/cell_0/bidirectional_rnn/bw/lstm_cell/bias"  # noqa: E501
         stored = data[f"value:{name}"]
-    np.testing.assert_array_equal(weights["rnn.0.rnn.bias_ih_l0_reverse"][12:24].numpy(), stored[24:36] + np.float32(1))
+    np.testing.assert_array_equal(
+        weights["rnn.0.rnn.bias_ih_l0_reverse"][12:24].numpy(), stored[24:36] + np.float32(1)
+    )
     assert not weights["rnn.0.rnn.bias_hh_l0_reverse"].any()
 
 
@@ -115,14 +131,17 @@ def flat_lstm(path: Path) -> Path:
 
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"one flat tensor \(rnn\.0\.rnn\.weight, \(6, 1, 1\)\), as MindSpore up to 1\.5"
+        InputError,
+        match=r"one flat tensor \(rnn\.0\.rnn\.weight, \(6, 1, 1\)\), as MindSpore up to 1\.5",
     ):
         from_mindspore(flat_lstm(tmp_path / "old.ckpt"))
     with pytest.raises(UsageError, match=r"--version v1, but .* the names of v2"):
         from_mindspore(MINDSPORE / "v2.ckpt", "v1")
     with pytest.raises(InputError, match="63 classes|37 classes, the alphabet gives 4"):
         take_mindspore(MINDSPORE / "v2.ckpt", tmp_path / "x.pth", alphabet="abc", classes=Classes())
-    with pytest.raises(InputError, match=r"incomplete or another network: missing vgg\.conv1\.conv\.weight"):
+    with pytest.raises(
+        InputError, match=r"incomplete or another network: missing vgg\.conv1\.conv\.weight"
+    ):
         from_mindspore(truncated(tmp_path / "half.ckpt"))
     assert not (tmp_path / "x.pth").exists()
 
@@ -160,7 +179,8 @@ def test_torch_checkpoints_change_gates_classes_and_alphabet(tmp_path: Path) -> 
     bare = tmp_path / "bare.pth"
     state = plain.model.state_dict()
     torch.save(state, bare)
-    # A file that says nothing of itself: a preset gives the network, the alphabet and the place of its blank.
+    # A file that says nothing of itself: a preset gives the network, the alphabet and the place of
+    # its blank.
     again = take_torch(
         bare,
         tmp_path / "again.pth",
@@ -174,9 +194,18 @@ def test_torch_checkpoints_change_gates_classes_and_alphabet(tmp_path: Path) -> 
     assert again.model.config == moved.model.config
     for name, tensor in moved.model.state_dict().items():
         assert torch.equal(tensor, again.model.state_dict()[name]), name
-    swapped = take_torch(tmp_path / "moved.pth", tmp_path / "igfo.pth", lstm_gate_order="igfo", classes=KEPT)
-    old, new = (some.model.state_dict()["rnn.0.rnn.weight_ih_l0"].chunk(4) for some in (moved, swapped))
-    assert [next(i for i in range(4) if torch.equal(block, old[i])) for block in new] == [0, 2, 1, 3]
+    swapped = take_torch(
+        tmp_path / "moved.pth", tmp_path / "igfo.pth", lstm_gate_order="igfo", classes=KEPT
+    )
+    old, new = (
+        some.model.state_dict()["rnn.0.rnn.weight_ih_l0"].chunk(4) for some in (moved, swapped)
+    )
+    assert [next(i for i in range(4) if torch.equal(block, old[i])) for block in new] == [
+        0,
+        2,
+        1,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +230,12 @@ def test_a_wrong_structure_is_refused(tmp_path: Path, key: Any, value: Any) -> N
 
 @pytest.mark.parametrize(
     ("variant", "width", "steps"),
-    [("modelzoo", 100, 26), ("mindspore-v2", 100, 24), ("tensorflow", 100, 25), ("sierkinhane", 160, 41)],
+    [
+        ("modelzoo", 100, 26),
+        ("mindspore-v2", 100, 24),
+        ("tensorflow", 100, 25),
+        ("sierkinhane", 160, 41),
+    ],
 )
 def test_specs_have_their_networks_time_steps(variant: str, width: int, steps: int) -> None:
     assert SPECS[variant].width == width
@@ -218,7 +252,8 @@ def test_every_preset_has_a_network_and_a_spec() -> None:
 @pytest.mark.parametrize(
     ("variant", "zeros", "unused", "published"),
     [
-        # Trained values only; the rest count statistics too. "zeros" are biases that the source does not have.
+        # Trained values only; the rest count statistics too. "zeros" are biases that the source
+        # does not have.
         ("modelzoo", r".*running_(mean|var)", 0, 8_331_301),
         # vgg.bn1 has 4 x 512 values.
         ("mindspore-v2", r"cnn\.conv\d\.bias", 2048, 8_338_661),
@@ -227,11 +262,20 @@ def test_every_preset_has_a_network_and_a_spec() -> None:
         ("tensorflow", r"cnn\.conv[2-6]\.bias|rnn\.1\.embedding\.bias|.*bias_hh", 0, 8_725_632),
     ],
 )
-def test_full_size_has_the_published_number_of_values(variant: str, zeros: str, unused: int, published: int) -> None:
+def test_full_size_has_the_published_number_of_values(
+    variant: str, zeros: str, unused: int, published: int
+) -> None:
     with torch.device("meta"):
         state = CRNN(VARIANTS[variant]).state_dict()
-    counts = {name: tensor.numel() for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    assert sum(count for name, count in counts.items() if not re.match(zeros, name)) + unused == published
+    counts = {
+        name: tensor.numel()
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert (
+        sum(count for name, count in counts.items() if not re.match(zeros, name)) + unused
+        == published
+    )
 
 
 def test_narrow_networks_need_eight_columns() -> None:
@@ -250,7 +294,10 @@ def test_a_full_size_file_is_read_in_seconds_and_twice_its_memory(tmp_path: Path
     with open(path, "wb") as file:
         for slot in ("", "accum.", "stat."):
             for name, array in small.items():
-                shape = tuple(256 if name.startswith("rnn") and side == 12 else wide[side] for side in array.shape)
+                shape = tuple(
+                    256 if name.startswith("rnn") and side == 12 else wide[side]
+                    for side in array.shape
+                )
                 shape = (*shape[:2], 3, 3) if array.ndim == 4 and array.shape[2] == 3 else shape
                 content = np.full(shape, 0.01, dtype="<f4").tobytes()
                 file.write(parameter(slot + name, "Float32", dims(*shape), content))

@@ -28,7 +28,9 @@ def field(number: int, data: bytes) -> bytes:
 
 
 def parameter(tag: str, kind: str, dims: bytes, content: bytes) -> bytes:
-    return field(1, field(1, tag.encode()) + field(2, dims + field(2, kind.encode()) + field(3, content)))
+    return field(
+        1, field(1, tag.encode()) + field(2, dims + field(2, kind.encode()) + field(3, content))
+    )
 
 
 def dims(*sizes: int) -> bytes:
@@ -58,7 +60,9 @@ def test_every_form_holds_the_same(plain: Dict[str, np.ndarray], name: str) -> N
 def test_training_file_has_slots_and_scalars(plain: Dict[str, np.ndarray]) -> None:
     training = read_mindspore_file(MINDSPORE / "v2_training.ckpt")
     assert training["epoch_num"].shape == () and int(training["epoch_num"]) == 3
-    assert training["accum.rnn.1.embedding.weight"].shape == training["rnn.1.embedding.weight"].shape
+    assert (
+        training["accum.rnn.1.embedding.weight"].shape == training["rnn.1.embedding.weight"].shape
+    )
     assert training["momentum"] == np.float32(0.95)
     np.testing.assert_array_equal(training["vgg.conv7.conv.weight"], plain["vgg.conv7.conv.weight"])
 
@@ -80,8 +84,12 @@ def test_types(tmp_path: Path, kind: str, content: bytes, expected: object) -> N
 
 def test_packed_dims_old_scalars_and_texts(tmp_path: Path) -> None:
     packed = b"\x0a\x02\x02\x01"
-    data = parameter("a", "Float32", packed, bytes(8)) + parameter("b", "Float32", dims(0), bytes(4))
-    tensors = read_mindspore_file(write(tmp_path / "x.ckpt", data + parameter("c", "str", dims(0), b"hello")))
+    data = parameter("a", "Float32", packed, bytes(8)) + parameter(
+        "b", "Float32", dims(0), bytes(4)
+    )
+    tensors = read_mindspore_file(
+        write(tmp_path / "x.ckpt", data + parameter("c", "str", dims(0), b"hello"))
+    )
     assert {name: array.shape for name, array in tensors.items()} == {"a": (2, 1), "b": ()}
 
 
@@ -102,11 +110,17 @@ BAD: Dict[str, Callable[[Path], Path]] = {
     r"is a MindIR, a compiled graph, .*\n.*checkpoint that it was exported from": lambda folder: (
         MINDSPORE / "v2.mindir"
     ),
-    r"is a MindIR": lambda folder: write(folder / "renamed.ckpt", (MINDSPORE / "v2.mindir").read_bytes()),
+    r"is a MindIR": lambda folder: write(
+        folder / "renamed.ckpt", (MINDSPORE / "v2.mindir").read_bytes()
+    ),
     r"is an AIR": lambda folder: write(folder / "crnn.air", b"\x0a\x03abc"),
-    r"as PyTorch writes; .*\n.*crnn import torch": lambda folder: write(folder / "x.ckpt", b"PK\x03\x04" + bytes(99)),
+    r"as PyTorch writes; .*\n.*crnn import torch": lambda folder: write(
+        folder / "x.ckpt", b"PK\x03\x04" + bytes(99)
+    ),
     r"is an OM": lambda folder: write(folder / "x.ckpt", b"IMOD" + bytes(99)),
-    r"is a Git LFS pointer": lambda folder: write(folder / "x.ckpt", b"version https://git-lfs.github.com/spec/v1\n"),
+    r"is a Git LFS pointer": lambda folder: write(
+        folder / "x.ckpt", b"version https://git-lfs.github.com/spec/v1\n"
+    ),
     r"does not exist; expected a MindSpore checkpoint": lambda folder: folder / "none.ckpt",
     r"is empty": lambda folder: write(folder / "x.ckpt", b""),
     r"its checksum is 0x\w+, the file says 0x": lambda folder: write(
@@ -131,18 +145,30 @@ BAD: Dict[str, Callable[[Path], Path]] = {
     r"x has the shape .* which do not fit": lambda folder: write(
         folder / "x.ckpt", parameter("x", "Float32", dims(1 << 31, 1 << 31), bytes(8))
     ),
-    r"x has the type 'Int4'": lambda folder: write(folder / "x.ckpt", parameter("x", "Int4", dims(1), b"1")),
-    r"no name or no tensor": lambda folder: write(folder / "x.ckpt", _crc(field(1, field(1, b"x")))),
-    r"is no tensor \(field 3\)": lambda folder: write(folder / "x.ckpt", field(1, field(1, b"x") + field(3, b""))),
+    r"x has the type 'Int4'": lambda folder: write(
+        folder / "x.ckpt", parameter("x", "Int4", dims(1), b"1")
+    ),
+    r"no name or no tensor": lambda folder: write(
+        folder / "x.ckpt", _crc(field(1, field(1, b"x")))
+    ),
+    r"is no tensor \(field 3\)": lambda folder: write(
+        folder / "x.ckpt", field(1, field(1, b"x") + field(3, b""))
+    ),
     r"a name is no text": lambda folder: write(folder / "x.ckpt", field(1, field(1, b"\xff\xff"))),
     r"a lies at 0 to 9 of 8 bytes": lambda folder: write(
-        folder / "x.safetensors", _safe({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 9]}}, bytes(8))
+        folder / "x.safetensors",
+        _safe({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 9]}}, bytes(8)),
     ),
-    r"a has no shape or no data_offsets": lambda folder: write(folder / "x.safetensors", _safe({"a": 1})),
+    r"a has no shape or no data_offsets": lambda folder: write(
+        folder / "x.safetensors", _safe({"a": 1})
+    ),
     r"a has the type F8": lambda folder: write(
-        folder / "x.safetensors", _safe({"a": {"dtype": "F8", "shape": [8], "data_offsets": [0, 8]}}, bytes(8))
+        folder / "x.safetensors",
+        _safe({"a": {"dtype": "F8", "shape": [8], "data_offsets": [0, 8]}}, bytes(8)),
     ),
-    r"its header is no JSON": lambda folder: write(folder / "x.safetensors", (9).to_bytes(8, "little") + b"{" * 9),
+    r"its header is no JSON": lambda folder: write(
+        folder / "x.safetensors", (9).to_bytes(8, "little") + b"{" * 9
+    ),
 }
 
 

@@ -23,7 +23,9 @@ def every(name: str) -> bool:
 @pytest.fixture(scope="module")
 def values() -> Dict[str, np.ndarray]:
     with np.load(TENSORFLOW / "crnn.npz") as data:
-        return {name[len("value:") :]: data[name] for name in data.files if name.startswith("value:")}
+        return {
+            name[len("value:") :]: data[name] for name in data.files if name.startswith("value:")
+        }
 
 
 @pytest.mark.parametrize("name", ["crnn", "crnn.index", DATA, "crnn.meta", "crnn.pb"])
@@ -45,7 +47,9 @@ def test_index_names_what_is_not_wanted_too() -> None:
     assert names == sorted(names)
 
 
-def copied(folder: Path, *, index: Callable[[bytes], bytes] = bytes, data: Callable[[bytes], bytes] = bytes) -> Path:
+def copied(
+    folder: Path, *, index: Callable[[bytes], bytes] = bytes, data: Callable[[bytes], bytes] = bytes
+) -> Path:
     (folder / "crnn.index").write_bytes(index((TENSORFLOW / "crnn.index").read_bytes()))
     (folder / DATA).write_bytes(data((TENSORFLOW / DATA).read_bytes()))
     return folder / "crnn"
@@ -68,17 +72,28 @@ BAD: Dict[str, Callable[[Path], Path]] = {
     r"none\.index does not exist": lambda folder: folder / "none",
     r"is a folder; expected .*\n.*Give one of: .*crnn": lambda folder: TENSORFLOW,
     r"does not exist; expected the data file that belongs to crnn\.index": without_data,
-    r"does not end as an index file does": lambda folder: copied(folder, index=lambda data: data[:-1]),
+    r"does not end as an index file does": lambda folder: copied(
+        folder, index=lambda data: data[:-1]
+    ),
     r"the block at \d+ does not have its checksum": lambda folder: copied(
         folder, index=lambda data: data[:300] + b"\x00" + data[301:]
     ),
-    r"cut off: it has 1000 bytes; \S+ ends at byte": lambda folder: copied(folder, data=lambda data: data[:1000]),
-    r"does not have the checksum that the index gives for": lambda folder: copied(
-        folder, data=lambda data: data[:5000] + bytes(255 - byte for byte in data[5000:5004]) + data[5004:]
+    r"cut off: it has 1000 bytes; \S+ ends at byte": lambda folder: copied(
+        folder, data=lambda data: data[:1000]
     ),
-    r"is a Git LFS pointer": lambda folder: copied(folder, index=lambda data: b"version https://git-lfs.github.com\n"),
-    rf"the limit is {MAX_INDEX}": lambda folder: copied(folder, index=lambda data: bytes(MAX_INDEX + 1)),
-    r"is not within the file": of_bytes("x.index", b"\xff\x7f" * 20 + (0xDB4775248B80FB57).to_bytes(8, "little")),
+    r"does not have the checksum that the index gives for": lambda folder: copied(
+        folder,
+        data=lambda data: data[:5000] + bytes(255 - byte for byte in data[5000:5004]) + data[5004:],
+    ),
+    r"is a Git LFS pointer": lambda folder: copied(
+        folder, index=lambda data: b"version https://git-lfs.github.com\n"
+    ),
+    rf"the limit is {MAX_INDEX}": lambda folder: copied(
+        folder, index=lambda data: bytes(MAX_INDEX + 1)
+    ),
+    r"is not within the file": of_bytes(
+        "x.index", b"\xff\x7f" * 20 + (0xDB4775248B80FB57).to_bytes(8, "little")
+    ),
     r"damaged, or no TensorFlow file": of_bytes("x.pb", b"\x0a\xff\xff"),
 }
 

@@ -1,4 +1,7 @@
-"""The Ascend runner on a simulated machine: same logits as ONNX Runtime, no rule broken, nothing left."""
+"""The Ascend runner on a simulated machine:
+
+same logits as ONNX Runtime, no rule broken, nothing left.
+"""
 
 from __future__ import annotations
 
@@ -73,10 +76,16 @@ FORMS: Dict[str, Dict[str, Any]] = {
 def test_run_and_stream_give_what_onnx_runtime_gives(
     tmp_path: Path, expected: List[np.ndarray], form: str, mode: int
 ) -> None:
-    path = write_om(tmp_path / "m.om", **FORMS[form]) if form in FORMS else static_set(tmp_path / "set")
+    path = (
+        write_om(tmp_path / "m.om", **FORMS[form])
+        if form in FORMS
+        else static_set(tmp_path / "set")
+    )
     # AIPP computes in float16; nothing else may differ at all from what a float32 graph gives.
     tolerance = (
-        {"aipp": 1e-3, "float1": 1e-3}.get(form[:6].rstrip(", g"), 0.0) if "aipp" in form or "float" in form else 0
+        {"aipp": 1e-3, "float1": 1e-3}.get(form[:6].rstrip(", g"), 0.0)
+        if "aipp" in form or "float" in form
+        else 0
     )
     with machine(Knobs(run_mode=mode)) as findings:
         with open_runner(path) as runner:
@@ -110,7 +119,9 @@ def test_metadata(tmp_path: Path) -> None:
 
 def test_gear_and_model_fit_the_rows(tmp_path: Path) -> None:
     # 5 rows over 1, 4, 8: padded into 8. Over a static set of 1, 4: a 4 and a 1.
-    with machine() as findings, open_ascend(write_om(tmp_path / "m.om", batches=(1, 4, 8), gears=True)) as runner:
+    with machine() as findings, open_ascend(
+        write_om(tmp_path / "m.om", batches=(1, 4, 8), gears=True)
+    ) as runner:
         runner.run(echo_images(WORDS[:5]))
     assert findings.calls["acl.mdl.execute"] == 1
     with machine() as findings, open_ascend(static_set(tmp_path / "set")) as runner:
@@ -120,11 +131,17 @@ def test_gear_and_model_fit_the_rows(tmp_path: Path) -> None:
 
 
 def test_memory_is_allocated_once(tmp_path: Path) -> None:
-    with machine() as findings, open_ascend(write_om(tmp_path / "m.om", batches=(1, 4), gears=True)) as runner:
-        before = {name: count for name, count in findings.simulator.record.calls.items() if _makes(name)}
+    with machine() as findings, open_ascend(
+        write_om(tmp_path / "m.om", batches=(1, 4), gears=True)
+    ) as runner:
+        before = {
+            name: count for name, count in findings.simulator.record.calls.items() if _makes(name)
+        }
         list(runner.stream(batches(3)))
         runner.run(echo_images(WORDS))
-        assert {name: count for name, count in findings.simulator.record.calls.items() if _makes(name)} == before
+        assert {
+            name: count for name, count in findings.simulator.record.calls.items() if _makes(name)
+        } == before
 
 
 def _makes(name: str) -> bool:
@@ -207,18 +224,24 @@ def test_a_stream_kept_alive_beyond_its_runner_is_harmless(tmp_path: Path) -> No
 
 def test_run_and_a_second_stream_within_a_stream(tmp_path: Path) -> None:
     found: List[str] = []
-    with machine() as findings, open_ascend(write_om(tmp_path / "m.om", batches=(1, 4), gears=True)) as runner:
+    with machine() as findings, open_ascend(
+        write_om(tmp_path / "m.om", batches=(1, 4), gears=True)
+    ) as runner:
         for logits in runner.stream(batches()):
             found += read(logits)
             assert read(runner.run(echo_images(["inner"]))) == ["inner"]
-            assert [read(inner) for inner in runner.stream([echo_images(["a"]), echo_images(["b"])])] == [["a"], ["b"]]
+            assert [
+                read(inner) for inner in runner.stream([echo_images(["a"]), echo_images(["b"])])
+            ] == [["a"], ["b"]]
     assert found == WORDS
     clean(findings)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_an_error_of_the_consumer_releases_everything(tmp_path: Path, error: type) -> None:
-    with machine() as findings, pytest.raises(error), open_ascend(write_om(tmp_path / "m.om")) as runner:
+    with machine() as findings, pytest.raises(error), open_ascend(
+        write_om(tmp_path / "m.om")
+    ) as runner:
         for _ in runner.stream(batches(3)):
             raise error
     clean(findings)
@@ -239,7 +262,9 @@ def test_an_error_of_the_source_releases_everything(tmp_path: Path) -> None:
 def test_several_runners_and_devices_in_turns(tmp_path: Path) -> None:
     one, two = write_om(tmp_path / "a.om"), write_om(tmp_path / "b.om", batches=(1, 2), gears=True)
     with machine(Knobs(devices=2)) as findings:
-        with open_ascend(one, "0") as first, open_ascend(two, "1") as second, open_ascend(two, "0") as third:
+        with open_ascend(one, "0") as first, open_ascend(two, "1") as second, open_ascend(
+            two, "0"
+        ) as third:
             streams = [runner.stream(batches()) for runner in (first, second, third)]
             found: List[List[str]] = [[], [], []]
             for outputs in zip(*streams):
@@ -268,7 +293,9 @@ def test_threads_share_a_runner_and_open_their_own(tmp_path: Path) -> None:
                 if number % 2:
                     for _ in range(3):
                         check(read(shared.run(echo_images(WORDS))))
-                        check([word for logits in shared.stream(batches()) for word in read(logits)])
+                        check(
+                            [word for logits in shared.stream(batches()) for word in read(logits)]
+                        )
                 else:
                     with open_ascend(path, str(number // 2 % 2)) as own:
                         check([word for logits in own.stream(batches(1)) for word in read(logits)])
@@ -336,26 +363,47 @@ if __name__ == "__main__":
     except KitError as error:
         print(error.message)
         sys.exit(error.exit_code)
-"""
+"""  # noqa: E501
 
 
 def simulate(tmp_path: Path, om: Path, *knobs: str) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    command = [sys.executable, "-m", "crnn.simulator", *knobs, "--", sys.executable, str(script), str(om)]
+    command = [
+        sys.executable,
+        "-m",
+        "crnn.simulator",
+        *knobs,
+        "--",
+        sys.executable,
+        str(script),
+        str(om),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment, check=False
+    )
 
 
 def test_two_devices_in_processes_of_their_own(tmp_path: Path) -> None:
     done = simulate(tmp_path, write_om(tmp_path / "m.om", aipp=True), "--devices", "2")
     assert done.stdout == "True npu:0,1 (4,) True Ascend310\n", done.stderr
-    assert done.returncode == 0, done.stderr  # 70 for a rule broken or something left in any process
+    assert done.returncode == 0, (
+        done.stderr
+    )  # 70 for a rule broken or something left in any process
 
 
 def test_a_fault_on_one_device_of_two(tmp_path: Path) -> None:
-    # Each process counts its own calls: the third execution is batch 5 on the first device, batch 6 on the second.
-    done = simulate(tmp_path, write_om(tmp_path / "m.om"), "--devices", "2", "--fail", "acl.mdl.execute_async:3:507011")
+    # Each process counts its own calls: the third execution is batch 5 on the first device, batch 6
+    # on the second.
+    done = simulate(
+        tmp_path,
+        write_om(tmp_path / "m.om"),
+        "--devices",
+        "2",
+        "--fail",
+        "acl.mdl.execute_async:3:507011",
+    )
     assert done.stdout.startswith("device npu:0, with batch 1, 3, 5"), done.stderr
     assert "on its way: acl.mdl.execute_async failed with 507011" in done.stdout
     assert done.returncode == 4
@@ -364,7 +412,9 @@ def test_a_fault_on_one_device_of_two(tmp_path: Path) -> None:
 # --- what is refused, and how
 
 
-def test_without_the_simulator_its_om_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_simulator_its_om_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_om(tmp_path / "m.om")
     message = "m.om was written by the simulator; it runs only under python -m crnn.simulator"
     monkeypatch.setitem(__import__("sys").modules, "acl", None)  # no CANN at all
@@ -384,19 +434,29 @@ def test_without_the_simulator_its_om_is_refused_by_name(tmp_path: Path, monkeyp
         (
             {},
             {"width": 120},
-            r"the spec \(file\) expects .* images \(N, 1, 32, 120\); got actual_input_1 float32 \(4, 1, 32, 100\)",
+            (
+                r"the spec \(file\) expects .* images \(N, 1, 32, 120\); got actual_input_1 float32"
+                r" \(4, 1, 32, 100\)"
+            ),
         ),
         ({}, {"color": "rgb"}, r"images \(N, 3, 32, 100\)"),
         ({"dtype": "int32"}, {}, "got actual_input_1 int32"),
         (
             {},
             {"alphabet": "0123456789"},
-            r"expects float32 or float16 logits \(26, 4, 11\); got output:0:output1 .* \(26, 4, 37\)",
+            (
+                r"expects float32 or float16 logits \(26, 4, 11\); got output:0:output1 .* \(26, 4,"
+                r" 37\)"
+            ),
         ),
         ({"time_steps": 25}, {}, r"logits \(26, 4, 37\); got .* \(25, 4, 37\)"),
         ({}, {"output_axes": "NTK"}, r"logits \(4, 26, 37\)"),
         ({"out_dtype": "int32"}, {}, "got output:0:output1 int32"),
-        ({"batches": (1, 4), "gears": True}, {"time_steps": 24}, r"logits \(24, 4, 37\); got .* \(26, 4, 37\)"),
+        (
+            {"batches": (1, 4), "gears": True},
+            {"time_steps": 24},
+            r"logits \(24, 4, 37\); got .* \(26, 4, 37\)",
+        ),
     ],
 )
 def test_an_om_that_does_not_fit_its_spec_is_refused(
@@ -422,7 +482,9 @@ def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
         open_ascend(folder)
     write_om(folder / "m_bs4.om", dtype="float16")
     (folder / "m_bs4.om.json").unlink()
-    with machine() as findings, pytest.raises(InputError, match="take different images"), open_ascend(folder):
+    with machine() as findings, pytest.raises(
+        InputError, match="take different images"
+    ), open_ascend(folder):
         pass
     clean(findings)
 
@@ -430,7 +492,9 @@ def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
 def test_an_om_of_atc_itself_is_not_for_the_simulator(tmp_path: Path) -> None:
     (tmp_path / "real.om").write_bytes(om_writer.static(4))
     said = "compiled by ATC itself; the simulator runs only what"
-    with machine() as findings, pytest.raises(InputError, match=said), open_ascend(tmp_path / "real.om"):
+    with machine() as findings, pytest.raises(InputError, match=said), open_ascend(
+        tmp_path / "real.om"
+    ):
         pass
     clean(findings)
 
@@ -439,7 +503,9 @@ def test_oms_of_different_checkpoints_are_no_set(tmp_path: Path) -> None:
     folder = static_set(tmp_path / "set", (1, 4, 8))
     for batch, checkpoint in ((1, "a" * 64), (4, None), (8, "b" * 64)):
         beside(folder / f"m_bs{batch}.om", ModelSpec(), checkpoint)
-    with pytest.raises(InputError, match="m_bs1.om and .*m_bs8.om are no set: .*different checkpoints"):
+    with pytest.raises(
+        InputError, match="m_bs1.om and .*m_bs8.om are no set: .*different checkpoints"
+    ):
         open_ascend(folder)
 
 
@@ -462,7 +528,9 @@ def test_an_om_beside_a_set_is_named(tmp_path: Path) -> None:
         (Knobs(soc="Ascend310P3"), 145000, 1, r"compiled for Ascend310, on Ascend310P3"),
     ],
 )
-def test_what_cannot_be_loaded_says_why(tmp_path: Path, knobs: Knobs, code: int, exit_code: int, said: str) -> None:
+def test_what_cannot_be_loaded_says_why(
+    tmp_path: Path, knobs: Knobs, code: int, exit_code: int, said: str
+) -> None:
     with machine(knobs) as findings, pytest.raises(AscendError, match=said) as caught, open_ascend(
         write_om(tmp_path / "m.om")
     ):
@@ -489,7 +557,9 @@ def test_a_device_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ), open_ascend(path, "2"):
             pass
         monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", "1")
-        with pytest.raises(UnavailableError, match="shows 1 chip,") as caught, open_ascend(path, "1"):
+        with pytest.raises(UnavailableError, match="shows 1 chip,") as caught, open_ascend(
+            path, "1"
+        ):
             pass
         assert "ASCEND_RT_VISIBLE_DEVICES" in caught.value.hint
     clean(findings)
@@ -514,9 +584,9 @@ def test_the_first_error_is_the_one_told(tmp_path: Path) -> None:
         Fault("acl.mdl.unload", 1, 545009),
         Fault("acl.rt.destroy_context", 1, 107000),
     )
-    with machine(Knobs(faults=faults)) as findings, pytest.raises(AscendError) as caught, open_ascend(
-        write_om(tmp_path / "m.om")
-    ):
+    with machine(Knobs(faults=faults)) as findings, pytest.raises(
+        AscendError
+    ) as caught, open_ascend(write_om(tmp_path / "m.om")):
         pass
     assert (caught.value.call, caught.value.code) == ("rt.malloc", 207001)
     assert sorted(leak["what"] for leak in findings.leaks) == ["context", "model"]

@@ -75,17 +75,23 @@ def test_pixels_and_values_are_the_same_to_a_model(tmp_path: Path) -> None:
     pixels = convert_pixels(images, "uint8", SPEC)
     with OnnxRunner(write_echo_model(tmp_path / "m.onnx"), threads=1) as runner:
         np.testing.assert_array_equal(runner.run(pixels), runner.run(images))
-    with OnnxRunner(write_echo_model(tmp_path / "u8.onnx", dtype=TensorProto.UINT8), threads=1) as runner:
+    with OnnxRunner(
+        write_echo_model(tmp_path / "u8.onnx", dtype=TensorProto.UINT8), threads=1
+    ) as runner:
         assert read(runner.run(images)) == ["good"]
 
 
 @given(
-    st.sampled_from([SPEC, ModelSpec(divisor=1, mean=127.5, std=127.5), ModelSpec(mean=0.588, std=0.193)]),
+    st.sampled_from(
+        [SPEC, ModelSpec(divisor=1, mean=127.5, std=127.5), ModelSpec(mean=0.588, std=0.193)]
+    ),
     st.lists(st.integers(0, 255), min_size=1, max_size=20),
 )
 def test_pixels_survive_the_way_to_values_and_back(spec: ModelSpec, values: List[int]) -> None:
     pixels = np.array(values, dtype=np.uint8)
-    np.testing.assert_array_equal(convert_pixels(convert_pixels(pixels, "float32", spec), "uint8", spec), pixels)
+    np.testing.assert_array_equal(
+        convert_pixels(convert_pixels(pixels, "float32", spec), "uint8", spec), pixels
+    )
 
 
 def test_values_that_no_pixel_has_are_refused() -> None:
@@ -166,4 +172,6 @@ def test_a_backend_may_overwrite_its_output(tmp_path: Path) -> None:
 
 def test_what_is_no_number_is_no_pixel() -> None:
     with pytest.raises(InputError, match="values that no pixel has"):
-        convert_pixels(np.full((1, 1, 32, 100), np.nan, dtype=np.float32), "uint8", ModelSpec.default())
+        convert_pixels(
+            np.full((1, 1, 32, 100), np.nan, dtype=np.float32), "uint8", ModelSpec.default()
+        )

@@ -1,4 +1,7 @@
-"""Several processes behind one runner, on ONNX Runtime: order, errors, deaths, and nobody left behind."""
+"""Several processes behind one runner, on ONNX Runtime:
+
+order, errors, deaths, and nobody left behind.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,8 @@ def read(logits: np.ndarray) -> List[str]:
 def alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return (
-            f"{pid} (" in Path(f"/proc/{pid}/stat").read_text() and ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+            f"{pid} (" in Path(f"/proc/{pid}/stat").read_text()
+            and ") Z" not in Path(f"/proc/{pid}/stat").read_text()
         )
     return False
 
@@ -83,7 +87,9 @@ def test_batches_come_back_in_order_and_whole(model: Path, runner: DevicesRunner
             assert len(found) == len(expected)
             for one, other in zip(found, expected):
                 np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(runner.run(echo_images(WORDS)), single.run(echo_images(WORDS)))
+        np.testing.assert_array_equal(
+            runner.run(echo_images(WORDS)), single.run(echo_images(WORDS))
+        )
     assert runner.batch_sizes == (4,)
     assert runner.device == "0,1"
     assert runner.backend == "onnxruntime"
@@ -164,9 +170,9 @@ def test_what_cannot_be_opened_says_why(model: Path, tmp_path: Path) -> None:
         functools.partial(Touchy, model, threads=1),
         functools.partial(Touchy, broken, device="cuda", threads=1),
     ]
-    with pytest.raises(UnavailableError, match="^device 7, while it was opened: .*CUDA"), DevicesRunner(
-        factories, ["0", "7"]
-    ):
+    with pytest.raises(
+        UnavailableError, match="^device 7, while it was opened: .*CUDA"
+    ), DevicesRunner(factories, ["0", "7"]):
         pass
 
 
@@ -207,7 +213,9 @@ def test_an_interrupt_within_a_message_ends_the_processes_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_no_process_outlives_its_parent(model: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_no_process_outlives_its_parent(
+    model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen(
@@ -231,4 +239,6 @@ def test_no_process_outlives_its_parent(model: Path, tmp_path: Path, number: sig
         time.sleep(0.05)
     assert [pid for pid in pids if alive(pid)] == []
     if number == signal.SIGINT:
-        assert errors.decode().count("Traceback") == 1  # the parent's own KeyboardInterrupt, no process's
+        assert (
+            errors.decode().count("Traceback") == 1
+        )  # the parent's own KeyboardInterrupt, no process's

@@ -72,13 +72,17 @@ def test_number_of_threads_is_put_back(checkpoint: Path) -> None:
 
 
 def test_images_of_another_size_are_refused(checkpoint: Path) -> None:
-    with open_runner(checkpoint) as runner, pytest.raises(InputError, match=r"expected \(N, 1, 32, 100\)"):
+    with open_runner(checkpoint) as runner, pytest.raises(
+        InputError, match=r"expected \(N, 1, 32, 100\)"
+    ):
         runner.run(np.zeros((1, 1, 32, 160), dtype=np.float32))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_without_a_gpu_is_unavailable(checkpoint: Path) -> None:
-    with pytest.raises(UnavailableError, match="--device cuda needs a GPU"), open_runner(checkpoint, device="cuda"):
+    with pytest.raises(UnavailableError, match="--device cuda needs a GPU"), open_runner(
+        checkpoint, device="cuda"
+    ):
         pass
 
 

@@ -13,7 +13,9 @@ from crnn.errors import InputError
 from crnn.samples.annotations import EXAMPLES, FORMS, read_annotations
 
 
-def read(folder: Path, content: str | bytes, form: str | None = None) -> tuple[str, list[tuple[str, str]]]:
+def read(
+    folder: Path, content: str | bytes, form: str | None = None
+) -> tuple[str, list[tuple[str, str]]]:
     path = folder / "gt.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     annotations = read_annotations(path, form)
@@ -25,16 +27,44 @@ FILES = {
     "IIIT5K": ("train/1_1.png,you\ntrain/2_1.png,RESCUE\n", "comma", ("train/2_1.png", "RESCUE")),
     "commas in labels": ("a.png,you\nb.png,1,000\nc.png,x\n", "comma", ("c.png", "x")),
     "a space after the comma": ("a.png, you\nb.png, me\n", "comma", ("b.png", "me")),
-    "ICDAR 2003": ("1_word.jpg,self,\n2_word.jpg,adhesive,\n", "comma-trailing", ("2_word.jpg", "adhesive")),
-    "ICDAR 2013": ('word_1.png, "Tiredness"\r\nword_2.png, "kills"\r\n', "quoted", ("word_2.png", "kills")),
+    "ICDAR 2003": (
+        "1_word.jpg,self,\n2_word.jpg,adhesive,\n",
+        "comma-trailing",
+        ("2_word.jpg", "adhesive"),
+    ),
+    "ICDAR 2013": (
+        'word_1.png, "Tiredness"\r\nword_2.png, "kills"\r\n',
+        "quoted",
+        ("word_2.png", "kills"),
+    ),
     "byte order mark": ('\ufeffword_1.png, "A"\r\nword_2.png, "B"', "quoted", ("word_2.png", "B")),
-    "escaped quotes": ('w_1.png, "x"\nw_2.png, "\\"a\\\\b,\\" c"\n', "quoted", ("w_2.png", '"a\\b," c')),
+    "escaped quotes": (
+        'w_1.png, "x"\nw_2.png, "\\"a\\\\b,\\" c"\n',
+        "quoted",
+        ("w_2.png", '"a\\b," c'),
+    ),
     "SVT": ("img_0.jpg,LIVING,0\nimg_1.jpg,ROOM,0\n", "comma-index", ("img_1.jpg", "ROOM")),
-    "MMOCR": ("1223731.jpg GRAND\n1223733.jpg HOTEL CALIFORNIA\n", "space", ("1223733.jpg", "HOTEL CALIFORNIA")),
-    "extracted LMDB": ("image-000000001 you\nimage-000000002 a,b:c\n", "space", ("image-000000002", "a,b:c")),
-    "label.txt": ("test_1.bin:you\ntest_3.bin:12:30, noon\n", "colon", ("test_3.bin", "12:30, noon")),
+    "MMOCR": (
+        "1223731.jpg GRAND\n1223733.jpg HOTEL CALIFORNIA\n",
+        "space",
+        ("1223733.jpg", "HOTEL CALIFORNIA"),
+    ),
+    "extracted LMDB": (
+        "image-000000001 you\nimage-000000002 a,b:c\n",
+        "space",
+        ("image-000000002", "a,b:c"),
+    ),
+    "label.txt": (
+        "test_1.bin:you\ntest_3.bin:12:30, noon\n",
+        "colon",
+        ("test_3.bin", "12:30, noon"),
+    ),
     "TSV": ("a.png\tyou\nb.png\tone, two: three\n", "tab", ("b.png", "one, two: three")),
-    "MMOCR's JSON lines": ('{"filename": "a b.jpg", "text": "é\\n"}\n', "jsonl", ("a b.jpg", "é\n")),
+    "MMOCR's JSON lines": (
+        '{"filename": "a b.jpg", "text": "é\\n"}\n',
+        "jsonl",
+        ("a b.jpg", "é\n"),
+    ),
     "other keys": ('{"file_name": "a.jpg", "label": "x", "box": [1]}\n', "jsonl", ("a.jpg", "x")),
     "spaces in names": ("my photo.png,x y\nmy other.png,z\n", "comma", ("my other.png", "z")),
     "commas in names": ("a,b.png\tx\nc,d.png\ty\n", "tab", ("c,d.png", "y")),
@@ -42,7 +72,11 @@ FILES = {
     "names without suffix, colons": ("one:two\nthree:four five\n", "colon", ("three", "four five")),
     "empty labels": ("a.png,\nb.png,\nc.png,x\nd.png,y\ne.png,z\n", "comma", ("e.png", "z")),
     "blank lines": ("\n\na.png x\n  \n\r\nb.png y\n\n", "space", ("b.png", "y")),
-    "a line separator that ends no line": ("a.png x\u2028y\nb.png \x85z\x0b\n", "space", ("b.png", "\x85z\x0b")),
+    "a line separator that ends no line": (
+        "a.png x\u2028y\nb.png \x85z\x0b\n",
+        "space",
+        ("b.png", "\x85z\x0b"),
+    ),
     "non-ASCII": ("a.png 字\nb.png naïve\n", "space", ("b.png", "naïve")),
     "capitals in suffixes": ("A.PNG,x\nB.JPG,y\n", "comma", ("B.JPG", "y")),
     "one line": ("a.png x", "space", ("a.png", "x")),
@@ -65,23 +99,59 @@ def test_the_form_can_be_named(tmp_path: Path) -> None:
 BAD = {
     "empty": (b"", None, "gt.txt is empty"),
     "blank": (b"\n \n", None, "holds no annotations"),
-    "prose": (b"hello\nworld\n", None, "line 1 is 'hello'; most lines have none of the known forms"),
+    "prose": (
+        b"hello\nworld\n",
+        None,
+        "line 1 is 'hello'; most lines have none of the known forms",
+    ),
     "XML": (b"<tagset>\n</tagset>\n", None, "line 1 is '<tagset>'; most lines"),
-    "a line without label": (b"a.png,x\nb.png\nc.png,y\n", None, "line 2 is 'b.png'; expected the form 'comma'"),
+    "a line without label": (
+        b"a.png,x\nb.png\nc.png,y\n",
+        None,
+        "line 2 is 'b.png'; expected the form 'comma'",
+    ),
     # Taken as plain commas, all three labels would be wrong.
-    "a line without quotes": (b'a.png, "x"\nb.png, y\nc.png, "z"\n', None, "line 2 is .*; expected the form 'quoted'"),
+    "a line without quotes": (
+        b'a.png, "x"\nb.png, y\nc.png, "z"\n',
+        None,
+        "line 2 is .*; expected the form 'quoted'",
+    ),
     "a line number counts blank lines": (b"a.png,x\n\n\nb.png\nc.png,y\n", None, "line 4 is"),
-    "unknown form": (b"a.png,x\n", "csv", "'csv' is no form of annotation; expected one of quoted, jsonl, tab"),
-    "another form": (b"a.png,x\n", "colon", "line 1 is .*; expected the form 'colon', as the others: a.png:label"),
+    "unknown form": (
+        b"a.png,x\n",
+        "csv",
+        "'csv' is no form of annotation; expected one of quoted, jsonl, tab",
+    ),
+    "another form": (
+        b"a.png,x\n",
+        "colon",
+        "line 1 is .*; expected the form 'colon', as the others: a.png:label",
+    ),
     "not UTF-8": (b"a.png x\nb.png \xd7\xd6\n", None, r"line 2 is not UTF-8: b'b.png \\xd7\\xd6"),
     "UTF-16": ("a.png x\n".encode("utf-16"), None, "line 1 is not UTF-8"),
-    "JSON cut off": (b'{"path": "a", "text": "x"}\n{"path"\n{"path": "b", "text": "y"}\n', None, "line 2 is"),
+    "JSON cut off": (
+        b'{"path": "a", "text": "x"}\n{"path"\n{"path": "b", "text": "y"}\n',
+        None,
+        "line 2 is",
+    ),
     "JSON with a number": (b'{"filename": "a.png", "text": 7}\n', "jsonl", "line 1 is"),
-    "JSON with two labels": (b'{"filename": "a.png", "text": "x", "label": "y"}\n', "jsonl", "line 1 is"),
-    "JSON with half a character": (b'{"filename": "a.png", "text": "\\ud800"}\n', "jsonl", "line 1 is"),
+    "JSON with two labels": (
+        b'{"filename": "a.png", "text": "x", "label": "y"}\n',
+        "jsonl",
+        "line 1 is",
+    ),
+    "JSON with half a character": (
+        b'{"filename": "a.png", "text": "\\ud800"}\n',
+        "jsonl",
+        "line 1 is",
+    ),
     "deep JSON": (b'{"a":' * 100_000 + b"\n", "jsonl", "line 1 is"),
-    "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", None, "Git LFS pointer"),
-}  # fmt: skip
+    "Git LFS pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        None,
+        "Git LFS pointer",
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -116,8 +186,14 @@ NAMES = st.from_regex(r"[a-z0-9_/]{1,8}\.(png|jpg|JPEG)", fullmatch=True)
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pairs=st.lists(st.tuples(NAMES, LABELS.map(lambda label: label.lstrip(" "))), min_size=1, max_size=5))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    pairs=st.lists(
+        st.tuples(NAMES, LABELS.map(lambda label: label.lstrip(" "))), min_size=1, max_size=5
+    )
+)
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
 def test_any_label_comes_back_in_its_named_form(
     tmp_path: Path, form: str, end: str, pairs: list[tuple[str, str]]
@@ -126,8 +202,14 @@ def test_any_label_comes_back_in_its_named_form(
     assert read(tmp_path, content, form) == (form, pairs)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.one_of(st.binary(max_size=80), st.text('a.png, :"\\\t\n{}', max_size=60).map(str.encode)))
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    content=st.one_of(
+        st.binary(max_size=80), st.text('a.png, :"\\\t\n{}', max_size=60).map(str.encode)
+    )
+)
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     try:
         _, pairs = read(tmp_path, content)
@@ -145,4 +227,7 @@ def test_real_files(shared_data: Path) -> None:
     assert words.entries[1017].label == '"SCAN"'
     for name, form in (("old_label.txt", "space"), ("old_label.jsonl", "jsonl")):
         toy = read_annotations(shared_data / "toy_lmdb" / name)
-        assert (toy.form, [entry.label for entry in toy.entries[:4]]) == (form, ["GRAND", "HOTEL", "HOTEL", "PACIFIC"])
+        assert (toy.form, [entry.label for entry in toy.entries[:4]]) == (
+            form,
+            ["GRAND", "HOTEL", "HOTEL", "PACIFIC"],
+        )

@@ -1,4 +1,7 @@
-"""Bins and their labels: golden bytes, batches of any size, and every way in which folder and labels can disagree."""
+"""Bins and their labels:
+
+golden bytes, batches of any size, and every way in which folder and labels can disagree.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,11 @@ def rows(batch: Batch) -> list[tuple[str, str | None, float | str]]:
     """Key, label and first value or problem of each row."""
     images = iter(batch.images)
     return [
-        (key, label, batch.problems[row].reason if row in batch.problems else float(next(images)[0, 0, 0]))
+        (
+            key,
+            label,
+            batch.problems[row].reason if row in batch.problems else float(next(images)[0, 0, 0]),
+        )
         for row, (key, label) in enumerate(zip(batch.keys, batch.labels))
     ]
 
@@ -73,7 +80,9 @@ def test_golden_bytes() -> None:
 
 
 def test_line_breaks_in_labels_become_spaces() -> None:
-    assert [one_line(label) for label in ("a\nb", "a\r\nb", "a\rb", "a\n\nb", "a\u2028b", "ab\n")] == [
+    assert [
+        one_line(label) for label in ("a\nb", "a\r\nb", "a\rb", "a\n\nb", "a\u2028b", "ab\n")
+    ] == [
         "a b",
         "a b",
         "a b",
@@ -84,7 +93,8 @@ def test_line_breaks_in_labels_become_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["test_01.bin", "test_-1.bin", "test_.bin", "Test_1.bin", "test_1.bin\n", "test_\u0661.bin"]
+    "name",
+    ["test_01.bin", "test_-1.bin", "test_.bin", "Test_1.bin", "test_1.bin\n", "test_\u0661.bin"],
 )
 def test_names_that_are_no_bins(name: str) -> None:
     assert bin_index(name) is None
@@ -97,8 +107,12 @@ def test_batches_are_full_but_for_the_last(bins: Path, size: int) -> None:
     folder = labelled(bins, 5, 3, 1, 2, 4, 7, 6)
     batches = [rows(batch) for batch in folder.batches(size)]
     assert len(folder) == 7
-    assert [len(batch) for batch in batches] == [size] * (7 // size) + ([7 % size] if 7 % size else [])
-    assert [row for batch in batches for row in batch] == [(f"test_{i}", f"w{i}", 10.0 * i) for i in range(1, 8)]
+    assert [len(batch) for batch in batches] == [size] * (7 // size) + (
+        [7 % size] if 7 % size else []
+    )
+    assert [row for batch in batches for row in batch] == [
+        (f"test_{i}", f"w{i}", 10.0 * i) for i in range(1, 8)
+    ]
 
 
 def test_the_order_is_that_of_the_numbers(bins: Path) -> None:
@@ -134,7 +148,9 @@ def test_batches_hold_their_size_of_readable_bins_among_bad_ones(bins: Path) -> 
 def test_labels_take_a_few_bytes_each(tmp_path: Path) -> None:
     # A list of keys and one of labels would take 140 bytes each.
     lines = tmp_path / "label.txt"
-    lines.write_text("".join(f"test_{index}.bin:word\n" for index in range(20000, 0, -1)), encoding="utf-8")
+    lines.write_text(
+        "".join(f"test_{index}.bin:word\n" for index in range(20000, 0, -1)), encoding="utf-8"
+    )
     tracemalloc.start()
     try:
         labels = Labels(label_lines(lines))
@@ -182,7 +198,15 @@ def test_kept_batches_stay_while_the_next_is_read(bins: Path) -> None:
 
 def test_what_belongs_to_no_label_is_named_and_other_files_do_no_harm(bins: Path) -> None:
     fill(bins, 1, 2, 12)
-    for name in ("summary.json", "label.txt", "notes", "x.bin", "test_02.bin", ".hidden.bin", "test_1.BIN"):
+    for name in (
+        "summary.json",
+        "label.txt",
+        "notes",
+        "x.bin",
+        "test_02.bin",
+        ".hidden.bin",
+        "test_1.BIN",
+    ):
         (bins / name).write_bytes(b"?")
     (bins / "folder").mkdir()
     file = bins.parent / "label.txt"
@@ -202,14 +226,19 @@ def test_what_belongs_to_no_label_is_named_and_other_files_do_no_harm(bins: Path
 
 def test_labels_are_split_at_the_first_colon(tmp_path: Path) -> None:
     file = tmp_path / "label.txt"
-    file.write_bytes("\ufefftest_1.bin:a:b\r\n\ntest_2.bin: two words \ntest_3.bin:\ntest_4.bin:é字\u2028x".encode())
+    file.write_bytes(
+        "\ufefftest_1.bin:a:b\r\n\ntest_2.bin: two words \ntest_3.bin:\ntest_4.bin:é字\u2028x".encode()  # noqa: E501
+    )
     assert read_labels(file) == ({1: "a:b", 2: " two words ", 3: "", 4: "é字\u2028x"}, [])
 
 
 BAD_LABELS = {
     "empty": (b"", "label.txt is empty"),
     "blank": (b"\n\r\n", "label.txt holds no labels"),
-    "no colon": (b"test_1.bin:a\ntest_2.bin b\n", "line 2 is 'test_2.bin b'; expected test_{i}.bin:label"),
+    "no colon": (
+        b"test_1.bin:a\ntest_2.bin b\n",
+        "line 2 is 'test_2.bin b'; expected test_{i}.bin:label",
+    ),
     "other names": (b"word_1.png:a\n", "line 1 is 'word_1.png:a'"),
     "leading zeros": (b"test_01.bin:a\n", "line 1 is 'test_01.bin:a'"),
     "not UTF-8": (b"test_1.bin:a\ntest_2.bin:\xff\n", r"line 2 is not UTF-8: b'test_2.bin:\\xff"),
@@ -226,21 +255,34 @@ def test_bad_label_files(bins: Path, kind: str) -> None:
 
 
 def test_folders_that_cannot_be_meant(bins: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none of the 2 bins that .*label\.txt names stands in .*bins\n"):
+    with pytest.raises(
+        InputError, match=r"none of the 2 bins that .*label\.txt names stands in .*bins\n"
+    ):
         labelled(bins, 1, 2)
     (bins / "test_2.bin").write_bytes(bytes(12800))
-    with pytest.raises(InputError, match=r"test_2\.bin has 12800 bytes; expected 24 \(float32\) or 6 \(uint8\)"):
+    with pytest.raises(
+        InputError, match=r"test_2\.bin has 12800 bytes; expected 24 \(float32\) or 6 \(uint8\)"
+    ):
         labelled(bins, 1, 2)
     file = tmp_path / "label.txt"
-    for folder, message in ((tmp_path / "gone", "gone does not exist"), (file, "label.txt is a file")):
+    for folder, message in (
+        (tmp_path / "gone", "gone does not exist"),
+        (file, "label.txt is a file"),
+    ):
         with pytest.raises(InputError, match=f"{message}; expected a folder of bins"):
             BinFolder(folder, file, SPEC)
     with pytest.raises(InputError, match=r"none\.txt does not exist; expected a label file"):
         BinFolder(bins, tmp_path / "none.txt", SPEC)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(labels=st.dictionaries(st.integers(0, 10**9), st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    labels=st.dictionaries(
+        st.integers(0, 10**9), st.text(st.characters(exclude_categories=["Cs"])), min_size=1
+    )
+)
 def test_any_label_survives_the_file(tmp_path: Path, labels: dict[int, str]) -> None:
     written = {index: one_line(label) for index, label in labels.items()}
     file = tmp_path / "label.txt"

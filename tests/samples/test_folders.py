@@ -19,7 +19,14 @@ from crnn.samples.source import open_labelled
 def images(tmp_path: Path) -> Path:
     folder = tmp_path / "images"
     (folder / "sub").mkdir(parents=True)
-    for name in ("word_10.png", "word_2.png", "Word_1.JPG", "sub/inner.png", "image-000000003.jpg", "odd name.png"):
+    for name in (
+        "word_10.png",
+        "word_2.png",
+        "Word_1.JPG",
+        "sub/inner.png",
+        "image-000000003.jpg",
+        "odd name.png",
+    ):
         (folder / name).write_bytes(name.encode())
     (tmp_path / "secret.png").write_bytes(b"secret")
     return folder
@@ -83,11 +90,22 @@ def test_a_folder_that_is_itself_a_link(images: Path) -> None:
     assert [sample.image for sample in annotated(link, "word_2.png")] == [b"word_2.png"]
 
 
-def test_what_cannot_be_read_is_a_problem_of_its_sample(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_a_problem_of_its_sample(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folders, "MAX_BYTES", 15)
     os.mkfifo(images / "pipe.png")
     (images / "loop.png").symlink_to("loop.png")
-    names = ["gone.png", "sub", "pipe.png", "loop.png", "x" * 300 + ".png", "image-000000003.jpg", ".", "word_2.png/x"]
+    names = [
+        "gone.png",
+        "sub",
+        "pipe.png",
+        "loop.png",
+        "x" * 300 + ".png",
+        "image-000000003.jpg",
+        ".",
+        "word_2.png/x",
+    ]
     problems = [sample.problem for sample in annotated(images, *names)]
     assert [problem.reason if problem else None for problem in problems] == [
         "missing image",
@@ -104,7 +122,9 @@ def test_what_cannot_be_read_is_a_problem_of_its_sample(images: Path, monkeypatc
 
 
 def test_the_annotation_of_a_folder_is_its_only_text_file(images: Path) -> None:
-    with pytest.raises(InputError, match=r"needs one annotation file.*; found none that ends in \.txt"):
+    with pytest.raises(
+        InputError, match=r"needs one annotation file.*; found none that ends in \.txt"
+    ):
         find_annotation(images)
     (images / "gt.txt").write_text("word_2.png,two\n")
     assert [sample.label for sample in open_labelled(images)] == ["two"]
@@ -117,7 +137,9 @@ def test_the_annotation_of_a_folder_is_its_only_text_file(images: Path) -> None:
 def test_an_annotation_goes_with_a_folder_of_images_only(images: Path, tmp_path: Path) -> None:
     (tmp_path / "lmdb").mkdir()
     (tmp_path / "lmdb" / "data.mdb").write_bytes(b"x")
-    with pytest.raises(InputError, match="lmdb is no folder of images; an annotation file goes with such"):
+    with pytest.raises(
+        InputError, match="lmdb is no folder of images; an annotation file goes with such"
+    ):
         open_labelled(tmp_path / "lmdb", images / "gt.txt")
 
 
@@ -131,4 +153,6 @@ def test_real_images(shared_data: Path) -> None:
     toy = shared_data / "toy_lmdb"
     samples = list(FolderSamples(toy / "imgs", toy / "old_label.txt"))
     assert [sample.label for sample in samples[:2]] == ["GRAND", "HOTEL"]
-    assert all(sample.image is not None and sample.image.startswith(b"\xff\xd8") for sample in samples)
+    assert all(
+        sample.image is not None and sample.image.startswith(b"\xff\xd8") for sample in samples
+    )

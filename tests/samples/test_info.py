@@ -18,7 +18,9 @@ def test_golden_bytes(tmp_path: Path) -> None:
     ).read_bytes() == b"0 ./input_bin/test_1.bin 100 32\n1 ./input_bin/test_2.bin 100 32\n"
 
 
-def test_paths_are_in_natural_order_and_begin_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_in_natural_order_and_begin_as_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
     for name in ("test_10.bin", "test_9.bin", "summary.json", "test_1.BIN", "label.txt"):

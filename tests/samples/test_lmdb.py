@@ -24,7 +24,9 @@ def make(tmp_path: Path) -> Make:
 
     def write(content: Mapping[str, bytes], name: str = "words") -> Path:
         folder = tmp_path / name
-        with lmdb.open(str(folder), map_size=1 << 24) as environment, environment.begin(write=True) as writing:
+        with lmdb.open(str(folder), map_size=1 << 24) as environment, environment.begin(
+            write=True
+        ) as writing:
             for key, value in content.items():
                 writing.put(key.encode(), value)
         (folder / "lock.mdb").unlink()
@@ -132,9 +134,14 @@ def test_as_many_keys_as_there_should_be_hide_no_gap(make: Make, case: str) -> N
 
 def test_reading_sets_right_what_the_ends_of_the_keys_hide(make: Make) -> None:
     # Ten digits: between the first image and the last, but no sample's.
-    samples = LmdbSamples(make({**without(TWENTY, 5), "image-0000000050": b"", "label-0000000050": b""}))
+    samples = LmdbSamples(
+        make({**without(TWENTY, 5), "image-0000000050": b"", "label-0000000050": b""})
+    )
     assert len(list(samples)) == len(samples) == 19
-    assert (samples.gaps, [problem.reason for _, problem in samples.faults()]) == (1, ["wrong num-samples"])
+    assert (samples.gaps, [problem.reason for _, problem in samples.faults()]) == (
+        1,
+        ["wrong num-samples"],
+    )
 
 
 def test_missing_images_and_labels(make: Make) -> None:
@@ -144,7 +151,10 @@ def test_missing_images_and_labels(make: Make) -> None:
     assert (first.problem, third.problem) == (None, None)
     assert second.image is None
     assert second.problem is not None
-    assert (second.problem.reason, second.problem.detail) == ("missing image", "no key image-000000002")
+    assert (second.problem.reason, second.problem.detail) == (
+        "missing image",
+        "no key image-000000002",
+    )
     assert (third.image, third.label) == (b"picture 3", None)
 
 
@@ -153,13 +163,19 @@ def test_labels_that_are_not_utf8_are_read_with_replacements_and_named(make: Mak
     assert samples.extras() == []
     assert [sample.label for sample in samples] == ["Word1", "\ufffd\ufffd"]
     [(key, problem)] = samples.extras()
-    assert (key, problem.reason, problem.detail) == ("test_2", "label not UTF-8", repr("字".encode("gbk")))
+    assert (key, problem.reason, problem.detail) == (
+        "test_2",
+        "label not UTF-8",
+        repr("字".encode("gbk")),
+    )
 
 
 def test_labels_are_taken_as_they_are(make: Make) -> None:
     labels = ["a:b", " two words ", "naïve", "one\ntwo", "", '{"text": "x"}']
     content = words(*range(1, len(labels) + 1))
-    content.update({f"label-{index:09d}": label.encode() for index, label in enumerate(labels, start=1)})
+    content.update(
+        {f"label-{index:09d}": label.encode() for index, label in enumerate(labels, start=1)}
+    )
     assert [sample.label for sample in LmdbSamples(make(content))] == labels
 
 
@@ -172,12 +188,18 @@ def test_keys_of_other_kinds_do_no_harm(make: Make) -> None:
         "label-x": b"",
         "z": b"",
     }
-    assert [sample.key for sample in LmdbSamples(make({**words(1, 2), **others}))] == ["test_1", "test_2"]
+    assert [sample.key for sample in LmdbSamples(make({**words(1, 2), **others}))] == [
+        "test_1",
+        "test_2",
+    ]
 
 
 def test_two_iterations_at_once_and_reading_again_after_closing(make: Make) -> None:
     samples = LmdbSamples(make(words(1, 2)))
-    assert [(a.key, b.key) for a, b in zip(samples, samples)] == [("test_1", "test_1"), ("test_2", "test_2")]
+    assert [(a.key, b.key) for a, b in zip(samples, samples)] == [
+        ("test_1", "test_1"),
+        ("test_2", "test_2"),
+    ]
     samples.close()
     samples.close()
     assert len(list(samples)) == 2
@@ -186,7 +208,12 @@ def test_two_iterations_at_once_and_reading_again_after_closing(make: Make) -> N
 def test_it_travels_to_another_process(make: Make) -> None:
     samples = LmdbSamples(make(words(1, 2)))
     program = "import pickle, sys; print([s.label for s in pickle.load(sys.stdin.buffer)])"
-    done = subprocess.run([sys.executable, "-c", program], input=pickle.dumps(samples), capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=pickle.dumps(samples),
+        capture_output=True,
+        check=True,
+    )
     assert done.stdout.decode().strip() == "['Word1', 'Word2']"
 
 
@@ -197,8 +224,14 @@ def test_what_is_no_such_lmdb(make: Make, tmp_path: Path) -> None:
         "empty.mdb": (b"", "empty.mdb is empty; expected an LMDB"),
         "zeros.mdb": (bytes(8192), "zeros.mdb cannot be read as an LMDB: MDB_INVALID"),
         "text.mdb": (b"hello" * 2000, "text.mdb cannot be read as an LMDB: MDB_INVALID"),
-        "pointer.mdb": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
-        "short.mdb": (sound[:8192], "short.mdb is cut off: it has 8192 bytes; its header says at least"),
+        "pointer.mdb": (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "is a Git LFS pointer",
+        ),
+        "short.mdb": (
+            sound[:8192],
+            "short.mdb is cut off: it has 8192 bytes; its header says at least",
+        ),
         "header.mdb": (sound[:100], "header.mdb cannot be read as an LMDB"),
     }
     for name, (content, message) in rows.items():
@@ -244,6 +277,9 @@ def test_the_real_words(shared_data: Path) -> None:
     assert (len(samples), samples.gaps, samples.extras()) == (2000, 0, [])
     assert sum(sample.image is not None and sample.label is not None for sample in samples) == 2000
     samples.close()
-    assert [sample.label for sample in LmdbSamples(shared_data / "toy_lmdb" / "imgs.lmdb")][:2] == ["GRAND", "HOTEL"]
+    assert [sample.label for sample in LmdbSamples(shared_data / "toy_lmdb" / "imgs.lmdb")][:2] == [
+        "GRAND",
+        "HOTEL",
+    ]
     with pytest.raises(InputError, match="holds labels but no images"):
         LmdbSamples(shared_data / "toy_lmdb" / "label.lmdb")

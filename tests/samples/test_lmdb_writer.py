@@ -15,13 +15,18 @@ from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 
 def contents(path: Path) -> dict[bytes, bytes]:
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as reading:
+    with lmdb.open(
+        str(path), readonly=True, lock=False
+    ) as environment, environment.begin() as reading:
         return dict(reading.cursor())
 
 
 def test_the_layout_is_the_usual_one(tmp_path):
     with new_lmdb(tmp_path / "out") as writer:
-        assert [writer.add(b"one", "eins"), writer.add(b"two", "zwei", [["zwei", "drei"], ["x"]])] == [1, 2]
+        assert [
+            writer.add(b"one", "eins"),
+            writer.add(b"two", "zwei", [["zwei", "drei"], ["x"]]),
+        ] == [1, 2]
         writer.set_lexicon(["eins", "zwei"])
     assert contents(tmp_path / "out") == {
         b"image-000000001": b"one",
@@ -68,7 +73,8 @@ def test_nothing_is_left_of_a_failure(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# SIGXFSZ is ignored by Python, so that the write fails as on a full disk; the limit holds for the child alone.
+# SIGXFSZ is ignored by Python, so that the write fails as on a full disk; the limit holds for the
+# child alone.
 FULL = """
 import resource, sys
 from pathlib import Path
@@ -83,7 +89,10 @@ with new_lmdb(Path(sys.argv[1])) as writer:
 @pytest.mark.parametrize("size", [4096, 1 << 20], ids=["at the start", "at a batch"])
 def test_a_full_disk_is_an_error_of_the_users_and_leaves_nothing(tmp_path, size):
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path / "out"), str(size)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", FULL, str(tmp_path / "out"), str(size)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert f"InputError: the LMDB {tmp_path}/out cannot be written: " in done.stderr
     assert "space left on the disk" in done.stderr
@@ -93,7 +102,9 @@ def test_a_full_disk_is_an_error_of_the_users_and_leaves_nothing(tmp_path, size)
 def test_what_was_there_survives_a_failure(tmp_path):
     with new_lmdb(tmp_path / "out") as writer:
         writer.add(b"old", "a")
-    with pytest.raises(ValueError, match="enough"), new_lmdb(tmp_path / "out", force=True) as writer:
+    with pytest.raises(ValueError, match="enough"), new_lmdb(
+        tmp_path / "out", force=True
+    ) as writer:
         writer.add(b"new", "a")
         raise ValueError("enough")
     assert contents(tmp_path / "out")[b"image-000000001"] == b"old"
@@ -104,13 +115,17 @@ def test_an_unfinished_lmdb_shows_it_and_can_be_continued(tmp_path):
     for index in range(1500):
         writer.add(b"x", f"{index}")
     writer.close()  # the first batch of 1000 is committed
-    assert [problem.reason for _, problem in LmdbSamples(tmp_path).extras()] == ["wrong num-samples"]
+    assert [problem.reason for _, problem in LmdbSamples(tmp_path).extras()] == [
+        "wrong num-samples"
+    ]
     writer = LmdbWriter(tmp_path)
     assert writer.count == 1000
     writer.add(b"x", "1000")
     writer.finish()
     writer.close()
-    assert [sample.label for sample in LmdbSamples(tmp_path)] == [f"{index}" for index in range(1001)]
+    assert [sample.label for sample in LmdbSamples(tmp_path)] == [
+        f"{index}" for index in range(1001)
+    ]
     assert not LmdbSamples(tmp_path).extras()
 
 

@@ -43,12 +43,15 @@ def test_crc_over_blocks_is_that_over_bytes(size):
     assert crc32c(data) == plain_crc(data)
 
 
-# An Example with label [3] and image b"ab", written out by hand from the field numbers of example.proto.
+# An Example with label [3] and image b"ab", written out by hand from the field numbers of
+# example.proto.
 GOLDEN = bytes.fromhex("0a1f0a0f0a05696d61676512060a040a0261620a0c0a056c6162656c12031a0103")
 
 
 def test_an_example_is_read_byte_by_byte():
-    """Written out by hand from the field numbers of example.proto; int64 lists may be packed or not."""
+    """Written out by hand from the field numbers of example.proto; int64 lists may be packed or
+    not.
+    """
     packed = bytes.fromhex(
         "0a23"  # features
         "0a0f 0a05 696d616765 1206 0a04 0a02 6162"  # "image": bytes_list of b"ab"
@@ -62,7 +65,9 @@ def test_an_example_is_read_byte_by_byte():
 
 integers = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1)
 floats = st.lists(st.floats(width=32, allow_nan=False), min_size=1)
-features = st.dictionaries(st.text(), st.one_of(integers, floats, st.lists(st.binary(), min_size=1)))
+features = st.dictionaries(
+    st.text(), st.one_of(integers, floats, st.lists(st.binary(), min_size=1))
+)
 
 
 @settings(max_examples=60, deadline=None)

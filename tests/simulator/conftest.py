@@ -113,7 +113,9 @@ def aipp_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def oms(echo_onnx: Path, aipp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, Path, Path]:
+def oms(
+    echo_onnx: Path, aipp_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Tuple[Path, Path, Path]:
     """The echo model as an OM: static batch 4, gears 1, 4, 8, and AIPP with batch 4."""
     folder = tmp_path_factory.mktemp("oms")
     knobs = Knobs()

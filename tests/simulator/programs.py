@@ -1,4 +1,7 @@
-"""Small hand-written pyACL programs for the tests: what any pyACL user would write, without the kit's own runner."""
+"""Small hand-written pyACL programs for the tests:
+
+what any pyACL user would write, without the kit's own runner.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ HOST_TO_DEVICE, DEVICE_TO_HOST = 1, 2
 
 def compile_model(onnx: Path, output: Path, knobs: Knobs, *flags: str) -> Path:
     """Compile within this process; ``flags`` are ATC's."""
-    words = ["--framework=5", f"--model={onnx}", f"--output={output}", f"--soc_version={knobs.soc}", *flags]
+    words = [
+        "--framework=5",
+        f"--model={onnx}",
+        f"--output={output}",
+        f"--soc_version={knobs.soc}",
+        *flags,
+    ]
     target, om = compile_om(words, knobs.cann, {"ASCEND_OPP_PATH": "/opp"})
     target.write_bytes(to_bytes(om))
     return target
@@ -63,10 +72,16 @@ class Slot:
         self.device: List[int] = []
         self.buffers: List[int] = []
         self.inputs, self.sizes_in = self._dataset(
-            [max(8, acl.mdl.get_input_size_by_index(desc, i)) for i in range(acl.mdl.get_num_inputs(desc))]
+            [
+                max(8, acl.mdl.get_input_size_by_index(desc, i))
+                for i in range(acl.mdl.get_num_inputs(desc))
+            ]
         )
         self.outputs, self.sizes_out = self._dataset(
-            [acl.mdl.get_output_size_by_index(desc, i) for i in range(acl.mdl.get_num_outputs(desc))]
+            [
+                acl.mdl.get_output_size_by_index(desc, i)
+                for i in range(acl.mdl.get_num_outputs(desc))
+            ]
         )
         self.host_in, ret = acl.rt.malloc_host(self.sizes_in[0])
         assert ret == 0
@@ -116,7 +131,9 @@ def view(address: int, count: int) -> np.ndarray:
     return np.frombuffer((ctypes.c_uint8 * count).from_address(address), dtype=np.uint8)
 
 
-def run_once(session: Session, slot: Slot, images: np.ndarray, shape: Tuple[int, ...]) -> np.ndarray:
+def run_once(
+    session: Session, slot: Slot, images: np.ndarray, shape: Tuple[int, ...]
+) -> np.ndarray:
     """Copy in, execute, copy out, each at once."""
     acl = session.acl
     count = slot.write(images)
@@ -125,14 +142,18 @@ def run_once(session: Session, slot: Slot, images: np.ndarray, shape: Tuple[int,
         assert acl.mdl.set_dynamic_batch_size(session.model, slot.inputs, 1, len(images)) == 0
     assert acl.mdl.execute(session.model, slot.inputs, slot.outputs) == 0
     size = int(np.prod(shape)) * 4
-    assert acl.rt.memcpy(slot.host_out, slot.sizes_out[0], slot.device_out, size, DEVICE_TO_HOST) == 0
+    assert (
+        acl.rt.memcpy(slot.host_out, slot.sizes_out[0], slot.device_out, size, DEVICE_TO_HOST) == 0
+    )
     return slot.read(shape)
 
 
 def stream_batches(
     session: Session, batches: Sequence[np.ndarray], shape: Tuple[int, ...], depth: int = 3
 ) -> List[np.ndarray]:
-    """Run batches over a ring of slots and three streams chained by events; return the logits in order."""
+    """Run batches over a ring of slots and three streams chained by events; return the logits in
+    order.
+    """
     acl = session.acl
     streams = [acl.rt.create_stream()[0] for _ in range(3)]
     slots = [session.slot() for _ in range(depth)]
@@ -157,12 +178,22 @@ def stream_batches(
 
 
 def _enqueue(
-    session: Session, slot: Slot, marks: Dict[str, int], streams: List[int], images: np.ndarray, shape: Tuple[int, ...]
+    session: Session,
+    slot: Slot,
+    marks: Dict[str, int],
+    streams: List[int],
+    images: np.ndarray,
+    shape: Tuple[int, ...],
 ) -> None:
     acl = session.acl
     copy_in, compute, copy_out = streams
     count = slot.write(images)
-    assert acl.rt.memcpy_async(slot.device_in, slot.sizes_in[0], slot.host_in, count, HOST_TO_DEVICE, copy_in) == 0
+    assert (
+        acl.rt.memcpy_async(
+            slot.device_in, slot.sizes_in[0], slot.host_in, count, HOST_TO_DEVICE, copy_in
+        )
+        == 0
+    )
     assert acl.rt.record_event(marks["in"], copy_in) == 0
     assert acl.rt.stream_wait_event(compute, marks["in"]) == 0
     assert acl.rt.reset_event(marks["in"], compute) == 0
@@ -173,5 +204,10 @@ def _enqueue(
     assert acl.rt.stream_wait_event(copy_out, marks["run"]) == 0
     assert acl.rt.reset_event(marks["run"], copy_out) == 0
     size = int(np.prod(shape)) * 4
-    assert acl.rt.memcpy_async(slot.host_out, slot.sizes_out[0], slot.device_out, size, DEVICE_TO_HOST, copy_out) == 0
+    assert (
+        acl.rt.memcpy_async(
+            slot.host_out, slot.sizes_out[0], slot.device_out, size, DEVICE_TO_HOST, copy_out
+        )
+        == 0
+    )
     assert acl.rt.record_event(marks["out"], copy_out) == 0

@@ -28,10 +28,17 @@ GEARS = "--dynamic_batch_size=1,4,8"
 
 @pytest.fixture
 def base(echo_onnx: Path, tmp_path: Path) -> List[str]:
-    return ["--framework=5", f"--model={echo_onnx}", f"--output={tmp_path}/x", "--soc_version=Ascend310"]
+    return [
+        "--framework=5",
+        f"--model={echo_onnx}",
+        f"--output={tmp_path}/x",
+        "--soc_version=Ascend310",
+    ]
 
 
-def fails(words: List[str], release: Tuple[int, int] = (6, 0), environ: Optional[Dict[str, str]] = None) -> str:
+def fails(
+    words: List[str], release: Tuple[int, int] = (6, 0), environ: Optional[Dict[str, str]] = None
+) -> str:
     with pytest.raises(AtcError) as caught:
         compile_om(words, release, ENVIRON if environ is None else environ)
     return caught.value.code
@@ -54,7 +61,9 @@ def test_all_spellings_of_a_flag(words: List[str]) -> None:
     assert parse(words) == {"soc_version": "Ascend310"}
 
 
-@pytest.mark.parametrize("words", [["model.onnx"], ["--models=x"], ["--model"], ["-"], ["--model=x", "--model=y"]])
+@pytest.mark.parametrize(
+    "words", [["model.onnx"], ["--models=x"], ["--model"], ["-"], ["--model=x", "--model=y"]]
+)
 def test_words_that_are_no_flags(words: List[str]) -> None:
     with pytest.raises(AtcError, match="E10001"):
         parse(words)
@@ -96,13 +105,21 @@ CODES: Tuple[Tuple[str, List[str], str], ...] = (
     ("shape with a 0", ["-input_shape", "--input_shape=actual_input_1:0,1,32,100"], "E10002"),
     ("shape of no input", ["-input_shape", "--input_shape=other:4,1,32,100"], "E10016"),
     ("fewer dims", ["-input_shape", "--input_shape=actual_input_1:4,32,100"], "E10049"),
-    ("another size than the graph's", ["-input_shape", "--input_shape=actual_input_1:4,3,32,100"], "E10001"),
+    (
+        "another size than the graph's",
+        ["-input_shape", "--input_shape=actual_input_1:4,3,32,100"],
+        "E10001",
+    ),
     ("range", ["-input_shape", "--input_shape=actual_input_1:1~16,1,32,100"], "E10040"),
     ("-1 without gears", ["-input_shape", OPEN], "E10001"),
     ("gears without -1", [GEARS], "E10031"),
     ("-1 elsewhere", ["-input_shape", "--input_shape=actual_input_1:1,1,32,-1", GEARS], "E10001"),
     ("one gear", ["-input_shape", OPEN, "--dynamic_batch_size=4"], "E10035"),
-    ("101 gears", ["-input_shape", OPEN, "--dynamic_batch_size=" + ",".join(map(str, range(1, 102)))], "E10036"),
+    (
+        "101 gears",
+        ["-input_shape", OPEN, "--dynamic_batch_size=" + ",".join(map(str, range(1, 102)))],
+        "E10036",
+    ),
     ("gear that is no number", ["-input_shape", OPEN, "--dynamic_batch_size=1,a"], "E10037"),
     ("gear 0", ["-input_shape", OPEN, "--dynamic_batch_size=0,1"], "E10038"),
     ("gear beyond 2048", ["-input_shape", OPEN, "--dynamic_batch_size=1,4096"], "E10038"),
@@ -114,7 +131,9 @@ CODES: Tuple[Tuple[str, List[str], str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("changes", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
+@pytest.mark.parametrize(
+    ("changes", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES]
+)
 def test_code(base: List[str], changes: List[str], code: str) -> None:
     words = [*base, STATIC]
     for change in changes:
@@ -127,14 +146,21 @@ def test_code(base: List[str], changes: List[str], code: str) -> None:
 
 def test_the_good_command_line(base: List[str]) -> None:
     _, om = compile_om([*base, STATIC], (6, 0), ENVIRON)
-    assert (om.sizes, om.dynamic, om.outputs[0].dims, om.soc) == ((4,), False, (26, 4, 37), "Ascend310")
+    assert (om.sizes, om.dynamic, om.outputs[0].dims, om.soc) == (
+        (4,),
+        False,
+        (26, 4, 37),
+        "Ascend310",
+    )
 
 
 def test_minus_one_behind_the_batch(base: List[str], tmp_path: Path) -> None:
     model = onnx.load(str(Path(base[1].partition("=")[2])))
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_param = "width"
     onnx.save(model, str(tmp_path / "wide.onnx"))
-    words = [word if not word.startswith("--model") else f"--model={tmp_path}/wide.onnx" for word in base]
+    words = [
+        word if not word.startswith("--model") else f"--model={tmp_path}/wide.onnx" for word in base
+    ]
     assert fails([*words, "--input_shape=actual_input_1:1,1,32,-1", GEARS]) == "E10018"
 
 
@@ -164,7 +190,15 @@ def test_the_kits_default_flags_are_taken_from_5_to_9(base: List[str]) -> None:
     words = [word.replace("Ascend310", "Ascend310P3") for word in base]
     for release in ((5, 1), (6, 0), (7, 0), (8, 0), (8, 5), (9, 0)):
         compile_om([*words, OPEN, GEARS, "--input_format=NCHW", "--log=info"], release, ENVIRON)
-    assert set(FLAGS) >= {"framework", "model", "output", "input_format", "input_shape", "dynamic_batch_size", "log"}
+    assert set(FLAGS) >= {
+        "framework",
+        "model",
+        "output",
+        "input_format",
+        "input_shape",
+        "dynamic_batch_size",
+        "log",
+    }
 
 
 # --- the graph
@@ -181,10 +215,15 @@ def lstm_model(
     operator: str = "LSTM",
     **attributes: Any,
 ) -> Path:
-    """Write a small recurrent model over (N, C, T, 1) images; ``states`` "zeros" or "chain", ``weights`` "input"."""
+    """Write a small recurrent model over (N, C, T, 1) images; ``states`` "zeros" or "chain",
+    ``weights`` "input".
+    """
     ways, hidden = (2 if direction == "bidirectional" else 1), 4
     shapes = {"W": (ways, 4 * hidden, 3), "R": (ways, 4 * hidden, hidden), "B": (ways, 8 * hidden)}
-    constants = [numpy_helper.from_array(np.full(shape, 0.1, np.float32), name) for name, shape in shapes.items()]
+    constants = [
+        numpy_helper.from_array(np.full(shape, 0.1, np.float32), name)
+        for name, shape in shapes.items()
+    ]
     nodes = [
         helper.make_node("Squeeze", ["image"], ["flat"], axes=[3]),
         helper.make_node("Transpose", ["flat"], ["x"], perm=[2, 0, 1]),
@@ -210,7 +249,15 @@ def lstm_model(
         ]
         names += ["", "h", "h"]
     nodes.append(
-        helper.make_node(operator, names, ["y"], direction=direction, hidden_size=hidden, domain=domain, **attributes)
+        helper.make_node(
+            operator,
+            names,
+            ["y"],
+            direction=direction,
+            hidden_size=hidden,
+            domain=domain,
+            **attributes,
+        )
     )
     graph = helper.make_graph(
         nodes,
@@ -219,7 +266,9 @@ def lstm_model(
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [5, ways, "n", hidden])],
         constants,
     )
-    imports = [helper.make_opsetid("", opset)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    imports = [helper.make_opsetid("", opset)] + (
+        [helper.make_opsetid(domain, 1)] if domain else []
+    )
     onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=6), str(path))
     return path
 
@@ -242,12 +291,23 @@ GRAPHS: Tuple[Tuple[str, Dict[str, Any], Tuple[int, int], bool, str], ...] = (
 
 
 @pytest.mark.parametrize(
-    ("model", "release", "gears", "code"), [row[1:] for row in GRAPHS], ids=[row[0] for row in GRAPHS]
+    ("model", "release", "gears", "code"),
+    [row[1:] for row in GRAPHS],
+    ids=[row[0] for row in GRAPHS],
 )
 def test_graph(tmp_path: Path, model: Dict[str, Any], release: Any, gears: bool, code: str) -> None:
     path = lstm_model(tmp_path / "m.onnx", **model)
-    words = ["--framework=5", f"--model={path}", f"--output={tmp_path}/m", "--soc_version=Ascend310"]
-    words += ["--input_shape=image:-1,3,5,1", "--dynamic_batch_size=1,2"] if gears else ["--input_shape=image:2,3,5,1"]
+    words = [
+        "--framework=5",
+        f"--model={path}",
+        f"--output={tmp_path}/m",
+        "--soc_version=Ascend310",
+    ]
+    words += (
+        ["--input_shape=image:-1,3,5,1", "--dynamic_batch_size=1,2"]
+        if gears
+        else ["--input_shape=image:2,3,5,1"]
+    )
     if code:
         assert fails(words, release) == code
     else:
@@ -264,19 +324,47 @@ def test_an_operator_that_no_recogniser_has(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.INT64, [2, "n"])],
     )
     path = tmp_path / "m.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), str(path))
-    assert fails(["--framework=5", f"--model={path}", f"--output={tmp_path}/m", "--soc_version=Ascend310"]) == "E16002"
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6),
+        str(path),
+    )
+    assert (
+        fails(
+            [
+                "--framework=5",
+                f"--model={path}",
+                f"--output={tmp_path}/m",
+                "--soc_version=Ascend310",
+            ]
+        )
+        == "E16002"
+    )
 
 
 def test_no_onnx_at_all(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"version https://git-lfs")
-    assert fails(["--framework=5", f"--model={path}", f"--output={tmp_path}/m", "--soc_version=Ascend310"]) == "E19999"
+    assert (
+        fails(
+            [
+                "--framework=5",
+                f"--model={path}",
+                f"--output={tmp_path}/m",
+                "--soc_version=Ascend310",
+            ]
+        )
+        == "E19999"
+    )
 
 
 def test_a_graph_with_a_batch_of_its_own(tmp_path: Path) -> None:
     path = write_echo_model(tmp_path / "two.onnx", batch=2)
-    words = ["--framework=5", f"--model={path}", f"--output={tmp_path}/m", "--soc_version=Ascend310"]
+    words = [
+        "--framework=5",
+        f"--model={path}",
+        f"--output={tmp_path}/m",
+        "--soc_version=Ascend310",
+    ]
     assert compile_om(words, (6, 0), ENVIRON)[1].sizes == (2,)
     assert fails([*words, STATIC]) == "E10001"
 
@@ -287,14 +375,22 @@ AIPP_ERRORS: Tuple[Tuple[str, Callable[[str], str], str], ...] = (
     ("no message", lambda text: "", "does not begin"),
     ("open brace", lambda text: text.replace("}", ""), "brace is not closed"),
     ("unknown field", lambda text: text.replace("mean_chn_0", "mean_0"), "no field mean_0"),
-    ("mean is an integer", lambda text: text.replace("mean_chn_0: 0", "mean_chn_0: 127.5"), "127.5 is no int"),
+    (
+        "mean is an integer",
+        lambda text: text.replace("mean_chn_0: 0", "mean_chn_0: 127.5"),
+        "127.5 is no int",
+    ),
     ("bool", lambda text: text.replace("false", "0"), "csc_switch: 0 is no bool"),
     ("enum", lambda text: text.replace("YUV400_U8", "GRAY_U8"), "GRAY_U8 is no format"),
     ("quoted enum", lambda text: text.replace("static", '"static"'), "is no mode"),
     ("twice", lambda text: text.replace("}", "mean_chn_0: 1 }"), "given twice"),
     ("width", lambda text: text.replace("_w: 100", "_w: 96"), "96x32 without crop"),
     ("no size", lambda text: text.replace("src_image_size_h: 32", ""), "src_image_size is 100x0"),
-    ("colour of gray", lambda text: text.replace("csc_switch: false", "csc_switch: true"), "must be off"),
+    (
+        "colour of gray",
+        lambda text: text.replace("csc_switch: false", "csc_switch: true"),
+        "must be off",
+    ),
     ("channels", lambda text: text.replace("YUV400_U8", "RGB888_U8"), "has 3 channels"),
     ("crop", lambda text: text.replace("}", "crop: true }"), "crop is not simulated"),
     ("dynamic", lambda text: text.replace("static", "dynamic"), "dynamic is not simulated"),
@@ -304,7 +400,9 @@ AIPP_ERRORS: Tuple[Tuple[str, Callable[[str], str], str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("change", "said"), [row[1:] for row in AIPP_ERRORS], ids=[row[0] for row in AIPP_ERRORS])
+@pytest.mark.parametrize(
+    ("change", "said"), [row[1:] for row in AIPP_ERRORS], ids=[row[0] for row in AIPP_ERRORS]
+)
 def test_aipp_error(change: Callable[[str], str], said: str) -> None:
     with pytest.raises(AtcError, match=said) as caught:
         aipp.read(change(AIPP), [("image", (1, 1, 32, 100))])
@@ -312,8 +410,13 @@ def test_aipp_error(change: Callable[[str], str], said: str) -> None:
 
 
 def test_aipp_by_name_and_defaults() -> None:
-    text = "aipp_op { aipp_mode: static input_format: YUV400_U8 src_image_size_w: 100 src_image_size_h: 32 "
-    index, found = aipp.read(text + 'related_input_name: "image" }', [("other", (1,)), ("image", (1, 1, 32, 100))])
+    text = (
+        "aipp_op { aipp_mode: static input_format: YUV400_U8 src_image_size_w: 100"
+        " src_image_size_h: 32 "
+    )
+    index, found = aipp.read(
+        text + 'related_input_name: "image" }', [("other", (1,)), ("image", (1, 1, 32, 100))]
+    )
     assert (index, found.mean[0], found.minimum[0], found.reciprocal[0]) == (1, 0, 0.0, 1.0)
 
 
@@ -336,7 +439,9 @@ def test_aipp_and_a_half_input_exclude_each_other(base: List[str], aipp_file: Pa
 
 @pytest.mark.parametrize("release", [(5, 0), (6, 0), (8, 0)])
 @pytest.mark.parametrize("kind", ["static", "gears", "aipp"])
-def test_the_kit_reads_the_file(echo_onnx: Path, aipp_file: Path, tmp_path: Path, release: Any, kind: str) -> None:
+def test_the_kit_reads_the_file(
+    echo_onnx: Path, aipp_file: Path, tmp_path: Path, release: Any, kind: str
+) -> None:
     soc = "Ascend310P3" if release >= (6, 0) else "Ascend310"
     flags = [OPEN, GEARS] if kind == "gears" else [STATIC]
     flags += [f"--insert_op_conf={aipp_file}"] if kind == "aipp" else []
@@ -347,7 +452,9 @@ def test_the_kit_reads_the_file(echo_onnx: Path, aipp_file: Path, tmp_path: Path
     shapes = {"static": (4, 1, 32, 100), "gears": (-1, 1, 32, 100), "aipp": (4, 32, 100, 1)}
     assert om.inputs[0].shape == shapes[kind]
     assert om.outputs[0].shape == (26, 8 if kind == "gears" else 4, 37)
-    assert (om.gears.sizes if om.gears else None) == (((1,), (4,), (8,)) if kind == "gears" else None)
+    assert (om.gears.sizes if om.gears else None) == (
+        ((1,), (4,), (8,)) if kind == "gears" else None
+    )
     assert bool(om.aipp) == (kind == "aipp")
     assert (om.header_version, om.models) == ("0x20000000", 1)
     assert [part.type for part in om.partitions] == ([8, 0, 1] if release >= (7, 0) else [0, 1])
@@ -359,12 +466,16 @@ def test_the_simulator_reads_back_what_it_wrote(base: List[str], aipp_file: Path
         assert from_bytes(to_bytes(om)) == om
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(strategies.data())
 def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
     content = bytearray(to_bytes(compile_om([*base, STATIC], (7, 0), ENVIRON)[1]))
     for _ in range(data.draw(strategies.integers(1, 4))):
-        content[data.draw(strategies.integers(0, len(content) - 1))] = data.draw(strategies.integers(0, 255))
+        content[data.draw(strategies.integers(0, len(content) - 1))] = data.draw(
+            strategies.integers(0, 255)
+        )
     try:
         om = from_bytes(bytes(content))
     except NotSimulatedError as error:
@@ -380,7 +491,10 @@ def test_a_real_om_is_told_apart(shared_data: Path) -> None:
 
 
 def test_old_and_new_output_names(base: List[str]) -> None:
-    names = {release: compile_om([*base, STATIC], release, ENVIRON)[1].outputs[0].name for release in ((5, 1), (6, 0))}
+    names = {
+        release: compile_om([*base, STATIC], release, ENVIRON)[1].outputs[0].name
+        for release in ((5, 1), (6, 0))
+    }
     assert names == {(5, 1): "output_0_Transpose_output1_0", (6, 0): "Transpose_output1:0:output1"}
 
 

@@ -31,7 +31,11 @@ def test_engines_take_the_earliest_gap() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(strategies.lists(strategies.tuples(strategies.integers(0, 30), strategies.integers(1, 5)), max_size=30))
+@given(
+    strategies.lists(
+        strategies.tuples(strategies.integers(0, 30), strategies.integers(1, 5)), max_size=30
+    )
+)
 def test_an_engine_does_one_thing_at_a_time(tasks: Any) -> None:
     engine = Engine()
     spans = sorted((*engine.place(ready, duration), ready) for ready, duration in tasks)
@@ -39,7 +43,9 @@ def test_an_engine_does_one_thing_at_a_time(tasks: Any) -> None:
     assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:]))
 
 
-def run(start: Callable[..., Machine], om: Path, *, streamed: bool, depth: int = 3, **knobs: Any) -> Any:
+def run(
+    start: Callable[..., Machine], om: Path, *, streamed: bool, depth: int = 3, **knobs: Any
+) -> Any:
     machine = start(timing_only=True, **{**TIMES, **knobs})
     session = Session(machine.acl, om)
     if streamed:
@@ -54,7 +60,9 @@ def run(start: Callable[..., Machine], om: Path, *, streamed: bool, depth: int =
     return summary["clock"]
 
 
-def test_one_thing_after_another_keeps_the_chip_busy_for_three_of_seven_milliseconds(start: Any, oms: Oms) -> None:
+def test_one_thing_after_another_keeps_the_chip_busy_for_three_of_seven_milliseconds(
+    start: Any, oms: Oms
+) -> None:
     clock = run(start, oms[0], streamed=False)
     assert clock["devices"][0]["busy"] == pytest.approx(3 / 7)
     assert clock["now_ms"] == 7 * len(BATCHES)

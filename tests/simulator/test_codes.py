@@ -25,7 +25,11 @@ def test_every_return_code_is_documented() -> None:
 
 
 def test_every_atc_code_is_documented_and_tested() -> None:
-    found = {code for path in SOURCES for code in re.findall(r"\bE\d{5}\b", path.read_text(encoding="utf-8"))}
+    found = {
+        code
+        for path in SOURCES
+        for code in re.findall(r"\bE\d{5}\b", path.read_text(encoding="utf-8"))
+    }
     assert [code for code in sorted(found) if codes.code(code) is None] == []
     tested = {row[-1] for row in (*CODES, *GRAPHS)} | {"E10018", "E10034", "E10501"}
     assert found - tested == set()

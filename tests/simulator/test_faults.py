@@ -45,10 +45,17 @@ def test_the_kth_call_fails_and_does_nothing(start: Callable[..., Machine]) -> N
         ("acl.rt.synchronize_stream", 107000),
     ],
 )
-def test_failures_have_the_form_of_their_call(start: Callable[..., Machine], call: str, result: Any) -> None:
+def test_failures_have_the_form_of_their_call(
+    start: Callable[..., Machine], call: str, result: Any
+) -> None:
     machine = faulty(start, f"{call}:1:107000")
     machine.ready()
-    arguments = {"get_input_dims": (0, 0), "get_num_inputs": (0,), "load_from_file": ("",), "synchronize_stream": (0,)}
+    arguments = {
+        "get_input_dims": (0, 0),
+        "get_num_inputs": (0,),
+        "load_from_file": ("",),
+        "synchronize_stream": (0,),
+    }
     module, _, short = call.rpartition(".")
     function = getattr(getattr(machine.acl, module[4:]), short)
     assert function(*arguments.get(short, (0, 0))) == result
@@ -75,7 +82,10 @@ def test_a_failed_release_is_no_leak_and_blames_nobody(start: Callable[..., Mach
     assert acl.rt.reset_device(0) == 0
     assert acl.finalize() == 0
     leaks = machine.sim.close()["leaks"]
-    assert [(leak["what"], leak["release_failed"]) for leak in leaks] == [("stream", True), ("device memory", True)]
+    assert [(leak["what"], leak["release_failed"]) for leak in leaks] == [
+        ("stream", True),
+        ("device memory", True),
+    ]
     assert machine.broken == []
 
 
@@ -118,8 +128,14 @@ def test_faults_that_cannot_be_read(text: str, said: str) -> None:
 def test_knobs_from_a_command_line_and_back() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = "--soc Ascend310P3 --run-mode device --cann 8.0.RC1 --devices 4 --device-memory 512M --copy-in-ms 2"
-    words += " --bandwidth 12.5 --timing-only --fail acl.init:1:100039 --fail acl.rt.malloc:2:KeyboardInterrupt"
+    words = (
+        "--soc Ascend310P3 --run-mode device --cann 8.0.RC1 --devices 4 --device-memory 512M"
+        " --copy-in-ms 2"
+    )
+    words += (
+        " --bandwidth 12.5 --timing-only --fail acl.init:1:100039 --fail"
+        " acl.rt.malloc:2:KeyboardInterrupt"
+    )
     knobs = from_arguments(parser.parse_args(words.split()))
     assert knobs == Knobs(
         soc="Ascend310P3",
@@ -135,7 +151,9 @@ def test_knobs_from_a_command_line_and_back() -> None:
     assert Knobs.from_json(knobs.to_json()) == knobs
 
 
-@pytest.mark.parametrize("words", ["--cann six", "--devices -1", "--device-memory 1T", "--host-ms -1", "--fail x:1:1"])
+@pytest.mark.parametrize(
+    "words", ["--cann six", "--devices -1", "--device-memory 1T", "--host-ms -1", "--fail x:1:1"]
+)
 def test_knobs_that_cannot_be_read(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)

@@ -1,4 +1,7 @@
-"""The launcher: what a command finds in its way, the report, exit codes, several processes, signals."""
+"""The launcher:
+
+what a command finds in its way, the report, exit codes, several processes, signals.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ pointer, _ = acl.rt.malloc(64, 0)
 assert acl.rt.free(pointer) == acl.rt.reset_device(0) == acl.finalize() == 0
 print(acl.simulated)
 """
-LEAK = "import acl\nacl.init()\nacl.rt.set_device(0)\nacl.rt.malloc(64, 0)\nacl.rt.reset_device(0)\nacl.finalize()\n"
+LEAK = (
+    "import acl\nacl.init()\nacl.rt.set_device(0)\nacl.rt.malloc(64,"
+    " 0)\nacl.rt.reset_device(0)\nacl.finalize()\n"
+)
 
 
 def run(
@@ -63,7 +69,10 @@ def test_a_clean_program(tmp_path: Path) -> None:
     )
     assert report["calls"]["acl.rt.malloc"] == 1
     assert len(report["processes"]) == 1
-    assert "SIMULATED Ascend310, CANN 6.0, devices: 1; processes: 1, calls: 6, broken rules: 0, leaks: 0" in err
+    assert (
+        "SIMULATED Ascend310, CANN 6.0, devices: 1; processes: 1, calls: 6, broken rules: 0,"
+        " leaks: 0" in err
+    )
 
 
 def test_a_leak_is_70_and_named_by_its_line(tmp_path: Path) -> None:
@@ -82,7 +91,9 @@ def test_the_commands_own_failure_stands(tmp_path: Path) -> None:
 
 
 def test_giving_back_at_exit_is_in_time(tmp_path: Path) -> None:
-    """The stand-in looks for leaks after everything that the program registered with atexit, even before its import."""
+    """The stand-in looks for leaks after everything that the program registered with atexit, even
+    before its import.
+    """
     text = "import atexit\natexit.register(lambda: acl.finalize())\nimport acl\nacl.init()\n"
     code, report, _, _ = run(tmp_path, sys.executable, program(tmp_path, text))
     assert (code, report["leaks"]) == (0, [])
@@ -130,7 +141,10 @@ acl.rt.reset_device(0), acl.finalize()
     code, report, _, err = run(tmp_path, sys.executable, program(tmp_path, text))
     assert (code, [row["rule"] for row in report["violations"]]) == (70, ["fork"]), err
     assert report["leaks"] == []
-    assert report["violations"][0]["pid"] != report["processes"][0]["pid"] or len(report["processes"]) == 2
+    assert (
+        report["violations"][0]["pid"] != report["processes"][0]["pid"]
+        or len(report["processes"]) == 2
+    )
 
 
 def test_a_process_that_is_cut_off_is_seen(tmp_path: Path) -> None:
@@ -144,7 +158,15 @@ def test_a_sitecustomize_of_the_users_own_still_runs(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.mine = 1\n")
     env = {**ENVIRON, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     done = subprocess.run(
-        [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-c", "import sys; print(sys.mine)"],
+        [
+            sys.executable,
+            "-m",
+            "crnn.simulator",
+            "--",
+            sys.executable,
+            "-c",
+            "import sys; print(sys.mine)",
+        ],
         env=env,
         stdout=subprocess.PIPE,
         timeout=60,
@@ -155,7 +177,10 @@ def test_a_sitecustomize_of_the_users_own_still_runs(tmp_path: Path) -> None:
 
 
 def test_atc_and_npu_smi_are_first_on_the_path(tmp_path: Path, echo_onnx: Path) -> None:
-    script = f"npu-smi info && atc --framework=5 --model={echo_onnx} --output=x --soc_version=Ascend310P3"
+    script = (
+        f"npu-smi info && atc --framework=5 --model={echo_onnx} --output=x"
+        " --soc_version=Ascend310P3"
+    )
     script += " --input_shape=actual_input_1:1,1,32,100"
     knobs = ("--soc", "Ascend310P3", "--devices", "2")
     code, report, out, _ = run(tmp_path, "/bin/sh", "-ec", script, knobs=knobs)
@@ -165,13 +190,18 @@ def test_atc_and_npu_smi_are_first_on_the_path(tmp_path: Path, echo_onnx: Path) 
     assert out.endswith("ATC run success, welcome to the next use.\n")
     assert (tmp_path / "x.om").read_bytes()[:4] == b"IMOD"
     assert [row["tool"] for row in report["processes"]] == ["atc"]
-    code, _, out, _ = run(tmp_path, "/bin/sh", "-c", script.replace("framework=5", "framework=4"), knobs=knobs)
+    code, _, out, _ = run(
+        tmp_path, "/bin/sh", "-c", script.replace("framework=5", "framework=4"), knobs=knobs
+    )
     assert code == 255
     assert "ATC run failed" in out and "E10007" in out
 
 
 def test_an_installation_is_found(tmp_path: Path) -> None:
-    script = 'test -x "$ASCEND_TOOLKIT_HOME/bin/atc" && cat "$ASCEND_TOOLKIT_HOME"/*/ascend_toolkit_install.info'
+    script = (
+        'test -x "$ASCEND_TOOLKIT_HOME/bin/atc" && cat'
+        ' "$ASCEND_TOOLKIT_HOME"/*/ascend_toolkit_install.info'
+    )
     code, _, out, _ = run(tmp_path, "/bin/sh", "-c", script, knobs=("--cann", "7.0"))
     assert code == 0
     assert "version=7.0.0\n" in out
@@ -235,7 +265,9 @@ def test_the_table_of_npu_smi_is_read_by_the_kit() -> None:
 
     for soc in ("Ascend310", "Ascend310P3", "Ascend310B4"):
         chips = parse_npu_smi("\n".join(npu_smi.table(Knobs(soc=soc, devices=2))))
-        assert [(chip.name, chip.health, chip.memory_total) for chip in chips] == [(soc[6:], "OK", 8192)] * 2
+        assert [(chip.name, chip.health, chip.memory_total) for chip in chips] == [
+            (soc[6:], "OK", 8192)
+        ] * 2
 
 
 def test_a_tool_outside_the_launcher_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,12 @@ def test_a_life_in_order_breaks_nothing(start: Callable[..., Machine]) -> None:
     default, ret = acl.rt.get_context()
     context, _ = acl.rt.create_context(0)
     assert (ret, acl.rt.get_context()) == (0, (context, 0))
-    pointer, host, stream, event = machine.device(), machine.host(), machine.stream(), machine.event()
+    pointer, host, stream, event = (
+        machine.device(),
+        machine.host(),
+        machine.stream(),
+        machine.event(),
+    )
     assert acl.rt.free(pointer) == acl.rt.free_host(host) == 0
     assert acl.rt.destroy_event(event) == acl.rt.destroy_stream(stream) == 0
     assert acl.rt.destroy_context(context) == 0
@@ -93,7 +98,9 @@ def test_devices_are_counted(start: Callable[..., Machine]) -> None:
     ("value", "count"),
     [("0,2", 2), ("2", 1), ("1,0", 1), ("0, 1", 1), ("5,0", 0), ("", 0), ("0,1,2,3", 4)],
 )
-def test_visible_devices(start: Callable[..., Machine], monkeypatch: Any, value: str, count: int) -> None:
+def test_visible_devices(
+    start: Callable[..., Machine], monkeypatch: Any, value: str, count: int
+) -> None:
     monkeypatch.setenv("ASCEND_RT_VISIBLE_DEVICES", value)
     machine = start(devices=4)
     assert machine.acl.rt.get_device_count() == ((count, 0) if count else (0, 207004))
@@ -199,7 +206,9 @@ RULES: Tuple[Tuple[str, Step, Any, List[str]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("step", "code", "rules"), [row[1:] for row in RULES], ids=[row[0] for row in RULES])
+@pytest.mark.parametrize(
+    ("step", "code", "rules"), [row[1:] for row in RULES], ids=[row[0] for row in RULES]
+)
 def test_rule(machine: Machine, step: Step, code: Any, rules: List[str]) -> None:
     assert step(machine) == code
     assert machine.broken == rules
@@ -227,7 +236,11 @@ def test_leaks_name_the_line_that_made_them(machine: Machine) -> None:
     acl.rt.create_stream()
     acl.create_data_buffer(0, 0)
     leaks = machine.sim.close()["leaks"]
-    found = {leak["what"]: leak["where"].rpartition(":")[2] for leak in leaks if "test_lifecycle" in leak["where"]}
+    found = {
+        leak["what"]: leak["where"].rpartition(":")[2]
+        for leak in leaks
+        if "test_lifecycle" in leak["where"]
+    }
     assert found == {
         "device memory": str(line + 1),
         "pinned host memory": str(line + 2),

@@ -34,14 +34,20 @@ def test_device_addresses_are_aligned_and_no_addresses_of_the_process(machine: M
     assert DEVICE_BASE > 1 << 47  # beyond what a user program of x86-64 or aarch64 can have mapped
 
 
-def test_on_the_chip_memory_is_real_and_host_memory_hardly_aligned(start: Callable[..., Machine]) -> None:
+def test_on_the_chip_memory_is_real_and_host_memory_hardly_aligned(
+    start: Callable[..., Machine],
+) -> None:
     machine = start(run_mode=0)
     machine.ready()
     pointer = machine.device(64)
     view(pointer, 64)[:] = 7
     other = machine.device(64)
     assert machine.acl.rt.memcpy(other, 64, pointer, 64, 3) == 0
-    assert machine.acl.rt.memset_async(other, 64, 7, 64, 0) == machine.acl.rt.synchronize_stream(0) == 0
+    assert (
+        machine.acl.rt.memset_async(other, 64, 7, 64, 0)
+        == machine.acl.rt.synchronize_stream(0)
+        == 0
+    )
     assert (view(other, 64) == 7).all()
     assert machine.host(64) % 64 != 0
     assert machine.broken == []
@@ -93,7 +99,9 @@ def gone_bytes(machine: Machine) -> Any:
 
 def short_bytes(machine: Machine) -> Any:
     data = bytes(100)
-    return machine.acl.rt.memcpy(machine.device(), 256, machine.acl.util.bytes_to_ptr(data), 101, HOST_TO_DEVICE)
+    return machine.acl.rt.memcpy(
+        machine.device(), 256, machine.acl.util.bytes_to_ptr(data), 101, HOST_TO_DEVICE
+    )
 
 
 def freed_under_a_buffer(machine: Machine) -> Any:
@@ -127,12 +135,37 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
     ("free_host of device memory", lambda m: m.acl.rt.free_host(m.device()), 107016, "memory"),
     ("double free", double_free, 207002, "memory"),
     ("use after free", after_free, 107000, "use-after-release"),
-    ("more than the target", lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 65, 1), 107000, "overrun"),
-    ("past the target's end", lambda m: m.acl.rt.memcpy(m.device(), 512, m.host(), 64, 1), 107000, "overrun"),
-    ("past the source's end", lambda m: m.acl.rt.memcpy(m.device(512), 512, m.host(), 300, 1), 107000, "overrun"),
-    ("wild pointer", lambda m: m.acl.rt.memcpy(DEVICE_BASE + 12345, 64, m.host(), 64, 1), 107000, "memory"),
+    (
+        "more than the target",
+        lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 65, 1),
+        107000,
+        "overrun",
+    ),
+    (
+        "past the target's end",
+        lambda m: m.acl.rt.memcpy(m.device(), 512, m.host(), 64, 1),
+        107000,
+        "overrun",
+    ),
+    (
+        "past the source's end",
+        lambda m: m.acl.rt.memcpy(m.device(512), 512, m.host(), 300, 1),
+        107000,
+        "overrun",
+    ),
+    (
+        "wild pointer",
+        lambda m: m.acl.rt.memcpy(DEVICE_BASE + 12345, 64, m.host(), 64, 1),
+        107000,
+        "memory",
+    ),
     ("null pointer", lambda m: m.acl.rt.memcpy(0, 64, m.host(), 64, 1), 100000, "memory"),
-    ("nothing to copy", lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 0, 1), 100000, "parameter"),
+    (
+        "nothing to copy",
+        lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 0, 1),
+        100000,
+        "parameter",
+    ),
     ("wrong kind", lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 64, 2), 107000, "copy-kind"),
     (
         "DEFAULT is not for old releases",
@@ -140,7 +173,12 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
         107000,
         "copy-kind",
     ),
-    ("no such kind", lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 64, 9), 100000, "parameter"),
+    (
+        "no such kind",
+        lambda m: m.acl.rt.memcpy(m.device(), 64, m.host(), 64, 9),
+        100000,
+        "parameter",
+    ),
     ("bytes that nobody kept", gone_bytes, 107000, "use-after-release"),
     ("more than the bytes", short_bytes, 107000, "overrun"),
     ("memset past the end", lambda m: m.acl.rt.memset(m.device(), 256, 0, 257), 107000, "overrun"),
@@ -155,7 +193,9 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("step", "code", "rule"), [row[1:] for row in RULES], ids=[row[0] for row in RULES])
+@pytest.mark.parametrize(
+    ("step", "code", "rule"), [row[1:] for row in RULES], ids=[row[0] for row in RULES]
+)
 def test_rule(start: Callable[..., Machine], step: Step, code: Any, rule: str) -> None:
     machine = start(devices=2)
     machine.ready()
@@ -168,7 +208,12 @@ def test_rule(start: Callable[..., Machine], step: Step, code: Any, rule: str) -
 def test_kept_bytes_may_be_copied(machine: Machine) -> None:
     data = bytes(range(200))
     pointer = machine.device()
-    assert machine.acl.rt.memcpy(pointer, 256, machine.acl.util.bytes_to_ptr(data), 200, HOST_TO_DEVICE) == 0
+    assert (
+        machine.acl.rt.memcpy(
+            pointer, 256, machine.acl.util.bytes_to_ptr(data), 200, HOST_TO_DEVICE
+        )
+        == 0
+    )
     assert copy_down(machine, pointer, 200).tobytes() == data
     assert machine.broken == []
 
@@ -178,7 +223,10 @@ def test_arrays(machine: Machine) -> None:
     acl = machine.acl
     kept = np.arange(64, dtype=np.float32)
     pointer = machine.device()
-    assert acl.rt.memcpy(pointer, 256, acl.util.numpy_to_ptr(kept.reshape(8, 8)), 256, HOST_TO_DEVICE) == 0
+    assert (
+        acl.rt.memcpy(pointer, 256, acl.util.numpy_to_ptr(kept.reshape(8, 8)), 256, HOST_TO_DEVICE)
+        == 0
+    )
     host = machine.host()
     assert acl.rt.memcpy(host, 256, pointer, 256, DEVICE_TO_HOST) == 0
     seen = acl.util.ptr_to_numpy(host, (64,), np.dtype(np.float32).num)

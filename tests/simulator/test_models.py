@@ -15,7 +15,15 @@ from crnn.simulator.models import CANNED
 from crnn.simulator.om_file import from_bytes, to_bytes
 from tests.models import SPEC, echo_images, write_echo_model
 from tests.simulator.conftest import Machine
-from tests.simulator.programs import HOST_TO_DEVICE, Session, Slot, compile_model, run_once, stream_batches, view
+from tests.simulator.programs import (
+    HOST_TO_DEVICE,
+    Session,
+    Slot,
+    compile_model,
+    run_once,
+    stream_batches,
+    view,
+)
 
 Oms = Tuple[Path, Path, Path]
 SHAPE = (26, 4, 37)
@@ -23,7 +31,9 @@ IMAGES = echo_images(["abc", "0", "u9", ""])
 
 
 def expected(onnx: Path, images: np.ndarray) -> np.ndarray:
-    result: np.ndarray = onnxruntime.InferenceSession(str(onnx)).run(None, {"actual_input_1": images})[0]
+    result: np.ndarray = onnxruntime.InferenceSession(str(onnx)).run(
+        None, {"actual_input_1": images}
+    )[0]
     return result
 
 
@@ -31,10 +41,14 @@ def opened(machine: Machine, om: Path) -> Session:
     return Session(machine.acl, om)
 
 
-def test_a_static_model_gives_onnx_runtimes_numbers(start: Callable[..., Machine], oms: Oms, echo_onnx: Path) -> None:
+def test_a_static_model_gives_onnx_runtimes_numbers(
+    start: Callable[..., Machine], oms: Oms, echo_onnx: Path
+) -> None:
     machine = start()
     session = opened(machine, oms[0])
-    assert np.array_equal(run_once(session, session.slot(), IMAGES, SHAPE), expected(echo_onnx, IMAGES))
+    assert np.array_equal(
+        run_once(session, session.slot(), IMAGES, SHAPE), expected(echo_onnx, IMAGES)
+    )
     session.close()
     assert machine.sim.close()["leaks"] == []
     assert machine.broken == []
@@ -46,7 +60,9 @@ def test_every_gear(start: Callable[..., Machine], oms: Oms, echo_onnx: Path) ->
     slot = session.slot()
     for rows in (4, 1, 8):
         images = np.concatenate([IMAGES, IMAGES])[:rows]
-        assert np.array_equal(run_once(session, slot, images, (26, rows, 37)), expected(echo_onnx, images))
+        assert np.array_equal(
+            run_once(session, slot, images, (26, rows, 37)), expected(echo_onnx, images)
+        )
     session.close()
     assert machine.broken == []
 
@@ -74,7 +90,9 @@ def test_aipp_takes_pixels(start: Callable[..., Machine], oms: Oms, echo_onnx: P
     pixels = np.random.default_rng(1).integers(0, 256, (4, 32, 100, 1), dtype=np.uint8)
     logits = run_once(session, session.slot(), pixels, SHAPE)
     exact = expected(echo_onnx, SPEC.table[pixels.transpose(0, 3, 1, 2)])
-    assert 0 < np.abs(logits - exact).max() < 2e-3  # float16, and a reciprocal that is not quite 1 / 127.5
+    assert (
+        0 < np.abs(logits - exact).max() < 2e-3
+    )  # float16, and a reciprocal that is not quite 1 / 127.5
     info, ret = acl.mdl.get_first_aipp_info(session.model, 0)
     assert (ret, info["minChn0"], info["srcImageSizeW"], info["inputFormat"]) == (0, 127.5, 100, 4)
     assert acl.mdl.get_aipp_type(session.model, 0)[::2] == (1, 0)
@@ -100,7 +118,10 @@ def test_what_a_desc_says(start: Callable[..., Machine], oms: Oms) -> None:
     session = opened(machine, oms[1])
     mdl, desc = machine.acl.mdl, session.desc
     assert (mdl.get_num_inputs(desc), mdl.get_num_outputs(desc)) == (2, 1)
-    assert mdl.get_input_dims(desc, 0) == ({"name": "actual_input_1", "dimCount": 4, "dims": [-1, 1, 32, 100]}, 0)
+    assert mdl.get_input_dims(desc, 0) == (
+        {"name": "actual_input_1", "dimCount": 4, "dims": [-1, 1, 32, 100]},
+        0,
+    )
     assert mdl.get_output_dims(desc, 0)[0]["dims"] == [26, 8, 37]
     assert mdl.get_input_size_by_index(desc, 0) == 8 * 12800
     assert mdl.get_output_size_by_index(desc, 0) == 26 * 8 * 37 * 4
@@ -120,7 +141,9 @@ def test_what_a_desc_says(start: Callable[..., Machine], oms: Oms) -> None:
     assert machine.broken == []
 
 
-def test_asking_a_static_model_for_gears_breaks_nothing(start: Callable[..., Machine], oms: Oms) -> None:
+def test_asking_a_static_model_for_gears_breaks_nothing(
+    start: Callable[..., Machine], oms: Oms
+) -> None:
     machine = start()
     session = opened(machine, oms[0])
     mdl, desc = machine.acl.mdl, session.desc
@@ -132,7 +155,9 @@ def test_asking_a_static_model_for_gears_breaks_nothing(start: Callable[..., Mac
     assert machine.broken == []
 
 
-def test_reading_a_desc_needs_no_load_in_new_releases(start: Callable[..., Machine], oms: Oms) -> None:
+def test_reading_a_desc_needs_no_load_in_new_releases(
+    start: Callable[..., Machine], oms: Oms
+) -> None:
     machine = start(cann=(8, 0))
     machine.ready()
     mdl = machine.acl.mdl
@@ -165,7 +190,10 @@ def test_all_ways_of_loading(machine: Machine, oms: Oms) -> None:
     assert mdl.destroy_config_handle(config) == 0
     assert [ret for _, ret in loaded] == [0] * 5
     assert len({number for number, _ in loaded}) == 5
-    assert mdl.load_from_file_with_mem(str(oms[0]), work, work_size - 1, weight, weight_size) == (0, 145000)
+    assert mdl.load_from_file_with_mem(str(oms[0]), work, work_size - 1, weight, weight_size) == (
+        0,
+        145000,
+    )
     assert [mdl.unload(number) for number, _ in loaded] == [0] * 5
     assert machine.broken == ["size"]
 
@@ -197,7 +225,9 @@ def test_a_model_takes_memory_and_gives_it_back(start: Callable[..., Machine], o
         (b"IMOD" + bytes(400), 145006, "a real OM, which only a chip can run"),
     ],
 )
-def test_files_that_are_no_simulated_om(machine: Machine, tmp_path: Path, content: Any, code: int, said: str) -> None:
+def test_files_that_are_no_simulated_om(
+    machine: Machine, tmp_path: Path, content: Any, code: int, said: str
+) -> None:
     path = tmp_path / "x.om"
     if content is not None:
         path.write_bytes(content)
@@ -207,13 +237,17 @@ def test_files_that_are_no_simulated_om(machine: Machine, tmp_path: Path, conten
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x"])
-def test_truncated_and_extended_files(machine: Machine, oms: Oms, tmp_path: Path, change: Any) -> None:
+def test_truncated_and_extended_files(
+    machine: Machine, oms: Oms, tmp_path: Path, change: Any
+) -> None:
     path = tmp_path / "x.om"
     path.write_bytes(change(oms[0].read_bytes()))
     assert machine.acl.mdl.load_from_file(str(path)) == (0, 145006)
 
 
-def test_an_om_is_for_one_chip_and_no_older_release(start: Callable[..., Machine], oms: Oms) -> None:
+def test_an_om_is_for_one_chip_and_no_older_release(
+    start: Callable[..., Machine], oms: Oms
+) -> None:
     for knobs in ({"soc": "Ascend310P3"}, {"cann": (5, 1)}):
         machine = start(**knobs)
         machine.ready()
@@ -221,16 +255,26 @@ def test_an_om_is_for_one_chip_and_no_older_release(start: Callable[..., Machine
     assert "newer than 5.1" in machine.acl.get_recent_err_msg()
 
 
-def test_half_precision_output(start: Callable[..., Machine], echo_onnx: Path, tmp_path: Path) -> None:
-    flags = ("--input_shape=actual_input_1:4,1,32,100", "--output_type=FP16", "--input_fp16_nodes=actual_input_1")
+def test_half_precision_output(
+    start: Callable[..., Machine], echo_onnx: Path, tmp_path: Path
+) -> None:
+    flags = (
+        "--input_shape=actual_input_1:4,1,32,100",
+        "--output_type=FP16",
+        "--input_fp16_nodes=actual_input_1",
+    )
     machine = start()
     session = opened(machine, compile_model(echo_onnx, tmp_path / "half", Knobs(), *flags))
     assert machine.acl.mdl.get_output_data_type(session.desc, 0) == 1
     assert machine.acl.mdl.get_input_data_type(session.desc, 0) == 1
     slot = session.slot()
-    run_once(session, slot, IMAGES.astype(np.float16), (26, 2, 37))  # half the rows in float32 are all of float16
+    run_once(
+        session, slot, IMAGES.astype(np.float16), (26, 2, 37)
+    )  # half the rows in float32 are all of float16
     logits = view(slot.host_out, 26 * 4 * 37 * 2).view(np.float16).reshape(SHAPE)
-    assert np.array_equal(logits, expected(echo_onnx, IMAGES.astype(np.float16).astype(np.float32)).astype(np.float16))
+    assert np.array_equal(
+        logits, expected(echo_onnx, IMAGES.astype(np.float16).astype(np.float32)).astype(np.float16)
+    )
     session.close()
     assert machine.broken == []
 
@@ -288,7 +332,9 @@ def swapped(session: Session, slot: Slot) -> Any:
 
 
 def too_many(session: Session, slot: Slot) -> Any:
-    session.acl.mdl.add_dataset_buffer(slot.inputs, session.acl.create_data_buffer(slot.device_in, 64))
+    session.acl.mdl.add_dataset_buffer(
+        slot.inputs, session.acl.create_data_buffer(slot.device_in, 64)
+    )
     return execute(session, slot)
 
 
@@ -373,8 +419,12 @@ STATIC_RULES: Tuple[Tuple[Callable[[Session, Slot], Any], Any, List[str]], ...] 
 )
 
 
-@pytest.mark.parametrize(("step", "code", "rules"), STATIC_RULES, ids=[row[0].__name__ for row in STATIC_RULES])
-def test_static_rule(start: Callable[..., Machine], oms: Oms, step: Any, code: Any, rules: List[str]) -> None:
+@pytest.mark.parametrize(
+    ("step", "code", "rules"), STATIC_RULES, ids=[row[0].__name__ for row in STATIC_RULES]
+)
+def test_static_rule(
+    start: Callable[..., Machine], oms: Oms, step: Any, code: Any, rules: List[str]
+) -> None:
     machine = start()
     session = opened(machine, oms[0])
     assert step(session, session.slot()) == code
@@ -394,7 +444,9 @@ def gear_at_the_image(session: Session, slot: Slot) -> Any:
 
 
 def gear_without_buffer(session: Session, slot: Slot) -> Any:
-    return session.acl.mdl.set_dynamic_batch_size(session.model, session.acl.mdl.create_dataset(), 1, 4)
+    return session.acl.mdl.set_dynamic_batch_size(
+        session.model, session.acl.mdl.create_dataset(), 1, 4
+    )
 
 
 def gear_in_four_bytes(session: Session, slot: Slot) -> Any:
@@ -434,8 +486,12 @@ GEAR_RULES: Tuple[Tuple[Callable[[Session, Slot], Any], Any, List[str]], ...] = 
 )
 
 
-@pytest.mark.parametrize(("step", "code", "rules"), GEAR_RULES, ids=[row[0].__name__ for row in GEAR_RULES])
-def test_gear_rule(start: Callable[..., Machine], oms: Oms, step: Any, code: Any, rules: List[str]) -> None:
+@pytest.mark.parametrize(
+    ("step", "code", "rules"), GEAR_RULES, ids=[row[0].__name__ for row in GEAR_RULES]
+)
+def test_gear_rule(
+    start: Callable[..., Machine], oms: Oms, step: Any, code: Any, rules: List[str]
+) -> None:
     machine = start()
     session = opened(machine, oms[1])
     assert step(session, session.slot()) == code
@@ -462,8 +518,16 @@ def test_small_refusals(start: Callable[..., Machine], oms: Oms) -> None:
         (mdl.set_dynamic_hw_size(session.model, slot.inputs, 1, 32, 100), 100019, "gear"),
         (mdl.set_input_dynamic_dims(session.model, slot.inputs, 1, {}), 100019, "gear"),
         (mdl.load_from_mem(room, 64), (0, 100000), "memory"),
-        (mdl.load_from_file_with_mem(str(oms[0]), machine.host(work), work, room, weight), (0, 145000), "memory"),
-        (mdl.load_from_file_with_mem(str(oms[0]), room + 32, work, room, weight), (0, 107008), "alignment"),
+        (
+            mdl.load_from_file_with_mem(str(oms[0]), machine.host(work), work, room, weight),
+            (0, 145000),
+            "memory",
+        ),
+        (
+            mdl.load_from_file_with_mem(str(oms[0]), room + 32, work, room, weight),
+            (0, 107008),
+            "alignment",
+        ),
     ]
     assert [row[0] for row in given] == [row[1] for row in given]
     assert machine.broken == [row[2] for row in given]
@@ -488,7 +552,9 @@ def test_a_models_own_memory_outlives_it(machine: Machine, oms: Oms) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_graph_that_does_not_run(start: Callable[..., Machine], oms: Oms, tmp_path: Path, streamed: bool) -> None:
+def test_a_graph_that_does_not_run(
+    start: Callable[..., Machine], oms: Oms, tmp_path: Path, streamed: bool
+) -> None:
     """The code comes from execute itself, or from the first that waits for the stream."""
     other = write_echo_model(tmp_path / "two.onnx", batch=2).read_bytes()
     broken = tmp_path / "broken.om"
@@ -502,7 +568,10 @@ def test_a_graph_that_does_not_run(start: Callable[..., Machine], oms: Oms, tmp_
         assert machine.acl.rt.synchronize_event(event) == 507011
         assert machine.acl.rt.synchronize_stream(stream) == 0
         assert (
-            machine.acl.mdl.execute_async(session.model, session.slots[0].inputs, session.slots[0].outputs, stream) == 0
+            machine.acl.mdl.execute_async(
+                session.model, session.slots[0].inputs, session.slots[0].outputs, stream
+            )
+            == 0
         )
         assert machine.acl.rt.synchronize_stream(stream) == 507011
     else:
@@ -545,7 +614,9 @@ def queued(session: Session) -> Tuple[Slot, int]:
 
 TOUCHES: Dict[str, Callable[[Session, Slot, int], Any]] = {
     "buffer destroyed": lambda s, slot, stream: s.acl.destroy_data_buffer(slot.buffers[0]),
-    "buffer changed": lambda s, slot, stream: s.acl.update_data_buffer(slot.buffers[0], slot.device_in, 64),
+    "buffer changed": lambda s, slot, stream: s.acl.update_data_buffer(
+        slot.buffers[0], slot.device_in, 64
+    ),
     "memory freed": lambda s, slot, stream: s.acl.rt.free(slot.device_in),
     "input overwritten": lambda s, slot, stream: s.acl.rt.memset(slot.device_in, 64, 1, 64),
     "dataset extended": lambda s, slot, stream: s.acl.mdl.add_dataset_buffer(
@@ -557,7 +628,9 @@ TOUCHES: Dict[str, Callable[[Session, Slot, int], Any]] = {
 
 
 @pytest.mark.parametrize("name", sorted(TOUCHES))
-def test_what_a_queued_run_uses_must_be_left_alone(start: Callable[..., Machine], oms: Oms, name: str) -> None:
+def test_what_a_queued_run_uses_must_be_left_alone(
+    start: Callable[..., Machine], oms: Oms, name: str
+) -> None:
     machine = start()
     session = opened(machine, oms[0])
     slot, stream = queued(session)
@@ -567,7 +640,9 @@ def test_what_a_queued_run_uses_must_be_left_alone(start: Callable[..., Machine]
 
 
 @pytest.mark.parametrize("name", sorted(TOUCHES))
-def test_after_synchronising_it_may_be_touched(start: Callable[..., Machine], oms: Oms, name: str) -> None:
+def test_after_synchronising_it_may_be_touched(
+    start: Callable[..., Machine], oms: Oms, name: str
+) -> None:
     machine = start()
     session = opened(machine, oms[0])
     slot, stream = queued(session)

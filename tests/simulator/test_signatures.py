@@ -1,4 +1,7 @@
-"""Every function of the stand-in against the facts read from pyACL's source: arity, kinds, results, error texts."""
+"""Every function of the stand-in against the facts read from pyACL's source:
+
+arity, kinds, results, error texts.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,12 @@ def test_kinds(name: str) -> None:
 @pytest.mark.parametrize("name", TAKES)
 def test_kinds_that_pass(name: str) -> None:
     letters = FACTS[name]["args_format"].replace("|", "")
-    right = {"k": (True, 1 << 64, -1), "K": (True, 1 << 70), "i": (np.int64(1), True), "I": (np.int64(1), 1 << 40)}
+    right = {
+        "k": (True, 1 << 64, -1),
+        "K": (True, 1 << 70),
+        "i": (np.int64(1), True),
+        "I": (np.int64(1), 1 << 40),
+    }
     for position, letter in enumerate(letters):
         for good in right.get(letter, ()):
             arguments = values(name)
@@ -108,7 +116,9 @@ def test_keywords_are_refused(name: str) -> None:
         function(name)(size=1)
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(SIGNATURES) if SIGNATURES[name].gives_code])
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(SIGNATURES) if SIGNATURES[name].gives_code]
+)
 def test_what_a_failed_call_gives(name: str) -> None:
     """The facts name each result; a code comes last, and as many values before it."""
     returns = FACTS[name]["returns"]
@@ -125,15 +135,21 @@ def test_what_a_failed_call_gives(name: str) -> None:
         assert value is None or isinstance(value, kinds[kind.partition("|")[0]])
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(SIGNATURES) if not SIGNATURES[name].gives_code])
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(SIGNATURES) if not SIGNATURES[name].gives_code]
+)
 def test_calls_without_a_code(name: str) -> None:
     returns = FACTS[name]["returns"]
     assert not any(fact.startswith("ret:") for fact in returns)
     assert len(returns) <= 1 or name == "acl.util.numpy_contiguous_to_ptr"
 
 
-@pytest.mark.parametrize("name", sorted(name for name in SIGNATURES if not name.startswith("acl.util")))
-def test_before_init_every_call_answers_in_its_own_form(start: Callable[..., Machine], name: str) -> None:
+@pytest.mark.parametrize(
+    "name", sorted(name for name in SIGNATURES if not name.startswith("acl.util"))
+)
+def test_before_init_every_call_answers_in_its_own_form(
+    start: Callable[..., Machine], name: str
+) -> None:
     machine = start(cann=(9, 0))
     module, _, short = name.rpartition(".")
     owner = machine.acl if module == "acl" else getattr(machine.acl, module.partition(".")[2])
@@ -149,7 +165,12 @@ def test_before_init_every_call_answers_in_its_own_form(start: Callable[..., Mac
 
 def test_anything_else_is_an_attribute_error() -> None:
     with installed(NEWEST) as acl:
-        for owner, name in ((acl.util, "get_ptr"), (acl.rt, "get_soc_name"), (acl.mdl, "bundle_unload"), (acl, "op")):
+        for owner, name in (
+            (acl.util, "get_ptr"),
+            (acl.rt, "get_soc_name"),
+            (acl.mdl, "bundle_unload"),
+            (acl, "op"),
+        ):
             with pytest.raises(AttributeError):
                 getattr(owner, name)
 
@@ -157,12 +178,22 @@ def test_anything_else_is_an_attribute_error() -> None:
 @pytest.mark.parametrize(
     ("release", "absent"),
     [
-        ((5, 0), ["util.bytes_to_ptr", "util.ptr_to_bytes", "mdl.get_desc_from_file", "finalize_reference"]),
+        (
+            (5, 0),
+            [
+                "util.bytes_to_ptr",
+                "util.ptr_to_bytes",
+                "mdl.get_desc_from_file",
+                "finalize_reference",
+            ],
+        ),
         ((6, 0), ["mdl.get_desc_from_file", "finalize_reference", "rt.reset_device_force"]),
         ((9, 0), []),
     ],
 )
-def test_old_releases_lack_calls(start: Callable[..., Machine], release: Any, absent: List[str]) -> None:
+def test_old_releases_lack_calls(
+    start: Callable[..., Machine], release: Any, absent: List[str]
+) -> None:
     acl = start(cann=release).acl
     for name in ("util.bytes_to_ptr", "mdl.get_desc_from_file", "finalize_reference", *absent):
         module, _, short = name.rpartition(".")
@@ -193,16 +224,26 @@ def test_functions_of_their_own_errors(machine: Machine) -> None:
         (lambda: acl.util.start_thread(3, None), TypeError, "parameter must be callable"),
         (lambda: acl.util.start_thread(print), TypeError, "takes exactly 2 arguments"),
         (lambda: acl.mdl.set_input_dynamic_dims(0, 0, 0, []), TypeError, "argument 4 is not dict"),
-        (lambda: acl.mdl.set_config_opt(acl.mdl.create_config_handle(), 2, 5), TypeError, "args parse failed!"),
+        (
+            lambda: acl.mdl.set_config_opt(acl.mdl.create_config_handle(), 2, 5),
+            TypeError,
+            "args parse failed!",
+        ),
     ]
     for call, kind, text in rows:
         with pytest.raises(kind, match=text):
             call()
-    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(ValueError, match="needs an ndarray"):
+    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(
+        ValueError, match="needs an ndarray"
+    ):
         acl.util.numpy_to_ptr([1])
-    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(ValueError, match="shape is empty"):
+    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(
+        ValueError, match="shape is empty"
+    ):
         acl.util.ptr_to_numpy(0, [1], 11)
-    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(TypeError, match="not list of int"):
+    with pytest.warns(Warning, match="bytes_to_ptr"), pytest.raises(
+        TypeError, match="not list of int"
+    ):
         acl.util.ptr_to_numpy(0, (np.int64(1),), 11)
 
 

@@ -1,4 +1,6 @@
-"""Streams do nothing until they must; only a stream, an event or the host's waiting orders anything."""
+"""Streams do nothing until they must; only a stream, an event or the host's waiting orders
+anything.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ def filled(machine: Machine, value: int) -> int:
 
 
 def test_nothing_happens_before_somebody_waits(machine: Machine) -> None:
-    host, back, pointer, stream = filled(machine, 7), machine.host(), machine.device(), machine.stream()
+    host, back, pointer, stream = (
+        filled(machine, 7),
+        machine.host(),
+        machine.device(),
+        machine.stream(),
+    )
     assert up(machine, pointer, host, stream) == 0
     assert down(machine, back, pointer, stream) == 0
     assert view(back, 256).tobytes() == POISON * 64
@@ -61,7 +68,12 @@ def test_waiting_for_an_event_runs_no_more_than_it_needs(machine: Machine) -> No
 def chained(machine: Machine, *, event: bool) -> Tuple[int, int]:
     """Copy up on one stream and down on another, with or without the event between them."""
     acl = machine.acl
-    pointer, back, first, second = machine.device(), machine.host(), machine.stream(), machine.stream()
+    pointer, back, first, second = (
+        machine.device(),
+        machine.host(),
+        machine.stream(),
+        machine.stream(),
+    )
     up(machine, pointer, filled(machine, 9), first)
     if event:
         mark = machine.event()
@@ -197,7 +209,9 @@ def flagless_event(machine: Machine) -> Any:
 
 
 def timeless_event(machine: Machine) -> Any:
-    event = machine.acl.rt.create_event_with_flag(1)[0] or machine.acl.rt.create_event_with_flag(2)[0]
+    event = (
+        machine.acl.rt.create_event_with_flag(1)[0] or machine.acl.rt.create_event_with_flag(2)[0]
+    )
     return machine.acl.rt.event_elapsed_time(event, event)
 
 
@@ -241,14 +255,29 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
     ("no stream at all", lambda m: m.acl.rt.synchronize_stream(12345), 107003, "handle"),
     ("event as a stream", lambda m: m.acl.rt.synchronize_stream(m.event()), 107003, "handle"),
     ("nothing recorded", lambda m: m.acl.rt.synchronize_event(m.event()), 107000, "event"),
-    ("wait for nothing", lambda m: m.acl.rt.stream_wait_event(m.stream(), m.event()), 107000, "event"),
+    (
+        "wait for nothing",
+        lambda m: m.acl.rt.stream_wait_event(m.stream(), m.event()),
+        107000,
+        "event",
+    ),
     ("reset of nothing", lambda m: m.acl.rt.reset_event(m.event(), m.stream()), 0, "event"),
     ("stream waits for an event of time", flagless_event, 107000, "event"),
     ("reset of an event of time", flagless_reset, 107000, "event"),
     ("default stream by its handle", default_stream, 107000, "context"),
     ("callback kind", odd_callback, 100000, "parameter"),
-    ("negative time", lambda m: m.acl.rt.synchronize_stream_with_timeout(0, -2), 107000, "parameter"),
-    ("old release, event flag SYNC", lambda m: m.acl.rt.create_event_with_flag(1), (0, 107000), "parameter"),
+    (
+        "negative time",
+        lambda m: m.acl.rt.synchronize_stream_with_timeout(0, -2),
+        107000,
+        "parameter",
+    ),
+    (
+        "old release, event flag SYNC",
+        lambda m: m.acl.rt.create_event_with_flag(1),
+        (0, 107000),
+        "parameter",
+    ),
     ("time of an event to come", early_time, (0.0, 107000), "event"),
     ("default stream", lambda m: m.acl.rt.destroy_stream(0), 107000, "handle"),
     (
@@ -257,11 +286,18 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
         107000,
         "pinned",
     ),
-    ("not on 64 bytes", lambda m: up(m, m.device(), m.host() + 8, m.stream(), 64), 107008, "alignment"),
+    (
+        "not on 64 bytes",
+        lambda m: up(m, m.device(), m.host() + 8, m.stream(), 64),
+        107008,
+        "alignment",
+    ),
 )
 
 
-@pytest.mark.parametrize(("step", "code", "rule"), [row[1:] for row in RULES], ids=[row[0] for row in RULES])
+@pytest.mark.parametrize(
+    ("step", "code", "rule"), [row[1:] for row in RULES], ids=[row[0] for row in RULES]
+)
 def test_rule(machine: Machine, step: Step, code: Any, rule: str) -> None:
     assert step(machine) == code
     assert machine.broken == [rule]
@@ -370,7 +406,9 @@ def test_an_event_for_streams_keeps_no_time(start: Callable[..., Machine]) -> No
     assert machine.broken == ["event"]
 
 
-def test_a_callback_that_nobody_processes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_that_nobody_processes(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rt_stream, "_CALLBACK_PATIENCE", 0.1)
     stream = machine.stream()
     machine.acl.rt.subscribe_report(12345, stream)
@@ -395,7 +433,9 @@ def test_a_callback_that_raises_ends_in_system_error(machine: Machine) -> None:
     assert time.monotonic() - before >= 0.02
 
 
-def test_stop_thread_tells_what_was_raised(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_thread_tells_what_was_raised(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     thread, error = machine.acl.util.start_thread(lambda: [][0], None)
     assert error == 0
     assert "thread, started and not stopped" in [leak["what"] for leak in machine.sim.leaks()]
@@ -406,7 +446,9 @@ def test_stop_thread_tells_what_was_raised(machine: Machine, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("step", [freed_early, freed_host_early])
-def test_a_program_that_freed_too_early_goes_on_and_is_told_once(machine: Machine, step: Step) -> None:
+def test_a_program_that_freed_too_early_goes_on_and_is_told_once(
+    machine: Machine, step: Step
+) -> None:
     assert step(machine) == 0
     assert machine.acl.rt.synchronize_device() == 0
     assert machine.broken[0] == "order"

@@ -11,7 +11,14 @@ import lmdb
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-TINY = ["channels=[4,4,6,6,8,8,8]", "hidden=8", "batch_size=8", "plot=false", "workers=0", "threads=1"]
+TINY = [
+    "channels=[4,4,6,6,8,8,8]",
+    "hidden=8",
+    "batch_size=8",
+    "plot=false",
+    "workers=0",
+    "threads=1",
+]
 
 
 def picture(text: str) -> bytes:
@@ -28,7 +35,9 @@ def picture(text: str) -> bytes:
 def write_lmdb(folder: Path, labels: List[str]) -> Path:
     """Write rendered words."""
     folder.mkdir(parents=True)
-    with lmdb.open(str(folder), map_size=1 << 24, lock=False) as environment, environment.begin(write=True) as writing:
+    with lmdb.open(str(folder), map_size=1 << 24, lock=False) as environment, environment.begin(
+        write=True
+    ) as writing:
         for index, label in enumerate(labels, 1):
             writing.put(b"image-%09d" % index, picture(label))
             writing.put(b"label-%09d" % index, label.encode())

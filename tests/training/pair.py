@@ -1,4 +1,7 @@
-"""One of two processes that train every recipe in turn: whole, in two parts, and once more for what only they do."""
+"""One of two processes that train every recipe in turn:
+
+whole, in two parts, and once more for what only they do.
+"""
 
 from __future__ import annotations
 

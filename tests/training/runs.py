@@ -15,10 +15,17 @@ from crnn.training.recipe import FOLDER
 
 # Those left out differ from their base in what a test overrides: the number of epochs or the batch.
 OWN = sorted(
-    {path.stem for path in FOLDER.glob("*.yaml")} - {"modelzoo-8p", "modelzoo-8p-script", "mindspore-v2-config"}
+    {path.stem for path in FOLDER.glob("*.yaml")}
+    - {"modelzoo-8p", "modelzoo-8p-script", "mindspore-v2-config"}
 )
 # Their warm-ups are longer than a test, and so are their intervals and the search for a loss scale.
-SHORT = ["length=3 epochs", "warmup=2 steps", "loss_scale_start=1024", "log_every=1", "save_every=4 steps"]
+SHORT = [
+    "length=3 epochs",
+    "warmup=2 steps",
+    "loss_scale_start=1024",
+    "log_every=1",
+    "save_every=4 steps",
+]
 SHORT += ["evaluate_from=0 steps", "evaluate_every=1 epoch"]
 
 

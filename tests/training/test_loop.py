@@ -48,7 +48,12 @@ def test_two_processes_train_every_recipe_and_resume(tiny: List[str], tmp_path: 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+    }
     environment.update(OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
     pair = [
         subprocess.Popen(
@@ -66,14 +71,35 @@ def test_two_processes_train_every_recipe_and_resume(tiny: List[str], tmp_path: 
     assert "2 devices (cpu), batch 8 on each, 16 in all; 2 steps an epoch" in first
     assert second == ""
     for name in OWN:
-        assert same(saved(tmp_path / name / "parts" / "last.pth"), saved(tmp_path / name / "whole" / "last.pth"))
+        assert same(
+            saved(tmp_path / name / "parts" / "last.pth"),
+            saved(tmp_path / name / "whole" / "last.pth"),
+        )
 
 
 def test_a_killed_run_resumes_to_the_same_bits(tiny: List[str], tmp_path: Path) -> None:
-    words = [*tiny, *SHORT, "length=16 epochs", "save_every=3 steps", "ema=0.9", "dropout=0.2", "augment=light"]
+    words = [
+        *tiny,
+        *SHORT,
+        "length=16 epochs",
+        "save_every=3 steps",
+        "ema=0.9",
+        "dropout=0.2",
+        "augment=light",
+    ]
     killed = tmp_path / "killed"
     process = subprocess.Popen(
-        [sys.executable, "-m", "crnn", "train", "modelzoo-1p", "precision=float32", *words, "--out", str(killed)],
+        [
+            sys.executable,
+            "-m",
+            "crnn",
+            "train",
+            "modelzoo-1p",
+            "precision=float32",
+            *words,
+            "--out",
+            str(killed),
+        ],
         cwd=str(ROOT),
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
@@ -111,7 +137,9 @@ def test_a_signal_leaves_a_run_to_go_on_with(number: int, tiny: List[str], tmp_p
     assert saved(tmp_path / "run" / "last.pth")["crnn.training"]["step"] == outcome.step
 
 
-def test_the_exit_code_after_a_signal(tiny: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_code_after_a_signal(
+    tiny: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: List[str] = []
 
     def out(line: str) -> None:
@@ -123,13 +151,24 @@ def test_the_exit_code_after_a_signal(tiny: List[str], tmp_path: Path, monkeypat
     train("synthetic", tmp_path / "run", *tiny, *SHORT, code=128 + signal.SIGTERM)
 
 
-def test_a_run_that_diverges_stops_with_its_last_good_checkpoint(tiny: List[str], tmp_path: Path) -> None:
-    words = [*tiny, "log_every=1", "save_every=1 steps", "optimizer=sgd", "ema=null", "clip_norm=null"]
+def test_a_run_that_diverges_stops_with_its_last_good_checkpoint(
+    tiny: List[str], tmp_path: Path
+) -> None:
+    words = [
+        *tiny,
+        "log_every=1",
+        "save_every=1 steps",
+        "optimizer=sgd",
+        "ema=null",
+        "clip_norm=null",
+    ]
     words += ["warmup=2 steps", "schedule=constant", "length=4 epochs"]
     run = tmp_path / "run"
     recipe = load_recipe("synthetic", [*words, "learning_rate=1e30"])
     voice = Console(lambda line: None, lambda line: None, console.progress)
-    with pytest.raises(CheckError, match=re.escape(f"the last good checkpoint is {run / 'last.pth'}")):
+    with pytest.raises(
+        CheckError, match=re.escape(f"the last good checkpoint is {run / 'last.pth'}")
+    ):
         Trainer(recipe, Options(run), World(torch.device("cpu")), voice).run()
     load_checkpoint(run / "last.pth")
 
@@ -139,7 +178,9 @@ def test_the_files_of_a_run(tiny: List[str], tmp_path: Path) -> None:
     run = train("synthetic", tmp_path / "run", *words)
     names = sorted(path.name for path in run.iterdir())
     numbered = [name for name in names if name.startswith("checkpoint_")]
-    assert [re.sub(r"\d{4}", "N", name) for name in numbered] == [f"checkpoint_{epoch}_acc_0.N.pth" for epoch in (1, 2)]
+    assert [re.sub(r"\d{4}", "N", name) for name in numbered] == [
+        f"checkpoint_{epoch}_acc_0.N.pth" for epoch in (1, 2)
+    ]
     assert [name for name in names if name not in numbered] == [
         "best.pth",
         "curves.png",
@@ -152,7 +193,9 @@ def test_the_files_of_a_run(tiny: List[str], tmp_path: Path) -> None:
     assert [line["step"] for line in evaluated] == [5, 10, 15]
     assert f"acc_{evaluated[-1]['accuracy']:.4f}" in numbered[-1]
     # What other programs of ModelZoo's look for.
-    assert {"epoch": 3, "best_acc": evaluated[-1]["best"]}.items() <= saved(run / "last.pth").items()
+    assert {"epoch": 3, "best_acc": evaluated[-1]["best"]}.items() <= saved(
+        run / "last.pth"
+    ).items()
     with open_runner(run / "best.pth") as runner:
         assert runner.spec.time_steps == 26
     # Neither a new run nor one of other data may take its place.
@@ -167,27 +210,56 @@ def test_a_run_begins_from_any_checkpoint_and_counts_as_crnn_evaluate_does(
 ) -> None:
     # Two split LSTMs, as ModelZoo's files have them; the network is the recipe's own.
     start, words = ROOT / "examples" / "crnn_small.pth", ROOT / "examples" / "words_lmdb"
-    pairs = [f"start_from={start}", f"train={words}", f"valid={words}", "learning_rate=1e-6", "warmup=0 steps"]
-    run = train("synthetic", tmp_path / "run", *pairs, "batch_size=8", "length=2 steps", "ema=null", "plot=false")
+    pairs = [
+        f"start_from={start}",
+        f"train={words}",
+        f"valid={words}",
+        "learning_rate=1e-6",
+        "warmup=0 steps",
+    ]
+    run = train(
+        "synthetic",
+        tmp_path / "run",
+        *pairs,
+        "batch_size=8",
+        "length=2 steps",
+        "ema=null",
+        "plot=false",
+    )
     best = saved(run / "best.pth")["best_acc"]
     assert best > 0.9
     capsys.readouterr()
     assert main(["evaluate", str(run / "best.pth"), str(words), "--threads", "1"]) == 0
     assert capsys.readouterr().out.split()[:2] == ["accuracy", f"{best:.4f}"]
-    assert main(["train", "synthetic", *tiny, f"start_from={start}", "--out", str(tmp_path / "no")]) == 1
+    assert (
+        main(["train", "synthetic", *tiny, f"start_from={start}", "--out", str(tmp_path / "no")])
+        == 1
+    )
     assert "holds another network than the recipe's" in capsys.readouterr().err
 
 
-def test_other_systems_lines(tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_systems_lines(
+    tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     patterns = {
-        "modelzoo": r"Epoch: \[0\]\[4/5\]\tTime [\d.]+ ms \([\d.]+ ms\)\tData [\d.]+ ms \([\d.]+ ms\)\tFps [\d.]+\t"
-        r"Loss [\d.]+ \([\d.]+\)\n \* FPS@all [\d.]+\nEpoch: \[0\]\[5/5\]\n([^\n]{26} => [^\n]*, gt: [^\n]*\n){2}"
-        r"\d+\n40\nTest loss: \d+\.\d{4}, accuracy: \d\.\d{4}\nis best: True\nbest acc is: [\d.]+\n",
-        "mindspore": r"epoch: \[1/2\] step: \[5/5\], loss: \d+\.\d{6}, lr : \d\.\d{6}, per step time: \d+\.\d{3} ms\n"
-        r"epoch: 1 step: 5, loss is [\d.]+\nEpoch time: [\d.]+, per step time: [\d.]+\n"
-        r"correct num:  \d+ , total num:  40\nresult: \{'CRNNAccuracy': [\d.]+\}\n",
-        "tensorflow": r"Epoch_Train: 5 cost= [\d. ]+, lr= [\d. ]+, FPS: [\d.]+, step_per_sec: [\d.]+\n"
-        r"Mean test full sequence accuracy is [\d.]+\n",
+        "modelzoo": (
+            r"Epoch: \[0\]\[4/5\]\tTime [\d.]+ ms \([\d.]+ ms\)\tData [\d.]+ ms \([\d.]+ ms\)\tFps"
+            r" [\d.]+\t"
+            r"Loss [\d.]+ \([\d.]+\)\n \* FPS@all [\d.]+\nEpoch: \[0\]\[5/5\]\n([^\n]{26} =>"
+            r" [^\n]*, gt: [^\n]*\n){2}"
+            r"\d+\n40\nTest loss: \d+\.\d{4}, accuracy: \d\.\d{4}\nis best: True\nbest acc is:"
+            r" [\d.]+\n"
+        ),
+        "mindspore": (
+            r"epoch: \[1/2\] step: \[5/5\], loss: \d+\.\d{6}, lr : \d\.\d{6}, per step time:"
+            r" \d+\.\d{3} ms\n"
+            r"epoch: 1 step: 5, loss is [\d.]+\nEpoch time: [\d.]+, per step time: [\d.]+\n"
+            r"correct num:  \d+ , total num:  40\nresult: \{'CRNNAccuracy': [\d.]+\}\n"
+        ),
+        "tensorflow": (
+            r"Epoch_Train: 5 cost= [\d. ]+, lr= [\d. ]+, FPS: [\d.]+, step_per_sec: [\d.]+\n"
+            r"Mean test full sequence accuracy is [\d.]+\n"
+        ),
     }
     for style, pattern in patterns.items():
         words = [*tiny, *SHORT, "length=2 epochs", "examples=2", "--log-style", style]
@@ -199,7 +271,18 @@ def test_measuring_speed_and_profiling_keep_no_checkpoint(
     tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    train("synthetic", run, *tiny, "--performance", "--max-steps", "4", "--profile", "1:3", "--log-style", "modelzoo")
+    train(
+        "synthetic",
+        run,
+        *tiny,
+        "--performance",
+        "--max-steps",
+        "4",
+        "--profile",
+        "1:3",
+        "--log-style",
+        "modelzoo",
+    )
     captured = capsys.readouterr()
     assert re.fullmatch(r" \* FPS@all [\d.]+", captured.out.splitlines()[-1])
     assert "steps 2 to 3 are in" in captured.err
@@ -222,7 +305,9 @@ def test_a_word_that_cannot_be_decoded_is_left_out_and_counted(tmp_path: Path) -
     import lmdb
 
     folder = write_lmdb(tmp_path / "data", ["a", "b", "c", "d"] * 4)
-    with lmdb.open(str(folder), lock=False) as environment, environment.begin(write=True) as writing:
+    with lmdb.open(str(folder), lock=False) as environment, environment.begin(
+        write=True
+    ) as writing:
         writing.put(b"image-000000003", b"no image")
     run = train("synthetic", tmp_path / "run", *TINY, *SHORT, f"train={folder}", "length=1 epochs")
     assert metrics(run, "epoch")[0]["skipped"] == {"not an image": 1}

@@ -14,7 +14,15 @@ from crnn.errors import InputError
 from crnn.network.crnn import CRNN, CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.training.augment import light
-from crnn.training.data import Batches, Plans, class_table, encode, load, open_training_data, valid_sets
+from crnn.training.data import (
+    Batches,
+    Plans,
+    class_table,
+    encode,
+    load,
+    open_training_data,
+    valid_sets,
+)
 from crnn.training.labels import LONG, NO_LABEL, OUTSIDE, SHORT, TOO_LONG, Labels
 from crnn.training.loop import Stop
 from crnn.training.model import CtcLoss, build_model, initialise, spec_and_config
@@ -82,7 +90,10 @@ def test_what_is_left_out_is_counted_and_the_rest_is_read_as_it_is(tmp_path: Pat
     assert batch.images.shape == (2, 1, 32, 100)
     assert batch.images.dtype == torch.uint8
     lengths = batch.lengths.tolist()
-    texts = ["".join(SPEC.characters.table[index] for index in part) for part in batch.targets.split(lengths)]
+    texts = [
+        "".join(SPEC.characters.table[index] for index in part)
+        for part in batch.targets.split(lengths)
+    ]
     assert sorted(texts) == ["ab", "b"]
 
 
@@ -118,7 +129,9 @@ def test_validation_sets_of_one_folder_name_are_told_apart(tmp_path: Path) -> No
 
 
 def rates(steps_per_epoch: int, steps: int, *pairs: str) -> List[float]:
-    recipe = load_recipe("synthetic", ["schedule=constant", "warmup=0 steps", "learning_rate=2", *pairs])
+    recipe = load_recipe(
+        "synthetic", ["schedule=constant", "warmup=0 steps", "learning_rate=2", *pairs]
+    )
     rate = learning_rates(recipe, steps_per_epoch, steps)
     return [rate(step) for step in range(steps)]
 
@@ -154,7 +167,9 @@ def test_reductions_of_the_loss() -> None:
     torch.manual_seed(0)
     logits = torch.randn(26, 3, 37)
     targets, lengths = encode(["a", "bc", "ddd"], class_table(SPEC))
-    each = functional.ctc_loss(logits.log_softmax(2), targets, torch.full((3,), 26), lengths, blank=0, reduction="none")
+    each = functional.ctc_loss(
+        logits.log_softmax(2), targets, torch.full((3,), 26), lengths, blank=0, reduction="none"
+    )
     assert CtcLoss(0, "sum")(logits, targets, lengths) == pytest.approx(each.sum().item())
     assert CtcLoss(0, "batch_mean")(logits, targets, lengths) == pytest.approx(each.mean().item())
     assert CtcLoss(0)(logits, targets, lengths) == pytest.approx((each / lengths).mean().item())

@@ -17,12 +17,18 @@ OWN = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 @pytest.mark.parametrize("name", OWN)
 def test_the_kits_own_recipes_load(name: str) -> None:
-    assert load_recipe(name) == load_recipe(f"recipes/{name}.yaml") == load_recipe(str(FOLDER / f"{name}.yaml"))
+    assert (
+        load_recipe(name)
+        == load_recipe(f"recipes/{name}.yaml")
+        == load_recipe(str(FOLDER / f"{name}.yaml"))
+    )
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_a_resolved_recipe_is_the_same_recipe(name: str, tmp_path: Path) -> None:
-    recipe = load_recipe(name, ["train=[{path: a, weight: 2}, {render: true, weight: 1}]", "learning_rate=1e-3"])
+    recipe = load_recipe(
+        name, ["train=[{path: a, weight: 2}, {render: true, weight: 1}]", "learning_rate=1e-3"]
+    )
     recipe.save(tmp_path / "recipe.yaml")
     assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe
 
@@ -38,7 +44,9 @@ def test_pairs_stand_above_the_file(tmp_path: Path) -> None:
 def test_a_recipe_may_stand_on_another(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("base: modelzoo-8p\nseed: 1\n")
     (tmp_path / "two.yaml").write_text("base: one.yaml\nbatch_size: 3\n")
-    assert load_recipe(str(tmp_path / "two.yaml")) == load_recipe("modelzoo-8p", ["seed=1", "batch_size=3"])
+    assert load_recipe(str(tmp_path / "two.yaml")) == load_recipe(
+        "modelzoo-8p", ["seed=1", "batch_size=3"]
+    )
     (tmp_path / "one.yaml").write_text("base: two.yaml\n")
     with pytest.raises(InputError, match="is its own base"):
         load_recipe(str(tmp_path / "two.yaml"))
@@ -126,7 +134,9 @@ def test_the_command_line_says_what_is_wrong(
     assert not captured.out
 
 
-def test_show_prints_a_recipe_that_reads_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_a_recipe_that_reads_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # Pairs may stand before and after options.
     assert main(["train", "modelzoo-8p", "seed=7", "--show", "batch_size=3", "--out", "x"]) == 0
     file = tmp_path / "shown.yaml"
@@ -136,5 +146,10 @@ def test_show_prints_a_recipe_that_reads_back(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_document_lists_every_key() -> None:
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    listed = {name for line in text.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)}
+    listed = {
+        name
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line)
+    }
     assert {field.name for field in dataclasses.fields(Recipe)} <= listed

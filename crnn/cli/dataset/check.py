@@ -13,18 +13,34 @@ from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import positive
 from crnn.errors import CheckError
 
-HELP = "Check an LMDB: gaps, counts, images, labels; duplicates; images shared with another set. Exit 3 if it fails."
+HELP = (
+    "Check an LMDB: gaps, counts, images, labels; duplicates; images shared with another set. Exit"
+    " 3 if it fails."
+)
 EXAMPLE = """  crnn dataset check MJ_lmdb
   crnn dataset check train_lmdb --against IIIT5K_lmdb --strict --json -"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation")
-    parser.add_argument("--against", type=Path, action="append", default=[], metavar="DATA", help="a set to keep apart")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="a set to keep apart",
+    )
     parser.add_argument("--alphabet", metavar="TEXT|@FILE", help="the model's characters")
-    parser.add_argument("--time-steps", type=positive, default=26, metavar="T", help="the model's time steps (26)")
-    parser.add_argument("--strict", action="store_true", help="fail for duplicates and shared images too")
+    parser.add_argument(
+        "--time-steps", type=positive, default=26, metavar="T", help="the model's time steps (26)"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail for duplicates and shared images too"
+    )
     add_json(parser)
 
 
@@ -48,5 +64,8 @@ def run(args: argparse.Namespace) -> int:
             console.note(f"{reason}: {'; '.join(few[:3])}{' …' if len(few) > 3 else ''}")
     if not passed:
         wrong = {**found.errors, **(found.warnings if args.strict else {})}
-        raise CheckError(f"{args.data} fails: {', '.join(f'{count} {reason}' for reason, count in wrong.items())}")
+        raise CheckError(
+            f"{args.data} fails:"
+            f" {', '.join(f'{count} {reason}' for reason, count in wrong.items())}"
+        )
     return 0

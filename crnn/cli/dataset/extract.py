@@ -18,14 +18,18 @@ FORMS = ("tab", "comma", "space", "quoted", "sdk")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("data", type=Path, metavar="LMDB", help="the LMDB")
-    parser.add_argument("out", type=Path, metavar="DIR", help="the folder to write; its parent must exist")
+    parser.add_argument(
+        "out", type=Path, metavar="DIR", help="the folder to write; its parent must exist"
+    )
     parser.add_argument(
         "--form",
         choices=FORMS,
         default="tab",
         help="the annotation's lines (tab); sdk: NAME_img/image-%%09d.jpg and NAME_gt.txt",
     )
-    parser.add_argument("--force", action="store_true", help="replace a folder of this kit's that is there")
+    parser.add_argument(
+        "--force", action="store_true", help="replace a folder of this kit's that is there"
+    )
     add_json(parser)
 
 
@@ -39,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             done = extract(args.data, args.out, form=args.form, force=args.force, advance=advance)
     fields = {"out": str(args.out), "written": done.written}
-    if not put_json({**fields, "skipped": dict(done.skipped), "changed": dict(done.changed)}, args.json):
+    if not put_json(
+        {**fields, "skipped": dict(done.skipped), "changed": dict(done.changed)}, args.json
+    ):
         console.out_fields({**fields, **done.skipped, **done.changed})
     return 0

@@ -11,7 +11,9 @@ from crnn.cli.json_out import add_json, put_json
 from crnn.cli.numbers import fraction, natural
 
 HELP = "Share an LMDB's words out to several, the same image (or label) never on two sides."
-EXAMPLE = "  crnn dataset split words_lmdb --part train_lmdb=0.9 --part val_lmdb=0.1 --seed 1 --by label"
+EXAMPLE = (
+    "  crnn dataset split words_lmdb --part train_lmdb=0.9 --part val_lmdb=0.1 --seed 1 --by label"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LMDB=FRACTION",
         help="an LMDB to write and its share of the words; repeat it, the shares add up to 1",
     )
-    parser.add_argument("--seed", type=natural, required=True, metavar="S", help="which words go where")
     parser.add_argument(
-        "--by", choices=("image", "label"), default="image", help="keep together what has the same image, or label too"
+        "--seed", type=natural, required=True, metavar="S", help="which words go where"
+    )
+    parser.add_argument(
+        "--by",
+        choices=("image", "label"),
+        default="image",
+        help="keep together what has the same image, or label too",
     )
     parser.add_argument("--force", action="store_true", help="replace LMDBs that are there")
     add_json(parser)
@@ -38,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     from crnn.datasets.merge import split
 
     with console.progress("words", None) as advance:
-        done = split(args.data, args.part, seed=args.seed, by=args.by, force=args.force, advance=advance)
+        done = split(
+            args.data, args.part, seed=args.seed, by=args.by, force=args.force, advance=advance
+        )
     if not put_json({"words": dict(done.words), "skipped": dict(done.skipped)}, args.json):
         console.out_fields({**done.words, **done.skipped})
     return 0

@@ -17,7 +17,9 @@ EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
+    )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them, too")
     add_json(parser)
     add_written(parser, "plot")
@@ -33,9 +35,14 @@ def run(args: argparse.Namespace) -> int:
         plot(found, args.plot)
     if put_json({**dataclasses.asdict(found), "percentiles": QUANTILES}, args.json):
         return 0
-    console.out_fields({"samples": found.samples, "labelled": found.labelled, "images measured": found.measured})
+    console.out_fields(
+        {"samples": found.samples, "labelled": found.labelled, "images measured": found.measured}
+    )
     console.out()
-    console.out_table(["", *(f"{q} %" for q in QUANTILES)], [[n, *map(str, v)] for n, v in found.quantiles.items()])
+    console.out_table(
+        ["", *(f"{q} %" for q in QUANTILES)],
+        [[n, *map(str, v)] for n, v in found.quantiles.items()],
+    )
     tables: Dict[str, Mapping[Any, int]] = {
         "characters": found.lengths,
         "case": found.cases,
@@ -44,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
     }
     for name, counts in tables.items():
         console.out()
-        rows = [[str(key), str(count), f"{_percent(count, sum(counts.values()))}"] for key, count in counts.items()]
+        rows = [
+            [str(key), str(count), f"{_percent(count, sum(counts.values()))}"]
+            for key, count in counts.items()
+        ]
         console.out_table([name, "words" if name != "character" else "times", "%"], rows)
     return 0
 

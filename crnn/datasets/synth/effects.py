@@ -1,7 +1,8 @@
-"""The effects, each a small function of an image and how strong it is; the table says how strong and how often.
+"""The effects, each a small function of an image and how strong it is; the table says how strong
+and how often.
 
-Layers are uint8 (H, W, 4): the letters' ink, their rim, their shadow, and the words beside. Pictures are float32
-(H, W, 3), 0 to 255, red first.
+Layers are uint8 (H, W, 4): the letters' ink, their rim, their shadow, and the words beside.
+Pictures are float32 (H, W, 3), 0 to 255, red first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ with needs("opencv-python or opencv-python-headless", extra="datasets"):
 
 INK, RIM, SHADOW, BESIDE = range(4)
 MAX_WIDTH = 16_384
-"""Of a word's letters: OpenCV counts pixels in 16 bits where it bends and turns, and a word grows in that."""
+"""Of a word's letters:
+
+OpenCV counts pixels in 16 bits where it bends and turns, and a word grows in that.
+"""
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -29,13 +33,18 @@ def noise_source(rng: random.Random) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(rng.getrandbits(64)))
 
 
-# --- letters --------------------------------------------------------------------------------------------------------
+# --- letters
+# --------------------------------------------------------------------------------------------------
 
 
 def stretch(mask: np.ndarray, factor: float) -> np.ndarray:
     """Return the mask with its width multiplied."""
     width = max(1, round(mask.shape[1] * factor))
-    return cv2.resize(mask, (width, mask.shape[0]), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    return cv2.resize(
+        mask,
+        (width, mask.shape[0]),
+        interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR,
+    )
 
 
 def heavier(mask: np.ndarray, pixels: int) -> np.ndarray:
@@ -74,7 +83,8 @@ def worn(mask: np.ndarray, cell: float, share: float, rng: random.Random) -> np.
     return (mask * keep).astype(np.uint8)
 
 
-# --- place ----------------------------------------------------------------------------------------------------------
+# --- place
+# --------------------------------------------------------------------------------------------------
 
 
 def curve(layers: np.ndarray, rise: float) -> np.ndarray:
@@ -91,14 +101,21 @@ def curve(layers: np.ndarray, rise: float) -> np.ndarray:
 def place(layers: np.ndarray, degrees: float, shear: float, shifts: np.ndarray) -> np.ndarray:
     """Return the layers turned, sheared and seen in perspective, on a canvas that holds them whole.
 
-    ``shifts`` (4, 2) moves the corners, clockwise from the top left, inwards as fractions of the height.
+    ``shifts`` (4, 2) moves the corners, clockwise from the top left, inwards as fractions of the
+    height.
     """
     height, width = layers.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], dtype=np.float32)
-    moved = corners + inwards * shifts.astype(np.float32) * height - np.array([width / 2, height / 2], dtype=np.float32)
+    moved = (
+        corners
+        + inwards * shifts.astype(np.float32) * height
+        - np.array([width / 2, height / 2], dtype=np.float32)
+    )
     angle = math.radians(degrees)
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=np.float32)
+    turn = np.array(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=np.float32
+    )
     moved = moved @ np.array([[1, 0], [-shear, 1]], dtype=np.float32) @ turn.T
     moved -= moved.min(axis=0)
     size = np.maximum(1, np.ceil(moved.max(axis=0))).astype(int)
@@ -107,7 +124,9 @@ def place(layers: np.ndarray, degrees: float, shear: float, shifts: np.ndarray) 
 
 
 def crop(layers: np.ndarray, margins: Tuple[float, float, float, float]) -> np.ndarray:
-    """Return the layers cut around the ink, with so many pixels on the left, top, right and bottom."""
+    """Return the layers cut around the ink, with so many pixels on the left, top, right and
+    bottom.
+    """
     ink = layers[:, :, INK] > 48
     columns, rows = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if not len(columns):
@@ -125,7 +144,8 @@ def crop(layers: np.ndarray, margins: Tuple[float, float, float, float]) -> np.n
     return layers[top : max(top + 4, bottom + outside[0]), left : max(left + 4, right + outside[2])]
 
 
-# --- ground ---------------------------------------------------------------------------------------------------------
+# --- ground
+# --------------------------------------------------------------------------------------------------
 
 
 def colour(lightness: float, saturation: float, hue: float) -> np.ndarray:
@@ -158,7 +178,9 @@ def texture(picture: np.ndarray, span: float, cell: float, rng: random.Random) -
 
 def panel(picture: np.ndarray, change: float, angle: float, place: float) -> np.ndarray:
     """Return the picture, lighter or darker beyond a straight edge."""
-    return picture + (change * (ramp(picture.shape[:2], angle) > place))[:, :, None].astype(np.float32)
+    return picture + (change * (ramp(picture.shape[:2], angle) > place))[:, :, None].astype(
+        np.float32
+    )
 
 
 def border(picture: np.ndarray, paint: np.ndarray, pixels: int, inset: int) -> np.ndarray:
@@ -166,30 +188,41 @@ def border(picture: np.ndarray, paint: np.ndarray, pixels: int, inset: int) -> n
     height, width = picture.shape[:2]
     framed = np.ascontiguousarray(picture)
     cv2.rectangle(
-        framed, (inset, inset), (width - 1 - inset, height - 1 - inset), [float(part) for part in paint], pixels
+        framed,
+        (inset, inset),
+        (width - 1 - inset, height - 1 - inset),
+        [float(part) for part in paint],
+        pixels,
     )
     return framed
 
 
-def paint(picture: np.ndarray, mask: np.ndarray, colour: np.ndarray, opacity: float = 1.0) -> np.ndarray:
+def paint(
+    picture: np.ndarray, mask: np.ndarray, colour: np.ndarray, opacity: float = 1.0
+) -> np.ndarray:
     """Return the picture with a colour (3,), or a picture, laid over it where the mask is."""
     alpha = (mask.astype(np.float32) * (opacity / 255))[:, :, None]
     return picture + (colour - picture) * alpha
 
 
 def light(picture: np.ndarray, span: float, angle: float) -> np.ndarray:
-    """Return the picture with its brightness falling off in a direction, by a share of ``span`` from end to end."""
+    """Return the picture with its brightness falling off in a direction, by a share of ``span``
+    from end to end.
+    """
     return picture * (1 + span * (ramp(picture.shape[:2], angle) - 0.25))[:, :, None]
 
 
-# --- camera ---------------------------------------------------------------------------------------------------------
+# --- camera
+# --------------------------------------------------------------------------------------------------
 
 
 def resize(picture: np.ndarray, height: int) -> np.ndarray:
     """Return the picture at another height, its aspect kept."""
     width = max(4, round(picture.shape[1] * height / picture.shape[0]))
     smaller = height < picture.shape[0]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    return cv2.resize(
+        picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    )
 
 
 def blur(picture: np.ndarray, sigma: float) -> np.ndarray:
@@ -209,7 +242,9 @@ def motion(picture: np.ndarray, pixels: int, angle: float) -> np.ndarray:
 
 def noise(picture: np.ndarray, sigma: float, rng: random.Random) -> np.ndarray:
     """Return the picture with Gaussian noise."""
-    return picture + np.float32(sigma) * noise_source(rng).standard_normal(picture.shape, dtype=np.float32)
+    return picture + np.float32(sigma) * noise_source(rng).standard_normal(
+        picture.shape, dtype=np.float32
+    )
 
 
 def gamma(picture: np.ndarray, exponent: float) -> np.ndarray:
@@ -223,7 +258,9 @@ def gray(picture: np.ndarray) -> np.ndarray:
 
 
 def encode(picture: np.ndarray, quality: Optional[int]) -> bytes:
-    """Return the picture as JPEG of a quality, or as PNG; `InputError` for one larger than the format takes."""
+    """Return the picture as JPEG of a quality, or as PNG; `InputError` for one larger than the
+    format takes.
+    """
     pixels = cv2.cvtColor(np.clip(picture + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_RGB2BGR)
     if quality is None:
         name, options = "PNG", [cv2.IMWRITE_PNG_COMPRESSION, 3]
@@ -243,7 +280,8 @@ def too_large(shape: Tuple[int, ...], than: str) -> InputError:
     )
 
 
-# --- fields ---------------------------------------------------------------------------------------------------------
+# --- fields
+# --------------------------------------------------------------------------------------------------
 
 
 def ramp(shape: Tuple[int, int], angle: float) -> np.ndarray:

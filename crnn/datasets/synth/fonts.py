@@ -1,4 +1,7 @@
-"""Fonts that anyone may render words with: installed families under an open licence, or those of a folder."""
+"""Fonts that anyone may render words with:
+
+installed families under an open licence, or those of a folder.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,19 @@ OPEN_FAMILIES = {
         "Anonymous Pro",
         "Courier Prime",
         *(
-            "Alegreya allerta Amiri Anton Arapey Archivo Arimo Asap Averia B612 Barlow BebasNeue Bitter "
-            "Cabin CabinSketch Caladea Cantarell Cardo Carlito CherryBomb Comfortaa ComicNeue Compagnon "
-            "CormorantGaramond Cousine CrimsonText DancingScript dkg Dosis EBGaramond Elstob Essays1743 Exo "
-            "FantasqueSans FiraCode FiraMono FiraSans Gelasio GentiumPlus Humor-Sans IBMPlex Inconsolata Inter- "
-            "JetBrainsMono JosefinSans Junction Junicode Jura Karla KaushanScript Kristi Lato le-murmure "
-            "LeagueGothic LeagueSpartan LeckerliOne Lemonada Liberation LibreBaskerville LinBiolinum LinLibertine "
-            "Lobster lobster LobsterTwo Lora Manrope Merriweather Montserrat Mukta NationalPark- NotoSans- "
-            "NotoSansDisplay- NotoSansMono- NotoSerif- NotoSerifDisplay- Nunito OldStandard OSP-DIN Oswald Overpass "
-            "Oxygen Pacifico Play- PlayfairDisplay Poppins PTSans PTSerif Quattrocento Quicksand Raleway ReggaeOne "
-            "RocknRollOne routed-gothic Rubik Sansita Sora- SourceCodePro SourceSans SourceSerif SpaceGrotesk "
-            "SpaceMono Teko Tinos TitilliumWeb Ubuntu-Title Vollkorn WorkSans YanoneKaffeesatz Zilla"
+            "Alegreya allerta Amiri Anton Arapey Archivo Arimo Asap Averia B612 Barlow BebasNeue"
+            " Bitter Cabin CabinSketch Caladea Cantarell Cardo Carlito CherryBomb Comfortaa"
+            " ComicNeue Compagnon CormorantGaramond Cousine CrimsonText DancingScript dkg Dosis"
+            " EBGaramond Elstob Essays1743 Exo FantasqueSans FiraCode FiraMono FiraSans Gelasio"
+            " GentiumPlus Humor-Sans IBMPlex Inconsolata Inter- JetBrainsMono JosefinSans Junction"
+            " Junicode Jura Karla KaushanScript Kristi Lato le-murmure LeagueGothic LeagueSpartan"
+            " LeckerliOne Lemonada Liberation LibreBaskerville LinBiolinum LinLibertine Lobster"
+            " lobster LobsterTwo Lora Manrope Merriweather Montserrat Mukta NationalPark- NotoSans-"
+            " NotoSansDisplay- NotoSansMono- NotoSerif- NotoSerifDisplay- Nunito OldStandard"
+            " OSP-DIN Oswald Overpass Oxygen Pacifico Play- PlayfairDisplay Poppins PTSans PTSerif"
+            " Quattrocento Quicksand Raleway ReggaeOne RocknRollOne routed-gothic Rubik Sansita"
+            " Sora- SourceCodePro SourceSans SourceSerif SpaceGrotesk SpaceMono Teko Tinos"
+            " TitilliumWeb Ubuntu-Title Vollkorn WorkSans YanoneKaffeesatz Zilla"
         ).split(),
     ),
 }
@@ -50,10 +55,12 @@ _BASIC: Any = 0
 
 
 def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
-    """Return the font files to render with, ordered by file name: those that have a glyph for every character.
+    """Return the font files to render with, ordered by file name: those that have a glyph for every
+    character.
 
-    Without ``folder`` they are the installed ones of the families in `OPEN_FAMILIES`, at most eight of each. Raises
-    `InputError` for a folder without such fonts, `UnavailableError` where none is installed.
+    Without ``folder`` they are the installed ones of the families in `OPEN_FAMILIES`, at most eight
+    of each. Raises `InputError` for a folder without such fonts, `UnavailableError` where none is
+    installed.
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder} is no folder; expected one with .ttf or .otf files")
@@ -61,25 +68,40 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
     if folder is None:
         files = [file for file in files if family(file)]
     files = [file for file in files if not any(mark in file.name for mark in _NOT_FOR_WORDS)]
-    fonts = [file for file in sorted(files, key=lambda file: (file.name, str(file))) if has_glyphs(file, characters)]
+    fonts = [
+        file
+        for file in sorted(files, key=lambda file: (file.name, str(file)))
+        if has_glyphs(file, characters)
+    ]
     if fonts:
         return fonts if folder else _balanced(fonts)
     if folder is not None:
-        raise InputError(f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files")
+        raise InputError(
+            f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files"
+        )
     raise UnavailableError(
         f"no font with an open licence is installed in {', '.join(FOLDERS)}",
-        hint="Install some (Debian: apt install fonts-dejavu fonts-lato fonts-open-sans), or give --fonts DIR.",
+        hint=(
+            "Install some (Debian: apt install fonts-dejavu fonts-lato fonts-open-sans), or give"
+            " --fonts DIR."
+        ),
     )
 
 
 def family(file: Path) -> Optional[str]:
-    """Return the longest beginning of a file's name that `OPEN_FAMILIES` has, None where it has none."""
-    beginnings = [name for names in OPEN_FAMILIES.values() for name in names if file.name.startswith(name)]
+    """Return the longest beginning of a file's name that `OPEN_FAMILIES` has, None where it has
+    none.
+    """
+    beginnings = [
+        name for names in OPEN_FAMILIES.values() for name in names if file.name.startswith(name)
+    ]
     return max(beginnings, key=len, default=None)
 
 
 def has_glyphs(file: Path, characters: str) -> bool:
-    """Say whether the font can be read and draws each character, differently from one that it lacks."""
+    """Say whether the font can be read and draws each character, differently from one that it
+    lacks.
+    """
     try:
         font = load_font(str(file), _PROBE_SIZE)
         missing = _glyph(font, "\uffff")
@@ -90,7 +112,9 @@ def has_glyphs(file: Path, characters: str) -> bool:
 
 @functools.lru_cache(maxsize=512)
 def load_font(file: str, size: int) -> Any:
-    """Return a font, kept for the next word; without shaping, whose results differ between installations."""
+    """Return a font, kept for the next word; without shaping, whose results differ between
+    installations.
+    """
     from PIL import ImageFont
 
     return ImageFont.truetype(file, size, layout_engine=_BASIC)
@@ -105,7 +129,8 @@ def fingerprint(fonts: Sequence[Path]) -> str:
 
 
 def text_mask(text: str, font: Any, gap: float) -> np.ndarray:
-    """Draw a text and return its ink, uint8 (H, W), as tight as it is; ``gap`` is added after each letter, in pixels.
+    """Draw a text and return its ink, uint8 (H, W), as tight as it is; ``gap`` is added after each
+    letter, in pixels.
 
     Height and width are at least 1; a text without ink gives one empty pixel.
     """
@@ -137,7 +162,10 @@ def _steps(text: str, font: Any, gap: float) -> List[float]:
 
 
 def _balanced(fonts: Sequence[Path]) -> List[Path]:
-    """Return at most eight of each family, spread over its files: a family of forty is no more often on a sign."""
+    """Return at most eight of each family, spread over its files:
+
+    a family of forty is no more often on a sign.
+    """
     families: Dict[Optional[str], List[Path]] = {}
     for font in fonts:
         families.setdefault(family(font), []).append(font)
@@ -158,7 +186,11 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
             # The same font is often installed twice.
-            mark = (file.name, file.stat().st_size) if file.suffix.lower() in _SUFFIXES and file.is_file() else None
+            mark = (
+                (file.name, file.stat().st_size)
+                if file.suffix.lower() in _SUFFIXES and file.is_file()
+                else None
+            )
             if mark and mark not in seen:
                 seen.add(mark)
                 yield file

@@ -1,4 +1,7 @@
-"""Rendered words into an LMDB: all processors, the same words whatever their number, and goes on where it stopped."""
+"""Rendered words into an LMDB:
+
+all processors, the same words whatever their number, and goes on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,13 @@ def generate(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> int:
-    """Render words 1 to ``count`` into an LMDB; return how many of them an earlier, stopped run had rendered.
+    """Render words 1 to ``count`` into an LMDB; return how many of them an earlier, stopped run had
+    rendered.
 
-    Until all are there they stand in ``OUT.part``, which holds no ``num-samples`` and is not mistaken for a data set.
-    Started again with the same recipe it goes on after the last word that was committed. Raises `InputError` where
-    something stands at ``out``, or ``OUT.part`` is of another recipe or another run's that has not ended.
+    Until all are there they stand in ``OUT.part``, which holds no ``num-samples`` and is not
+    mistaken for a data set. Started again with the same recipe it goes on after the last word that
+    was committed. Raises `InputError` where something stands at ``out``, or ``OUT.part`` is of
+    another recipe or another run's that has not ended.
     """
     _require_free(out, force)
     part = out.with_name(out.name + ".part")
@@ -57,13 +62,17 @@ def generate(
     return there
 
 
-def _fill(part: Path, renderer: Renderer, count: int, processes: int, advance: Callable[[int], None]) -> int:
+def _fill(
+    part: Path, renderer: Renderer, count: int, processes: int, advance: Callable[[int], None]
+) -> int:
     """Render the words that are not there yet, and return how many were."""
     writer = LmdbWriter(part)
     try:
         there = writer.count
         advance(there)
-        with contextlib.closing(rendered(renderer, range(there + 1, count + 1), processes)) as words:
+        with contextlib.closing(
+            rendered(renderer, range(there + 1, count + 1), processes)
+        ) as words:
             for image, label in words:
                 writer.add(image, label)
                 advance(1)
@@ -83,7 +92,9 @@ def rendered(renderer: Renderer, indices: range, processes: int) -> Generator[_W
         yield from itertools.chain.from_iterable(map(_render, chunks))
         return
     # Spawned, not forked: OpenCV's and LMDB's threads and locks do not survive a fork.
-    with multiprocessing.get_context("spawn").Pool(min(processes, len(chunks)), _initialise, (renderer,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(
+        min(processes, len(chunks)), _initialise, (renderer,)
+    ) as pool:
         yield from itertools.chain.from_iterable(pool.imap(_render, chunks))
 
 
@@ -121,9 +132,12 @@ def _locked(part: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror}") from error
     with os.fdopen(descriptor, "wb") as lock:
-        # A lock file without a name is of a run that ended between these lines, and took the folder with it.
+        # A lock file without a name is of a run that ended between these lines, and took the folder
+        # with it.
         if not _lock(lock) or not os.fstat(lock.fileno()).st_nlink:
-            raise InputError(f"another run is writing {part}", hint="Wait until it ends, or give another name.")
+            raise InputError(
+                f"another run is writing {part}", hint="Wait until it ends, or give another name."
+            )
         yield
 
 
@@ -164,15 +178,24 @@ def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
         found = None
     # A longer run of the same words may go on with them.
     count = found.get("count") if isinstance(found, dict) else None
-    if not isinstance(count, int) or count > recipe["count"] or {**found, "count": recipe["count"]} != recipe:
+    if (
+        not isinstance(count, int)
+        or count > recipe["count"]
+        or {**found, "count": recipe["count"]} != recipe
+    ):
         raise InputError(
-            f"{part} holds the beginning of another render: {found or 'its recipe is missing'}; this one is {recipe}",
-            hint=f"Give the seed, words, fonts and effects of that one to go on with it, or remove it: rm -r {part}",
+            f"{part} holds the beginning of another render: {found or 'its recipe is missing'};"
+            f" this one is {recipe}",
+            hint=(
+                "Give the seed, words, fonts and effects of that one to go on with it, or remove"
+                f" it: rm -r {part}"
+            ),
         )
 
 
 def _replace(part: Path, out: Path) -> None:
-    """Put the finished folder in the place of ``out``, which is free or an LMDB that may be replaced.
+    """Put the finished folder in the place of ``out``, which is free or an LMDB that may be
+    replaced.
 
     Its recipe goes with it and last: a run that is killed before can be gone on with.
     """

@@ -1,4 +1,7 @@
-"""What the values of the table of effects may be: beyond it they cannot be drawn, or leave nothing to read."""
+"""What the values of the table of effects may be:
+
+beyond it they cannot be drawn, or leave nothing to read.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ MAX_STEPS = 25
 
 CHANCE = (0.0, 1.0)
 
-# In the units of synth.yaml, both ends included. A label has as many letters as steps at most; strokes of no width
-# leave a hollow letter empty; corners moved further inwards would cross in a narrow letter.
+# In the units of synth.yaml, both ends included. A label has as many letters as steps at most;
+# strokes of no width leave a hollow letter empty; corners moved further inwards would cross in a
+# narrow letter.
 LIMITS: Mapping[str, Mapping[str, Tuple[float, float]]] = {
     "digits": {"length": (1, MAX_STEPS)},
     "random": {"length": (1, MAX_STEPS)},

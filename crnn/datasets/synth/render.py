@@ -1,4 +1,7 @@
-"""One word, from the letters to the camera. Word i of a seed is the same whoever renders it, and when."""
+"""One word, from the letters to the camera.
+
+Word i of a seed is the same whoever renders it, and when.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ class Renderer:
         fonts: Optional[Path] = None,
         effects_file: Optional[Path] = None,
     ) -> Renderer:
-        """Find words, fonts and table; the defaults are the system's list, its open fonts, and the built-in table."""
+        """Find words, fonts and table; the defaults are the system's list, its open fonts, and the
+        built-in table.
+        """
         characters = characters_of(alphabet)
         table = load_table(effects_file)
         return cls(seed, load_words(words, characters), find_fonts(fonts, characters), table)
@@ -51,7 +56,9 @@ class Renderer:
         rng = random.Random(f"{self.seed}/{index}")  # noqa: S311
         for _ in range(_TRIES):
             label, shown = self.words.draw(rng, self.table)
-            font = load_font(str(rng.choice(self.fonts)), self.table["size"].draw_whole(rng, "pixels"))
+            font = load_font(
+                str(rng.choice(self.fonts)), self.table["size"].draw_whole(rng, "pixels")
+            )
             layers = _letters(shown, font, self, rng)
             if layers[:, :, effects.INK].any():
                 break
@@ -59,7 +66,10 @@ class Renderer:
         return Sample(f"synth_{index}", _camera(picture, self.table, rng), label)
 
     def stream(self, start: int = 1, step: int = 1) -> Iterator[Sample]:
-        """Yield words without end: ``start``, ``start + step`` and so on; worker k of n takes (k + 1, n)."""
+        """Yield words without end:
+
+        ``start``, ``start + step`` and so on; worker k of n takes (k + 1, n).
+        """
         index = start
         while True:
             yield self.sample(index)
@@ -114,7 +124,9 @@ def _mask(text: str, font: Any, table: Table, rng: random.Random) -> np.ndarray:
     return mask
 
 
-def _add_neighbours(layer: np.ndarray, pad: int, font: Any, renderer: Renderer, rng: random.Random) -> None:
+def _add_neighbours(
+    layer: np.ndarray, pad: int, font: Any, renderer: Renderer, rng: random.Random
+) -> None:
     """Draw one or two other words around the word that stands ``pad`` pixels inside."""
     height, width = layer.shape
     for side in rng.sample(("left", "right", "above", "below"), rng.choice((1, 1, 2))):
@@ -130,7 +142,10 @@ def _add_neighbours(layer: np.ndarray, pad: int, font: Any, renderer: Renderer, 
 
 
 def _paste(layer: np.ndarray, mask: np.ndarray, left: int, top: int) -> None:
-    bottom, right = min(layer.shape[0], top + mask.shape[0]), min(layer.shape[1], left + mask.shape[1])
+    bottom, right = (
+        min(layer.shape[0], top + mask.shape[0]),
+        min(layer.shape[1], left + mask.shape[1]),
+    )
     inside = mask[max(0, -top) : max(0, bottom - top), max(0, -left) : max(0, right - left)]
     if inside.size:
         there = layer[max(0, top) : bottom, max(0, left) : right]
@@ -145,7 +160,9 @@ def _placed(layers: np.ndarray, size: float, table: Table, rng: random.Random) -
     shear = table["shear"].draw(rng, "factor") if table["shear"].happens(rng) else 0.0
     shifts = np.zeros((4, 2))
     if table["perspective"].happens(rng):
-        shifts = np.array([[table["perspective"].draw(rng, "shift") for _ in range(2)] for _ in range(4)])
+        shifts = np.array(
+            [[table["perspective"].draw(rng, "shift") for _ in range(2)] for _ in range(4)]
+        )
     if degrees or shear or shifts.any():
         # A long word turned as far as a short one would leave its line's height.
         degrees *= min(1.0, 4 * layers.shape[0] / layers.shape[1])
@@ -159,16 +176,24 @@ def _ground(layers: np.ndarray, size: float, table: Table, rng: random.Random) -
     paper, ink, third = _colours(table, rng)
     picture = effects.ground((layers.shape[0], layers.shape[1]), paper)
     if table["gradient"].happens(rng):
-        picture = effects.gradient(picture, table["gradient"].draw(rng, "span"), rng.uniform(0, 2 * math.pi))
+        picture = effects.gradient(
+            picture, table["gradient"].draw(rng, "span"), rng.uniform(0, 2 * math.pi)
+        )
     if table["panel"].happens(rng):
         change = table["panel"].draw(rng, "span") * rng.choice((-1, 1))
-        picture = effects.panel(picture, change, rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.45))
+        picture = effects.panel(
+            picture, change, rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.45)
+        )
     if table["texture"].happens(rng):
         line = table["texture"]
-        picture = effects.texture(picture, line.draw(rng, "span"), line.draw(rng, "cell") * size, rng)
+        picture = effects.texture(
+            picture, line.draw(rng, "span"), line.draw(rng, "cell") * size, rng
+        )
     picture = np.clip(picture, 0, 255)
     if table["border"].happens(rng):
-        picture = effects.border(picture, ink, table["border"].draw_whole(rng, "pixels"), rng.randint(0, 3))
+        picture = effects.border(
+            picture, ink, table["border"].draw_whole(rng, "pixels"), rng.randint(0, 3)
+        )
     if layers[:, :, effects.BESIDE].any():
         picture = effects.paint(picture, layers[:, :, effects.BESIDE], ink)
     if layers[:, :, effects.SHADOW].any():
@@ -189,13 +214,18 @@ def _colours(table: Table, rng: random.Random) -> Tuple[np.ndarray, np.ndarray, 
     rng.shuffle(levels)
     found = []
     for level in (*levels, levels[0] if rng.random() < 0.3 else 255 - levels[1]):
-        saturation = table["colour"].draw(rng, "saturation") if table["colour"].happens(rng) else 0.0
+        saturation = (
+            table["colour"].draw(rng, "saturation") if table["colour"].happens(rng) else 0.0
+        )
         found.append(effects.colour(level, saturation, _hue(table, rng)))
     return found[0], found[1], found[2]
 
 
 def _hue(table: Table, rng: random.Random) -> float:
-    """Return a hue, 0 to 1: signs are red, brown and yellow or blue far more often than any other colour."""
+    """Return a hue, 0 to 1:
+
+    signs are red, brown and yellow or blue far more often than any other colour.
+    """
     line, which = table["hue"].ranges, rng.random()
     if which < line["warm"][0]:
         return rng.uniform(-0.04, 0.16) % 1.0
@@ -207,15 +237,23 @@ def _camera(picture: np.ndarray, table: Table, rng: random.Random) -> bytes:
     low, high = table["resolution"].ranges["height"]
     picture = effects.resize(picture, round(math.exp(rng.uniform(math.log(low), math.log(high)))))
     if table["light"].happens(rng):
-        picture = effects.light(picture, table["light"].draw(rng, "span"), rng.uniform(0, 2 * math.pi))
+        picture = effects.light(
+            picture, table["light"].draw(rng, "span"), rng.uniform(0, 2 * math.pi)
+        )
     if table["blur"].happens(rng):
-        picture = effects.blur(picture, max(0.2, table["blur"].draw(rng, "sigma") * picture.shape[0]))
+        picture = effects.blur(
+            picture, max(0.2, table["blur"].draw(rng, "sigma") * picture.shape[0])
+        )
     if table["motion"].happens(rng):
-        picture = effects.motion(picture, table["motion"].draw_whole(rng, "pixels"), rng.uniform(0, math.pi))
+        picture = effects.motion(
+            picture, table["motion"].draw_whole(rng, "pixels"), rng.uniform(0, math.pi)
+        )
     if table["gamma"].happens(rng):
         picture = effects.gamma(picture, table["gamma"].draw(rng, "exponent"))
     if table["noise"].happens(rng):
         picture = effects.noise(picture, table["noise"].draw(rng, "sigma"), rng)
     if table["gray"].happens(rng):
         picture = effects.gray(picture)
-    return effects.encode(picture, table["jpeg"].draw_whole(rng, "quality") if table["jpeg"].happens(rng) else None)
+    return effects.encode(
+        picture, table["jpeg"].draw_whole(rng, "quality") if table["jpeg"].happens(rng) else None
+    )

@@ -19,7 +19,10 @@ _SINGLE = ("chance", "mean", "spread", "warm", "blue")
 
 @dataclass(frozen=True)
 class Effect:
-    """One line of the table: the chance that it happens, 1 where the line names none, and its ranges."""
+    """One line of the table:
+
+    the chance that it happens, 1 where the line names none, and its ranges.
+    """
 
     chance: float
     ranges: Mapping[str, Range]
@@ -44,20 +47,26 @@ Table = Mapping[str, Effect]
 def load_table(path: Optional[Path] = None) -> Table:
     """Return the built-in table, with the lines of ``path`` in the place of its own.
 
-    Raises `InputError` for a line or value that the built-in table lacks, with the nearest that it has, for a range
-    that runs backwards, and for a value outside its `LIMITS` or not as whole as it has to be.
+    Raises `InputError` for a line or value that the built-in table lacks, with the nearest that it
+    has, for a range that runs backwards, and for a value outside its `LIMITS` or not as whole as it
+    has to be.
     """
     lines = _read(_BUILT_IN)
     if path is not None:
         for name, values in _read(path).items():
             _known(name, lines, f"{path}: effect")
             if not isinstance(values, dict):
-                raise InputError(f"{path}: {name} is {values!r}; expected values in braces, as in {lines[name]}")
+                raise InputError(
+                    f"{path}: {name} is {values!r}; expected values in braces, as in {lines[name]}"
+                )
             for key in values:
                 _known(key, lines[name], f"{path}: {name}:")
             lines[name] = {**lines[name], **values}
     where = path or _BUILT_IN
-    return {name: _effect(f"{where}: {name}", values, LIMITS.get(name, {})) for name, values in lines.items()}
+    return {
+        name: _effect(f"{where}: {name}", values, LIMITS.get(name, {}))
+        for name, values in lines.items()
+    }
 
 
 def _read(path: Path) -> Dict[str, Any]:
@@ -70,13 +79,18 @@ def _read(path: Path) -> Dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        raise InputError(f"{path} holds {type(data).__name__}; expected lines of an effect and its values")
+        raise InputError(
+            f"{path} holds {type(data).__name__}; expected lines of an effect and its values"
+        )
     return data
 
 
 def _effect(where: str, values: Mapping[str, Any], limits: Mapping[str, Range]) -> Effect:
     limits = {"chance": CHANCE, **limits}
-    ranges = {name: _range(f"{where}: {name}", name, value, limits[name]) for name, value in values.items()}
+    ranges = {
+        name: _range(f"{where}: {name}", name, value, limits[name])
+        for name, value in values.items()
+    }
     chance = ranges.pop("chance", (1.0, 1.0))[0]
     return Effect(chance, ranges)
 
@@ -85,7 +99,10 @@ def _range(where: str, name: str, value: Union[float, list], limit: Range) -> Ra
     single, whole = name in _SINGLE, name in WHOLE
     pair = [value, value] if single else value
     if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
-        raise InputError(f"{where} is {value!r}; expected {'a number' if single else 'a range, such as [0.1, 0.5]'}")
+        raise InputError(
+            f"{where} is {value!r}; expected"
+            f" {'a number' if single else 'a range, such as [0.1, 0.5]'}"
+        )
     if pair[0] > pair[1]:
         raise InputError(f"{where} is {value!r}; expected the smaller end first")
     # Asked so that it does not hold for NaN.

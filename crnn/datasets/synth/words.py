@@ -13,7 +13,11 @@ from crnn.datasets.synth.table import Effect, Table
 from crnn.errors import InputError, UnavailableError
 from crnn.files import require_file
 
-SYSTEM_LISTS = ("/usr/share/dict/words", "/usr/share/dict/american-english", "/usr/share/dict/british-english")
+SYSTEM_LISTS = (
+    "/usr/share/dict/words",
+    "/usr/share/dict/american-english",
+    "/usr/share/dict/british-english",
+)
 _PUNCTUATION = ".,!?:;-'\"…*"
 _DIGITS = "0123456789"
 
@@ -26,7 +30,9 @@ class Words:
     characters: str
 
     def draw(self, rng: random.Random, table: Table) -> Tuple[str, str]:
-        """Draw a label, and the text that shows it, which may end in a mark that the label has not."""
+        """Draw a label, and the text that shows it, which may end in a mark that the label has
+        not.
+        """
         label = self._label(rng, table)
         shown = label
         if table["punctuation"].happens(rng):
@@ -55,7 +61,9 @@ class Words:
         else:
             return word
         # Some letters have no capital of one letter, or none in the alphabet.
-        return changed if len(changed) == len(word) and set(changed) <= set(self.characters) else word
+        return (
+            changed if len(changed) == len(word) and set(changed) <= set(self.characters) else word
+        )
 
 
 def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:
@@ -67,15 +75,20 @@ def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:
 
 
 def load_words(path: Optional[Path], characters: str) -> Words:
-    """Read a list with a word a line, or the system's; only words of these characters that fit 26 steps are used.
+    """Read a list with a word a line, or the system's; only words of these characters that fit 26
+    steps are used.
 
-    Raises `InputError` for a file without such words, `UnavailableError` where the system has no list.
+    Raises `InputError` for a file without such words, `UnavailableError` where the system has no
+    list.
     """
     file = path or next((Path(name) for name in SYSTEM_LISTS if Path(name).is_file()), None)
     if file is None:
         raise UnavailableError(
             f"there is no word list at {SYSTEM_LISTS[0]}",
-            hint="Install one (Debian: apt install wamerican), or give --words FILE, one word a line.",
+            hint=(
+                "Install one (Debian: apt install wamerican), or give --words FILE, one word a"
+                " line."
+            ),
         )
     require_file(file, "a list of words, one a line")
     try:
@@ -88,7 +101,9 @@ def load_words(path: Optional[Path], characters: str) -> Words:
         if word and set(word) <= known and steps(word) <= MAX_STEPS:
             by_length.setdefault(len(word), []).append(word)
     if not by_length:
-        raise InputError(f"{file} holds no word of the characters {characters!r} that fits {MAX_STEPS} steps")
+        raise InputError(
+            f"{file} holds no word of the characters {characters!r} that fits {MAX_STEPS} steps"
+        )
     return Words(by_length, characters)
 
 
@@ -103,5 +118,8 @@ def characters_of(alphabet: str) -> str:
 
 
 def steps(label: str) -> int:
-    """Return the time steps that CTC needs for a label: one a letter, and a blank between equal neighbours."""
+    """Return the time steps that CTC needs for a label:
+
+    one a letter, and a blank between equal neighbours.
+    """
     return len(label) + sum(first == second for first, second in zip(label, label[1:]))

@@ -1,4 +1,6 @@
-"""What the functions of acl, acl.rt, acl.mdl and acl.util do, each over the process's `Simulator`."""
+"""What the functions of acl, acl.rt, acl.mdl and acl.util do, each over the process's
+`Simulator`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ Body = Callable[..., Any]
 B = TypeVar("B", bound=Body)
 
 BODIES: Dict[str, Body] = {}
-"""Every function by its full name: called with the simulator and the parsed arguments, without a return code 0."""
+"""Every function by its full name:
+
+called with the simulator and the parsed arguments, without a return code 0.
+"""
 
 WITHOUT_INIT = frozenset(
     (
@@ -48,5 +53,14 @@ def implements(name: str) -> Callable[[B], B]:
 
 def load_bodies() -> None:
     """Import every module of this package, which registers what it implements."""
-    for name in ("top", "rt_device", "rt_memory", "rt_stream", "mdl", "mdl_dataset", "mdl_execute", "util"):
+    for name in (
+        "top",
+        "rt_device",
+        "rt_memory",
+        "rt_stream",
+        "mdl",
+        "mdl_dataset",
+        "mdl_execute",
+        "util",
+    ):
         importlib.import_module(f"{__name__}.{name}")

@@ -22,9 +22,9 @@ _OPTION_KINDS: Dict[int, str] = {0: "i", 2: "s", 3: "k", 5: "k", 7: "k", 14: "k"
 _LOAD_TYPE, _PATH = 1, 2
 _LOAD_FROM_FILE = 1
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Loading
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.mdl.load_from_file")
@@ -51,7 +51,13 @@ def load_from_file_with_mem(
 
 @implements("acl.mdl.load_from_mem_with_mem")
 def load_from_mem_with_mem(
-    sim: Simulator, address: int, size: int, work: int, work_size: int, weight: int, weight_size: int
+    sim: Simulator,
+    address: int,
+    size: int,
+    work: int,
+    work_size: int,
+    weight: int,
+    weight_size: int,
 ) -> Tuple[int]:
     context = sim.need_context()
     om = _read_memory(sim, address, size)
@@ -71,18 +77,26 @@ def set_config_opt(sim: Simulator, handle: int, option: int, value: Any) -> None
     if not isinstance(value, kind):
         raise TypeError("acl.mdl.set_config_opt args parse failed!")
     if not 0 <= option <= 14:
-        sim.refuse("parameter", f"{option} is no option of a model configuration", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse(
+            "parameter",
+            f"{option} is no option of a model configuration",
+            cann.ACL_ERROR_INVALID_PARAM,
+        )
     config.options[option] = value
 
 
 @implements("acl.mdl.load_with_config")
 def load_with_config(sim: Simulator, handle: int) -> Tuple[int]:
-    """Load by a configuration; only loading a file into memory of CANN's own choice is simulated."""
+    """Load by a configuration; only loading a file into memory of CANN's own choice is
+    simulated.
+    """
     context = sim.need_context()
     options = sim.thing(ConfigHandle, handle).options
     path = options.get(_PATH)
     if options.get(_LOAD_TYPE) != _LOAD_FROM_FILE or not isinstance(path, str):
-        raise RefusedError(cann.ACL_ERROR_FEATURE_UNSUPPORTED, "only load type 1, from a file, is simulated")
+        raise RefusedError(
+            cann.ACL_ERROR_FEATURE_UNSUPPORTED, "only load type 1, from a file, is simulated"
+        )
     return (_load(sim, context.device, read_file(path)),)
 
 
@@ -98,7 +112,8 @@ def unload(sim: Simulator, number: int) -> None:
     for dataset in sim.registry.living(Dataset):
         if number in dataset.models and not dataset.release_failed:
             sim.broke(
-                "release-order", f"the dataset made at {line_of(dataset.where)} is destroyed before its model goes"
+                "release-order",
+                f"the dataset made at {line_of(dataset.where)} is destroyed before its model goes",
             )
     sim.release(model)
     if model.own:
@@ -139,24 +154,37 @@ def _parse(data: bytes, name: str) -> SimulatedOm:
     try:
         return from_bytes(data)
     except NotSimulatedError as error:
-        raise RefusedError(cann.ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID, f"{name}: {error}") from error
+        raise RefusedError(
+            cann.ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID, f"{name}: {error}"
+        ) from error
 
 
 def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Block]] = None) -> int:
     if om.soc != sim.knobs.soc:
-        text = f"E10001: the model is for {om.soc}; Model soc version is not support in this device, {sim.knobs.soc}"
+        text = (
+            f"E10001: the model is for {om.soc}; Model soc version is not support in this device,"
+            f" {sim.knobs.soc}"
+        )
         raise RefusedError(_PARAM, text)
     if om.release > sim.knobs.cann:
-        raise RefusedError(_PARAM, f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}")
-    own = 0 if given is not None else charged(models.work_size(om)) + charged(models.weight_size(om))
+        raise RefusedError(
+            _PARAM, f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
+        )
+    own = (
+        0 if given is not None else charged(models.work_size(om)) + charged(models.weight_size(om))
+    )
     if own and not sim.memory.reserve(device, own):
         raise RefusedError(cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"the model needs {own} bytes")
     number = len(sim.models)
-    sim.models[number] = Model(-1 - number, site(), sim.current, number=number, om=om, own=own, lent=given or [])
+    sim.models[number] = Model(
+        -1 - number, site(), sim.current, number=number, om=om, own=own, lent=given or []
+    )
     return number
 
 
-def _given_memory(sim: Simulator, om: SimulatedOm, work: Tuple[int, int], weight: Tuple[int, int]) -> List[Block]:
+def _given_memory(
+    sim: Simulator, om: SimulatedOm, work: Tuple[int, int], weight: Tuple[int, int]
+) -> List[Block]:
     blocks = []
     for (address, size), needed, what in (
         (work, models.work_size(om), "work"),
@@ -166,16 +194,22 @@ def _given_memory(sim: Simulator, om: SimulatedOm, work: Tuple[int, int], weight
         if not region.on_device or region.block is None:
             sim.refuse("memory", f"the {what} memory is not on the device", _PARAM)
         if address % cann.DEVICE_ALIGNMENT:
-            sim.refuse("alignment", f"the {what} memory is not aligned to 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED)
+            sim.refuse(
+                "alignment",
+                f"the {what} memory is not aligned to 64 bytes",
+                cann.ACL_ERROR_RT_ADDR_UNALIGNED,
+            )
         if size < needed:
-            sim.refuse("size", f"the {what} memory has {size} bytes; the model needs {needed}", _PARAM)
+            sim.refuse(
+                "size", f"the {what} memory has {size} bytes; the model needs {needed}", _PARAM
+            )
         blocks.append(region.block)
     return blocks
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Descs
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.mdl.create_desc")
@@ -206,14 +240,19 @@ def destroy_desc(sim: Simulator, handle: int) -> None:
     """Destroy a desc; the documented order unloads its model first."""
     desc = sim.thing(ModelDesc, handle)
     if desc.model is not None and desc.model.alive and not desc.model.release_failed:
-        sim.broke("release-order", f"the model loaded at {line_of(desc.model.where)} is unloaded before its desc goes")
+        sim.broke(
+            "release-order",
+            f"the model loaded at {line_of(desc.model.where)} is unloaded before its desc goes",
+        )
     sim.release(desc)
 
 
 def _om(sim: Simulator, handle: int) -> SimulatedOm:
     desc = sim.thing(ModelDesc, handle)
     if desc.om is None:
-        sim.refuse("handle", "the desc is empty: get_desc has not filled it", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse(
+            "handle", "the desc is empty: get_desc has not filled it", cann.ACL_ERROR_INVALID_PARAM
+        )
     return desc.om
 
 
@@ -388,19 +427,26 @@ def get_first_aipp_info(sim: Simulator, number: int, index: int) -> Tuple[Dict[s
 
 
 _AIPP_FORMATS = {"YUV420SP_U8": 1, "XRGB8888_U8": 2, "RGB888_U8": 3, "YUV400_U8": 4}
-_AIPP_ZEROS = """cscSwitch matrixR0C0 matrixR0C1 matrixR1C0 matrixR1C1 matrixR1C2 matrixR2C2 outputBias0 outputBias1
-    outputBias2 inputBias0 inputBias1 inputBias2 rbuvSwapSwitch axSwapSwitch singleLineMode cropSwitch
-    loadStartPosW loadStartPosH cropSizeW cropSizeH resizeSwitch resizeOutputW resizeOutputH paddingSwitch
-    leftPaddingSize rightPaddingSize topPaddingSize bottomPaddingSize aippExtend""".split()
+_AIPP_ZEROS = """
+    cscSwitch matrixR0C0 matrixR0C1 matrixR1C0 matrixR1C1 matrixR1C2 matrixR2C2
+    outputBias0 outputBias1 outputBias2 inputBias0 inputBias1 inputBias2 rbuvSwapSwitch
+    axSwapSwitch singleLineMode cropSwitch loadStartPosW loadStartPosH cropSizeW
+    cropSizeH resizeSwitch resizeOutputW resizeOutputH paddingSwitch leftPaddingSize
+    rightPaddingSize topPaddingSize bottomPaddingSize aippExtend
+    """.split()
 
 
 def _aipp_info(om: SimulatedOm) -> Dict[str, Any]:
     assert om.aipp is not None
     info: Dict[str, Any] = dict.fromkeys(_AIPP_ZEROS, 0)
     info.update(
-        srcImageSizeW=om.aipp.width, srcImageSizeH=om.aipp.height, inputFormat=_AIPP_FORMATS[om.aipp.input_format]
+        srcImageSizeW=om.aipp.width,
+        srcImageSizeH=om.aipp.height,
+        inputFormat=_AIPP_FORMATS[om.aipp.input_format],
     )
-    info.update(srcFormat=cann.FORMAT_NUMBER["NHWC"], srcDatatype=cann.ACL_DTYPE["uint8"], srcDimNum=4)
+    info.update(
+        srcFormat=cann.FORMAT_NUMBER["NHWC"], srcDatatype=cann.ACL_DTYPE["uint8"], srcDimNum=4
+    )
     for channel in range(4):
         info[f"meanChn{channel}"] = om.aipp.mean[channel]
         info[f"minChn{channel}"] = om.aipp.minimum[channel]

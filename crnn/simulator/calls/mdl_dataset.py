@@ -22,7 +22,10 @@ def destroy_dataset(sim: Simulator, handle: int) -> None:
     dataset = sim.thing(Dataset, handle)
     left = [buffer for buffer in dataset.buffers if buffer.alive and not buffer.release_failed]
     if left:
-        text = f"{len(left)} data buffers of the dataset are alive, the first made at {line_of(left[0].where)}"
+        text = (
+            f"{len(left)} data buffers of the dataset are alive, the first made at"
+            f" {line_of(left[0].where)}"
+        )
         sim.broke("release-order", text)
     sim.release(dataset)
 
@@ -46,7 +49,9 @@ def get_dataset_num_buffers(sim: Simulator, handle: int) -> int:
 def get_dataset_buffer(sim: Simulator, handle: int, index: int) -> int:
     buffers = sim.thing(Dataset, handle).buffers
     if index >= len(buffers):
-        sim.refuse("parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse(
+            "parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM
+        )
     return buffers[index].handle
 
 
@@ -54,7 +59,9 @@ def get_dataset_buffer(sim: Simulator, handle: int, index: int) -> int:
 def set_dataset_tensor_desc(sim: Simulator, handle: int, desc: int, index: int) -> Tuple[int]:
     dataset = sim.thing(Dataset, handle)
     if index >= len(dataset.buffers):
-        sim.refuse("parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse(
+            "parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM
+        )
     sim.check_host_access(dataset, write=True)
     dataset.descs[index] = sim.thing(TensorDesc, desc)
     return (handle,)
@@ -67,7 +74,9 @@ def get_dataset_tensor_desc(sim: Simulator, handle: int, index: int) -> int:
 
 
 @implements("acl.mdl.set_dynamic_batch_size")
-def set_dynamic_batch_size(sim: Simulator, number: int, handle: int, index: int, batch: int) -> None:
+def set_dynamic_batch_size(
+    sim: Simulator, number: int, handle: int, index: int, batch: int
+) -> None:
     """Set the gear of the next execution, by writing into the dataset's gear buffer at once."""
     model, dataset = sim.model(number), sim.thing(Dataset, handle)
     om = model.file
@@ -76,7 +85,9 @@ def set_dynamic_batch_size(sim: Simulator, number: int, handle: int, index: int,
     if not om.dynamic:
         sim.refuse("gear", "the model has no gears", 100019)
     if index != len(om.inputs):
-        sim.refuse("gear", f"input {index} is not {cann.DYNAMIC_INPUT_NAME}", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse(
+            "gear", f"input {index} is not {cann.DYNAMIC_INPUT_NAME}", cann.ACL_ERROR_INVALID_PARAM
+        )
     if index >= len(dataset.buffers):
         text = "the dataset does not hold the gear buffer yet"
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
@@ -101,12 +112,16 @@ def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID)
     high = low + cann.DYNAMIC_INPUT_MIN_BYTES
     sim.check_host_access(block, write=True, low=low, high=high)
-    block.view(low, cann.DYNAMIC_INPUT_MIN_BYTES)[:] = list(batch.to_bytes(cann.DYNAMIC_INPUT_MIN_BYTES, "little"))
+    block.view(low, cann.DYNAMIC_INPUT_MIN_BYTES)[:] = list(
+        batch.to_bytes(cann.DYNAMIC_INPUT_MIN_BYTES, "little")
+    )
     block.fill(low, high)
 
 
 @implements("acl.mdl.set_dynamic_hw_size")
-def set_dynamic_hw_size(sim: Simulator, number: int, handle: int, index: int, height: int, width: int) -> None:
+def set_dynamic_hw_size(
+    sim: Simulator, number: int, handle: int, index: int, height: int, width: int
+) -> None:
     sim.model(number)
     sim.refuse("gear", "the model has no gears of height and width", 100019)
 

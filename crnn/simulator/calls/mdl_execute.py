@@ -23,7 +23,10 @@ _PARAM = cann.ACL_ERROR_GE_PARAM_INVALID
 
 @dataclass(frozen=True)
 class Part:
-    """A model's input or output in a block: its bytes for this batch, and the whole buffer that may be written."""
+    """A model's input or output in a block:
+
+    its bytes for this batch, and the whole buffer that may be written.
+    """
 
     block: Block
     low: int
@@ -48,7 +51,11 @@ class Execution:
 
     def things(self) -> List[Thing]:
         """What must stay as it is until the run is over, and must not be run on twice at a time."""
-        return [self.model, *self.datasets, *(buffer for dataset in self.datasets for buffer in dataset.buffers)]
+        return [
+            self.model,
+            *self.datasets,
+            *(buffer for dataset in self.datasets for buffer in dataset.buffers),
+        ]
 
 
 @implements("acl.mdl.execute")
@@ -63,7 +70,9 @@ def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
     _run(sim, run, site())
     assert run.model.context is not None
     duration = sim.clock.compute_duration(run.rows)
-    sim.clock.wait_until(sim.clock.place(run.model.context.device, COMPUTE, sim.clock.now, duration))
+    sim.clock.wait_until(
+        sim.clock.place(run.model.context.device, COMPUTE, sim.clock.now, duration)
+    )
 
 
 @implements("acl.mdl.execute_async")
@@ -79,7 +88,12 @@ def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream
     where = site()
     duration = sim.clock.compute_duration(run.rows)
     task = sim.streams.enqueue(
-        queue, "execute_async", where, lambda: _run_queued(sim, run, queue, where), engine=COMPUTE, duration=duration
+        queue,
+        "execute_async",
+        where,
+        lambda: _run_queued(sim, run, queue, where),
+        engine=COMPUTE,
+        duration=duration,
     )
     for thing in run.things():
         sim.streams.touch(thing, queue, task, write=True)
@@ -97,7 +111,9 @@ def _prepare(sim: Simulator, number: int, inputs: int, outputs: int) -> Executio
     needed_in = [models.input_bytes(om, index, rows) for index in range(len(om.all_inputs))]
     largest = [models.input_bytes(om, index, max(om.sizes)) for index in range(len(om.all_inputs))]
     needed_out = [models.output_bytes(om, index, rows) for index in range(len(om.outputs))]
-    largest_out = [models.output_bytes(om, index, max(om.sizes)) for index in range(len(om.outputs))]
+    largest_out = [
+        models.output_bytes(om, index, max(om.sizes)) for index in range(len(om.outputs))
+    ]
     run = Execution(
         model,
         rows,
@@ -119,42 +135,61 @@ def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> int:
     gear = dataset.gears.pop(model.number, 0)
     if not gear:
         # The real thing takes the largest gear, and so a batch that nobody meant.
-        sim.broke("gear", "set_dynamic_batch_size was not called since the last execution with this dataset")
+        sim.broke(
+            "gear",
+            "set_dynamic_batch_size was not called since the last execution with this dataset",
+        )
         return max(om.sizes)
     return gear
 
 
 def _check_count(sim: Simulator, dataset: Dataset, wanted: int, what: str) -> None:
     if len(dataset.buffers) != wanted:
-        sim.refuse("dataset", f"the {what} dataset has {len(dataset.buffers)} buffers; the model has {wanted}", _PARAM)
+        sim.refuse(
+            "dataset",
+            f"the {what} dataset has {len(dataset.buffers)} buffers; the model has {wanted}",
+            _PARAM,
+        )
 
 
 def _part(sim: Simulator, buffer: DataBuffer, needed: int, largest: int, what: str) -> Part:
     made = f"the {what} buffer made at {line_of(buffer.where)}"
     if not buffer.alive:
-        sim.refuse("use-after-release", f"{made} was destroyed at {line_of(buffer.released or ())}", _PARAM)
+        sim.refuse(
+            "use-after-release", f"{made} was destroyed at {line_of(buffer.released or ())}", _PARAM
+        )
     block = sim.memory.find(buffer.pointer)
     if block is None or block.device is None:
         sim.refuse("memory", f"{made} is not in device memory", _PARAM)
     if block.released is not None:
-        sim.refuse("use-after-release", f"{made} is in memory freed at {line_of(block.released)}", _PARAM)
+        sim.refuse(
+            "use-after-release", f"{made} is in memory freed at {line_of(block.released)}", _PARAM
+        )
     low = buffer.pointer - block.handle
     if low + buffer.size > block.size:
-        sim.refuse("overrun", f"{made}: {buffer.size} bytes from byte {low} of {block.size}", _PARAM)
+        sim.refuse(
+            "overrun", f"{made}: {buffer.size} bytes from byte {low} of {block.size}", _PARAM
+        )
     if buffer.pointer % cann.DEVICE_ALIGNMENT:
-        sim.refuse("alignment", f"{made} does not begin on 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED)
+        sim.refuse(
+            "alignment", f"{made} does not begin on 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED
+        )
     if buffer.size < largest:
         sim.refuse("size", f"{made} has {buffer.size} bytes; the model needs {largest}", _PARAM)
     return Part(block, low, needed, buffer.size)
 
 
 def _check_pool(sim: Simulator, parts: List[Part]) -> None:
-    """See that buffers carved from one allocation keep the documented distance; the allocation itself has room."""
+    """See that buffers carved from one allocation keep the documented distance; the allocation
+    itself has room.
+    """
     ordered = sorted(parts, key=lambda part: (part.block.handle, part.low))
     for first, second in zip(ordered, ordered[1:]):
         if first.block is second.block and second.low < first.low + charged(first.size):
             made = line_of(first.block.where)
-            text = f"two buffers in the memory made at {made} overlap, or stand closer than documented"
+            text = (
+                f"two buffers in the memory made at {made} overlap, or stand closer than documented"
+            )
             sim.refuse("overrun", text, _PARAM)
 
 
@@ -175,7 +210,9 @@ def _run(sim: Simulator, run: Execution, where: Site) -> None:
         if not _filled(sim, part):
             made = f"memory made at {line_of(part.block.where)}"
             sim.broke(
-                "uninitialised", f"input {index}, {part.count} bytes of {made}, is not wholly filled", where=where
+                "uninitialised",
+                f"input {index}, {part.count} bytes of {made}, is not wholly filled",
+                where=where,
             )
     data = [part.block.view(part.low, part.count).copy() for part in run.inputs[: len(om.inputs)]]
     try:
@@ -188,7 +225,9 @@ def _run(sim: Simulator, run: Execution, where: Site) -> None:
 
 
 def _filled(sim: Simulator, part: Part) -> bool:
-    if sim.knobs.run_mode == cann.ACL_DEVICE:  # there the host writes into device memory without a call
+    if (
+        sim.knobs.run_mode == cann.ACL_DEVICE
+    ):  # there the host writes into device memory without a call
         return not is_poison(part.block.view(part.low, part.count)[-64:])
     return part.block.holds(part.low, part.high)
 

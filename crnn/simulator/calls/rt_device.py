@@ -14,13 +14,16 @@ from crnn.simulator.things import Context, Thing
 
 _PARAM = cann.ACL_ERROR_RT_PARAM_INVALID
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Devices and contexts
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def visible(sim: Simulator) -> List[int]:
-    """Return the devices that ASCEND_RT_VISIBLE_DEVICES leaves: up to the first bad or descending number."""
+    """Return the devices that ASCEND_RT_VISIBLE_DEVICES leaves:
+
+    up to the first bad or descending number.
+    """
     text = os.environ.get(cann.VISIBLE_DEVICES_VARIABLE)
     if text is None:
         return list(range(sim.knobs.devices))
@@ -36,7 +39,8 @@ def device_of(sim: Simulator, number: int) -> Device:
     """Return a device that is there, or fail with 107001."""
     if not 0 <= number < len(visible(sim)):
         raise RefusedError(
-            cann.ACL_ERROR_RT_INVALID_DEVICEID, f"there are {len(visible(sim))} devices, no number {number}"
+            cann.ACL_ERROR_RT_INVALID_DEVICEID,
+            f"there are {len(visible(sim))} devices, no number {number}",
         )
     return sim.devices.setdefault(number, Device())
 
@@ -107,7 +111,9 @@ def destroy_context(sim: Simulator, handle: int) -> None:
     if context.default:
         sim.refuse("context", "the default context is destroyed by reset_device only", _PARAM)
     _check_empty(
-        sim, [thing for thing in sim.alive() if thing.context is context and thing is not context], "the context"
+        sim,
+        [thing for thing in sim.alive() if thing.context is context and thing is not context],
+        "the context",
     )
     _close_context(sim, context)
 
@@ -130,9 +136,13 @@ def _context_or_refuse(sim: Simulator) -> Context:
 
 
 def _make_context(sim: Simulator, number: int, *, default: bool) -> Context:
-    context = sim.registry.add(Context(sim.registry.number(), site(), device=number, default=default))
+    context = sim.registry.add(
+        Context(sim.registry.number(), site(), device=number, default=default)
+    )
     context.context = context
-    stream = sim.registry.add(Stream(sim.registry.number(), site(), context, device=number, default=True))
+    stream = sim.registry.add(
+        Stream(sim.registry.number(), site(), context, device=number, default=True)
+    )
     context.default_stream = stream.handle
     return context
 
@@ -161,7 +171,8 @@ def check_passed(sim: Simulator, stream: Stream) -> None:
     task = sim.streams.pending(stream)
     if task is not None:
         text = (
-            f"the stream made at {line_of(stream.where)} goes with {task.what} of {line_of(task.where)} not waited for"
+            f"the stream made at {line_of(stream.where)} goes with {task.what} of"
+            f" {line_of(task.where)} not waited for"
         )
         sim.broke("order", text)
         stream.tasks.clear()

@@ -18,16 +18,19 @@ from crnn.simulator.things import Context, DataBuffer
 
 _PARAM = cann.ACL_ERROR_RT_PARAM_INVALID
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Memory
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.rt.malloc")
 def malloc(sim: Simulator, size: int, policy: int) -> Tuple[int]:
     """Allocate device memory: at least the size, on a 64-byte boundary, poisoned."""
     context = sim.need_context()
-    if policy & ~(cann.MALLOC_FLAG_LOW_BANDWIDTH | cann.MALLOC_FLAG_HIGH_BANDWIDTH) not in cann.MALLOC_POLICIES:
+    if (
+        policy & ~(cann.MALLOC_FLAG_LOW_BANDWIDTH | cann.MALLOC_FLAG_HIGH_BANDWIDTH)
+        not in cann.MALLOC_POLICIES
+    ):
         sim.refuse("parameter", f"{policy} is no allocation policy", cann.ACL_ERROR_INVALID_PARAM)
     return (_allocate(sim, context, size, context.device).handle,)
 
@@ -37,7 +40,9 @@ implements("acl.rt.malloc_align32")(malloc)
 
 @implements("acl.rt.malloc_host")
 def malloc_host(sim: Simulator, size: int) -> Tuple[int]:
-    """Allocate pinned host memory; on the chip itself (ACL_DEVICE) it is device memory like all other."""
+    """Allocate pinned host memory; on the chip itself (ACL_DEVICE) it is device memory like all
+    other.
+    """
     return (_allocate(sim, sim.need_context(), size, None).handle,)
 
 
@@ -58,7 +63,8 @@ def _allocate(sim: Simulator, context: Context, size: int, device: Optional[int]
         sim.refuse("parameter", "0 bytes", cann.ACL_ERROR_INVALID_PARAM)
     if device is not None and charged(size) > sim.memory.free_bytes(device):
         raise RefusedError(
-            cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"{size} bytes asked, {sim.memory.free_bytes(device)} free"
+            cann.ACL_ERROR_RT_MEMORY_ALLOCATION,
+            f"{size} bytes asked, {sim.memory.free_bytes(device)} free",
         )
     if device is None and size > 1 << 40:
         raise RefusedError(cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"{size} bytes asked")
@@ -75,11 +81,18 @@ def _free(sim: Simulator, address: int, *, pinned: bool) -> None:
     if block is None or block.handle != address:
         sim.refuse("memory", f"{address:#x} is no allocation's start", 207002)
     if block.released is not None:
-        text = f"double free: the {block.kind} made at {line_of(block.where)} was freed at {line_of(block.released)}"
+        text = (
+            f"double free: the {block.kind} made at {line_of(block.where)} was freed at"
+            f" {line_of(block.released)}"
+        )
         sim.refuse("memory", text, 207002)
     if (block.device is None) != pinned:
         wanted = "free_host" if block.device is None else "free"
-        sim.refuse("memory", f"{block.kind} is given back by {wanted}", cann.ACL_ERROR_RT_INVALID_MEMORY_TYPE)
+        sim.refuse(
+            "memory",
+            f"{block.kind} is given back by {wanted}",
+            cann.ACL_ERROR_RT_INVALID_MEMORY_TYPE,
+        )
     _check_unused(sim, block)
     for damaged in sim.memory.release(block, site()):
         sim.note_damage(damaged)
@@ -89,10 +102,16 @@ def _check_unused(sim: Simulator, block: Block) -> None:
     sim.check_host_access(block, write=True, low=0, high=block.size)
     for buffer in sim.registry.living(DataBuffer):
         if block.handle <= buffer.pointer < block.handle + block.size and not buffer.release_failed:
-            sim.broke("release-order", f"the data buffer made at {line_of(buffer.where)} still points to this memory")
+            sim.broke(
+                "release-order",
+                f"the data buffer made at {line_of(buffer.where)} still points to this memory",
+            )
     for model in sim.models.values():
         if model.alive and block in model.lent and not model.release_failed:
-            sim.broke("release-order", f"the model loaded at {line_of(model.where)} still lives in this memory")
+            sim.broke(
+                "release-order",
+                f"the model loaded at {line_of(model.where)} still lives in this memory",
+            )
 
 
 @implements("acl.rt.get_mem_info")
@@ -106,13 +125,16 @@ def get_mem_info(sim: Simulator, attribute: int) -> Tuple[int, int]:
     return sim.memory.free_bytes(context.device), sim.knobs.device_memory
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Copies
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 class Region:
-    """Bytes that a copy reads or writes: in a block, or (``block`` None) in ordinary host memory."""
+    """Bytes that a copy reads or writes:
+
+    in a block, or (``block`` None) in ordinary host memory.
+    """
 
     def __init__(self, sim: Simulator, address: int, count: int, what: str) -> None:
         self.address = address
@@ -147,13 +169,18 @@ class Region:
 def _block_of(sim: Simulator, address: int, count: int, what: str) -> Optional[Block]:
     block = sim.memory.find(address)
     if block is not None and block.released is not None:
-        text = f"{what} is {block.kind} made at {line_of(block.where)} and freed at {line_of(block.released)}"
+        text = (
+            f"{what} is {block.kind} made at {line_of(block.where)} and freed at"
+            f" {line_of(block.released)}"
+        )
         sim.refuse("use-after-release", text, _PARAM)
     if block is not None and address + count > block.handle + block.size:
         if address == block.handle + block.size and not sim.memory.is_device_address(address):
             return None  # ordinary host memory that happens to begin right behind a block
         made = f"{block.size} allocated at {line_of(block.where)}"
-        sim.refuse("overrun", f"{what}: {count} bytes from byte {address - block.handle} of {made}", _PARAM)
+        sim.refuse(
+            "overrun", f"{what}: {count} bytes from byte {address - block.handle} of {made}", _PARAM
+        )
     if block is None and sim.memory.is_device_address(address):
         sim.refuse("memory", f"{what}: {address:#x} is in no allocation", _PARAM)
     return block
@@ -169,21 +196,36 @@ def copy(sim: Simulator, target: Region, source: Region) -> None:
             target.block.fill(target.low, target.high)
 
 
-def _regions(sim: Simulator, target: int, limit: int, source: int, count: int, kind: int) -> Tuple[Region, Region]:
+def _regions(
+    sim: Simulator, target: int, limit: int, source: int, count: int, kind: int
+) -> Tuple[Region, Region]:
     if not count:
         sim.refuse("parameter", "0 bytes", cann.ACL_ERROR_INVALID_PARAM)
     if count > limit:
         sim.refuse("overrun", f"{count} bytes into a target of {limit}", _PARAM)
     # The whole target that was claimed must be there, not only what is written now.
     Region(sim, target, limit, "the target")
-    into, out_of = Region(sim, target, count, "the target"), Region(sim, source, count, "the source")
+    into, out_of = (
+        Region(sim, target, count, "the target"),
+        Region(sim, source, count, "the source"),
+    )
     _check_kind(sim, into, out_of, kind)
-    if into.on_device and out_of.on_device and into.block and out_of.block and into.block.device != out_of.block.device:
+    if (
+        into.on_device
+        and out_of.on_device
+        and into.block
+        and out_of.block
+        and into.block.device != out_of.block.device
+    ):
         sim.refuse("memory", "a copy between two devices", _PARAM)
     current = sim.need_context().device
     for region in (into, out_of):
         if region.block is not None and region.block.device not in (None, current):
-            sim.refuse("context", f"memory of device {region.block.device}, current is device {current}", _PARAM)
+            sim.refuse(
+                "context",
+                f"memory of device {region.block.device}, current is device {current}",
+                _PARAM,
+            )
     return into, out_of
 
 
@@ -192,7 +234,11 @@ def _check_kind(sim: Simulator, target: Region, source: Region, kind: int) -> No
         sim.refuse("parameter", f"{kind} is no kind of copy", cann.ACL_ERROR_INVALID_PARAM)
     if sim.knobs.run_mode == cann.ACL_DEVICE:
         if kind != cann.ACL_MEMCPY_DEVICE_TO_DEVICE:
-            sim.broke("copy-kind", f"{cann.MEMCPY_KINDS[kind]} on the chip itself, where only DEVICE_TO_DEVICE is sure")
+            sim.broke(
+                "copy-kind",
+                f"{cann.MEMCPY_KINDS[kind]} on the chip itself, where only DEVICE_TO_DEVICE is"
+                " sure",
+            )
         return
     wanted = {
         (False, False): cann.ACL_MEMCPY_HOST_TO_HOST,
@@ -220,20 +266,35 @@ def memcpy(sim: Simulator, target: int, limit: int, source: int, count: int, kin
             sim.check_host_access(region.block, write=write, low=region.low, high=region.high)
     copy(sim, into, out_of)
     engine = engine_of(into, out_of)
-    sim.clock.wait_until(sim.clock.place(context.device, engine, sim.clock.now, sim.clock.copy_duration(engine, count)))
+    sim.clock.wait_until(
+        sim.clock.place(
+            context.device, engine, sim.clock.now, sim.clock.copy_duration(engine, count)
+        )
+    )
 
 
 @implements("acl.rt.memcpy_async")
-def memcpy_async(sim: Simulator, target: int, limit: int, source: int, count: int, kind: int, stream: int) -> None:
-    """Queue a copy. Host memory must be pinned and left alone until the stream has passed; a target is lost at once."""
+def memcpy_async(
+    sim: Simulator, target: int, limit: int, source: int, count: int, kind: int, stream: int
+) -> None:
+    """Queue a copy.
+
+    Host memory must be pinned and left alone until the stream has passed; a target is lost at once.
+    """
     queue = sim.stream(stream)
     into, out_of = _regions(sim, target, limit, source, count, kind)
     for region, name in ((into, "target"), (out_of, "source")):
         if region.block is None:
-            sim.refuse("pinned", f"the {name} of memcpy_async is host memory that malloc_host did not give", _PARAM)
+            sim.refuse(
+                "pinned",
+                f"the {name} of memcpy_async is host memory that malloc_host did not give",
+                _PARAM,
+            )
         if sim.knobs.run_mode == cann.ACL_HOST and region.address % cann.DEVICE_ALIGNMENT:
             sim.refuse(
-                "alignment", f"the {name} of memcpy_async is not aligned to 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED
+                "alignment",
+                f"the {name} of memcpy_async is not aligned to 64 bytes",
+                cann.ACL_ERROR_RT_ADDR_UNALIGNED,
             )
     assert into.block is not None and out_of.block is not None
     sim.check_task_access(into.block, queue, write=True, low=into.low, high=into.high)
@@ -241,7 +302,12 @@ def memcpy_async(sim: Simulator, target: int, limit: int, source: int, count: in
     action = _queued_copy(sim, into, out_of, site())
     engine = engine_of(into, out_of)
     task = sim.streams.enqueue(
-        queue, "memcpy_async", site(), action, engine=engine, duration=sim.clock.copy_duration(engine, count)
+        queue,
+        "memcpy_async",
+        site(),
+        action,
+        engine=engine,
+        duration=sim.clock.copy_duration(engine, count),
     )
     sim.streams.touch(into.block, queue, task, write=True, low=into.low, high=into.high)
     sim.streams.touch(out_of.block, queue, task, write=False, low=out_of.low, high=out_of.high)
@@ -255,12 +321,15 @@ def _queued_copy(sim: Simulator, into: Region, out_of: Region, where: Site) -> C
     def run() -> None:
         if before is not None and not np.array_equal(before, out_of.bytes):
             sim.broke(
-                "order", "the host changed the source of a queued memcpy_async before the stream passed it", where=where
+                "order",
+                "the host changed the source of a queued memcpy_async before the stream passed it",
+                where=where,
             )
         if not into.on_device and not _still_poison(into):
             sim.broke(
                 "order",
-                "the host wrote into the target of a queued memcpy_async before the stream passed it",
+                "the host wrote into the target of a queued memcpy_async before the stream"
+                " passed it",
                 where=where,
             )
         copy(sim, into, out_of)
@@ -285,7 +354,9 @@ def memset(sim: Simulator, address: int, limit: int, value: int, count: int) -> 
 
 
 @implements("acl.rt.memset_async")
-def memset_async(sim: Simulator, address: int, limit: int, value: int, count: int, stream: int) -> None:
+def memset_async(
+    sim: Simulator, address: int, limit: int, value: int, count: int, stream: int
+) -> None:
     """Queue a fill of device or pinned memory."""
     queue = sim.stream(stream)
     region = _set_region(sim, address, limit, count)
@@ -311,9 +382,9 @@ def _fill(region: Region, value: int) -> None:
         region.block.fill(region.low, region.high)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Ordinary host memory that was lent by bytes_to_ptr and numpy_to_ptr
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 _LENT_LIMIT = 4096
 
@@ -326,7 +397,9 @@ def lend(sim: Simulator, address: int, size: int, owner: Any) -> None:
     try:
         keeper: Any = weakref.ref(owner)
     except TypeError:
-        keeper = owner  # bytes take no weak references; kept, and seen to be nobody else's by its count
+        keeper = (
+            owner  # bytes take no weak references; kept, and seen to be nobody else's by its count
+        )
     sim.lent[address] = (size, keeper)
 
 
@@ -340,6 +413,10 @@ def _check_lent(sim: Simulator, address: int, count: int, what: str) -> None:
         # sim.lent's tuple, the local name, getrefcount's argument
         gone = sys.getrefcount(keeper) <= 3
     if gone:
-        sim.refuse("use-after-release", f"{what} points into an object that is gone: nobody kept it", _PARAM)
+        sim.refuse(
+            "use-after-release",
+            f"{what} points into an object that is gone: nobody kept it",
+            _PARAM,
+        )
     if count > size:
         sim.refuse("overrun", f"{what}: {count} bytes of an object of {size}", _PARAM)

@@ -18,15 +18,19 @@ _POLL_MS = 0.05
 _FLAGS = cann.ACL_EVENT_SYNC | cann.ACL_EVENT_CAPTURE_STREAM_PROGRESS | cann.ACL_EVENT_TIME_LINE
 _CALLBACK_PATIENCE = 10.0
 
-# ---------------------------------------------------------------------------------------------------------------------
+# -------------------------------------------------------------------------------------------------
 # Streams
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.rt.create_stream")
 def create_stream(sim: Simulator) -> Tuple[int]:
     context = sim.need_context()
-    return (sim.registry.add(Stream(sim.registry.number(), site(), context, device=context.device)).handle,)
+    return (
+        sim.registry.add(
+            Stream(sim.registry.number(), site(), context, device=context.device)
+        ).handle,
+    )
 
 
 @implements("acl.rt.create_stream_with_config")
@@ -48,7 +52,10 @@ def destroy_stream(sim: Simulator, handle: int) -> None:
             who is stream for who, _ in event.waiters
         )
         if used and not event.release_failed:
-            sim.broke("release-order", f"the event made at {line_of(event.where)} is destroyed before its stream")
+            sim.broke(
+                "release-order",
+                f"the event made at {line_of(event.where)} is destroyed before its stream",
+            )
     sim.release(stream)
 
 
@@ -94,7 +101,11 @@ def _wait_for(sim: Simulator, stream: Stream) -> None:
     deadline = time.monotonic() + _CALLBACK_PATIENCE
     while any(task.callback for task in stream.tasks):
         if not sim.changed.wait(0.05) and time.monotonic() > deadline:
-            sim.refuse("callback", "no thread processes this stream's callbacks", cann.ACL_ERROR_RT_STREAM_SYNC_TIMEOUT)
+            sim.refuse(
+                "callback",
+                "no thread processes this stream's callbacks",
+                cann.ACL_ERROR_RT_STREAM_SYNC_TIMEOUT,
+            )
     sim.streams.synchronize(stream)
     sim.check_fences()
     if stream.error:
@@ -110,9 +121,9 @@ def _check_time(sim: Simulator, end: float, milliseconds: int, code: int) -> Non
         raise RefusedError(code, f"not done after {milliseconds} ms")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Events
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.rt.create_event")
@@ -132,9 +143,15 @@ def create_event_with_flag(sim: Simulator, flag: int) -> Tuple[int]:
 def _make_event(sim: Simulator, flag: Optional[int]) -> Tuple[int]:
     context = sim.need_context()
     event = Event(sim.registry.number(), site(), context, device=context.device, flag=flag)
-    limited = [other for other in sim.registry.living(Event) if other.device == context.device and other.synchronises]
+    limited = [
+        other
+        for other in sim.registry.living(Event)
+        if other.device == context.device and other.synchronises
+    ]
     if event.synchronises and len(limited) >= sim.knobs.events_per_device:
-        raise RefusedError(207007, f"the device's {sim.knobs.events_per_device} events are all in use")
+        raise RefusedError(
+            207007, f"the device's {sim.knobs.events_per_device} events are all in use"
+        )
     return (sim.registry.add(event).handle,)
 
 
@@ -144,7 +161,9 @@ def destroy_event(sim: Simulator, handle: int) -> None:
     access = event.pending(sim.streams.host)
     if access is not None:
         sim.broke(
-            "order", f"{access.what} of {line_of(access.where)} may still use the event made at {line_of(event.where)}"
+            "order",
+            f"{access.what} of {line_of(access.where)} may still use the event made at"
+            f" {line_of(event.where)}",
         )
     event.released = site()
 
@@ -164,12 +183,18 @@ def _check_recordable(sim: Simulator, event: Event, queue: Stream) -> None:
         sim.broke("event", f"{who} is recorded again without reset_event after stream_wait_event")
     elif event.mark is not None and now.get(event.mark.stream.handle, 0) < event.mark.number:
         sim.broke(
-            "event", f"the event made at {line_of(event.where)} is recorded again before its last record has passed"
+            "event",
+            f"the event made at {line_of(event.where)} is recorded again before its last record has"
+            " passed",
         )
     if event.reset is not None:
         stream, number = event.reset
         if stream is not queue and now.get(stream.handle, 0) < number:
-            sim.broke("event", "the event is recorded while its reset on another stream may still come, and undo it")
+            sim.broke(
+                "event",
+                "the event is recorded while its reset on another stream may still come, and"
+                " undo it",
+            )
 
 
 @implements("acl.rt.reset_event")
@@ -193,7 +218,9 @@ def stream_wait_event(sim: Simulator, stream: int, handle: int) -> None:
     if not event.synchronises:
         sim.refuse("event", "a stream cannot wait for an event without the flag SYNC", _PARAM)
     if event.mark is None:
-        sim.refuse("event", f"nothing was recorded in the event made at {line_of(event.where)}", _PARAM)
+        sim.refuse(
+            "event", f"nothing was recorded in the event made at {line_of(event.where)}", _PARAM
+        )
     sim.streams.wait(queue, event, site())
 
 
@@ -216,7 +243,13 @@ def query_event(sim: Simulator, handle: int) -> Tuple[int]:
 
 @implements("acl.rt.query_event_status")
 def query_event_status(sim: Simulator, handle: int) -> Tuple[int]:
-    return (cann.QUERY_EVENT_STATUS_COMPLETE if _has_come(sim, handle) else cann.QUERY_EVENT_STATUS_NOT_READY,)
+    return (
+        (
+            cann.QUERY_EVENT_STATUS_COMPLETE
+            if _has_come(sim, handle)
+            else cann.QUERY_EVENT_STATUS_NOT_READY
+        ),
+    )
 
 
 @implements("acl.rt.event_elapsed_time")
@@ -237,7 +270,9 @@ def event_elapsed_time(sim: Simulator, start: int, end: int) -> Tuple[float]:
 def _recorded(sim: Simulator, event: Event) -> Mark:
     if event.mark is None:
         sim.refuse(
-            "event", f"nothing was recorded in the event made at {line_of(event.where)}, or it was reset", _PARAM
+            "event",
+            f"nothing was recorded in the event made at {line_of(event.where)}, or it was reset",
+            _PARAM,
         )
     return event.mark
 
@@ -270,9 +305,9 @@ def set_op_execute_time_out(sim: Simulator, seconds: int) -> None:
     sim.need_context()
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------
 # Callbacks
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @implements("acl.rt.subscribe_report")
@@ -294,7 +329,9 @@ def unsubscribe_report(sim: Simulator, thread: int, stream: int) -> None:
 
 
 @implements("acl.rt.launch_callback")
-def launch_callback(sim: Simulator, function: Callable[[Any], Any], data: Any, block: int, stream: int) -> None:
+def launch_callback(
+    sim: Simulator, function: Callable[[Any], Any], data: Any, block: int, stream: int
+) -> None:
     """Queue a call of ``function(data)``, which the thread in process_report makes."""
     if not callable(function):
         raise TypeError("parameter must be callable")
@@ -309,10 +346,14 @@ def launch_callback(sim: Simulator, function: Callable[[Any], Any], data: Any, b
 
 @implements("acl.rt.process_report")
 def process_report(sim: Simulator, milliseconds: int) -> None:
-    """Run the streams that this thread reports for up to the next callback, and that; 100036 where none comes."""
+    """Run the streams that this thread reports for up to the next callback, and that; 100036 where
+    none comes.
+    """
     with sim.lock:
         sim.need_context()
-        deadline = time.monotonic() + (_CALLBACK_PATIENCE if milliseconds < 0 else milliseconds / 1000)
+        deadline = time.monotonic() + (
+            _CALLBACK_PATIENCE if milliseconds < 0 else milliseconds / 1000
+        )
         stream = _with_callback(sim)
         while stream is None:
             left = deadline - time.monotonic()
@@ -328,7 +369,9 @@ def process_report(sim: Simulator, milliseconds: int) -> None:
     try:
         before.action()
     except Exception as error:
-        raise SystemError("acl.rt.process_report returned a result with an exception set") from error
+        raise SystemError(
+            "acl.rt.process_report returned a result with an exception set"
+        ) from error
     finally:
         with sim.lock:
             sim.changed.notify_all()

@@ -31,22 +31,32 @@ def init(sim: Simulator, config: Optional[str] = None) -> None:
 
 @implements("acl.finalize")
 def finalize(sim: Simulator) -> None:
-    """End; anything still alive breaks a rule, so does another thread than the main one, or a ``__del__``."""
+    """End; anything still alive breaks a rule, so does another thread than the main one, or a
+    ``__del__``.
+    """
     if not sim.initialised:
         code = cann.ACL_ERROR_REPEAT_FINALIZE if sim.finalized else cann.ACL_ERROR_UNINITIALIZE
         sim.refuse("finalize", "nothing is initialised", code)
     if threading.current_thread() is not threading.main_thread():
         sim.broke("finalize", "called in another thread than the main one")
     if within_finalizer():
-        sim.broke("finalize", "called from a __del__, whose moment at the interpreter's end is not defined")
+        sim.broke(
+            "finalize",
+            "called from a __del__, whose moment at the interpreter's end is not defined",
+        )
     for number, device in sorted(sim.devices.items()):
         if device.count and not device.release_failed:
-            sim.broke("release-order", f"device {number}, set at {line_of(device.where)}, is reset before finalize")
+            sim.broke(
+                "release-order",
+                f"device {number}, set at {line_of(device.where)}, is reset before finalize",
+            )
     left = sim.alive()
     if left:
         first = left[0]
         sim.broke(
-            "release-order", f"{len(left)} things are alive, among them the {first.kind} made at {line_of(first.where)}"
+            "release-order",
+            f"{len(left)} things are alive, among them the {first.kind} made at"
+            f" {line_of(first.where)}",
         )
     sim.initialised = 0
     sim.finalized = True
@@ -120,7 +130,9 @@ def create_tensor_desc(sim: Simulator, dtype: int, dims: Any, layout: int) -> in
     sizes = checked_dims(dims)
     if cann.data_type(dtype).name == "undefined" and dtype != -1:
         return 0
-    desc = TensorDesc(sim.registry.number(), site(), sim.current, dtype=dtype, dims=tuple(sizes), layout=layout)
+    desc = TensorDesc(
+        sim.registry.number(), site(), sim.current, dtype=dtype, dims=tuple(sizes), layout=layout
+    )
     return sim.registry.add(desc).handle
 
 

@@ -20,7 +20,9 @@ from crnn.simulator.state import Simulator
 
 _OLD = "bytes_to_ptr and ptr_to_bytes should be used instead of the functions for NumPy"
 _NO_SUCH_THREAD = errno.ESRCH
-_DTYPES: Dict[int, np.dtype] = {number: np.dtype(name) for name, number in cann.NUMPY_TYPE_NUMBER.items()}
+_DTYPES: Dict[int, np.dtype] = {
+    number: np.dtype(name) for name, number in cann.NUMPY_TYPE_NUMBER.items()
+}
 
 
 @implements("acl.util.bytes_to_ptr")
@@ -53,7 +55,9 @@ def numpy_to_ptr(sim: Simulator, array: Any) -> int:
         raise ValueError("needs an ndarray as argument")
     if not array.flags.c_contiguous:
         _warn()
-        sim.broke("memory", "the array is not C-contiguous: what follows the pointer is not the array")
+        sim.broke(
+            "memory", "the array is not C-contiguous: what follows the pointer is not the array"
+        )
     return _lend_array(sim, array)
 
 
@@ -107,9 +111,13 @@ def _lend_array(sim: Simulator, array: np.ndarray) -> int:
 
 
 def _readable(sim: Simulator, address: int, count: int, *, read: bool) -> bool:
-    """See that the host may look at this memory, and with ``read`` that no queued task is to write it."""
+    """See that the host may look at this memory, and with ``read`` that no queued task is to write
+    it.
+    """
     block = sim.memory.find(address)
-    if block is not None and (address < block.handle + block.size or sim.memory.is_device_address(address)):
+    if block is not None and (
+        address < block.handle + block.size or sim.memory.is_device_address(address)
+    ):
         return _block_readable(sim, block, address - block.handle, count, read)
     if sim.memory.is_device_address(address):
         sim.broke("memory", f"{address:#x} is a device address; the host cannot reach it")
