@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
 __all__ = ["Recognizer", "__version__"]
 
 if TYPE_CHECKING:
     from crnn.jobs.read import Recognizer as Recognizer
+
+    __version__: str
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from crnn.jobs.read import Recognizer
 
         return Recognizer
+    if name == "__version__":
+        from crnn.version import version
+
+        return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""What measures and checks the code itself; not installed with the package."""
