@@ -24,7 +24,7 @@ from crnn.ascend.model import (
     open_acl,
     pinned_memory,
 )
-from crnn.ascend.om import read_om
+from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import Acl, AscendError
 from crnn.ascend.release import Attempts, Releases, uninterrupted
 from crnn.errors import InputError

@@ -51,7 +51,7 @@ def _describe_onnx(path: Path) -> Dict[str, Any]:
 
 
 def _show_om(args: argparse.Namespace) -> int:
-    from crnn.ascend.om import read_om
+    from crnn.ascend.om_reader import read_om
     from crnn.ascend.sidecar import describe_sidecar
 
     om = read_om(args.file)

@@ -31,7 +31,8 @@ from crnn.ascend.atc import (
 )
 from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search_roots, sourced_cann
 from crnn.ascend.fit import misfits
-from crnn.ascend.om import Om, read_om
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
 from crnn.export.aipp import aipp_config

@@ -27,7 +27,8 @@ from crnn.ascend.environment import (
     sourced_cann,
 )
 from crnn.ascend.fit import misfits
-from crnn.ascend.om import UNKNOWN, Om, read_om
+from crnn.ascend.om import UNKNOWN, Om
+from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Probe, probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE

@@ -16,7 +16,8 @@ import numpy as np
 from crnn import cann
 from crnn.ascend import process
 from crnn.ascend.model import LoadedModel, load_model, open_acl
-from crnn.ascend.om import Om, read_om
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import STREAMING_CALLS, Acl, AscendError
 from crnn.ascend.release import Attempts, Releases, uninterrupted
 from crnn.ascend.sidecar import find_sidecar, find_spec

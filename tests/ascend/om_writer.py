@@ -4,13 +4,21 @@ here has.
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from crnn import cann
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import parse_om
 
 Value = Union[str, int, bool, Sequence[int], Sequence[str]]
+
+
+def parsed(data: bytes, where: str = "OM") -> Om:
+    """What the kit reads out of an OM in memory."""
+    return parse_om(io.BytesIO(data), where)
 
 
 def varint(value: int) -> bytes:

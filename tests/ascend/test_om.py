@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn import cann
-from crnn.ascend import om as om_module
-from crnn.ascend.om import Aipp, Gears, Om, OmTensor, parse_om, parse_om_bytes, read_om
+from crnn.ascend import om_definition
+from crnn.ascend.om import Aipp, Gears, Om, OmTensor
+from crnn.ascend.om_reader import parse_om, read_om
 from crnn.errors import InputError
 from tests.ascend import om_writer
 from tests.ascend.om_writer import (
@@ -39,11 +40,11 @@ def one(*parts: Any, wide: bool = False, **header: Any) -> bytes:
 
 
 def from_definition(model: bytes) -> Om:
-    return parse_om_bytes(one((cann.PARTITION_MODEL_DEF, model)))
+    return om_writer.parsed(one((cann.PARTITION_MODEL_DEF, model)))
 
 
 def from_inout(info: bytes) -> Om:
-    return parse_om_bytes(one((cann.PARTITION_INOUT, info)))
+    return om_writer.parsed(one((cann.PARTITION_INOUT, info)))
 
 
 class TestContainer:
@@ -84,7 +85,7 @@ class TestContainer:
     def test_a_static_model_is_told_from_either_header_and_either_table(
         self, version: int, wide: bool
     ) -> None:
-        om = parse_om_bytes(om_writer.static(version=version, wide=wide))
+        om = om_writer.parsed(om_writer.static(version=version, wide=wide))
         assert om.inputs == (INPUT,)
         assert om.outputs == (OmTensor("Add_64:0:output", "float32", (26, 1, 37), "ND", 3848),)
         assert (om.name, om.models, om.model_type, om.platform_version) == (
@@ -107,16 +108,16 @@ class TestContainer:
         # At that place the text "1.11" stands, which is 0x31312e31 models.
         data = om_writer.static(version=cann.OM_VERSION_1)
         assert struct.unpack_from("<I", data, 156)[0] > 0x31000000
-        assert parse_om_bytes(data).models == 1
+        assert om_writer.parsed(data).models == 1
 
     def test_several_models_are_counted_and_the_first_is_the_root(self) -> None:
-        om = parse_om_bytes(om_writer.several(3))
+        om = om_writer.parsed(om_writer.several(3))
         assert om.models == 3
         assert [part.model for part in om.partitions] == [0, 1, 2]
         assert om.inputs[0].shape == (1, 1, 32, 100)
 
     def test_a_flow_model_names_its_submodels(self) -> None:
-        om = parse_om_bytes(om_writer.flow())
+        om = om_writer.parsed(om_writer.flow())
         assert (om.model_type, om.submodels, om.models) == ("flow", ("first", "second"), 1)
 
     @pytest.mark.parametrize(
@@ -128,10 +129,10 @@ class TestContainer:
         ids=["header", "attribute"],
     )
     def test_a_simulated_om_says_so_by_either_mark(self, data: bytes) -> None:
-        assert parse_om_bytes(data).simulated
+        assert om_writer.parsed(data).simulated
 
     def test_a_model_that_tells_nothing_is_unknown_not_an_error(self) -> None:
-        om = parse_om_bytes(
+        om = om_writer.parsed(
             one((cann.PARTITION_TASKS, b""), name=b"", platform_version=b"", model_type=77)
         )
         assert (om.name, om.soc_version, om.precision, om.model_type) == (
@@ -194,7 +195,7 @@ class TestDefinition:
         assert om.gears == expected
 
     def test_static_aipp_makes_the_input_uint8(self) -> None:
-        om = parse_om_bytes(om_writer.aipp())
+        om = om_writer.parsed(om_writer.aipp())
         assert om.aipp == (Aipp("actual_input_1", "static"),)
         assert om.inputs == (OmTensor("actual_input_1", "uint8", (1, 32, 100, 1), "NHWC", 3200),)
         assert om.outputs[0].dtype == "float16"
@@ -271,7 +272,7 @@ class TestDefinition:
 
 class TestInOut:
     def test_it_goes_before_the_graph(self) -> None:
-        om = parse_om_bytes(om_writer.geared())
+        om = om_writer.parsed(om_writer.geared())
         assert [item.name for item in om.inputs] == ["actual_input_1", cann.DYNAMIC_INPUT_NAME]
         assert om.outputs == (
             OmTensor("output_0_Add_64_0", "float32", (26, -1, 37), "NCHW", 26 * 16 * 37 * 4),
@@ -355,13 +356,13 @@ class TestRefusals:
     )
     def test_a_file_that_is_none(self, data: bytes, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            parse_om_bytes(data, "x.om")
+            om_writer.parsed(data, "x.om")
 
     def test_models_that_end_before_the_file(self) -> None:
         data = om_writer.several(2) + b"rest"
         data = corrupt(data, 184, struct.pack("<Q", len(data) - 256))
         with pytest.raises(InputError, match="its 2 models end at byte"):
-            parse_om_bytes(data)
+            om_writer.parsed(data)
 
     @pytest.mark.parametrize(
         ("model", "message"),
@@ -444,7 +445,7 @@ class TestBounds:
         data = one((cann.PARTITION_MODEL_DEF, model))
         began = time.process_time()
         try:
-            parse_om_bytes(data)
+            om_writer.parsed(data)
         except InputError as error:
             assert "more than 1000000 fields" in str(error)
         assert time.process_time() - began < 10
@@ -460,7 +461,7 @@ class TestBounds:
         for _ in range(data.draw(st.integers(1, 6))):
             sample[data.draw(st.integers(0, len(sample) - 1))] = data.draw(st.integers(0, 255))
         try:
-            found = parse_om_bytes(bytes(sample))
+            found = om_writer.parsed(bytes(sample))
         except InputError:
             return
         json.dumps(found.to_dict(), allow_nan=False)
@@ -482,7 +483,7 @@ class TestRealFiles:
             "1.80.T15.0.B156",
         )
         assert (om.cann_version, om.platform_version) == ("5.0.4.alpha002", "1.11.z.0")
-        assert om.precision == om_module.DEFAULT_PRECISION
+        assert om.precision == om_definition.DEFAULT_PRECISION
         assert (om.gears, om.aipp, om.batch_sizes, om.simulated) == (None, (), (100,), False)
         assert om.work_bytes == 6014464
         assert [(part.type, part.size) for part in om.partitions] == [
@@ -532,7 +533,7 @@ class TestReadOm:
         assert "/home/ada/crnn.onnx" in om.fields(command=True)["atc_cmdline"]
 
     def test_plain_data_is_golden(self) -> None:
-        data = parse_om_bytes(om_writer.geared(), "crnn.om").to_dict()
+        data = om_writer.parsed(om_writer.geared(), "crnn.om").to_dict()
         assert data["gears"] == {"kind": "batch", "sizes": ((1,), (4,), (8,), (16,))}
         assert data["inputs"][0] == {
             "name": "actual_input_1",
@@ -545,8 +546,8 @@ class TestReadOm:
         assert data["format"] == "OM"
 
     def test_lines_to_be_shown(self) -> None:
-        fields = parse_om_bytes(om_writer.aipp(), "crnn.om").fields()
+        fields = om_writer.parsed(om_writer.aipp(), "crnn.om").fields()
         assert fields["inputs"] == ["actual_input_1 uint8 (1, 32, 100, 1) NHWC, 3200 bytes"]
         assert fields["aipp"] == ["actual_input_1 (static)"]
         assert fields["gears"] == "none"
-        assert parse_om_bytes(om_writer.geared()).fields()["gears"] == "batch 1, 4, 8, 16"
+        assert om_writer.parsed(om_writer.geared()).fields()["gears"] == "batch 1, 4, 8, 16"

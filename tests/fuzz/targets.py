@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 from crnn import cann
-from crnn.ascend.om import parse_om_bytes
 from crnn.ascend.sidecar import Sidecar, parse_sidecar
 from crnn.network.checkpoint import load_checkpoint
 from crnn.network.crnn import CrnnConfig
@@ -35,7 +34,7 @@ def _om_seeds() -> Dict[str, bytes]:
 
 
 def _parse_om(data: bytes) -> None:
-    om = parse_om_bytes(data)
+    om = om_writer.parsed(data)
     json.dumps(om.to_dict(command=True), allow_nan=False)
     om.fields(command=True)
     str((om.batch_sizes, om.data_inputs))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from onnx import TensorProto, helper, numpy_helper
 
-from crnn.ascend.om import read_om
+from crnn.ascend.om_reader import read_om
 from crnn.simulator import Knobs, aipp
 from crnn.simulator.atc import compile_om
 from crnn.simulator.atc_flags import FLAGS, AtcError, check, parse
