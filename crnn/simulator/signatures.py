@@ -39,8 +39,6 @@ acl.update_data_buffer               kkk      i
 acl.create_tensor_desc               iOi      k
 acl.destroy_tensor_desc              k        -
 acl.data_type_size                   i        k
-acl.float16_to_float                 H        f
-acl.float_to_float16                 f        H
 acl.rt.set_device                    i        i
 acl.rt.reset_device                  i        i
 acl.rt.reset_device_force            i        i    new
@@ -59,7 +57,6 @@ acl.rt.synchronize_stream_with_timeout ki     i    middle
 acl.rt.synchronize_device            *        i
 acl.rt.stream_query                  k        Ii   ! middle
 acl.rt.malloc                        ki       ki
-acl.rt.malloc_align32                ki       ki   middle
 acl.rt.free                          k        i
 acl.rt.malloc_host                   k        ki
 acl.rt.free_host                     k        i
@@ -83,7 +80,6 @@ acl.rt.subscribe_report              Kk       i
 acl.rt.unsubscribe_report            Kk       i
 acl.rt.launch_callback               OOik     i
 acl.rt.process_report                i        i
-acl.rt.set_op_wait_timeout           I        i    !
 acl.rt.set_op_execute_time_out       I        i    middle
 acl.mdl.load_from_file               s        Ii   !
 acl.mdl.load_from_mem                kk       Ii   !
@@ -95,11 +91,9 @@ acl.mdl.load_with_config             k        Ii
 acl.mdl.destroy_config_handle        k        i
 acl.mdl.unload                       I        i    !
 acl.mdl.query_size                   s        kki  !
-acl.mdl.query_size_from_mem          kk       kki  !
 acl.mdl.create_desc                  *        k
 acl.mdl.get_desc                     kI       i    !
 acl.mdl.get_desc_from_file           ks       i    ! new
-acl.mdl.get_desc_from_mem            kkk      i    ! new
 acl.mdl.destroy_desc                 k        i    !
 acl.mdl.get_num_inputs               k        k    !
 acl.mdl.get_num_outputs              k        k    !
@@ -117,7 +111,6 @@ acl.mdl.get_input_name_by_index      kk       s    !
 acl.mdl.get_output_name_by_index     kk       s    !
 acl.mdl.get_input_index_by_name      ks       ki   !
 acl.mdl.get_output_index_by_name     ks       ki   !
-acl.mdl.get_tensor_real_name         ks       s
 acl.mdl.create_dataset               *        k
 acl.mdl.destroy_dataset              k        i    !
 acl.mdl.add_dataset_buffer           kk       ki   !
@@ -135,7 +128,6 @@ acl.mdl.get_input_dynamic_gear_count kk       ki   !
 acl.mdl.get_input_dynamic_dims       kkk      Oi   !
 acl.mdl.set_input_dynamic_dims       IkkO     i    !
 acl.mdl.get_aipp_type                Ik       iki  !
-acl.mdl.get_first_aipp_info          Ik       Oi   !
 acl.util.numpy_to_ptr                O        k
 acl.util.numpy_contiguous_to_ptr     O        kO   new
 acl.util.ptr_to_numpy                kOi      O
@@ -158,7 +150,6 @@ _FAILURE_VALUES: Mapping[str, Tuple[Any, ...]] = {
     "acl.mdl.get_output_data_type": (-1,),
     "acl.mdl.get_input_format": (-1,),
     "acl.mdl.get_output_format": (-1,),
-    "acl.mdl.get_first_aipp_info": (None,),
 }
 # These give one "i" that is a value, not a code.
 _BARE_VALUES = frozenset(name for name, value in _FAILURE_VALUES.items() if value == (-1,))
@@ -290,7 +281,7 @@ def _read(line: str) -> Signature:
 SIGNATURES: Dict[str, Signature] = {
     row.name: row for row in map(_read, _TABLE.strip().splitlines())
 }
-"""Every function of the stand-in by its full name; anything else is an AttributeError."""
+"""Every function of the stand-in by its full name."""
 
 
 def offered(version: Version) -> Dict[str, Signature]:

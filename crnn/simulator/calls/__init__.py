@@ -23,8 +23,6 @@ WITHOUT_INIT = frozenset(
         "acl.get_version",
         "acl.get_recent_err_msg",
         "acl.data_type_size",
-        "acl.float16_to_float",
-        "acl.float_to_float16",
         "acl.rt.get_device_count",
         "acl.util.numpy_to_ptr",
         "acl.util.numpy_contiguous_to_ptr",

@@ -127,12 +127,6 @@ def query_size(sim: Simulator, path: str) -> Tuple[int, int]:
     return models.work_size(om), models.weight_size(om)
 
 
-@implements("acl.mdl.query_size_from_mem")
-def query_size_from_mem(sim: Simulator, address: int, size: int) -> Tuple[int, int]:
-    om = _read_memory(sim, address, size)
-    return models.work_size(om), models.weight_size(om)
-
-
 def read_file(path: str) -> SimulatedOm:
     """Read an OM file; 145002 without one, 145006 for what is none that the simulator wrote."""
     if not path or not os.access(path, os.R_OK) or not Path(path).is_file():
@@ -227,12 +221,6 @@ def get_desc(sim: Simulator, handle: int, number: int) -> None:
 def get_desc_from_file(sim: Simulator, handle: int, path: str) -> None:
     desc = sim.thing(ModelDesc, handle)
     desc.om, desc.model = read_file(path), None
-
-
-@implements("acl.mdl.get_desc_from_mem")
-def get_desc_from_mem(sim: Simulator, handle: int, address: int, size: int) -> None:
-    desc = sim.thing(ModelDesc, handle)
-    desc.om, desc.model = _read_memory(sim, address, size), None
 
 
 @implements("acl.mdl.destroy_desc")
@@ -372,12 +360,6 @@ def _index(tensors: Tuple[OmTensor, ...], name: str) -> Tuple[int]:
     return (names.index(name),)
 
 
-@implements("acl.mdl.get_tensor_real_name")
-def get_tensor_real_name(sim: Simulator, handle: int, name: str) -> Optional[str]:
-    om = _om(sim, handle)
-    return name if name in [tensor.name for tensor in (*om.all_inputs, *om.outputs)] else None
-
-
 @implements("acl.mdl.get_dynamic_batch")
 def get_dynamic_batch(sim: Simulator, handle: int) -> Tuple[Dict[str, Any]]:
     om = _om(sim, handle)
@@ -415,54 +397,3 @@ def get_aipp_type(sim: Simulator, number: int, index: int) -> Tuple[int, int]:
     _at(sim, model.file.all_inputs, index, "input")
     static = model.file.aipp is not None and index == 0
     return (cann.AIPP_STATIC if static else cann.AIPP_NONE), (1 << 64) - 1
-
-
-@implements("acl.mdl.get_first_aipp_info")
-def get_first_aipp_info(sim: Simulator, number: int, index: int) -> Tuple[Dict[str, Any]]:
-    model = sim.model(number)
-    _at(sim, model.file.all_inputs, index, "input")
-    if model.file.aipp is None or index != 0:
-        raise RefusedError(cann.ACL_ERROR_GE_AIPP_NOT_EXIST)
-    return (_aipp_info(model.file),)
-
-
-_AIPP_FORMATS = {"YUV420SP_U8": 1, "XRGB8888_U8": 2, "RGB888_U8": 3, "YUV400_U8": 4}
-_AIPP_ZEROS = """
-    cscSwitch matrixR0C0 matrixR0C1 matrixR1C0 matrixR1C1 matrixR1C2 matrixR2C2
-    outputBias0 outputBias1 outputBias2 inputBias0 inputBias1 inputBias2 rbuvSwapSwitch
-    axSwapSwitch singleLineMode cropSwitch loadStartPosW loadStartPosH cropSizeW
-    cropSizeH resizeSwitch resizeOutputW resizeOutputH paddingSwitch leftPaddingSize
-    rightPaddingSize topPaddingSize bottomPaddingSize aippExtend
-    """.split()
-
-
-def _aipp_info(om: SimulatedOm) -> Dict[str, Any]:
-    assert om.aipp is not None
-    info: Dict[str, Any] = dict.fromkeys(_AIPP_ZEROS, 0)
-    info.update(
-        srcImageSizeW=om.aipp.width,
-        srcImageSizeH=om.aipp.height,
-        inputFormat=_AIPP_FORMATS[om.aipp.input_format],
-    )
-    info.update(
-        srcFormat=cann.FORMAT_NUMBER["NHWC"], srcDatatype=cann.ACL_DTYPE["uint8"], srcDimNum=4
-    )
-    for channel in range(4):
-        info[f"meanChn{channel}"] = om.aipp.mean[channel]
-        info[f"minChn{channel}"] = om.aipp.minimum[channel]
-        info[f"varReciChn{channel}"] = om.aipp.reciprocal[channel]
-    source, target = om.inputs[0], om.fed[0]
-    shapes = []
-    for size in om.sizes:
-        dims = tuple(size if value == -1 else value for value in source.dims)
-        behind = tuple(size if value == -1 else value for value in target.dims)
-        shapes.append(
-            {
-                "srcDims": _dims(source.name, dims),
-                "srcSize": source.count(size),
-                "aippOutdims": _dims(target.name, behind),
-                "aippOutSize": target.count(size) // 2,
-            }
-        )
-    info.update(shapeCount=len(shapes), outDims=shapes)
-    return info

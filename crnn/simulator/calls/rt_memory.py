@@ -35,9 +35,6 @@ def malloc(sim: Simulator, size: int, policy: int) -> Tuple[int]:
     return (_allocate(sim, context, size, context.device).handle,)
 
 
-implements("acl.rt.malloc_align32")(malloc)
-
-
 @implements("acl.rt.malloc_host")
 def malloc_host(sim: Simulator, size: int) -> Tuple[int]:
     """Allocate pinned host memory; on the chip itself (ACL_DEVICE) it is device memory like all

@@ -295,11 +295,6 @@ def _has_come(sim: Simulator, handle: int) -> bool:
     return True
 
 
-@implements("acl.rt.set_op_wait_timeout")
-def set_op_wait_timeout(sim: Simulator, seconds: int) -> None:
-    sim.need_context()
-
-
 @implements("acl.rt.set_op_execute_time_out")
 def set_op_execute_time_out(sim: Simulator, seconds: int) -> None:
     sim.need_context()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any, List, Optional, Tuple
 
-import numpy as np
-
 from crnn import cann
 from crnn.simulator.calls import implements
 from crnn.simulator.record import line_of, site, within_finalizer
@@ -144,17 +142,6 @@ def destroy_tensor_desc(sim: Simulator, handle: int) -> None:
 @implements("acl.data_type_size")
 def data_type_size(sim: Simulator, dtype: int) -> int:
     return cann.data_type(dtype).size or 0
-
-
-@implements("acl.float16_to_float")
-def float16_to_float(sim: Simulator, value: int) -> float:
-    return float(np.array([value], dtype=np.uint16).view(np.float16)[0])
-
-
-@implements("acl.float_to_float16")
-def float_to_float16(sim: Simulator, value: float) -> int:
-    with np.errstate(over="ignore"):
-        return int(np.array([value], dtype=np.float32).astype(np.float16).view(np.uint16)[0])
 
 
 def checked_dims(dims: Any) -> List[int]:
