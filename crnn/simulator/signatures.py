@@ -176,7 +176,17 @@ class Signature:
         return self.results == "i" or len(self.results) > 1
 
     def parse(self, values: Sequence[Any]) -> List[Any]:
-        """Return the arguments as C gets them, or raise the TypeError that the extension raises."""
+        """Return the arguments as C gets them, or raise the TypeError that the extension raises.
+
+        Args:
+            values: The arguments as Python gave them.
+
+        Returns:
+            The arguments, numbers as C's types hold them.
+
+        Raises:
+            TypeError: Their number or a kind is wrong, with the extension's own text.
+        """
         if self.arguments is None:
             return []
         required, _, optional = self.arguments.partition("|")
@@ -189,16 +199,30 @@ class Signature:
             raise TypeError(self.parse_error or str(error)) from None
 
     def failure(self, code: int, arguments: Sequence[Any]) -> Any:
-        """Return what a Python caller gets when the C call fails with ``code``."""
+        """Return what a Python caller gets when the C call fails with ``code``.
+
+        Args:
+            code: The return code.
+            arguments: The arguments as `parse` returned them.
+
+        Returns:
+            The code alone, or behind the values that stand for nothing.
+        """
         if self.name in ("acl.mdl.add_dataset_buffer", "acl.mdl.set_dataset_tensor_desc"):
             return arguments[0], code
         if self.name == "acl.mdl.get_input_dynamic_dims":
             return None, code
-        letters = self.results[:-1] if self.gives_code else self.results
-        values = _FAILURE_VALUES.get(self.name) or tuple(_EMPTY[letter]() for letter in letters)
+        letters = self.results
         if self.gives_code:
-            return (*values, code) if values else code
-        return values[0] if values else None
+            letters = self.results[:-1]
+        values = _FAILURE_VALUES.get(self.name) or tuple(_EMPTY[letter]() for letter in letters)
+        if self.gives_code and values:
+            return (*values, code)
+        if self.gives_code:
+            return code
+        if values:
+            return values[0]
+        return None
 
 
 def _wrapping(bits: int, exact: bool) -> Callable[[Any], int]:
@@ -269,13 +293,17 @@ def _native_arity(name: str, wanted: int, got: int) -> str:
 
 def _read(line: str) -> Signature:
     name, arguments, results, *marks = line.split()
-    text: Optional[str] = f"{name} args parse failed{'!' if '!' in marks else ''}"
+    text: Optional[str] = f"{name} args parse failed"
+    if "!" in marks:
+        text = f"{text}!"
+    text = _OWN_TEXTS.get(name, text)
+    letters: Optional[str] = arguments
+    if arguments == "*":
+        letters = None
     if arguments == "*" or "native" in marks:
         text = None
     since = next((_RELEASES[mark] for mark in marks if mark in _RELEASES), (0, 0))
-    return Signature(
-        name, None if arguments == "*" else arguments, results, _OWN_TEXTS.get(name, text), since
-    )
+    return Signature(name, letters, results, text, since)
 
 
 SIGNATURES: Dict[str, Signature] = {
@@ -285,5 +313,12 @@ SIGNATURES: Dict[str, Signature] = {
 
 
 def offered(version: Version) -> Dict[str, Signature]:
-    """Return the functions that this CANN release has."""
+    """Return the functions that this CANN release has.
+
+    Args:
+        version: CANN's release, such as (6, 0).
+
+    Returns:
+        The signatures by full name.
+    """
     return {name: row for name, row in SIGNATURES.items() if row.since <= version}

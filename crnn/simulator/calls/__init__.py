@@ -40,7 +40,14 @@ UNLOCKED = frozenset(("acl.rt.process_report", "acl.util.start_thread", "acl.uti
 
 
 def implements(name: str) -> Callable[[B], B]:
-    """Register the body of a function."""
+    """Register the body of a function.
+
+    Args:
+        name: The function's full name, such as ``acl.rt.malloc``.
+
+    Returns:
+        The decorator.
+    """
 
     def register(body: B) -> B:
         BODIES[name] = body

@@ -31,6 +31,15 @@ _MINUS_ONE = (1 << 64) - 1
 
 @implements("acl.mdl.load_from_file")
 def load_from_file(sim: Simulator, path: str) -> Tuple[int]:
+    """Load an OM file.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = read_file(path)
     return (_load(sim, context.device, om),)
@@ -38,6 +47,16 @@ def load_from_file(sim: Simulator, path: str) -> Tuple[int]:
 
 @implements("acl.mdl.load_from_mem")
 def load_from_mem(sim: Simulator, address: int, size: int) -> Tuple[int]:
+    """Load an OM that lies in memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the OM's bytes begin, in host memory.
+        size: How many bytes the OM has.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = _read_memory(sim, address, size)
     return (_load(sim, context.device, om),)
@@ -47,6 +66,19 @@ def load_from_mem(sim: Simulator, address: int, size: int) -> Tuple[int]:
 def load_from_file_with_mem(
     sim: Simulator, path: str, work: int, work_size: int, weight: int, weight_size: int
 ) -> Tuple[int]:
+    """Load an OM file into memory that the caller keeps.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+        work: Device memory for the run.
+        work_size: Its bytes, at least what query_size says.
+        weight: Device memory for the weights.
+        weight_size: Its bytes, at least what query_size says.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = read_file(path)
     blocks = _given_memory(sim, om, (work, work_size), (weight, weight_size))
@@ -63,6 +95,20 @@ def load_from_mem_with_mem(
     weight: int,
     weight_size: int,
 ) -> Tuple[int]:
+    """Load an OM that lies in memory, into memory that the caller keeps.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the OM's bytes begin, in host memory.
+        size: How many bytes the OM has.
+        work: Device memory for the run.
+        work_size: Its bytes, at least what query_size says.
+        weight: Device memory for the weights.
+        weight_size: Its bytes, at least what query_size says.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = _read_memory(sim, address, size)
     blocks = _given_memory(sim, om, (work, work_size), (weight, weight_size))
@@ -71,6 +117,11 @@ def load_from_mem_with_mem(
 
 @implements("acl.mdl.create_config_handle")
 def create_config_handle(sim: Simulator) -> int:
+    """Make an empty configuration for load_with_config.
+
+    Returns:
+        The configuration's handle.
+    """
     config = ConfigHandle(sim.registry.number(), site(), sim.current)
     sim.registry.add(config)
     return config.handle
@@ -78,6 +129,14 @@ def create_config_handle(sim: Simulator) -> int:
 
 @implements("acl.mdl.set_config_opt")
 def set_config_opt(sim: Simulator, handle: int, option: int, value: Any) -> None:
+    """Set an option of a configuration.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+        option: The option's number, aclmdlConfigAttr's.
+        value: A number or, for a path, a str.
+    """
     config = sim.thing(ConfigHandle, handle)
     kind: type = int
     if _OPTION_KINDS.get(option) == "s":
@@ -94,6 +153,13 @@ def set_config_opt(sim: Simulator, handle: int, option: int, value: Any) -> None
 def load_with_config(sim: Simulator, handle: int) -> Tuple[int]:
     """Load by a configuration; only loading a file into memory of CANN's own choice is
     simulated.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+
+    Returns:
+        The model's number.
     """
     context = sim.need_context()
     options = sim.thing(ConfigHandle, handle).options
@@ -108,13 +174,24 @@ def load_with_config(sim: Simulator, handle: int) -> Tuple[int]:
 
 @implements("acl.mdl.destroy_config_handle")
 def destroy_config_handle(sim: Simulator, handle: int) -> None:
+    """Destroy a configuration.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+    """
     config = sim.thing(ConfigHandle, handle)
     sim.release(config)
 
 
 @implements("acl.mdl.unload")
 def unload(sim: Simulator, number: int) -> None:
-    """Unload a model after the datasets that were used with it."""
+    """Unload a model after the datasets that were used with it.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number, as loading gave it.
+    """
     model = sim.model(number)
     for dataset in sim.registry.living(Dataset):
         if number in dataset.models and not dataset.release_failed:
@@ -129,6 +206,15 @@ def unload(sim: Simulator, number: int) -> None:
 
 @implements("acl.mdl.query_size")
 def query_size(sim: Simulator, path: str) -> Tuple[int, int]:
+    """Say how much memory a model needs.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+
+    Returns:
+        Bytes of work memory, and of weight memory, as the simulator charges them.
+    """
     om = read_file(path)
     work = models.work_size(om)
     weight = models.weight_size(om)
@@ -233,6 +319,11 @@ def _given_block(sim: Simulator, given: Tuple[int, int], needed: int, what: str)
 
 @implements("acl.mdl.create_desc")
 def create_desc(sim: Simulator) -> int:
+    """Make an empty model desc.
+
+    Returns:
+        The desc's handle.
+    """
     desc = ModelDesc(sim.registry.number(), site(), sim.current)
     sim.registry.add(desc)
     return desc.handle
@@ -240,6 +331,13 @@ def create_desc(sim: Simulator) -> int:
 
 @implements("acl.mdl.get_desc")
 def get_desc(sim: Simulator, handle: int, number: int) -> None:
+    """Fill a desc from a loaded model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        number: The model's number, as loading gave it.
+    """
     desc = sim.thing(ModelDesc, handle)
     model = sim.model(number)
     desc.om = model.file
@@ -248,6 +346,13 @@ def get_desc(sim: Simulator, handle: int, number: int) -> None:
 
 @implements("acl.mdl.get_desc_from_file")
 def get_desc_from_file(sim: Simulator, handle: int, path: str) -> None:
+    """Fill a desc from an OM file, without loading it.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        path: The OM file.
+    """
     desc = sim.thing(ModelDesc, handle)
     desc.om = read_file(path)
     desc.model = None
@@ -255,7 +360,12 @@ def get_desc_from_file(sim: Simulator, handle: int, path: str) -> None:
 
 @implements("acl.mdl.destroy_desc")
 def destroy_desc(sim: Simulator, handle: int) -> None:
-    """Destroy a desc; the documented order unloads its model first."""
+    """Destroy a desc; the documented order unloads its model first.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+    """
     desc = sim.thing(ModelDesc, handle)
     model = desc.model
     loaded = model is not None and model.alive
@@ -292,18 +402,46 @@ def _at(sim: Simulator, tensors: Tuple[OmTensor, ...], index: int, what: str) ->
 
 @implements("acl.mdl.get_num_inputs")
 def get_num_inputs(sim: Simulator, handle: int) -> int:
+    """Count the inputs.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        Their number, the gear input counted.
+    """
     om = _om(sim, handle)
     return len(om.all_inputs)
 
 
 @implements("acl.mdl.get_num_outputs")
 def get_num_outputs(sim: Simulator, handle: int) -> int:
+    """Count the outputs.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        Their number.
+    """
     om = _om(sim, handle)
     return len(om.outputs)
 
 
 @implements("acl.mdl.get_input_size_by_index")
 def get_input_size_by_index(sim: Simulator, handle: int, index: int) -> int:
+    """Say how large an input's buffer must be.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Bytes for the largest gear.
+    """
     om = _om(sim, handle)
     tensor = _input(sim, handle, index)
     if tensor.name == cann.DYNAMIC_INPUT_NAME:
@@ -315,6 +453,16 @@ def get_input_size_by_index(sim: Simulator, handle: int, index: int) -> int:
 
 @implements("acl.mdl.get_output_size_by_index")
 def get_output_size_by_index(sim: Simulator, handle: int, index: int) -> int:
+    """Say how large an output's buffer must be.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Bytes for the largest gear.
+    """
     _output(sim, handle, index)
     om = _om(sim, handle)
     largest = max(om.sizes)
@@ -323,6 +471,16 @@ def get_output_size_by_index(sim: Simulator, handle: int, index: int) -> int:
 
 @implements("acl.mdl.get_input_dims")
 def get_input_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
+    """Return an input's dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``, -1 where gears decide.
+    """
     tensor = _input(sim, handle, index)
     dims = _dims(tensor.name, tensor.dims)
     return (dims,)
@@ -333,7 +491,16 @@ implements("acl.mdl.get_input_dims_v2")(get_input_dims)
 
 @implements("acl.mdl.get_output_dims")
 def get_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return the dims for the largest gear."""
+    """Return the dims for the largest gear.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``.
+    """
     tensor = _output(sim, handle, index)
     om = _om(sim, handle)
     largest = max(om.sizes)
@@ -343,7 +510,16 @@ def get_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, 
 
 @implements("acl.mdl.get_cur_output_dims")
 def get_cur_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return the dims for the gear that was last set for the model."""
+    """Return the dims for the gear that was last set for the model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``.
+    """
     tensor = _output(sim, handle, index)
     om = _om(sim, handle)
     desc = sim.thing(ModelDesc, handle)
@@ -360,48 +536,128 @@ def _dims(name: str, sizes: Tuple[int, ...]) -> Dict[str, Any]:
 
 @implements("acl.mdl.get_input_data_type")
 def get_input_data_type(sim: Simulator, handle: int, index: int) -> int:
+    """Return an input's data type.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclDataType's number.
+    """
     tensor = _input(sim, handle, index)
     return cann.ACL_DTYPE[tensor.dtype]
 
 
 @implements("acl.mdl.get_output_data_type")
 def get_output_data_type(sim: Simulator, handle: int, index: int) -> int:
+    """Return an output's data type.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclDataType's number.
+    """
     tensor = _output(sim, handle, index)
     return cann.ACL_DTYPE[tensor.dtype]
 
 
 @implements("acl.mdl.get_input_format")
 def get_input_format(sim: Simulator, handle: int, index: int) -> int:
+    """Return an input's format.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclFormat's number.
+    """
     tensor = _input(sim, handle, index)
     return cann.FORMAT_NUMBER[tensor.layout]
 
 
 @implements("acl.mdl.get_output_format")
 def get_output_format(sim: Simulator, handle: int, index: int) -> int:
+    """Return an output's format.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclFormat's number.
+    """
     tensor = _output(sim, handle, index)
     return cann.FORMAT_NUMBER[tensor.layout]
 
 
 @implements("acl.mdl.get_input_name_by_index")
 def get_input_name_by_index(sim: Simulator, handle: int, index: int) -> str:
+    """Return an input's name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        The name in the graph.
+    """
     tensor = _input(sim, handle, index)
     return tensor.name
 
 
 @implements("acl.mdl.get_output_name_by_index")
 def get_output_name_by_index(sim: Simulator, handle: int, index: int) -> str:
+    """Return an output's name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ATC's name: node, edge and, from CANN 6.0, the graph's own name.
+    """
     tensor = _output(sim, handle, index)
     return tensor.name
 
 
 @implements("acl.mdl.get_input_index_by_name")
 def get_input_index_by_name(sim: Simulator, handle: int, name: str) -> Tuple[int]:
+    """Find an input by its name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        name: The tensor's name.
+
+    Returns:
+        Which input it is, from 0.
+    """
     om = _om(sim, handle)
     return _index(om.all_inputs, name)
 
 
 @implements("acl.mdl.get_output_index_by_name")
 def get_output_index_by_name(sim: Simulator, handle: int, name: str) -> Tuple[int]:
+    """Find an output by its name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        name: The tensor's name.
+
+    Returns:
+        Which output it is, from 0.
+    """
     om = _om(sim, handle)
     return _index(om.outputs, name)
 
@@ -416,6 +672,15 @@ def _index(tensors: Tuple[OmTensor, ...], name: str) -> Tuple[int]:
 
 @implements("acl.mdl.get_dynamic_batch")
 def get_dynamic_batch(sim: Simulator, handle: int) -> Tuple[Dict[str, Any]]:
+    """Return the gears; none for a static model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        ``batchCount`` and ``batch``, the gears.
+    """
     om = _om(sim, handle)
     gears: List[int] = []
     if om.dynamic:
@@ -425,14 +690,32 @@ def get_dynamic_batch(sim: Simulator, handle: int) -> Tuple[Dict[str, Any]]:
 
 @implements("acl.mdl.get_dynamic_hw")
 def get_dynamic_hw(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return no gears: the simulator's ATC builds none of height and width."""
+    """Return no gears: the simulator's ATC builds none of height and width.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``hwCount`` and ``hw``.
+    """
     _om(sim, handle)
     return ({"hwCount": 0, "hw": []},)
 
 
 @implements("acl.mdl.get_input_dynamic_gear_count")
 def get_input_dynamic_gear_count(sim: Simulator, handle: int, index: int) -> Tuple[int]:
-    """Return 0 gears of dims; the index must be -1."""
+    """Return 0 gears of dims; the index must be -1.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Their number.
+    """
     _om(sim, handle)
     if index != _MINUS_ONE:
         sim.refuse("parameter", f"the index is {index}; expected -1", cann.ACL_ERROR_INVALID_PARAM)
@@ -441,6 +724,17 @@ def get_input_dynamic_gear_count(sim: Simulator, handle: int, index: int) -> Tup
 
 @implements("acl.mdl.get_input_dynamic_dims")
 def get_input_dynamic_dims(sim: Simulator, handle: int, index: int, count: int) -> Tuple[List[Any]]:
+    """Return no gears of dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+        count: How many gears are expected.
+
+    Returns:
+        An empty list.
+    """
     _om(sim, handle)
     if index != _MINUS_ONE or count:
         sim.refuse("parameter", "the model has no gears of dims", cann.ACL_ERROR_INVALID_PARAM)
@@ -449,6 +743,16 @@ def get_input_dynamic_dims(sim: Simulator, handle: int, index: int, count: int) 
 
 @implements("acl.mdl.get_aipp_type")
 def get_aipp_type(sim: Simulator, number: int, index: int) -> Tuple[int, int]:
+    """Say whether an input has AIPP.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number, as loading gave it.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclmdlInputAippType's number, and -1 as an unsigned number: an AIPP input is not attached.
+    """
     model = sim.model(number)
     _at(sim, model.file.all_inputs, index, "input")
     kind = cann.AIPP_NONE

@@ -17,6 +17,11 @@ _NO_GEARS = 100019
 
 @implements("acl.mdl.create_dataset")
 def create_dataset(sim: Simulator) -> int:
+    """Make an empty dataset.
+
+    Returns:
+        The dataset's handle.
+    """
     dataset = Dataset(sim.registry.number(), site(), sim.current)
     sim.registry.add(dataset)
     return dataset.handle
@@ -24,7 +29,12 @@ def create_dataset(sim: Simulator) -> int:
 
 @implements("acl.mdl.destroy_dataset")
 def destroy_dataset(sim: Simulator, handle: int) -> None:
-    """Destroy a dataset, after the buffers in it, which it does not destroy."""
+    """Destroy a dataset, after the buffers in it, which it does not destroy.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+    """
     dataset = sim.thing(Dataset, handle)
     left = [buffer for buffer in dataset.buffers if buffer.alive and not buffer.release_failed]
     if left:
@@ -38,6 +48,16 @@ def destroy_dataset(sim: Simulator, handle: int) -> None:
 
 @implements("acl.mdl.add_dataset_buffer")
 def add_dataset_buffer(sim: Simulator, handle: int, buffer: int) -> Tuple[int]:
+    """Put a data buffer behind those in a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        buffer: The data buffer.
+
+    Returns:
+        The dataset's handle.
+    """
     dataset = sim.thing(Dataset, handle)
     added = sim.thing(DataBuffer, buffer)
     sim.check_host_access(dataset, write=True)
@@ -49,12 +69,31 @@ def add_dataset_buffer(sim: Simulator, handle: int, buffer: int) -> Tuple[int]:
 
 @implements("acl.mdl.get_dataset_num_buffers")
 def get_dataset_num_buffers(sim: Simulator, handle: int) -> int:
+    """Count the buffers of a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+
+    Returns:
+        How many buffers it holds.
+    """
     dataset = sim.thing(Dataset, handle)
     return len(dataset.buffers)
 
 
 @implements("acl.mdl.get_dataset_buffer")
 def get_dataset_buffer(sim: Simulator, handle: int, index: int) -> int:
+    """Return a buffer of a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The data buffer's handle.
+    """
     dataset = sim.thing(Dataset, handle)
     _check_index(sim, dataset, index)
     return dataset.buffers[index].handle
@@ -62,6 +101,17 @@ def get_dataset_buffer(sim: Simulator, handle: int, index: int) -> int:
 
 @implements("acl.mdl.set_dataset_tensor_desc")
 def set_dataset_tensor_desc(sim: Simulator, handle: int, desc: int, index: int) -> Tuple[int]:
+    """Describe one of a dataset's buffers.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        desc: The tensor desc.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The dataset's handle.
+    """
     dataset = sim.thing(Dataset, handle)
     _check_index(sim, dataset, index)
     sim.check_host_access(dataset, write=True)
@@ -71,6 +121,16 @@ def set_dataset_tensor_desc(sim: Simulator, handle: int, desc: int, index: int) 
 
 @implements("acl.mdl.get_dataset_tensor_desc")
 def get_dataset_tensor_desc(sim: Simulator, handle: int, index: int) -> int:
+    """Return the desc of one of a dataset's buffers.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The tensor desc's handle, 0 where none was set.
+    """
     dataset = sim.thing(Dataset, handle)
     desc = dataset.descs.get(index)
     if desc is None:
@@ -88,7 +148,15 @@ def _check_index(sim: Simulator, dataset: Dataset, index: int) -> None:
 def set_dynamic_batch_size(
     sim: Simulator, number: int, handle: int, index: int, batch: int
 ) -> None:
-    """Set the gear of the next execution, by writing into the dataset's gear buffer at once."""
+    """Set the gear of the next execution, by writing into the dataset's gear buffer at once.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        batch: The gear: one of the sizes that ATC was told.
+    """
     model = sim.model(number)
     dataset = sim.thing(Dataset, handle)
     _check_gear(sim, model.file, dataset, index, batch)
@@ -136,12 +204,31 @@ def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
 def set_dynamic_hw_size(
     sim: Simulator, number: int, handle: int, index: int, height: int, width: int
 ) -> None:
+    """Refuse: the simulator's ATC builds no gears of height and width.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        height: The height that is asked for.
+        width: The width that is asked for.
+    """
     sim.model(number)
     sim.refuse("gear", "the model has no gears of height and width", _NO_GEARS)
 
 
 @implements("acl.mdl.set_input_dynamic_dims")
 def set_input_dynamic_dims(sim: Simulator, number: int, handle: int, index: int, dims: Any) -> None:
+    """Refuse: the simulator's ATC builds no gears of dims.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        dims: A dict as get_input_dynamic_dims gives it.
+    """
     if not isinstance(dims, dict):
         raise TypeError("argument 4 is not dict")
     sim.model(number)

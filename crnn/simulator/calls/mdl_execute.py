@@ -61,7 +61,14 @@ class Execution:
 
 @implements("acl.mdl.execute")
 def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
-    """Run a model at once."""
+    """Run a model at once.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        inputs: The dataset of inputs, with the gear input last.
+        outputs: The dataset of outputs.
+    """
     run = _prepare(sim, number, inputs, outputs)
     sim.clock.work(sim.knobs.host_ms)
     for thing in run.things():
@@ -78,7 +85,15 @@ def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
 
 @implements("acl.mdl.execute_async")
 def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream: int) -> None:
-    """Queue a run; runs of one model on several streams must be ordered by events."""
+    """Queue a run; runs of one model on several streams must be ordered by events.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        inputs: The dataset of inputs, with the gear input last.
+        outputs: The dataset of outputs.
+        stream: The stream; 0 is the current context's default one.
+    """
     queue = sim.stream(stream)
     run = _prepare(sim, number, inputs, outputs)
     sim.clock.work(sim.knobs.host_ms)
