@@ -4,7 +4,28 @@ from __future__ import annotations
 
 import sys
 
-from crnn.simulator.launcher import main
+MISSING = 4
+"""The kit's exit code where the environment lacks something."""
+
+
+def run() -> int:
+    """Run the launcher on this process's arguments.
+
+    Returns:
+        The exit code: the launcher's, or 4 where NumPy is missing.
+    """
+    try:
+        from crnn.simulator.launcher import main
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        sys.stderr.write(
+            "crnn.simulator: NumPy is not installed for this Python; install it with"
+            " python3 -m pip install numpy\n"
+        )
+        return MISSING
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

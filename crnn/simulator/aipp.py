@@ -98,6 +98,15 @@ def parse(text: str) -> Dict[str, str]:
     """Read the one ``aipp_op { … }`` message of a file:
 
     its fields' values as text, checked by their kinds.
+
+    Args:
+        text: The whole file.
+
+    Returns:
+        Each field's value as text.
+
+    Raises:
+        AtcError: The text is not a configuration of this form.
     """
     words = list(_words(text))
     if words[:2] != ["aipp_op", "{"] and words[:3] != ["aipp_op", ":", "{"]:
@@ -121,6 +130,16 @@ def parse(text: str) -> Dict[str, str]:
 def read(text: str, inputs: List[Tuple[str, Tuple[int, ...]]]) -> Tuple[int, Aipp]:
     """Return which input is meant, and what is done to it; ``inputs`` are names with dims (N, C, H,
     W).
+
+    Args:
+        text: The whole file.
+        inputs: The graph's inputs: name and dims (N, C, H, W).
+
+    Returns:
+        The input's index, and what is done to it.
+
+    Raises:
+        AtcError: ATC or the simulator refuses it.
     """
     fields = parse(text)
     for needed in ("aipp_mode", "input_format"):
@@ -169,7 +188,7 @@ def _which(fields: Mapping[str, str], names: List[str]) -> int:
     if "related_input_name" in fields:
         name = fields["related_input_name"].strip('"')
         if name not in names:
-            raise _error(f"related_input_name {name} is no input")
+            raise _error(f"related_input_name {name} is not an input")
         return names.index(name)
     rank = int(fields.get("related_input_rank", "0"))
     if not 0 <= rank < len(names):
@@ -184,7 +203,10 @@ def _check_field(name: str, value: str, fields: Mapping[str, str]) -> None:
         raise _error(f"{name} is given twice")
     kind = FIELDS[name]
     if not re.fullmatch(_PATTERNS[kind], value):
-        raise _error(f"{name}: {value} is no {kind}")
+        article = "a"
+        if kind == _INT:
+            article = "an"
+        raise _error(f"{name}: {value} is not {article} {kind}")
 
 
 def _words(text: str) -> Iterator[str]:

@@ -16,14 +16,21 @@ from crnn.simulator import aipp as aipp_file
 from crnn.simulator import atc_flags, standin
 from crnn.simulator.atc_flags import AtcError, Release
 from crnn.simulator.graph import Dims, Graph
-from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, to_bytes
+from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, filled, to_bytes
 from crnn.simulator.record import Record
 
 _FAILED = "ATC run failed, Please check the detail log, Try 'atc --help' for more information"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command line within the launcher's environment; 0, or 255 for any failure."""
+    """Run a command line within the launcher's environment; 0, or 255 for any failure.
+
+    Args:
+        argv: The command line without the program's name.
+
+    Returns:
+        The exit code: 0, or 255 for any failure.
+    """
     knobs, folder = standin.settings()
     record = Record(folder, tool="atc")
     if list(argv) in (["--help"], ["-help"]):
@@ -50,36 +57,53 @@ def compile_om(
 ) -> Tuple[Path, SimulatedOm]:
     """Return where the OM goes and what is in it; `AtcError` with the documented code for anything
     ATC refuses.
+
+    Args:
+        argv: The command line without the program's name.
+        release: CANN's release, such as (6, 0).
+        environ: The environment variables.
+
+    Returns:
+        The OM's path and content.
+
+    Raises:
+        AtcError: ATC or the simulator refuses it.
     """
     values = atc_flags.parse(argv)
     atc_flags.check(values, release)
     if not Path(environ.get("ASCEND_OPP_PATH", "")).is_absolute():
         raise AtcError("E10501", "no operator is registered: ASCEND_OPP_PATH is not set")
     graph = Graph(_existing(values["model"], "model"))
-    gears = (
-        atc_flags.parse_gears(values["dynamic_batch_size"])
-        if "dynamic_batch_size" in values
-        else ()
-    )
+    gears: Tuple[int, ...] = ()
+    if "dynamic_batch_size" in values:
+        gears = atc_flags.parse_gears(values["dynamic_batch_size"])
     shapes = _shapes(graph, values, gears)
     graph.check(release, gears=bool(gears))
-    sizes = gears or (next(iter(shapes.values()))[0],)
+    sizes = gears
+    if not gears:
+        first = next(iter(shapes.values()))
+        sizes = (first[0],)
     target = _target(values["output"])
     fed = tuple(OmTensor(name, dtype, shapes[name], "NCHW") for name, dtype, _ in graph.inputs)
     inputs, aipp = _inputs(fed, values)
-    by_size = tuple(tuple(graph.output_dims(_at(shapes, size))) for size in sizes)
+    by_size = []
+    for size in sizes:
+        dims = graph.output_dims(_at(shapes, size))
+        by_size.append(tuple(dims))
+    largest = by_size[sizes.index(max(sizes))]
+    precision = values.get("precision_mode_v2") or values.get("precision_mode")
     om = SimulatedOm(
         name=target.stem,
         soc=values["soc_version"],
         release=release,
         command=shlex.join(["atc", *argv]),
-        precision=values.get("precision_mode_v2") or values.get("precision_mode") or "force_fp16",
+        precision=precision or "force_fp16",
         inputs=tuple(inputs),
-        outputs=_outputs(graph, values, release, by_size[sizes.index(max(sizes))]),
+        outputs=_outputs(graph, values, release, largest),
         fed=fed,
         sizes=tuple(sizes),
         dynamic=bool(gears),
-        outputs_by_size=by_size,
+        outputs_by_size=tuple(by_size),
         aipp=aipp,
         onnx=graph.data,
     )
@@ -105,7 +129,9 @@ def _target(name: str) -> Path:
 
 def _shapes(graph: Graph, values: Mapping[str, str], gears: Sequence[int]) -> Dict[str, Dims]:
     """Return every input's dims, -1 where gears decide."""
-    given = atc_flags.parse_shapes(values["input_shape"]) if "input_shape" in values else {}
+    given: Dict[str, Dims] = {}
+    if "input_shape" in values:
+        given = atc_flags.parse_shapes(values["input_shape"])
     own = {name: dims for name, _, dims in graph.inputs}
     for name in given:
         if name not in own:
@@ -193,18 +219,21 @@ def _inputs(
 def _outputs(
     graph: Graph, values: Mapping[str, str], release: Release, largest: Sequence[Dims]
 ) -> Tuple[OmTensor, ...]:
-    types = atc_flags.parse_output_types(values["output_type"]) if "output_type" in values else {}
+    types: Dict[str, str] = {}
+    if "output_type" in values:
+        types = atc_flags.parse_output_types(values["output_type"])
+    # The type for all outputs stands under the empty name.
+    common = types.get("")
     tensors = []
     for index, ((name, dtype), dims) in enumerate(zip(graph.outputs, largest)):
         node, edge = graph.producer(name)
-        dtype = types.get(f"{node}:{edge}", types.get("", dtype))
-        shown = f"{node}:{edge}:{name}" if release >= (6, 0) else f"output_{index}_{node}_{edge}"
+        dtype = types.get(f"{node}:{edge}") or common or dtype
+        shown = f"{node}:{edge}:{name}"
+        if release < (6, 0):
+            shown = f"output_{index}_{node}_{edge}"
         tensors.append(OmTensor(shown, dtype, tuple(dims), "ND"))
     return tuple(tensors)
 
 
 def _at(shapes: Mapping[str, Dims], size: int) -> Dict[str, Dims]:
-    return {
-        name: tuple(size if value == -1 else value for value in dims)
-        for name, dims in shapes.items()
-    }
+    return {name: filled(dims, size) for name, dims in shapes.items()}

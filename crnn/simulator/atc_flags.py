@@ -103,18 +103,29 @@ _PATH = re.compile(r"[A-Za-z0-9_\-./\u4e00-\u9fff]+")
 
 
 def parse(words: Sequence[str]) -> Dict[str, str]:
-    """Split a command line: ``--k=v``, ``--k v`` or ``-k=v``, hyphens in names as underscores."""
+    """Split a command line: ``--k=v``, ``--k v`` or ``-k=v``, hyphens in names as underscores.
+
+    Args:
+        words: The command line without the program's name.
+
+    Returns:
+        The flags by name.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
     values: Dict[str, str] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or not word.strip("-"):
             raise AtcError(
-                "E10001", f"Value [{word}] is no option: positional arguments are not taken"
+                "E10001", f"Value [{word}] is not an option: positional arguments are not taken"
             )
-        name, equals, value = (
-            word[2:].partition("=") if word.startswith("--") else word[1:].partition("=")
-        )
+        hyphens = 1
+        if word.startswith("--"):
+            hyphens = 2
+        name, equals, value = word[hyphens:].partition("=")
         name = name.replace("-", "_")
         if name not in FLAGS:
             raise AtcError("E10001", f"unknown command line flag [--{name}]")
@@ -131,6 +142,13 @@ def parse(words: Sequence[str]) -> Dict[str, str]:
 def check(values: Mapping[str, str], release: Release) -> None:
     """See that every flag is one of this release, that none is missing, and that each value is
     right.
+
+    Args:
+        values: The flags by name.
+        release: CANN's release, such as (6, 0).
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
     """
     for name, value in values.items():
         _check_flag(name, value, release)
@@ -194,7 +212,17 @@ def _check_pairs(values: Mapping[str, str]) -> None:
 
 
 def parse_shapes(text: str) -> Dict[str, Tuple[int, ...]]:
-    """Read ``name:1,1,32,100;other:…``; -1 stands for a size that gears give."""
+    """Read ``name:1,1,32,100;other:…``; -1 stands for a size that gears give.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        Each input's dims.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
     shapes: Dict[str, Tuple[int, ...]] = {}
     for part in text.split(";"):
         name, colon, sizes = part.rpartition(":")
@@ -222,7 +250,17 @@ def parse_shapes(text: str) -> Dict[str, Tuple[int, ...]]:
 
 
 def parse_gears(text: str) -> Tuple[int, ...]:
-    """Read ``1,4,8,16``: 2 to 100 different sizes from 1 to 2048."""
+    """Read ``1,4,8,16``: 2 to 100 different sizes from 1 to 2048.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        The sizes as given.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
     words = text.split(",")
     if not all(re.fullmatch(r"-?\d+", word) for word in words):
         raise AtcError(
@@ -251,7 +289,17 @@ def parse_gears(text: str) -> Tuple[int, ...]:
 
 
 def parse_output_types(text: str) -> Dict[str, str]:
-    """Read ``FP16`` (for "") or ``node:0:FP16;…``; values are NumPy's names."""
+    """Read ``FP16`` (for "") or ``node:0:FP16;…``; values are NumPy's names.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        NumPy's dtype names by ``node:index``.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
     names = {"FP32": "float32", "FP16": "float16"}
     if text in names:
         return {"": names[text]}
@@ -268,5 +316,12 @@ def parse_output_types(text: str) -> Dict[str, str]:
 
 
 def split_names(text: str) -> List[str]:
-    """Split a list of names at ``;``."""
+    """Split a list of names at ``;``.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        The names that are not empty.
+    """
     return [name for name in text.split(";") if name]

@@ -12,32 +12,56 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence
 from crnn import cann
 from crnn.simulator.calls import BODIES, UNLOCKED, WITHOUT_INIT, load_bodies
 from crnn.simulator.knobs import Fault
-from crnn.simulator.signatures import Signature, offered
+from crnn.simulator.known_names import KNOWN
+from crnn.simulator.signatures import SIGNATURES, Signature, offered
 from crnn.simulator.state import RefusedError, Simulator
 
 load_bodies()
 
 _NAMES = ("acl", "acl.rt", "acl.mdl", "acl.util")
 _RELEASING = ("destroy", "free", "unload")
+_FORKED = 507033
+"""ACL_ERROR_RT_DEV_SETUP_ERROR, by the public list of return codes."""
 
 
 def acl_modules(sim: Simulator) -> Dict[str, ModuleType]:
-    """Return the stand-in's modules by name, with the functions that the simulated CANN has."""
-    modules = {name: ModuleType(name, "pyACL, simulated: no chip is behind it") for name in _NAMES}
+    """Return the stand-in's modules by name, with the functions that the simulated CANN has.
+
+    Args:
+        sim: The simulated machine that every call works on.
+
+    Returns:
+        The modules ``acl``, ``acl.rt``, ``acl.mdl`` and ``acl.util``, not yet importable.
+    """
+    modules: Dict[str, ModuleType] = {}
+    for name in _NAMES:
+        module = ModuleType(name, "pyACL, simulated: no chip is behind it")
+        # Asked by Python for what the module lacks (PEP 562).
+        module.__dict__["__getattr__"] = _lacking(sim, name)
+        modules[name] = module
     for name in _NAMES[1:]:
-        setattr(modules["acl"], name.rpartition(".")[2], modules[name])
+        short = name.rpartition(".")[2]
+        setattr(modules["acl"], short, modules[name])
     for name, signature in offered(sim.knobs.cann).items():
-        module, _, function = name.rpartition(".")
-        setattr(modules[module], function, _function(sim, signature))
+        owner, _, function = name.rpartition(".")
+        setattr(modules[owner], function, _function(sim, signature))
     root: Any = modules["acl"]
-    root.simulated = root.__crnn_simulated__ = True
+    root.simulated = True
+    root.__crnn_simulated__ = True
     root.simulator = sim
     return modules
 
 
 @contextlib.contextmanager
 def installed(sim: Simulator) -> Iterator[ModuleType]:
-    """Put the stand-in in the place of pyACL for a block, within this process."""
+    """Put the stand-in in the place of pyACL for a block, within this process.
+
+    Args:
+        sim: The simulated machine.
+
+    Yields:
+        The module ``acl``, which ``import acl`` gives as well within the block.
+    """
     modules = acl_modules(sim)
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
@@ -51,40 +75,64 @@ def installed(sim: Simulator) -> Iterator[ModuleType]:
                 sys.modules[name] = module
 
 
+def _lacking(sim: Simulator, module: str) -> Callable[[str], Any]:
+    def lacking(short: str) -> Any:
+        text = f"module {module!r} has no attribute {short!r}"
+        name = f"{module}.{short}"
+        if name in SIGNATURES:
+            text += f": {name} is not in the simulated CANN {sim.knobs.version}"
+        elif name in KNOWN:
+            text += f": {name} is a call of pyACL that is not simulated"
+        raise AttributeError(text)
+
+    return lacking
+
+
 def _function(sim: Simulator, signature: Signature) -> Callable[..., Any]:
     body = BODIES[signature.name]
-    unlocked = signature.name in UNLOCKED
+    module, _, short = signature.name.rpartition(".")
 
     def call(*values: Any, **named: Any) -> Any:
         if named:
             raise TypeError(f"{signature.name}() takes no keyword arguments")
         arguments = signature.parse(values)
         try:
-            with sim.lock:
-                _begin(sim, signature, arguments)
-                result = None if unlocked else body(sim, *arguments)
-            if unlocked:
-                result = body(sim, *arguments)
+            result = _run(sim, signature, body, arguments)
         except RefusedError as failure:
             sim.set_error(failure.code, failure.text)
             return _failed(signature, failure.code, arguments)
         return _succeeded(signature, result)
 
-    call.__name__ = call.__qualname__ = signature.name.rpartition(".")[2]
-    call.__module__ = signature.name.rpartition(".")[0]
+    call.__name__ = short
+    call.__qualname__ = short
+    call.__module__ = module
     call.__doc__ = body.__doc__
     return call
+
+
+def _run(
+    sim: Simulator, signature: Signature, body: Callable[..., Any], arguments: List[Any]
+) -> Any:
+    with sim.lock:
+        _begin(sim, signature, arguments)
+        if signature.name not in UNLOCKED:
+            return body(sim, *arguments)
+    return body(sim, *arguments)
 
 
 def _begin(sim: Simulator, signature: Signature, arguments: List[Any]) -> None:
     fault = sim.enter(signature.name)
     if sim.forked:
-        sim.refuse("fork", "this process was forked after acl.init; start workers by spawn", 507033)
+        text = "this process was forked after acl.init; start workers by spawn"
+        sim.refuse("fork", text, _FORKED)
     if fault is not None:
         _inject(sim, signature, fault, arguments)
-    if signature.name not in WITHOUT_INIT and not sim.initialised:
-        when = "after acl.finalize" if sim.finalized else "before acl.init"
-        sim.refuse("init", f"called {when}", cann.ACL_ERROR_UNINITIALIZE)
+    if signature.name in WITHOUT_INIT or sim.initialised:
+        return
+    when = "before acl.init"
+    if sim.finalized:
+        when = "after acl.finalize"
+    sim.refuse("init", f"called {when}", cann.ACL_ERROR_UNINITIALIZE)
 
 
 def _inject(sim: Simulator, signature: Signature, fault: Fault, arguments: List[Any]) -> None:
@@ -126,5 +174,7 @@ def _failed(signature: Signature, code: int, arguments: Sequence[Any]) -> Any:
 def _succeeded(signature: Signature, result: Any) -> Any:
     if not signature.gives_code or signature.name.startswith("acl.util."):
         return result
-    values = () if result is None else tuple(result)
-    return (*values, 0) if values else 0
+    if not result:
+        # Only the return code.
+        return 0
+    return (*result, 0)

@@ -27,11 +27,21 @@ class Engine:
         self._spans: List[Tuple[float, float]] = []
 
     def place(self, ready: float, duration: float) -> Tuple[float, float]:
-        """Take the earliest gap of ``duration`` from ``ready`` on; return its start and end."""
+        """Take the earliest gap of ``duration`` from ``ready`` on; return its start and end.
+
+        Args:
+            ready: The earliest start, in milliseconds.
+            duration: How long, in milliseconds.
+
+        Returns:
+            Start and end, in milliseconds.
+        """
         if duration <= 0:
             return ready, ready
         index = bisect.bisect_right(self._spans, (ready, float("inf")))
-        start = max(ready, self._spans[index - 1][1]) if index else ready
+        start = ready
+        if index:
+            start = max(ready, self._spans[index - 1][1])
         while index < len(self._spans) and self._spans[index][0] < start + duration:
             start = max(start, self._spans[index][1])
             index += 1
@@ -61,32 +71,69 @@ class Clock:
         self.host_busy = 0.0
 
     def work(self, milliseconds: float) -> None:
-        """Let the host work."""
+        """Let the host work.
+
+        Args:
+            milliseconds: How long, in milliseconds.
+        """
         self.now += milliseconds
         self.host_busy += milliseconds
 
     def wait_until(self, moment: float) -> None:
-        """Let the host wait for something that ends at ``moment``."""
+        """Let the host wait for something that ends at ``moment``.
+
+        Args:
+            moment: A time of the virtual clock, in milliseconds.
+        """
         self.now = max(self.now, moment)
 
     def place(self, device: int, engine: str, ready: float, duration: float) -> float:
-        """Give a device's engine something to do; return when it ends."""
-        start, end = self._engines.setdefault((device, engine), Engine()).place(
-            max(ready, self.now), duration
-        )
+        """Give a device's engine something to do; return when it ends.
+
+        Args:
+            device: The device's number.
+            engine: One of `ENGINES`.
+            ready: The earliest start, in milliseconds.
+            duration: How long, in milliseconds.
+
+        Returns:
+            When it ends, in milliseconds.
+        """
+        works = self._engines.setdefault((device, engine), Engine())
+        start, end = works.place(max(ready, self.now), duration)
         first, last = self._used.get(device, (start, end))
         self._used[device] = (min(first, start), max(last, end))
         return end
 
     def copy_duration(self, engine: str, count: int) -> float:
-        """Return how long a copy of ``count`` bytes takes."""
-        fixed = {COPY_IN: self._knobs.copy_in_ms, COPY_OUT: self._knobs.copy_out_ms}.get(
-            engine, 0.0
-        )
-        return fixed + (count / (self._knobs.bandwidth * 1e6) if self._knobs.bandwidth else 0.0)
+        """Return how long a copy of ``count`` bytes takes.
+
+        Args:
+            engine: One of `ENGINES`.
+            count: How many bytes.
+
+        Returns:
+            Milliseconds.
+        """
+        total = 0.0
+        if engine == COPY_IN:
+            total = self._knobs.copy_in_ms
+        elif engine == COPY_OUT:
+            total = self._knobs.copy_out_ms
+        if self._knobs.bandwidth:
+            # GB/s is a million bytes a millisecond.
+            total += count / (self._knobs.bandwidth * 1e6)
+        return total
 
     def compute_duration(self, rows: int) -> float:
-        """Return how long an execution over ``rows`` rows takes."""
+        """Return how long an execution over ``rows`` rows takes.
+
+        Args:
+            rows: The rows of the batch.
+
+        Returns:
+            Milliseconds.
+        """
         return self._knobs.compute_ms + rows * self._knobs.compute_ms_per_row
 
     def figures(self) -> List[Dict[str, Any]]:
@@ -94,14 +141,19 @@ class Clock:
         busy share.
 
         The share is compute over the span: a chip that only copies is not reading words.
+
+        Returns:
+            One object a device: ``device``, ``span_ms``, ``busy_ms`` and ``busy``, from 0 to 1.
         """
         rows = []
         for device, (first, last) in sorted(self._used.items()):
-            busy = {
-                name: self._engines[device, name].busy if (device, name) in self._engines else 0.0
-                for name in ENGINES
-            }
+            busy = dict.fromkeys(ENGINES, 0.0)
+            for name in ENGINES:
+                if (device, name) in self._engines:
+                    busy[name] = self._engines[device, name].busy
             span = last - first
-            share = busy[COMPUTE] / span if span else 0.0
+            share = 0.0
+            if span:
+                share = busy[COMPUTE] / span
             rows.append({"device": device, "span_ms": span, "busy_ms": busy, "busy": share})
         return rows

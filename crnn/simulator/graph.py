@@ -46,12 +46,12 @@ class Graph:
             onnx.checker.check_model(self.model)
         except Exception as error:
             raise AtcError(
-                "E19999", f"{path.name} is no valid ONNX model: {str(error).splitlines()[0]}"
+                "E19999", f"{path.name} is not a valid ONNX model: {str(error).splitlines()[0]}"
             ) from error
 
     @property
     def inputs(self) -> List[Tuple[str, str, List[Optional[int]]]]:
-        """Name, NumPy dtype and dims (None where open) of each input that is no initialiser."""
+        """Name, NumPy dtype and dims (None where open) of each input that is not an initialiser."""
         given = {tensor.name for tensor in self.model.graph.initializer}
         return [
             (value.name, *_typed(value))
@@ -65,14 +65,29 @@ class Graph:
         return [(value.name, _typed(value)[0]) for value in self.model.graph.output]
 
     def producer(self, output: str) -> Tuple[str, int]:
-        """Return the node that makes a tensor, and which of its outputs it is."""
+        """Return the node that makes a tensor, and which of its outputs it is.
+
+        Args:
+            output: The tensor's name.
+
+        Returns:
+            The node's name, and the output's index.
+        """
         for node in self.model.graph.node:
             if output in node.output:
                 return node.name or f"{node.op_type}_{output}", list(node.output).index(output)
         return output, 0
 
     def check(self, release: Release, *, gears: bool) -> None:
-        """Refuse what ATC of this release refuses."""
+        """Refuse what ATC of this release refuses.
+
+        Args:
+            release: CANN's release, such as (6, 0).
+            gears: Whether --dynamic_batch_size is given.
+
+        Raises:
+            AtcError: The parser refuses the graph.
+        """
         self._check_opset()
         constant = self._constants()
         ranks = self._ranks()
@@ -105,33 +120,41 @@ class Graph:
         self, node: Any, constant: Set[str], ranks: Mapping[str, int], release: Release, gears: bool
     ) -> None:
         attributes = {entry.name: entry for entry in node.attribute}
-        direction = attributes["direction"].s.decode() if "direction" in attributes else "forward"
         inputs = [*node.input, *[""] * (8 - len(node.input))]
-        problem = None
-        if any(name and name not in constant for name in inputs[1:4]):
-            problem = "W, R and B must be constant: the weights of the fused operator are null"
-        elif ranks.get(inputs[0], 3) != 3:
-            problem = f"X has rank {ranks[inputs[0]]}; expected 3"
-        elif inputs[4] or inputs[7]:
-            problem = "sequence_lens and peepholes are not taken"
-        elif any(name in attributes for name in _IGNORED):
-            problem = (
-                f"the attribute {next(name for name in _IGNORED if name in attributes)} would be"
-                " ignored"
-            )
-        elif release <= _ONE_WAY and direction != "forward":
-            problem = (
-                f"num_directions: {direction} is not supported by CANN {release[0]}.{release[1]}"
-            )
-        elif (
-            release <= _ONE_WAY
-            and not _OLD_LSTM_OPSETS[0] <= self.model.opset_import[0].version <= _OLD_LSTM_OPSETS[1]
-        ):
-            problem = f"CANN {release[0]}.{release[1]} takes LSTM of opset 8 to 13"
-        elif gears and (inputs[5] or inputs[6]):
+        problem = self._weights(inputs, constant, ranks)
+        if not problem:
+            problem = _ignored(attributes)
+        if not problem:
+            problem = self._too_new(attributes, release)
+        if not problem and gears and (inputs[5] or inputs[6]):
             problem = "initial_h and initial_c make a dynamic shape op, which gears do not allow"
         if problem:
             raise AtcError("E19999", f"Op [{node.name}] of type [LSTM]: {problem}")
+
+    def _weights(self, inputs: List[str], constant: Set[str], ranks: Mapping[str, int]) -> str:
+        """Say what the fused operator does not take of an LSTM's inputs."""
+        if any(name and name not in constant for name in inputs[1:4]):
+            return "W, R and B must be constant: the weights of the fused operator are null"
+        if ranks.get(inputs[0], 3) != 3:
+            return f"X has rank {ranks[inputs[0]]}; expected 3"
+        if inputs[4] or inputs[7]:
+            return "sequence_lens and peepholes are not taken"
+        return ""
+
+    def _too_new(self, attributes: Mapping[str, Any], release: Release) -> str:
+        """Say what an old release does not take of an LSTM; nothing of a newer one."""
+        if release > _ONE_WAY:
+            return ""
+        direction = "forward"
+        if "direction" in attributes:
+            direction = attributes["direction"].s.decode()
+        version = f"CANN {release[0]}.{release[1]}"
+        if direction != "forward":
+            return f"num_directions: {direction} is not supported by {version}"
+        opset = self.model.opset_import[0].version
+        if not _OLD_LSTM_OPSETS[0] <= opset <= _OLD_LSTM_OPSETS[1]:
+            return f"{version} takes LSTM of opset 8 to 13"
+        return ""
 
     def _constants(self) -> Set[str]:
         names = {tensor.name for tensor in self.model.graph.initializer}
@@ -157,6 +180,15 @@ class Graph:
         """Return the outputs' dims for these input dims:
 
         by inference or, where that fails, by a run on zeros.
+
+        Args:
+            shapes: Each input's dims.
+
+        Returns:
+            The dims of each output.
+
+        Raises:
+            AtcError: The shapes do not fit.
         """
         import onnx
 
@@ -197,9 +229,23 @@ class Graph:
         return [result.shape for result in results]
 
 
+def _ignored(attributes: Mapping[str, Any]) -> str:
+    """Say which attribute of an LSTM the parser would ignore without a word."""
+    for name in _IGNORED:
+        if name in attributes:
+            return f"the attribute {name} would be ignored"
+    return ""
+
+
 def _typed(value: Any) -> Tuple[str, List[Optional[int]]]:
     import onnx
 
     tensor = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-    return dtype, [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+    dims: List[Optional[int]] = []
+    for dim in tensor.shape.dim:
+        size: Optional[int] = None
+        if dim.HasField("dim_value"):
+            size = dim.dim_value
+        dims.append(size)
+    return dtype, dims

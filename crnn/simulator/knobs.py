@@ -37,6 +37,15 @@ class Fault:
     def parse(cls, text: str) -> Fault:
         """Read ``acl.rt.malloc:3:207001`` or ``acl.rt.malloc:3:KeyboardInterrupt``; ValueError for
         anything else.
+
+        Args:
+            text: The value as it was given.
+
+        Returns:
+            The fault.
+
+        Raises:
+            ValueError: The text has another form.
         """
         name, _, rest = text.partition(":")
         count, _, outcome = rest.partition(":")
@@ -53,12 +62,14 @@ class Fault:
         return cls(name, int(count), int(outcome))
 
     def exception(self) -> Optional[BaseException]:
-        """Return the exception to raise, None where the call fails with a code."""
-        return (
-            _EXCEPTIONS[self.outcome]("raised by the simulator")
-            if isinstance(self.outcome, str)
-            else None
-        )
+        """Return the exception to raise, None where the call fails with a code.
+
+        Returns:
+            The exception, or None.
+        """
+        if not isinstance(self.outcome, str):
+            return None
+        return _EXCEPTIONS[self.outcome]("raised by the simulator")
 
 
 @dataclass(frozen=True)
@@ -85,20 +96,37 @@ class Knobs:
     @property
     def version(self) -> str:
         """CANN's release as text."""
-        return f"{20 if self.cann[0] == 2 else self.cann[0]}.{self.cann[1]}"
+        major, minor = self.cann
+        # 20.x came before 3.x, and is kept as 2.x.
+        if major == 2:
+            major = 20
+        return f"{major}.{minor}"
 
     @property
     def events_per_device(self) -> int:
         """The documented limit of events on a device."""
-        return 65535 if self.soc.startswith("Ascend310B") else 1023
+        if self.soc.startswith("Ascend310B"):
+            return 65535
+        return 1023
 
     def to_json(self) -> str:
-        """Return the knobs as one line of JSON."""
+        """Return the knobs as one line of JSON.
+
+        Returns:
+            The text.
+        """
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Knobs:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Args:
+            text: The value as it was given.
+
+        Returns:
+            The knobs.
+        """
         values: Dict[str, Any] = json.loads(text)
         values["cann"] = tuple(values["cann"])
         values["faults"] = tuple(Fault(**fault) for fault in values["faults"])
@@ -106,7 +134,11 @@ class Knobs:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the knobs on a command line."""
+    """Declare the knobs on a command line.
+
+    Args:
+        parser: What the options are added to.
+    """
     default = Knobs()
     parser.add_argument(
         "--soc", default=default.soc, metavar="NAME", help="the chip's name (default: %(default)s)"
@@ -131,23 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="as 8G or 512M",
     )
-    for name, what in (
-        ("copy-in-ms", "a copy to the device takes"),
-        ("compute-ms", "a model execution takes"),
-        ("copy-out-ms", "a copy from the device takes"),
-        ("host-ms", "the host works before each model execution"),
-        ("compute-ms-per-row", "a model execution takes in addition, per row of the batch"),
-    ):
-        parser.add_argument(
-            f"--{name}", type=_milliseconds, default=0.0, metavar="MS", help=f"virtual time {what}"
-        )
-    parser.add_argument(
-        "--bandwidth",
-        type=_milliseconds,
-        default=0.0,
-        metavar="GB/S",
-        help="of copies (default: endless)",
-    )
+    _add_times(parser)
     parser.add_argument(
         "--timing-only",
         action="store_true",
@@ -167,14 +183,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_times(parser: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("copy-in-ms", "a copy to the device takes"),
+        ("compute-ms", "a model execution takes"),
+        ("copy-out-ms", "a copy from the device takes"),
+        ("host-ms", "the host works before each model execution"),
+        ("compute-ms-per-row", "a model execution takes in addition, per row of the batch"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_milliseconds, default=0.0, metavar="MS", help=f"virtual time {what}"
+        )
+    parser.add_argument(
+        "--bandwidth",
+        type=_milliseconds,
+        default=0.0,
+        metavar="GB/S",
+        help="of copies (default: endless)",
+    )
+
+
 def from_arguments(args: argparse.Namespace) -> Knobs:
-    """Return the knobs that were set on a command line."""
+    """Return the knobs that were set on a command line.
+
+    Args:
+        args: What the parser read.
+
+    Returns:
+        The knobs.
+    """
     names: List[str] = [
         field.name
         for field in dataclasses.fields(Knobs)
         if field.name not in ("run_mode", "faults")
     ]
-    mode = cann.ACL_HOST if args.run_mode == "host" else cann.ACL_DEVICE
+    mode = cann.ACL_HOST
+    if args.run_mode == "device":
+        mode = cann.ACL_DEVICE
     return Knobs(
         run_mode=mode, faults=tuple(args.faults), **{name: getattr(args, name) for name in names}
     )
@@ -183,22 +228,24 @@ def from_arguments(args: argparse.Namespace) -> Knobs:
 def _version(text: str) -> Tuple[int, int]:
     match = re.fullmatch(r"(\d+)\.(\d+)(?:\..*)?", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no release; expected one like 6.0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a release; expected one like 6.0")
     # 20.x came before 3.x.
     major = int(match.group(1))
-    return 2 if major == 20 else major, int(match.group(2))
+    if major == 20:
+        major = 2
+    return major, int(match.group(2))
 
 
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)([KMG]?)", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected one like 8G")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; expected one like 8G")
     return int(match.group(1)) * _UNITS[match.group(2)]
 
 
 def _count(text: str) -> int:
     if not text.isdigit() or not 0 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of devices; expected 0 to 64")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices; expected 0 to 64")
     return int(text)
 
 

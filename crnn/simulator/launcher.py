@@ -67,9 +67,17 @@ _TOOL_CODE = (
 def main(argv: Sequence[str]) -> int:
     """Run the command line; return the command's exit code, 70 if it succeeded but was not clean, 2
     for bad usage.
+
+    Args:
+        argv: The command line without the program's name.
+
+    Returns:
+        The exit code.
     """
     words = list(argv)
-    split = words.index("--") if "--" in words else len(words)
+    split = len(words)
+    if "--" in words:
+        split = words.index("--")
     parser = argparse.ArgumentParser(
         prog="python -m crnn.simulator",
         usage="python -m crnn.simulator [--report FILE] [knobs] -- COMMAND …",
@@ -94,6 +102,14 @@ def main(argv: Sequence[str]) -> int:
 def launch(command: Sequence[str], knobs: Knobs, target: Optional[Path]) -> int:
     """Run a command under the simulator, write the report, say on stderr what was found, return the
     exit code.
+
+    Args:
+        command: The command and its arguments.
+        knobs: The simulated machine's settings.
+        target: Where the report goes; None: nowhere.
+
+    Returns:
+        The exit code.
     """
     with tempfile.TemporaryDirectory(prefix="crnn-simulator-") as name:
         folder = Path(name)
@@ -103,7 +119,9 @@ def launch(command: Sequence[str], knobs: Knobs, target: Optional[Path]) -> int:
     if target is not None:
         _write(target, json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     sys.stderr.write("".join(f"crnn.simulator: {line}\n" for line in report.summary(result)))
-    return BROKEN if code == 0 and not result["clean"] else code
+    if code == 0 and not result["clean"]:
+        return BROKEN
+    return code
 
 
 def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
@@ -168,7 +186,10 @@ def _run(command: Sequence[str], environment: Dict[str, str]) -> int:
     child = subprocess.Popen([path, *command[1:]], env=environment)
     with _passing_on(child):
         code = child.wait()
-    return 128 - code if code < 0 else code
+    if code < 0:
+        # Ended by a signal: as a shell says it.
+        return 128 - code
+    return code
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Device and pinned memory, poisoned, fenced, and never at an address that was used before.
 
-With ACL_HOST, device addresses are no addresses of this process (they lie beyond what user programs
-can have), so that host code which touches them dies at once or is told; pinned memory is real. With
-ACL_DEVICE all memory is real, as on a chip that runs the program itself.
+With ACL_HOST, device addresses are not addresses of this process (they lie beyond what user
+programs can have), so that host code which touches them dies at once or is told; pinned memory is
+real. With ACL_DEVICE all memory is real, as on a chip that runs the program itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,15 @@ POISON = bytes((0xA5, 0xA5, 0xE5, 0x7F))
 
 
 def round_up(size: int, step: int) -> int:
-    """Return the next multiple of ``step``."""
+    """Return the next multiple of ``step``.
+
+    Args:
+        size: How many bytes.
+        step: The step.
+
+    Returns:
+        The multiple.
+    """
     return (size + step - 1) // step * step
 
 
@@ -37,12 +45,22 @@ def charged(size: int) -> int:
     """Return what an allocation takes of the device:
 
     a multiple of 32 bytes and 32 more, as on 310 and 310P.
+
+    Args:
+        size: How many bytes.
+
+    Returns:
+        Bytes.
     """
     return round_up(size, 32) + 32
 
 
 def poison(view: np.ndarray) -> None:
-    """Fill bytes with the pattern of fresh memory."""
+    """Fill bytes with the pattern of fresh memory.
+
+    Args:
+        view: The bytes, uint8.
+    """
     pattern = np.frombuffer(POISON, dtype=np.uint8)
     whole = len(view) // 4 * 4
     view[:whole].reshape(-1, 4)[:] = pattern
@@ -52,6 +70,12 @@ def poison(view: np.ndarray) -> None:
 def is_poison(view: np.ndarray) -> bool:
     """Whether bytes are the pattern of fresh memory throughout (or, when short, might be
     anything).
+
+    Args:
+        view: The bytes, uint8.
+
+    Returns:
+        True where nothing was ever written.
     """
     if len(view) < 64 or view[:4].tobytes() != POISON:
         return False
@@ -72,10 +96,20 @@ class Block(Thing):
     @property
     def kind(self) -> str:  # type: ignore[override]
         """Device or pinned memory."""
-        return "pinned host memory" if self.device is None else "device memory"
+        if self.device is None:
+            return "pinned host memory"
+        return "device memory"
 
     def view(self, offset: int, count: int) -> np.ndarray:
-        """Return bytes of the block, writeable."""
+        """Return bytes of the block, writeable.
+
+        Args:
+            offset: The first byte, from the block's start.
+            count: How many bytes.
+
+        Returns:
+            The bytes, uint8, shape (count,).
+        """
         if self.storage is None:
             # Given back while work on it was queued, which was reported then: junk is read, what is
             # written is lost.
@@ -85,7 +119,12 @@ class Block(Thing):
         return self.storage[_FENCE + offset : _FENCE + offset + count]
 
     def fill(self, low: int, high: int) -> None:
-        """Note that a range holds something."""
+        """Note that a range holds something.
+
+        Args:
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+        """
         spans: List[Tuple[int, int]] = []
         for span in sorted([*self.written, (low, high)]):
             if spans and span[0] <= spans[-1][1]:
@@ -95,18 +134,35 @@ class Block(Thing):
         self.written = spans
 
     def drain(self, low: int, high: int) -> None:
-        """Note that a range holds nothing any more."""
+        """Note that a range holds nothing any more.
+
+        Args:
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+        """
         spans = [(a, min(b, low)) for a, b in self.written if a < low] + [
             (max(a, high), b) for a, b in self.written if b > high
         ]
         self.written = sorted(spans)
 
     def holds(self, low: int, high: int) -> bool:
-        """Whether all of a range holds something."""
+        """Whether all of a range holds something.
+
+        Args:
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+
+        Returns:
+            True where every byte of it was written.
+        """
         return any(a <= low and high <= b for a, b in self.written)
 
     def fences_stand(self) -> bool:
-        """Whether nothing was written before or behind the block (or, once released, into it)."""
+        """Whether nothing was written before or behind the block (or, once released, into it).
+
+        Returns:
+            True where they are as they were made.
+        """
         if self.storage is None:
             return True
         fences = (self.storage[:_FENCE], self.storage[_FENCE + self.size :])
@@ -132,16 +188,37 @@ class Memory:
         self._quarantine: List[Block] = []
 
     def is_device_address(self, address: int) -> bool:
-        """Whether an address is of device memory that the host cannot reach."""
+        """Whether an address is of device memory that the host cannot reach.
+
+        Args:
+            address: An address of any kind.
+
+        Returns:
+            True for device memory with ACL_HOST.
+        """
         return address >= DEVICE_BASE
 
     def free_bytes(self, device: int) -> int:
-        """Return what is left of a device's memory."""
+        """Return what is left of a device's memory.
+
+        Args:
+            device: The device's number.
+
+        Returns:
+            Bytes.
+        """
         return self.capacity - self._used.get(device, 0)
 
     def reserve(self, device: int, count: int) -> bool:
         """Take memory that no pointer is given for (a model's weights); False if there is not
         enough.
+
+        Args:
+            device: The device's number.
+            count: How many bytes.
+
+        Returns:
+            Whether there was enough.
         """
         if count > self.free_bytes(device):
             return False
@@ -149,17 +226,33 @@ class Memory:
         return True
 
     def give_back(self, device: int, count: int) -> None:
-        """Undo `reserve`."""
+        """Undo `reserve`.
+
+        Args:
+            device: The device's number.
+            count: How many bytes.
+        """
         self._used[device] -= count
 
     def allocate(self, size: int, device: Optional[int], where: Site) -> Optional[Block]:
         """Return new memory of a device, or pinned memory for None; None if the device has not
         enough.
+
+        Args:
+            size: How many bytes.
+            device: The device's number; None: pinned host memory.
+            where: The lines that led there.
+
+        Returns:
+            The block.
         """
         if device is not None and not self.reserve(device, charged(size)):
             return None
         # The chip itself promises no alignment for host memory, so there it has little.
-        storage, address = _storage(size, 16 if self._real and device is None else 0)
+        off = 0
+        if self._real and device is None:
+            off = 16
+        storage, address = _storage(size, off)
         if device is not None and not self._real:
             address = self._device_address(device, size)
         block = Block(address, where, size=size, device=device, storage=storage)
@@ -172,8 +265,17 @@ class Memory:
     def release(self, block: Block, where: Site) -> List[Block]:
         """Release a block; return those whose fences, or whose bytes after release, were found
         changed.
+
+        Args:
+            where: The lines that release it.
+            block: The block.
+
+        Returns:
+            The damaged blocks.
         """
-        damaged = [block] if not block.fences_stand() else []
+        damaged: List[Block] = []
+        if not block.fences_stand():
+            damaged.append(block)
         block.damaged = bool(damaged)
         block.released = where
         if block.device is not None:
@@ -189,28 +291,42 @@ class Memory:
         return damaged
 
     def find(self, address: int) -> Optional[Block]:
-        """Return the block in which (or right behind which) an address lies, released or not."""
+        """Return the block in which (or right behind which) an address lies, released or not.
+
+        Args:
+            address: An address of any kind.
+
+        Returns:
+            The block.
+        """
         index = bisect.bisect_right(self._bases, address)
         if not index:
             return None
         block = self._blocks[self._bases[index - 1]]
-        return block if address <= block.handle + block.size else None
+        if address > block.handle + block.size:
+            return None
+        return block
 
     def living(self) -> List[Block]:
-        """Return the blocks that are not released."""
+        """Return the blocks that are not released.
+
+        Returns:
+            The blocks.
+        """
         return [block for block in self._blocks.values() if block.alive]
 
     def inspect(self) -> List[Block]:
         """Return the blocks that were written past their ends, or after their release, since last
         asked.
+
+        Returns:
+            The damaged blocks.
         """
         found = []
         for block in (*self.living(), *self._quarantine):
-            if (
-                not block.damaged
-                and not self.is_device_address(block.handle)
-                and not block.fences_stand()
-            ):
+            if block.damaged or self.is_device_address(block.handle):
+                continue
+            if not block.fences_stand():
                 block.damaged = True
                 found.append(block)
         return found
@@ -222,7 +338,9 @@ class Memory:
         return base
 
     def _forget(self, block: Block) -> List[Block]:
-        damaged = [] if block.damaged or block.fences_stand() else [block]
+        damaged: List[Block] = []
+        if not block.damaged and not block.fences_stand():
+            damaged.append(block)
         self._bases.remove(block.handle)
         del self._blocks[block.handle]
         block.storage = None
@@ -240,7 +358,15 @@ def _storage(size: int, off: int) -> Tuple[np.ndarray, int]:
 
 
 def host_bytes(address: int, count: int) -> np.ndarray:
-    """Return bytes of this process as a writeable array; the caller knows that they are there."""
+    """Return bytes of this process as a writeable array; the caller knows that they are there.
+
+    Args:
+        address: An address of any kind.
+        count: How many bytes.
+
+    Returns:
+        The bytes, uint8, shape (count,).
+    """
     buffer = (ctypes.c_uint8 * count).from_address(address)
     bytes_there: np.ndarray = np.ctypeslib.as_array(buffer)
     return bytes_there

@@ -13,7 +13,7 @@ import numpy as np
 
 from crnn import cann
 from crnn.simulator.memory import Block
-from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm
+from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, filled
 from crnn.simulator.things import Thing
 
 CANNED = 0.25
@@ -58,51 +58,103 @@ def work_size(om: SimulatedOm) -> int:
     """Return the work memory that the simulator charges:
 
     four times its inputs and outputs and a mebibyte.
+
+    Args:
+        om: What the OM holds.
+
+    Returns:
+        Bytes.
     """
     rows = max(om.sizes)
-    tensors = (*om.inputs, *(tensor for tensor in om.outputs))
-    return 4 * sum(tensor.count(rows) for tensor in tensors) + (1 << 20)
+    tensors = om.inputs + om.outputs
+    total = sum(tensor.count(rows) for tensor in tensors)
+    return 4 * total + (1 << 20)
 
 
 def weight_size(om: SimulatedOm) -> int:
-    """Return the weight memory that the simulator charges: the ONNX file's size."""
+    """Return the weight memory that the simulator charges: the ONNX file's size.
+
+    Args:
+        om: What the OM holds.
+
+    Returns:
+        Bytes.
+    """
     return len(om.onnx)
 
 
 def input_bytes(om: SimulatedOm, index: int, rows: int) -> int:
-    """Return the bytes of an input for a batch; the gear input has its minimum."""
+    """Return the bytes of an input for a batch; the gear input has its minimum.
+
+    Args:
+        om: What the OM holds.
+        index: Which one, from 0.
+        rows: The rows of the batch.
+
+    Returns:
+        Bytes.
+    """
     if om.dynamic and index == len(om.inputs):
         return cann.DYNAMIC_INPUT_MIN_BYTES
     return om.inputs[index].count(rows)
 
 
 def output_dims(om: SimulatedOm, index: int, rows: int) -> Tuple[int, ...]:
-    """Return an output's dims for a batch."""
+    """Return an output's dims for a batch.
+
+    Args:
+        om: What the OM holds.
+        index: Which one, from 0.
+        rows: The rows of the batch.
+
+    Returns:
+        The dims, such as (26, 16, 37).
+    """
     return om.outputs_by_size[om.sizes.index(rows)][index]
 
 
 def output_bytes(om: SimulatedOm, index: int, rows: int) -> int:
-    """Return the bytes of an output for a batch."""
-    return (
-        int(np.prod(output_dims(om, index, rows), dtype=np.int64))
-        * np.dtype(om.outputs[index].dtype).itemsize
-    )
+    """Return the bytes of an output for a batch.
+
+    Args:
+        om: What the OM holds.
+        index: Which one, from 0.
+        rows: The rows of the batch.
+
+    Returns:
+        Bytes.
+    """
+    dims = output_dims(om, index, rows)
+    count = int(np.prod(dims, dtype=np.int64))
+    return count * np.dtype(om.outputs[index].dtype).itemsize
 
 
 def compute(
     om: SimulatedOm, inputs: List[np.ndarray], rows: int, *, timing_only: bool
 ) -> List[bytes]:
-    """Run the model on its inputs' bytes for a batch of ``rows``; return its outputs' bytes."""
+    """Run the model on its inputs' bytes for a batch of ``rows``; return its outputs' bytes.
+
+    Args:
+        om: What the OM holds.
+        inputs: Each input's bytes, uint8.
+        rows: The rows of the batch.
+        timing_only: Whether to give a constant in place of computing.
+
+    Returns:
+        Each output's bytes.
+    """
     shapes = [output_dims(om, index, rows) for index in range(len(om.outputs))]
     if timing_only:
         return [
             np.full(dims, CANNED, dtype=tensor.dtype).tobytes()
             for dims, tensor in zip(shapes, om.outputs)
         ]
-    feeds = {
-        fed.name: _fed(data, tensor, fed, rows, om.aipp if index == 0 else None)
-        for index, (data, tensor, fed) in enumerate(zip(inputs, om.inputs, om.fed))
-    }
+    feeds: Dict[str, np.ndarray] = {}
+    # Only the first input can have AIPP.
+    aipp = om.aipp
+    for data, tensor, fed in zip(inputs, om.inputs, om.fed):
+        feeds[fed.name] = _fed(data, tensor, fed, rows, aipp)
+        aipp = None
     results = _session(om.onnx).run(None, feeds)
     return [
         np.ascontiguousarray(result, dtype=tensor.dtype).reshape(dims).tobytes()
@@ -113,7 +165,7 @@ def compute(
 def _fed(
     data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Optional[Aipp]
 ) -> np.ndarray:
-    dims = tuple(rows if size == -1 else size for size in tensor.dims)
+    dims = filled(tensor.dims, rows)
     array = data.view(tensor.dtype).reshape(dims)
     if aipp is not None:
         array = apply_aipp(array, aipp).transpose(0, 3, 1, 2)
@@ -125,12 +177,20 @@ def apply_aipp(pixels: np.ndarray, aipp: Aipp) -> np.ndarray:
     AIPP gives it.
 
     Mean is an int32; min and var_reci are held as float16.
+
+    Args:
+        pixels: uint8, shape (N, H, W, C).
+        aipp: What the AIPP file said.
+
+    Returns:
+        float32, shape (N, H, W, C).
     """
     channels = pixels.shape[-1]
     mean = np.array(aipp.mean[:channels], dtype=np.int32)
     minimum = np.array(aipp.minimum[:channels], dtype=np.float16).astype(np.float32)
     reciprocal = np.array(aipp.reciprocal[:channels], dtype=np.float16).astype(np.float32)
-    values = ((pixels.astype(np.int32) - mean).astype(np.float32) - minimum) * reciprocal
+    shifted = pixels.astype(np.int32) - mean
+    values = (shifted.astype(np.float32) - minimum) * reciprocal
     return values.astype(np.float16).astype(np.float32)
 
 

@@ -29,7 +29,14 @@ _HEAD = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table for ``info``; everything else is unknown: 1."""
+    """Print the table for ``info``; everything else is unknown: 1.
+
+    Args:
+        argv: The command line without the program's name.
+
+    Returns:
+        The exit code: 0, or 1.
+    """
     knobs, _ = standin.settings()
     if list(argv) != ["info"]:
         sys.stderr.write("npu-smi (simulated): only 'npu-smi info' is known\n")
@@ -42,9 +49,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def table(knobs: Knobs) -> List[str]:
-    """Return the table's lines: two a chip."""
+    """Return the table's lines: two a chip.
+
+    Args:
+        knobs: The simulated machine's settings.
+
+    Returns:
+        The lines without line ends.
+    """
     width = len(_RULE) - 4
-    name = knobs.soc[len("Ascend") :] if knobs.soc.startswith("Ascend") else knobs.soc
+    name = knobs.soc
+    if name.startswith("Ascend"):
+        name = name[len("Ascend") :]
     megabytes = knobs.device_memory >> 20
     top = "+" + "-" * (len(_RULE) - 2) + "+"
     lines = [

@@ -26,6 +26,23 @@ _WIDE_FROM = (7, 0)
 Value = Union[int, bool, str, List[int], List[str]]
 
 
+def filled(dims: Iterable[int], rows: int) -> Tuple[int, ...]:
+    """Put the rows of a batch in the place of -1.
+
+    Args:
+        dims: Dims such as (-1, 1, 32, 100).
+        rows: The rows of the batch.
+
+    Returns:
+        The dims of this batch, such as (16, 1, 32, 100).
+    """
+    sizes = list(dims)
+    for position, size in enumerate(sizes):
+        if size == -1:
+            sizes[position] = rows
+    return tuple(sizes)
+
+
 @dataclass(frozen=True)
 class OmTensor:
     """An input or output:
@@ -39,10 +56,16 @@ class OmTensor:
     layout: str
 
     def count(self, rows: int) -> int:
-        """Return the bytes of the tensor with ``rows`` in place of -1."""
-        return (
-            prod(rows if size == -1 else size for size in self.dims) * np.dtype(self.dtype).itemsize
-        )
+        """Return the bytes of the tensor with ``rows`` in place of -1.
+
+        Args:
+            rows: The rows of the batch, which stand in place of -1.
+
+        Returns:
+            Bytes.
+        """
+        dims = filled(self.dims, rows)
+        return prod(dims) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -93,18 +116,36 @@ class NotSimulatedError(Exception):
 
 
 def to_bytes(om: SimulatedOm) -> bytes:
-    """Return the file."""
+    """Return the file.
+
+    Args:
+        om: What the OM holds.
+
+    Returns:
+        The whole file.
+    """
     wide = om.release >= _WIDE_FROM
     partitions = [(cann.PARTITION_MODEL_DEF, _model_def(om)), (cann.PARTITION_WEIGHTS, _body(om))]
     if wide:
         partitions.insert(0, (cann.PARTITION_INOUT, _inout(om)))
     payload = _table(partitions, wide) + b"".join(data for _, data in partitions)
-    header = cann.OM_HEADER_V2.pack(
+    return _header(om, len(payload), wide) + payload
+
+
+def _header(om: SimulatedOm, length: int, wide: bool) -> bytes:
+    # New releases keep the length in a field of 64 bits, and leave the old one 0.
+    old_length = length
+    new_length = 0
+    if wide:
+        old_length = 0
+        new_length = length
+    release = f"simulated {om.release[0]}.{om.release[1]}"
+    return cann.OM_HEADER_V2.pack(
         cann.OM_MAGIC,
         cann.OM_HEADER_SIZE,
         cann.OM_VERSION_2,
         b"",
-        0 if wide else len(payload),
+        old_length,
         0,
         1,
         cann.OM_MODEL_IR,
@@ -113,23 +154,31 @@ def to_bytes(om: SimulatedOm) -> bytes:
         0,
         cann.SIMULATED_MARK,
         0,
-        1 if wide else 0,
-        f"simulated {om.release[0]}.{om.release[1]}".encode(),
+        int(wide),
+        release.encode(),
         0,
-        len(payload) if wide else 0,
+        new_length,
         0,
         0,
     )
-    return header + payload
 
 
 def from_bytes(data: bytes) -> SimulatedOm:
     """Read what `to_bytes` gave; `NotSimulatedError` says what else it is.
 
     Sizes must fit, as GE demands.
+
+    Args:
+        data: A whole file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        NotSimulatedError: It is something else.
     """
     if len(data) < cann.OM_HEADER_SIZE or data[:4] != cann.OM_MAGIC:
-        raise NotSimulatedError("no OM: it does not begin with IMOD and a header")
+        raise NotSimulatedError("not an OM: it does not begin with IMOD and a header")
     fields = dict(zip(cann.OM_HEADER_V2_FIELDS, cann.OM_HEADER_V2.unpack_from(data)))
     if fields["user_info"].rstrip(b"\0") != cann.SIMULATED_MARK:
         raise NotSimulatedError("a real OM, which only a chip can run")
@@ -173,31 +222,29 @@ def _from_values(values: Dict[str, Any], onnx: bytes) -> SimulatedOm:
     values["sizes"] = tuple(values["sizes"])
     values["release"] = tuple(values["release"])
     if values["aipp"] is not None:
-        lists = ("mean", "minimum", "reciprocal")
-        fields: Dict[str, Any] = {
-            key: tuple(v) if key in lists else v for key, v in values["aipp"].items()
-        }
+        fields: Dict[str, Any] = dict(values["aipp"])
+        for key in ("mean", "minimum", "reciprocal"):
+            fields[key] = tuple(fields[key])
         values["aipp"] = Aipp(**fields)
     return SimulatedOm(onnx=onnx, **values)
 
 
 def _tensor(row: Dict[str, Any]) -> OmTensor:
-    tensor = OmTensor(**{**row, "dims": tuple(int(size) for size in row["dims"])})
-    if (
-        tensor.dtype not in cann.ACL_DTYPE
-        or tensor.layout not in cann.FORMAT_NUMBER
-        or min(tensor.dims) < -1
-    ):
-        raise ValueError(f"{tensor.name} is no tensor")
+    fields = dict(row)
+    fields["dims"] = tuple(int(size) for size in row["dims"])
+    tensor = OmTensor(**fields)
+    known = tensor.dtype in cann.ACL_DTYPE and tensor.layout in cann.FORMAT_NUMBER
+    if not known or min(tensor.dims) < -1:
+        raise ValueError(f"{tensor.name} is not a tensor")
     return tensor
 
 
 def _table(partitions: List[Tuple[int, bytes]], wide: bool) -> bytes:
-    head, entry = (
-        (cann.OM_WIDE_HEAD, cann.OM_WIDE_ENTRY)
-        if wide
-        else (cann.OM_NARROW_HEAD, cann.OM_NARROW_ENTRY)
-    )
+    head = cann.OM_NARROW_HEAD
+    entry = cann.OM_NARROW_ENTRY
+    if wide:
+        head = cann.OM_WIDE_HEAD
+        entry = cann.OM_WIDE_ENTRY
     table = head.pack(len(partitions))
     offset = 0
     for kind, data in partitions:
@@ -216,10 +263,14 @@ def _inout(om: SimulatedOm) -> bytes:
         (cann.INOUT_OUTPUTS, _tensors(om.outputs, largest)),
     ]
     if om.dynamic:
-        parts.append(
-            (cann.INOUT_DYNAMIC_BATCH, struct.pack(f"<I{len(om.sizes)}Q", len(om.sizes), *om.sizes))
-        )
-    return b"".join(cann.INOUT_HEAD.pack(kind, len(value)) + value for kind, value in parts)
+        count = len(om.sizes)
+        gears = struct.pack(f"<I{count}Q", count, *om.sizes)
+        parts.append((cann.INOUT_DYNAMIC_BATCH, gears))
+    data = b""
+    for kind, value in parts:
+        data += cann.INOUT_HEAD.pack(kind, len(value))
+        data += value
+    return data
 
 
 def _tensors(tensors: Iterable[OmTensor], rows: int) -> bytes:
@@ -262,23 +313,40 @@ def _model_def(om: SimulatedOm) -> bytes:
 
 
 def _graph(om: SimulatedOm) -> bytes:
-    ops = [
-        _data_op(index, tensor, om.aipp if index == 0 else None)
-        for index, tensor in enumerate(om.all_inputs)
-    ]
+    ops = []
+    for index, tensor in enumerate(om.all_inputs):
+        aipp = None
+        if index == 0:
+            aipp = om.aipp
+        ops.append(_data_op(index, tensor, aipp))
     if om.dynamic:
-        gears: Dict[str, Value] = {cann.ATTR_BATCH_NUM: len(om.sizes), cann.ATTR_GEAR_KIND: 1}
-        gears.update(
-            {f"{cann.ATTR_PRED_VALUE}{index}": [size] for index, size in enumerate(om.sizes)}
-        )
-        ops.append(
-            _text(cann.OP_NAME, "ascend_mbatch_case")
-            + _text(cann.OP_TYPE, cann.OP_CASE)
-            + _attrs(cann.OP_ATTR, gears)
-        )
-    outputs = b"".join(_bytes(cann.OP_INPUT_DESC, _descriptor(tensor)) for tensor in om.outputs)
-    ops.append(_text(cann.OP_NAME, "NetOutput") + _text(cann.OP_TYPE, cann.OP_NET_OUTPUT) + outputs)
-    return _text(cann.GRAPH_NAME, om.name) + b"".join(_bytes(cann.GRAPH_OP, op) for op in ops)
+        ops.append(_gears_op(om))
+    ops.append(_output_op(om))
+    graph = _text(cann.GRAPH_NAME, om.name)
+    for op in ops:
+        graph += _bytes(cann.GRAPH_OP, op)
+    return graph
+
+
+def _gears_op(om: SimulatedOm) -> bytes:
+    gears: Dict[str, Value] = {
+        cann.ATTR_BATCH_NUM: len(om.sizes),
+        cann.ATTR_GEAR_KIND: 1,
+    }
+    for index, size in enumerate(om.sizes):
+        gears[f"{cann.ATTR_PRED_VALUE}{index}"] = [size]
+    op = _text(cann.OP_NAME, "ascend_mbatch_case")
+    op += _text(cann.OP_TYPE, cann.OP_CASE)
+    op += _attrs(cann.OP_ATTR, gears)
+    return op
+
+
+def _output_op(om: SimulatedOm) -> bytes:
+    op = _text(cann.OP_NAME, "NetOutput")
+    op += _text(cann.OP_TYPE, cann.OP_NET_OUTPUT)
+    for tensor in om.outputs:
+        op += _bytes(cann.OP_INPUT_DESC, _descriptor(tensor))
+    return op
 
 
 def _data_op(index: int, tensor: OmTensor, aipp: Optional[Aipp]) -> bytes:
@@ -332,10 +400,12 @@ def _attr(value: Value) -> bytes:
         return _number(cann.ATTR_INT, value)
     if isinstance(value, str):
         return _text(cann.ATTR_STRING, value)
-    items = b"".join(
-        _text(cann.LIST_STRING, item) if isinstance(item, str) else _number(cann.LIST_INT, item)
-        for item in value
-    )
+    items = b""
+    for item in value:
+        if isinstance(item, str):
+            items += _text(cann.LIST_STRING, item)
+        else:
+            items += _number(cann.LIST_INT, item)
     return _bytes(cann.ATTR_LIST, items)
 
 

@@ -27,7 +27,11 @@ out.
 
 
 def site() -> Site:
-    """Return where the running call came from."""
+    """Return where the running call came from.
+
+    Returns:
+        The lines, innermost first.
+    """
     frames: List[Tuple[str, int]] = []
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and len(frames) < _SHOWN:
@@ -39,17 +43,38 @@ def site() -> Site:
 
 
 def line_of(where: Site) -> str:
-    """Return the innermost line of a site as ``file:line``."""
-    return f"{where[0][0]}:{where[0][1]}" if where else "(unknown)"
+    """Return the innermost line of a site as ``file:line``.
+
+    Args:
+        where: The lines that led to the call.
+
+    Returns:
+        Such as ``program.py:12``.
+    """
+    if not where:
+        return "(unknown)"
+    name, number = where[0]
+    return f"{name}:{number}"
 
 
 def lines_of(where: Site) -> List[str]:
-    """Return a site's lines, innermost first."""
+    """Return a site's lines, innermost first.
+
+    Args:
+        where: The lines that led to the call.
+
+    Returns:
+        Each line as ``file:line``.
+    """
     return [f"{name}:{number}" for name, number in where]
 
 
 def within_finalizer() -> bool:
-    """Whether the running call was made from a ``__del__``."""
+    """Whether the running call was made from a ``__del__``.
+
+    Returns:
+        True within a ``__del__``.
+    """
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "__del__":
@@ -68,7 +93,11 @@ class Violation:
     where: Site
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return it as plain data."""
+        """Return it as plain data.
+
+        Returns:
+            The object of the report.
+        """
         thread = threading.current_thread().name
         return {
             "rule": self.rule,
@@ -95,7 +124,14 @@ class Record:
     _file: Optional[IO[str]] = None
 
     def add(self, rule: str, call: str, text: str, where: Site) -> None:
-        """Note a broken rule; the first thousand are kept, more are counted."""
+        """Note a broken rule; the first thousand are kept, more are counted.
+
+        Args:
+            rule: The rule's name.
+            call: The call that broke it.
+            text: How it was broken.
+            where: The lines that led to the call.
+        """
         if len(self.violations) >= _MOST:
             self.dropped += 1
             return
@@ -108,7 +144,11 @@ class Record:
         self._open(facts)
 
     def write(self, line: Dict[str, Any]) -> None:
-        """Write a line of the part file, if there is a folder for it."""
+        """Write a line of the part file, if there is a folder for it.
+
+        Args:
+            line: One object of the part file.
+        """
         file = self._open({})
         if file is not None:
             file.write(json.dumps(line, sort_keys=True) + "\n")

@@ -18,7 +18,16 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
     """Return the report of a command from the parts that its processes left in ``folder``.
 
     ``clean`` says that no process broke a rule or leaked; what a fault kept from being released is
-    no leak.
+    not a leak.
+
+    Args:
+        folder: Where the processes left their parts.
+        command: The command and its arguments.
+        code: The command's exit code.
+        knobs: The simulated machine's settings.
+
+    Returns:
+        The report, schema ``crnn-simulator/1``.
     """
     calls: CounterType[str] = Counter()
     violations: List[Dict[str, Any]] = []
@@ -93,7 +102,14 @@ def _cut_off(where: str) -> Dict[str, Any]:
 
 
 def summary(report: Dict[str, Any]) -> List[str]:
-    """Return the lines for stderr: what was simulated, and the first things that were wrong."""
+    """Return the lines for stderr: what was simulated, and the first things that were wrong.
+
+    Args:
+        report: What `merge` returned.
+
+    Returns:
+        The lines without line ends.
+    """
     knobs = report["knobs"]
     leaks = [leak for leak in report["leaks"] if not leak["release_failed"]]
     head = (

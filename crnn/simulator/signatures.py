@@ -39,8 +39,6 @@ acl.update_data_buffer               kkk      i
 acl.create_tensor_desc               iOi      k
 acl.destroy_tensor_desc              k        -
 acl.data_type_size                   i        k
-acl.float16_to_float                 H        f
-acl.float_to_float16                 f        H
 acl.rt.set_device                    i        i
 acl.rt.reset_device                  i        i
 acl.rt.reset_device_force            i        i    new
@@ -59,7 +57,6 @@ acl.rt.synchronize_stream_with_timeout ki     i    middle
 acl.rt.synchronize_device            *        i
 acl.rt.stream_query                  k        Ii   ! middle
 acl.rt.malloc                        ki       ki
-acl.rt.malloc_align32                ki       ki   middle
 acl.rt.free                          k        i
 acl.rt.malloc_host                   k        ki
 acl.rt.free_host                     k        i
@@ -83,7 +80,6 @@ acl.rt.subscribe_report              Kk       i
 acl.rt.unsubscribe_report            Kk       i
 acl.rt.launch_callback               OOik     i
 acl.rt.process_report                i        i
-acl.rt.set_op_wait_timeout           I        i    !
 acl.rt.set_op_execute_time_out       I        i    middle
 acl.mdl.load_from_file               s        Ii   !
 acl.mdl.load_from_mem                kk       Ii   !
@@ -95,11 +91,9 @@ acl.mdl.load_with_config             k        Ii
 acl.mdl.destroy_config_handle        k        i
 acl.mdl.unload                       I        i    !
 acl.mdl.query_size                   s        kki  !
-acl.mdl.query_size_from_mem          kk       kki  !
 acl.mdl.create_desc                  *        k
 acl.mdl.get_desc                     kI       i    !
 acl.mdl.get_desc_from_file           ks       i    ! new
-acl.mdl.get_desc_from_mem            kkk      i    ! new
 acl.mdl.destroy_desc                 k        i    !
 acl.mdl.get_num_inputs               k        k    !
 acl.mdl.get_num_outputs              k        k    !
@@ -117,7 +111,6 @@ acl.mdl.get_input_name_by_index      kk       s    !
 acl.mdl.get_output_name_by_index     kk       s    !
 acl.mdl.get_input_index_by_name      ks       ki   !
 acl.mdl.get_output_index_by_name     ks       ki   !
-acl.mdl.get_tensor_real_name         ks       s
 acl.mdl.create_dataset               *        k
 acl.mdl.destroy_dataset              k        i    !
 acl.mdl.add_dataset_buffer           kk       ki   !
@@ -135,7 +128,6 @@ acl.mdl.get_input_dynamic_gear_count kk       ki   !
 acl.mdl.get_input_dynamic_dims       kkk      Oi   !
 acl.mdl.set_input_dynamic_dims       IkkO     i    !
 acl.mdl.get_aipp_type                Ik       iki  !
-acl.mdl.get_first_aipp_info          Ik       Oi   !
 acl.util.numpy_to_ptr                O        k
 acl.util.numpy_contiguous_to_ptr     O        kO   new
 acl.util.ptr_to_numpy                kOi      O
@@ -158,7 +150,6 @@ _FAILURE_VALUES: Mapping[str, Tuple[Any, ...]] = {
     "acl.mdl.get_output_data_type": (-1,),
     "acl.mdl.get_input_format": (-1,),
     "acl.mdl.get_output_format": (-1,),
-    "acl.mdl.get_first_aipp_info": (None,),
 }
 # These give one "i" that is a value, not a code.
 _BARE_VALUES = frozenset(name for name, value in _FAILURE_VALUES.items() if value == (-1,))
@@ -185,7 +176,17 @@ class Signature:
         return self.results == "i" or len(self.results) > 1
 
     def parse(self, values: Sequence[Any]) -> List[Any]:
-        """Return the arguments as C gets them, or raise the TypeError that the extension raises."""
+        """Return the arguments as C gets them, or raise the TypeError that the extension raises.
+
+        Args:
+            values: The arguments as Python gave them.
+
+        Returns:
+            The arguments, numbers as C's types hold them.
+
+        Raises:
+            TypeError: Their number or a kind is wrong, with the extension's own text.
+        """
         if self.arguments is None:
             return []
         required, _, optional = self.arguments.partition("|")
@@ -198,16 +199,30 @@ class Signature:
             raise TypeError(self.parse_error or str(error)) from None
 
     def failure(self, code: int, arguments: Sequence[Any]) -> Any:
-        """Return what a Python caller gets when the C call fails with ``code``."""
+        """Return what a Python caller gets when the C call fails with ``code``.
+
+        Args:
+            code: The return code.
+            arguments: The arguments as `parse` returned them.
+
+        Returns:
+            The code alone, or behind the values that stand for nothing.
+        """
         if self.name in ("acl.mdl.add_dataset_buffer", "acl.mdl.set_dataset_tensor_desc"):
             return arguments[0], code
         if self.name == "acl.mdl.get_input_dynamic_dims":
             return None, code
-        letters = self.results[:-1] if self.gives_code else self.results
-        values = _FAILURE_VALUES.get(self.name) or tuple(_EMPTY[letter]() for letter in letters)
+        letters = self.results
         if self.gives_code:
-            return (*values, code) if values else code
-        return values[0] if values else None
+            letters = self.results[:-1]
+        values = _FAILURE_VALUES.get(self.name) or tuple(_EMPTY[letter]() for letter in letters)
+        if self.gives_code and values:
+            return (*values, code)
+        if self.gives_code:
+            return code
+        if values:
+            return values[0]
+        return None
 
 
 def _wrapping(bits: int, exact: bool) -> Callable[[Any], int]:
@@ -278,21 +293,32 @@ def _native_arity(name: str, wanted: int, got: int) -> str:
 
 def _read(line: str) -> Signature:
     name, arguments, results, *marks = line.split()
-    text: Optional[str] = f"{name} args parse failed{'!' if '!' in marks else ''}"
+    text: Optional[str] = f"{name} args parse failed"
+    if "!" in marks:
+        text = f"{text}!"
+    text = _OWN_TEXTS.get(name, text)
+    letters: Optional[str] = arguments
+    if arguments == "*":
+        letters = None
     if arguments == "*" or "native" in marks:
         text = None
     since = next((_RELEASES[mark] for mark in marks if mark in _RELEASES), (0, 0))
-    return Signature(
-        name, None if arguments == "*" else arguments, results, _OWN_TEXTS.get(name, text), since
-    )
+    return Signature(name, letters, results, text, since)
 
 
 SIGNATURES: Dict[str, Signature] = {
     row.name: row for row in map(_read, _TABLE.strip().splitlines())
 }
-"""Every function of the stand-in by its full name; anything else is an AttributeError."""
+"""Every function of the stand-in by its full name."""
 
 
 def offered(version: Version) -> Dict[str, Signature]:
-    """Return the functions that this CANN release has."""
+    """Return the functions that this CANN release has.
+
+    Args:
+        version: CANN's release, such as (6, 0).
+
+    Returns:
+        The signatures by full name.
+    """
     return {name: row for name, row in SIGNATURES.items() if row.since <= version}

@@ -26,12 +26,27 @@ _active: Optional[Simulator] = None
 
 
 def variable(knobs: Knobs, folder: Path) -> str:
-    """Return the variable's value."""
+    """Return the variable's value.
+
+    Args:
+        knobs: The simulated machine's settings.
+        folder: Where the report's parts go.
+
+    Returns:
+        A line of JSON.
+    """
     return json.dumps({"knobs": knobs.to_json(), "folder": str(folder)})
 
 
 def settings() -> Tuple[Knobs, Path]:
-    """Return what the launcher handed on; RuntimeError where it did not."""
+    """Return what the launcher handed on; RuntimeError where it did not.
+
+    Returns:
+        The knobs, and the folder of the report's parts.
+
+    Raises:
+        RuntimeError: The launcher did not start this process.
+    """
     text = os.environ.get(VARIABLE)
     if text is None:
         raise RuntimeError(

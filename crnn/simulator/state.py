@@ -95,30 +95,65 @@ class Simulator:
         return str(getattr(self._local, "call", ""))
 
     def enter(self, name: str) -> Optional[Fault]:
-        """Count a call; return the fault that is set for it."""
+        """Count a call; return the fault that is set for it.
+
+        Args:
+            name: The function's full name.
+
+        Returns:
+            The fault, or None.
+        """
         self._local.call = name
         self.record.calls[name] += 1
         return self._faults.get((name, self.record.calls[name]))
 
     def broke(self, rule: str, text: str, where: Optional[Site] = None) -> None:
-        """Note a broken rule."""
-        self.record.add(rule, self.call, text, site() if where is None else where)
+        """Note a broken rule.
+
+        Args:
+            rule: The rule's name, as it stands in the report.
+            text: How it was broken.
+            where: The lines that led there; None: those of the running call.
+        """
+        if where is None:
+            where = site()
+        self.record.add(rule, self.call, text, where)
 
     def refuse(self, rule: str, text: str, code: int) -> NoReturn:
-        """Note a broken rule and make the call fail."""
+        """Note a broken rule and make the call fail.
+
+        Args:
+            rule: The rule's name, as it stands in the report.
+            text: How it was broken.
+            code: The return code.
+
+        Raises:
+            RefusedError: Always.
+        """
         self.broke(rule, text)
         raise RefusedError(code, text)
 
     def set_error(self, code: int, text: str) -> None:
-        """Keep the message that get_recent_err_msg gives to this thread."""
+        """Keep the message that get_recent_err_msg gives to this thread.
+
+        Args:
+            code: The return code.
+            text: How it was broken.
+        """
         entry = codes.code(code)
-        meaning = entry.meaning if entry else codes.NO_MEANING
+        meaning = codes.NO_MEANING
+        if entry:
+            meaning = entry.meaning
         self._local.error = (
             f"{_letter(code)}: [PID: {os.getpid()}] (simulated) {self.call}: {text or meaning}"
         )
 
     def take_error(self) -> Optional[str]:
-        """Return this thread's message once."""
+        """Return this thread's message once.
+
+        Returns:
+            The message, or None where there is none.
+        """
         text: Optional[str] = getattr(self._local, "error", None)
         self._local.error = None
         return text
@@ -127,9 +162,11 @@ class Simulator:
 
     @property
     def current(self) -> Optional[Context]:
-        """This thread's current context, None where there is none or it is no more."""
+        """This thread's current context, None where there is none or it was destroyed."""
         context: Optional[Context] = getattr(self._local, "context", None)
-        return context if context is not None and context.alive else None
+        if context is None or not context.alive:
+            return None
+        return context
 
     @current.setter
     def current(self, context: Optional[Context]) -> None:
@@ -138,6 +175,12 @@ class Simulator:
     def need_context(self) -> Context:
         """Return the current context; a call without one breaks the rule of one context per
         thread.
+
+        Returns:
+            The context.
+
+        Raises:
+            RefusedError: There is not one that this thread may use.
         """
         context = self.current
         if context is None:
@@ -147,11 +190,23 @@ class Simulator:
         return context
 
     def thing(self, kind: Type[T], handle: int, code: int = cann.ACL_ERROR_INVALID_PARAM) -> T:
-        """Return the living thing of a handle; anything else breaks a rule."""
+        """Return the living thing of a handle; anything else breaks a rule.
+
+        Args:
+            kind: The class of what the handle must be.
+            handle: The handle that the program gave.
+            code: The return code.
+
+        Returns:
+            The thing.
+
+        Raises:
+            RefusedError: There is not one that this thread may use.
+        """
         name = getattr(kind, "kind", "thing")
         found = self.registry.find(handle)
         if not isinstance(found, kind):
-            self.refuse("handle", f"{handle:#x} is no {name}", code)
+            self.refuse("handle", f"{handle:#x} is not a {name}", code)
         if found.released is not None:
             self.refuse(
                 "use-after-release",
@@ -162,7 +217,17 @@ class Simulator:
         return found
 
     def stream(self, handle: int) -> Stream:
-        """Return a stream of the current context; 0 is its default stream."""
+        """Return a stream of the current context; 0 is its default stream.
+
+        Args:
+            handle: The handle that the program gave.
+
+        Returns:
+            The stream.
+
+        Raises:
+            RefusedError: There is not one that this thread may use.
+        """
         context = self.need_context()
         code = cann.ACL_ERROR_RT_STREAM_CONTEXT
         stream = self.thing(Stream, handle or context.default_stream, code)
@@ -175,7 +240,17 @@ class Simulator:
         return stream
 
     def event(self, handle: int) -> Event:
-        """Return an event of the current context."""
+        """Return an event of the current context.
+
+        Args:
+            handle: The handle that the program gave.
+
+        Returns:
+            The event.
+
+        Raises:
+            RefusedError: There is not one that this thread may use.
+        """
         context = self.need_context()
         event = self.thing(Event, handle, cann.ACL_ERROR_RT_PARAM_INVALID)
         if event.context is not context:
@@ -184,12 +259,22 @@ class Simulator:
         return event
 
     def model(self, number: int) -> Model:
-        """Return a loaded model of the current context."""
+        """Return a loaded model of the current context.
+
+        Args:
+            number: The model's number.
+
+        Returns:
+            The model.
+
+        Raises:
+            RefusedError: There is not one that this thread may use.
+        """
         context = self.need_context()
         model = self.models.get(number)
         code = cann.ACL_ERROR_GE_EXEC_MODEL_ID_INVALID
         if model is None:
-            self.refuse("handle", f"{number} is no model", code)
+            self.refuse("handle", f"{number} is not a model", code)
         if model.released is not None:
             self.refuse(
                 "use-after-release",
@@ -202,14 +287,25 @@ class Simulator:
         return model
 
     def release(self, thing: Thing) -> None:
-        """Release a thing that no queued task may still use."""
+        """Release a thing that no queued task may still use.
+
+        Args:
+            thing: What is used.
+        """
         self.check_host_access(thing, write=True)
         thing.released = site()
 
     # --- order
 
     def check_host_access(self, thing: Thing, *, write: bool, low: int = 0, high: int = 1) -> None:
-        """See that no queued task conflicts with the host's use of a thing now."""
+        """See that no queued task conflicts with the host's use of a thing now.
+
+        Args:
+            thing: What is used.
+            write: Whether it is written, not only read.
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+        """
         access = thing.conflict(self.streams.host, low=low, high=high, write=write)
         if access is not None:
             self._unordered(thing, access.what, access.where, "the host")
@@ -217,7 +313,15 @@ class Simulator:
     def check_task_access(
         self, thing: Thing, stream: Stream, *, write: bool, low: int = 0, high: int = 1
     ) -> None:
-        """See that no task of another stream conflicts with one that is enqueued now."""
+        """See that no task of another stream conflicts with one that is enqueued now.
+
+        Args:
+            thing: What is used.
+            stream: The stream that the task is queued in.
+            write: Whether it is written, not only read.
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+        """
         now = self.streams.begin(stream)
         access = thing.conflict(now, stream=stream.handle, low=low, high=high, write=write)
         if access is not None:
@@ -239,12 +343,14 @@ class Simulator:
             self.note_damage(block)
 
     def note_damage(self, block: Block) -> None:
-        """Note that a block was written past its ends, or after its release."""
-        how = (
-            "written past its ends"
-            if block.alive
-            else f"written after its release at {line_of(block.released or ())}"
-        )
+        """Note that a block was written past its ends, or after its release.
+
+        Args:
+            block: The block.
+        """
+        how = "written past its ends"
+        if not block.alive:
+            how = f"written after its release at {line_of(block.released or ())}"
         self.broke(
             "overrun",
             f"{block.kind} of {block.size} bytes made at {line_of(block.where)} was {how}",
@@ -253,6 +359,12 @@ class Simulator:
     def alive(self, device: Optional[int] = None) -> List[Thing]:
         """Return what is not released, of one device or of all, but for what a fault kept from
         being released.
+
+        Args:
+            device: The device's number; None: all of them.
+
+        Returns:
+            The things, in no order that matters.
         """
         things: List[Thing] = [thing for kind in _KINDS for thing in self.registry.living(kind)]
         things += [model for model in self.models.values() if model.alive]
@@ -267,6 +379,9 @@ class Simulator:
     def leaks(self) -> List[Dict[str, Any]]:
         """Return what is not released, with the line that made it; a thing whose release was made
         to fail says so.
+
+        Returns:
+            One object a leak: ``what``, ``where``, ``stack`` and ``release_failed``.
         """
         rows = []
         seen = set()
@@ -296,6 +411,9 @@ class Simulator:
         """End the process's part:
 
         look for overruns and leaks, and return (and write) its summary.
+
+        Returns:
+            Calls, leaks, figures of the clock, and broken rules.
         """
         with self.lock:
             if not self.closed:
@@ -347,4 +465,6 @@ def _letter(code: int) -> str:
         return "EE1002"
     if code // 1000 % 100 == 7:
         return "EE1001"
-    return "E19999" if code // 1000 % 100 == 45 else "EH9999"
+    if code // 1000 % 100 == 45:
+        return "E19999"
+    return "EH9999"

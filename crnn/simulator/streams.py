@@ -96,7 +96,14 @@ class Streams:
         self.host: Moment = {}
 
     def begin(self, stream: Stream) -> Moment:
-        """Return what is ordered before a task that is enqueued now on ``stream``."""
+        """Return what is ordered before a task that is enqueued now on ``stream``.
+
+        Args:
+            stream: The stream.
+
+        Returns:
+            The moment.
+        """
         return _merged(stream.known, self.host)
 
     def enqueue(
@@ -110,7 +117,20 @@ class Streams:
         duration: float = 0.0,
         callback: bool = False,
     ) -> Task:
-        """Queue a task; it is placed on the virtual clock at once."""
+        """Queue a task; it is placed on the virtual clock at once.
+
+        Args:
+            stream: The stream.
+            what: What it is, for messages.
+            where: The lines that led there.
+            action: What it does when the stream comes to it.
+            engine: The engine that it occupies, empty for none.
+            duration: For how long, in milliseconds.
+            callback: Whether a thread in process_report must run it.
+
+        Returns:
+            The task.
+        """
         stream.issued += 1
         stream.known = _merged(self.begin(stream), {stream.handle: stream.issued})
         if engine:
@@ -123,35 +143,57 @@ class Streams:
         return task
 
     def run_until(self, stream: Stream, number: int) -> None:
-        """Run a stream's tasks up to this one."""
+        """Run a stream's tasks up to this one.
+
+        Args:
+            stream: The stream.
+            number: The last task's number.
+        """
         while stream.passed < number and stream.tasks:
             task = stream.tasks.popleft()
             task.action()
             stream.passed = task.number
 
     def learn(self, known: Moment, time: float) -> None:
-        """Let the host know that all this has passed, having waited for it."""
+        """Let the host know that all this has passed, having waited for it.
+
+        Args:
+            known: What has passed.
+            time: When it has, in milliseconds of the virtual clock.
+        """
         self.host = _merged(self.host, known)
         self._clock.wait_until(time)
 
     def synchronize(self, stream: Stream) -> None:
-        """Wait for everything in a stream."""
+        """Wait for everything in a stream.
+
+        Args:
+            stream: The stream.
+        """
         self.run_until(stream, stream.issued)
         self.learn(stream.known, stream.tail)
 
     def pending(self, stream: Stream) -> Optional[Task]:
-        """Return the first task that the host has not waited for, though it may have run."""
+        """Return the first task that the host has not waited for, though it may have run.
+
+        Args:
+            stream: The stream.
+
+        Returns:
+            The task, or None.
+        """
         if self.host.get(stream.handle, 0) >= stream.issued:
             return None
-        return (
-            stream.tasks[0]
-            if stream.tasks
-            else Task(stream.issued, "a task", (), lambda: None, stream.tail)
-        )
+        if stream.tasks:
+            return stream.tasks[0]
+        return Task(stream.issued, "a task", (), lambda: None, stream.tail)
 
     def drop(self, device: int) -> None:
         """Forget all tasks of a device, as after a fault of it; what they would have done never
         happens.
+
+        Args:
+            device: The device's number.
         """
         for stream in self._registry.living(Stream):
             if stream.device == device:
@@ -162,7 +204,13 @@ class Streams:
     # --- events
 
     def record(self, event: Event, stream: Stream, where: Site) -> None:
-        """Record an event behind what is in the stream now."""
+        """Record an event behind what is in the stream now.
+
+        Args:
+            event: The event.
+            stream: The stream.
+            where: The lines that led there.
+        """
         task = self.enqueue(stream, "record_event", where, lambda: None)
         event.mark = Mark(stream, task.number, dict(stream.known), task.end)
         event.waiters = []
@@ -170,7 +218,13 @@ class Streams:
         self.touch(event, stream, task, write=False)
 
     def wait(self, stream: Stream, event: Event, where: Site) -> None:
-        """Let what is enqueued next on the stream wait for the event's last record."""
+        """Let what is enqueued next on the stream wait for the event's last record.
+
+        Args:
+            stream: The stream.
+            event: The event.
+            where: The lines that led there.
+        """
         mark = event.mark
         assert mark is not None
         stream.known = _merged(stream.known, mark.known)
@@ -182,7 +236,13 @@ class Streams:
         self.touch(event, stream, task, write=False)
 
     def reset(self, event: Event, stream: Stream, where: Site) -> None:
-        """Queue the event's reset."""
+        """Queue the event's reset.
+
+        Args:
+            event: The event.
+            stream: The stream.
+            where: The lines that led there.
+        """
         task = self.enqueue(stream, "reset_event", where, lambda: None)
         event.reset = (stream, task.number)
         event.mark = None
@@ -192,7 +252,16 @@ class Streams:
     def touch(
         self, thing: Thing, stream: Stream, task: Task, *, write: bool, low: int = 0, high: int = 1
     ) -> None:
-        """Note that a task will use a thing."""
+        """Note that a task will use a thing.
+
+        Args:
+            thing: What is used.
+            stream: The stream.
+            task: The task that uses it.
+            write: Whether it is written, not only read.
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+        """
         thing.touch(
             Access(stream.handle, task.number, low, high, write, task.what, task.where), self.host
         )

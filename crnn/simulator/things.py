@@ -31,7 +31,14 @@ class Access:
     where: Site
 
     def passed(self, moment: Moment) -> bool:
-        """Whether the task has certainly passed at ``moment``."""
+        """Whether the task has certainly passed at ``moment``.
+
+        Args:
+            moment: What is known to have passed.
+
+        Returns:
+            True where it has.
+        """
         return moment.get(self.stream, 0) >= self.number
 
 
@@ -64,6 +71,16 @@ class Thing:
 
         Tasks of the same ``stream`` are ordered by it. Two accesses conflict if they overlap and
         one of them writes.
+
+        Args:
+            now: What is ordered before the new access.
+            stream: The new access's stream, 0 for the host.
+            low: Its first byte, counted from the thing's start.
+            high: The byte behind its last.
+            write: Whether it is written, not only read.
+
+        Returns:
+            The earlier access, or None.
         """
         for access in self.accesses:
             overlap = access.low < high and low < access.high
@@ -77,12 +94,24 @@ class Thing:
         return None
 
     def touch(self, access: Access, host: Moment) -> None:
-        """Note a queued access, and forget those that the host knows to have passed."""
+        """Note a queued access, and forget those that the host knows to have passed.
+
+        Args:
+            access: The access.
+            host: What the host knows to have passed.
+        """
         self.accesses = [old for old in self.accesses if not old.passed(host)]
         self.accesses.append(access)
 
     def pending(self, host: Moment) -> Optional[Access]:
-        """Return an access that the host does not know to have passed."""
+        """Return an access that the host does not know to have passed.
+
+        Args:
+            host: What the host knows to have passed.
+
+        Returns:
+            The access, or None.
+        """
         return next((access for access in self.accesses if not access.passed(host)), None)
 
 
@@ -153,21 +182,46 @@ class Registry:
         self._next = FIRST_HANDLE
 
     def number(self) -> int:
-        """Return a new handle, no address of anything."""
+        """Return a new handle, which is not the address of anything.
+
+        Returns:
+            The handle.
+        """
         self._next += _STEP
         return self._next
 
     def add(self, thing: T) -> T:
-        """Keep a thing under its handle."""
+        """Keep a thing under its handle.
+
+        Args:
+            thing: What is used.
+
+        Returns:
+            The same thing.
+        """
         self._things[thing.handle] = thing
         return thing
 
     def find(self, handle: int) -> Optional[Thing]:
-        """Return the thing of a handle, released or not."""
+        """Return the thing of a handle, released or not.
+
+        Args:
+            handle: The thing's handle.
+
+        Returns:
+            The thing, or None.
+        """
         return self._things.get(handle)
 
     def living(self, kind: Type[T]) -> Iterator[T]:
-        """Give all things of a kind that are not released, oldest first."""
+        """Give all things of a kind that are not released, oldest first.
+
+        Args:
+            kind: The class.
+
+        Returns:
+            The things.
+        """
         return (
             thing
             for thing in list(self._things.values())

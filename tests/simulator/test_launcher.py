@@ -85,6 +85,30 @@ def test_a_leak_is_70_and_named_by_its_line(tmp_path: Path) -> None:
     assert "leaked: device memory, made at" in err
 
 
+def test_without_numpy_one_sentence_and_4(tmp_path: Path) -> None:
+    # A module of this name that cannot be found stands for a Python without NumPy.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Wall:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'numpy':\n"
+        "            raise ModuleNotFoundError('No module named numpy', name=name)\n"
+        "sys.meta_path.insert(0, Wall())\n"
+    )
+    environment = {**ENVIRON, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "crnn.simulator", "--", "true"],
+        cwd=str(tmp_path),
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.count("\n") == 1
+    assert "NumPy is not installed" in done.stderr
+
+
 def test_the_commands_own_failure_stands(tmp_path: Path) -> None:
     code, report, _, _ = run(tmp_path, sys.executable, "-c", LEAK + "raise SystemExit(3)")
     assert (code, report["exit"], report["clean"]) == (3, 3, False)

@@ -23,8 +23,6 @@ WITHOUT_INIT = frozenset(
         "acl.get_version",
         "acl.get_recent_err_msg",
         "acl.data_type_size",
-        "acl.float16_to_float",
-        "acl.float_to_float16",
         "acl.rt.get_device_count",
         "acl.util.numpy_to_ptr",
         "acl.util.numpy_contiguous_to_ptr",
@@ -42,7 +40,14 @@ UNLOCKED = frozenset(("acl.rt.process_report", "acl.util.start_thread", "acl.uti
 
 
 def implements(name: str) -> Callable[[B], B]:
-    """Register the body of a function."""
+    """Register the body of a function.
+
+    Args:
+        name: The function's full name, such as ``acl.rt.malloc``.
+
+    Returns:
+        The decorator.
+    """
 
     def register(body: B) -> B:
         BODIES[name] = body

@@ -10,7 +10,7 @@ from crnn import cann
 from crnn.simulator import models
 from crnn.simulator.calls import implements
 from crnn.simulator.calls.rt_memory import Region
-from crnn.simulator.memory import Block, charged, host_bytes
+from crnn.simulator.memory import Block, charged
 from crnn.simulator.models import Model, ModelDesc
 from crnn.simulator.om_file import NotSimulatedError, OmTensor, SimulatedOm, from_bytes
 from crnn.simulator.record import line_of, site
@@ -21,6 +21,8 @@ _PARAM = cann.ACL_ERROR_GE_PARAM_INVALID
 _OPTION_KINDS: Dict[int, str] = {0: "i", 2: "s", 3: "k", 5: "k", 7: "k", 14: "k"}
 _LOAD_TYPE, _PATH = 1, 2
 _LOAD_FROM_FILE = 1
+_MINUS_ONE = (1 << 64) - 1
+"""-1 as an unsigned number of 64 bits, which is what the C function gets."""
 
 # -------------------------------------------------------------------------------------------------
 # Loading
@@ -29,20 +31,54 @@ _LOAD_FROM_FILE = 1
 
 @implements("acl.mdl.load_from_file")
 def load_from_file(sim: Simulator, path: str) -> Tuple[int]:
+    """Load an OM file.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
-    return (_load(sim, context.device, read_file(path)),)
+    om = read_file(path)
+    return (_load(sim, context.device, om),)
 
 
 @implements("acl.mdl.load_from_mem")
 def load_from_mem(sim: Simulator, address: int, size: int) -> Tuple[int]:
+    """Load an OM that lies in memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the OM's bytes begin, in host memory.
+        size: How many bytes the OM has.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
-    return (_load(sim, context.device, _read_memory(sim, address, size)),)
+    om = _read_memory(sim, address, size)
+    return (_load(sim, context.device, om),)
 
 
 @implements("acl.mdl.load_from_file_with_mem")
 def load_from_file_with_mem(
     sim: Simulator, path: str, work: int, work_size: int, weight: int, weight_size: int
 ) -> Tuple[int]:
+    """Load an OM file into memory that the caller keeps.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+        work: Device memory for the run.
+        work_size: Its bytes, at least what query_size says.
+        weight: Device memory for the weights.
+        weight_size: Its bytes, at least what query_size says.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = read_file(path)
     blocks = _given_memory(sim, om, (work, work_size), (weight, weight_size))
@@ -59,6 +95,20 @@ def load_from_mem_with_mem(
     weight: int,
     weight_size: int,
 ) -> Tuple[int]:
+    """Load an OM that lies in memory, into memory that the caller keeps.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the OM's bytes begin, in host memory.
+        size: How many bytes the OM has.
+        work: Device memory for the run.
+        work_size: Its bytes, at least what query_size says.
+        weight: Device memory for the weights.
+        weight_size: Its bytes, at least what query_size says.
+
+    Returns:
+        The model's number.
+    """
     context = sim.need_context()
     om = _read_memory(sim, address, size)
     blocks = _given_memory(sim, om, (work, work_size), (weight, weight_size))
@@ -67,21 +117,35 @@ def load_from_mem_with_mem(
 
 @implements("acl.mdl.create_config_handle")
 def create_config_handle(sim: Simulator) -> int:
-    return sim.registry.add(ConfigHandle(sim.registry.number(), site(), sim.current)).handle
+    """Make an empty configuration for load_with_config.
+
+    Returns:
+        The configuration's handle.
+    """
+    config = ConfigHandle(sim.registry.number(), site(), sim.current)
+    sim.registry.add(config)
+    return config.handle
 
 
 @implements("acl.mdl.set_config_opt")
 def set_config_opt(sim: Simulator, handle: int, option: int, value: Any) -> None:
+    """Set an option of a configuration.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+        option: The option's number, aclmdlConfigAttr's.
+        value: A number or, for a path, a str.
+    """
     config = sim.thing(ConfigHandle, handle)
-    kind = str if _OPTION_KINDS.get(option) == "s" else int
+    kind: type = int
+    if _OPTION_KINDS.get(option) == "s":
+        kind = str
     if not isinstance(value, kind):
         raise TypeError("acl.mdl.set_config_opt args parse failed!")
     if not 0 <= option <= 14:
-        sim.refuse(
-            "parameter",
-            f"{option} is no option of a model configuration",
-            cann.ACL_ERROR_INVALID_PARAM,
-        )
+        text = f"{option} is not an option of a model configuration"
+        sim.refuse("parameter", text, cann.ACL_ERROR_INVALID_PARAM)
     config.options[option] = value
 
 
@@ -89,32 +153,51 @@ def set_config_opt(sim: Simulator, handle: int, option: int, value: Any) -> None
 def load_with_config(sim: Simulator, handle: int) -> Tuple[int]:
     """Load by a configuration; only loading a file into memory of CANN's own choice is
     simulated.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+
+    Returns:
+        The model's number.
     """
     context = sim.need_context()
     options = sim.thing(ConfigHandle, handle).options
     path = options.get(_PATH)
-    if options.get(_LOAD_TYPE) != _LOAD_FROM_FILE or not isinstance(path, str):
-        raise RefusedError(
-            cann.ACL_ERROR_FEATURE_UNSUPPORTED, "only load type 1, from a file, is simulated"
-        )
-    return (_load(sim, context.device, read_file(path)),)
+    from_file = options.get(_LOAD_TYPE) == _LOAD_FROM_FILE
+    if not from_file or not isinstance(path, str):
+        text = "only load type 1, from a file, is simulated"
+        raise RefusedError(cann.ACL_ERROR_FEATURE_UNSUPPORTED, text)
+    om = read_file(path)
+    return (_load(sim, context.device, om),)
 
 
 @implements("acl.mdl.destroy_config_handle")
 def destroy_config_handle(sim: Simulator, handle: int) -> None:
-    sim.release(sim.thing(ConfigHandle, handle))
+    """Destroy a configuration.
+
+    Args:
+        sim: The simulated machine.
+        handle: The configuration.
+    """
+    config = sim.thing(ConfigHandle, handle)
+    sim.release(config)
 
 
 @implements("acl.mdl.unload")
 def unload(sim: Simulator, number: int) -> None:
-    """Unload a model after the datasets that were used with it."""
+    """Unload a model after the datasets that were used with it.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number, as loading gave it.
+    """
     model = sim.model(number)
     for dataset in sim.registry.living(Dataset):
         if number in dataset.models and not dataset.release_failed:
-            sim.broke(
-                "release-order",
-                f"the dataset made at {line_of(dataset.where)} is destroyed before its model goes",
-            )
+            made = f"the dataset made at {line_of(dataset.where)}"
+            text = f"{made} must be destroyed before its model is unloaded, and was not"
+            sim.broke("release-order", text)
     sim.release(model)
     if model.own:
         assert model.context is not None
@@ -123,21 +206,38 @@ def unload(sim: Simulator, number: int) -> None:
 
 @implements("acl.mdl.query_size")
 def query_size(sim: Simulator, path: str) -> Tuple[int, int]:
+    """Say how much memory a model needs.
+
+    Args:
+        sim: The simulated machine.
+        path: The OM file.
+
+    Returns:
+        Bytes of work memory, and of weight memory, as the simulator charges them.
+    """
     om = read_file(path)
-    return models.work_size(om), models.weight_size(om)
-
-
-@implements("acl.mdl.query_size_from_mem")
-def query_size_from_mem(sim: Simulator, address: int, size: int) -> Tuple[int, int]:
-    om = _read_memory(sim, address, size)
-    return models.work_size(om), models.weight_size(om)
+    work = models.work_size(om)
+    weight = models.weight_size(om)
+    return work, weight
 
 
 def read_file(path: str) -> SimulatedOm:
-    """Read an OM file; 145002 without one, 145006 for what is none that the simulator wrote."""
-    if not path or not os.access(path, os.R_OK) or not Path(path).is_file():
+    """Read an OM file.
+
+    Args:
+        path: The file's path, as the caller gave it.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        RefusedError: 145002 where it cannot be read, 145006 where the simulator did not write it.
+    """
+    readable = bool(path) and os.access(path, os.R_OK)
+    if not readable or not Path(path).is_file():
         raise RefusedError(cann.ACL_ERROR_GE_EXEC_MODEL_PATH_INVALID, f"{path} cannot be read")
-    return _parse(Path(path).read_bytes(), path)
+    data = Path(path).read_bytes()
+    return _parse(data, path)
 
 
 def _read_memory(sim: Simulator, address: int, size: int) -> SimulatedOm:
@@ -146,38 +246,45 @@ def _read_memory(sim: Simulator, address: int, size: int) -> SimulatedOm:
     region = Region(sim, address, size, "the model")
     if region.on_device and sim.knobs.run_mode == cann.ACL_HOST:
         sim.refuse("memory", "a model is loaded from host memory", cann.ACL_ERROR_INVALID_PARAM)
-    data = region.bytes if region.block is not None else host_bytes(address, size)
-    return _parse(data.tobytes(), "the model in memory")
+    data = region.bytes.tobytes()
+    return _parse(data, "the model in memory")
 
 
 def _parse(data: bytes, name: str) -> SimulatedOm:
     try:
         return from_bytes(data)
     except NotSimulatedError as error:
-        raise RefusedError(
-            cann.ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID, f"{name}: {error}"
-        ) from error
+        code = cann.ACL_ERROR_GE_EXEC_MODEL_DATA_SIZE_INVALID
+        raise RefusedError(code, f"{name}: {error}") from error
 
 
 def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Block]] = None) -> int:
     if om.soc != sim.knobs.soc:
+        # The second half is GE's own wording.
         text = (
             f"E10001: the model is for {om.soc}; Model soc version is not support in this device,"
             f" {sim.knobs.soc}"
         )
         raise RefusedError(_PARAM, text)
     if om.release > sim.knobs.cann:
-        raise RefusedError(
-            _PARAM, f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
-        )
-    own = (
-        0 if given is not None else charged(models.work_size(om)) + charged(models.weight_size(om))
-    )
+        text = f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
+        raise RefusedError(_PARAM, text)
+    own = 0
+    if given is None:
+        own = charged(models.work_size(om))
+        own += charged(models.weight_size(om))
     if own and not sim.memory.reserve(device, own):
         raise RefusedError(cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"the model needs {own} bytes")
     number = len(sim.models)
     sim.models[number] = Model(
-        -1 - number, site(), sim.current, number=number, om=om, own=own, lent=given or []
+        # Models are found by number; the handle is one that no other thing has.
+        handle=-1 - number,
+        where=site(),
+        context=sim.current,
+        number=number,
+        om=om,
+        own=own,
+        lent=given or [],
     )
     return number
 
@@ -185,26 +292,24 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
 def _given_memory(
     sim: Simulator, om: SimulatedOm, work: Tuple[int, int], weight: Tuple[int, int]
 ) -> List[Block]:
-    blocks = []
-    for (address, size), needed, what in (
-        (work, models.work_size(om), "work"),
-        (weight, models.weight_size(om), "weight"),
-    ):
-        region = Region(sim, address, max(size, 1), f"the {what} memory")
-        if not region.on_device or region.block is None:
-            sim.refuse("memory", f"the {what} memory is not on the device", _PARAM)
-        if address % cann.DEVICE_ALIGNMENT:
-            sim.refuse(
-                "alignment",
-                f"the {what} memory is not aligned to 64 bytes",
-                cann.ACL_ERROR_RT_ADDR_UNALIGNED,
-            )
-        if size < needed:
-            sim.refuse(
-                "size", f"the {what} memory has {size} bytes; the model needs {needed}", _PARAM
-            )
-        blocks.append(region.block)
-    return blocks
+    return [
+        _given_block(sim, work, models.work_size(om), "the work memory"),
+        _given_block(sim, weight, models.weight_size(om), "the weight memory"),
+    ]
+
+
+def _given_block(sim: Simulator, given: Tuple[int, int], needed: int, what: str) -> Block:
+    address, size = given
+    region = Region(sim, address, max(size, 1), what)
+    if not region.on_device or region.block is None:
+        sim.refuse("memory", f"{what} is not on the device", _PARAM)
+    if address % cann.DEVICE_ALIGNMENT:
+        text = f"{what} is not aligned to 64 bytes"
+        sim.refuse("alignment", text, cann.ACL_ERROR_RT_ADDR_UNALIGNED)
+    if size < needed:
+        text = f"{what} has {size} bytes; the model needs {needed}"
+        sim.refuse("size", text, _PARAM)
+    return region.block
 
 
 # ------------------------------------------------------------------------------------------------
@@ -214,54 +319,79 @@ def _given_memory(
 
 @implements("acl.mdl.create_desc")
 def create_desc(sim: Simulator) -> int:
-    return sim.registry.add(ModelDesc(sim.registry.number(), site(), sim.current)).handle
+    """Make an empty model desc.
+
+    Returns:
+        The desc's handle.
+    """
+    desc = ModelDesc(sim.registry.number(), site(), sim.current)
+    sim.registry.add(desc)
+    return desc.handle
 
 
 @implements("acl.mdl.get_desc")
 def get_desc(sim: Simulator, handle: int, number: int) -> None:
-    desc, model = sim.thing(ModelDesc, handle), sim.model(number)
-    desc.om, desc.model = model.file, model
+    """Fill a desc from a loaded model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        number: The model's number, as loading gave it.
+    """
+    desc = sim.thing(ModelDesc, handle)
+    model = sim.model(number)
+    desc.om = model.file
+    desc.model = model
 
 
 @implements("acl.mdl.get_desc_from_file")
 def get_desc_from_file(sim: Simulator, handle: int, path: str) -> None:
-    desc = sim.thing(ModelDesc, handle)
-    desc.om, desc.model = read_file(path), None
+    """Fill a desc from an OM file, without loading it.
 
-
-@implements("acl.mdl.get_desc_from_mem")
-def get_desc_from_mem(sim: Simulator, handle: int, address: int, size: int) -> None:
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        path: The OM file.
+    """
     desc = sim.thing(ModelDesc, handle)
-    desc.om, desc.model = _read_memory(sim, address, size), None
+    desc.om = read_file(path)
+    desc.model = None
 
 
 @implements("acl.mdl.destroy_desc")
 def destroy_desc(sim: Simulator, handle: int) -> None:
-    """Destroy a desc; the documented order unloads its model first."""
+    """Destroy a desc; the documented order unloads its model first.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+    """
     desc = sim.thing(ModelDesc, handle)
-    if desc.model is not None and desc.model.alive and not desc.model.release_failed:
-        sim.broke(
-            "release-order",
-            f"the model loaded at {line_of(desc.model.where)} is unloaded before its desc goes",
-        )
+    model = desc.model
+    loaded = model is not None and model.alive
+    if model is not None and loaded and not model.release_failed:
+        made = f"the model loaded at {line_of(model.where)}"
+        text = f"{made} must be unloaded before its desc is destroyed, and was not"
+        sim.broke("release-order", text)
     sim.release(desc)
 
 
 def _om(sim: Simulator, handle: int) -> SimulatedOm:
     desc = sim.thing(ModelDesc, handle)
     if desc.om is None:
-        sim.refuse(
-            "handle", "the desc is empty: get_desc has not filled it", cann.ACL_ERROR_INVALID_PARAM
-        )
+        text = "the desc is empty: get_desc has not filled it"
+        sim.refuse("handle", text, cann.ACL_ERROR_INVALID_PARAM)
     return desc.om
 
 
 def _input(sim: Simulator, handle: int, index: int) -> OmTensor:
-    return _at(sim, _om(sim, handle).all_inputs, index, "input")
+    om = _om(sim, handle)
+    return _at(sim, om.all_inputs, index, "input")
 
 
 def _output(sim: Simulator, handle: int, index: int) -> OmTensor:
-    return _at(sim, _om(sim, handle).outputs, index, "output")
+    om = _om(sim, handle)
+    return _at(sim, om.outputs, index, "output")
 
 
 def _at(sim: Simulator, tensors: Tuple[OmTensor, ...], index: int, what: str) -> OmTensor:
@@ -272,33 +402,88 @@ def _at(sim: Simulator, tensors: Tuple[OmTensor, ...], index: int, what: str) ->
 
 @implements("acl.mdl.get_num_inputs")
 def get_num_inputs(sim: Simulator, handle: int) -> int:
-    return len(_om(sim, handle).all_inputs)
+    """Count the inputs.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        Their number, the gear input counted.
+    """
+    om = _om(sim, handle)
+    return len(om.all_inputs)
 
 
 @implements("acl.mdl.get_num_outputs")
 def get_num_outputs(sim: Simulator, handle: int) -> int:
-    return len(_om(sim, handle).outputs)
+    """Count the outputs.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        Their number.
+    """
+    om = _om(sim, handle)
+    return len(om.outputs)
 
 
 @implements("acl.mdl.get_input_size_by_index")
 def get_input_size_by_index(sim: Simulator, handle: int, index: int) -> int:
+    """Say how large an input's buffer must be.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Bytes for the largest gear.
+    """
     om = _om(sim, handle)
     tensor = _input(sim, handle, index)
-    # Of the gear input only 4 bytes are promised, though up to 8 are written.
-    return 4 if tensor.name == cann.DYNAMIC_INPUT_NAME else tensor.count(max(om.sizes))
+    if tensor.name == cann.DYNAMIC_INPUT_NAME:
+        # Of the gear input only 4 bytes are promised, though up to 8 are written.
+        return 4
+    largest = max(om.sizes)
+    return tensor.count(largest)
 
 
 @implements("acl.mdl.get_output_size_by_index")
 def get_output_size_by_index(sim: Simulator, handle: int, index: int) -> int:
+    """Say how large an output's buffer must be.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Bytes for the largest gear.
+    """
     _output(sim, handle, index)
     om = _om(sim, handle)
-    return models.output_bytes(om, index, max(om.sizes))
+    largest = max(om.sizes)
+    return models.output_bytes(om, index, largest)
 
 
 @implements("acl.mdl.get_input_dims")
 def get_input_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
+    """Return an input's dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``, -1 where gears decide.
+    """
     tensor = _input(sim, handle, index)
-    return (_dims(tensor.name, tensor.dims),)
+    dims = _dims(tensor.name, tensor.dims)
+    return (dims,)
 
 
 implements("acl.mdl.get_input_dims_v2")(get_input_dims)
@@ -306,18 +491,43 @@ implements("acl.mdl.get_input_dims_v2")(get_input_dims)
 
 @implements("acl.mdl.get_output_dims")
 def get_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return the dims for the largest gear."""
-    tensor, om = _output(sim, handle, index), _om(sim, handle)
-    return (_dims(tensor.name, models.output_dims(om, index, max(om.sizes))),)
+    """Return the dims for the largest gear.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``.
+    """
+    tensor = _output(sim, handle, index)
+    om = _om(sim, handle)
+    largest = max(om.sizes)
+    sizes = models.output_dims(om, index, largest)
+    return (_dims(tensor.name, sizes),)
 
 
 @implements("acl.mdl.get_cur_output_dims")
 def get_cur_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return the dims for the gear that was last set for the model."""
-    tensor, om = _output(sim, handle, index), _om(sim, handle)
+    """Return the dims for the gear that was last set for the model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``name``, ``dimCount`` and ``dims``.
+    """
+    tensor = _output(sim, handle, index)
+    om = _om(sim, handle)
     desc = sim.thing(ModelDesc, handle)
-    gear = desc.model.gear if desc.model is not None and desc.model.gear else max(om.sizes)
-    return (_dims(tensor.name, models.output_dims(om, index, gear)),)
+    gear = max(om.sizes)
+    if desc.model is not None and desc.model.gear:
+        gear = desc.model.gear
+    sizes = models.output_dims(om, index, gear)
+    return (_dims(tensor.name, sizes),)
 
 
 def _dims(name: str, sizes: Tuple[int, ...]) -> Dict[str, Any]:
@@ -326,42 +536,130 @@ def _dims(name: str, sizes: Tuple[int, ...]) -> Dict[str, Any]:
 
 @implements("acl.mdl.get_input_data_type")
 def get_input_data_type(sim: Simulator, handle: int, index: int) -> int:
-    return cann.ACL_DTYPE[_input(sim, handle, index).dtype]
+    """Return an input's data type.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclDataType's number.
+    """
+    tensor = _input(sim, handle, index)
+    return cann.ACL_DTYPE[tensor.dtype]
 
 
 @implements("acl.mdl.get_output_data_type")
 def get_output_data_type(sim: Simulator, handle: int, index: int) -> int:
-    return cann.ACL_DTYPE[_output(sim, handle, index).dtype]
+    """Return an output's data type.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclDataType's number.
+    """
+    tensor = _output(sim, handle, index)
+    return cann.ACL_DTYPE[tensor.dtype]
 
 
 @implements("acl.mdl.get_input_format")
 def get_input_format(sim: Simulator, handle: int, index: int) -> int:
-    return cann.FORMAT_NUMBER[_input(sim, handle, index).layout]
+    """Return an input's format.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclFormat's number.
+    """
+    tensor = _input(sim, handle, index)
+    return cann.FORMAT_NUMBER[tensor.layout]
 
 
 @implements("acl.mdl.get_output_format")
 def get_output_format(sim: Simulator, handle: int, index: int) -> int:
-    return cann.FORMAT_NUMBER[_output(sim, handle, index).layout]
+    """Return an output's format.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclFormat's number.
+    """
+    tensor = _output(sim, handle, index)
+    return cann.FORMAT_NUMBER[tensor.layout]
 
 
 @implements("acl.mdl.get_input_name_by_index")
 def get_input_name_by_index(sim: Simulator, handle: int, index: int) -> str:
-    return _input(sim, handle, index).name
+    """Return an input's name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        The name in the graph.
+    """
+    tensor = _input(sim, handle, index)
+    return tensor.name
 
 
 @implements("acl.mdl.get_output_name_by_index")
 def get_output_name_by_index(sim: Simulator, handle: int, index: int) -> str:
-    return _output(sim, handle, index).name
+    """Return an output's name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ATC's name: node, edge and, from CANN 6.0, the graph's own name.
+    """
+    tensor = _output(sim, handle, index)
+    return tensor.name
 
 
 @implements("acl.mdl.get_input_index_by_name")
 def get_input_index_by_name(sim: Simulator, handle: int, name: str) -> Tuple[int]:
-    return _index(_om(sim, handle).all_inputs, name)
+    """Find an input by its name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        name: The tensor's name.
+
+    Returns:
+        Which input it is, from 0.
+    """
+    om = _om(sim, handle)
+    return _index(om.all_inputs, name)
 
 
 @implements("acl.mdl.get_output_index_by_name")
 def get_output_index_by_name(sim: Simulator, handle: int, name: str) -> Tuple[int]:
-    return _index(_om(sim, handle).outputs, name)
+    """Find an output by its name.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        name: The tensor's name.
+
+    Returns:
+        Which output it is, from 0.
+    """
+    om = _om(sim, handle)
+    return _index(om.outputs, name)
 
 
 def _index(tensors: Tuple[OmTensor, ...], name: str) -> Tuple[int]:
@@ -372,97 +670,92 @@ def _index(tensors: Tuple[OmTensor, ...], name: str) -> Tuple[int]:
     return (names.index(name),)
 
 
-@implements("acl.mdl.get_tensor_real_name")
-def get_tensor_real_name(sim: Simulator, handle: int, name: str) -> Optional[str]:
-    om = _om(sim, handle)
-    return name if name in [tensor.name for tensor in (*om.all_inputs, *om.outputs)] else None
-
-
 @implements("acl.mdl.get_dynamic_batch")
 def get_dynamic_batch(sim: Simulator, handle: int) -> Tuple[Dict[str, Any]]:
+    """Return the gears; none for a static model.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+
+    Returns:
+        ``batchCount`` and ``batch``, the gears.
+    """
     om = _om(sim, handle)
-    gears = list(om.sizes) if om.dynamic else []
+    gears: List[int] = []
+    if om.dynamic:
+        gears = list(om.sizes)
     return ({"batchCount": len(gears), "batch": gears},)
 
 
 @implements("acl.mdl.get_dynamic_hw")
 def get_dynamic_hw(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, Any]]:
-    """Return no gears: the simulator's ATC builds none of height and width."""
+    """Return no gears: the simulator's ATC builds none of height and width.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        ``hwCount`` and ``hw``.
+    """
     _om(sim, handle)
     return ({"hwCount": 0, "hw": []},)
 
 
 @implements("acl.mdl.get_input_dynamic_gear_count")
 def get_input_dynamic_gear_count(sim: Simulator, handle: int, index: int) -> Tuple[int]:
-    """Return 0 gears of dims; the index must be -1."""
+    """Return 0 gears of dims; the index must be -1.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        Their number.
+    """
     _om(sim, handle)
-    if index != (1 << 64) - 1:
+    if index != _MINUS_ONE:
         sim.refuse("parameter", f"the index is {index}; expected -1", cann.ACL_ERROR_INVALID_PARAM)
     return (0,)
 
 
 @implements("acl.mdl.get_input_dynamic_dims")
 def get_input_dynamic_dims(sim: Simulator, handle: int, index: int, count: int) -> Tuple[List[Any]]:
+    """Return no gears of dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The model desc.
+        index: Which input or output, from 0, the gear input last.
+        count: How many gears are expected.
+
+    Returns:
+        An empty list.
+    """
     _om(sim, handle)
-    if index != (1 << 64) - 1 or count:
+    if index != _MINUS_ONE or count:
         sim.refuse("parameter", "the model has no gears of dims", cann.ACL_ERROR_INVALID_PARAM)
     return ([],)
 
 
 @implements("acl.mdl.get_aipp_type")
 def get_aipp_type(sim: Simulator, number: int, index: int) -> Tuple[int, int]:
+    """Say whether an input has AIPP.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number, as loading gave it.
+        index: Which input or output, from 0, the gear input last.
+
+    Returns:
+        aclmdlInputAippType's number, and -1 as an unsigned number: an AIPP input is not attached.
+    """
     model = sim.model(number)
     _at(sim, model.file.all_inputs, index, "input")
-    static = model.file.aipp is not None and index == 0
-    return (cann.AIPP_STATIC if static else cann.AIPP_NONE), (1 << 64) - 1
-
-
-@implements("acl.mdl.get_first_aipp_info")
-def get_first_aipp_info(sim: Simulator, number: int, index: int) -> Tuple[Dict[str, Any]]:
-    model = sim.model(number)
-    _at(sim, model.file.all_inputs, index, "input")
-    if model.file.aipp is None or index != 0:
-        raise RefusedError(cann.ACL_ERROR_GE_AIPP_NOT_EXIST)
-    return (_aipp_info(model.file),)
-
-
-_AIPP_FORMATS = {"YUV420SP_U8": 1, "XRGB8888_U8": 2, "RGB888_U8": 3, "YUV400_U8": 4}
-_AIPP_ZEROS = """
-    cscSwitch matrixR0C0 matrixR0C1 matrixR1C0 matrixR1C1 matrixR1C2 matrixR2C2
-    outputBias0 outputBias1 outputBias2 inputBias0 inputBias1 inputBias2 rbuvSwapSwitch
-    axSwapSwitch singleLineMode cropSwitch loadStartPosW loadStartPosH cropSizeW
-    cropSizeH resizeSwitch resizeOutputW resizeOutputH paddingSwitch leftPaddingSize
-    rightPaddingSize topPaddingSize bottomPaddingSize aippExtend
-    """.split()
-
-
-def _aipp_info(om: SimulatedOm) -> Dict[str, Any]:
-    assert om.aipp is not None
-    info: Dict[str, Any] = dict.fromkeys(_AIPP_ZEROS, 0)
-    info.update(
-        srcImageSizeW=om.aipp.width,
-        srcImageSizeH=om.aipp.height,
-        inputFormat=_AIPP_FORMATS[om.aipp.input_format],
-    )
-    info.update(
-        srcFormat=cann.FORMAT_NUMBER["NHWC"], srcDatatype=cann.ACL_DTYPE["uint8"], srcDimNum=4
-    )
-    for channel in range(4):
-        info[f"meanChn{channel}"] = om.aipp.mean[channel]
-        info[f"minChn{channel}"] = om.aipp.minimum[channel]
-        info[f"varReciChn{channel}"] = om.aipp.reciprocal[channel]
-    source, target = om.inputs[0], om.fed[0]
-    shapes = []
-    for size in om.sizes:
-        dims = tuple(size if value == -1 else value for value in source.dims)
-        behind = tuple(size if value == -1 else value for value in target.dims)
-        shapes.append(
-            {
-                "srcDims": _dims(source.name, dims),
-                "srcSize": source.count(size),
-                "aippOutdims": _dims(target.name, behind),
-                "aippOutSize": target.count(size) // 2,
-            }
-        )
-    info.update(shapeCount=len(shapes), outDims=shapes)
-    return info
+    kind = cann.AIPP_NONE
+    if model.file.aipp is not None and index == 0:
+        kind = cann.AIPP_STATIC
+    return kind, _MINUS_ONE

@@ -6,19 +6,35 @@ from typing import Any, Tuple
 
 from crnn import cann
 from crnn.simulator.calls import implements
+from crnn.simulator.om_file import SimulatedOm
 from crnn.simulator.record import line_of, site
 from crnn.simulator.state import Simulator
 from crnn.simulator.things import DataBuffer, Dataset, TensorDesc
 
+_NO_GEARS = 100019
+"""ACL_ERROR_MODEL_NOT_DYNAMIC, by the public list of return codes."""
+
 
 @implements("acl.mdl.create_dataset")
 def create_dataset(sim: Simulator) -> int:
-    return sim.registry.add(Dataset(sim.registry.number(), site(), sim.current)).handle
+    """Make an empty dataset.
+
+    Returns:
+        The dataset's handle.
+    """
+    dataset = Dataset(sim.registry.number(), site(), sim.current)
+    sim.registry.add(dataset)
+    return dataset.handle
 
 
 @implements("acl.mdl.destroy_dataset")
 def destroy_dataset(sim: Simulator, handle: int) -> None:
-    """Destroy a dataset, after the buffers in it, which it does not destroy."""
+    """Destroy a dataset, after the buffers in it, which it does not destroy.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+    """
     dataset = sim.thing(Dataset, handle)
     left = [buffer for buffer in dataset.buffers if buffer.alive and not buffer.release_failed]
     if left:
@@ -32,7 +48,18 @@ def destroy_dataset(sim: Simulator, handle: int) -> None:
 
 @implements("acl.mdl.add_dataset_buffer")
 def add_dataset_buffer(sim: Simulator, handle: int, buffer: int) -> Tuple[int]:
-    dataset, added = sim.thing(Dataset, handle), sim.thing(DataBuffer, buffer)
+    """Put a data buffer behind those in a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        buffer: The data buffer.
+
+    Returns:
+        The dataset's handle.
+    """
+    dataset = sim.thing(Dataset, handle)
+    added = sim.thing(DataBuffer, buffer)
     sim.check_host_access(dataset, write=True)
     if any(added in other.buffers for other in sim.registry.living(Dataset)):
         sim.broke("handle", "the data buffer is in a dataset already")
@@ -42,26 +69,51 @@ def add_dataset_buffer(sim: Simulator, handle: int, buffer: int) -> Tuple[int]:
 
 @implements("acl.mdl.get_dataset_num_buffers")
 def get_dataset_num_buffers(sim: Simulator, handle: int) -> int:
-    return len(sim.thing(Dataset, handle).buffers)
+    """Count the buffers of a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+
+    Returns:
+        How many buffers it holds.
+    """
+    dataset = sim.thing(Dataset, handle)
+    return len(dataset.buffers)
 
 
 @implements("acl.mdl.get_dataset_buffer")
 def get_dataset_buffer(sim: Simulator, handle: int, index: int) -> int:
-    buffers = sim.thing(Dataset, handle).buffers
-    if index >= len(buffers):
-        sim.refuse(
-            "parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM
-        )
-    return buffers[index].handle
+    """Return a buffer of a dataset.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The data buffer's handle.
+    """
+    dataset = sim.thing(Dataset, handle)
+    _check_index(sim, dataset, index)
+    return dataset.buffers[index].handle
 
 
 @implements("acl.mdl.set_dataset_tensor_desc")
 def set_dataset_tensor_desc(sim: Simulator, handle: int, desc: int, index: int) -> Tuple[int]:
+    """Describe one of a dataset's buffers.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        desc: The tensor desc.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The dataset's handle.
+    """
     dataset = sim.thing(Dataset, handle)
-    if index >= len(dataset.buffers):
-        sim.refuse(
-            "parameter", f"there is no buffer {index} in the dataset", cann.ACL_ERROR_INVALID_PARAM
-        )
+    _check_index(sim, dataset, index)
     sim.check_host_access(dataset, write=True)
     dataset.descs[index] = sim.thing(TensorDesc, desc)
     return (handle,)
@@ -69,40 +121,71 @@ def set_dataset_tensor_desc(sim: Simulator, handle: int, desc: int, index: int) 
 
 @implements("acl.mdl.get_dataset_tensor_desc")
 def get_dataset_tensor_desc(sim: Simulator, handle: int, index: int) -> int:
-    desc = sim.thing(Dataset, handle).descs.get(index)
-    return desc.handle if desc is not None else 0
+    """Return the desc of one of a dataset's buffers.
+
+    Args:
+        sim: The simulated machine.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+
+    Returns:
+        The tensor desc's handle, 0 where none was set.
+    """
+    dataset = sim.thing(Dataset, handle)
+    desc = dataset.descs.get(index)
+    if desc is None:
+        return 0
+    return desc.handle
+
+
+def _check_index(sim: Simulator, dataset: Dataset, index: int) -> None:
+    if index >= len(dataset.buffers):
+        text = f"there is no buffer {index} in the dataset"
+        sim.refuse("parameter", text, cann.ACL_ERROR_INVALID_PARAM)
 
 
 @implements("acl.mdl.set_dynamic_batch_size")
 def set_dynamic_batch_size(
     sim: Simulator, number: int, handle: int, index: int, batch: int
 ) -> None:
-    """Set the gear of the next execution, by writing into the dataset's gear buffer at once."""
-    model, dataset = sim.model(number), sim.thing(Dataset, handle)
-    om = model.file
-    if not batch:
-        sim.refuse("gear", "a batch of 0", cann.ACL_ERROR_INVALID_PARAM)
-    if not om.dynamic:
-        sim.refuse("gear", "the model has no gears", 100019)
-    if index != len(om.inputs):
-        sim.refuse(
-            "gear", f"input {index} is not {cann.DYNAMIC_INPUT_NAME}", cann.ACL_ERROR_INVALID_PARAM
-        )
-    if index >= len(dataset.buffers):
-        text = "the dataset does not hold the gear buffer yet"
-        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
-    if batch not in om.sizes:
-        text = f"{batch} is none of the gears {om.sizes}"
-        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID)
+    """Set the gear of the next execution, by writing into the dataset's gear buffer at once.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        batch: The gear: one of the sizes that ATC was told.
+    """
+    model = sim.model(number)
+    dataset = sim.thing(Dataset, handle)
+    _check_gear(sim, model.file, dataset, index, batch)
     _write_gear(sim, dataset.buffers[index], batch)
     sim.check_host_access(dataset, write=True)
     dataset.gears[number] = batch
     model.gear = batch
 
 
+def _check_gear(sim: Simulator, om: SimulatedOm, dataset: Dataset, index: int, batch: int) -> None:
+    if not batch:
+        sim.refuse("gear", "a batch of 0", cann.ACL_ERROR_INVALID_PARAM)
+    if not om.dynamic:
+        sim.refuse("gear", "the model has no gears", _NO_GEARS)
+    if index != len(om.inputs):
+        text = f"input {index} is not {cann.DYNAMIC_INPUT_NAME}"
+        sim.refuse("gear", text, cann.ACL_ERROR_INVALID_PARAM)
+    if index >= len(dataset.buffers):
+        text = "the dataset does not hold the gear buffer yet"
+        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
+    if batch not in om.sizes:
+        text = f"{batch} is none of the gears {om.sizes}"
+        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID)
+
+
 def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
     block = sim.memory.find(buffer.pointer)
-    if block is None or not block.alive or block.device is None:
+    usable = block is not None and block.alive
+    if block is None or not usable or block.device is None:
         text = "the gear buffer is not in device memory"
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
     low = buffer.pointer - block.handle
@@ -112,9 +195,8 @@ def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID)
     high = low + cann.DYNAMIC_INPUT_MIN_BYTES
     sim.check_host_access(block, write=True, low=low, high=high)
-    block.view(low, cann.DYNAMIC_INPUT_MIN_BYTES)[:] = list(
-        batch.to_bytes(cann.DYNAMIC_INPUT_MIN_BYTES, "little")
-    )
+    number = batch.to_bytes(cann.DYNAMIC_INPUT_MIN_BYTES, "little")
+    block.view(low, len(number))[:] = list(number)
     block.fill(low, high)
 
 
@@ -122,13 +204,32 @@ def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
 def set_dynamic_hw_size(
     sim: Simulator, number: int, handle: int, index: int, height: int, width: int
 ) -> None:
+    """Refuse: the simulator's ATC builds no gears of height and width.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        height: The height that is asked for.
+        width: The width that is asked for.
+    """
     sim.model(number)
-    sim.refuse("gear", "the model has no gears of height and width", 100019)
+    sim.refuse("gear", "the model has no gears of height and width", _NO_GEARS)
 
 
 @implements("acl.mdl.set_input_dynamic_dims")
 def set_input_dynamic_dims(sim: Simulator, number: int, handle: int, index: int, dims: Any) -> None:
+    """Refuse: the simulator's ATC builds no gears of dims.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        handle: The dataset.
+        index: Which buffer or input, from 0.
+        dims: A dict as get_input_dynamic_dims gives it.
+    """
     if not isinstance(dims, dict):
         raise TypeError("argument 4 is not dict")
     sim.model(number)
-    sim.refuse("gear", "the model has no gears of dims", 100019)
+    sim.refuse("gear", "the model has no gears of dims", _NO_GEARS)

@@ -13,6 +13,7 @@ from crnn.simulator.calls import implements
 from crnn.simulator.clock import COMPUTE
 from crnn.simulator.memory import Block, charged, is_poison
 from crnn.simulator.models import Model
+from crnn.simulator.om_file import SimulatedOm
 from crnn.simulator.record import Site, line_of, site
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.streams import Stream
@@ -51,16 +52,23 @@ class Execution:
 
     def things(self) -> List[Thing]:
         """What must stay as it is until the run is over, and must not be run on twice at a time."""
-        return [
-            self.model,
-            *self.datasets,
-            *(buffer for dataset in self.datasets for buffer in dataset.buffers),
-        ]
+        things: List[Thing] = [self.model]
+        things.extend(self.datasets)
+        for dataset in self.datasets:
+            things.extend(dataset.buffers)
+        return things
 
 
 @implements("acl.mdl.execute")
 def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
-    """Run a model at once."""
+    """Run a model at once.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        inputs: The dataset of inputs, with the gear input last.
+        outputs: The dataset of outputs.
+    """
     run = _prepare(sim, number, inputs, outputs)
     sim.clock.work(sim.knobs.host_ms)
     for thing in run.things():
@@ -69,15 +77,23 @@ def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
         sim.check_host_access(part.block, write=write, low=part.low, high=part.high)
     _run(sim, run, site())
     assert run.model.context is not None
+    device = run.model.context.device
     duration = sim.clock.compute_duration(run.rows)
-    sim.clock.wait_until(
-        sim.clock.place(run.model.context.device, COMPUTE, sim.clock.now, duration)
-    )
+    end = sim.clock.place(device, COMPUTE, sim.clock.now, duration)
+    sim.clock.wait_until(end)
 
 
 @implements("acl.mdl.execute_async")
 def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream: int) -> None:
-    """Queue a run; runs of one model on several streams must be ordered by events."""
+    """Queue a run; runs of one model on several streams must be ordered by events.
+
+    Args:
+        sim: The simulated machine.
+        number: The model's number.
+        inputs: The dataset of inputs, with the gear input last.
+        outputs: The dataset of outputs.
+        stream: The stream; 0 is the current context's default one.
+    """
     queue = sim.stream(stream)
     run = _prepare(sim, number, inputs, outputs)
     sim.clock.work(sim.knobs.host_ms)
@@ -104,28 +120,44 @@ def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream
 def _prepare(sim: Simulator, number: int, inputs: int, outputs: int) -> Execution:
     model = sim.model(number)
     om = model.file
-    sources, targets = sim.thing(Dataset, inputs), sim.thing(Dataset, outputs)
+    sources = sim.thing(Dataset, inputs)
+    targets = sim.thing(Dataset, outputs)
     rows = _take_gear(sim, model, sources)
     _check_count(sim, sources, len(om.all_inputs), "input")
     _check_count(sim, targets, len(om.outputs), "output")
-    needed_in = [models.input_bytes(om, index, rows) for index in range(len(om.all_inputs))]
-    largest = [models.input_bytes(om, index, max(om.sizes)) for index in range(len(om.all_inputs))]
-    needed_out = [models.output_bytes(om, index, rows) for index in range(len(om.outputs))]
-    largest_out = [
-        models.output_bytes(om, index, max(om.sizes)) for index in range(len(om.outputs))
-    ]
     run = Execution(
-        model,
-        rows,
-        (sources, targets),
-        [_part(sim, *row, "input") for row in zip(sources.buffers, needed_in, largest)],
-        [_part(sim, *row, "output") for row in zip(targets.buffers, needed_out, largest_out)],
+        model=model,
+        rows=rows,
+        datasets=(sources, targets),
+        inputs=_input_parts(sim, om, sources, rows),
+        outputs=_output_parts(sim, om, targets, rows),
     )
     _check_pool(sim, [*run.inputs, *run.outputs])
     for dataset in (sources, targets):
         if number not in dataset.models:
             dataset.models.append(number)
     return run
+
+
+def _input_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, rows: int) -> List[Part]:
+    # A buffer must have room for the largest gear, whatever this batch is.
+    most = max(om.sizes)
+    parts = []
+    for index, buffer in enumerate(dataset.buffers):
+        needed = models.input_bytes(om, index, rows)
+        largest = models.input_bytes(om, index, most)
+        parts.append(_part(sim, buffer, needed, largest, "input"))
+    return parts
+
+
+def _output_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, rows: int) -> List[Part]:
+    most = max(om.sizes)
+    parts = []
+    for index, buffer in enumerate(dataset.buffers):
+        needed = models.output_bytes(om, index, rows)
+        largest = models.output_bytes(om, index, most)
+        parts.append(_part(sim, buffer, needed, largest, "output"))
+    return parts
 
 
 def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> int:
@@ -135,47 +167,40 @@ def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> int:
     gear = dataset.gears.pop(model.number, 0)
     if not gear:
         # The real thing takes the largest gear, and so a batch that nobody meant.
-        sim.broke(
-            "gear",
-            "set_dynamic_batch_size was not called since the last execution with this dataset",
-        )
+        text = "set_dynamic_batch_size was not called since the last execution with this dataset"
+        sim.broke("gear", text)
         return max(om.sizes)
     return gear
 
 
 def _check_count(sim: Simulator, dataset: Dataset, wanted: int, what: str) -> None:
     if len(dataset.buffers) != wanted:
-        sim.refuse(
-            "dataset",
-            f"the {what} dataset has {len(dataset.buffers)} buffers; the model has {wanted}",
-            _PARAM,
-        )
+        count = len(dataset.buffers)
+        text = f"the {what} dataset has {count} buffers; the model has {wanted}"
+        sim.refuse("dataset", text, _PARAM)
 
 
 def _part(sim: Simulator, buffer: DataBuffer, needed: int, largest: int, what: str) -> Part:
     made = f"the {what} buffer made at {line_of(buffer.where)}"
     if not buffer.alive:
-        sim.refuse(
-            "use-after-release", f"{made} was destroyed at {line_of(buffer.released or ())}", _PARAM
-        )
+        text = f"{made} was destroyed at {line_of(buffer.released or ())}"
+        sim.refuse("use-after-release", text, _PARAM)
     block = sim.memory.find(buffer.pointer)
     if block is None or block.device is None:
         sim.refuse("memory", f"{made} is not in device memory", _PARAM)
     if block.released is not None:
-        sim.refuse(
-            "use-after-release", f"{made} is in memory freed at {line_of(block.released)}", _PARAM
-        )
+        text = f"{made} is in memory freed at {line_of(block.released)}"
+        sim.refuse("use-after-release", text, _PARAM)
     low = buffer.pointer - block.handle
     if low + buffer.size > block.size:
-        sim.refuse(
-            "overrun", f"{made}: {buffer.size} bytes from byte {low} of {block.size}", _PARAM
-        )
+        text = f"{made}: {buffer.size} bytes from byte {low} of {block.size}"
+        sim.refuse("overrun", text, _PARAM)
     if buffer.pointer % cann.DEVICE_ALIGNMENT:
-        sim.refuse(
-            "alignment", f"{made} does not begin on 64 bytes", cann.ACL_ERROR_RT_ADDR_UNALIGNED
-        )
+        text = f"{made} does not begin on 64 bytes"
+        sim.refuse("alignment", text, cann.ACL_ERROR_RT_ADDR_UNALIGNED)
     if buffer.size < largest:
-        sim.refuse("size", f"{made} has {buffer.size} bytes; the model needs {largest}", _PARAM)
+        text = f"{made} has {buffer.size} bytes; the model needs {largest}"
+        sim.refuse("size", text, _PARAM)
     return Part(block, low, needed, buffer.size)
 
 
@@ -185,7 +210,9 @@ def _check_pool(sim: Simulator, parts: List[Part]) -> None:
     """
     ordered = sorted(parts, key=lambda part: (part.block.handle, part.low))
     for first, second in zip(ordered, ordered[1:]):
-        if first.block is second.block and second.low < first.low + charged(first.size):
+        # The distance is what an allocation of this size would take of the device.
+        end = first.low + charged(first.size)
+        if first.block is second.block and second.low < end:
             made = line_of(first.block.where)
             text = (
                 f"two buffers in the memory made at {made} overlap, or stand closer than documented"
@@ -194,7 +221,10 @@ def _check_pool(sim: Simulator, parts: List[Part]) -> None:
 
 
 def _parts(run: Execution) -> List[Tuple[Part, bool]]:
-    return [*((part, False) for part in run.inputs), *((part, True) for part in run.outputs)]
+    # With each part, whether the run writes it.
+    read = [(part, False) for part in run.inputs]
+    written = [(part, True) for part in run.outputs]
+    return read + written
 
 
 def _run_queued(sim: Simulator, run: Execution, queue: Stream, where: Site) -> None:
@@ -209,30 +239,37 @@ def _run(sim: Simulator, run: Execution, where: Site) -> None:
     for index, part in enumerate(run.inputs):
         if not _filled(sim, part):
             made = f"memory made at {line_of(part.block.where)}"
-            sim.broke(
-                "uninitialised",
-                f"input {index}, {part.count} bytes of {made}, is not wholly filled",
-                where=where,
-            )
-    data = [part.block.view(part.low, part.count).copy() for part in run.inputs[: len(om.inputs)]]
+            text = f"input {index}, {part.count} bytes of {made}, is not wholly filled"
+            sim.broke("uninitialised", text, where=where)
+    # The gear input, which comes last, is not an input of the graph.
+    data = []
+    for part in run.inputs[: len(om.inputs)]:
+        content = part.block.view(part.low, part.count)
+        data.append(content.copy())
     try:
         results = models.compute(om, data, run.rows, timing_only=sim.knobs.timing_only)
     except _runtime_errors() as error:
         raise RefusedError(cann.ACL_ERROR_RT_MODEL_EXECUTE, f"ONNX Runtime: {error}") from error
     for part, result in zip(run.outputs, results):
-        part.block.view(part.low, part.count)[:] = np.frombuffer(result, dtype=np.uint8)
+        target = part.block.view(part.low, part.count)
+        target[:] = np.frombuffer(result, dtype=np.uint8)
         part.block.fill(part.low, part.high)
 
 
 def _filled(sim: Simulator, part: Part) -> bool:
-    if (
-        sim.knobs.run_mode == cann.ACL_DEVICE
-    ):  # there the host writes into device memory without a call
-        return not is_poison(part.block.view(part.low, part.count)[-64:])
+    if sim.knobs.run_mode == cann.ACL_DEVICE:
+        # There the host writes into device memory without a call.
+        content = part.block.view(part.low, part.count)
+        return not is_poison(content[-64:])
     return part.block.holds(part.low, part.high)
 
 
 def _runtime_errors() -> Tuple[Any, ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (state.Fail, state.InvalidArgument, state.RuntimeException, ValueError)
+    return (
+        state.Fail,
+        state.InvalidArgument,
+        state.RuntimeException,
+        ValueError,
+    )

@@ -23,6 +23,12 @@ def visible(sim: Simulator) -> List[int]:
     """Return the devices that ASCEND_RT_VISIBLE_DEVICES leaves:
 
     up to the first bad or descending number.
+
+    Args:
+        sim: The simulated machine.
+
+    Returns:
+        The devices' numbers on the machine.
     """
     text = os.environ.get(cann.VISIBLE_DEVICES_VARIABLE)
     if text is None:
@@ -36,7 +42,18 @@ def visible(sim: Simulator) -> List[int]:
 
 
 def device_of(sim: Simulator, number: int) -> Device:
-    """Return a device that is there, or fail with 107001."""
+    """Return a device that is there, or fail with 107001.
+
+    Args:
+        sim: The simulated machine.
+        number: The device's number, from 0.
+
+    Returns:
+        What this process knows of it.
+
+    Raises:
+        RefusedError: 107001, there is no such device.
+    """
     if not 0 <= number < len(visible(sim)):
         raise RefusedError(
             cann.ACL_ERROR_RT_INVALID_DEVICEID,
@@ -47,7 +64,12 @@ def device_of(sim: Simulator, number: int) -> Device:
 
 @implements("acl.rt.set_device")
 def set_device(sim: Simulator, number: int) -> None:
-    """Count a use of the device, and make its default context this thread's."""
+    """Count a use of the device, and make its default context this thread's.
+
+    Args:
+        sim: The simulated machine.
+        number: The device's number, from 0.
+    """
     device = device_of(sim, number)
     device.count += 1
     if device.default is None:
@@ -58,7 +80,12 @@ def set_device(sim: Simulator, number: int) -> None:
 
 @implements("acl.rt.reset_device")
 def reset_device(sim: Simulator, number: int) -> None:
-    """Count a use less; after the last, whatever of the device is alive breaks a rule."""
+    """Count a use less; after the last, whatever of the device is alive breaks a rule.
+
+    Args:
+        sim: The simulated machine.
+        number: The device's number, from 0.
+    """
     device = device_of(sim, number)
     if not device.count:
         sim.refuse("device", f"device {number} is not set", cann.ACL_ERROR_RT_INVALID_DEVICEID)
@@ -69,7 +96,12 @@ def reset_device(sim: Simulator, number: int) -> None:
 
 @implements("acl.rt.reset_device_force")
 def reset_device_force(sim: Simulator, number: int) -> None:
-    """Reset the device however often it was set."""
+    """Reset the device however often it was set.
+
+    Args:
+        sim: The simulated machine.
+        number: The device's number, from 0.
+    """
     device = device_of(sim, number)
     if not device.count:
         sim.refuse("device", f"device {number} is not set", cann.ACL_ERROR_RT_INVALID_DEVICEID)
@@ -79,11 +111,21 @@ def reset_device_force(sim: Simulator, number: int) -> None:
 
 @implements("acl.rt.get_device")
 def get_device(sim: Simulator) -> Tuple[int]:
+    """Return the current device.
+
+    Returns:
+        The current context's device.
+    """
     return (_context_or_refuse(sim).device,)
 
 
 @implements("acl.rt.get_device_count")
 def get_device_count(sim: Simulator) -> Tuple[int]:
+    """Count the visible devices.
+
+    Returns:
+        How many devices are visible.
+    """
     count = len(visible(sim))
     if not count:
         raise RefusedError(cann.ACL_ERROR_RT_NO_DEVICE)
@@ -92,12 +134,25 @@ def get_device_count(sim: Simulator) -> Tuple[int]:
 
 @implements("acl.rt.get_run_mode")
 def get_run_mode(sim: Simulator) -> Tuple[int]:
+    """Say whether the program runs on a host or on the chip itself.
+
+    Returns:
+        0, ACL_DEVICE, or 1, ACL_HOST.
+    """
     return (sim.knobs.run_mode,)
 
 
 @implements("acl.rt.create_context")
 def create_context(sim: Simulator, number: int) -> Tuple[int]:
-    """Make a context, which becomes this thread's."""
+    """Make a context, which becomes this thread's.
+
+    Args:
+        sim: The simulated machine.
+        number: The device's number, from 0.
+
+    Returns:
+        The context's handle.
+    """
     device_of(sim, number)
     context = _make_context(sim, number, default=False)
     sim.current = context
@@ -106,7 +161,12 @@ def create_context(sim: Simulator, number: int) -> Tuple[int]:
 
 @implements("acl.rt.destroy_context")
 def destroy_context(sim: Simulator, handle: int) -> None:
-    """Destroy a context that create_context made, after everything made under it."""
+    """Destroy a context that create_context made, after everything made under it.
+
+    Args:
+        sim: The simulated machine.
+        handle: The context.
+    """
     context = sim.thing(Context, handle, cann.ACL_ERROR_RT_CONTEXT_NULL)
     if context.default:
         sim.refuse("context", "the default context is destroyed by reset_device only", _PARAM)
@@ -120,11 +180,22 @@ def destroy_context(sim: Simulator, handle: int) -> None:
 
 @implements("acl.rt.set_context")
 def set_context(sim: Simulator, handle: int) -> None:
+    """Make a context this thread's.
+
+    Args:
+        sim: The simulated machine.
+        handle: The context.
+    """
     sim.current = sim.thing(Context, handle, cann.ACL_ERROR_RT_CONTEXT_NULL)
 
 
 @implements("acl.rt.get_context")
 def get_context(sim: Simulator) -> Tuple[int]:
+    """Return this thread's context.
+
+    Returns:
+        The current context's handle.
+    """
     return (_context_or_refuse(sim).handle,)
 
 
@@ -168,6 +239,12 @@ def _check_empty(sim: Simulator, left: Sequence[Thing], what: str) -> None:
 
 
 def check_passed(sim: Simulator, stream: Stream) -> None:
+    """See that nothing of a stream is left that was not waited for.
+
+    Args:
+        sim: The simulated machine.
+        stream: The stream.
+    """
     task = sim.streams.pending(stream)
     if task is not None:
         text = (

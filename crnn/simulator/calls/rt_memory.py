@@ -25,35 +25,60 @@ _PARAM = cann.ACL_ERROR_RT_PARAM_INVALID
 
 @implements("acl.rt.malloc")
 def malloc(sim: Simulator, size: int, policy: int) -> Tuple[int]:
-    """Allocate device memory: at least the size, on a 64-byte boundary, poisoned."""
+    """Allocate device memory: at least the size, on a 64-byte boundary, poisoned.
+
+    Args:
+        sim: The simulated machine.
+        size: How many bytes, more than 0.
+        policy: One of aclrtMemMallocPolicy, with or without a bandwidth flag.
+
+    Returns:
+        The address, which is not one of this process with ACL_HOST.
+    """
     context = sim.need_context()
-    if (
-        policy & ~(cann.MALLOC_FLAG_LOW_BANDWIDTH | cann.MALLOC_FLAG_HIGH_BANDWIDTH)
-        not in cann.MALLOC_POLICIES
-    ):
-        sim.refuse("parameter", f"{policy} is no allocation policy", cann.ACL_ERROR_INVALID_PARAM)
+    flags = cann.MALLOC_FLAG_LOW_BANDWIDTH | cann.MALLOC_FLAG_HIGH_BANDWIDTH
+    if policy & ~flags not in cann.MALLOC_POLICIES:
+        sim.refuse(
+            "parameter", f"{policy} is not an allocation policy", cann.ACL_ERROR_INVALID_PARAM
+        )
     return (_allocate(sim, context, size, context.device).handle,)
-
-
-implements("acl.rt.malloc_align32")(malloc)
 
 
 @implements("acl.rt.malloc_host")
 def malloc_host(sim: Simulator, size: int) -> Tuple[int]:
     """Allocate pinned host memory; on the chip itself (ACL_DEVICE) it is device memory like all
     other.
+
+    Args:
+        sim: The simulated machine.
+        size: How many bytes, more than 0.
+
+    Returns:
+        The address.
     """
     return (_allocate(sim, sim.need_context(), size, None).handle,)
 
 
 @implements("acl.rt.free")
 def free(sim: Simulator, address: int) -> None:
+    """Give back device memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+    """
     sim.need_context()
     _free(sim, address, pinned=False)
 
 
 @implements("acl.rt.free_host")
 def free_host(sim: Simulator, address: int) -> None:
+    """Give back pinned host memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+    """
     sim.need_context()
     _free(sim, address, pinned=True)
 
@@ -79,7 +104,7 @@ def _free(sim: Simulator, address: int, *, pinned: bool) -> None:
         sim.refuse("memory", "the null pointer", cann.ACL_ERROR_INVALID_PARAM)
     block = sim.memory.find(address)
     if block is None or block.handle != address:
-        sim.refuse("memory", f"{address:#x} is no allocation's start", 207002)
+        sim.refuse("memory", f"{address:#x} is not the start of an allocation", 207002)
     if block.released is not None:
         text = (
             f"double free: the {block.kind} made at {line_of(block.where)} was freed at"
@@ -87,7 +112,9 @@ def _free(sim: Simulator, address: int, *, pinned: bool) -> None:
         )
         sim.refuse("memory", text, 207002)
     if (block.device is None) != pinned:
-        wanted = "free_host" if block.device is None else "free"
+        wanted = "free"
+        if block.device is None:
+            wanted = "free_host"
         sim.refuse(
             "memory",
             f"{block.kind} is given back by {wanted}",
@@ -116,12 +143,20 @@ def _check_unused(sim: Simulator, block: Block) -> None:
 
 @implements("acl.rt.get_mem_info")
 def get_mem_info(sim: Simulator, attribute: int) -> Tuple[int, int]:
-    """Return free and total bytes; asking a 310 for HBM, which it has not, breaks a rule."""
+    """Return free and total bytes; asking a 310 for HBM, which it has not, breaks a rule.
+
+    Args:
+        sim: The simulated machine.
+        attribute: Which memory, one of aclrtMemAttr.
+
+    Returns:
+        Free and total bytes.
+    """
     context = sim.need_context()
     if attribute not in cann.MEM_ATTRS:
-        sim.refuse("parameter", f"{attribute} is no kind of memory", _PARAM)
+        sim.refuse("parameter", f"{attribute} is not a kind of memory", _PARAM)
     if cann.MEM_ATTRS[attribute].startswith("HBM") and sim.knobs.soc.startswith("Ascend310"):
-        sim.broke("parameter", f"{sim.knobs.soc} has DDR, no HBM")
+        sim.broke("parameter", f"{sim.knobs.soc} has DDR, not HBM")
     return sim.memory.free_bytes(context.device), sim.knobs.device_memory
 
 
@@ -142,10 +177,12 @@ class Region:
         if not address:
             sim.refuse("memory", f"{what} is the null pointer", cann.ACL_ERROR_INVALID_PARAM)
         self.block = _block_of(sim, address, count, what)
-        self.low = address - self.block.handle if self.block else 0
-        self.high = self.low + count
+        self.low = 0
         if self.block is None:
             _check_lent(sim, address, count, what)
+        else:
+            self.low = address - self.block.handle
+        self.high = self.low + count
 
     @property
     def on_device(self) -> bool:
@@ -187,7 +224,13 @@ def _block_of(sim: Simulator, address: int, count: int, what: str) -> Optional[B
 
 
 def copy(sim: Simulator, target: Region, source: Region) -> None:
-    """Copy, and keep account of what holds something."""
+    """Copy, and keep account of what holds something.
+
+    Args:
+        sim: The simulated machine.
+        target: What is written.
+        source: What is read.
+    """
     target.bytes[:] = source.bytes
     if target.block is not None:
         if source.empty():
@@ -205,18 +248,19 @@ def _regions(
         sim.refuse("overrun", f"{count} bytes into a target of {limit}", _PARAM)
     # The whole target that was claimed must be there, not only what is written now.
     Region(sim, target, limit, "the target")
-    into, out_of = (
-        Region(sim, target, count, "the target"),
-        Region(sim, source, count, "the source"),
-    )
+    into = Region(sim, target, count, "the target")
+    out_of = Region(sim, source, count, "the source")
     _check_kind(sim, into, out_of, kind)
-    if (
-        into.on_device
-        and out_of.on_device
-        and into.block
-        and out_of.block
-        and into.block.device != out_of.block.device
-    ):
+    _check_devices(sim, into, out_of)
+    return into, out_of
+
+
+def _check_devices(sim: Simulator, into: Region, out_of: Region) -> None:
+    devices = set()
+    for region in (into, out_of):
+        if region.block is not None and region.on_device:
+            devices.add(region.block.device)
+    if len(devices) == 2:
         sim.refuse("memory", "a copy between two devices", _PARAM)
     current = sim.need_context().device
     for region in (into, out_of):
@@ -226,12 +270,11 @@ def _regions(
                 f"memory of device {region.block.device}, current is device {current}",
                 _PARAM,
             )
-    return into, out_of
 
 
 def _check_kind(sim: Simulator, target: Region, source: Region, kind: int) -> None:
     if kind not in cann.MEMCPY_KINDS:
-        sim.refuse("parameter", f"{kind} is no kind of copy", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse("parameter", f"{kind} is not a kind of copy", cann.ACL_ERROR_INVALID_PARAM)
     if sim.knobs.run_mode == cann.ACL_DEVICE:
         if kind != cann.ACL_MEMCPY_DEVICE_TO_DEVICE:
             sim.broke(
@@ -252,13 +295,32 @@ def _check_kind(sim: Simulator, target: Region, source: Region, kind: int) -> No
 
 
 def engine_of(target: Region, source: Region) -> str:
-    """Return the engine that makes a copy: from the device one, everything else the other."""
-    return COPY_OUT if source.on_device and not target.on_device else COPY_IN
+    """Return the engine that makes a copy: from the device one, everything else the other.
+
+    Args:
+        target: What is written.
+        source: What is read.
+
+    Returns:
+        One of the clock's engines.
+    """
+    if source.on_device and not target.on_device:
+        return COPY_OUT
+    return COPY_IN
 
 
 @implements("acl.rt.memcpy")
 def memcpy(sim: Simulator, target: int, limit: int, source: int, count: int, kind: int) -> None:
-    """Copy at once; what queued tasks still use must not be touched."""
+    """Copy at once; what queued tasks still use must not be touched.
+
+    Args:
+        sim: The simulated machine.
+        target: Where to.
+        limit: How many bytes the target has.
+        source: Where from.
+        count: How many bytes, more than 0.
+        kind: Which way, one of aclrtMemcpyKind.
+    """
     context = sim.need_context()
     into, out_of = _regions(sim, target, limit, source, count, kind)
     for region, write in ((into, True), (out_of, False)):
@@ -266,11 +328,9 @@ def memcpy(sim: Simulator, target: int, limit: int, source: int, count: int, kin
             sim.check_host_access(region.block, write=write, low=region.low, high=region.high)
     copy(sim, into, out_of)
     engine = engine_of(into, out_of)
-    sim.clock.wait_until(
-        sim.clock.place(
-            context.device, engine, sim.clock.now, sim.clock.copy_duration(engine, count)
-        )
-    )
+    duration = sim.clock.copy_duration(engine, count)
+    end = sim.clock.place(context.device, engine, sim.clock.now, duration)
+    sim.clock.wait_until(end)
 
 
 @implements("acl.rt.memcpy_async")
@@ -280,6 +340,15 @@ def memcpy_async(
     """Queue a copy.
 
     Host memory must be pinned and left alone until the stream has passed; a target is lost at once.
+
+    Args:
+        sim: The simulated machine.
+        target: Where to.
+        limit: How many bytes the target has.
+        source: Where from.
+        count: How many bytes, more than 0.
+        kind: Which way, one of aclrtMemcpyKind.
+        stream: The stream; 0 is the current context's default one.
     """
     queue = sim.stream(stream)
     into, out_of = _regions(sim, target, limit, source, count, kind)
@@ -314,7 +383,9 @@ def memcpy_async(
 
 
 def _queued_copy(sim: Simulator, into: Region, out_of: Region, where: Site) -> Callable[[], None]:
-    before = None if out_of.on_device else out_of.bytes.copy()
+    before: Optional[np.ndarray] = None
+    if not out_of.on_device:
+        before = out_of.bytes.copy()
     if not into.on_device:
         poison(into.bytes)
 
@@ -345,7 +416,15 @@ def _still_poison(region: Region) -> bool:
 
 @implements("acl.rt.memset")
 def memset(sim: Simulator, address: int, limit: int, value: int, count: int) -> None:
-    """Fill memory at once."""
+    """Fill memory at once.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+        limit: How many bytes the target has.
+        value: The byte, of which the lowest 8 bits count.
+        count: How many bytes, more than 0.
+    """
     sim.need_context()
     region = _set_region(sim, address, limit, count)
     if region.block is not None:
@@ -357,7 +436,16 @@ def memset(sim: Simulator, address: int, limit: int, value: int, count: int) -> 
 def memset_async(
     sim: Simulator, address: int, limit: int, value: int, count: int, stream: int
 ) -> None:
-    """Queue a fill of device or pinned memory."""
+    """Queue a fill of device or pinned memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+        limit: How many bytes the target has.
+        value: The byte, of which the lowest 8 bits count.
+        count: How many bytes, more than 0.
+        stream: The stream; 0 is the current context's default one.
+    """
     queue = sim.stream(stream)
     region = _set_region(sim, address, limit, count)
     if region.block is None:
@@ -390,16 +478,22 @@ _LENT_LIMIT = 4096
 
 
 def lend(sim: Simulator, address: int, size: int, owner: Any) -> None:
-    """Remember how long a pointer that was given out stays good."""
+    """Remember how long a pointer that was given out stays good.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+        size: How many bytes, more than 0.
+        owner: The object that the memory belongs to.
+    """
     if len(sim.lent) >= _LENT_LIMIT:
         sim.lent.pop(next(iter(sim.lent)))
     sim.lent.pop(address, None)
     try:
         keeper: Any = weakref.ref(owner)
     except TypeError:
-        keeper = (
-            owner  # bytes take no weak references; kept, and seen to be nobody else's by its count
-        )
+        # bytes take no weak references; kept, and seen to be nobody else's by its count.
+        keeper = owner
     sim.lent[address] = (size, keeper)
 
 

@@ -25,22 +25,40 @@ _CALLBACK_PATIENCE = 10.0
 
 @implements("acl.rt.create_stream")
 def create_stream(sim: Simulator) -> Tuple[int]:
+    """Make a stream on the current context.
+
+    Returns:
+        The stream's handle.
+    """
     context = sim.need_context()
-    return (
-        sim.registry.add(
-            Stream(sim.registry.number(), site(), context, device=context.device)
-        ).handle,
-    )
+    stream = Stream(sim.registry.number(), site(), context, device=context.device)
+    sim.registry.add(stream)
+    return (stream.handle,)
 
 
 @implements("acl.rt.create_stream_with_config")
 def create_stream_with_config(sim: Simulator, priority: int, flag: int) -> Tuple[int]:
+    """Make a stream; priority and flag change nothing here.
+
+    Args:
+        sim: The simulated machine.
+        priority: Taken and ignored.
+        flag: What it is for, bits of ACL_EVENT_*.
+
+    Returns:
+        The stream's handle.
+    """
     return create_stream(sim)
 
 
 @implements("acl.rt.destroy_stream")
 def destroy_stream(sim: Simulator, handle: int) -> None:
-    """Destroy a stream that was synchronised, after the events recorded on it."""
+    """Destroy a stream that was synchronised, after the events recorded on it.
+
+    Args:
+        sim: The simulated machine.
+        handle: The stream, which create_stream made.
+    """
     stream = _named_stream(sim, handle)
     if stream.default:
         sim.refuse("context", "a context's default stream goes with its context", _PARAM)
@@ -48,30 +66,45 @@ def destroy_stream(sim: Simulator, handle: int) -> None:
     if stream.reporter is not None:
         sim.broke("release-order", "unsubscribe_report comes before the stream goes")
     for event in sim.registry.living(Event):
-        used = (event.mark is not None and event.mark.stream is stream) or any(
-            who is stream for who, _ in event.waiters
-        )
-        if used and not event.release_failed:
-            sim.broke(
-                "release-order",
-                f"the event made at {line_of(event.where)} is destroyed before its stream",
-            )
+        if _uses(event, stream) and not event.release_failed:
+            made = f"the event made at {line_of(event.where)}"
+            text = f"{made} must be destroyed before its stream, and was not"
+            sim.broke("release-order", text)
     sim.release(stream)
+
+
+def _uses(event: Event, stream: Stream) -> bool:
+    if event.mark is not None and event.mark.stream is stream:
+        return True
+    return any(waiter is stream for waiter, _ in event.waiters)
 
 
 def _named_stream(sim: Simulator, handle: int) -> Stream:
     if not handle:
-        sim.refuse("handle", "0 is no stream to destroy", _PARAM)
+        sim.refuse("handle", "0 is not a stream to destroy", _PARAM)
     return sim.stream(handle)
 
 
 @implements("acl.rt.synchronize_stream")
 def synchronize_stream(sim: Simulator, handle: int) -> None:
+    """Wait for everything in a stream.
+
+    Args:
+        sim: The simulated machine.
+        handle: The stream; 0 is the current context's default one.
+    """
     _wait_for(sim, sim.stream(handle))
 
 
 @implements("acl.rt.synchronize_stream_with_timeout")
 def synchronize_stream_with_timeout(sim: Simulator, handle: int, milliseconds: int) -> None:
+    """Wait for everything in a stream; 507046 where it takes longer.
+
+    Args:
+        sim: The simulated machine.
+        handle: The stream; 0 is the current context's default one.
+        milliseconds: How long to wait, -1 for ever.
+    """
     stream = sim.stream(handle)
     _check_time(sim, stream.tail, milliseconds, cann.ACL_ERROR_RT_STREAM_SYNC_TIMEOUT)
     _wait_for(sim, stream)
@@ -79,6 +112,7 @@ def synchronize_stream_with_timeout(sim: Simulator, handle: int, milliseconds: i
 
 @implements("acl.rt.synchronize_device")
 def synchronize_device(sim: Simulator) -> None:
+    """Wait for everything in every stream of the device."""
     device = sim.need_context().device
     for stream in list(sim.registry.living(Stream)):
         if stream.device == device:
@@ -87,7 +121,12 @@ def synchronize_device(sim: Simulator) -> None:
 
 @implements("acl.rt.stream_query")
 def stream_query(sim: Simulator, handle: int) -> Tuple[int]:
-    """Return 0 where everything has passed, else 1; asking takes a moment of the virtual clock."""
+    """Return 0 where everything has passed, else 1; asking takes a moment of the virtual clock.
+
+    Args:
+        sim: The simulated machine.
+        handle: The stream; 0 is the current context's default one.
+    """
     stream = sim.stream(handle)
     sim.clock.work(_POLL_MS)
     if stream.tail > sim.clock.now:
@@ -128,13 +167,28 @@ def _check_time(sim: Simulator, end: float, milliseconds: int, code: int) -> Non
 
 @implements("acl.rt.create_event")
 def create_event(sim: Simulator) -> Tuple[int]:
+    """Make an event that is good for everything.
+
+    Returns:
+        The event's handle.
+    """
     return _make_event(sim, None)
 
 
 @implements("acl.rt.create_event_with_flag")
 def create_event_with_flag(sim: Simulator, flag: int) -> Tuple[int]:
-    """Make an event for what the flag says; CANN before 7 knows the flag for time only."""
-    known = _FLAGS if sim.knobs.cann >= (7, 0) else cann.ACL_EVENT_TIME_LINE
+    """Make an event for what the flag says; CANN before 7 knows the flag for time only.
+
+    Args:
+        sim: The simulated machine.
+        flag: What it is for, bits of ACL_EVENT_*.
+
+    Returns:
+        The event's handle.
+    """
+    known = cann.ACL_EVENT_TIME_LINE
+    if sim.knobs.cann >= (7, 0):
+        known = _FLAGS
     if not flag or flag & ~known:
         sim.refuse("parameter", f"CANN {sim.knobs.version} knows no event flag {flag:#x}", _PARAM)
     return _make_event(sim, flag)
@@ -157,6 +211,12 @@ def _make_event(sim: Simulator, flag: Optional[int]) -> Tuple[int]:
 
 @implements("acl.rt.destroy_event")
 def destroy_event(sim: Simulator, handle: int) -> None:
+    """Destroy an event that no task may still use.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+    """
     event = sim.event(handle)
     access = event.pending(sim.streams.host)
     if access is not None:
@@ -170,7 +230,13 @@ def destroy_event(sim: Simulator, handle: int) -> None:
 
 @implements("acl.rt.record_event")
 def record_event(sim: Simulator, handle: int, stream: int) -> None:
-    """Record an event; one that a stream has waited for must have been reset since."""
+    """Record an event; one that a stream has waited for must have been reset since.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+        stream: The stream; 0 is the current context's default one.
+    """
     event, queue = sim.event(handle), sim.stream(stream)
     _check_recordable(sim, event, queue)
     sim.streams.record(event, queue, site())
@@ -199,7 +265,13 @@ def _check_recordable(sim: Simulator, event: Event, queue: Stream) -> None:
 
 @implements("acl.rt.reset_event")
 def reset_event(sim: Simulator, handle: int, stream: int) -> None:
-    """Queue the reset of an event that was recorded, behind every stream's wait for it."""
+    """Queue the reset of an event that was recorded, behind every stream's wait for it.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+        stream: The stream; 0 is the current context's default one.
+    """
     event, queue = sim.event(handle), sim.stream(stream)
     if not event.synchronises:
         sim.refuse("event", "an event without the flag SYNC cannot be reset", _PARAM)
@@ -214,6 +286,13 @@ def reset_event(sim: Simulator, handle: int, stream: int) -> None:
 
 @implements("acl.rt.stream_wait_event")
 def stream_wait_event(sim: Simulator, stream: int, handle: int) -> None:
+    """Let a stream wait for an event's last record.
+
+    Args:
+        sim: The simulated machine.
+        stream: The stream; 0 is the current context's default one.
+        handle: The event.
+    """
     queue, event = sim.stream(stream), sim.event(handle)
     if not event.synchronises:
         sim.refuse("event", "a stream cannot wait for an event without the flag SYNC", _PARAM)
@@ -226,11 +305,24 @@ def stream_wait_event(sim: Simulator, stream: int, handle: int) -> None:
 
 @implements("acl.rt.synchronize_event")
 def synchronize_event(sim: Simulator, handle: int) -> None:
+    """Wait for an event's last record.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+    """
     _reach(sim, _recorded(sim, sim.event(handle)))
 
 
 @implements("acl.rt.synchronize_event_with_timeout")
 def synchronize_event_with_timeout(sim: Simulator, handle: int, milliseconds: int) -> None:
+    """Wait for an event's last record; 507047 where it takes longer.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+        milliseconds: How long to wait, -1 for ever.
+    """
     mark = _recorded(sim, sim.event(handle))
     _check_time(sim, mark.time, milliseconds, cann.ACL_ERROR_RT_EVENT_SYNC_TIMEOUT)
     _reach(sim, mark)
@@ -238,23 +330,48 @@ def synchronize_event_with_timeout(sim: Simulator, handle: int, milliseconds: in
 
 @implements("acl.rt.query_event")
 def query_event(sim: Simulator, handle: int) -> Tuple[int]:
-    return (cann.QUERY_EVENT_COMPLETE if _has_come(sim, handle) else cann.QUERY_EVENT_NOT_READY,)
+    """Ask whether an event has come to pass.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+
+    Returns:
+        aclrtEventStatus: complete or not ready.
+    """
+    if _has_come(sim, handle):
+        return (cann.QUERY_EVENT_COMPLETE,)
+    return (cann.QUERY_EVENT_NOT_READY,)
 
 
 @implements("acl.rt.query_event_status")
 def query_event_status(sim: Simulator, handle: int) -> Tuple[int]:
-    return (
-        (
-            cann.QUERY_EVENT_STATUS_COMPLETE
-            if _has_come(sim, handle)
-            else cann.QUERY_EVENT_STATUS_NOT_READY
-        ),
-    )
+    """Ask whether an event has come to pass.
+
+    Args:
+        sim: The simulated machine.
+        handle: The event.
+
+    Returns:
+        aclrtEventRecordedStatus: complete or not ready.
+    """
+    if _has_come(sim, handle):
+        return (cann.QUERY_EVENT_STATUS_COMPLETE,)
+    return (cann.QUERY_EVENT_STATUS_NOT_READY,)
 
 
 @implements("acl.rt.event_elapsed_time")
 def event_elapsed_time(sim: Simulator, start: int, end: int) -> Tuple[float]:
-    """Return the milliseconds between two events that have come to pass."""
+    """Return the milliseconds between two events that have come to pass.
+
+    Args:
+        sim: The simulated machine.
+        start: The earlier event.
+        end: The later event.
+
+    Returns:
+        Milliseconds of the virtual clock.
+    """
     times = []
     for handle in (start, end):
         event = sim.event(handle)
@@ -295,13 +412,14 @@ def _has_come(sim: Simulator, handle: int) -> bool:
     return True
 
 
-@implements("acl.rt.set_op_wait_timeout")
-def set_op_wait_timeout(sim: Simulator, seconds: int) -> None:
-    sim.need_context()
-
-
 @implements("acl.rt.set_op_execute_time_out")
 def set_op_execute_time_out(sim: Simulator, seconds: int) -> None:
+    """Take a limit that changes nothing here.
+
+    Args:
+        sim: The simulated machine.
+        seconds: Taken and ignored.
+    """
     sim.need_context()
 
 
@@ -312,6 +430,13 @@ def set_op_execute_time_out(sim: Simulator, seconds: int) -> None:
 
 @implements("acl.rt.subscribe_report")
 def subscribe_report(sim: Simulator, thread: int, stream: int) -> None:
+    """Let a thread report for a stream.
+
+    Args:
+        sim: The simulated machine.
+        thread: The number that start_thread gave.
+        stream: The stream; 0 is the current context's default one.
+    """
     queue = sim.stream(stream)
     if queue.reporter is not None:
         raise RefusedError(100033, "the stream is subscribed already")
@@ -320,6 +445,13 @@ def subscribe_report(sim: Simulator, thread: int, stream: int) -> None:
 
 @implements("acl.rt.unsubscribe_report")
 def unsubscribe_report(sim: Simulator, thread: int, stream: int) -> None:
+    """Let a thread report for a stream no longer.
+
+    Args:
+        sim: The simulated machine.
+        thread: The number that start_thread gave.
+        stream: The stream; 0 is the current context's default one.
+    """
     queue = sim.stream(stream)
     if queue.reporter is None:
         raise RefusedError(100034)
@@ -332,12 +464,20 @@ def unsubscribe_report(sim: Simulator, thread: int, stream: int) -> None:
 def launch_callback(
     sim: Simulator, function: Callable[[Any], Any], data: Any, block: int, stream: int
 ) -> None:
-    """Queue a call of ``function(data)``, which the thread in process_report makes."""
+    """Queue a call of ``function(data)``, which the thread in process_report makes.
+
+    Args:
+        sim: The simulated machine.
+        function: What to call.
+        data: What to call it with.
+        block: Whether the stream stands still meanwhile, one of aclrtCallbackBlockType.
+        stream: The stream; 0 is the current context's default one.
+    """
     if not callable(function):
         raise TypeError("parameter must be callable")
     queue = sim.stream(stream)
     if block not in (cann.ACL_CALLBACK_NO_BLOCK, cann.ACL_CALLBACK_BLOCK):
-        sim.refuse("parameter", f"{block} is no callback kind", cann.ACL_ERROR_INVALID_PARAM)
+        sim.refuse("parameter", f"{block} is not a kind of callback", cann.ACL_ERROR_INVALID_PARAM)
     if queue.reporter is None:
         raise RefusedError(107015, "no thread is subscribed to the stream")
     sim.streams.enqueue(queue, "launch_callback", site(), lambda: function(data), callback=True)
@@ -348,12 +488,17 @@ def launch_callback(
 def process_report(sim: Simulator, milliseconds: int) -> None:
     """Run the streams that this thread reports for up to the next callback, and that; 100036 where
     none comes.
+
+    Args:
+        sim: The simulated machine.
+        milliseconds: How long to wait, -1 for ever.
     """
     with sim.lock:
         sim.need_context()
-        deadline = time.monotonic() + (
-            _CALLBACK_PATIENCE if milliseconds < 0 else milliseconds / 1000
-        )
+        patience = milliseconds / 1000
+        if milliseconds < 0:
+            patience = _CALLBACK_PATIENCE
+        deadline = time.monotonic() + patience
         stream = _with_callback(sim)
         while stream is None:
             left = deadline - time.monotonic()

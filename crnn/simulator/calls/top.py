@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any, List, Optional, Tuple
 
-import numpy as np
-
 from crnn import cann
 from crnn.simulator.calls import implements
 from crnn.simulator.record import line_of, site, within_finalizer
@@ -16,7 +14,12 @@ from crnn.simulator.things import DataBuffer, TensorDesc
 
 @implements("acl.init")
 def init(sim: Simulator, config: Optional[str] = None) -> None:
-    """Initialise; a second time is 100002 without breaking a rule, after finalize it breaks one."""
+    """Initialise; a second time is 100002 without breaking a rule, after finalize it breaks one.
+
+    Args:
+        sim: The simulated machine.
+        config: The path of acl.json, None for the defaults.
+    """
     if config is not None:
         _check_config(sim, config)
     if sim.finalized:
@@ -35,7 +38,9 @@ def finalize(sim: Simulator) -> None:
     ``__del__``.
     """
     if not sim.initialised:
-        code = cann.ACL_ERROR_REPEAT_FINALIZE if sim.finalized else cann.ACL_ERROR_UNINITIALIZE
+        code = cann.ACL_ERROR_UNINITIALIZE
+        if sim.finalized:
+            code = cann.ACL_ERROR_REPEAT_FINALIZE
         sim.refuse("finalize", "nothing is initialised", code)
     if threading.current_thread() is not threading.main_thread():
         sim.broke("finalize", "called in another thread than the main one")
@@ -46,10 +51,9 @@ def finalize(sim: Simulator) -> None:
         )
     for number, device in sorted(sim.devices.items()):
         if device.count and not device.release_failed:
-            sim.broke(
-                "release-order",
-                f"device {number}, set at {line_of(device.where)}, is reset before finalize",
-            )
+            set_there = f"device {number}, set at {line_of(device.where)},"
+            text = f"{set_there} must be reset before finalize, and was not"
+            sim.broke("release-order", text)
     left = sim.alive()
     if left:
         first = left[0]
@@ -65,7 +69,11 @@ def finalize(sim: Simulator) -> None:
 
 @implements("acl.finalize_reference")
 def finalize_reference(sim: Simulator) -> Tuple[int]:
-    """Undo one acl.init; the last one finalizes."""
+    """Undo one acl.init; the last one finalizes.
+
+    Returns:
+        How many acl.init are left.
+    """
     if sim.initialised > 1:
         sim.initialised -= 1
     else:
@@ -75,12 +83,21 @@ def finalize_reference(sim: Simulator) -> Tuple[int]:
 
 @implements("acl.get_version")
 def get_version(sim: Simulator) -> Tuple[int, int, int]:
+    """Return the simulated release of CANN.
+
+    Returns:
+        Major, minor and patch.
+    """
     return (*sim.knobs.cann, 0)
 
 
 @implements("acl.get_soc_name")
 def get_soc_name(sim: Simulator) -> Optional[str]:
-    """Return the chip's name; without a device set that breaks a rule and gives None."""
+    """Return the chip's name; without a device set that breaks a rule and gives None.
+
+    Returns:
+        Such as ``Ascend310``.
+    """
     if not any(device.count for device in sim.devices.values()):
         sim.broke("context", "no device is set")
         return None
@@ -89,28 +106,66 @@ def get_soc_name(sim: Simulator) -> Optional[str]:
 
 @implements("acl.get_recent_err_msg")
 def get_recent_err_msg(sim: Simulator) -> Optional[str]:
+    """Return this thread's last error message, once.
+
+    Returns:
+        The message, None where there is none.
+    """
     return sim.take_error()
 
 
 @implements("acl.create_data_buffer")
 def create_data_buffer(sim: Simulator, pointer: int, size: int) -> int:
-    """Make a data buffer; what it points to is looked at when a model runs on it."""
+    """Make a data buffer; what it points to is looked at when a model runs on it.
+
+    Args:
+        sim: The simulated machine.
+        pointer: The memory's address.
+        size: The memory's bytes.
+
+    Returns:
+        The data buffer's handle.
+    """
     buffer = DataBuffer(sim.registry.number(), site(), sim.current, pointer=pointer, size=size)
     return sim.registry.add(buffer).handle
 
 
 @implements("acl.destroy_data_buffer")
 def destroy_data_buffer(sim: Simulator, handle: int) -> None:
+    """Destroy a data buffer, not the memory.
+
+    Args:
+        sim: The simulated machine.
+        handle: The data buffer.
+    """
     sim.release(sim.thing(DataBuffer, handle))
 
 
 @implements("acl.get_data_buffer_addr")
 def get_data_buffer_addr(sim: Simulator, handle: int) -> int:
+    """Return where a data buffer's memory begins.
+
+    Args:
+        sim: The simulated machine.
+        handle: The data buffer.
+
+    Returns:
+        The memory's address.
+    """
     return sim.thing(DataBuffer, handle).pointer
 
 
 @implements("acl.get_data_buffer_size")
 def get_data_buffer_size(sim: Simulator, handle: int) -> int:
+    """Return how large a data buffer's memory is.
+
+    Args:
+        sim: The simulated machine.
+        handle: The data buffer.
+
+    Returns:
+        The memory's bytes.
+    """
     return sim.thing(DataBuffer, handle).size
 
 
@@ -119,6 +174,14 @@ implements("acl.get_data_buffer_size_v2")(get_data_buffer_size)
 
 @implements("acl.update_data_buffer")
 def update_data_buffer(sim: Simulator, handle: int, pointer: int, size: int) -> None:
+    """Point a data buffer to other memory.
+
+    Args:
+        sim: The simulated machine.
+        handle: The data buffer.
+        pointer: The memory's address.
+        size: The memory's bytes.
+    """
     buffer = sim.thing(DataBuffer, handle)
     sim.check_host_access(buffer, write=True)
     buffer.pointer, buffer.size = pointer, size
@@ -126,7 +189,17 @@ def update_data_buffer(sim: Simulator, handle: int, pointer: int, size: int) -> 
 
 @implements("acl.create_tensor_desc")
 def create_tensor_desc(sim: Simulator, dtype: int, dims: Any, layout: int) -> int:
-    """Make a tensor desc; 0 for a dtype that is none."""
+    """Make a tensor desc; 0 for a dtype that is none.
+
+    Args:
+        sim: The simulated machine.
+        dtype: aclDataType's number.
+        dims: A list of ints.
+        layout: aclFormat's number.
+
+    Returns:
+        The tensor desc's handle.
+    """
     sizes = checked_dims(dims)
     if cann.data_type(dtype).name == "undefined" and dtype != -1:
         return 0
@@ -138,27 +211,38 @@ def create_tensor_desc(sim: Simulator, dtype: int, dims: Any, layout: int) -> in
 
 @implements("acl.destroy_tensor_desc")
 def destroy_tensor_desc(sim: Simulator, handle: int) -> None:
+    """Destroy a tensor desc.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+    """
     sim.release(sim.thing(TensorDesc, handle))
 
 
 @implements("acl.data_type_size")
 def data_type_size(sim: Simulator, dtype: int) -> int:
+    """Return how large a value of a type is.
+
+    Args:
+        sim: The simulated machine.
+        dtype: aclDataType's number.
+
+    Returns:
+        Bytes of one value, 0 for an unknown type.
+    """
     return cann.data_type(dtype).size or 0
 
 
-@implements("acl.float16_to_float")
-def float16_to_float(sim: Simulator, value: int) -> float:
-    return float(np.array([value], dtype=np.uint16).view(np.float16)[0])
-
-
-@implements("acl.float_to_float16")
-def float_to_float16(sim: Simulator, value: float) -> int:
-    with np.errstate(over="ignore"):
-        return int(np.array([value], dtype=np.float32).astype(np.float16).view(np.uint16)[0])
-
-
 def checked_dims(dims: Any) -> List[int]:
-    """Return a list of ints as the extension takes it, or raise its exceptions."""
+    """Return a list of ints as the extension takes it, or raise its exceptions.
+
+    Args:
+        dims: A list of ints.
+
+    Returns:
+        The same list.
+    """
     if not isinstance(dims, list):
         raise TypeError("argument 2 is not list")
     for size in dims:
@@ -179,4 +263,4 @@ def _check_config(sim: Simulator, config: str) -> None:
     try:
         json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RefusedError(cann.ACL_ERROR_PARSE_FILE, f"{config} is no JSON") from error
+        raise RefusedError(cann.ACL_ERROR_PARSE_FILE, f"{config} is not JSON") from error

@@ -27,7 +27,15 @@ _DTYPES: Dict[int, np.dtype] = {
 
 @implements("acl.util.bytes_to_ptr")
 def bytes_to_ptr(sim: Simulator, data: Any) -> int:
-    """Return the address of a bytes object's content, which the caller must keep."""
+    """Return the address of a bytes object's content, which the caller must keep.
+
+    Args:
+        sim: The simulated machine.
+        data: A bytes object.
+
+    Returns:
+        The address of the first byte.
+    """
     if not isinstance(data, bytes):
         raise ValueError("needs an byte as argument")
     address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
@@ -37,19 +45,38 @@ def bytes_to_ptr(sim: Simulator, data: Any) -> int:
 
 @implements("acl.util.ptr_to_bytes")
 def ptr_to_bytes(sim: Simulator, address: int, size: int) -> bytes:
-    """Return a copy of host memory."""
+    """Return a copy of host memory.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+        size: How many bytes.
+
+    Returns:
+        The copy.
+    """
     if size >= 1 << 62:
         raise ValueError("convert c pointer to bytes failed")
     if not address or not _readable(sim, address, size, read=True):
         fresh = np.empty(size, dtype=np.uint8)
         poison(fresh)
         return fresh.tobytes()
-    return host_bytes(address, size).tobytes() if size else b""
+    if not size:
+        return b""
+    return host_bytes(address, size).tobytes()
 
 
 @implements("acl.util.numpy_to_ptr")
 def numpy_to_ptr(sim: Simulator, array: Any) -> int:
-    """Return the address of an array's first element, which the caller must keep."""
+    """Return the address of an array's first element, which the caller must keep.
+
+    Args:
+        sim: The simulated machine.
+        array: An array of any shape and dtype.
+
+    Returns:
+        The address of the first element.
+    """
     _warn()
     if not isinstance(array, np.ndarray):
         raise ValueError("needs an ndarray as argument")
@@ -63,17 +90,37 @@ def numpy_to_ptr(sim: Simulator, array: Any) -> int:
 
 @implements("acl.util.numpy_contiguous_to_ptr")
 def numpy_contiguous_to_ptr(sim: Simulator, array: Any) -> Tuple[int, np.ndarray]:
-    """Return the address of an array, or of a contiguous copy of it, and which of the two."""
+    """Return the address of an array, or of a contiguous copy of it, and which of the two.
+
+    Args:
+        sim: The simulated machine.
+        array: An array of any shape and dtype.
+
+    Returns:
+        The address, and the array that it belongs to.
+    """
     _warn()
     if not isinstance(array, np.ndarray):
         raise ValueError("needs an ndarray as argument")
-    kept = np.ascontiguousarray(array) if not array.flags.c_contiguous else array
+    kept = array
+    if not array.flags.c_contiguous:
+        kept = np.ascontiguousarray(array)
     return _lend_array(sim, kept), kept
 
 
 @implements("acl.util.ptr_to_numpy")
 def ptr_to_numpy(sim: Simulator, address: int, shape: Any, number: int) -> np.ndarray:
-    """Return a writeable view on host memory, no owner of it."""
+    """Return a writeable view on host memory, which does not own it.
+
+    Args:
+        sim: The simulated machine.
+        address: Where the memory begins.
+        shape: The view's shape, a tuple of ints.
+        number: NumPy's number of the dtype.
+
+    Returns:
+        The view.
+    """
     _warn()
     if not isinstance(shape, tuple):
         raise ValueError("shape is empty")
@@ -82,7 +129,7 @@ def ptr_to_numpy(sim: Simulator, address: int, shape: Any, number: int) -> np.nd
     if any(not -(1 << 63) <= size < 1 << 64 for size in shape):
         raise ValueError("PyLong_AsVoidPtr failed")
     if number not in _DTYPES:
-        raise ValueError(f"{number} is no NumPy type number")
+        raise ValueError(f"{number} is not a NumPy type number")
     dtype = _DTYPES[number]
     count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if not address or not count or not _readable(sim, address, count, read=False):
@@ -143,7 +190,16 @@ def _block_readable(sim: Simulator, block: Block, low: int, count: int, read: bo
 
 @implements("acl.util.start_thread")
 def start_thread(sim: Simulator, function: Callable[..., Any], argument: Any) -> Tuple[int, int]:
-    """Start a thread with ``function(argument)``; unlike the real call this leaves SIGINT alone."""
+    """Start a thread with ``function(argument)``; unlike the real call this leaves SIGINT alone.
+
+    Args:
+        sim: The simulated machine.
+        function: What the thread calls.
+        argument: What it calls it with; None: with nothing.
+
+    Returns:
+        The thread's number, and 0.
+    """
     if not callable(function):
         raise TypeError("parameter must be callable")
     errors: List[BaseException] = []
@@ -152,7 +208,10 @@ def start_thread(sim: Simulator, function: Callable[..., Any], argument: Any) ->
     def work() -> None:
         started.set()
         try:
-            function() if argument is None else function(argument)
+            if argument is None:
+                function()
+            else:
+                function(argument)
         except Exception as error:  # noqa: BLE001  whatever the user's function raises, stop_thread tells
             traceback.print_exc()
             errors.append(error)
@@ -168,7 +227,15 @@ def start_thread(sim: Simulator, function: Callable[..., Any], argument: Any) ->
 
 @implements("acl.util.stop_thread")
 def stop_thread(sim: Simulator, number: int) -> int:
-    """Wait for a thread to end; ESRCH for one that start_thread did not make."""
+    """Wait for a thread to end; ESRCH for one that start_thread did not make.
+
+    Args:
+        sim: The simulated machine.
+        number: NumPy's number of the dtype.
+
+    Returns:
+        0, or ESRCH.
+    """
     with sim.lock:
         started = sim.threads.pop(number, None)
     if started is None:
