@@ -13,6 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from crnn import labels
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError
 from crnn.files import require_file
@@ -131,7 +132,7 @@ class ModelSpec:
 
     def fold(self, label: str) -> str:
         """Return the label as it is compared with what the model reads."""
-        return label.lower() if self.fold_case else label
+        return labels.fold(label, folds_case=self.fold_case)
 
     def to_json(self) -> str:
         """Return the spec as one line of JSON with sorted keys."""

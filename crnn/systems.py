@@ -39,7 +39,6 @@ SPECS: Mapping[str, ModelSpec] = {
 """The specs that models of each system were trained with. The classes are blank 0, then 0-9a-z, as
 `crnn import` puts them; "mindspore-native" has those of MindSpore's own files.
 """
-OOV = ("keep", "drop", "strip")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from crnn.datasets.synth.limits import MAX_STEPS
 from crnn.datasets.synth.table import Effect, Table
 from crnn.errors import InputError, UnavailableError
 from crnn.files import require_file
+from crnn.labels import steps
 
 SYSTEM_LISTS = (
     "/usr/share/dict/words",
@@ -115,11 +116,3 @@ def characters_of(alphabet: str) -> str:
         for upper in (character.upper() for character in alphabet)
         if found.folds_case and len(upper) == 1 and upper not in alphabet
     )
-
-
-def steps(label: str) -> int:
-    """Return the time steps that CTC needs for a label:
-
-    one a letter, and a blank between equal neighbours.
-    """
-    return len(label) + sum(first == second for first, second in zip(label, label[1:]))
