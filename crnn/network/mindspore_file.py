@@ -18,7 +18,8 @@ import numpy as np
 
 from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
-from crnn.network.protobuf import MAX_BYTES, WireError, array_of, fields, packed, payload
+from crnn.network.arrays import MAX_BYTES, array_of
+from crnn.protobuf import WireError, fields, packed, payload
 
 WHAT = "a MindSpore checkpoint (.ckpt or .safetensors)"
 
