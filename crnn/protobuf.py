@@ -32,8 +32,8 @@ class WireError(ValueError):
 class Field(NamedTuple):
     """A field of a message: its number, its wire type, and its value.
 
-    ``value`` is that of a varint, from 0 to 2**64 - 1, and 0 for the other wire types. ``start`` and
-    ``end`` say where in the bytes the content stands.
+    ``value`` is that of a varint, from 0 to 2**64 - 1, and 0 for the other wire types. ``start``
+    and ``end`` say where in the bytes the content stands.
     """
 
     number: int
