@@ -22,6 +22,7 @@ from crnn import __version__
 from crnn.cli import console
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.signals import ended_as_interrupted
+from crnn.spelling import nearest
 
 VERBS = (
     "import",
@@ -55,12 +56,12 @@ class Parser(argparse.ArgumentParser):
         """Print usage and the message to stderr, and exit 2."""
         unknown = [word for word in message.split() if word.startswith("--")]
         choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-        near: List[str] = []
+        near = None
         if message.startswith("unrecognized arguments") and unknown:
-            near = _nearest(unknown[0].split("=")[0], list(self._option_string_actions))
+            near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
-            near = _nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
-        super().error(message + (f" (did you mean {near[0]}?)" if near else ""))
+            near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        super().error(message + (f" (did you mean {near}?)" if near else ""))
 
 
 def _path(text: str) -> Path:
@@ -74,12 +75,6 @@ def filled(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; is a variable of the shell not set?")
     return text
-
-
-def _nearest(word: str, known: Sequence[str]) -> List[str]:
-    import difflib
-
-    return difflib.get_close_matches(word, known, n=1)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:

@@ -17,7 +17,8 @@ from torch import nn
 from crnn import __version__
 from crnn.errors import needs
 from crnn.network.checkpoint import Checkpoint
-from crnn.network.crnn import CONVOLUTIONS, CRNN, LAST_CONVOLUTIONS
+from crnn.network.crnn import CRNN
+from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY
 
 with needs("onnx"):

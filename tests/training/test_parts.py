@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from crnn.errors import InputError
 from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG
-from crnn.network.crnn import CRNN, CrnnConfig
+from crnn.network.crnn import CRNN
+from crnn.presets import CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.training.augment import light
 from crnn.training.data import (
