@@ -76,7 +76,7 @@ def test_json_holds_the_figures_and_the_hashes(
     assert (data["onnx"]["batch"], data["onnx"]["split_bilstm"], data["onnx"]["nodes"]) == (
         2,
         True,
-        40,
+        38,
     )
 
 
