@@ -183,6 +183,25 @@ class ModelSpec:
             raise InputError(f"{where}: {error.message}", hint=error.hint) from error
 
 
+def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
+    """Return the spec that an ONNX file carries.
+
+    Args:
+        metadata: The file's ``metadata_props``.
+        path: The file, for the error.
+
+    Returns:
+        The spec; None where the file carries none.
+
+    Raises:
+        InputError: What it carries cannot be read.
+    """
+    text = metadata.get(METADATA_KEY)
+    if not text:
+        return None
+    return ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
+
+
 def read_spec(path: Path) -> ModelSpec:
     """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
 

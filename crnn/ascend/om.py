@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
 from crnn import cann
 from crnn.ascend.wire import MAX_ITEMS, MAX_TEXT, Span, Wire, printable
 from crnn.errors import InputError
+from crnn.filekind import ZIP
 from crnn.files import LFS_MARK, require_file, sha256
 
 UNKNOWN = "unknown"
@@ -372,7 +373,7 @@ def _refuse_others(head: bytes, where: str) -> None:
         )
     guess = (
         " (it looks like a PyTorch checkpoint or another zip archive)"
-        if head.startswith(b"PK")
+        if head.startswith(ZIP)
         else ""
     )
     raise InputError(
