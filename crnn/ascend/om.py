@@ -12,7 +12,6 @@ memory: nothing is allocated by a size that the file claims without being that l
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 import os
 import re
@@ -279,11 +278,6 @@ def parse_om(file: BinaryIO, where: str = "OM") -> Om:
         partitions=partitions,
         atc_cmdline=definition.command,
     )
-
-
-def parse_om_bytes(data: bytes, where: str = "OM") -> Om:
-    """Read an OM from memory, as `parse_om` does."""
-    return parse_om(io.BytesIO(data), where)
 
 
 # --- the container

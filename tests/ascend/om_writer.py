@@ -4,13 +4,20 @@ here has.
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from crnn import cann
+from crnn.ascend.om import Om, parse_om
 
 Value = Union[str, int, bool, Sequence[int], Sequence[str]]
+
+
+def parse_om_bytes(data: bytes, where: str = "OM") -> Om:
+    """Read an OM from memory, as `parse_om` does."""
+    return parse_om(io.BytesIO(data), where)
 
 
 def varint(value: int) -> bytes:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crnn import cann
 from crnn.ascend import om as om_module
-from crnn.ascend.om import Aipp, Gears, Om, OmTensor, parse_om, parse_om_bytes, read_om
+from crnn.ascend.om import Aipp, Gears, Om, OmTensor, parse_om, read_om
 from crnn.errors import InputError
 from tests.ascend import om_writer
 from tests.ascend.om_writer import (
@@ -27,6 +27,7 @@ from tests.ascend.om_writer import (
     inout_tensor,
     number,
     op,
+    parse_om_bytes,
     tensor,
 )
 

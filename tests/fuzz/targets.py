@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Dict, List, Sequence
 
 from crnn import cann
-from crnn.ascend.om import parse_om_bytes
 from crnn.ascend.sidecar import Sidecar, parse_sidecar
 from crnn.network.checkpoint import load_checkpoint
 from crnn.presets import CrnnConfig
@@ -20,6 +19,7 @@ from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels
 from crnn.spec import ModelSpec
 from tests.ascend import om_writer
+from tests.ascend.om_writer import parse_om_bytes
 from tests.fuzz import foreign
 from tests.fuzz.run import Target, by_path
 from tests.network import checkpoints
