@@ -229,7 +229,8 @@ def full_width(folder: Path) -> Tuple[Path, Path]:
 
     from crnn.export.graph import GraphOptions, build_graph
     from crnn.network.checkpoint import load_checkpoint
-    from crnn.network.crnn import CRNN, CrnnConfig
+    from crnn.network.crnn import CRNN
+    from crnn.presets import CrnnConfig
 
     torch.manual_seed(0)
     checkpoint = folder / "full.pth"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict
 
+from crnn import labels
 from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
 
@@ -73,8 +74,7 @@ class Alphabet:
 
     def outside(self, text: str) -> str:
         """Return the characters of ``text`` that no class stands for, each once, in order."""
-        known = set(self.characters)
-        return "".join(dict.fromkeys(character for character in text if character not in known))
+        return labels.outside(text, frozenset(self.characters))
 
 
 def read_ord_map(path: Path) -> str:

@@ -61,11 +61,3 @@ def confidences(logits: np.ndarray) -> np.ndarray:
     log_probability: np.ndarray = -np.log(np.exp(shifted).sum(axis=2)).sum(axis=0)
     probability: np.ndarray = np.exp(log_probability).astype(np.float32)
     return probability
-
-
-def steps_needed(text: str) -> int:
-    """Return the time steps that a text needs:
-
-    its length, and one more for each character that repeats the last.
-    """
-    return len(text) + sum(first == second for first, second in zip(text, text[1:]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
 from crnn.errors import InputError
+from crnn.spelling import nearest
 
 LFS_MARK = b"version https://git-lfs"
 
@@ -217,14 +218,12 @@ def _is_special(path: Path) -> bool:
 
 
 def _nearest(path: Path) -> str:
-    import difflib
-
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    near = difflib.get_close_matches(
-        path.name, [entry.name for entry in path.parent.iterdir()], n=1
-    )
-    return f"; did you mean {path.parent / near[0]}?" if near else ""
+    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
+    if near is None:
+        return ""
+    return f"; did you mean {path.parent / near}?"
 
 
 def _umask() -> int:

@@ -13,6 +13,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from crnn import labels
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError
 from crnn.files import require_file
@@ -131,7 +132,7 @@ class ModelSpec:
 
     def fold(self, label: str) -> str:
         """Return the label as it is compared with what the model reads."""
-        return label.lower() if self.fold_case else label
+        return labels.fold(label, folds_case=self.fold_case)
 
     def to_json(self) -> str:
         """Return the spec as one line of JSON with sorted keys."""
@@ -180,6 +181,25 @@ class ModelSpec:
             return cls(**values)
         except InputError as error:
             raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
+    """Return the spec that an ONNX file carries.
+
+    Args:
+        metadata: The file's ``metadata_props``.
+        path: The file, for the error.
+
+    Returns:
+        The spec; None where the file carries none.
+
+    Raises:
+        InputError: What it carries cannot be read.
+    """
+    text = metadata.get(METADATA_KEY)
+    if not text:
+        return None
+    return ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
 
 
 def read_spec(path: Path) -> ModelSpec:

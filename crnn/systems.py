@@ -1,9 +1,5 @@
-"""The systems whose models and protocols can be taken over, by name: how each prepares an image,
-what it counts.
-
-Sources: the public repositories Ascend/ModelZoo-PyTorch, mindspore-ai/models,
-Ascend/ModelZoo-TensorFlow, mindspore-lab/mindocr and Sierkinhane/CRNN_Chinese_Characters_Rec, by
-commit in docs/migration.md.
+"""The systems whose protocols can be taken over, by name: what each counts. Their models:
+`crnn.presets`, where the sources are named too.
 """
 
 from __future__ import annotations
@@ -12,34 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Mapping, Optional, Tuple
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.spec import ModelSpec
-
-LETTERS_AND_DIGITS = DIGITS_AND_LETTERS[10:] + DIGITS_AND_LETTERS[:10]
-"""MindSpore's order of classes, its blank after them."""
-
-# Written as in MindSpore's scripts: (x - 127.5) / 127.5 on pixels, not on pixels over 255.
-_MINDSPORE = ModelSpec(
-    color="bgr", resizer="cv2-linear", divisor=1.0, mean=127.5, std=127.5, time_steps=24
-)
-
-SPECS: Mapping[str, ModelSpec] = {
-    "modelzoo": ModelSpec(),
-    "sierkinhane": ModelSpec(
-        width=160, resizer="cv2-cubic-two-step", mean=0.588, std=0.193, time_steps=41
-    ),
-    "mindspore-v2": _MINDSPORE,
-    "mindspore-v1": _MINDSPORE,
-    "mindocr-vgg7": dataclasses.replace(_MINDSPORE, color="rgb", mean=127.0, std=127.0),
-    "mindspore-native": dataclasses.replace(_MINDSPORE, alphabet=LETTERS_AND_DIGITS, blank=36),
-    "tensorflow": ModelSpec(
-        color="rgb", resizer="pil-bilinear", divisor=127.5, mean=1.0, std=1.0, time_steps=25
-    ),  # as in training; its evaluation divides by 255, see `PROTOCOLS`
-}
-"""The specs that models of each system were trained with. The classes are blank 0, then 0-9a-z, as
-`crnn import` puts them; "mindspore-native" has those of MindSpore's own files.
-"""
-OOV = ("keep", "drop", "strip")
 
 
 @dataclass(frozen=True)

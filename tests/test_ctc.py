@@ -86,7 +86,3 @@ def test_confidence_of_large_logits_neither_overflows_nor_warns() -> None:
     logits = np.full((26, 1, 37), -1e30, dtype=np.float32)
     logits[:, :, 4] = 1e30
     assert ctc.confidences(logits) == pytest.approx([1.0])
-
-
-def test_steps_needed_counts_repeats() -> None:
-    assert [ctc.steps_needed(text) for text in ("", "abc", "aab", "aaa")] == [0, 3, 4, 5]

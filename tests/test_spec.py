@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.spec import ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
 GOLDEN = (
     '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor":'
@@ -99,3 +100,11 @@ def test_case_folding_follows_the_alphabet() -> None:
     assert not Alphabet("abC").folds_case
     assert ModelSpec(fold_case=False).fold("AbC") == "AbC"
     assert ModelSpec().fold("ÀbC") == "àbc"
+
+
+def test_the_spec_that_an_onnx_carries():
+    spec = ModelSpec(width=160, time_steps=41)
+    assert spec_in({METADATA_KEY: spec.to_json()}, Path("m.onnx")) == spec
+    assert spec_in({"other": "{}"}, Path("m.onnx")) is None
+    with pytest.raises(InputError, match="m.onnx, metadata crnn.spec"):
+        spec_in({METADATA_KEY: "{"}, Path("m.onnx"))

@@ -17,8 +17,8 @@ import torch
 
 from crnn.cli import main
 from crnn.network.checkpoint import save_checkpoint
-from crnn.network.crnn import CRNN, VARIANTS
-from crnn.systems import SPECS
+from crnn.network.crnn import CRNN
+from crnn.presets import SPECS, VARIANTS
 from tests.conftest import ROOT
 from tests.foreign import few_words
 

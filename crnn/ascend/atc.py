@@ -12,11 +12,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.ascend.environment import Version
 from crnn.cann import ATC_FRAMEWORK_ONNX, ATC_MAX_GEARS, codes
 from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.signals import termination_raises
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "null")
 PRECISION_MODES = (
@@ -224,7 +225,7 @@ def run_atc(
     """
     start = time.monotonic()
     lines: List[str] = []
-    with _termination_raises():
+    with termination_raises():
         try:
             process = subprocess.Popen(
                 command,
@@ -359,20 +360,3 @@ def _group_lives(group: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
-
-
-@contextlib.contextmanager
-def _termination_raises() -> Generator[None, None, None]:
-    """Let SIGTERM unwind the stack as Ctrl-C does; without effect outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -26,8 +26,9 @@ from crnn.ascend.model import (
 )
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import Acl, AscendError
-from crnn.ascend.release import Attempts, Releases, uninterrupted
+from crnn.ascend.release import Attempts, Releases
 from crnn.errors import InputError
+from crnn.signals import uninterrupted
 
 
 class Net:

@@ -14,6 +14,7 @@ from crnn import cann
 from crnn.ascend.om import UNKNOWN, Partition
 from crnn.ascend.wire import printable
 from crnn.errors import InputError
+from crnn.filekind import ZIP
 from crnn.files import LFS_MARK
 
 MAX_MODELS = 256
@@ -131,7 +132,7 @@ def _refuse_others(head: bytes, where: str) -> None:
             hint="Fetch the file in the repository that it came from: git lfs pull",
         )
     guess = ""
-    if head.startswith(b"PK"):
+    if head.startswith(ZIP):
         guess = " (it looks like a PyTorch checkpoint or another zip archive)"
     raise InputError(
         f"{where} is no OM: it begins with {head[:4]!r}; expected {cann.OM_MAGIC!r}{guess}",

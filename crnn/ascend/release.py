@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from types import FrameType
-from typing import Any, Callable, Iterator, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
 T = TypeVar("T")
 
@@ -53,27 +49,3 @@ class Releases:
             call, arguments = self._calls.pop()
             attempt(call, *arguments)
         attempt.done()
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block has ended.
-
-    Between a call that acquired something and the line that notes it for release, an interrupt
-    would lose it. Only the main thread is ever interrupted, so elsewhere this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: List[Tuple[int, Optional[FrameType]]] = []
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored, or left to the system: nothing would be raised
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if pending:
-            before(*pending[0])

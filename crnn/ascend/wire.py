@@ -1,16 +1,17 @@
-"""A bounded reader of protobuf's wire format: enough for ge.proto, and safe on hostile bytes.
+"""The messages of ge.proto, walked over with `crnn.protobuf`: safe on hostile bytes.
 
-The protobuf package is not on every box, and its parser builds the whole message; an OM's model
-definition holds megabytes of kernels of which a few hundred bytes are of interest. This one walks
-over fields and copies only what is asked for. It never recurses, and visits a limited number of
-fields however large the message is.
+An OM's model definition holds megabytes of kernels, of which a few hundred bytes are of interest:
+only what is asked for is copied. However large the message is, a limited number of fields is
+visited.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from crnn import protobuf
 from crnn.cann import (
     ATTR_BOOL,
     ATTR_INT,
@@ -22,6 +23,7 @@ from crnn.cann import (
     MAP_VALUE,
 )
 from crnn.errors import InputError
+from crnn.protobuf import Budget, WireError, signed
 
 MAX_FIELDS = 1_000_000
 """A hundred times what a CRNN's definition has; visited in about two seconds."""
@@ -41,7 +43,7 @@ class Wire:
     def __init__(self, data: bytes, where: str) -> None:
         self.data = data
         self.where = where
-        self.left = MAX_FIELDS
+        self._budget = Budget(MAX_FIELDS)
 
     @property
     def whole(self) -> Span:
@@ -54,30 +56,13 @@ class Wire:
 
         Fixed 32- and 64-bit fields are passed over.
         """
-        position, end = span
-        while position < end:
-            self._spend(position, 1)
-            tag, position = self._varint(position, end)
-            number, kind = tag >> 3, tag & 7
-            if number == 0:
-                raise self._damaged(position, "a field without a number")
-            if kind == 0:
-                value, position = self._varint(position, end)
-                yield number, value, None
-            elif kind == 2:
-                length, position = self._varint(position, end)
-                if length > end - position:
-                    raise self._damaged(
-                        position, f"a field of {length} bytes where {end - position} are left"
-                    )
-                yield number, 0, (position, position + length)
-                position += length
-            elif kind in (1, 5):
-                position += 8 if kind == 1 else 4
-                if position > end:
-                    raise self._damaged(end, "a number that is cut short")
-            else:
-                raise self._damaged(position, f"wire type {kind}, which ge.proto does not use")
+        start, end = span
+        with self._damage_told():
+            for field in protobuf.walk(self.data, start, end, self._budget):
+                if field.kind == protobuf.VARINT:
+                    yield field.number, field.value, None
+                elif field.kind == protobuf.BYTES:
+                    yield field.number, 0, (field.start, field.end)
 
     def spans(self, span: Span, number: int) -> Iterator[Span]:
         """Walk over the length-delimited fields of one number."""
@@ -92,7 +77,8 @@ class Wire:
         """
         start, end = span[0], min(span[1], span[0] + limit)
         # Bytes cost time too: sixteen of them as much as a field.
-        self._spend(start, (end - start) // 16)
+        with self._damage_told():
+            self._budget.spend((end - start) // 16, start)
         return printable(self.data[start:end])
 
     def first_text(self, span: Span, number: int, limit: int = MAX_TEXT) -> Optional[str]:
@@ -140,7 +126,7 @@ class Wire:
             if field in (ATTR_INT, ATTR_BOOL) and inner is None
         )
         value = next(values, None)
-        return None if value is None else _signed(value)
+        return None if value is None else signed(value)
 
     def attribute_integers(self, attributes: Dict[str, Span], name: str) -> Tuple[int, ...]:
         """Return a list of integers; empty if it is absent or none."""
@@ -157,39 +143,30 @@ class Wire:
         return next(self.spans(attributes[name], ATTR_LIST), None) if name in attributes else None
 
     def _extend(self, values: List[int], value: int, inner: Optional[Span]) -> None:
-        if inner is None:
-            values.append(_signed(value))
-        else:
-            position, end = inner
-            while position < end and len(values) <= MAX_ITEMS:
-                self._spend(position, 1)
-                value, position = self._varint(position, end)
-                values.append(_signed(value))
-        if len(values) > MAX_ITEMS:
-            raise self._damaged(0, f"a list of more than {MAX_ITEMS} numbers")
+        with self._damage_told():
+            if inner is None:
+                values.append(signed(value))
+            else:
+                self._extend_packed(values, inner)
+            if len(values) > MAX_ITEMS:
+                raise WireError(f"a list of more than {MAX_ITEMS} numbers")
 
-    def _varint(self, position: int, end: int) -> Tuple[int, int]:
-        data = self.data
-        value = shift = 0
-        while position < end and shift < 70:
-            byte = data[position]
-            position += 1
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value & 0xFFFFFFFFFFFFFFFF, position
-            shift += 7
-        raise self._damaged(position, "a number that does not end")
+    def _extend_packed(self, values: List[int], inner: Span) -> None:
+        position, end = inner
+        while position < end and len(values) <= MAX_ITEMS:
+            self._budget.spend(1, position)
+            value, position = protobuf.varint(self.data, position, end)
+            values.append(signed(value))
 
-    def _spend(self, position: int, fields: int) -> None:
-        self.left -= fields
-        if self.left < 0:
-            raise self._damaged(position, f"more than {MAX_FIELDS} fields, which no CRNN has")
-
-    def _damaged(self, position: int, what: str) -> InputError:
-        return InputError(
-            f"{self.where} is damaged at byte {position}: {what}",
-            hint="Copy or compile the model again.",
-        )
+    @contextlib.contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except WireError as error:
+            raise InputError(
+                f"{self.where} is damaged at byte {error.position or 0}: {error}",
+                hint="Copy or compile the model again.",
+            ) from error
 
 
 def printable(text: bytes) -> str:
@@ -200,7 +177,3 @@ def printable(text: bytes) -> str:
         if decoded.isprintable()
         else "".join(char if char.isprintable() else "?" for char in decoded)
     )
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

@@ -9,21 +9,20 @@ Python's.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import importlib
 import keyword
 import re
 import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
-from typing import Any, Callable, Iterator, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, List, NoReturn, Optional, Sequence
 
 from crnn import __version__
 from crnn.cli import console
 from crnn.errors import InputError, KitError, UnavailableError
+from crnn.signals import ended_as_interrupted
+from crnn.spelling import nearest
 
 VERBS = (
     "import",
@@ -57,12 +56,12 @@ class Parser(argparse.ArgumentParser):
         """Print usage and the message to stderr, and exit 2."""
         unknown = [word for word in message.split() if word.startswith("--")]
         choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-        near: List[str] = []
+        near = None
         if message.startswith("unrecognized arguments") and unknown:
-            near = _nearest(unknown[0].split("=")[0], list(self._option_string_actions))
+            near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
-            near = _nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
-        super().error(message + (f" (did you mean {near[0]}?)" if near else ""))
+            near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        super().error(message + (f" (did you mean {near}?)" if near else ""))
 
 
 def _path(text: str) -> Path:
@@ -76,12 +75,6 @@ def filled(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; is a variable of the shell not set?")
     return text
-
-
-def _nearest(word: str, known: Sequence[str]) -> List[str]:
-    import difflib
-
-    return difflib.get_close_matches(word, known, n=1)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
@@ -172,7 +165,7 @@ def run(command: console.Command) -> int:
     the user's, told without traceback.
     """
     console.prepare_streams()
-    with _ended_as_interrupted() as ended:
+    with ended_as_interrupted() as ended:
         try:
             code = command()
             console.flush()
@@ -246,36 +239,3 @@ def _flushed(code: int) -> int:
     except OSError:
         console.close_stdout()
     return code
-
-
-@contextlib.contextmanager
-def _ended_as_interrupted() -> Iterator[List[int]]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in
-    order.
-
-    Gives a list that the signal's number is put into.
-    """
-    ended: List[int] = []
-    taken = []
-
-    def end(number: int, frame: Optional[FrameType]) -> None:
-        ended.append(number)
-        # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
-        if callable(signal.getsignal(signal.SIGINT)):
-            signal.raise_signal(signal.SIGINT)
-        else:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        taken = [
-            number
-            for number in (signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is signal.SIG_DFL
-        ]
-    for number in taken:
-        signal.signal(number, end)
-    try:
-        yield ended
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)

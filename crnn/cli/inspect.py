@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from crnn.cli import console
 from crnn.cli.json_out import add_json, put_json
-from crnn.runners.kind import OM, TORCH, kind_of
+from crnn.filekind import OM, TORCH, kind_of
 
 HELP = "Show what a model file holds: inputs, outputs, versions, spec and hashes."
 EXAMPLE = "  crnn inspect crnn.onnx\n  crnn inspect crnn.om --json -"

@@ -24,6 +24,7 @@ from typing import (
 
 import numpy as np
 
+from crnn import labels
 from crnn.alphabet import Alphabet
 from crnn.datasets.parallel import ordered_map
 from crnn.errors import InputError
@@ -33,10 +34,6 @@ from crnn.samples.lmdb import LmdbSamples, name_of
 from crnn.samples.source import Source, open_labelled
 
 GAP = "gap in the numbering"
-NO_LABEL = "missing label"
-EMPTY_LABEL = "empty label"
-OUTSIDE = "label outside the alphabet"
-TOO_LONG = "label too long"
 DUPLICATE = "same image and label as an earlier one"
 CONFLICT = "same image as an earlier one, another label"
 OVERLAP = "image is in the other set too"
@@ -56,27 +53,25 @@ class Rules:
 
     def fold(self, label: str) -> str:
         """Return a label as it is compared."""
-        return label.lower() if self.alphabet.folds_case else label
+        return labels.fold(label, folds_case=self.alphabet.folds_case)
 
     def problems(self, label: Optional[str]) -> List[Problem]:
         """Return what is wrong with a label."""
         if label is None:
-            return [Problem(NO_LABEL)]
+            return [Problem(labels.NO_LABEL)]
         label = self.fold(label)
         if not label.strip():
-            return [Problem(EMPTY_LABEL, repr(label))]
+            return [Problem(labels.EMPTY_LABEL, repr(label))]
         found = []
         outside = self.alphabet.outside(label)
         if outside:
-            found.append(Problem(OUTSIDE, f"{label!r} holds {outside!r}"))
-        # CTC puts a blank between two equal neighbours.
-        repeats = sum(first == second for first, second in zip(label, label[1:]))
-        if len(label) + repeats > self.time_steps:
+            found.append(Problem(labels.OUTSIDE, f"{label!r} holds {outside!r}"))
+        if labels.steps(label) > self.time_steps:
             why = (
-                f"{label!r} has {len(label)} characters and {repeats} repeats; the model has"
-                f" {self.time_steps} steps"
+                f"{label!r} has {len(label)} characters and {labels.repeats(label)} repeats; the"
+                f" model has {self.time_steps} steps"
             )
-            found.append(Problem(TOO_LONG, why))
+            found.append(Problem(labels.TOO_LONG, why))
         return found
 
 

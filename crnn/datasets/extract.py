@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Counter, Iterator, Mapping, Tuple
 
+from crnn import labels
 from crnn.datasets.folder_writer import new_folder
 from crnn.errors import InputError
 from crnn.files import atomic_folder
 from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import require_free
-
-LINE_BREAK = "line break in the label, written as a space"
-NO_LABEL = "missing label"
 
 
 @dataclass(frozen=True)
@@ -96,10 +94,10 @@ def _whole(
             continue
         assert sample.image is not None and sample.label is not None
         label = sample.label
-        if "\n" in label or "\r" in label:
-            label = label.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
-            changed[LINE_BREAK] += 1
-        yield index, sample.image, label
+        written = labels.one_line(label)
+        if written != label:
+            changed[labels.LINE_BREAK] += 1
+        yield index, sample.image, written
 
 
 def missing(source: LmdbSamples, index: int, sample: Sample) -> str:
@@ -107,7 +105,7 @@ def missing(source: LmdbSamples, index: int, sample: Sample) -> str:
     if sample.image is None:
         return sample.problem.reason if sample.problem else "missing image"
     if sample.label is None:
-        return NO_LABEL
+        return labels.NO_LABEL
     unreadable = source.label_problem(index)
     return unreadable.reason if unreadable else ""
 

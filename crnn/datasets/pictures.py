@@ -18,12 +18,12 @@ from PIL import Image
 
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
+from crnn.labels import EMPTY_LABEL
 from crnn.results import Problem
 from crnn.samples.folders import read_inside
 
 BAD_LINE = "bad annotation"
 BAD_BOX = "bad box"
-EMPTY_LABEL = "empty label"
 DAMAGED_LABEL = "damaged label"
 
 Box = Tuple[float, float, float, float]

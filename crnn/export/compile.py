@@ -40,7 +40,7 @@ from crnn.export.preflight import check_graph
 from crnn.export.split import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.runners.onnx import load_graph
-from crnn.spec import CHECKPOINT_KEY, METADATA_KEY, ModelSpec
+from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
 
 DEFAULT_SOC = "Ascend310"
 
@@ -354,8 +354,9 @@ def _load(path: Path) -> Any:
 
 
 def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpec:
-    if METADATA_KEY in metadata:
-        return ModelSpec.from_json(metadata[METADATA_KEY], where=f"{path}, metadata {METADATA_KEY}")
+    carried = spec_in(metadata, path)
+    if carried is not None:
+        return carried
     notes.append(
         "the ONNX carries no spec: the default one is taken (gray 32x100, 0-9a-z, 26 steps)"
     )

@@ -9,7 +9,7 @@ from typing import Any, Dict
 from crnn.errors import needs
 from crnn.files import sha256
 from crnn.runners.onnx import load_graph
-from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
 
 def describe_onnx(path: Path) -> Dict[str, Any]:
@@ -20,12 +20,9 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
     """
     proto = load_graph(path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    text = metadata.pop(METADATA_KEY, None)
-    spec = (
-        ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
-        if text
-        else ModelSpec.default()
-    )
+    carried = spec_in(metadata, path)
+    metadata.pop(METADATA_KEY, None)
+    spec = carried or ModelSpec.default()
     initialisers = {tensor.name for tensor in proto.graph.initializer}
     operators = collections.Counter(node.op_type for node in proto.graph.node)
     return {
@@ -41,7 +38,7 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
         "nodes": len(proto.graph.node),
         "operators": {name: operators[name] for name in sorted(operators)},
         "metadata": metadata,
-        "spec_from": "file" if text else "default (the file carries none)",
+        "spec_from": "file" if carried else "default (the file carries none)",
         "spec": spec.to_dict(),
     }
 

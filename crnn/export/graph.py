@@ -16,8 +16,10 @@ from torch import nn
 
 from crnn import __version__
 from crnn.errors import needs
+from crnn.export.split import split_directions
 from crnn.network.checkpoint import Checkpoint
-from crnn.network.crnn import CONVOLUTIONS, CRNN, LAST_CONVOLUTIONS
+from crnn.network.crnn import CRNN
+from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY
 
 with needs("onnx"):
@@ -55,7 +57,10 @@ def build_graph(checkpoint: Checkpoint, options: GraphOptions) -> bytes:
     The spec and the checkpoint's hash stand in ``metadata_props``. The model has passed ONNX's full
     check, and opset and IR version were read back from these bytes.
     """
-    data: bytes = _Writer(checkpoint, options).model().SerializeToString()
+    written = _Writer(checkpoint, options).model()
+    if options.split_bilstm:
+        written = split_directions(written, time_steps=checkpoint.spec.time_steps)
+    data: bytes = written.SerializeToString()
     model = onnx.load_model_from_string(data)
     onnx.checker.check_model(model, full_check=True)
     opsets = {entry.domain: entry.version for entry in model.opset_import}
@@ -175,9 +180,7 @@ class _Writer:
             ("rnn.1", config.backward, True),
         ):
             if not backward:
-                sequence = self._forward_lstm(f"{layer}.rnn", sequence, layer)
-            elif self.options.split_bilstm:
-                sequence = self._split_lstm(layer, sequence)
+                sequence = self._forward_lstm(layer, sequence)
             else:
                 sequence = self._lstm(layer, sequence)
             if linear:
@@ -194,21 +197,11 @@ class _Writer:
         shape = self._shape(f"{layer}.states.shape", steps, self.options.batch or -1, 2 * hidden)
         return self._node("Reshape", [turned, shape], f"{layer}.states")
 
-    def _forward_lstm(self, name: str, sequence: str, layer: str) -> str:
-        """(T, N, C) to (T, N, H)."""
+    def _forward_lstm(self, layer: str, sequence: str) -> str:
+        """(T, N, C) to (T, N, H), for a network whose second LSTM reads forward only."""
+        name = f"{layer}.rnn"
         states = self._lstm_node(name, sequence, [""], layer)
         return self._node("Squeeze", [states], f"{name}.states", axes=[1])
-
-    def _split_lstm(self, layer: str, sequence: str) -> str:
-        """(T, N, C) to (T, N, 2H), by a forward node for each direction."""
-        steps = np.arange(self.checkpoint.spec.time_steps, dtype=np.int64)[::-1].copy()
-        turn = self._constant("reversed_time", steps)
-        forward = self._forward_lstm(f"{layer}.fw_rnn", sequence, layer)
-        backward = self._node("Gather", [sequence, turn], f"{layer}.turned", axis=0)
-        backward = self._lstm_node(f"{layer}.bw_rnn", backward, ["_reverse"], layer)
-        backward = self._node("Squeeze", [backward], f"{layer}.backward_turned", axes=[1])
-        backward = self._node("Gather", [backward, turn], f"{layer}.backward", axis=0)
-        return self._node("Concat", [forward, backward], f"{layer}.directions", axis=2)
 
     def _lstm_node(self, name: str, sequence: str, directions: List[str], layer: str) -> str:
         """(T, N, C) to (T, directions, N, H)."""

@@ -34,7 +34,7 @@ from crnn.errors import UnavailableError
 from crnn.image import MAX_PIXELS, ImageError, decode
 from crnn.machine import usable_cpus
 from crnn.results import Batch, Problem, Sample
-from crnn.runners.devices import interrupts_blocked
+from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")

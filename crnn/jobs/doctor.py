@@ -33,11 +33,11 @@ from crnn.ascend.probe import Probe, probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
 from crnn.errors import InputError, KitError
+from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.files import sha256
 from crnn.runners.ascend import om_files
-from crnn.runners.kind import OM, ONNX, TORCH, kind_of
 from crnn.runners.onnx import load_graph
-from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.spec import ModelSpec, spec_in
 
 SCHEMA = "crnn-doctor/1"
 
@@ -468,14 +468,12 @@ def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check
 def _onnx(path: Path) -> Iterator[Check]:
     try:
         metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
-        text = metadata.get(METADATA_KEY)
-        if text:
-            ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
+        carried = spec_in(metadata, path)
     except KitError as error:
         yield Check("model", False, error.message, error.hint, needed=True)
         return
     yield Check("model", True, f"{path}: ONNX, sha256 {sha256(path)[:16]}…", needed=True)
-    yield Check("spec", True, "in the file" if text else "the default (the file carries none)")
+    yield Check("spec", True, "in the file" if carried else "the default (the file carries none)")
 
 
 def _first(text: str) -> str:

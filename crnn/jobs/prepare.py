@@ -12,18 +12,13 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, S
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder
 from crnn.jobs.batches import CHUNK, decode_sample, in_order
+from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.results import Problem, Sample
-from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line, one_line
+from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.source import Source
 from crnn.spec import ModelSpec
-
-OOV_POLICIES = ("keep", "drop", "strip")
-NO_LABEL = "no label"
-OUTSIDE = "label outside the alphabet"
-EMPTY_LABEL = "empty label"
-LINE_BREAK = "line break in label"
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
@@ -297,7 +292,7 @@ class _BinWriter:
             if self._oov == "drop":
                 return None
             if self._oov == "strip":
-                label = "".join(character for character in label if character not in outside)
+                label = strip(label, self._spec.alphabet)
         if not label:
             notes.append((sample.key, Problem(EMPTY_LABEL, repr(sample.label))))
             # An image without text would make an emptied label right.

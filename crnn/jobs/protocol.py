@@ -9,12 +9,11 @@ import dataclasses
 from typing import Iterable, Iterator, List, Optional, Tuple
 
 from crnn.errors import UsageError
+from crnn.labels import DROPPED, STRIPPED, strip
 from crnn.results import Problem, Sample
 from crnn.spec import ModelSpec
 from crnn.systems import PROTOCOLS, Protocol
 
-DROPPED = "label outside the alphabet: dropped"
-STRIPPED = "label outside the alphabet: characters stripped"
 TOO_SHORT = "label too short for the protocol: dropped"
 LEFT_OVER = "not in a whole batch: dropped"
 
@@ -78,5 +77,5 @@ class Rules:
             return None
         if outside and self._protocol.oov == "strip":
             self.problems.append((key, Problem(STRIPPED, detail)))
-            return "".join(character for character in folded if character not in outside)
+            return strip(folded, self._spec.alphabet)
         return label

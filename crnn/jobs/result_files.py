@@ -26,12 +26,12 @@ from crnn.jobs.outputs import SIMULATED_MARK
 from crnn.jobs.score import OnReading, Scorer
 from crnn.jobs.stream import Scored, evaluation_of
 from crnn.jobs.timing import Stages
+from crnn.presets import SPECS
 from crnn.results import Batch, Problem
 from crnn.runners.base import Model
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
 from crnn.spec import ModelSpec
-from crnn.systems import SPECS
 
 MISSING = "missing result"
 WRONG_SIZE = "result of another size"

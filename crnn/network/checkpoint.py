@@ -13,19 +13,19 @@ import torch
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, sha256
-from crnn.network.crnn import (
+from crnn.network.crnn import CRNN
+from crnn.network.torch_file import read_torch_file
+from crnn.presets import (
     CONVOLUTIONS,
-    CRNN,
     HEIGHT,
     LAST_CONVOLUTIONS,
     POOLINGS,
+    SPECS,
     VARIANTS,
     CrnnConfig,
     time_steps,
 )
-from crnn.network.torch_file import read_torch_file
 from crnn.spec import METADATA_KEY, ModelSpec
-from crnn.systems import SPECS
 
 GATE_ORDERS: Mapping[str, Tuple[int, int, int, int]] = {"ifgo": (0, 1, 2, 3), "igfo": (0, 2, 1, 3)}
 """Where PyTorch's gates i, f, g, o stand among a file's four blocks of LSTM rows.

@@ -9,86 +9,12 @@ files load without a renaming.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Mapping, Optional, Tuple, cast
+from typing import Optional, cast
 
 import torch
 from torch import nn
 
-from crnn.errors import InputError
-
-HEIGHT = 32
-CONVOLUTIONS = 7
-POOLINGS: Mapping[str, Mapping[int, Tuple[Tuple[int, int], Tuple[int, int], Tuple[int, int]]]] = {
-    "padded": {3: ((2, 2), (2, 1), (0, 1)), 5: ((2, 2), (2, 1), (0, 1))},
-    "narrow": {3: ((2, 1), (2, 1), (0, 0)), 5: ((2, 1), (2, 1), (0, 0))},
-}
-"""The kinds of the last two poolings: the convolution before each, and its kernel, stride and
-padding as (rows, columns). The first two, after convolutions 0 and 1, are 2x2 in all kinds.
-"""
-LAST_CONVOLUTIONS: Mapping[str, int] = {"valid": 0, "padded": 1}
-"""The columns of zeros at the right of the last convolution's input."""
-_SQUARE = ((2, 2), (2, 2), (0, 0))
-
-
-@dataclass(frozen=True)
-class CrnnConfig:
-    """The sizes of a CRNN and what its variants differ in; the defaults are the published network
-    of 8 331 301 values.
-
-    ``batchnorms`` names the convolutions that a BatchNorm follows, ``epsilon`` is theirs.
-    ``between`` says whether a linear layer joins the two LSTMs, ``backward`` whether the second one
-    reads in both directions. A network without biases is one whose biases are 0.
-    """
-
-    in_channels: int = 1
-    channels: Tuple[int, ...] = (64, 128, 256, 256, 512, 512, 512)
-    hidden: int = 256
-    classes: int = 37
-    pooling: str = "padded"
-    last_convolution: str = "valid"
-    batchnorms: Tuple[int, ...] = (2, 4, 6)
-    epsilon: float = 1e-5
-    between: bool = True
-    backward: bool = True
-
-    def pool(
-        self, index: int
-    ) -> Optional[Tuple[Tuple[int, int], Tuple[int, int], Tuple[int, int]]]:
-        """Return kernel, stride and padding of the max pooling after a convolution, None where
-        there is none.
-        """
-        return _SQUARE if index < 2 else POOLINGS[self.pooling].get(index)
-
-
-ALL_BATCHNORMS = tuple(range(CONVOLUTIONS))
-_MINDSPORE = CrnnConfig(in_channels=3, pooling="narrow", batchnorms=ALL_BATCHNORMS, epsilon=1e-4)
-VARIANTS: Mapping[str, CrnnConfig] = {
-    "modelzoo": CrnnConfig(),
-    "sierkinhane": CrnnConfig(),
-    "mindspore-v2": _MINDSPORE,
-    "mindspore-v1": replace(_MINDSPORE, between=False, backward=False),
-    "mindocr-vgg7": replace(_MINDSPORE, batchnorms=(2, 4, 6), between=False),
-    "tensorflow": replace(_MINDSPORE, last_convolution="padded", epsilon=1e-3, between=False),
-}
-"""The networks of the systems whose weights can be taken over, by the names of `crnn.systems`."""
-
-
-def time_steps(width: int, config: CrnnConfig = CrnnConfig()) -> int:
-    """Return T for images ``width`` columns wide, by default ``width // 4 + 1``. Raises
-    `InputError` where T is 0.
-
-    The two square poolings halve the width; padding adds a column at each of the last two poolings
-    or before the last convolution, which takes one away.
-    """
-    least = 4 if config.pooling == "padded" or LAST_CONVOLUTIONS[config.last_convolution] else 8
-    if width < least:
-        raise InputError(f"the width is {width}; expected at least {least}: two poolings halve it")
-    return (
-        width // 4
-        + (1 if config.pooling == "padded" else -1)
-        + LAST_CONVOLUTIONS[config.last_convolution]
-    )
+from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS, CrnnConfig
 
 
 class CRNN(nn.Module):

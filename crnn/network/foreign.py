@@ -18,9 +18,9 @@ import torch
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
-from crnn.network.crnn import ALL_BATCHNORMS, CONVOLUTIONS
 from crnn.network.mindspore_file import read_mindspore_file
 from crnn.network.tensorflow_file import read_tensorflow
+from crnn.presets import ALL_BATCHNORMS, CONVOLUTIONS
 
 Arrays = Mapping[str, np.ndarray]
 Weights = Dict[str, torch.Tensor]

@@ -17,17 +17,17 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from crnn.errors import InputError
+from crnn.filekind import ENCRYPTED_MINDSPORE, MINDIR, OM_MAGIC, PICKLE, ZIP
 from crnn.files import refuse_lfs_pointer, require_file
-from crnn.network.protobuf import MAX_BYTES, WireError, array_of, fields, packed, payload
+from crnn.network.arrays import MAX_BYTES, array_of
+from crnn.protobuf import WireError, fields, packed, payload
 
 WHAT = "a MindSpore checkpoint (.ckpt or .safetensors)"
 
-_MAGIC_ENCRYPTED = b"\xd8\x5e\x3a\x7f"
-_MAGIC_MINDIR = b"\x12\x09MindSpore"
 _FOREIGN = {
-    b"PK\x03\x04": "a zip archive, as PyTorch writes",
-    b"\x80\x02": "a pickle",
-    b"IMOD": "an OM",
+    ZIP: "a zip archive, as PyTorch writes",
+    PICKLE + b"\x02": "a pickle",
+    OM_MAGIC: "an OM",
 }
 _CRC = b"crc_num"
 _CRC_TAIL = len(_CRC) + 10
@@ -93,7 +93,7 @@ def read_mindspore_file(path: Path) -> Dict[str, np.ndarray]:
 
 
 def _refuse_others(path: Path, data: bytes) -> None:
-    if data.startswith(_MAGIC_ENCRYPTED):
+    if data.startswith(ENCRYPTED_MINDSPORE):
         raise InputError(
             f"{path} is encrypted (saved with enc_key); its weights cannot be read without the key",
             hint=(
@@ -111,7 +111,7 @@ def _refuse_others(path: Path, data: bytes) -> None:
             f"{path} is by its name no MindSpore checkpoint; expected {WHAT}",
             hint=f"For it: {verb}.",
         )
-    if _MAGIC_MINDIR in data[:64] or path.suffix == ".mindir":
+    if MINDIR in data[:64] or path.suffix == ".mindir":
         found = "a MindIR, a compiled graph"
     elif path.suffix == ".air":
         found = "an AIR, a graph for Ascend's compiler"

@@ -23,10 +23,9 @@ from crnn.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from crnn.network.crnn import VARIANTS, CrnnConfig
 from crnn.network.foreign import Foreign, from_mindspore, from_tensorflow, reorder_classes
+from crnn.presets import LETTERS_AND_DIGITS, SPECS, VARIANTS, CrnnConfig
 from crnn.spec import ModelSpec
-from crnn.systems import LETTERS_AND_DIGITS, SPECS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import numpy as np
 from crnn.crc32c import masked_crc
 from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
-from crnn.network.protobuf import MAX_BYTES, WireError, array_of, fields, payload, signed, varint
+from crnn.network.arrays import MAX_BYTES, array_of
+from crnn.protobuf import WireError, fields, payload, signed, varint
 
 WHAT = "a TensorFlow checkpoint (PREFIX of PREFIX.index and PREFIX.data-00000-of-00001)"
 MAX_INDEX = 1 << 20

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from crnn.errors import InputError
+from crnn.filekind import PICKLE, ZIP
 from crnn.files import refuse_lfs_pointer, require_file
 
 WHAT = "a PyTorch checkpoint (.pth)"
@@ -124,9 +125,9 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
                 "Save its weights: torch.save(torch.jit.load('FILE').state_dict(), 'weights.pth')."
             ),
         )
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP):
         found = "a zip archive that is truncated, damaged or not PyTorch's"
-    elif head.startswith(b"\x80"):
+    elif head.startswith(PICKLE):
         found = "a pickle that is truncated, damaged or not PyTorch's"
     else:
         found = f"no PyTorch file: it begins with {head!r}"

@@ -19,11 +19,12 @@ from crnn.ascend.model import LoadedModel, load_model, open_acl
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import STREAMING_CALLS, Acl, AscendError
-from crnn.ascend.release import Attempts, Releases, uninterrupted
+from crnn.ascend.release import Attempts, Releases
 from crnn.ascend.sidecar import find_sidecar, find_spec
 from crnn.ascend.slot import Slot, Streams, Task, create_streams
 from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.signals import uninterrupted
 from crnn.spec import ModelSpec
 
 SLOTS = 4

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import socket
 from collections import deque
 from functools import partial
-from multiprocessing import resource_tracker
 from typing import Any, Callable, Deque, Generator, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.runners import worker
 from crnn.runners.base import COMPUTED, Runner
+from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
 PATIENCE = 30.0
@@ -262,18 +261,3 @@ class _Worker:
                 "-9 means that it was killed, often for want of memory: see dmesg and npu-smi info."
             ),
         )
-
-
-@contextlib.contextmanager
-def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
-    """Let the processes that the block starts inherit a blocked Ctrl-C, and ``more``:
-
-    the parent's to act on.
-    """
-    # Starting the tracker would unblock it again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,11 +8,11 @@ from typing import Any, Optional, Tuple, Union
 import numpy as np
 
 from crnn.errors import InputError, UnavailableError, needs
+from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
-from crnn.runners.kind import OM, TORCH, kind_of
-from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.spec import ModelSpec, spec_in
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
@@ -25,13 +25,10 @@ class OnnxRunner(Runner):
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
         metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
-        text = metadata.get(METADATA_KEY)
-        spec = (
-            ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
-            if text
-            else ModelSpec.default()
-        )
-        super().__init__(Model(path, sha256(path), spec, "file" if text else "default"))
+        carried = spec_in(metadata, path)
+        spec = carried or ModelSpec.default()
+        source = "file" if carried else "default"
+        super().__init__(Model(path, sha256(path), spec, source))
         self.device = device
         self.threads = threads or usable_cpus()
         self._session: Any = None

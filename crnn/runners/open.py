@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Optional
 
 from crnn.errors import InputError, UsageError
+from crnn.filekind import OM, TORCH, kind_of
+from crnn.presets import SPECS
 from crnn.runners.base import Runner
-from crnn.runners.kind import OM, TORCH, kind_of
 from crnn.spec import ModelSpec, read_spec
-from crnn.systems import SPECS
 
 
 def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:

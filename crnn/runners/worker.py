@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import threading
 import time
 import traceback
@@ -16,6 +15,7 @@ import numpy as np
 
 from crnn.errors import KitError
 from crnn.runners.base import Runner
+from crnn.signals import interrupts_ignored
 
 DESCRIPTION = (
     "inputs",
@@ -62,8 +62,7 @@ def serve(pipe: Connection, factory: Callable[[], Runner]) -> None:
     description, "array" for logits, "error" or "bug" at the first failure, after which nothing more
     is run, and "closed" last.
     """
-    # Ctrl-C in a terminal reaches every process; it is the parent who decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts_ignored()
     inbox: Inbox = queue.Queue()
     threading.Thread(target=_listen, args=(pipe, inbox), name="crnn-listen", daemon=True).start()
     with contextlib.suppress(BrokenPipeError):

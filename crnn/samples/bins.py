@@ -31,7 +31,6 @@ REPEATED = "label given twice"
 
 # No longer than an index can be: Python refuses to turn thousands of digits into a number.
 _NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
-_LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 
 
 def bin_name(index: int) -> str:
@@ -48,14 +47,6 @@ def bin_index(name: str) -> Optional[int]:
 def bin_bytes(image: np.ndarray) -> bytes:
     """Return a bin's bytes for one float32 or uint8 image (C, H, W)."""
     return image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def one_line(label: str) -> str:
-    """Return the label with a space for each line break:
-
-    in a label file it would begin another line.
-    """
-    return _LINE_BREAKS.sub(" ", label)
 
 
 def label_line(index: int, label: str) -> str:

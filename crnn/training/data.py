@@ -6,7 +6,6 @@ a function of seed, epoch and step, so that any step can be resumed.
 from __future__ import annotations
 
 import collections
-import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -31,8 +30,8 @@ from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode
 from crnn.results import Sample
-from crnn.runners.devices import interrupts_blocked
 from crnn.samples.lmdb import LmdbSamples
+from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 from crnn.training.labels import Labels
 from crnn.training.recipe import Data, Recipe
@@ -327,7 +326,7 @@ def load(
         **processes,
     )
     # The processes hear of no signal, from their start on: when to stop is this one's to say.
-    with interrupts_blocked(*_NOT_THEIRS):
+    with interrupts_blocked(*ENDING):
         iterator = iter(loader)
     try:
         for batch in iterator:
@@ -411,19 +410,11 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-_NOT_THEIRS = (signal.SIGTERM, signal.SIGHUP)
 _LAST_SECONDS = 20
 
 
 def _start_worker(worker: int) -> None:
-    # torchrun, Slurm and a terminal send signals to all processes; PyTorch's workers end by
-    # themselves with the parent.
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    # The parent has time to end its step, but a Python that ends without having closed its loader
-    # waits for them.
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(_LAST_SECONDS))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *_NOT_THEIRS})
+    left_to_parent(_LAST_SECONDS)
     torch.set_num_threads(1)
     try:
         import cv2

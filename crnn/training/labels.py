@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from crnn.ctc import steps_needed
+from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG, steps, strip
 from crnn.spec import ModelSpec
 
-NO_LABEL = "no label"
-OUTSIDE = "outside the alphabet"
 SHORT = "shorter than min_text_length"
 LONG = "longer than max_text_length"
-TOO_LONG = "longer than the time steps hold"
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,13 @@ class Labels:
         if not known.issuperset(text):
             if not self.strip:
                 return "", OUTSIDE
-            text = "".join(character for character in text if character in known)
+            text = strip(text, known)
         if self.max_length is not None and len(text) > self.max_length:
             if not self.cut:
                 return "", LONG
             text = text[: self.max_length]
         if len(text) < self.min_length:
             return "", SHORT
-        if steps_needed(text) > self.spec.time_steps:
+        if steps(text) > self.spec.time_steps:
             return "", TOO_LONG
         return text, ""

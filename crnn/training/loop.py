@@ -32,6 +32,7 @@ from torch import nn
 
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError
 from crnn.machine import usable_cpus
+from crnn.signals import handled
 from crnn.training.augment import light
 from crnn.training.checkpoints import (
     TRAINING_KEY,
@@ -147,15 +148,8 @@ class Stop:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Listen while the block runs."""
-        before = {
-            number: signal.signal(number, self._remember)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
+        with handled(self._remember, signal.SIGINT, signal.SIGTERM):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def agreed(self, step: int, world: World) -> bool:
         """Return whether to stop after this step, the same in all processes."""

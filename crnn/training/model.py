@@ -16,10 +16,10 @@ from torch.nn import functional
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
 from crnn.network.checkpoint import carries_spec, load_checkpoint
-from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig, time_steps
+from crnn.network.crnn import CRNN
 from crnn.network.foreign import reorder_classes
+from crnn.presets import SPECS, VARIANTS, CrnnConfig, time_steps
 from crnn.spec import ModelSpec
-from crnn.systems import SPECS
 from crnn.training.recipe import Recipe
 
 

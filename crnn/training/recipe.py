@@ -6,7 +6,6 @@ every choice of a training run, read from YAML, every key of it open to ``key=va
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError, KitError, UsageError, needs
 from crnn.files import require_file, write_text
-from crnn.systems import SPECS
+from crnn.presets import PRESETS, VARIANTS
+from crnn.spelling import did_you_mean
 
 FOLDER = Path(__file__).parent / "recipes"
 """The recipes that the kit brings, by their names."""
@@ -92,6 +92,17 @@ def _one_of(*choices: str) -> Parser:
         raise ValueError(f"one of {', '.join(choices)}")
 
     return parse
+
+
+def _network(value: Any) -> str:
+    if value in VARIANTS:
+        return str(value)
+    question = did_you_mean(value, VARIANTS)
+    preset = PRESETS.get(str(value))
+    if preset is not None and preset.stands_for:
+        question = f"; {value} is the order of classes of a system's own files: train"
+        question += f" {preset.stands_for}, which has the same network"
+    raise ValueError(f"one of {', '.join(VARIANTS)}{question}")
 
 
 def _flag(value: Any) -> bool:
@@ -192,7 +203,7 @@ class Recipe:
     """
 
     # the network
-    network: str = _key("modelzoo", _one_of(*SPECS))
+    network: str = _key("modelzoo", _network)
     channels: Optional[Tuple[int, ...]] = _key(None, _optional(_list(_whole(1), 7)))
     hidden: int = _key(256, _whole(1))
     alphabet: str = _key(DIGITS_AND_LETTERS, _alphabet)
@@ -325,9 +336,9 @@ def find_recipe(name: str) -> Path:
     own = FOLDER / f"{path.stem if path.suffix == '.yaml' else path.name}.yaml"
     if not own.is_file():
         there = sorted(found.stem for found in FOLDER.glob("*.yaml"))
-        near = difflib.get_close_matches(own.stem, there, n=1)
+        question = did_you_mean(own.stem, there)
         raise InputError(
-            f"there is no recipe {name}, neither here nor among the kit's own{_nearest(near)}",
+            f"there is no recipe {name}, neither here nor among the kit's own{question}",
             hint=f"The kit's own: {', '.join(there)}",
         )
     return own
@@ -385,15 +396,11 @@ def _pair(pair: str) -> Tuple[str, Any]:
 
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
     if key not in known:
-        near = difflib.get_close_matches(str(key), known, n=1)
-        raise error(
-            f"{what} {key!r} is unknown{_nearest(near)}",
-            hint="" if near else f"There are {', '.join(known)}.",
-        )
-
-
-def _nearest(near: Sequence[str]) -> str:
-    return f"; did you mean {near[0]}?" if near else ""
+        question = did_you_mean(key, known)
+        hint = f"There are {', '.join(known)}."
+        if question:
+            hint = ""
+        raise error(f"{what} {key!r} is unknown{question}", hint=hint)
 
 
 def _parsed(where: str, parser: Parser, value: Any, error: Type[KitError] = InputError) -> Any:

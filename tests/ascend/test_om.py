@@ -367,11 +367,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("model", "message"),
         [
-            (b"\x0a\xff\xff\xff\xff\x0f", "byte 6: a field of 4294967295 bytes where 0 are left"),
-            (b"\x0a" + b"\xff" * 20, "a number that does not end"),
+            (b"\x0a\xff\xff\xff\xff\x0f", "byte 6: a field of 4294967295 bytes begins 0 bytes bef"),
+            (b"\x0a" + b"\xff" * 20, "a number has more than ten bytes"),
+            (b"\x0a\xff", "byte 2: a number is cut off"),
             (b"\x0b", "wire type 3"),
-            (b"\x00\x00", "a field without a number"),
-            (b"\x09\0\0", "a number that is cut short"),
+            (b"\x00\x00", "a field has the number 0"),
+            (b"\x09\0\0", "a field of 8 bytes begins 2 bytes before the end"),
             (definition(op("c", "Case", batch_num=1 << 40)), "promises 1099511627776 gears"),
             (definition(op("c", "Case", batch_num=-1)), "promises -1 gears"),
             (definition(op("x", "Data", tensor("int8", [1] * 129))), "a shape has 129 dimensions"),

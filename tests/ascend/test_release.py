@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from typing import List
 
 import pytest
 
 from crnn.ascend.pyacl import AscendError
-from crnn.ascend.release import Releases, uninterrupted
+from crnn.ascend.release import Releases
 
 
 def test_all_are_released_last_first_though_some_fail() -> None:
@@ -44,25 +41,3 @@ def test_an_interrupt_in_one_release_keeps_none_from_being_made() -> None:
     with pytest.raises(KeyboardInterrupt):
         held.close()
     assert done == [2, 1]
-
-
-def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
-    reached = False
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        os.kill(os.getpid(), signal.SIGINT)
-        reached = sum(range(100)) == 4950  # time for a handler to run
-    assert reached
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_other_threads_need_no_shield() -> None:
-    ran: List[bool] = []
-
-    def work() -> None:
-        with uninterrupted():
-            ran.append(True)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert ran == [True]

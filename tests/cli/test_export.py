@@ -15,7 +15,7 @@ import torch
 from crnn.cli import main
 from crnn.cli.scripts import pth2onnx
 from crnn.files import sha256
-from crnn.network.crnn import CrnnConfig
+from crnn.presets import CrnnConfig
 from crnn.runners.open import open_runner
 from tests.conftest import ROOT
 from tests.network.checkpoints import TINY, save, split, state
@@ -76,7 +76,7 @@ def test_json_holds_the_figures_and_the_hashes(
     assert (data["onnx"]["batch"], data["onnx"]["split_bilstm"], data["onnx"]["nodes"]) == (
         2,
         True,
-        40,
+        38,
     )
 
 

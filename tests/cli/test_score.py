@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from crnn.cli import main
+from crnn.presets import SPECS
 from crnn.simulator import Knobs
-from crnn.systems import SPECS
 from tests import models
 from tests.ascend.machine import clean, machine
 from tests.simulator.programs import compile_model

@@ -169,7 +169,7 @@ ORD_CLASSES = "zg9uwikavctpq7fr564d231l0bexymn8jsho"
 
 
 def tfrecord(folder: Path) -> Path:
-    from crnn.samples.tfrecord import write_examples
+    from tests.tfrecords import write_examples
 
     (folder / "tfrecords").mkdir(parents=True, exist_ok=True)
     for part, words in (("1", ["cab", "7up"]), ("2", ["hello"])):

@@ -16,8 +16,8 @@ from crnn.datasets.options import Options
 from crnn.errors import InputError
 from crnn.samples.lexicons import decode_lexicons
 from crnn.samples.lmdb import LmdbSamples
-from crnn.samples.tfrecord import write_examples
 from tests.datasets import sources
+from tests.tfrecords import write_examples
 
 
 def words(lmdb_path: Path) -> list[str | None]:

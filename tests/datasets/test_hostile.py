@@ -18,9 +18,9 @@ import pytest
 
 from crnn.cli import main
 from crnn.datasets import matfile
-from crnn.samples.tfrecord import write_examples
 from tests.datasets import sources
 from tests.datasets.sources import encoded, put, rectangle, scenes, tagged
+from tests.tfrecords import write_examples
 
 SECRET = "secret.png"
 

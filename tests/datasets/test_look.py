@@ -64,7 +64,7 @@ FAULTS = {
     "a wrong count": ({"num_samples": b"7"}, {"wrong num-samples": 1}, {}, 3, 3),
     "no count": ({"num_samples": None}, {"wrong num-samples": 1}, {}, 3, 3),
     "no image": ({"image_000000002": None}, {"missing image": 1}, {}, 3, 3),
-    "no label": ({"label_000000002": None}, {"missing label": 1}, {}, 3, 3),
+    "no label": ({"label_000000002": None}, {"no label": 1}, {}, 3, 3),
     "an image cut off": ({"image_000000002": encoded("two")[:90]}, {"broken image": 1}, {}, 3, 3),
     "an empty image": ({"image_000000002": b""}, {"empty image": 1}, {}, 3, 3),
     "an empty label": ({"label_000000002": b""}, {"empty label": 1}, {}, 3, 3),
@@ -336,7 +336,7 @@ def test_extract_writes_the_sdk_form(tmp_path, capsys):
     ]
     out = capsys.readouterr().out
     assert "missing image" in out
-    assert "line break in the label" in out
+    assert "line break in label" in out
     assert main(["dataset", "extract", str(path), str(tmp_path / "out"), "--form", "sdk"]) == 1
 
 

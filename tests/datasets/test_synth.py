@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import pickle
 import random
@@ -148,12 +147,6 @@ def test_a_word_depends_on_its_number_alone(renderer):
     forwards = [renderer.sample(index) for index in range(1, 20)]
     backwards = [renderer.sample(index) for index in range(19, 0, -1)]
     assert forwards == backwards[::-1]
-
-
-def test_the_endless_stream_is_shared_out(renderer):
-    everything = list(itertools.islice(renderer.stream(), 12))
-    shares = [list(itertools.islice(renderer.stream(worker + 1, 3), 4)) for worker in range(3)]
-    assert everything == [sample for row in zip(*shares) for sample in row]
 
 
 def test_a_renderer_goes_to_other_processes(renderer):

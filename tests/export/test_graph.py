@@ -18,7 +18,7 @@ import torch
 from crnn.export.graph import CHECKPOINT_KEY, INPUT, OUTPUT, GraphOptions, build_graph
 from crnn.export.selfcheck import Comparison, check_generated, generated_images
 from crnn.network.checkpoint import Checkpoint, load_checkpoint
-from crnn.network.crnn import CrnnConfig
+from crnn.presets import CrnnConfig
 from crnn.spec import METADATA_KEY, ModelSpec
 from tests.conftest import ROOT
 from tests.network.checkpoints import prefixed, save, split, state, training

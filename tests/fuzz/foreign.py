@@ -9,10 +9,10 @@ from typing import Dict
 
 from crnn.crc32c import masked_crc
 from crnn.network.checkpoint import check_weights
-from crnn.network.crnn import VARIANTS
 from crnn.network.foreign import from_mindspore, from_tensorflow
-from crnn.network.protobuf import varint
 from crnn.network.tensorflow_file import read_tensorflow
+from crnn.presets import VARIANTS
+from crnn.protobuf import varint
 from tests.foreign import MINDSPORE, TENSORFLOW
 from tests.fuzz.run import Target, by_path
 

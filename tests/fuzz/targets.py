@@ -14,7 +14,7 @@ from typing import Dict, List, Sequence
 from crnn import cann
 from crnn.ascend.sidecar import Sidecar, parse_sidecar
 from crnn.network.checkpoint import load_checkpoint
-from crnn.network.crnn import CrnnConfig
+from crnn.presets import CrnnConfig
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels
 from crnn.spec import ModelSpec

@@ -7,9 +7,10 @@ import pytest
 
 from crnn.errors import UsageError
 from crnn.jobs.protocol import DROPPED, LEFT_OVER, STRIPPED, TOO_SHORT, Rules, protocol_named
+from crnn.presets import SPECS
 from crnn.results import Sample
 from crnn.spec import ModelSpec
-from crnn.systems import PROTOCOLS, SPECS, Protocol, apply
+from crnn.systems import PROTOCOLS, Protocol, apply
 
 SPEC = ModelSpec.default()
 LABELS = ["House", "it's", "no", "d-", "é", " abc ", ""]

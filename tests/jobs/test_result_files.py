@@ -12,9 +12,9 @@ import pytest
 from crnn.cli import main
 from crnn.errors import InputError
 from crnn.jobs.result_files import ResultFolder, score_folder
+from crnn.presets import SPECS
 from crnn.reports.json import to_dict
 from crnn.results import Evaluation
-from crnn.systems import SPECS
 from tests import models
 
 TEXTS = ["house", "a1", "", "foot", "b2b", "t", "noon"]

@@ -9,7 +9,8 @@ from typing import Any, Dict
 
 import torch
 
-from crnn.network.crnn import CRNN, CrnnConfig
+from crnn.network.crnn import CRNN
+from crnn.presets import CrnnConfig
 
 TINY = CrnnConfig(channels=(4, 3, 4, 4, 5, 5, 6), hidden=4)
 

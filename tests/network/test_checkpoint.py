@@ -19,8 +19,8 @@ import torch
 
 from crnn.errors import InputError, UsageError
 from crnn.network.checkpoint import Checkpoint, load_checkpoint
-from crnn.network.crnn import CrnnConfig
 from crnn.network.torch_file import TAKES_NAMES
+from crnn.presets import CrnnConfig
 from crnn.spec import METADATA_KEY, ModelSpec
 from tests.conftest import ROOT
 from tests.network.checkpoints import (

@@ -13,7 +13,8 @@ from crnn import ctc
 from crnn.errors import InputError
 from crnn.image import decode
 from crnn.network.checkpoint import load_checkpoint
-from crnn.network.crnn import CRNN, CrnnConfig, time_steps
+from crnn.network.crnn import CRNN
+from crnn.presets import CrnnConfig, time_steps
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
 from tests.network.checkpoints import TINY, network

@@ -18,11 +18,11 @@ from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet, read_ord_map
 from crnn.errors import InputError, UsageError
 from crnn.export.graph import GraphOptions, build_graph
 from crnn.network.checkpoint import Checkpoint, load_checkpoint
-from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig, time_steps
+from crnn.network.crnn import CRNN
 from crnn.network.foreign import from_mindspore, from_tensorflow, reorder_classes
 from crnn.network.mindspore_file import read_mindspore_file
 from crnn.network.takeover import Classes, take_mindspore, take_tensorflow, take_torch
-from crnn.systems import LETTERS_AND_DIGITS, SPECS
+from crnn.presets import LETTERS_AND_DIGITS, SPECS, VARIANTS, CrnnConfig, time_steps
 from tests.foreign import MINDSPORE, TENSORFLOW, case
 
 KEPT = Classes(keep=True)

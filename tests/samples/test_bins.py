@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crnn.errors import InputError
+from crnn.labels import one_line
 from crnn.results import Batch
 from crnn.samples.bins import (
     BinFolder,
@@ -24,7 +25,6 @@ from crnn.samples.bins import (
     bin_name,
     label_line,
     label_lines,
-    one_line,
     read_labels,
 )
 from crnn.spec import ModelSpec

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from crnn.crc32c import crc32c, masked_crc
 from crnn.errors import InputError
-from crnn.samples.tfrecord import encode_example, parse_example, read_examples, write_examples
+from crnn.samples.tfrecord import parse_example, read_examples
+from tests.tfrecords import encode_example, write_examples
 
 # RFC 3720, B.4, and the check value of the catalogue of CRCs.
 VECTORS = [

@@ -18,7 +18,8 @@ import torch
 
 from crnn.cli import main
 from crnn.network.checkpoint import load_checkpoint
-from crnn.network.crnn import CRNN, VARIANTS, CrnnConfig
+from crnn.network.crnn import CRNN
+from crnn.presets import VARIANTS, CrnnConfig
 from crnn.training.recipe import find_recipe, load_recipe
 from tests.conftest import ROOT
 from tests.training.runs import metrics, saved, train, until

@@ -11,7 +11,9 @@ import torch
 from torch.nn import functional
 
 from crnn.errors import InputError
-from crnn.network.crnn import CRNN, CrnnConfig
+from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG
+from crnn.network.crnn import CRNN
+from crnn.presets import CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.training.augment import light
 from crnn.training.data import (
@@ -23,7 +25,7 @@ from crnn.training.data import (
     open_training_data,
     valid_sets,
 )
-from crnn.training.labels import LONG, NO_LABEL, OUTSIDE, SHORT, TOO_LONG, Labels
+from crnn.training.labels import LONG, SHORT, Labels
 from crnn.training.loop import Stop
 from crnn.training.model import CtcLoss, build_model, initialise, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer

@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Tuple
@@ -22,6 +21,7 @@ from crnn.errors import InputError
 from crnn.files import write_text
 from crnn.samples.lmdb import DATA_FILE
 from crnn.samples.lmdb_writer import LmdbWriter, require_free
+from crnn.signals import interrupts_ignored
 
 RECIPE = "recipe.json"
 LOCK = "synth.lock"
@@ -105,8 +105,7 @@ def _initialise(renderer: Renderer, main: bool = False) -> None:
         import cv2
 
         cv2.setNumThreads(1)
-        # Ctrl-C is the parent's to answer.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts_ignored()
 
 
 def _render(indices: range) -> List[_Word]:

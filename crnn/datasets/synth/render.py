@@ -11,7 +11,7 @@ import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -64,16 +64,6 @@ class Renderer:
                 break
         picture = _ground(_placed(layers, font.size, self.table, rng), font.size, self.table, rng)
         return Sample(f"synth_{index}", _camera(picture, self.table, rng), label)
-
-    def stream(self, start: int = 1, step: int = 1) -> Iterator[Sample]:
-        """Yield words without end:
-
-        ``start``, ``start + step`` and so on; worker k of n takes (k + 1, n).
-        """
-        index = start
-        while True:
-            yield self.sample(index)
-            index += step
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the words."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
 from crnn.errors import InputError, needs
+from crnn.spelling import nearest
 
 Range = Tuple[float, float]
 
@@ -119,6 +119,8 @@ def _is_number(value: Any) -> bool:
 
 def _known(name: Any, known: Mapping[str, Any], where: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(str(name), list(known), n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        near = nearest(name, known)
+        hint = f"Did you mean {near}?"
+        if near is None:
+            hint = f"There are {', '.join(known)}."
         raise InputError(f"{where} {name!r} is unknown", hint=hint)

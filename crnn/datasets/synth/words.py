@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.alphabet import Alphabet
+from crnn.datasets.options import read_lines
 from crnn.datasets.synth.limits import MAX_STEPS
 from crnn.datasets.synth.table import Effect, Table
 from crnn.errors import InputError, UnavailableError
-from crnn.files import require_file
+from crnn.labels import steps
 
 SYSTEM_LISTS = (
     "/usr/share/dict/words",
@@ -90,11 +91,7 @@ def load_words(path: Optional[Path], characters: str) -> Words:
                 " line."
             ),
         )
-    require_file(file, "a list of words, one a line")
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8: {error}") from error
+    lines = read_lines(file, "a list of words, one a line")
     known = set(characters)
     by_length: Dict[int, List[str]] = {}
     for word in sorted({line.strip() for line in lines}):
@@ -115,11 +112,3 @@ def characters_of(alphabet: str) -> str:
         for upper in (character.upper() for character in alphabet)
         if found.folds_case and len(upper) == 1 and upper not in alphabet
     )
-
-
-def steps(label: str) -> int:
-    """Return the time steps that CTC needs for a label:
-
-    one a letter, and a blank between equal neighbours.
-    """
-    return len(label) + sum(first == second for first, second in zip(label, label[1:]))
