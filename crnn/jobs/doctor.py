@@ -34,6 +34,7 @@ from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
 from crnn.errors import InputError, KitError
 from crnn.files import sha256
 from crnn.runners.ascend import om_files
+from crnn.runners.int8 import int8_of, way_here
 from crnn.runners.kind import OM, ONNX, TORCH, kind_of
 from crnn.runners.onnx import load_graph
 from crnn.spec import METADATA_KEY, ModelSpec
@@ -466,7 +467,8 @@ def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check
 
 def _onnx(path: Path) -> Iterator[Check]:
     try:
-        metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
+        proto = load_graph(path)
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
         text = metadata.get(METADATA_KEY)
         if text:
             ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
@@ -475,6 +477,25 @@ def _onnx(path: Path) -> Iterator[Check]:
         return
     yield Check("model", True, f"{path}: ONNX, sha256 {sha256(path)[:16]}…", needed=True)
     yield Check("spec", True, "in the file" if text else "the default (the file carries none)")
+    yield from _int8(proto)
+
+
+def _int8(proto: Any) -> Iterator[Check]:
+    """How the quantised operators of a model compute on this processor."""
+    found = int8_of(proto)
+    if not found.operators:
+        return
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    way = way_here(found, onnxruntime.__version__)
+    operators = ", ".join(found.operators)
+    if way.note and not way.exact:
+        yield Check("int8", False, f"{operators}: {way.note}", "See what was found.")
+        return
+    text = way.note or "exact on this processor"
+    yield Check("int8", True, f"{operators}: {text}")
 
 
 def _first(text: str) -> str:
