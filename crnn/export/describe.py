@@ -8,6 +8,7 @@ from typing import Any, Dict
 
 from crnn.errors import needs
 from crnn.files import sha256
+from crnn.runners.int8 import int8_of
 from crnn.runners.onnx import load_graph
 from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
@@ -25,6 +26,10 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
     spec = carried or ModelSpec.default()
     initialisers = {tensor.name for tensor in proto.graph.initializer}
     operators = collections.Counter(node.op_type for node in proto.graph.node)
+    found = int8_of(proto)
+    int8: Dict[str, Any] = {}
+    if found.operators:
+        int8["int8"] = {"operators": list(found.operators), "weights": found.weights}
     return {
         "file": str(path),
         "format": "ONNX",
@@ -37,6 +42,7 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
         "outputs": [_tensor(value) for value in proto.graph.output],
         "nodes": len(proto.graph.node),
         "operators": {name: operators[name] for name in sorted(operators)},
+        **int8,
         "metadata": metadata,
         "spec_from": "file" if carried else "default (the file carries none)",
         "spec": spec.to_dict(),

@@ -1,6 +1,7 @@
 """A float ONNX to an int8 one for processors:
 
-calibrated on words, and compared with the float one on others.
+calibrated on words, and compared with the float one on others. Weights keep to seven bits
+(`reduce_range`), so that one file computes the same with and without VNNI (crnn/runners/int8.py).
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from crnn import ctc
 from crnn.errors import CheckError, InputError, needs
+from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
 from crnn.image import ImageError, decode
-from crnn.metrics import TextMetric, wilson
+from crnn.machine import describe
+from crnn.metrics import TextMetric, paired_test, wilson
+from crnn.results import Sample
+from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx import OnnxRunner, load_graph
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
@@ -36,6 +41,8 @@ them stay float: their conversions cost more than they save (docs/formats.md has
 NOTE_KEY = "crnn.quantised"
 NOTE = "int8 for ONNX Runtime on processors; not for ATC"
 BATCH = 32
+SIGNIFICANT = 0.05
+"""A loss whose McNemar p is not below it may be chance, and does not refuse a model."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,13 @@ class Quantised:
     accuracy_float: float
     accuracy_int8: float
     differing: int
+    lost: int
+    gained: int
+
+    @property
+    def p_value(self) -> float:
+        """McNemar's exact two-sided test of the words that one of the models alone reads right."""
+        return paired_test(self.lost, self.gained, self.held_back).p_value
 
     @property
     def drop(self) -> float:
@@ -74,19 +88,36 @@ class Quantised:
 
 
 def quantise(
-    model: Path, target: Path, words: Path, *, calibrate: int = 128, max_drop: float = 0.005
+    model: Path,
+    target: Path,
+    words: Optional[Path] = None,
+    *,
+    calibrate: int = 128,
+    max_drop: float = 0.005,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
     Static QDQ by ONNX Runtime's quantiser, a scale for each channel, ranges from ``calibrate``
-    words of the LMDB taken evenly from it; the others are held back. The LSTMs are quantised
-    dynamically. The spec is carried over. Raises `InputError` for a model that is quantised already
-    and for too few words, `CheckError`, with nothing written, where the accuracy falls by more than
-    ``max_drop`` (a fraction).
+    words taken evenly; the others are held back. The LSTMs are quantised dynamically. The spec is
+    carried over.
+
+    Args:
+        model: the float ONNX.
+        target: the int8 ONNX to write.
+        words: an LMDB; None for the rendered words inside the package.
+        calibrate: how many words set the ranges.
+        max_drop: the fraction of the held-back words that may be lost; one word always may.
+
+    Returns:
+        What was written, and how both models read.
+
+    Raises:
+        InputError: The model is quantised already, or there are too few words.
+        CheckError: Too many words are lost, and not by chance; nothing was written.
     """
     require_parent(target)
     proto = load_graph(model)
-    if any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node):
+    if int8_of(proto).operators:
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
@@ -109,23 +140,48 @@ def quantise(
 Word = Tuple[np.ndarray, str]
 
 
-def _chosen(words: Path, spec: ModelSpec, calibrate: int) -> Set[int]:
+def _chosen(words: Optional[Path], spec: ModelSpec, calibrate: int) -> Set[int]:
     """Return the numbers, among the usable words, of those to calibrate on, taken evenly."""
     usable = sum(1 for _ in _usable(words, spec))
     if usable < 2 * calibrate:
+        where = words or NAME
+        have = f"{where} has {usable} usable words"
+        if words is None:
+            have = (
+                f"{NAME} (0-9, a-z and capitals) leave {usable} that this model's alphabet spells"
+            )
         raise InputError(
-            f"{words} has {usable} usable words; expected at least {2 * calibrate}, half of them to"
-            " check with",
-            hint=f"Give more words, or calibrate on fewer: --count {max(1, usable // 2)}",
+            f"{have}; expected at least {2 * calibrate}, half of them to check with",
+            hint=_more_words(words, usable),
         )
     return set(np.linspace(0, usable - 1, calibrate).astype(int).tolist())
 
 
-def _usable(words: Path, spec: ModelSpec) -> Iterator[Word]:
+def _more_words(words: Optional[Path], usable: int) -> str:
+    fewer = f"calibrate on fewer: --count {max(1, usable // 2)}"
+    if words is not None:
+        return f"Give more words, or {fewer}"
+    if usable < 2:
+        return "Give words in the model's own alphabet: --calibrate LMDB"
+    return f"Give words in the model's own alphabet (--calibrate LMDB), or {fewer}"
+
+
+def _samples(words: Optional[Path], spec: ModelSpec) -> Iterable[Sample]:
+    """Return the samples of an LMDB, or those inside the package that the alphabet spells."""
+    if words is not None:
+        return LmdbSamples(words)
+    return (sample for sample in rendered_samples() if _spells(spec, sample.label or ""))
+
+
+def _spells(spec: ModelSpec, label: str) -> bool:
+    return not spec.characters.outside(spec.fold(label))
+
+
+def _usable(words: Optional[Path], spec: ModelSpec) -> Iterator[Word]:
     """Yield the words that have image and label; anew at each call, since an LMDB may be larger
     than memory.
     """
-    for sample in LmdbSamples(words):
+    for sample in _samples(words, spec):
         if sample.image is not None and sample.label is not None:
             try:
                 yield decode(sample.image, spec), spec.fold(sample.label)
@@ -159,12 +215,14 @@ def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) 
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,
         )
         quantize_dynamic(
             str(folder / "static.onnx"),
             str(folder / "out.onnx"),
             op_types_to_quantize=list(DYNAMIC),
             weight_type=QuantType.QInt8,
+            reduce_range=True,
         )
     finally:
         logging.getLogger().removeFilter(_not_advice)
@@ -205,11 +263,14 @@ def _compare(
     seen: int,
 ) -> Quantised:
     metrics = (TextMetric(), TextMetric())
-    count = differing = 0
+    count = differing = lost = gained = 0
     for group in iter(lambda: list(itertools.islice(held, BATCH)), []):
         count += len(group)
         images = np.stack([image for image, _ in group])
         texts = [ctc.greedy(each.run(images), runner.spec.characters) for each in (runner, other)]
+        for first, second, (_, truth) in zip(*texts, group):
+            lost += first == truth != second
+            gained += first != truth == second
         for metric, read in zip(metrics, texts):
             for text, (_, truth) in zip(read, group):
                 metric.update(text, truth)
@@ -223,14 +284,29 @@ def _compare(
         accuracy_float=metrics[0].accuracy,
         accuracy_int8=metrics[1].accuracy,
         differing=differing,
+        lost=lost,
+        gained=gained,
     )
 
 
 def _require(result: Quantised, max_drop: float) -> None:
-    if result.drop > max_drop:
-        raise CheckError(
-            f"int8 reads {result.accuracy_int8:.4f} of {result.held_back} held-back words, float "
-            f"{result.accuracy_float:.4f}: {result.drop:.4f} lower, {max_drop} are allowed. "
-            f"{result.target} was not written",
-            hint="Calibrate on words like those that will be read, or on more of them (--count).",
-        )
+    """Refuse a loss that is too large and that is not chance."""
+    net = result.lost - result.gained
+    allowed = max(1.0, max_drop * result.held_back)
+    if net <= allowed or result.p_value >= SIGNIFICANT:
+        return
+    processor = describe()["processor"]
+    adding = "adds int8 products exactly"
+    if saturates():
+        adding = "has no VNNI, which the int8 weights written here do not need"
+    raise CheckError(
+        f"int8 reads {result.accuracy_int8:.4f} of {result.held_back} held-back words, float"
+        f" {result.accuracy_float:.4f}, on {processor}, which {adding}: a net loss of {net} words,"
+        f" {allowed:g} are allowed (--max-drop {max_drop:g}), and McNemar's p is"
+        f" {result.p_value:.2g}, below {SIGNIFICANT}, so it is not chance. {result.target} was not"
+        " written",
+        hint=(
+            "Calibrate on words like those that will be read (--calibrate), on more of them"
+            " (--count), or allow a larger loss (--max-drop)."
+        ),
+    )

@@ -36,6 +36,7 @@ from crnn.errors import InputError, KitError
 from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.files import sha256
 from crnn.runners.ascend import om_files
+from crnn.runners.int8 import int8_of, way_here
 from crnn.runners.onnx import load_graph
 from crnn.spec import ModelSpec, spec_in
 
@@ -467,13 +468,33 @@ def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check
 
 def _onnx(path: Path) -> Iterator[Check]:
     try:
-        metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
+        proto = load_graph(path)
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
     except KitError as error:
         yield Check("model", False, error.message, error.hint, needed=True)
         return
     yield Check("model", True, f"{path}: ONNX, sha256 {sha256(path)[:16]}…", needed=True)
     yield Check("spec", True, "in the file" if carried else "the default (the file carries none)")
+    yield from _int8(proto)
+
+
+def _int8(proto: Any) -> Iterator[Check]:
+    """How the quantised operators of a model compute on this processor."""
+    found = int8_of(proto)
+    if not found.operators:
+        return
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    way = way_here(found, onnxruntime.__version__)
+    operators = ", ".join(found.operators)
+    if way.note and not way.exact:
+        yield Check("int8", False, f"{operators}: {way.note}", "See what was found.")
+        return
+    text = way.note or "exact on this processor"
+    yield Check("int8", True, f"{operators}: {text}")
 
 
 def _first(text: str) -> str:

@@ -12,6 +12,7 @@ from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -24,7 +25,8 @@ class OnnxRunner(Runner):
     backend = "onnxruntime"
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
-        metadata = {entry.key: entry.value for entry in load_graph(path).metadata_props}
+        proto = load_graph(path)
+        metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
         spec = carried or ModelSpec.default()
         source = "file" if carried else "default"
@@ -32,6 +34,7 @@ class OnnxRunner(Runner):
         self.device = device
         self.threads = threads or usable_cpus()
         self._session: Any = None
+        self._int8 = int8_of(proto)
 
     def _open(self) -> None:
         with needs("onnxruntime"):
@@ -52,6 +55,11 @@ class OnnxRunner(Runner):
         # other programs; measured in benchmarks/session.py, as the defaults for all other options
         # were.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        way = way_here(self._int8, onnxruntime.__version__)
+        if way.exact:
+            options.add_session_config_entry(EXACT_KEY, "1")
+        if way.note:
+            self.notes = (f"{self.model.path}: {way.note}",)
         # ONNX Runtime's errors share no base class but Exception.
         try:
             self._session = onnxruntime.InferenceSession(

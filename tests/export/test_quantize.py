@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -13,8 +14,11 @@ import pytest
 from PIL import Image
 
 from crnn.cli import main
+from crnn.errors import CheckError
+from crnn.export.quantize import Quantised, _require
+from crnn.machine import describe
 from tests.conftest import ROOT
-from tests.models import write_echo_model
+from tests.models import SPEC, write_echo_model
 
 WORDS = ROOT / "examples" / "words_lmdb"
 
@@ -77,7 +81,10 @@ def test_a_model_that_loses_too_much_is_not_written(
     ]
     assert main(command) == 3
     err = capsys.readouterr().err
-    assert "lower, 0.01 are allowed" in err
+    assert "a net loss of" in err
+    assert "words, 2.99 are allowed (--max-drop 0.01)" in err
+    assert "McNemar's p is" in err
+    assert f"float 0.9967, on {describe()['processor']}, which " in err
     assert "was not written" in err
     assert [path.name for path in tmp_path.iterdir()] == ["words"]
 
@@ -112,3 +119,61 @@ def test_a_quantised_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     onnx.save(proto, str(path))
     assert main(["quantize", str(path), str(tmp_path / "o.onnx"), "--calibrate", str(WORDS)]) == 1
     assert "is quantised already" in capsys.readouterr().err
+
+
+def test_without_an_lmdb_the_words_inside_the_package_serve(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "i8.onnx"
+    assert main(["quantize", str(model), str(target), "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["calibrated_on"], result["held_back"]) == (128, 272)
+    assert result["accuracy"]["float"] > 0.85
+    assert result["accuracy"]["int8"] >= result["accuracy"]["float"] - 0.005
+
+
+def test_an_alphabet_that_spells_none_of_them_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    greek = "".join(chr(0x3B1 + index) for index in range(36))
+    spec = dataclasses.replace(SPEC, alphabet=greek)
+    path = write_echo_model(tmp_path / "greek.onnx", spec=spec)
+    assert main(["quantize", str(path), str(tmp_path / "o.onnx")]) == 1
+    err = capsys.readouterr().err
+    assert "leave 0 that this model's alphabet spells; expected at least 256" in err
+    assert "Give words in the model's own alphabet: --calibrate LMDB" in err
+
+
+@pytest.mark.parametrize(
+    ("held_back", "lost", "gained", "refused"),
+    [
+        (172, 1, 0, False),  # one word may always be lost
+        (172, 5, 0, False),  # p = 0.0625: may be chance
+        (172, 6, 0, True),  # p = 0.031
+        (2000, 10, 0, False),  # 0.005 of 2000
+        (2000, 11, 0, True),
+        (2000, 40, 29, False),  # a net loss of 11 of 69 that differ may be chance
+        (2000, 0, 50, False),
+    ],
+)
+def test_only_a_large_loss_that_is_not_chance_refuses(
+    held_back: int, lost: int, gained: int, refused: bool
+) -> None:
+    right = held_back - lost
+    result = Quantised(
+        target=Path("o.onnx"),
+        bytes_before=4,
+        bytes_after=1,
+        calibrated_on=128,
+        held_back=held_back,
+        accuracy_float=right / held_back,
+        accuracy_int8=(right - lost + gained) / held_back,
+        differing=lost + gained,
+        lost=lost,
+        gained=gained,
+    )
+    if refused:
+        with pytest.raises(CheckError, match=r"McNemar's p is 0\.0"):
+            _require(result, 0.005)
+    else:
+        _require(result, 0.005)
