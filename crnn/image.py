@@ -200,8 +200,9 @@ def _across_then_down(image: Image.Image, size: Tuple[int, int], how: int) -> Im
     """Return the image resized to (width, height): first across, then down.
 
     Each pass rounds to 8 bits, so that their order shows. A single call of Pillow goes across
-    first up to 12.2, and from 13 on down first for some sizes; a call that changes one side alone makes one pass
-    with every Pillow, and these two are the single call of the older ones, bit for bit.
+    first up to 12.2, and from 13 on down first for some sizes; a call that changes one side alone
+    makes one pass with every Pillow, and these two are the single call of the older ones, bit for
+    bit.
     """
     width, height = size
     between = (width, image.height)
