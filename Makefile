@@ -9,7 +9,7 @@ BIN := .venv/bin
 # The pins are for the development Python; an older Python takes what its index offers.
 PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
-SCRIPTS := $(wildcard *.sh crnn/*/*.sh) .ci/run
+SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
 .PHONY: demo test setup check fuzz clean
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Generator, List, Mapping, Optional, Tuple
 
-from crnn import __version__
 from crnn.ascend.atc import (
     AtcJob,
     AtcRun,
@@ -41,6 +40,7 @@ from crnn.export.split import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.runners.onnx import load_graph
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
+from crnn.versions import versions
 
 DEFAULT_SOC = "Ascend310"
 
@@ -249,8 +249,8 @@ def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
-    versions = {
-        "crnn": __version__,
+    made_with = {
+        **versions(),
         "onnx": str(onnx.__version__),
         "cann": str(todo.cann) if todo.cann else "unknown",
         "atc": om.atc_version,
@@ -262,7 +262,7 @@ def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         onnx_sha256=todo.onnx_sha256,
         checkpoint_sha256=todo.checkpoint_sha256,
         command=tuple(job.command),
-        versions=versions,
+        versions=made_with,
         batch_sizes=job.batches,
         simulated=om.simulated,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
@@ -11,17 +10,15 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 import numpy as np
 import torch
 
-from crnn import __version__
 from crnn.errors import CheckError, InputError, UsageError, needs
 from crnn.export.graph import IR_VERSION, OPSET, GraphOptions, build_graph
 from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words
 from crnn.files import atomic_file, require_target
 from crnn.network.checkpoint import Checkpoint
+from crnn.versions import versions
 
 with needs("onnx"):
     import onnx
-with needs("onnxruntime"):
-    import onnxruntime
 
 SCHEMA = "crnn-export/1"
 MAX_BATCH = 1024
@@ -78,11 +75,8 @@ class Export:
                 "log_softmax": self.options.log_softmax,
             },
             "versions": {
-                "crnn": __version__,
-                "numpy": np.__version__,
+                **versions(),
                 "onnx": onnx.__version__,
-                "onnxruntime": onnxruntime.__version__,
-                "python": platform.python_version(),
                 "torch": str(torch.__version__),
             },
         }

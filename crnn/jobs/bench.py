@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import platform
 import time
 from array import array
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from typing import (
 
 import numpy as np
 
-from crnn import __version__, ctc
+from crnn import ctc
 from crnn.errors import InputError
 from crnn.jobs.sources import ImageSource, Source, open_source
 from crnn.jobs.stream import batches_alive, run_batches
@@ -38,6 +37,7 @@ from crnn.results import Batch, BatchTiming, Benchmark, ModelTiming, PairedRatio
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
+from crnn.versions import versions
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
@@ -282,12 +282,7 @@ class _Subject:
             device=runner.device,
             simulated=runner.simulated,
             threads=runner.threads,
-            versions={
-                "crnn": __version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-                **runner.versions,
-            },
+            versions={**versions(), **runner.versions},
             notes=(*notes, *runner.notes),
             batches=tuple(self._timing(size, request.loop) for size in request.batch),
         )

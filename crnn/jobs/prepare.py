@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError, UsageError
-from crnn.files import atomic_file, atomic_folder
+from crnn.files import atomic_file, atomic_folder, json_text
 from crnn.jobs.batches import CHUNK, decode_sample, in_order
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.results import Problem, Sample
@@ -19,6 +20,10 @@ from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.source import Source
 from crnn.spec import ModelSpec
+from crnn.versions import versions
+
+BINS_FORMAT = "crnn-bins/1"
+"""The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
@@ -93,6 +98,8 @@ class Summary:
 def prepare(request: Request, advance: Callable[[int], None] = lambda count: None) -> Summary:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
+    Beside the folder, `description_path` says how they were made.
+
     A label whose image cannot be used keeps its line, so that it counts as wrong, unless
     ``skip_bad``. Folder and files appear whole or not at all, the label file last. ``advance`` gets
     the number of samples done. Raises `InputError`, also where no image could be prepared; then
@@ -101,13 +108,16 @@ def prepare(request: Request, advance: Callable[[int], None] = lambda count: Non
     start = time.perf_counter()
     out = Path(request.out).resolve()
     targets = [path.resolve() for path in (request.label_file, request.info_file) if path]
+    description = description_path(out)
     _check_targets(request, out, targets)
+    _check_description(description, targets)
     work = _Preparation(request)
     with _write_errors(out), contextlib.ExitStack() as stack:
         # What is entered first is put in its place last.
         beside = {
             path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out
         }
+        description_file = stack.enter_context(atomic_file(description))
         folder = stack.enter_context(atomic_folder(out))
         within = {
             path: stack.enter_context(open(folder / path.name, "wb"))
@@ -119,9 +129,32 @@ def prepare(request: Request, advance: Callable[[int], None] = lambda count: Non
             raise InputError(
                 f"no sample of {request.source.path} could be prepared: {work.reasons()}"
             )
+        description_file.write(_description(request).encode("utf-8"))
     for key, problem in request.source.faults():
         work.note(key, problem)
     return work.summary(time.perf_counter() - start)
+
+
+def description_path(out: Path) -> Path:
+    """Return the file that describes a folder of bins: ``input_bin.json`` beside ``input_bin``.
+
+    It is beside the folder, not in it, since tools take each file of the folder for a sample.
+    """
+    return out.with_name(out.name + ".json")
+
+
+def _description(request: Request) -> str:
+    """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
+    # In processes of their own, what decodes is not imported here.
+    from crnn import image  # noqa: F401
+
+    described = {
+        "format": BINS_FORMAT,
+        "spec": request.spec.to_dict(),
+        "dtype": request.dtype,
+        "versions": versions(),
+    }
+    return json_text(described, indent=2) + "\n"
 
 
 def summary_lines(summary: Summary, show: int = 20) -> List[str]:
@@ -345,6 +378,26 @@ def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None
         )
     if out.is_dir() and not request.force:
         _check_leftover(out, [path.name for path in targets if path.parent == out])
+
+
+def _check_description(path: Path, targets: Sequence[Path]) -> None:
+    """Refuse to write the bins' description over a file that is something else."""
+    if path in targets:
+        raise UsageError(
+            f"{path} is where the bins are described; expected another name for --label and --info"
+        )
+    if not path.exists():
+        return
+    try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or known.get("format") != BINS_FORMAT:
+        raise InputError(
+            f"cannot write {path}, which describes the bins: it stands there and is not an earlier"
+            f" run's {BINS_FORMAT}; nothing was changed",
+            hint="Name another folder for the bins, or move that file away.",
+        )
 
 
 def _check_leftover(out: Path, own: Sequence[str]) -> None:

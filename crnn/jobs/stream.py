@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import platform
 import time
 from dataclasses import dataclass
 from typing import (
@@ -22,13 +21,13 @@ from typing import (
 
 import numpy as np
 
-from crnn import __version__
 from crnn.jobs.prefetch import prefetch
 from crnn.jobs.score import OnReading, Scorer
 from crnn.jobs.timing import Stages
 from crnn.metrics import wilson
 from crnn.results import Batch, Evaluation, Problem
 from crnn.runners.base import Model, Runner
+from crnn.versions import versions
 
 OnLogits = Callable[[Batch, np.ndarray], None]
 Advance = Callable[[int], None]
@@ -168,10 +167,5 @@ def evaluation_of(
         },
         misses=tuple(scorer.misses),
         misses_total=scorer.misses_total,
-        versions={
-            "crnn": __version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            **runner.versions,
-        },
+        versions={**versions(), **runner.versions},
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
 import lmdb
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -32,10 +34,10 @@ def picture(index: int = 0) -> bytes:
 
 
 def historical(data: bytes) -> bytes:
-    """The bin of an image as Pillow and NumPy alone compute it."""
-    pixels = np.asarray(
-        Image.open(io.BytesIO(data)).convert("L").resize((100, 32), Image.BICUBIC), np.float32
-    )
+    """The bin of an image as Pillow and NumPy alone compute it, across first, then down."""
+    gray = Image.open(io.BytesIO(data)).convert("L")
+    across = gray.resize((100, gray.height), Image.BICUBIC)
+    pixels = np.asarray(across.resize((100, 32), Image.BICUBIC), np.float32)
     return ((pixels / np.float32(255) - np.float32(0.5)) / np.float32(0.5)).astype("<f4").tobytes()
 
 
@@ -94,7 +96,7 @@ def test_bins_and_labels_are_the_historical_ones(run: Run, tmp_path: Path) -> No
         == "0 ./input_bin/test_1.bin 100 32\n1 ./input_bin/test_2.bin 100 32\n2"
         " ./input_bin/test_5.bin 100 32\n"
     )
-    assert names(tmp_path) == ["crnn.info", "input_bin", "label.txt"]
+    assert names(tmp_path) == ["crnn.info", "input_bin", "input_bin.json", "label.txt"]
     assert (summary.samples, summary.bins, summary.labels, summary.gaps) == (3, 3, 3, 2)
     assert summary.counts == {}
 
@@ -246,7 +248,34 @@ def test_an_earlier_runs_folder_is_replaced(run: Run, tmp_path: Path) -> None:
     run({9: (picture(9), "nine")})
     assert sorted(contents(tmp_path / "input_bin")) == ["test_9.bin"]
     assert (tmp_path / "label.txt").read_text() == "test_9.bin:nine\n"
-    assert names(tmp_path) == ["input_bin", "label.txt"]
+    assert names(tmp_path) == ["input_bin", "input_bin.json", "label.txt"]
+
+
+def test_what_made_the_bins_stands_beside_them(run: Run, tmp_path: Path) -> None:
+    spec = replace(SPEC, width=60)
+    run(WORDS, spec=spec, dtype="uint8")
+
+    described = json.loads((tmp_path / "input_bin.json").read_bytes())
+
+    assert sorted(described) == ["dtype", "format", "spec", "versions"]
+    assert described["format"] == "crnn-bins/1"
+    assert described["dtype"] == "uint8"
+    assert ModelSpec.from_dict(described["spec"]) == spec
+    assert described["versions"]["pillow"] == PIL.__version__
+    assert described["versions"]["numpy"] == np.__version__
+    assert "lmdb" in described["versions"]
+
+
+def test_anothers_file_is_not_written_over(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "input_bin.json"
+    for text in ('{"format": "crnn-om/1"}', "[1]", "hello"):
+        file.write_text(text)
+        with pytest.raises(InputError, match=r"input_bin\.json.*not an earlier run's crnn-bins/1"):
+            run(WORDS)
+        assert file.read_text() == text
+        assert names(tmp_path) == ["input_bin.json"]
+    with pytest.raises(UsageError, match="where the bins are described"):
+        run(WORDS, label_file=file)
 
 
 def test_label_and_info_within_the_folder(run: Run, tmp_path: Path) -> None:
@@ -319,7 +348,7 @@ def test_an_interrupt_leaves_the_old_run_whole(
         Path("label.txt").read_bytes(),
         Path("crnn.info").read_bytes(),
     )
-    assert names(tmp_path) == ["crnn.info", "input_bin", "label.txt"]
+    assert names(tmp_path) == ["crnn.info", "input_bin", "input_bin.json", "label.txt"]
 
 
 def test_nothing_to_write_leaves_nothing(run: Run, tmp_path: Path) -> None:
