@@ -10,7 +10,8 @@ import numpy as np
 from crnn.errors import InputError, UnavailableError, needs
 from crnn.files import sha256
 from crnn.machine import usable_cpus
-from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.kind import OM, TORCH, kind_of
 from crnn.spec import METADATA_KEY, ModelSpec
 
