@@ -21,8 +21,9 @@ import common
 from crnn.ascend import process
 from crnn.export.graph import GraphOptions, build_graph
 from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.scorer import Scorer
 from crnn.jobs.sources import ImageSource, Source
-from crnn.jobs.stream import batches_alive, score_batches
+from crnn.jobs.stream import run_batches
 from crnn.network.checkpoint import load_checkpoint
 from crnn.runners.ascend import AscendRunner
 from crnn.samples.bins import BinFolder
@@ -85,7 +86,9 @@ def busy_share(om: Path, source: Source, batch: int) -> float:
     simulator.streams._clock = clock
     with installed(simulator):
         with AscendRunner([om]) as runner:
-            score_batches(runner, source.batches(batch, keep=batches_alive(runner)), batch=batch)
+            scorer = Scorer(runner.spec)
+            for group, logits in run_batches(runner, source, batch):
+                scorer.add(group, logits)
         # Otherwise the next run's machine would be taken for one that is initialised.
         process.finalize()
     return float(clock.figures()[0]["busy"])

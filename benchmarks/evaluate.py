@@ -20,8 +20,9 @@ import numpy as np
 
 from crnn.image import decode
 from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.scorer import Scorer
 from crnn.jobs.sources import ImageSource
-from crnn.jobs.stream import batches_alive, score_batches
+from crnn.jobs.stream import run_batches
 from crnn.runners.onnx import OnnxRunner
 from crnn.samples.bins import BinFolder
 
@@ -30,9 +31,13 @@ Run = Callable[[], object]
 
 def evaluation(runner: OnnxRunner, source: Any, batch: int) -> Run:
     """Return what ``crnn evaluate`` does once the model is loaded."""
-    return lambda: score_batches(
-        runner, source.batches(batch, keep=batches_alive(runner)), batch=batch
-    )
+
+    def run() -> None:
+        scorer = Scorer(runner.spec)
+        for group, logits in run_batches(runner, source, batch):
+            scorer.add(group, logits)
+
+    return run
 
 
 def bare_session(runner: OnnxRunner, images: np.ndarray, batch: int) -> Run:

@@ -6,9 +6,12 @@ samples, batches, readings and the one evaluation result.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+
+from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,43 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Model:
+    """A model file: where it is, its hash, and the spec that it is read by.
+
+    ``spec_from`` says where the spec comes from: file, default or given.
+    """
+
+    path: Path
+    sha256: str
+    spec: ModelSpec
+    spec_from: str
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What has run a model, and with what.
+
+    ``backend`` and ``device`` are None where another tool ran it and only its outputs are here.
+    ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
+    it. ``simulated`` says that no chip was involved.
+    """
+
+    model: Model
+    backend: Optional[str]
+    device: Optional[str]
+    threads: int
+    versions: Mapping[str, str]
+    simulated: bool
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The one result of an evaluation; everything printed, written or drawn is made from it.
 
-    The fields are those of the result JSON (docs/formats.md), which has ``schema``, ``title`` and
-    ``value`` besides. ``total`` counts labels, so a sample that could not be read counts as wrong.
-    ``misses`` holds the worst. ``protocol`` says what counted: its ``name``, None for the kit's
-    own, and its rules.
+    The fields are those of the result JSON (docs/formats.md), which has those of ``run`` beside
+    them, and ``schema``, ``title`` and ``value`` besides. ``total`` counts labels, so a sample that
+    could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
+    its ``name``, None for the kit's own, and its rules.
     """
 
     accuracy: float
@@ -90,14 +123,9 @@ class Evaluation:
     throughput: float
     stages: Mapping[str, Mapping[str, float]]
     batch: int
-    threads: int
-    backend: str
-    device: str
-    simulated: bool
-    model: Mapping[str, Any]
+    run: RunInfo
     misses: Sequence[Reading]
     misses_total: int
-    versions: Mapping[str, str]
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -163,12 +191,7 @@ class BatchTiming:
 class ModelTiming:
     """A model on a backend, and how fast it is batch by batch."""
 
-    model: Mapping[str, Any]
-    backend: str
-    device: str
-    simulated: bool
-    threads: int
-    versions: Mapping[str, str]
+    run: RunInfo
     notes: Sequence[str]
     batches: Sequence[BatchTiming]
 

@@ -126,7 +126,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
-    return run(lambda: _start(args.run, args))
+    return run(args)
 
 
 def run_script(
@@ -145,29 +145,26 @@ def run_script(
         check(args)
     except SystemExit as stop:
         return int(stop.code or 0)
-    return run(lambda: _start(command, args))
+    args.run = command
+    return run(args)
 
 
-def _start(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    from crnn.cli.json_out import require_json
-    from crnn.cli.written import refuse_overwriting
-
-    refuse_overwriting(args)
-    require_json(getattr(args, "json", None))
-    return command(args)
-
-
-def run(command: console.Command) -> int:
-    """Run a command and turn a user's error, Ctrl-C, a call to end or a closed pipe into its exit
-    code.
+def run(args: argparse.Namespace) -> int:
+    """Run the command of a command line, ``args.run``, and turn a user's error, Ctrl-C, a call to
+    end or a closed pipe into its exit code.
 
     So is what the machine refuses, such as a full disk or a file that may not be read: an error of
     the user's, told without traceback.
     """
+    from crnn.cli.json_out import require_json
+    from crnn.cli.written import refuse_overwriting
+
     console.prepare_streams()
     with ended_as_interrupted() as ended:
         try:
-            code = command()
+            refuse_overwriting(args)
+            require_json(getattr(args, "json", None))
+            code: int = args.run(args)
             console.flush()
             return code
         except KeyboardInterrupt:

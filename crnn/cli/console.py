@@ -16,7 +16,6 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.errors import KitError
 
-Command = Callable[[], int]
 Advance = Callable[[int], None]
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console
 from crnn.cli.json_out import STDOUT, add_json, put_json
 from crnn.cli.numbers import fraction, natural, positive
 from crnn.cli.written import add_written
-from crnn.errors import CheckError, UsageError
+from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
-    from crnn.jobs.evaluate import OnSpecReading, Outcome
-    from crnn.reports.formats import Format
-    from crnn.results import Reading
-    from crnn.spec import ModelSpec
+    from crnn.jobs.evaluate import Outcome
 
 R = TypeVar("R")
 
@@ -135,26 +132,28 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
+    data: List[Path] = args.data
+    args.data = data[0]
+    if len(data) > 1 or _holds_models(args.model):
+        return _table(args, data)
+    return run_one(args)
+
+
+def _holds_models(path: Path) -> bool:
+    if not path.is_dir():
+        return False
     from crnn.jobs.evaluations import models_in
 
-    data, args.data = args.data, args.data[0]
-    return (
-        run_one(args)
-        if not data[1:] and models_in(args.model) == [args.model]
-        else _table(args, data)
-    )
+    return models_in(path) != [path]
 
 
 def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
     from crnn.jobs.evaluate import Request, evaluate
 
-    return present(
-        args,
-        lambda on_reading: evaluate(
-            request_of(Request, args), console.progress, on_reading=on_reading
-        ),
-    )
+    require_format(args)
+    outcome = evaluate(request_of(Request, args), console.progress, screen=console)
+    return present(args, outcome)
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
@@ -163,65 +162,86 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
     from crnn.reports import table, text
 
-    for option in (
-        "readings",
-        "save_outputs",
-        "against",
-        "format",
-        "show_misses",
-        *(["label"] if data[1:] else []),
-    ):
-        if getattr(args, option):
-            raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
+    _refuse_options_of_one(args, data)
     rows = evaluate_all(request_of(Request, args), data, console.progress)
-    models, places = [row.model.name for row in rows], [str(place) for place in data]
-    outcomes = [cell for row in rows for cell in row.cells if isinstance(cell, Outcome)]
-    cells = [
-        [cell.evaluation if isinstance(cell, Outcome) else cell.message for cell in row.cells]
-        for row in rows
-    ]
-    for note in dict.fromkeys(
-        [*(note for outcome in outcomes for note in outcome.notes), *problems(rows, data)]
-    ):
+    models = [row.model.name for row in rows]
+    places = [str(place) for place in data]
+    outcomes: List[Outcome] = []
+    notes: List[str] = []
+    cells: List[List[table.Cell]] = []
+    for row in rows:
+        cells.append([])
+        for cell in row.cells:
+            if isinstance(cell, Outcome):
+                outcomes.append(cell)
+                notes.extend(cell.notes)
+                cells[-1].append(cell.evaluation)
+            else:
+                cells[-1].append(cell.message)
+    for note in dict.fromkeys([*notes, *problems(rows, data)]):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
-        if all(outcome.evaluation.simulated for outcome in outcomes) and outcomes:
+        if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.out(text.SIMULATED)
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
-    broken, unread = failures(rows, data), error_of(rows)
+    _raise_failures(failures(rows, data), error_of(rows))
+    return 0
+
+
+def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
     if unread:
         for failure in broken:
             console.note(failure)
         raise unread
     if broken:
         raise CheckError("; ".join(broken))
-    return 0
 
 
-def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]], Outcome]) -> int:
-    """Let an outcome be produced and show it as the options of `add_checks` and ``--json`` say."""
+def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
+    options = ["readings", "save_outputs", "against", "format", "show_misses"]
+    if len(data) > 1:
+        options.append("label")
+    for option in options:
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
+
+
+def require_format(args: argparse.Namespace) -> None:
+    """Refuse a ``--format`` that does not exist, or that another option leaves no place for."""
+    from crnn.reports.formats import format_named
+
+    if not args.format:
+        args.format = None
+        return
+    if args.json == STDOUT:
+        raise UsageError("--format and --json - both want stdout; name a file with --json")
+    format_named(args.format)
+
+
+def present(args: argparse.Namespace, outcome: Outcome) -> int:
+    """Show an outcome as the options of `add_checks` and ``--json`` say."""
     from crnn.reports import json as report
     from crnn.reports import text
     from crnn.reports.formats import format_named
 
-    if args.format and args.json == STDOUT:
-        raise UsageError("--format and --json - both want stdout; name a file with --json")
-    style = format_named(args.format) if args.format else None
-    on_reading = _printer(style) if style else None
-    outcome = produce(on_reading)
+    evaluation = outcome.evaluation
     for note in outcome.notes:
         console.note(note)
-    for line in text.problems(outcome.evaluation, outcome.named):
+    for line in text.problems(evaluation, outcome.named):
         console.note(line)
-    printed = put_json(report.to_dict(outcome.evaluation), args.json)
-    for line in style.end(outcome.evaluation) if style else ():
-        console.out(line)
+    taken = put_json(report.to_dict(evaluation), args.json)
+    if args.format:
+        taken = True
+        for line in format_named(args.format).end(evaluation):
+            console.out(line)
     # With something for programs on stdout, what is for people goes to stderr.
-    say = console.note if printed or style else console.out
-    for line in text.lines(outcome.evaluation, outcome.comparison, misses=args.show_misses):
-        say(line)
+    for line in text.lines(evaluation, outcome.comparison, misses=args.show_misses):
+        if taken:
+            console.note(line)
+        else:
+            console.out(line)
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0
@@ -229,12 +249,5 @@ def present(args: argparse.Namespace, produce: Callable[[Optional[OnSpecReading]
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
-    return kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
-
-
-def _printer(style: Format) -> OnSpecReading:
-    def show(reading: Reading, spec: ModelSpec) -> None:
-        for line in style.reading(reading, spec):
-            console.out(line)
-
-    return show
+    fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**fields)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.evaluate import add_checks, present, request_of
+from crnn.cli.evaluate import add_checks, present, request_of, require_format
 from crnn.cli.json_out import add_json
 
 HELP = (
@@ -41,9 +41,6 @@ def run(args: argparse.Namespace) -> int:
     """Score, write the result, then say which checks failed."""
     from crnn.jobs.evaluate import ScoreRequest, score
 
-    return present(
-        args,
-        lambda on_reading: score(
-            request_of(ScoreRequest, args), console.progress, on_reading=on_reading
-        ),
-    )
+    require_format(args)
+    outcome = score(request_of(ScoreRequest, args), console.progress, screen=console)
+    return present(args, outcome)

@@ -1,1 +1,1 @@
-"""The streams: prepare, evaluate, read."""
+"""The work of the verbs that stream words: prepare, evaluate, score, read, bench, and doctor."""

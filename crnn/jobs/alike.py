@@ -20,12 +20,20 @@ def read_alike(
 ) -> Tuple[Outcome, Outcome]:
     """Evaluate two models on the same words, each by its own spec, the second against the first.
 
-    The second outcome has the comparison, and a failure where more than ``max_differ`` words were
-    read differently.
+    Args:
+        first: A model file.
+        second: Another.
+        data: A folder of bins, an LMDB or a folder of images.
+        progress: Shows how far each evaluation is.
+        batch: Images a batch.
+        max_differ: How many words may be read differently.
+
+    Returns:
+        Both outcomes. The second has the comparison, and a failure where more than ``max_differ``
+        words were read differently.
     """
     with tempfile.TemporaryDirectory(prefix="crnn-") as folder:
         readings = Path(folder) / "first.jsonl"
-        one = evaluate(Request(first, data, batch=batch, readings=readings), progress)
-        return one, evaluate(
-            Request(second, data, batch=batch, against=readings, max_differ=max_differ), progress
-        )
+        one = Request(first, data, batch=batch, readings=readings)
+        other = Request(second, data, batch=batch, against=readings, max_differ=max_differ)
+        return evaluate(one, progress), evaluate(other, progress)

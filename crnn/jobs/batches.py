@@ -1,6 +1,5 @@
-"""Samples to batches of images, decoded by threads:
-
-Pillow lets go of the interpreter while it decodes.
+"""Samples to batches of images, decoded by threads: Pillow lets go of the interpreter while it
+decodes.
 """
 
 from __future__ import annotations
@@ -48,6 +47,17 @@ CHUNK = 32
 PROCESS_CHUNK = 128
 
 
+class _Decoder:
+    """Decodes samples."""
+
+    def __init__(self, spec: ModelSpec, max_pixels: int) -> None:
+        self._spec = spec
+        self._max_pixels = max_pixels
+
+    def __call__(self, sample: Sample) -> _Decoded:
+        return sample, decode_sample(sample, self._spec, max_pixels=self._max_pixels)
+
+
 def image_batches(
     samples: Iterable[Sample],
     spec: ModelSpec,
@@ -58,41 +68,56 @@ def image_batches(
     workers: Optional[int] = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Generator[Batch, None, None]:
-    """Yield batches of exactly ``size`` readable images, the last of fewer, in the samples' order.
+    """Decode samples and make batches of them; at most two batches' samples are held.
 
-    ``dtype`` is float32 (normalised by the spec) or uint8 (pixels). Samples without image, and
-    those that cannot be decoded, are the batches' problems. Arrays are reused: the ``keep`` batches
-    yielded last stay as they are while the next one is filled. At most two batches' samples are
-    held; closing the generator ends its threads.
+    Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
+    generator ends its threads.
+
+    Args:
+        samples: Encoded images with their labels.
+        spec: Color, size, resizing and normalisation.
+        size: Readable images a batch.
+        dtype: float32 (normalised by the spec) or uint8 (pixels).
+        keep: Arrays are reused: so many batches, those yielded last, stay as they are while the
+            next one is filled.
+        workers: Threads; None for all usable processors.
+        max_pixels: Larger images are problems.
+
+    Yields:
+        Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
+        order.
     """
-    ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
-
-    def decoded_sample(sample: Sample) -> _Decoded:
-        return sample, decode_sample(sample, spec, max_pixels=max_pixels)
-
-    decoded = in_order(samples, decoded_sample, workers, ahead=size)
-    try:
-        for turn in itertools.count():
-            images = ring[turn % len(ring)]
-            keys: List[str] = []
-            labels: List[Optional[str]] = []
-            problems: Dict[int, Problem] = {}
-            for sample, result in decoded:
-                if isinstance(result, Problem):
-                    problems[len(keys)] = result
-                elif dtype == "uint8":
-                    images[len(keys) - len(problems)] = result
-                else:
-                    spec.normalise(result, out=images[len(keys) - len(problems)])
-                keys.append(sample.key)
-                labels.append(sample.label)
-                if len(keys) - len(problems) == size:
-                    break
-            if not keys:
+    shape = (size, *spec.image_shape)
+    ring = [np.empty(shape, dtype=dtype) for _ in range(keep + 1)]
+    decoded = in_order(samples, _Decoder(spec, max_pixels), workers, ahead=size)
+    with contextlib.closing(decoded):
+        for images in itertools.cycle(ring):
+            batch = _fill(images, decoded, spec)
+            if not batch.keys:
                 return
-            yield Batch(keys, labels, images[: len(keys) - len(problems)], problems)
-    finally:
-        decoded.close()
+            yield batch
+
+
+def _fill(images: np.ndarray, decoded: Iterator[_Decoded], spec: ModelSpec) -> Batch:
+    """Take decoded samples until ``images`` is full, or none are left."""
+    keys: List[str] = []
+    labels: List[Optional[str]] = []
+    problems: Dict[int, Problem] = {}
+    full = 0
+    for sample, result in decoded:
+        if isinstance(result, Problem):
+            problems[len(keys)] = result
+        elif images.dtype == np.uint8:
+            images[full] = result
+            full += 1
+        else:
+            spec.normalise(result, out=images[full])
+            full += 1
+        keys.append(sample.key)
+        labels.append(sample.label)
+        if full == len(images):
+            break
+    return Batch(keys, labels, images[:full], problems)
 
 
 def in_order(
@@ -101,79 +126,131 @@ def in_order(
     workers: Optional[int] = None,
     *,
     ahead: int,
-    processes: bool = False,
 ) -> Generator[Done, None, None]:
-    """Yield each item's result in the items' order; threads work on about ``ahead`` items in
-    advance.
+    """Do a task for each item in threads. Closing the generator ends them.
 
-    What a task raises is raised in the place of its chunk's results. Closing the generator ends the
-    threads. With ``processes`` this process works too, and others beside it in the place of
-    threads: items, task and results must then be picklable, and a script that calls this must be
-    importable without running (``if __name__ == "__main__"``).
+    Args:
+        items: Taken in this thread, about ``ahead`` in advance.
+        task: What to do; what it raises is raised in the place of its chunk's results.
+        workers: Threads; None for all usable processors.
+        ahead: Items that are worked on in advance.
+
+    Yields:
+        Each item's result, in the items' order.
     """
     source = iter(items)
-    pending: Deque[Future[List[Done]]] = deque()
     workers = workers or usable_cpus()
-    chunk_size = PROCESS_CHUNK if processes else CHUNK
-    room = workers + -(-ahead // chunk_size)
-    # Other processes get no more than keeps them busy: what is left is for this one.
-    elsewhere = 2 * (workers - 1) if processes else room
+    room = workers + _chunks(ahead, CHUNK)
+    pending: Deque[Future[List[Done]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="crnn-decode") as pool, _cancelled(pending):
+        while True:
+            while len(pending) < room:
+                chunk = list(itertools.islice(source, CHUNK))
+                if not chunk:
+                    break
+                pending.append(pool.submit(_work, task, chunk))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+
+
+def in_order_by_processes(
+    items: Iterable[Item],
+    task: Callable[[Item], Done],
+    workers: Optional[int] = None,
+    *,
+    ahead: int,
+) -> Generator[Done, None, None]:
+    """Do a task for each item; the work is shared by this process and ``workers`` - 1 others.
+
+    Items, task and results must be picklable, and a script that calls this must be importable
+    without running (``if __name__ == "__main__"``). Closing the generator ends the processes.
+
+    Args:
+        items: Taken in this process, about ``ahead`` in advance.
+        task: What to do; what it raises is raised in the place of its chunk's results.
+        workers: Processes, this one included; None for all usable processors.
+        ahead: Items that are worked on in advance.
+
+    Yields:
+        Each item's result, in the items' order.
+
+    Raises:
+        UnavailableError: A process was killed.
+    """
+    source = iter(items)
+    workers = workers or usable_cpus()
+    room = workers + _chunks(ahead, PROCESS_CHUNK)
+    # The others get no more than keeps them busy: what is left is for this process.
+    others = 2 * (workers - 1)
+    pending: Deque[Future[List[Done]]] = deque()
 
     def take() -> List[Item]:
-        return list(itertools.islice(source, chunk_size)) if len(pending) < room else []
+        if len(pending) >= room:
+            return []
+        return list(itertools.islice(source, PROCESS_CHUNK))
 
-    with contextlib.ExitStack() as stack:
-        submit = stack.enter_context(
-            _processes(workers - 1, task) if processes else _threads(workers, task)
-        )
-        stack.callback(lambda: [future.cancel() for future in pending])
-        try:
-            while True:
-                while sum(not future.done() for future in pending) < elsewhere:
-                    chunk = take()
-                    if not chunk:
-                        break
-                    pending.append(submit(chunk))
-                chunk = [] if pending and pending[0].done() else take()
-                if chunk:
-                    pending.append(_done_here(task, chunk))
-                elif pending:
-                    yield from pending.popleft().result()
-                else:
-                    return
-        except BrokenExecutor as error:
-            raise UnavailableError(
-                f"a process that decodes images ended without a word: {error}",
-                hint=(
-                    "It may have been killed for want of memory: see dmesg. Fewer processes:"
-                    " --threads 1."
-                ),
-            ) from error
+    with _broken_pool_told(), _processes(workers - 1, task) as pool, _cancelled(pending):
+        while True:
+            while _unfinished(pending) < others:
+                chunk = take()
+                if not chunk:
+                    break
+                pending.append(_submit(pool, chunk))
+            chunk = []
+            if not (pending and pending[0].done()):
+                chunk = take()
+            if chunk:
+                pending.append(_done_here(task, chunk))
+            elif pending:
+                yield from pending.popleft().result()
+            else:
+                return
 
 
-_Submit = Callable[[List[Item]], "Future[List[Done]]"]
+def _chunks(count: int, size: int) -> int:
+    return -(-count // size)
+
+
+def _unfinished(pending: Iterable[Future[Any]]) -> int:
+    return sum(not future.done() for future in pending)
 
 
 @contextlib.contextmanager
-def _threads(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item, Done]]:
-    with ThreadPoolExecutor(count, thread_name_prefix="crnn-decode") as pool:
-        yield lambda chunk: pool.submit(_work, task, chunk)
+def _cancelled(pending: Deque[Future[List[Done]]]) -> Iterator[None]:
+    """Cancel what is pending when the block ends, so that its pool is not waited for."""
+    try:
+        yield
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 @contextlib.contextmanager
-def _processes(count: int, task: Callable[[Item], Done]) -> Iterator[_Submit[Item, Done]]:
+def _broken_pool_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise UnavailableError(
+            f"a process that decodes images ended without a word: {error}",
+            hint=(
+                "It may have been killed for want of memory: see dmesg. Fewer processes:"
+                " --threads 1."
+            ),
+        ) from error
+
+
+def _processes(count: int, task: Callable[[Item], Done]) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
+    return ProcessPoolExecutor(
         max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)
-    ) as pool:
+    )
 
-        def submit(chunk: List[Item]) -> Future[List[Done]]:
-            # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to
-            # act on.
-            with interrupts_blocked():
-                return pool.submit(_work_for_parent, chunk)
 
-        yield submit
+def _submit(pool: ProcessPoolExecutor, chunk: List[Any]) -> Future[List[Any]]:
+    # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
+    with interrupts_blocked():
+        return pool.submit(_work_for_parent, chunk)
 
 
 def _work(task: Callable[[Item], Done], chunk: List[Item]) -> List[Done]:
@@ -218,7 +295,16 @@ def _end_with_parent() -> None:
 def decode_sample(
     sample: Sample, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
 ) -> Union[np.ndarray, Problem]:
-    """Return a sample's pixels (`crnn.image.decode`), or why it has none."""
+    """Decode a sample.
+
+    Args:
+        sample: An encoded image, or why there is none.
+        spec: Color, size and resizing.
+        max_pixels: A larger image is a problem.
+
+    Returns:
+        The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none.
+    """
     if sample.image is None:
         return sample.problem or Problem("missing image")
     try:

@@ -1,6 +1,5 @@
-"""How fast a model is, where the time goes, and at which batch:
-
-stage by stage, and with everything overlapping.
+"""How fast a model is, where the time goes, and at which batch: stage by stage, and with everything
+overlapping.
 """
 
 from __future__ import annotations
@@ -11,33 +10,20 @@ import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Generator,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Protocol,
-    Sequence,
-    Tuple,
-)
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
 from crnn import ctc
 from crnn.errors import InputError
-from crnn.jobs.sources import ImageSource, Source, open_source
-from crnn.jobs.stream import batches_alive, run_batches
-from crnn.jobs.timing import Stages
+from crnn.jobs.sources import ImageSource, open_source
+from crnn.jobs.sources import Source as DataSource
+from crnn.jobs.stream import Source, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import Batch, BatchTiming, Benchmark, ModelTiming, PairedRatio, Sample, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
-from crnn.versions import versions
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
@@ -64,31 +50,44 @@ class Request:
 
 
 def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
-    """Measure each batch size ``loop`` times, one model or two in turn; ``advance`` gets the number
-    of rounds done.
+    """Measure each batch size ``loop`` times, one model or two in turn.
 
     The sizes, and the models within each, take turns, so that what else the machine does falls on
-    all alike. Raises `InputError` where the data holds no usable image.
+    all alike.
+
+    Args:
+        request: What to measure.
+        advance: Gets the number of rounds done.
+
+    Returns:
+        The timings.
+
+    Raises:
+        InputError: The data holds no usable image.
     """
     machine = describe()
     with contextlib.ExitStack() as stack:
-        models = [(request.model, request.device)]
-        if request.versus is not None:
-            models.append((request.versus, request.versus_device))
-        runners = [
-            stack.enter_context(open_runner(model, device=device, threads=request.threads))
-            for model, device in models
-        ]
-        subjects = [
-            _Subject(runner, words) for runner, words in zip(runners, _open_words(request, runners))
-        ]
+        runners = [stack.enter_context(runner) for runner in _runners(request)]
+        subjects: List[_Subject] = []
+        for runner, words in zip(runners, _open_words(request, runners)):
+            subjects.append(_Subject(runner, words))
         _measure(subjects, request, advance)
         runs = tuple(subject.result(request) for subject in subjects)
-    ratios = tuple(_ratio(size, *subjects) for size in request.batch) if len(subjects) == 2 else ()
-    suggestion = suggest(runs[0].batches, request.budget) if request.budget is not None else None
+    ratios: Tuple[PairedRatio, ...] = ()
+    if len(subjects) == 2:
+        ratios = tuple(_ratio(size, *subjects) for size in request.batch)
+    suggestion = None
+    if request.budget is not None:
+        suggestion = suggest(runs[0].batches, request.budget)
     return Benchmark(
         request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion
     )
+
+
+def _runners(request: Request) -> Iterator[Runner]:
+    yield open_runner(request.model, device=request.device, threads=request.threads)
+    if request.versus is not None:
+        yield open_runner(request.versus, device=request.versus_device, threads=request.threads)
 
 
 def _measure(subjects: Sequence[_Subject], request: Request, advance: Advance) -> None:
@@ -100,28 +99,57 @@ def _measure(subjects: Sequence[_Subject], request: Request, advance: Advance) -
     for turn in range(request.loop):
         for size in request.batch:
             # Who goes first alternates: a second run may find warmer caches.
-            for subject in subjects if turn % 2 == 0 else subjects[::-1]:
+            order = list(subjects)
+            if turn % 2:
+                order.reverse()
+            for subject in order:
                 subject.times[size].add(subject.serial(size))
         advance(1)
 
 
 def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
-    """Return the fastest batch whose p99 latency is within ``budget`` milliseconds."""
+    """Choose a batch size.
+
+    Args:
+        batches: The timing of each size.
+        budget: Milliseconds.
+
+    Returns:
+        The fastest batch whose p99 latency is within the budget; None where none is.
+    """
     within = [timing for timing in batches if timing.latency["p99"] <= budget]
-    best = max(within, key=lambda timing: timing.throughput["transfers"], default=None)
-    return Suggestion(budget, best.batch if best else None)
+    if not within:
+        return Suggestion(budget, None)
+    best = max(within, key=lambda timing: timing.throughput["transfers"])
+    return Suggestion(budget, best.batch)
 
 
-class _Words(Protocol):
-    """A data set's words, over and over."""
+class _Words(Source, Protocol):
+    """A data set's words, over and over: `batches` gives full ones without end."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
         """Return a batch of images, made in this thread; ``lap`` is told of each stage that
         ends.
         """
 
-    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
-        """Yield full batches without end, as an evaluation gets them."""
+
+class _FirstBatches:
+    """The first ``count`` batches of words without end."""
+
+    def __init__(self, words: _Words, count: int) -> None:
+        self._words = words
+        self._count = count
+        self._endless: Optional[Iterator[Batch]] = None
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        self._endless = self._words.batches(size, keep=keep)
+        return itertools.islice(self._endless, self._count)
+
+    def close(self) -> None:
+        close = getattr(self._endless, "close", None)
+        if close is not None:
+            close()
+        self._words.close()
 
 
 class _Images:
@@ -135,17 +163,13 @@ class _Images:
         self._serial = self._endless()
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
-        from crnn.image import ImageError, picture, resize
+        from crnn.image import resize
 
-        mode = "L" if self._spec.color == "gray" else "RGB"
         loaded: List[Any] = []
         while len(loaded) < size:
             group = list(itertools.islice(self._serial, size - len(loaded)))
             lap(READ)
-            for sample in group:
-                if sample.image is not None:
-                    with contextlib.suppress(ImageError):
-                        loaded.append(picture(sample.image, mode))
+            loaded.extend(self._decoded(group))
             lap(DECODE)
         images = np.stack([resize(image, self._spec) for image in loaded])
         if self._dtype != "uint8":
@@ -153,17 +177,27 @@ class _Images:
         lap(RESIZE)
         return images
 
-    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         from crnn.jobs.batches import image_batches
 
+        workers = self._source.workers
         return image_batches(
-            self._endless(),
-            self._spec,
-            size,
-            dtype=self._dtype,
-            keep=keep,
-            workers=self._source.workers,
+            self._endless(), self._spec, size, dtype=self._dtype, keep=keep, workers=workers
         )
+
+    def close(self) -> None:
+        """Leave the data open: the next round goes on with it."""
+
+    def _decoded(self, group: Sequence[Sample]) -> Iterator[Any]:
+        from crnn.image import ImageError, picture
+
+        mode = "RGB"
+        if self._spec.color == "gray":
+            mode = "L"
+        for sample in group:
+            if sample.image is not None:
+                with contextlib.suppress(ImageError):
+                    yield picture(sample.image, mode)
 
     def _endless(self) -> Iterator[Sample]:
         return itertools.chain.from_iterable(self._source.samples for _ in itertools.count())
@@ -184,7 +218,7 @@ class _Images:
 class _Bins:
     """Bins: read."""
 
-    def __init__(self, folder: Source) -> None:
+    def __init__(self, folder: DataSource) -> None:
         self._folder = folder
         self._serial: Dict[int, Iterator[Batch]] = {}
 
@@ -195,7 +229,7 @@ class _Bins:
         lap(READ)
         return images
 
-    def batches(self, size: int, *, keep: int) -> Generator[Batch, None, None]:
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         while True:
             full = 0
             for batch in self._folder.batches(size, keep=keep):
@@ -209,9 +243,12 @@ class _Bins:
                     hint="Give smaller sizes with --batch, or more bins.",
                 )
 
+    def close(self) -> None:
+        """Do nothing: no bin stays open."""
+
 
 def _open_words(request: Request, runners: Sequence[Runner]) -> List[_Words]:
-    def source_for(spec: ModelSpec) -> Source:
+    def source_for(spec: ModelSpec) -> DataSource:
         return open_source(request.data, spec, label=request.label, workers=request.threads)
 
     source = source_for(runners[0].spec)
@@ -269,63 +306,49 @@ class _Subject:
 
     def result(self, request: Request) -> ModelTiming:
         """Measure what overlaps, and return everything."""
-        runner = self.runner
-        notes = [note for size in request.batch for note in batch_note(size, runner.batch_sizes)]
-        return ModelTiming(
-            model={
-                "path": runner.model.path.name,
-                "sha256": runner.model.sha256,
-                "spec": runner.spec.to_dict(),
-                "spec_from": runner.model.spec_from,
-            },
-            backend=runner.backend,
-            device=runner.device,
-            simulated=runner.simulated,
-            threads=runner.threads,
-            versions={**versions(), **runner.versions},
-            notes=(*notes, *runner.notes),
-            batches=tuple(self._timing(size, request.loop) for size in request.batch),
-        )
+        notes: List[str] = []
+        for size in request.batch:
+            notes.extend(batch_note(size, self.runner.batch_sizes))
+        notes.extend(self.runner.notes)
+        batches = tuple(self._timing(size, request.loop) for size in request.batch)
+        return ModelTiming(self.runner.info(), tuple(notes), batches)
 
     def _timing(self, size: int, loop: int) -> BatchTiming:
         times = self.times[size]
-        stages = {stage: _percentiles(values) for stage, values in times.stages.summary().items()}
-        latency = _percentiles(times.latency.summary()["all"])
-        seconds = {stage: values["sum"] / 1000 for stage, values in times.stages.summary().items()}
+        summary = times.stages.summary()
+        seconds = {stage: values["sum"] / 1000 for stage, values in summary.items()}
         words = size * loop
+        throughput = {
+            "compute": words / seconds[COMPUTED],
+            "transfers": words / _transfers(seconds),
+            "stream": words / self._stream_seconds(size, loop),
+            "data": words / self._data_seconds(size, loop),
+        }
         return BatchTiming(
             batch=size,
-            stages=stages,
-            latency=latency,
-            throughput={
-                "compute": words / seconds[COMPUTED],
-                "transfers": words / _transfers(seconds),
-                "stream": words / self._stream_seconds(size, loop),
-                "data": words / self._data_seconds(size, loop),
-            },
+            stages={stage: _percentiles(values) for stage, values in summary.items()},
+            latency=_percentiles(times.latency.summary()["all"]),
+            throughput=throughput,
         )
 
     def _stream_seconds(self, size: int, loop: int) -> float:
-        batches = [
-            self._words.fill(size, lambda stage: None).copy() for _ in range(min(loop, PRELOADED))
-        ]
+        batches: List[np.ndarray] = []
+        for _ in range(min(loop, PRELOADED)):
+            images = self._words.fill(size, _Laps())
+            batches.append(images.copy())
         start = time.perf_counter()
         for _ in self.runner.stream(itertools.islice(itertools.cycle(batches), loop)):
             pass
         return time.perf_counter() - start
 
     def _data_seconds(self, size: int, loop: int) -> float:
-        with contextlib.closing(
-            self._words.batches(size, keep=batches_alive(self.runner))
-        ) as words:
-            start = time.perf_counter()
-            with contextlib.closing(
-                run_batches(self.runner, itertools.islice(words, loop), Stages())
-            ) as results:
-                for _, logits in results:
-                    assert logits is not None  # batches are full
-                    ctc.greedy(logits, self.runner.spec.characters)
-            return time.perf_counter() - start
+        words = _FirstBatches(self._words, loop)
+        start = time.perf_counter()
+        with contextlib.closing(run_batches(self.runner, words, size)) as results:
+            for _, logits in results:
+                assert logits is not None  # batches are full
+                ctc.greedy(logits, self.runner.spec.characters)
+        return time.perf_counter() - start
 
 
 def _transfers(seconds: Mapping[str, float]) -> float:
@@ -341,6 +364,5 @@ def _percentiles(summary: Mapping[str, float]) -> Mapping[str, float]:
 
 def _ratio(size: int, first: _Subject, second: _Subject) -> PairedRatio:
     ratios = np.array(second.times[size].runs) / np.array(first.times[size].runs)
-    return PairedRatio(
-        size, len(ratios), {f"p{q}": float(np.percentile(ratios, q)) for q in (10, 50, 90)}
-    )
+    quantiles = {f"p{q}": float(np.percentile(ratios, q)) for q in (10, 50, 90)}
+    return PairedRatio(size, len(ratios), quantiles)

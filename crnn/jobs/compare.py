@@ -27,11 +27,19 @@ class Comparer:
         self._only_this = self._only_other = self._total = 0
 
     def add(self, reading: Reading) -> None:
-        """Compare a reading."""
+        """Compare a reading.
+
+        Args:
+            reading: Of this run.
+        """
         self._unseen.discard(reading.key)
-        truth = None if reading.label is None else self._spec.fold(reading.label)
-        # A result JSON names its misses only: what it does not name, it read right.
-        other = self._run.texts.get(reading.key, truth if self._run.only_misses else None)
+        truth = None
+        if reading.label is not None:
+            truth = self._spec.fold(reading.label)
+        other = self._run.texts.get(reading.key)
+        if other is None and self._run.only_misses:
+            # A result JSON names its misses only: what it does not name, it read right.
+            other = truth
         if other is None:
             self._missing.append(reading.key)
             return
@@ -39,8 +47,10 @@ class Comparer:
             self._differing.append(Difference(reading.key, reading.label, reading.text, other))
         if truth is not None:
             self._total += 1
-            self._only_this += reading.text == truth != other
-            self._only_other += other == truth != reading.text
+            right_here = reading.text == truth
+            right_there = other == truth
+            self._only_this += right_here and not right_there
+            self._only_other += right_there and not right_here
 
     def finish(self) -> Comparison:
         """Return the comparison; `InputError` where the two runs are not over the same words."""

@@ -10,7 +10,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.ascend.environment import (
     Cann,
@@ -29,7 +29,7 @@ from crnn.ascend.environment import (
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
-from crnn.ascend.probe import Probe, probe
+from crnn.ascend.probe import Device, Probe, probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
 from crnn.errors import InputError, KitError
@@ -80,9 +80,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All lines, for the path asked for: onnx, torch or chip. ``simulated``:
+    """All lines, for the path asked for: onnx, torch or chip.
 
-    acl is the kit's simulator, no chip.
+    ``simulated`` says that acl is the kit's simulator, not a chip's.
     """
 
     asked: str
@@ -97,11 +97,13 @@ class Diagnosis:
     @property
     def verdict(self) -> str:
         """One sentence on what was asked for."""
-        where = " (SIMULATED: no chip is involved)" if self.simulated and self.asked == CHIP else ""
+        path = _PATHS[self.asked]
+        if self.simulated and self.asked == CHIP:
+            path += " (SIMULATED: no chip is involved)"
         if self.ready:
-            return f"ready for {_PATHS[self.asked]}{where}"
-        missing = ", ".join(check.name for check in self.checks if check.needed and not check.ok)
-        return f"not ready for {_PATHS[self.asked]}{where}; missing: {missing}"
+            return f"ready for {path}"
+        missing = [check.name for check in self.checks if check.needed and not check.ok]
+        return f"not ready for {path}; missing: {', '.join(missing)}"
 
     def to_dict(self) -> Dict[str, Any]:
         """Return it as plain data."""
@@ -124,25 +126,52 @@ def diagnose(
     root: Path = Path("/"),
     ask: Callable[[], Probe] = probe,
 ) -> Diagnosis:
-    """Look at everything. A model asks for the path that runs it, ``ascend`` for the chip, neither
-    for ONNX.
+    """Look at everything.
 
-    ``root`` is the file system's root, ``ask`` what asks pyACL. Raises `InputError` where the model
-    file is missing or no model at all.
+    Args:
+        model: Asks for the path that runs it.
+        ascend: Asks for the chip; without it and without a model, ONNX is asked for.
+        environ: The environment's variables.
+        root: The file system's root.
+        ask: Asks pyACL.
+
+    Returns:
+        A line for each thing that was looked at.
+
+    Raises:
+        InputError: The model file is missing, or is not a model at all.
     """
-    asked = CHIP if ascend else _path_of(model)
+    asked = CHIP
+    if not ascend:
+        asked = _path_of(model)
     cann, seen = find_cann(environ, root), ask()
+    version = None
+    if cann:
+        version = cann.version
     checks: List[Check] = [_python(), *_packages(asked)]
     # The simulator puts all of CANN's programs in the place of the real ones, so what is found is
     # its own.
-    of_cann = [*_cann(cann, environ, root), _npu_smi(), _atc(environ)]
-    said = SIMULATED if seen.simulated else ""
-    checks += [dataclasses.replace(check, found=f"{check.found}{said}") for check in of_cann]
+    said = _said(seen.simulated)
+    for check in (*_cann(cann, environ, root), _npu_smi(), _atc(environ)):
+        checks.append(dataclasses.replace(check, found=f"{check.found}{said}"))
     checks += _machine(root)
-    checks += _acl(seen, asked, cann)
+    checks += _acl(seen, cann, needed=asked == CHIP)
     if model is not None:
-        checks += _model(model, asked, seen, cann.version if cann else None)
+        checks += _model(model, asked, seen, version)
     return Diagnosis(asked, tuple(checks), seen.simulated)
+
+
+def _looked(name: str, ok: object, found: str, remedy: str = "", *, needed: bool = False) -> Check:
+    """Return a line with its remedy only where something is wrong."""
+    if ok:
+        remedy = ""
+    return Check(name, bool(ok), found, remedy, needed)
+
+
+def _said(simulated: bool) -> str:
+    if simulated:
+        return SIMULATED
+    return ""
 
 
 def _path_of(model: Optional[Path]) -> str:
@@ -151,25 +180,23 @@ def _path_of(model: Optional[Path]) -> str:
     if model.is_dir():
         return CHIP
     kind = kind_of(model)
-    return CHIP if kind == OM else kind
+    if kind == OM:
+        return CHIP
+    return kind
 
 
 def _python() -> Check:
-    version = platform.python_version()
+    found = f"{platform.python_version()} at {sys.executable}"
     ok = sys.version_info >= OLDEST_PYTHON
-    return Check(
-        "Python",
-        ok,
-        f"{version} at {sys.executable}",
-        "" if ok else "Install Python 3.8 or later.",
-        needed=True,
-    )
+    return _looked("Python", ok, found, "Install Python 3.8 or later.", needed=True)
 
 
 def _packages(asked: str) -> Iterator[Check]:
     for module, distribution, paths in _PACKAGES:
         needed = asked in paths
-        remedy = f"pip install {distribution}" + ("" if needed else "   (only for some commands)")
+        remedy = f"pip install {distribution}"
+        if not needed:
+            remedy += "   (only for some commands)"
         # What is needed is imported, since an installed package may still be broken; torch takes
         # seconds.
         try:
@@ -208,13 +235,10 @@ def _cann(cann: Optional[Cann], environ: Mapping[str, str], root: Path) -> Itera
         return
     yield Check("CANN", True, f"{cann} {cann.architecture}".strip())
     sourced = sourced_cann(environ)
-    script = cann.set_env or "acl_env_x86.sh"
-    yield Check(
-        "CANN's variables",
-        sourced is not None,
-        f"set, for {sourced.home}" if sourced else "not set in this shell",
-        "" if sourced else f"source {script}",
-    )
+    found = "not set in this shell"
+    if sourced:
+        found = f"set, for {sourced.home}"
+    yield _looked("CANN's variables", sourced, found, _source_of(cann))
     if cann.version is None:
         yield Check(
             "Python for CANN",
@@ -226,112 +250,115 @@ def _cann(cann: Optional[Cann], environ: Mapping[str, str], root: Path) -> Itera
         yield _python_fits(cann.version)
 
 
+def _source_of(cann: Cann) -> str:
+    return f"source {cann.set_env or 'acl_env_x86.sh'}"
+
+
 def _python_fits(cann: Version, python: Tuple[int, int] = sys.version_info[:2]) -> Check:
     oldest, newest = python_range(cann)
-    ok = oldest <= python <= newest
     span = f"{oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]}"
-    remedy = (
-        ""
-        if ok
-        else (
-            f"Use Python {newest[0]}.{newest[1]} for what imports acl (the kit runs on 3.8 and"
-            " later)."
-        )
-    )
-    return Check(
+    return _looked(
         "Python for CANN",
-        ok,
+        oldest <= python <= newest,
         f"{python[0]}.{python[1]}; CANN {cann} is documented for {span}",
-        remedy,
+        f"Use Python {newest[0]}.{newest[1]} for what imports acl (the kit runs on 3.8 and later).",
     )
 
 
 def _machine(root: Path) -> Iterator[Check]:
     driver = driver_version(root)
-    yield Check(
+    yield _looked(
         "driver",
         driver is not None,
         driver or f"no {DRIVER_VERSION_FILE}",
-        (
-            ""
-            if driver
-            else (
-                "Install the driver and firmware of the card; in a container, map"
-                " /usr/local/Ascend/driver."
-            )
-        ),
+        "Install the driver and firmware of the card; in a container, map"
+        " /usr/local/Ascend/driver.",
     )
     nodes, missing = device_nodes(root), missing_nodes(root)
-    ok = bool(nodes) and not missing
     found = ", ".join(f"/dev/{node}" for node in nodes) or "no /dev/davinci*"
-    yield Check(
+    if nodes and missing:
+        found += f"; missing: {', '.join(missing)}"
+    yield _looked(
         "device files",
-        ok,
-        f"{found}{'; missing: ' + ', '.join(missing) if nodes and missing else ''}",
-        (
-            ""
-            if ok
-            else "Load the driver (npu-smi info); in a container, map the files: docs/hardware.md."
-        ),
+        nodes and not missing,
+        found,
+        "Load the driver (npu-smi info); in a container, map the files: docs/hardware.md.",
     )
     member = in_group()
-    yield Check(
+    found = {
+        True: "this user may open the devices",
+        False: "this user is not in it",
+        None: "there is no such group",
+    }[member]
+    yield _looked(
         f"group {DEVICE_GROUP}",
-        bool(member),
-        {
-            True: "this user may open the devices",
-            False: "this user is not in it",
-            None: "there is no such group",
-        }[member],
-        (
-            ""
-            if member
-            else (
-                f"sudo usermod -a -G {DEVICE_GROUP} $USER, then log in again (the driver makes the"
-                " group)."
-            )
-        ),
+        member,
+        found,
+        f"sudo usermod -a -G {DEVICE_GROUP} $USER, then log in again (the driver makes the group).",
     )
 
 
 def _npu_smi() -> Check:
     chips = npu_smi()
-    text = ", ".join(f"{chip.soc} ({chip.health})" for chip in chips or ())
-    return Check(
-        "npu-smi",
-        bool(chips),
-        text or ("lists no chip" if chips is not None else "not on PATH, or it fails"),
-        "" if chips else "It comes with the driver; without it, give --soc when compiling.",
-    )
+    found = "not on PATH, or it fails"
+    if chips is not None:
+        found = "lists no chip"
+    if chips:
+        found = ", ".join(f"{chip.soc} ({chip.health})" for chip in chips)
+    remedy = "It comes with the driver; without it, give --soc when compiling."
+    return _looked("npu-smi", chips, found, remedy)
 
 
-def _acl(seen: Probe, asked: str, cann: Optional[Cann]) -> Iterator[Check]:
-    needed = asked == CHIP
-    said = SIMULATED if seen.simulated else ""
-    found = f"version {seen.version}{said}" if seen.imported else seen.error
-    source = f"source {cann.set_env or 'acl_env_x86.sh'}" if cann else "Install CANN first."
-    yield Check("import acl", seen.imported, found, "" if seen.imported else source, needed)
+def _acl(seen: Probe, cann: Optional[Cann], *, needed: bool) -> Iterator[Check]:
+    yield _import_check(seen, cann, needed=needed)
     good = [device for device in seen.devices if not device.error]
-    text = ", ".join(f"{device.index}: {device.soc or 'name unknown'}{said}" for device in good)
-    bad = next((device for device in seen.devices if device.error), None)
-    remedy = _first(bad.remedy if bad else seen.remedy) or "Check the chips: npu-smi info."
-    trouble = bad.error if bad else seen.error
+    bad = [device for device in seen.devices if device.error]
+    yield from _devices_checks(seen, good, bad, needed=needed)
+    yield _memory_check(seen, good)
+
+
+def _import_check(seen: Probe, cann: Optional[Cann], *, needed: bool) -> Check:
+    if seen.imported:
+        found = f"version {seen.version}{_said(seen.simulated)}"
+        return Check("import acl", True, found, needed=needed)
+    remedy = "Install CANN first."
+    if cann:
+        remedy = _source_of(cann)
+    return Check("import acl", False, seen.error, remedy, needed)
+
+
+def _devices_checks(
+    seen: Probe, good: Sequence[Device], bad: Sequence[Device], *, needed: bool
+) -> Iterator[Check]:
+    if good:
+        said = _said(seen.simulated)
+        names = [f"{device.index}: {device.soc or 'name unknown'}{said}" for device in good]
+        yield Check("devices", True, ", ".join(names), needed=needed)
+        for device in bad[:1]:
+            yield Check(f"device {device.index}", False, _first(device.error), _remedy(device))
+        return
     if not seen.imported:
-        trouble, remedy = "not known without acl", "See the line on acl."
-    yield Check("devices", bool(good), text or trouble or "none", "" if good else remedy, needed)
-    if bad and good:
-        yield Check(f"device {bad.index}", False, _first(bad.error), remedy)
+        remedy = "See the line on acl."
+        yield Check("devices", False, "not known without acl", remedy, needed)
+        return
+    trouble: Union[Device, Probe] = seen
+    if bad:
+        trouble = bad[0]
+    yield Check("devices", False, trouble.error or "none", _remedy(trouble), needed)
+
+
+def _remedy(trouble: Union[Device, Probe]) -> str:
+    return _first(trouble.remedy) or "Check the chips: npu-smi info."
+
+
+def _memory_check(seen: Probe, good: Sequence[Device]) -> Check:
+    if not any(device.memory_free for device in good):
+        return Check("free device memory", False, "not known", "Look with npu-smi info.")
     free = [
         f"{device.index}: {_mib(device.memory_free)} of {_mib(device.memory_total)}"
         for device in good
     ]
-    known = any(device.memory_free for device in good)
-    yield Check(
-        "free device memory",
-        known,
-        ", ".join(free) + said if known else "not known",
-        "" if known else "Look with npu-smi info.",
-    )
+    return Check("free device memory", True, ", ".join(free) + _said(seen.simulated))
 
 
 def _atc(environ: Mapping[str, str]) -> Check:
@@ -344,9 +371,9 @@ def _atc(environ: Mapping[str, str]) -> Check:
             "Only for compiling: ./atc_crnn.sh finds it where CANN has it.",
         )
     cann = cann_of(Path(path))
-    return Check(
-        "ATC", True, f"{path}{f' of CANN {cann.version}' if cann and cann.version else ''}"
-    )
+    if cann and cann.version:
+        return Check("ATC", True, f"{path} of CANN {cann.version}")
+    return Check("ATC", True, path)
 
 
 def _model(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
@@ -360,7 +387,11 @@ def _model(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iter
     if asked == CHIP:
         remedy = f"Compile it first: ./atc_crnn.sh {path} NAME"
         yield Check(
-            "model", False, f"{path} is no OM, and a chip runs nothing else", remedy, needed=True
+            "model",
+            False,
+            f"{path} is not an OM, and a chip runs nothing else",
+            remedy,
+            needed=True,
         )
     elif asked == TORCH:
         yield Check(
@@ -376,8 +407,8 @@ def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
     except InputError as error:
         yield Check("OM", False, error.message, error.hint, needed=True)
         return
-    said = SIMULATED if om.simulated else ""
-    batches = ", ".join(map(str, om.batch_sizes)) if om.batch_sizes else UNKNOWN
+    said = _said(om.simulated)
+    batches = ", ".join(map(str, om.batch_sizes or ())) or UNKNOWN
     yield Check("OM", True, f"{path}{said}, batch {batches}, sha256 {om.sha256[:16]}…", needed=True)
     if seen.imported:
         yield _same_world(om, seen)
@@ -387,50 +418,40 @@ def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
 
 def _same_world(om: Om, seen: Probe) -> Check:
     """The simulator's files are for the simulator, a chip's for a chip."""
-    if om.simulated == seen.simulated:
-        return Check(
-            "OM for this acl",
-            True,
-            "both simulated" if om.simulated else "both of CANN",
-            needed=True,
-        )
+    name = "OM for this acl"
+    if om.simulated and seen.simulated:
+        return Check(name, True, "both simulated", needed=True)
     if om.simulated:
         return Check(
-            "OM for this acl",
+            name,
             False,
             "the OM was written by the simulator; no chip can load it",
             "Compile it with CANN's own ATC: ./atc_crnn.sh MODEL.onnx NAME",
             needed=True,
         )
-    return Check(
-        "OM for this acl",
-        False,
-        "the OM is ATC's own; the simulator runs only what it compiled",
-        "Compile it there: python -m crnn.simulator -- crnn compile MODEL.onnx NAME",
-        needed=True,
-    )
+    if seen.simulated:
+        return Check(
+            name,
+            False,
+            "the OM is ATC's own; the simulator runs only what it compiled",
+            "Compile it there: python -m crnn.simulator -- crnn compile MODEL.onnx NAME",
+            needed=True,
+        )
+    return Check(name, True, "both of CANN", needed=True)
 
 
 def _chip(om: Om, seen: Probe) -> Check:
+    name = "OM for this chip"
     present = sorted({device.soc for device in seen.devices if device.soc})
-    if om.soc_version == UNKNOWN or not present:
-        what = (
-            "the OM does not tell its chip"
-            if om.soc_version == UNKNOWN
-            else f"{om.soc_version}; no chip to compare"
-        )
-        return Check(
-            "OM for this chip", bool(present), what, "" if present else "See the lines on devices."
-        )
-    ok = om.soc_version in present
+    if om.soc_version == UNKNOWN:
+        found = "the OM does not tell its chip"
+        return _looked(name, present, found, "See the lines on devices.")
+    if not present:
+        found = f"{om.soc_version}; no chip to compare"
+        return Check(name, False, found, "See the lines on devices.")
     found = f"compiled for {om.soc_version}, here: {', '.join(present)}"
-    return Check(
-        "OM for this chip",
-        ok,
-        found,
-        "" if ok else f"Compile it again with --soc {present[0]}.",
-        needed=True,
-    )
+    remedy = f"Compile it again with --soc {present[0]}."
+    return _looked(name, om.soc_version in present, found, remedy, needed=True)
 
 
 def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
@@ -440,13 +461,15 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
     except InputError as error:
         yield Check("spec", False, error.message, error.hint, needed=True)
         return
-    spec = sidecar.spec if sidecar else ModelSpec.default()
+    spec = ModelSpec.default()
+    where = f"the default (no {beside} stands beside it)"
+    if sidecar:
+        spec = sidecar.spec
+        where = f"from {beside}"
     wrong = list(misfits(om, spec))
-    where = f"from {beside}" if sidecar else f"the default (no {beside} stands beside it)"
-    remedy = "Its own spec must stand beside it: compile again with crnn compile." if wrong else ""
-    yield Check(
-        "spec", not wrong, "; ".join(wrong) or f"{where}, and the OM fits it", remedy, needed=True
-    )
+    found = "; ".join(wrong) or f"{where}, and the OM fits it"
+    remedy = "Its own spec must stand beside it: compile again with crnn compile."
+    yield _looked("spec", not wrong, found, remedy, needed=True)
     if sidecar:
         hashes = (
             f"ONNX {sidecar.onnx_sha256[:16]}…, checkpoint"
@@ -459,11 +482,9 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
 def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check]:
     """An OM is loaded by the CANN that compiled it, or a newer one."""
     if made and here:
-        ok = made.pair <= here.pair
-        remedy = (
-            "" if ok else "Compile it with this CANN's ATC, or install the CANN that compiled it."
-        )
-        yield Check("OM for this CANN", ok, f"compiled by {made}, here {here}", remedy, needed=True)
+        remedy = "Compile it with this CANN's ATC, or install the CANN that compiled it."
+        found = f"compiled by {made}, here {here}"
+        yield _looked("OM for this CANN", made.pair <= here.pair, found, remedy, needed=True)
 
 
 def _onnx(path: Path) -> Iterator[Check]:
@@ -475,7 +496,10 @@ def _onnx(path: Path) -> Iterator[Check]:
         yield Check("model", False, error.message, error.hint, needed=True)
         return
     yield Check("model", True, f"{path}: ONNX, sha256 {sha256(path)[:16]}…", needed=True)
-    yield Check("spec", True, "in the file" if carried else "the default (the file carries none)")
+    where = "the default (the file carries none)"
+    if carried:
+        where = "in the file"
+    yield Check("spec", True, where)
     yield from _int8(proto)
 
 
@@ -498,19 +522,34 @@ def _int8(proto: Any) -> Iterator[Check]:
 
 
 def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+    lines = text.strip().splitlines()
+    if not lines:
+        return ""
+    return lines[0].strip()
 
 
 def _mib(size: Optional[int]) -> str:
-    return "unknown" if size is None else f"{size >> 20} MiB"
+    if size is None:
+        return "unknown"
+    return f"{size >> 20} MiB"
 
 
 def rows(checks: Sequence[Check]) -> List[List[str]]:
-    """Return the lines of the table: mark, check, what was found, remedy."""
-    return [
-        ["✓" if check.ok else "✗", check.name, _one_line(check.found), _one_line(check.remedy)]
-        for check in checks
-    ]
+    """Return the lines of the table.
+
+    Args:
+        checks: What was looked at.
+
+    Returns:
+        A row for each: mark, check, what was found, remedy.
+    """
+    table: List[List[str]] = []
+    for check in checks:
+        mark = "✗"
+        if check.ok:
+            mark = "✓"
+        table.append([mark, check.name, _one_line(check.found), _one_line(check.remedy)])
+    return table
 
 
 def _one_line(text: str) -> str:

@@ -6,40 +6,59 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
-    Any,
+    IO,
     Callable,
     ContextManager,
+    Generator,
     Iterator,
     List,
     Mapping,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
     Union,
 )
 
+import numpy as np
+
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.compare import Comparer
-from crnn.jobs.outputs import OutputWriter
 from crnn.jobs.protocol import Rules, protocol_named
-from crnn.jobs.result_files import ResultFolder, score_folder
-from crnn.jobs.score import OnReading
+from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
+from crnn.jobs.scorer import Scorer, evaluation_of
 from crnn.jobs.sources import Source, open_source
-from crnn.jobs.stream import Advance, OnLogits, Scored, batches_alive, score_batches
+from crnn.jobs.stream import Stages, run_batches
+from crnn.reports.formats import Format, format_named
 from crnn.reports.json import reading_line
-from crnn.results import Comparison, Evaluation, Problem, Reading
+from crnn.results import Batch, Comparison, Evaluation, Problem, Reading
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, open_spec
 from crnn.samples.bins import BinFolder
 from crnn.spec import ModelSpec
-from crnn.systems import Protocol, apply
+from crnn.systems import Protocol as Counting
+from crnn.systems import apply
 
+Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
-OnSpecReading = Callable[[Reading, ModelSpec], None]
+Results = Generator[Tuple[Batch, Optional[np.ndarray]], None, None]
+"""Batches, each with the logits (T, n, K) of its readable rows, None where it has none."""
+
+FEW = 20
+HARDLY = 0.05
+"""Below this accuracy, over `FEW` words or more, something else than the model is wrong."""
+
+
+class Screen(Protocol):
+    """Where lines are printed."""
+
+    def out(self, text: str) -> None:
+        """Print a line."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +81,7 @@ class Request:
     spec: Optional[str] = None
     protocol: Optional[str] = None
     oov: Optional[str] = None
+    format: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -76,12 +96,18 @@ class ScoreRequest:
     max_differ: int = 0
     min_accuracy: Optional[float] = None
     strict: bool = False
+    format: Optional[str] = None
+
+
+AnyRequest = Union[Request, ScoreRequest]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The evaluation, what a person should see beside it, and the checks that did not hold, a
     sentence each.
+
+    ``named`` are the first few samples of each reason for a problem.
     """
 
     evaluation: Evaluation
@@ -91,132 +117,233 @@ class Outcome:
     failures: Sequence[str]
 
 
-def evaluate(
-    request: Request, progress: Progress, *, on_reading: Optional[OnSpecReading] = None
-) -> Outcome:
+@dataclass(frozen=True)
+class _Wanted:
+    """What is done with readings and logits besides counting them."""
+
+    spec: ModelSpec
+    simulated: bool
+    comparer: Optional[Comparer]
+    readings: Optional[IO[bytes]]
+    outputs: Optional[OutputWriter]
+    style: Optional[Format]
+    screen: Optional[Screen]
+
+
+def evaluate(request: Request, progress: Progress, *, screen: Optional[Screen] = None) -> Outcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
-    ``on_reading`` gets every reading in data order, with the spec. Raises `InputError` where there
-    is nothing to evaluate; failed checks are in the outcome.
+    Args:
+        request: What to do.
+        progress: Shows how far it is: called with a label and the number of samples.
+        screen: Gets the lines that ``request.format`` has for each reading, in data order.
+
+    Returns:
+        The evaluation; failed checks are in it.
+
+    Raises:
+        InputError: There is nothing to evaluate, or a file cannot be used.
+        UsageError: Two options of the request do not go together.
     """
     if request.readings is not None:
         require_target(request.readings)
     if request.save_outputs is not None:
         require_parent(request.save_outputs)
-    protocol = protocol_named(request.protocol, request.oov)
+    protocol = Counting()
+    if request.protocol is not None or request.oov is not None:
+        protocol = protocol_named(request.protocol, request.oov)
     runner = open_runner(request.model, device=request.device, threads=request.threads)
     if request.spec:
         runner.read_by(open_spec(request.spec))
     source = _source(request, runner.spec, protocol)
-    comparer = Comparer(request.against, runner.spec) if request.against else None
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(runner)
-        listener = stack.enter_context(_listener(request.readings, comparer, on_reading, runner))
-        on_logits = None
-        if request.save_outputs:
-            on_logits = stack.enter_context(
-                _outputs_folder(request.save_outputs, request.outputs_style, runner)
-            )
-        scored = score_batches(
-            runner,
-            source.batches(request.batch, keep=batches_alive(runner)),
-            batch=request.batch,
-            extras=source.extras,
-            on_reading=listener,
-            on_logits=on_logits,
-            advance=stack.enter_context(progress("evaluating", len(source))),
+    comparer = _comparer(request, runner.spec)
+    stages = Stages()
+    with runner, _readings_file(request) as readings, _outputs_writer(
+        request, runner
+    ) as outputs, progress("evaluating", len(source)) as advance:
+        wanted = _Wanted(
+            runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        if not scored.evaluation.total:
+        scorer = Scorer(runner.spec, confidences=readings is not None)
+        with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
+            seconds = _count(results, scorer, stages, wanted, advance)
+        _report_extras(scorer, source)
+        if not scorer.metric.total:
             raise InputError(
                 f"{request.data} holds no labelled word, so there is nothing to evaluate"
             )
-        notes = (
-            *_spec_note(runner.model.spec_from, request.model),
-            *batch_note(request.batch, runner.batch_sizes),
-            *runner.notes,
+        evaluation = evaluation_of(
+            scorer,
+            runner.info(),
+            stages=stages,
+            batch=request.batch,
+            seconds=seconds,
+            protocol=_rules(request.protocol, protocol),
         )
-        return _outcome(scored, notes, comparer, request, _rules(request.protocol, protocol))
+        return _outcome(request, evaluation, scorer, comparer, _notes(request, runner))
 
 
-def score(
-    request: ScoreRequest, progress: Progress, *, on_reading: Optional[OnSpecReading] = None
-) -> Outcome:
+def score(request: ScoreRequest, progress: Progress, *, screen: Optional[Screen] = None) -> Outcome:
     """Score the raw outputs that another tool has left, exactly as `evaluate` scores those of a
     runner.
+
+    Args:
+        request: What to do.
+        progress: As for `evaluate`.
+        screen: As for `evaluate`.
+
+    Returns:
+        The evaluation; failed checks are in it.
+
+    Raises:
+        InputError: The results or the labels cannot be used.
     """
     if request.readings is not None:
         require_target(request.readings)
-    results = ResultFolder(
-        request.results, request.label, open_spec(request.spec) if request.spec else None
-    )
-    comparer = Comparer(request.against, results.spec) if request.against else None
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listener(request.readings, comparer, on_reading, results))
-        advance = stack.enter_context(progress("scoring", len(results)))
-        scored = score_folder(results, on_reading=listener, advance=advance)
-        notes = (*results.notes, *_axis_note(scored.evaluation))
-        return _outcome(scored, notes, comparer, request, _rules(None, Protocol()))
+    spec = None
+    if request.spec:
+        spec = open_spec(request.spec)
+    folder = ResultFolder(request.results, request.label, spec)
+    comparer = _comparer(request, folder.spec)
+    stages = Stages()
+    with _readings_file(request) as readings, progress("scoring", len(folder)) as advance:
+        wanted = _Wanted(
+            folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
+        )
+        scorer = Scorer(folder.spec, confidences=readings is not None)
+        with contextlib.closing(folder.batches(stages)) as results:
+            seconds = _count(results, scorer, stages, wanted, advance)
+        _report_extras(scorer, folder)
+        evaluation = evaluation_of(
+            scorer,
+            folder.info(),
+            stages=stages,
+            batch=1,
+            seconds=seconds,
+            protocol=_rules(None, Counting()),
+        )
+        notes = [*folder.notes, *_axis_note(evaluation)]
+        return _outcome(request, evaluation, scorer, comparer, notes)
 
 
-def _axis_note(evaluation: Evaluation) -> Sequence[str]:
-    if evaluation.total < 20 or evaluation.accuracy >= 0.05:
-        return ()
-    return (
-        (
-            "hardly a word is right: if the tool ran batches, it may have cut its outputs along"
-            " time; run it with an output batch axis of 1 (ais_bench --output_batchsize_axis 1), or"
-            " with batch 1"
-        ),
-    )
+def _count(
+    results: Results, scorer: Scorer, stages: Stages, wanted: _Wanted, advance: Advance
+) -> float:
+    """Count every batch, do with its readings and logits what is wanted, and return the seconds
+    that it all took.
+    """
+    start = time.perf_counter()
+    for batch, logits in results:
+        begin = time.perf_counter()
+        readings = scorer.add(batch, logits)
+        stages.add("score", time.perf_counter() - begin)
+        if wanted.comparer:
+            for reading in readings:
+                wanted.comparer.add(reading)
+        if wanted.readings:
+            wanted.readings.write(_lines(readings, simulated=wanted.simulated))
+        if wanted.outputs and logits is not None:
+            wanted.outputs.add(batch, logits)
+        if wanted.style and wanted.screen:
+            for reading in readings:
+                for line in wanted.style.reading(reading, wanted.spec):
+                    wanted.screen.out(line)
+        advance(len(batch.keys))
+    return time.perf_counter() - start
 
 
-def _outcome(
-    scored: Scored,
-    notes: Sequence[str],
-    comparer: Optional[Comparer],
-    request: Union[Request, ScoreRequest],
-    rules: Mapping[str, Any],
-) -> Outcome:
-    comparison = comparer.finish() if comparer else None
-    evaluation = dataclasses.replace(scored.evaluation, protocol=rules)
-    return Outcome(
-        evaluation,
-        scored.named,
-        notes,
-        comparison,
-        tuple(_failures(evaluation, comparison, request)),
-    )
+def _lines(readings: Sequence[Reading], *, simulated: bool) -> bytes:
+    lines = [reading_line(reading, simulated=simulated) for reading in readings]
+    return "".join(lines).encode("utf-8")
 
 
-def _rules(name: Optional[str], protocol: Protocol) -> Mapping[str, Any]:
-    return {"name": name, **dataclasses.asdict(protocol)}
+def _style(request: AnyRequest) -> Optional[Format]:
+    if request.format is None:
+        return None
+    return format_named(request.format)
+
+
+def _readings_file(request: AnyRequest) -> ContextManager[Optional[IO[bytes]]]:
+    if request.readings is None:
+        return contextlib.nullcontext()
+    return atomic_file(request.readings)
 
 
 @contextlib.contextmanager
-def _listener(
-    readings: Optional[Path],
-    comparer: Optional[Comparer],
-    on_reading: Optional[OnSpecReading],
-    run_by: Union[Runner, ResultFolder],
-) -> Iterator[Optional[OnReading]]:
-    """Give one listener for all who want to hear of readings; None where nobody does."""
-    with contextlib.ExitStack() as stack:
-        listeners: List[OnReading] = [comparer.add] if comparer else []
-        if on_reading:
-            listeners.append(lambda reading: on_reading(reading, run_by.spec))
-        if readings:
-            listeners.append(
-                stack.enter_context(_readings_file(readings, simulated=run_by.simulated))
-            )
-        yield _to_each(listeners)
+def _outputs_writer(request: Request, runner: Runner) -> Iterator[Optional[OutputWriter]]:
+    path = request.save_outputs
+    if path is None:
+        yield None
+        return
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"--save-outputs {path}: it exists and is not an empty folder; name a new one"
+        )
+    with atomic_folder(path) as folder:
+        yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
 
 
-def _source(request: Request, spec: ModelSpec, protocol: Protocol) -> Source:
-    rules = None if protocol == Protocol() else Rules(protocol, spec)
-    under = apply(protocol, spec)
-    source = open_source(
-        request.data, under, label=request.label, workers=request.threads, rules=rules
+def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
+    if request.against is None:
+        return None
+    return Comparer(request.against, spec)
+
+
+def _report_extras(scorer: Scorer, source: Union[Source, ResultFolder]) -> None:
+    for key, problem in source.extras():
+        scorer.report(key, problem)
+
+
+def _notes(request: Request, runner: Runner) -> List[str]:
+    notes = list(batch_note(request.batch, runner.batch_sizes))
+    if runner.model.spec_from == "default":
+        default = ModelSpec.default()
+        notes.insert(
+            0,
+            f"{request.model} carries no spec, so it is read by the historical contract:"
+            f" {default.color}, {default.width}x{default.height}, {default.resizer}, blank"
+            f" {default.blank}, then {default.alphabet}",
+        )
+    notes.extend(runner.notes)
+    return notes
+
+
+def _axis_note(evaluation: Evaluation) -> Sequence[str]:
+    if evaluation.total < FEW or evaluation.accuracy >= HARDLY:
+        return ()
+    note = (
+        "hardly a word is right: if the tool ran batches, it may have cut its outputs along time;"
+        " run it with an output batch axis of 1 (ais_bench --output_batchsize_axis 1), or with"
+        " batch 1"
     )
+    return (note,)
+
+
+def _outcome(
+    request: AnyRequest,
+    evaluation: Evaluation,
+    scorer: Scorer,
+    comparer: Optional[Comparer],
+    notes: Sequence[str],
+) -> Outcome:
+    comparison = None
+    if comparer:
+        comparison = comparer.finish()
+    failures = tuple(_failures(evaluation, comparison, request))
+    return Outcome(evaluation, scorer.named, tuple(notes), comparison, failures)
+
+
+def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
+    return {"name": name, **dataclasses.asdict(protocol)}
+
+
+def _source(request: Request, spec: ModelSpec, protocol: Counting) -> Source:
+    workers, label = request.threads, request.label
+    if protocol == Counting():
+        return open_source(request.data, spec, label=label, workers=workers)
+    under = apply(protocol, spec)
+    rules = Rules(protocol, spec)
+    source = open_source(request.data, under, label=label, workers=workers, rules=rules)
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
@@ -231,7 +358,7 @@ def _source(request: Request, spec: ModelSpec, protocol: Protocol) -> Source:
 
 
 def _failures(
-    evaluation: Evaluation, comparison: Optional[Comparison], request: Union[Request, ScoreRequest]
+    evaluation: Evaluation, comparison: Optional[Comparison], request: AnyRequest
 ) -> Iterator[str]:
     if request.min_accuracy is not None and evaluation.accuracy < request.min_accuracy:
         yield (
@@ -245,42 +372,3 @@ def _failures(
             f"{len(comparison.differing)} words were read differently than in {request.against}; "
             f"--max-differ allows {request.max_differ}"
         )
-
-
-def _spec_note(spec_from: str, model: Path) -> Iterator[str]:
-    if spec_from == "default":
-        default = ModelSpec.default()
-        yield (
-            f"{model} carries no spec, so it is read by the historical contract: {default.color},"
-            f" {default.width}x{default.height}, {default.resizer}, blank {default.blank}, then"
-            f" {default.alphabet}"
-        )
-
-
-@contextlib.contextmanager
-def _readings_file(path: Path, *, simulated: bool) -> Iterator[OnReading]:
-    with atomic_file(path) as file:
-
-        def write(reading: Reading) -> None:
-            file.write(reading_line(reading, simulated=simulated).encode("utf-8"))
-
-        yield write
-
-
-@contextlib.contextmanager
-def _outputs_folder(path: Path, style: str, runner: Runner) -> Iterator[OnLogits]:
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"--save-outputs {path}: it exists and is no empty folder; name a new one")
-    with atomic_folder(path) as folder:
-        yield OutputWriter(folder, style, simulated=runner.simulated).add
-
-
-def _to_each(listeners: Sequence[OnReading]) -> Optional[OnReading]:
-    if not listeners:
-        return None
-
-    def tell_each(reading: Reading) -> None:
-        for listener in listeners:
-            listener(reading)
-
-    return tell_each

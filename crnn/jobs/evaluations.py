@@ -9,8 +9,7 @@ from typing import ContextManager, Iterator, List, Optional, Sequence, Tuple, Un
 
 from crnn.errors import InputError, KitError
 from crnn.files import natural_key
-from crnn.jobs.evaluate import Outcome, Progress, Request, evaluate
-from crnn.jobs.stream import Advance
+from crnn.jobs.evaluate import Advance, Outcome, Progress, Request, evaluate
 
 SUFFIXES = (".pth", ".pt", ".pth.tar", ".onnx")
 
@@ -24,9 +23,13 @@ class Row:
 
 
 def models_in(path: Path) -> List[Path]:
-    """Return the models in a folder, in natural order; ``path`` itself where it is one model.
+    """Return the models in a folder.
 
-    One model is a file, or a folder of OMs alone: a static set.
+    Args:
+        path: A folder, or one model: a file, or a folder of OMs alone (a static set).
+
+    Returns:
+        The models in natural order; ``path`` itself where it is one.
     """
     if not path.is_dir():
         return [path]
@@ -38,57 +41,88 @@ def models_in(path: Path) -> List[Path]:
 
 
 def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> List[Row]:
-    """Evaluate each model of ``request.model`` on each of ``data``, with the request's options.
+    """Evaluate several models on several data sets.
 
-    A model or data set that cannot be read, or not here, does not stop the others. Raises
-    `InputError` for data that is not there.
+    A model or data set that cannot be read, or not here, does not stop the others.
+
+    Args:
+        request: The options; its ``model`` may be a folder of models.
+        data: The data sets.
+        progress: Shows how far each evaluation is.
+
+    Returns:
+        A row for each model.
+
+    Raises:
+        InputError: A data set is not there.
     """
     for place in data:
         if not place.exists():
             raise InputError(
                 f"{place} does not exist; expected a folder of bins, an LMDB or a folder of images"
             )
-    return [
-        Row(
-            model,
-            [
-                _cell(dataclasses.replace(request, model=model, data=place), progress)
-                for place in data
-            ],
-        )
-        for model in models_in(request.model)
-    ]
+    rows: List[Row] = []
+    for model in models_in(request.model):
+        cells: List[Union[Outcome, KitError]] = []
+        for place in data:
+            one = dataclasses.replace(request, model=model, data=place)
+            cells.append(_cell(one, progress))
+        rows.append(Row(model, cells))
+    return rows
 
 
 def error_of(rows: Sequence[Row]) -> Optional[KitError]:
-    """Return one error for all cells without outcome, each reason in it once, its exit code the
-    highest of theirs.
+    """Return one error for all cells without outcome.
+
+    Args:
+        rows: What came of each model.
+
+    Returns:
+        An error that says each reason once, its exit code the highest of theirs; None where every
+        cell has an outcome.
     """
-    found = [cell for row in rows for cell in row.cells if isinstance(cell, KitError)]
+    found: List[KitError] = []
+    for row in rows:
+        found.extend(cell for cell in row.cells if isinstance(cell, KitError))
     if not found:
         return None
-    kind = type(max(found, key=lambda error: error.exit_code))
-    return kind("\n".join(dict.fromkeys(map(str, found))))
+    worst = max(found, key=lambda error: error.exit_code)
+    reasons = dict.fromkeys(map(str, found))
+    return type(worst)("\n".join(reasons))
 
 
 def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
-    """Return what kept samples from counting as they should, by kind with its count, with model and
-    data set.
+    """Return what kept samples from counting as they should.
+
+    Args:
+        rows: What came of each model.
+        data: The data sets.
+
+    Returns:
+        A line for each kind of problem with its count, with model and data set.
     """
-    return [
-        f"{where}: {reason}: {count}"
-        for where, outcome in _outcomes(rows, data)
-        for reason, count in outcome.evaluation.skipped.items()
-    ]
+    lines: List[str] = []
+    for where, outcome in _outcomes(rows, data):
+        for reason, count in outcome.evaluation.skipped.items():
+            lines.append(f"{where}: {reason}: {count}")
+    return lines
 
 
 def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
-    """Return the checks that did not hold, each with its model and data set."""
-    return [
-        f"{where}: {failure}"
-        for where, outcome in _outcomes(rows, data)
-        for failure in outcome.failures
-    ]
+    """Return the checks that did not hold.
+
+    Args:
+        rows: What came of each model.
+        data: The data sets.
+
+    Returns:
+        A line for each, with its model and data set.
+    """
+    lines: List[str] = []
+    for where, outcome in _outcomes(rows, data):
+        for failure in outcome.failures:
+            lines.append(f"{where}: {failure}")
+    return lines
 
 
 def _outcomes(rows: Sequence[Row], data: Sequence[Path]) -> Iterator[Tuple[str, Outcome]]:

@@ -12,7 +12,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, S
 
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text
-from crnn.jobs.batches import CHUNK, decode_sample, in_order
+from crnn.jobs.batches import CHUNK, decode_sample, in_order, in_order_by_processes
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.results import Problem, Sample
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
@@ -36,9 +36,8 @@ _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
 _Written = Tuple[int, Optional[str], bool, List[Tuple[str, Problem]]]
-"""A sample's number, its label (None:
-
-left out), whether it has a bin, and what is remarkable, by its name.
+"""A sample's number, its label (None: left out), whether it has a bin, and what is remarkable, by
+its name.
 """
 
 
@@ -67,9 +66,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written, and what was remarkable:
+    """What was written, and what was remarkable.
 
-    a count by reason, and by name the first of each.
+    ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
+    is (C, H, W).
     """
 
     out: str
@@ -101,9 +101,18 @@ def prepare(request: Request, advance: Callable[[int], None] = lambda count: Non
     Beside the folder, `description_path` says how they were made.
 
     A label whose image cannot be used keeps its line, so that it counts as wrong, unless
-    ``skip_bad``. Folder and files appear whole or not at all, the label file last. ``advance`` gets
-    the number of samples done. Raises `InputError`, also where no image could be prepared; then
-    everything is as it was before.
+    ``skip_bad``. Folder and files appear whole or not at all, the label file last.
+
+    Args:
+        request: What to prepare and where to.
+        advance: Gets the number of samples done.
+
+    Returns:
+        What was written, and what was remarkable.
+
+    Raises:
+        InputError: Nothing could be prepared or written; everything is as it was before.
+        UsageError: Two targets are the same place.
     """
     start = time.perf_counter()
     out = Path(request.out).resolve()
@@ -158,7 +167,15 @@ def _description(request: Request) -> str:
 
 
 def summary_lines(summary: Summary, show: int = 20) -> List[str]:
-    """Return the summary as lines of text that name the first ``show`` samples of each reason."""
+    """Return the summary as text.
+
+    Args:
+        summary: What was prepared.
+        show: How many samples of each reason are named.
+
+    Returns:
+        Its lines.
+    """
     shape = "x".join(map(str, summary.shape))
     lines = [
         f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in"
@@ -168,11 +185,14 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
         lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
-        named = [
-            (key, problem.detail) for key, problem in summary.named if problem.reason == reason
-        ][:show]
-        lines += [f"  {key}: {detail}" if detail else f"  {key}" for key, detail in named]
-        lines += [f"  and {count - len(named)} more"] if count > len(named) else []
+        named = [entry for entry in summary.named if entry[1].reason == reason][:show]
+        for key, problem in named:
+            line = f"  {key}"
+            if problem.detail:
+                line += f": {problem.detail}"
+            lines.append(line)
+        if count > len(named):
+            lines.append(f"  and {count - len(named)} more")
     return lines
 
 
@@ -183,21 +203,21 @@ def _consequence(reason: str, summary: Summary) -> str:
             "drop": "samples dropped",
             "strip": "these characters stripped",
         }[summary.oov]
+    empty = "kept"
+    if summary.oov == "strip":
+        empty = "kept; left out where stripping emptied it"
     known = {
         NO_LABEL: "left out",
-        EMPTY_LABEL: (
-            "kept" if summary.oov != "strip" else "kept; left out where stripping emptied it"
-        ),
+        EMPTY_LABEL: empty,
         LINE_BREAK: "written as a space",
         WRONG_COUNT: "what is there was taken",
         NOT_UTF8: "what cannot be read was replaced",
     }
-    bad = (
-        "left out (--skip-bad)"
-        if summary.skip_bad
-        else "no bin, and will count as wrong (--skip-bad leaves them out)"
-    )
-    return known.get(reason, bad)
+    if reason in known:
+        return known[reason]
+    if summary.skip_bad:
+        return "left out (--skip-bad)"
+    return "no bin, and will count as wrong (--skip-bad leaves them out)"
 
 
 class _Preparation:
@@ -219,10 +239,10 @@ class _Preparation:
     ) -> None:
         request = self.request
         write_bin = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
-        processes = len(request.source) >= MANY
-        written = in_order(
-            request.source.numbers(), write_bin, request.workers, ahead=_AHEAD, processes=processes
-        )
+        share = in_order
+        if len(request.source) >= MANY:
+            share = in_order_by_processes
+        written = share(request.source.numbers(), write_bin, request.workers, ahead=_AHEAD)
         with contextlib.closing(written):
             done = 0
             for result in written:
@@ -301,8 +321,10 @@ class _BinWriter:
         if isinstance(pixels, Problem):
             notes.append((sample.key, pixels))
             return False
+        if not self._raw:
+            pixels = self._spec.normalise(pixels)
         with open(self._prefix + bin_name(number), "wb", buffering=0) as file:
-            file.write(bin_bytes(pixels if self._raw else self._spec.normalise(pixels)))
+            file.write(bin_bytes(pixels))
         return True
 
     def _label(
@@ -329,7 +351,8 @@ class _BinWriter:
         if not label:
             notes.append((sample.key, Problem(EMPTY_LABEL, repr(sample.label))))
             # An image without text would make an emptied label right.
-            return None if sample.label else label
+            if sample.label:
+                return None
         return label
 
 
@@ -367,6 +390,11 @@ def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None
             raise InputError(
                 f"cannot write {path}: the folder {out} is made anew, without folders in it"
             )
+    _check_folder(request, out, targets)
+
+
+def _check_folder(request: Request, out: Path, targets: Sequence[Path]) -> None:
+    """Refuse what cannot be made anew, or holds what an earlier run has not written."""
     if out.exists() and not out.is_dir():
         raise InputError(
             f"cannot write to {out}: it is a file; expected a folder, which is made anew"

@@ -34,9 +34,9 @@ def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:
 
 
 class Rules:
-    """A protocol at work:
+    """A protocol at work: which samples count, and by which label.
 
-    which samples count, and by which label; ``problems`` says which did not, and why.
+    ``problems`` says which did not, and why.
     """
 
     def __init__(self, protocol: Protocol, spec: ModelSpec) -> None:

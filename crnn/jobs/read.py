@@ -23,7 +23,7 @@ from crnn import ctc
 from crnn.errors import InputError, UsageError
 from crnn.files import require_file
 from crnn.image import decode
-from crnn.jobs.score import NOT_FINITE
+from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
 from crnn.runners.open import open_runner
 
@@ -83,11 +83,17 @@ class Recognizer:
     def read(self, images: Iterable[Image]) -> List[Reading]: ...
 
     def read(self, images: Union[Image, Iterable[Image]]) -> Union[Reading, List[Reading]]:
-        """Read an image (a path or encoded bytes), or each of several, with its confidence
-        (`crnn.ctc.confidences`).
+        """Read an image, or each of several.
 
-        Raises `InputError` for the first image that cannot be read, TypeError for what is neither
-        path nor bytes.
+        Args:
+            images: A path or encoded bytes; or several of them.
+
+        Returns:
+            The reading, or a list of them, with its confidence (`crnn.ctc.confidences`).
+
+        Raises:
+            InputError: An image cannot be read; the first one is named.
+            TypeError: An image is neither a path nor bytes.
         """
         if isinstance(images, (str, Path, bytes)):
             return next(self.read_each([images]))
@@ -98,11 +104,18 @@ class Recognizer:
     def read_each(
         self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
     ) -> Iterator[Reading]:
-        """Yield the reading of each image as batches are done, for a list that is long or has no
-        end.
+        """Read images as batches are done, for a list that is long or has no end.
 
-        An image that cannot be read is given to ``on_error`` and left out; without it, its
-        `InputError` is raised.
+        Args:
+            images: Paths, or encoded bytes.
+            on_error: Gets the error of an image that cannot be read, which is then left out.
+
+        Yields:
+            The reading of each image.
+
+        Raises:
+            InputError: An image cannot be read, and there is no ``on_error``.
+            TypeError: An image is neither a path nor bytes.
         """
         if self._closed:
             raise UsageError(

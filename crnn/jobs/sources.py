@@ -1,6 +1,5 @@
-"""Where an evaluation's batches come from:
-
-a folder of bins, an LMDB or a folder of images, told by what is there.
+"""Where an evaluation's batches come from: a folder of bins, an LMDB or a folder of images, told by
+what is there.
 """
 
 from __future__ import annotations
@@ -26,8 +25,11 @@ class Source(Protocol):
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         """Yield batches of ``size`` readable rows, but for the last; the arrays of the last
-        ``keep`` stay intact.
+        ``keep`` stay intact while the next one is made.
         """
+
+    def close(self) -> None:
+        """Let go of the data's files; a later call of `batches` opens them again."""
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """Return problems that belong to no labelled sample; all are known once all batches are
@@ -36,9 +38,13 @@ class Source(Protocol):
 
 
 class ImageSource:
-    """Encoded images as a source: ``workers`` threads decode them (default:
+    """Encoded images as a source.
 
-    all usable processors).
+    Args:
+        samples: The images with their labels.
+        spec: What the model takes.
+        workers: Threads that decode; None for all usable processors.
+        rules: Which samples count; None for all.
     """
 
     def __init__(
@@ -51,7 +57,9 @@ class ImageSource:
         self.samples = samples
         self._spec = spec
         # A model that normalises by itself is spared the way to values and back.
-        self.dtype = "uint8" if spec.input_dtype == "uint8" else "float32"
+        self.dtype = "float32"
+        if spec.input_dtype == "uint8":
+            self.dtype = "uint8"
         self.workers = workers
         self._rules = rules
 
@@ -62,18 +70,23 @@ class ImageSource:
         """See `Source`."""
         from crnn.jobs.batches import image_batches
 
-        try:
-            samples = self._rules.apply(self.samples) if self._rules else self.samples
-            yield from image_batches(
-                samples, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
-            )
-        finally:
-            # LMDB lets a process open a file only once at a time.
-            self.samples.close()
+        counted = iter(self.samples)
+        if self._rules:
+            counted = self._rules.apply(self.samples)
+        return image_batches(
+            counted, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+        )
+
+    def close(self) -> None:
+        """Close the data: LMDB lets a process open a file only once at a time."""
+        self.samples.close()
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """See `Source`."""
-        return [*self.samples.extras(), *(self._rules.problems if self._rules else ())]
+        problems = list(self.samples.extras())
+        if self._rules:
+            problems.extend(self._rules.problems)
+        return problems
 
 
 class RuledBins(BinFolder):
@@ -100,21 +113,38 @@ def open_source(
     workers: Optional[int] = None,
     rules: Optional[Rules] = None,
 ) -> Source:
-    """Return the source for ``data``; ``label`` is the label file of bins, or the annotation file
-    of images.
+    """Return the source for ``data``.
 
-    ``rules`` says which samples count; None for all.
+    Args:
+        data: A folder of bins, an LMDB, or a folder of images.
+        spec: What the model takes.
+        label: The label file of bins, or the annotation file of images.
+        workers: Threads that decode images; None for all usable processors.
+        rules: Which samples count; None for all.
+
+    Returns:
+        The source, not yet opened where that is possible later.
+
+    Raises:
+        InputError: ``data`` does not exist, or is none of these.
+        UsageError: Bins without their label file.
     """
     if not data.exists():
         raise InputError(
             f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
         )
-    if data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir()):
+    if _holds_bins(data):
         if label is None:
             raise UsageError(
                 f"{data} holds bins: give their label file too, with --label label.txt"
             )
-        return RuledBins(data, label, spec, rules) if rules else BinFolder(data, label, spec)
+        if rules:
+            return RuledBins(data, label, spec, rules)
+        return BinFolder(data, label, spec)
     from crnn.samples.source import open_labelled
 
     return ImageSource(open_labelled(data, label), spec, workers, rules)
+
+
+def _holds_bins(data: Path) -> bool:
+    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())

@@ -1,171 +1,206 @@
-"""Batches through a runner to an Evaluation: reading and inference overlap, memory stays flat."""
+"""Batches through a runner: reading and inference overlap, each stage is timed, memory stays flat.
+
+The arrays of batches are reused, so how many must stay intact depends on how many are on their way.
+`run_batches` alone knows that, and therefore opens the source itself.
+"""
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import queue
+import threading
 import time
-from dataclasses import dataclass
+from array import array
 from typing import (
-    Callable,
     Deque,
+    Dict,
     Generator,
+    Generic,
     Iterable,
     Iterator,
     Mapping,
     Optional,
     Protocol,
-    Sequence,
     Tuple,
+    TypeVar,
+    Union,
 )
 
 import numpy as np
 
-from crnn.jobs.prefetch import prefetch
-from crnn.jobs.score import OnReading, Scorer
-from crnn.jobs.timing import Stages
-from crnn.metrics import wilson
-from crnn.results import Batch, Evaluation, Problem
-from crnn.runners.base import Model, Runner
-from crnn.versions import versions
+from crnn.results import Batch
+from crnn.runners.base import Runner
 
-OnLogits = Callable[[Batch, np.ndarray], None]
-Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """An evaluation and the problems that a person should see:
-
-    the first few of each reason, with their keys.
-    """
-
-    evaluation: Evaluation
-    named: Sequence[Tuple[str, Problem]]
-
-
-def score_batches(
-    runner: Runner,
-    batches: Iterable[Batch],
-    *,
-    batch: int,
-    extras: Callable[[], Sequence[Tuple[str, Problem]]] = lambda: (),
-    on_reading: Optional[OnReading] = None,
-    on_logits: Optional[OnLogits] = None,
-    advance: Advance = lambda count: None,
-) -> Scored:
-    """Run every batch through an entered runner and score it.
-
-    ``batches`` must keep the arrays of the last `batches_alive` batches intact. ``extras``, called
-    at the end, gives problems of the data set that belong to no labelled sample. ``on_reading``
-    gets every reading in data order, ``on_logits`` each batch that has readable rows with its
-    logits (T, n, K), ``advance`` the number of samples done.
-    """
-    stages = Stages()
-    scorer = Scorer(runner.spec, on_reading)
-    start = time.perf_counter()
-    with contextlib.closing(run_batches(runner, batches, stages)) as results:
-        for group, logits in results:
-            begin = time.perf_counter()
-            scorer.add(group, logits)
-            stages.add("score", time.perf_counter() - begin)
-            if on_logits and logits is not None:
-                on_logits(group, logits)
-            advance(len(group.keys))
-    seconds = time.perf_counter() - start
-    for key, problem in extras():
-        scorer.report(key, problem)
-    return Scored(evaluation_of(runner, scorer, stages, batch, seconds), scorer.named)
-
+T = TypeVar("T")
+_Message = Tuple[str, Union[T, BaseException, None]]
 
 READ_AHEAD = 2
 """Batches that are read while earlier ones are inferred."""
+QUANTILES = (50, 90, 99)
 
 
-def batches_alive(runner: Runner) -> int:
-    """Return how many batches' arrays are in use at a time:
+class Stages:
+    """Collects the seconds that each stage spends on each batch: eight bytes a measurement."""
 
-    queued, being read, in the runner and being scored.
-    """
-    return READ_AHEAD + runner.ahead + 2
+    def __init__(self) -> None:
+        self._seconds: Dict[str, array[float]] = {}
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add one batch's time.
+
+        Args:
+            stage: The stage's name.
+            seconds: How long it took.
+        """
+        self._seconds.setdefault(stage, array("d")).append(seconds)
+
+    def summary(self) -> Mapping[str, Mapping[str, float]]:
+        """Return p50, p90, p99 (per batch) and sum of each stage, in milliseconds."""
+        return {stage: _figures(values) for stage, values in self._seconds.items()}
+
+
+def _figures(values: array[float]) -> Mapping[str, float]:
+    figures = {f"p{q}": float(np.percentile(values, q)) * 1000 for q in QUANTILES}
+    figures["sum"] = float(np.sum(values)) * 1000
+    return figures
+
+
+class Source(Protocol):
+    """What `run_batches` takes its batches from."""
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        """Yield batches of ``size`` readable rows, but for the last; the arrays of the last
+        ``keep`` stay intact while the next one is made.
+        """
+
+    def close(self) -> None:
+        """Let go of the data's files; a later call of `batches` opens them again."""
 
 
 def run_batches(
-    runner: Runner, batches: Iterable[Batch], stages: Stages
+    runner: Runner, source: Source, size: int, stages: Optional[Stages] = None
 ) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
-    """Yield each batch with the logits (T, n, K) of its readable rows, None where it has none, in
-    order.
+    """Run every batch of a source through a runner.
+
+    Close the generator, or exhaust it: that ends the thread that reads ahead, and closes the
+    source.
+
+    Args:
+        runner: An entered runner.
+        source: Opened here, with as many arrays kept intact as are on their way at a time.
+        size: Images a batch.
+        stages: Gets the times of "read" and "infer"; waiting for data is not inference.
+
+    Yields:
+        Each batch in order, with the float32 logits (T, n, K) of its readable rows, None where it
+        has none. A batch's images stay as they are until the next one is asked for.
     """
-    waiting: Deque[Batch] = collections.deque()
-    idle = 0.0
-
-    def images(source: Iterator[Batch]) -> Generator[np.ndarray, None, None]:
-        nonlocal idle
+    stages = stages or Stages()
+    # Beside the batch that is yielded, READ_AHEAD wait to be taken while one more is being made,
+    # and the runner has taken up to `ahead`, of which the yielded one was the first.
+    batches = source.batches(size, keep=READ_AHEAD + runner.ahead)
+    with contextlib.closing(source), contextlib.closing(
+        ReadAhead(batches, READ_AHEAD, stages)
+    ) as read, contextlib.closing(_Feed(read)) as feed, contextlib.closing(
+        runner.stream(feed)
+    ) as outputs:
         while True:
-            begin = time.perf_counter()
-            group = next(source, None)
-            idle += time.perf_counter() - begin
-            if group is None:
-                return
-            waiting.append(group)
-            if len(group.images):
-                yield group.images
-
-    with contextlib.closing(
-        prefetch(stages.timed("read", batches), READ_AHEAD)
-    ) as source, contextlib.closing(runner.stream(images(source))) as outputs:
-        while True:
-            begin, idle = time.perf_counter(), 0.0
+            begin, feed.waited = time.perf_counter(), 0.0
             logits = next(outputs, None)
             if logits is not None:
-                # Waiting for data inside the runner's call is not inference.
-                stages.add("infer", time.perf_counter() - begin - idle)
-            while waiting and not len(waiting[0].images):
-                yield waiting.popleft(), None
+                stages.add("infer", time.perf_counter() - begin - feed.waited)
+            while feed.taken and not len(feed.taken[0].images):
+                yield feed.taken.popleft(), None
             if logits is None:
                 return
-            yield waiting.popleft(), logits
+            yield feed.taken.popleft(), logits
 
 
-class RunBy(Protocol):
-    """What an evaluation says of what has run the model; a `Runner` has all of it."""
+class _Feed(Iterator[np.ndarray]):
+    """The images of batches, for a runner's stream; remembers the batches that it has taken."""
 
-    model: Model
-    backend: str
-    device: str
-    threads: int
-    simulated: bool
-    versions: Mapping[str, str]
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self.taken: Deque[Batch] = collections.deque()
+        """Batches without their logits yet, those without images among them."""
+        self.waited = 0.0
+        """Seconds that the runner has waited for data."""
+        self._batches = batches
+
+    def __next__(self) -> np.ndarray:
+        while True:
+            begin = time.perf_counter()
+            try:
+                batch = next(self._batches)
+            finally:
+                self.waited += time.perf_counter() - begin
+            self.taken.append(batch)
+            if len(batch.images):
+                return batch.images
+
+    def close(self) -> None:
+        """Let go of the batches."""
+        self.taken.clear()
 
 
-def evaluation_of(
-    runner: RunBy, scorer: Scorer, stages: Stages, batch: int, seconds: float
-) -> Evaluation:
-    """Return the evaluation that a scorer has come to, in ``seconds`` of wall time."""
-    metric, model = scorer.metric, runner.model
-    return Evaluation(
-        accuracy=metric.accuracy,
-        correct=metric.correct,
-        total=metric.total,
-        interval95=wilson(metric.correct, metric.total),
-        cer=metric.cer,
-        ned1=metric.ned1,
-        skipped=dict(scorer.skipped),
-        by_length=metric.by_length,
-        throughput=scorer.read / seconds if seconds else 0.0,
-        stages=stages.summary(),
-        batch=batch,
-        threads=runner.threads,
-        backend=runner.backend,
-        device=runner.device,
-        simulated=runner.simulated,
-        model={
-            "path": model.path.name,
-            "sha256": model.sha256,
-            "spec": model.spec.to_dict(),
-            "spec_from": model.spec_from,
-        },
-        misses=tuple(scorer.misses),
-        misses_total=scorer.misses_total,
-        versions={**versions(), **runner.versions},
-    )
+class ReadAhead(Iterator[T], Generic[T]):
+    """Gives items in order while a thread fetches more; its exception is raised in its place.
+
+    Args:
+        items: A generator of them is closed with this.
+        ahead: The most that wait to be taken; one more is being fetched meanwhile.
+        stages: Gets the time that each item takes to come, as "read".
+    """
+
+    def __init__(self, items: Iterable[T], ahead: int = 1, stages: Optional[Stages] = None) -> None:
+        self._items = items
+        self._stages = stages or Stages()
+        self._messages: queue.Queue[_Message[T]] = queue.Queue(maxsize=max(1, ahead))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fetch, name="crnn-prefetch", daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> T:
+        if self._stop.is_set():
+            raise StopIteration
+        kind, value = self._messages.get()
+        if kind == "item":
+            return value  # type: ignore[return-value]
+        self.close()
+        if isinstance(value, BaseException):
+            raise value
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the thread, whatever it is doing, then the source."""
+        self._stop.set()
+        self._thread.join()
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+    def _fetch(self) -> None:
+        # A thread boundary: whatever goes wrong here is to be raised where the items are wanted.
+        try:
+            iterator = iter(self._items)
+            while True:
+                begin = time.perf_counter()
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    break
+                self._stages.add("read", time.perf_counter() - begin)
+                if not self._put(("item", item)):
+                    return
+            self._put(("end", None))
+        except BaseException as error:  # noqa: BLE001
+            self._put(("error", error))
+
+    def _put(self, message: _Message[T]) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._messages.put(message, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

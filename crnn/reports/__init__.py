@@ -1,1 +1,1 @@
-"""An Evaluation as JSON and as text."""
+"""Results as JSON, as text, as tables and pictures, and in the words of other systems."""

@@ -5,36 +5,95 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+from crnn.reports.json import run_dict
 from crnn.results import Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED
 
 SCHEMA = "crnn-bench/1"
 SIMULATED = "SIMULATED: no chip ran this; its times are no chip's"
 
+QUANTILES = ("p50", "p90", "p99")
+SPEEDS = {
+    "compute": "without transfers",
+    "transfers": "with transfers",
+    "stream": "streamed",
+    "data": "from the data",
+}
+"""Each throughput's key, and its column."""
+
 Table = Tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
-    """Return the benchmark as plain data."""
-    return {**dataclasses.asdict(benchmark), "schema": SCHEMA, "simulated": simulated(benchmark)}
+    """Return the benchmark as plain data.
+
+    Args:
+        benchmark: The result of a benchmark.
+
+    Returns:
+        The fields of ``crnn-bench/1``.
+    """
+    data = {field.name: getattr(benchmark, field.name) for field in dataclasses.fields(benchmark)}
+    data["machine"] = dict(benchmark.machine)
+    data["runs"] = [_timing_dict(timing) for timing in benchmark.runs]
+    data["ratios"] = [dataclasses.asdict(ratio) for ratio in benchmark.ratios]
+    if benchmark.suggestion:
+        data["suggestion"] = dataclasses.asdict(benchmark.suggestion)
+    data["schema"] = SCHEMA
+    data["simulated"] = simulated(benchmark)
+    return data
+
+
+def _timing_dict(timing: ModelTiming) -> Dict[str, Any]:
+    data = run_dict(timing.run)
+    data["notes"] = list(timing.notes)
+    data["batches"] = [dataclasses.asdict(batch) for batch in timing.batches]
+    return data
 
 
 def simulated(benchmark: Benchmark) -> bool:
-    """Say whether a simulated chip took part."""
-    return any(run.simulated for run in benchmark.runs)
+    """Say whether a simulated chip took part.
+
+    Args:
+        benchmark: The result of a benchmark.
+
+    Returns:
+        Whether one of its models ran on the Ascend simulator.
+    """
+    return any(timing.run.simulated for timing in benchmark.runs)
 
 
-def title(run: ModelTiming) -> str:
-    """Return which model ran where, and that it was simulated where it was."""
-    threads = f"{run.threads} thread{'' if run.threads == 1 else 's'}"
-    return (
-        f"{run.model['path']} on {run.backend}, {run.device},"
-        f" {threads}{', SIMULATED' if run.simulated else ''}"
-    )
+def title(timing: ModelTiming) -> str:
+    """Return which model ran where, and that it was simulated where it was.
+
+    Args:
+        timing: A model's timing.
+
+    Returns:
+        A line.
+    """
+    run = timing.run
+    text = f"{_name(timing)} on {run.backend}, {run.device}, {run.threads} thread"
+    if run.threads != 1:
+        text += "s"
+    if run.simulated:
+        text += ", SIMULATED"
+    return text
+
+
+def _name(timing: ModelTiming) -> str:
+    return timing.run.model.path.name
 
 
 def head(benchmark: Benchmark) -> Iterator[str]:
-    """Yield what the figures depend on."""
+    """Yield what the figures depend on.
+
+    Args:
+        benchmark: The result of a benchmark.
+
+    Yields:
+        A line each.
+    """
     if simulated(benchmark):
         yield SIMULATED
     machine = benchmark.machine
@@ -49,54 +108,70 @@ def head(benchmark: Benchmark) -> Iterator[str]:
 
 
 def stage_table(run: ModelTiming) -> Table:
-    """Return the milliseconds a batch of each stage (p50), and of all of them together."""
+    """Return the milliseconds a batch of each stage (p50), and of all of them together.
+
+    Args:
+        run: A model's timing.
+
+    Returns:
+        The head of the table and its rows.
+    """
     names = list(run.batches[0].stages)
     rows: List[List[str]] = []
     for timing in run.batches:
-        medians = [f"{timing.stages[name]['p50']:.3f}" for name in names]
-        rows.append(
-            [
-                str(timing.batch),
-                *medians,
-                *(f"{timing.latency[q]:.3f}" for q in ("p50", "p90", "p99")),
-            ]
-        )
+        row = [str(timing.batch)]
+        row += [f"{timing.stages[name]['p50']:.3f}" for name in names]
+        row += [f"{timing.latency[q]:.3f}" for q in QUANTILES]
+        rows.append(row)
     return ["batch", *names, "all p50", "p90", "p99"], rows
 
 
 def speed_table(run: ModelTiming) -> Table:
-    """Return words per second, batch by batch, and what computation alone takes."""
-    rows = []
+    """Return words per second, batch by batch, and what computation alone takes.
+
+    Args:
+        run: A model's timing.
+
+    Returns:
+        The head of the table and its rows.
+    """
+    rows: List[List[str]] = []
     for timing in run.batches:
-        speeds = [
-            f"{timing.throughput[name]:.0f}" for name in ("compute", "transfers", "stream", "data")
-        ]
-        compute = [f"{timing.stages[COMPUTED][q]:.3f}" for q in ("p50", "p90", "p99")]
-        rows.append([str(timing.batch), *speeds, *compute])
-    return [
-        "batch",
-        "without transfers",
-        "with transfers",
-        "streamed",
-        "from the data",
-        "compute p50",
-        "p90",
-        "p99",
-    ], rows
+        row = [str(timing.batch)]
+        row += [f"{timing.throughput[name]:.0f}" for name in SPEEDS]
+        row += [f"{timing.stages[COMPUTED][q]:.3f}" for q in QUANTILES]
+        rows.append(row)
+    return ["batch", *SPEEDS.values(), "compute p50", "p90", "p99"], rows
 
 
 def ratio_line(ratio: PairedRatio, runs: Sequence[ModelTiming]) -> str:
-    """Return a paired ratio as a sentence."""
+    """Return a paired ratio as a sentence.
+
+    Args:
+        ratio: Of the two models' times.
+        runs: The two models.
+
+    Returns:
+        A line.
+    """
     values = ratio.ratio
     return (
-        f"batch {ratio.batch}: {runs[0].model['path']} is {values['p50']:.3f} times as fast as"
-        f" {runs[1].model['path']} (middle 80 % of {ratio.pairs} pairs: {values['p10']:.3f} to"
+        f"batch {ratio.batch}: {_name(runs[0])} is {values['p50']:.3f} times as fast as"
+        f" {_name(runs[1])} (middle 80 % of {ratio.pairs} pairs: {values['p10']:.3f} to"
         f" {values['p90']:.3f})"
     )
 
 
 def suggestion_line(suggestion: Suggestion, run: ModelTiming) -> str:
-    """Return the suggested batch as a sentence, or why there is none."""
+    """Return the suggested batch as a sentence, or why there is none.
+
+    Args:
+        suggestion: Which batch, and for which budget.
+        run: The timing that it was chosen from.
+
+    Returns:
+        A line.
+    """
     if suggestion.batch is None:
         best = min(run.batches, key=lambda timing: timing.latency["p99"])
         return (

@@ -13,7 +13,15 @@ LINES = {"transfers": "with transfers", "compute": "without transfers", "data": 
 
 
 def draw(benchmark: Benchmark, path: Path) -> None:
-    """Write a PNG; one colour for each model, which the legend names. Needs matplotlib."""
+    """Write a PNG; one colour for each model, which the legend names.
+
+    Args:
+        benchmark: What to draw.
+        path: The file to write.
+
+    Raises:
+        UnavailableError: matplotlib is missing.
+    """
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -39,7 +47,10 @@ def draw(benchmark: Benchmark, path: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    figure.suptitle(SIMULATED if simulated(benchmark) else benchmark.machine["processor"])
+    if simulated(benchmark):
+        figure.suptitle(SIMULATED)
+    else:
+        figure.suptitle(benchmark.machine["processor"])
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=120)
 

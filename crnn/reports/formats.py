@@ -62,8 +62,10 @@ def _mindspore_310(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _image_and_text(reading: Reading, spec: ModelSpec) -> Iterator[str]:
-    index = re.fullmatch(r"test_([0-9]{1,9})", reading.key)
-    name = f"image-{int(index[1]):09d}" if index else reading.key
+    name = reading.key
+    index = re.fullmatch(r"test_([0-9]{1,9})", name)
+    if index:
+        name = f"image-{int(index[1]):09d}"
     yield f"{name} {reading.text or '-'}"
 
 
@@ -93,7 +95,17 @@ line, as the MindX SDK's script.
 
 
 def format_named(name: str) -> Format:
-    """Return a format by name; `UsageError` where there is none."""
+    """Return a format by name.
+
+    Args:
+        name: One of `FORMATS`.
+
+    Returns:
+        The format.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
     if name not in FORMATS:
         raise UsageError(f"there is no format {name!r}; expected one of {', '.join(FORMATS)}")
     return FORMATS[name]

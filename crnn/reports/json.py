@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping
 
 from crnn.errors import InputError
 from crnn.files import json_text, require_file
-from crnn.results import Evaluation, Reading
+from crnn.results import Evaluation, Reading, RunInfo
 
 SCHEMA = "crnn-evaluation/1"
 TITLE = "Overall statistical evaluation"
@@ -19,22 +19,67 @@ TITLE = "Overall statistical evaluation"
 def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
     """Return the evaluation as plain data, with the list of string pairs that ModelZoo's scripts
     parse.
+
+    Args:
+        evaluation: The result of an evaluation.
+
+    Returns:
+        The fields of ``crnn-evaluation/1``.
     """
-    data = dataclasses.asdict(evaluation)
+    data = {field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)}
+    del data["run"]
+    data.update(run_dict(evaluation.run))
+    data["misses"] = [dataclasses.asdict(reading) for reading in evaluation.misses]
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["schema"] = SCHEMA
     data["title"] = TITLE
+    classes = len(evaluation.run.model.spec.alphabet) + 1
     data["value"] = [
         {"key": "Number of images", "value": str(evaluation.total)},
-        {"key": "Number of classes", "value": str(len(evaluation.model["spec"]["alphabet"]) + 1)},
+        {"key": "Number of classes", "value": str(classes)},
         {"key": "Top1 accuracy", "value": f"{100 * evaluation.accuracy:.2f}%"},
     ]
     return data
 
 
+def run_dict(run: RunInfo) -> Dict[str, Any]:
+    """Return what has run a model as the fields of a result.
+
+    Args:
+        run: What has run it.
+
+    Returns:
+        ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``; outputs
+        that another tool has left are of the backend "files" and the device "none".
+    """
+    return {
+        "model": {
+            "path": run.model.path.name,
+            "sha256": run.model.sha256,
+            "spec": run.model.spec.to_dict(),
+            "spec_from": run.model.spec_from,
+        },
+        "backend": run.backend or "files",
+        "device": run.device or "none",
+        "threads": run.threads,
+        "versions": dict(run.versions),
+        "simulated": run.simulated,
+    }
+
+
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
-    """Return a reading as one line of JSON Lines; a simulated one says so."""
-    data = {**dataclasses.asdict(reading), **({"simulated": True} if simulated else {})}
+    """Return a reading as one line of JSON Lines.
+
+    Args:
+        reading: What a model read.
+        simulated: Whether the Ascend simulator ran it; the line then says so.
+
+    Returns:
+        The line, with its end.
+    """
+    data = dataclasses.asdict(reading)
+    if simulated:
+        data["simulated"] = True
     return json_text(data) + "\n"
 
 
@@ -52,10 +97,17 @@ class EarlierRun:
 
 
 def read_run(path: Path) -> EarlierRun:
-    """Read an earlier run from its JSON Lines of readings or from its result JSON.
+    """Read an earlier run.
 
-    Raises `InputError` for a file that is neither, for a key that stands twice, and for a result
-    that holds only some of its misses.
+    Args:
+        path: Its JSON Lines of readings, or its result JSON.
+
+    Returns:
+        What it read.
+
+    Raises:
+        InputError: The file is neither, a key stands twice, or a result holds only some of its
+            misses.
     """
     require_file(path, "a result JSON or the JSON Lines of --readings")
     try:
@@ -91,7 +143,7 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
     simulated = False
     for number, line in enumerate(lines, 1):
         if not _is_reading(line):
-            raise InputError(f"{path}, line {number}: no reading (an object with key and text)")
+            raise InputError(f"{path}, line {number}: not a reading (an object with key and text)")
         entry = json.loads(line)
         if entry["key"] in texts:
             raise InputError(f"{path}, line {number}: the key {entry['key']!r} stands twice")
@@ -103,15 +155,14 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(
-            f"{path}: no result of crnn evaluate (schema {SCHEMA}) and no JSON Lines of readings"
+            f"{path}: not a result of crnn evaluate (schema {SCHEMA}), and not JSON Lines of"
+            " readings"
         )
-    misses, wrong, total = data.get("misses"), data.get("misses_total"), data.get("total")
-    if (
-        not isinstance(misses, list)
-        or not all(map(_holds_reading, misses))
-        or not isinstance(wrong, int)
-        or not isinstance(total, int)
-    ):
+    misses: Any = data.get("misses")
+    wrong = data.get("misses_total")
+    total = data.get("total")
+    whole = isinstance(misses, list) and all(map(_holds_reading, misses))
+    if not whole or not isinstance(wrong, int) or not isinstance(total, int):
         raise InputError(
             f"{path}: a result of crnn evaluate without its misses, misses_total or total as it"
             " writes them",

@@ -1,6 +1,5 @@
-"""Evaluations of several models on several data sets:
-
-the cells of a table, and ``crnn-evaluations/1``.
+"""Evaluations of several models on several data sets: the cells of a table, and the JSON of
+``crnn-evaluations/1``.
 """
 
 from __future__ import annotations
@@ -11,42 +10,62 @@ from crnn.reports import json
 from crnn.results import Evaluation
 
 SCHEMA = "crnn-evaluations/1"
-Rows = Sequence[Sequence[Union[Evaluation, str]]]
-"""For each model and data set an evaluation, or why there is none."""
+Cell = Union[Evaluation, str]
+"""An evaluation, or why there is none."""
+Rows = Sequence[Sequence[Cell]]
+"""A cell for each model and data set."""
 
 
 def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
-    """Return a row of cells for each model:
+    """Return the cells of a table as text; the best of a column is marked ``*``.
 
-    its name, then accuracy and count; the best of a column is marked ``*``.
+    Args:
+        models: The models' names, one for each row.
+        rows: For each model a cell for each data set.
+
+    Returns:
+        A row for each model: its name, then accuracy and count on each data set.
     """
-    best = [
-        max((cell.correct for cell in column if isinstance(cell, Evaluation)), default=0)
-        for column in zip(*rows)
-    ]
+    best = [_most_correct(column) for column in zip(*rows)]
     return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 
 def to_dict(models: Sequence[str], data: Sequence[str], rows: Rows) -> Dict[str, Any]:
-    """Return plain data: for each model and data set the result JSON, or why there is none."""
+    """Return plain data: for each model and data set the result JSON, or why there is none.
+
+    Args:
+        models: The models' names, one for each row.
+        data: The data sets' names, one for each column.
+        rows: For each model a cell for each data set.
+
+    Returns:
+        The fields of ``crnn-evaluations/1``.
+    """
     content: List[Dict[str, Any]] = []
     for model, row in zip(models, rows):
-        results = [
-            {
-                "data": name,
-                **({"error": cell} if isinstance(cell, str) else {"result": json.to_dict(cell)}),
-            }
-            for name, cell in zip(data, row)
-        ]
+        results = [_result(name, cell) for name, cell in zip(data, row)]
         content.append({"model": model, "results": results})
     return {"schema": SCHEMA, "models": content}
 
 
-def _cell(cell: Union[Evaluation, str], best: int) -> str:
+def _result(name: str, cell: Cell) -> Dict[str, Any]:
+    if isinstance(cell, str):
+        return {"data": name, "error": cell}
+    return {"data": name, "result": json.to_dict(cell)}
+
+
+def _most_correct(column: Sequence[Cell]) -> int:
+    counts = [cell.correct for cell in column if isinstance(cell, Evaluation)]
+    return max(counts, default=0)
+
+
+def _cell(cell: Cell, best: int) -> str:
     if isinstance(cell, str):
         return "-"
-    simulated = ", SIMULATED" if cell.simulated else ""
-    return (
-        f"{cell.accuracy:.4f} ({cell.correct} of"
-        f" {cell.total}{simulated}){' *' if cell.correct == best > 0 else ''}"
-    )
+    text = f"{cell.accuracy:.4f} ({cell.correct} of {cell.total}"
+    if cell.run.simulated:
+        text += ", SIMULATED"
+    text += ")"
+    if cell.correct == best > 0:
+        text += " *"
+    return text

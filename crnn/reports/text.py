@@ -12,7 +12,16 @@ SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 def lines(
     evaluation: Evaluation, comparison: Optional[Comparison], *, misses: int
 ) -> Iterator[str]:
-    """Yield the summary, the worst ``misses`` and the comparison."""
+    """Yield what a person reads of an evaluation.
+
+    Args:
+        evaluation: Its figures come first.
+        comparison: Comes last, where there is one.
+        misses: How many of the worst misses are shown.
+
+    Yields:
+        A line each.
+    """
     yield from summary(evaluation)
     for reading in evaluation.misses[:misses]:
         yield f"{reading.key}  label:{reading.label}  pred:{reading.text}"
@@ -25,22 +34,26 @@ def summary(evaluation: Evaluation) -> List[str]:
     first line.
     """
     low, high = evaluation.interval95
-    head = [SIMULATED] if evaluation.simulated else []
-    return [
-        *head,
-        (
-            f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"
-            f" words; 95 % interval {low:.4f} to {high:.4f})"
-        ),
-        *([f"protocol   {evaluation.protocol['name']}"] if evaluation.protocol.get("name") else []),
-        f"characters error rate {evaluation.cer:.4f}, 1-NED {evaluation.ned1:.4f}",
-        f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})",
-    ]
+    found: List[str] = []
+    if evaluation.run.simulated:
+        found.append(SIMULATED)
+    found.append(
+        f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"
+        f" words; 95 % interval {low:.4f} to {high:.4f})"
+    )
+    protocol = evaluation.protocol.get("name")
+    if protocol:
+        found.append(f"protocol   {protocol}")
+    found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.ned1:.4f}")
+    found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
+    return found
 
 
 def accuracy(evaluation: Evaluation) -> str:
     """Return accuracy and counts in a few words; those of a simulated run say so."""
-    mark = ", SIMULATED" if evaluation.simulated else ""
+    mark = ""
+    if evaluation.run.simulated:
+        mark = ", SIMULATED"
     return (
         f"accuracy {evaluation.accuracy:.4f} ({evaluation.correct} of {evaluation.total}"
         f" words{mark})"
@@ -48,30 +61,56 @@ def accuracy(evaluation: Evaluation) -> str:
 
 
 def _run_by(evaluation: Evaluation) -> str:
-    if evaluation.device == "none":
+    run = evaluation.run
+    if run.backend is None:
         return "scoring alone: another tool ran the model"
-    threads = _count(evaluation.threads, "thread")
-    return f"{evaluation.backend} on {evaluation.device}, batch {evaluation.batch}, {threads}"
+    threads = _count(run.threads, "thread")
+    return f"{run.backend} on {run.device}, batch {evaluation.batch}, {threads}"
 
 
 def problems(evaluation: Evaluation, named: Sequence[Tuple[str, Problem]]) -> Iterator[str]:
-    """Yield each reason with its count and its first few samples."""
+    """Yield each reason with its count and its first few samples.
+
+    Args:
+        evaluation: Has the counts.
+        named: Samples by name, each with its problem.
+
+    Yields:
+        A line each.
+    """
     for reason, count in evaluation.skipped.items():
         yield f"{reason}: {count}"
-        shown = [(key, problem) for key, problem in named if problem.reason == reason]
-        for key, problem in shown:
-            yield f"  {key}{': ' if problem.detail else ''}{problem.detail}"
-        if count > len(shown):
-            yield f"  and {count - len(shown)} more"
+        shown = 0
+        for key, problem in named:
+            if problem.reason == reason:
+                shown += 1
+                yield _named(key, problem)
+        if count > shown:
+            yield f"  and {count - shown} more"
+
+
+def _named(key: str, problem: Problem) -> str:
+    if problem.detail:
+        return f"  {key}: {problem.detail}"
+    return f"  {key}"
 
 
 def differences(comparison: Comparison) -> Iterator[str]:
-    """Yield the words that two runs read differently, then the paired test."""
+    """Yield the words that two runs read differently, then the paired test.
+
+    Args:
+        comparison: Of this run with another.
+
+    Yields:
+        A line each.
+    """
     for word in comparison.differing:
         yield f"differs  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
     test = comparison.test
     low, high = test.interval95
-    mark = "(SIMULATED) " if comparison.simulated else ""
+    mark = ""
+    if comparison.simulated:
+        mark = "(SIMULATED) "
     yield (
         f"against    {mark}{_count(len(comparison.differing), 'word')}"
         f" read differently; right only here {test.only_second}, only there {test.only_first};"
@@ -81,4 +120,6 @@ def differences(comparison: Comparison) -> Iterator[str]:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}s"

@@ -23,7 +23,8 @@ from crnn.ascend.release import Attempts, Releases
 from crnn.ascend.sidecar import find_sidecar, find_spec
 from crnn.ascend.slot import Slot, Streams, Task, create_streams
 from crnn.errors import InputError, UnavailableError, UsageError
-from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.signals import uninterrupted
 from crnn.spec import ModelSpec
 

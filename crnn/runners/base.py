@@ -6,7 +6,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import (
     Callable,
@@ -14,6 +13,7 @@ from typing import (
     Dict,
     Generator,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -26,12 +26,16 @@ from typing import (
 import numpy as np
 
 from crnn.errors import InputError, KitError
+from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec
+from crnn.versions import versions as process_versions
 
 R = TypeVar("R", bound="Runner")
 
 COPIED_IN, COMPUTED = "host to device", "compute"
-"""The stages of `Runner.run` that a backend tells; what comes after them is the way back."""
+"""The stages of `Runner.run` that a backend tells; after them only the copy from the device to the
+host is left.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,6 @@ class Tensor:
         )
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model file: where it is, its hash, and the spec that it is read by (``spec_from``:
-
-    file, default or given).
-    """
-
-    path: Path
-    sha256: str
-    spec: ModelSpec
-    spec_from: str
-
-
 class Runner(ABC):
     """Turns images (N, C, H, W) into logits (T, N, K). Use it as a context manager.
 
@@ -81,8 +72,8 @@ class Runner(ABC):
     notes: Tuple[str, ...] = ()
     """What a user should be told of how the model runs, a line each."""
     ahead: int = 1
-    """The most batches that `stream` has taken and not yet given logits for; a producer may reuse
-    older buffers.
+    """The most batches that `stream` has taken and not yet given logits for. A producer may
+    overwrite a buffer only ``ahead`` batches later.
     """
 
     inputs: Tuple[Tensor, ...] = ()
@@ -94,7 +85,8 @@ class Runner(ABC):
         self.model = model
         self.spec = model.spec
         self.lap: Callable[[str], None] = lambda stage: None
-        """Called as each stage of a piece ends, by `run` at least, for whoever reads a clock then.
+        """Called with the stage's name when a stage of `run` ends; used for timing. `stream` may
+        not call it.
         """
 
     def read_by(self, spec: ModelSpec) -> None:
@@ -138,25 +130,27 @@ class Runner(ABC):
 
         Close the generator (or exhaust it) before the runner is used again.
         """
-        waiting: Deque[List[int]] = deque()
-
-        def pieces() -> Generator[np.ndarray, None, None]:
-            for images in batches:
-                cut = self._cut(images)
-                waiting.append([count for _, count in cut])
-                for piece, _ in cut:
-                    yield piece
-
+        pieces = _Pieces(self, batches)
         parts: List[np.ndarray] = []
-        with contextlib.closing(pieces()) as source, contextlib.closing(
-            self._stream(source)
-        ) as outputs:
+        with contextlib.closing(self._stream(pieces)) as outputs:
             for output in outputs:
-                parts.append(self._logits(output, waiting[0][len(parts)]))
-                if len(parts) == len(waiting[0]):
-                    waiting.popleft()
+                counts = pieces.counts[0]
+                parts.append(self._logits(output, counts[len(parts)]))
+                if len(parts) == len(counts):
+                    pieces.counts.popleft()
                     yield _joined(parts)
                     parts = []
+
+    def info(self) -> RunInfo:
+        """Return what an entered runner runs with."""
+        return run_info(
+            self.model,
+            backend=self.backend,
+            device=self.device,
+            threads=self.threads,
+            versions=self.versions,
+            simulated=self.simulated,
+        )
 
     @abstractmethod
     def _open(self) -> None:
@@ -228,6 +222,51 @@ class Runner(ABC):
 
     def _input_shape(self) -> Tuple[Optional[int], ...]:
         return (None, *self.spec.image_shape)
+
+
+class _Pieces(Iterator[np.ndarray]):
+    """Batches cut to sizes that a runner's model takes; ``counts`` are the images in each piece of
+    the batches that are on their way.
+    """
+
+    def __init__(self, runner: Runner, batches: Iterable[np.ndarray]) -> None:
+        self.counts: Deque[List[int]] = deque()
+        self._runner = runner
+        self._batches = iter(batches)
+        self._pieces: Deque[np.ndarray] = deque()
+
+    def __next__(self) -> np.ndarray:
+        while not self._pieces:
+            cut = self._runner._cut(next(self._batches))
+            self.counts.append([count for _, count in cut])
+            self._pieces.extend([piece for piece, _ in cut])
+        return self._pieces.popleft()
+
+
+def run_info(
+    model: Model,
+    *,
+    backend: Optional[str] = None,
+    device: Optional[str] = None,
+    threads: int = 1,
+    versions: Optional[Mapping[str, str]] = None,
+    simulated: bool = False,
+) -> RunInfo:
+    """Describe a run of a model, with the versions of the kit and of what it stands on.
+
+    Args:
+        model: What was run.
+        backend: What ran it; None for another tool.
+        device: Where; None for another tool.
+        threads: Processor threads.
+        versions: Of what stands below the kit, by name.
+        simulated: Whether the Ascend simulator stood in a chip's place.
+
+    Returns:
+        What results and benchmarks say of the run.
+    """
+    everything = {**process_versions(), **(versions or {})}
+    return RunInfo(model, backend, device, threads, everything, simulated)
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:

@@ -11,7 +11,8 @@ from crnn.errors import InputError, UnavailableError, needs
 from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.machine import usable_cpus
-from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
 

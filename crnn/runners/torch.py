@@ -12,7 +12,8 @@ import numpy as np
 
 from crnn.errors import UnavailableError, needs
 from crnn.machine import usable_cpus
-from crnn.runners.base import COMPUTED, COPIED_IN, Model, Runner, Tensor
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 
 
 class TorchRunner(Runner):

@@ -167,6 +167,9 @@ class BinFolder:
             (name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed
         ]
 
+    def close(self) -> None:
+        """Do nothing: no bin stays open."""
+
     def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
         """Yield batches of exactly ``size`` readable images, the last of fewer.
 

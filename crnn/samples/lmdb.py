@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import operator
 import os
 import re
 import threading
@@ -82,18 +83,25 @@ class LmdbSamples:
         return self._count
 
     def __iter__(self) -> Iterator[Sample]:
-        return (sample for _, sample in self.numbered())
+        return map(operator.itemgetter(1), self.numbered())
 
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
+        count = last = 0
         with _errors(self._file), self._reading() as reading:
-            for index in self._walk(reading):
-                yield index, self._sample(reading, index)
+            for last in _either(reading):
+                count += 1
+                yield last, self._sample(reading, last)
+        self._seen(count, last)
 
     def numbers(self) -> Iterator[int]:
         """Yield the index of each sample, without reading it."""
+        count = last = 0
         with _errors(self._file), self._reading() as reading:
-            yield from self._walk(reading)
+            for last in _either(reading):
+                count += 1
+                yield last
+        self._seen(count, last)
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -142,11 +150,7 @@ class LmdbSamples:
         # An open LMDB belongs to one process.
         return {**self.__dict__, "_environment": None}
 
-    def _walk(self, reading: Any) -> Iterator[int]:
-        count = last = 0
-        for last in _either(reading):
-            count += 1
-            yield last
+    def _seen(self, count: int, last: int) -> None:
         self._count, self.gaps = count, last - count
 
     def _sample(self, reading: Any, index: int) -> Sample:
@@ -270,22 +274,21 @@ def _is_regular(reading: Any, count: int) -> bool:
 
 
 def _either(reading: Any) -> Iterator[int]:
-    """Yield each index with an image or a label."""
-    for index, _ in itertools.groupby(
-        heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))
-    ):
-        yield index
+    """Return each index with an image or a label, ascending."""
+    merged = heapq.merge(_indices(reading, b"image-"), _indices(reading, b"label-"))
+    return map(operator.itemgetter(0), itertools.groupby(merged))
 
 
 def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
+    """Return each index that has a key of this prefix, ascending."""
     cursor = reading.cursor()
     if not cursor.set_range(prefix):
-        return
-    for key in cursor.iternext(keys=True, values=False):
-        if not key.startswith(prefix):
-            return
-        if _DIGITS.match(key, len(prefix)) and key[len(prefix) :] != b"000000000":
-            yield int(key[len(prefix) :])
+        return iter(())
+    start = len(prefix)
+    keys = cursor.iternext(keys=True, values=False)
+    ours = itertools.takewhile(lambda key: key.startswith(prefix), keys)
+    numbers = map(operator.itemgetter(slice(start, None)), ours)
+    return filter(None, map(int, filter(_DIGITS.match, numbers)))
 
 
 def _first_keys(reading: Any) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 
 from crnn import ctc
 from crnn.jobs.batches import image_batches
-from crnn.jobs.score import Scorer
+from crnn.jobs.scorer import Scorer
 from crnn.results import Batch, Reading, Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
@@ -83,21 +83,20 @@ class Evaluator:
 
     @torch.no_grad()
     def _score(self, model: nn.Module) -> Score:
-        readings: List[Reading] = []
-        scorer = Scorer(self._spec, readings.append)
+        scorer = Scorer(self._spec)
         table = torch.from_numpy(self._spec.table).to(self._world.device)
         losses = words = 0.0
         examples: List[Tuple[str, str, str]] = []
         for batch in image_batches(self._mine(), self._spec, self._batch, dtype="uint8"):
-            readings.clear()
             if not len(batch.images):
                 scorer.add(batch, None)
                 continue
             pixels = torch.from_numpy(batch.images).to(self._world.device)
             logits = model(table[pixels.long()]).float().cpu()
-            scorer.add(batch, logits.numpy())
+            readings = scorer.add(batch, logits.numpy())
             loss, count = self._batch_loss(batch, logits)
-            losses, words = losses + loss, words + count
+            losses += loss
+            words += count
             examples = self._shown(batch, logits, readings)
         correct, total, losses, words = self._world.sum(
             [scorer.metric.correct, scorer.metric.total, losses, words]

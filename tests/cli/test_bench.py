@@ -15,8 +15,10 @@ import pytest
 from crnn.cli import main
 from crnn.jobs.bench import suggest
 from crnn.reports.bench import ratio_line, suggestion_line
-from crnn.results import BatchTiming, ModelTiming, PairedRatio
+from crnn.results import BatchTiming, Model, ModelTiming, PairedRatio
+from crnn.runners.base import run_info
 from crnn.simulator import Knobs
+from crnn.spec import ModelSpec
 from tests.ascend.machine import clean, machine
 from tests.cli.test_read import word_png
 from tests.conftest import ROOT
@@ -219,7 +221,14 @@ def timing(batch: int, p99: float, rate: float) -> BatchTiming:
 
 
 TIMINGS = [timing(1, 2.0, 100.0), timing(4, 5.0, 300.0), timing(16, 20.0, 290.0)]
-RUN = ModelTiming({"path": "m.onnx"}, "", "", False, 1, {}, (), TIMINGS)
+
+
+def timing_of(name: str) -> ModelTiming:
+    model = Model(Path(name), "", ModelSpec.default(), "default")
+    return ModelTiming(run_info(model, backend="", device=""), (), TIMINGS)
+
+
+RUN = timing_of("m.onnx")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +257,7 @@ def test_the_suggested_batch_is_the_fastest_within_the_budget(
 
 
 def test_a_ratio_above_one_says_that_the_first_is_faster() -> None:
-    other = ModelTiming({"path": "o.onnx"}, "", "", False, 1, {}, (), TIMINGS)
+    other = timing_of("o.onnx")
     line = ratio_line(PairedRatio(4, 10, {"p10": 1.5, "p50": 2.0, "p90": 2.5}), [RUN, other])
     assert (
         line

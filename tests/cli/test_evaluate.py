@@ -353,7 +353,7 @@ BAD: List[Any] = [
         id="readings in no folder",
     ),
     pytest.param(
-        None, ["--save-outputs", "input_bin"], 2, "no empty folder", id="outputs over bins"
+        None, ["--save-outputs", "input_bin"], 2, "not an empty folder", id="outputs over bins"
     ),
     pytest.param(None, ["--jsn", "r.json"], 2, "did you mean --json", id="misspelt option"),
     pytest.param(

@@ -123,11 +123,11 @@ def test_a_signal_leaves_nothing_half_written(
     place: Path, number: int, ignored: List[int], code: int
 ) -> None:
     program = (
-        "import signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in map(int,"
+        "import argparse, signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in map(int,"
         " sys.argv[2:])];from pathlib import Path; from crnn.cli import run; from crnn.files import"
-        " atomic_folder, atomic_file\ndef work():\n    with atomic_folder(Path('d')),"
+        " atomic_folder, atomic_file\ndef work(args):\n    with atomic_folder(Path('d')),"
         " atomic_file(Path('f')):\n        print('ready', flush=True);"
-        " time.sleep(60)\nsys.exit(run(work))"
+        " time.sleep(60)\nsys.exit(run(argparse.Namespace(run=work)))"
     )
     before = sorted(os.listdir(place))
     process = subprocess.Popen(

@@ -81,12 +81,12 @@ def test_a_result_json_names_only_misses(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("{", "neither a result JSON nor JSON Lines"),
-        ('{"schema": "other/1"}', "no result of crnn evaluate"),
+        ('{"schema": "other/1"}', "not a result of crnn evaluate"),
         (
             '{"key": "a", "text": "b"}\n{"key": "a", "text": "b"}\n',
             "line 2: the key 'a' stands twice",
         ),
-        ('{"key": "a", "text": "b"}\n[]\n', "line 2: no reading"),
+        ('{"key": "a", "text": "b"}\n[]\n', "line 2: not a reading"),
         ("[" * 100_000, "neither a result JSON nor JSON Lines"),
         ('{"key": "a", "text": "b", "x": ' + "[" * 100_000, "neither a result JSON nor JSON Lines"),
     ],

@@ -286,7 +286,7 @@ def test_a_model_asks_for_the_path_that_runs_it(tmp_path: Path) -> None:
     assert look(tmp_path, onnx).ready
     asked = look(tmp_path, onnx, ascend=True, seen=GOOD)
     assert not asked.ready
-    assert "is no OM, and a chip runs nothing else" in line(asked, "model").found
+    assert "is not an OM, and a chip runs nothing else" in line(asked, "model").found
     checkpoint = tmp_path / "m.pth"
     checkpoint.write_bytes(b"PK\x03\x04 and more")
     assert look(tmp_path, checkpoint).asked == "torch"

@@ -7,9 +7,9 @@ from typing import Dict, List, Optional
 import numpy as np
 import pytest
 
-from crnn.jobs import score
-from crnn.jobs.score import Scorer
-from crnn.results import Batch, Problem, Reading
+from crnn.jobs import scorer as module
+from crnn.jobs.scorer import Scorer
+from crnn.results import Batch, Problem
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()
@@ -74,9 +74,8 @@ def test_output_that_is_not_finite_is_a_problem_of_its_row_only() -> None:
 
 
 def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
-    readings: List[Reading] = []
-    scorer = Scorer(SPEC, readings.append)
-    scorer.add(batch_of(["a", "b", "c"], {1: GONE}), logits_of(["a", "c"]))
+    scorer = Scorer(SPEC, confidences=True)
+    readings = scorer.add(batch_of(["a", "b", "c"], {1: GONE}), logits_of(["a", "c"]))
     assert [(reading.key, reading.text) for reading in readings] == [
         ("test_1", "a"),
         ("test_2", ""),
@@ -88,7 +87,7 @@ def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
 def test_the_worst_misses_are_kept_worst_first_then_in_data_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(score, "MISSES_KEPT", 3)
+    monkeypatch.setattr(module, "MISSES_KEPT", 3)
     scorer = Scorer(SPEC)
     scorer.add(batch_of(["abcd", "abcd", "abcd"], {}), logits_of(["abce", "xxxx", "abxx"]))
     scorer.add(batch_of(["abcd", "abcd"], {}, start=4), logits_of(["yyyy", "abxy"]))

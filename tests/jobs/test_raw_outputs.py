@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Optional
 
 import numpy as np
 import pytest
 
 from crnn.cli import main
+from crnn.cli.console import progress
 from crnn.errors import InputError
-from crnn.jobs.result_files import ResultFolder, score_folder
+from crnn.jobs.evaluate import ScoreRequest, score
+from crnn.jobs.raw_outputs import ResultFolder
 from crnn.presets import SPECS
 from crnn.reports.json import to_dict
 from crnn.results import Evaluation
@@ -44,9 +47,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluated(place: Path) -> Dict[str, object]:
-    import json
+def scored(folder: Path, labels: Path, *, readings: Optional[Path] = None) -> Evaluation:
+    return score(ScoreRequest(folder, labels, readings=readings), progress).evaluation
 
+
+def evaluated(place: Path) -> Dict[str, object]:
     data: Dict[str, object] = json.loads((place / "evaluated.json").read_text(encoding="utf-8"))
     return data
 
@@ -66,8 +71,6 @@ SAME = (
 
 
 def facts(evaluation: Evaluation) -> Dict[str, object]:
-    import json
-
     data = json.loads(json.dumps(to_dict(evaluation)))
     return {name: data[name] for name in SAME}
 
@@ -106,12 +109,12 @@ def half(place: Path, folder: Path) -> Path:
 def test_every_layout_scores_as_the_evaluation_did(
     place: Path, tmp_path: Path, layout: Callable[[Path, Path], Path]
 ) -> None:
-    results = ResultFolder(layout(place, tmp_path), place / "label.txt")
-    scored = score_folder(results)
+    evaluation = scored(layout(place, tmp_path), place / "label.txt")
     data = evaluated(place)
-    assert facts(scored.evaluation) == {name: data[name] for name in SAME}
-    assert scored.evaluation.correct == 4
-    assert scored.evaluation.backend == "files"
+    assert facts(evaluation) == {name: data[name] for name in SAME}
+    assert evaluation.correct == 4
+    assert evaluation.run.backend is None
+    assert to_dict(evaluation)["backend"] == "files"
 
 
 def test_missing_cut_and_unknown_files_are_counted(place: Path, tmp_path: Path) -> None:
@@ -120,8 +123,7 @@ def test_missing_cut_and_unknown_files_are_counted(place: Path, tmp_path: Path) 
     (folder / "test_1_0.bin").unlink()
     (folder / "test_2_0.bin").write_bytes(bytes(10))
     (folder / "test_99_0.bin").write_bytes(bytes(3848))
-    results = ResultFolder(folder, place / "label.txt")
-    evaluation = score_folder(results).evaluation
+    evaluation = scored(folder, place / "label.txt")
     assert evaluation.skipped == {
         "missing result": 1,
         "result of another size": 1,
@@ -144,10 +146,9 @@ def test_mindspores_own_outputs_are_known_by_their_size(tmp_path: Path) -> None:
     results = ResultFolder(folder, tmp_path / "annotation.txt")
     assert results.spec == spec
     assert "(24, 1, 37) float16" in results.notes[0]
-    texts = []
-    evaluation = score_folder(
-        results, on_reading=lambda reading: texts.append(reading.text)
-    ).evaluation
+    readings = tmp_path / "readings.jsonl"
+    evaluation = scored(folder, tmp_path / "annotation.txt", readings=readings)
+    texts = [json.loads(line)["text"] for line in readings.read_text().splitlines()]
     assert texts == ["ab0", "9"]
     assert (evaluation.correct, evaluation.total) == (1, 2)
 

@@ -1,5 +1,5 @@
-"""Scoring the raw outputs that another tool has left: a file a sample, as benchmark, ais_bench or
-MindSpore write them.
+"""Raw logits, a file a sample: written as the tools name them that run an OM by themselves, and
+read as such tools, or MindSpore, have left them.
 
 ====================  =============================================  ==========
 file                  written by                                     values
@@ -16,22 +16,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Generator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from crnn.errors import InputError
 from crnn.files import natural_key, require_file
-from crnn.jobs.outputs import SIMULATED_MARK
-from crnn.jobs.score import OnReading, Scorer
-from crnn.jobs.stream import Scored, evaluation_of
-from crnn.jobs.timing import Stages
+from crnn.jobs.stream import Stages
 from crnn.presets import SPECS
-from crnn.results import Batch, Problem
-from crnn.runners.base import Model
+from crnn.results import Batch, Model, Problem, RunInfo
+from crnn.runners.base import run_info
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
 from crnn.spec import ModelSpec
+
+STYLES = {"ais_bench": "_0.bin", "benchmark": "_1.bin"}
+SIMULATED_MARK = "simulated.json"
+"""Beside outputs of the Ascend simulator, so that what is scored from them says so too."""
 
 MISSING = "missing result"
 WRONG_SIZE = "result of another size"
@@ -39,6 +40,44 @@ NO_LABEL = "result without label"
 ENDINGS = ("_0.bin", "_1.bin")
 DTYPES = ("<f4", "<f2")
 _ROWS = 256
+
+
+class OutputWriter:
+    """Writes each sample's logits (T, 1, K), little-endian float32, to ``NAME_0.bin`` or
+    ``NAME_1.bin``.
+
+    Args:
+        folder: Where to; it exists.
+        style: One of `STYLES`.
+        simulated: Whether the Ascend simulator gave the logits; a file then says so.
+    """
+
+    def __init__(self, folder: Path, style: str, *, simulated: bool = False) -> None:
+        self._folder = folder
+        self._ending = STYLES[style]
+        self._names: Set[str] = set()
+        if simulated:
+            (folder / SIMULATED_MARK).write_text('{"simulated": true}\n', encoding="utf-8")
+
+    def add(self, batch: Batch, logits: np.ndarray) -> None:
+        """Write the files of a batch's readable rows.
+
+        Args:
+            batch: The samples, n of them readable.
+            logits: (T, n, K), those of the readable rows in their order.
+
+        Raises:
+            InputError: A second sample of the same file name.
+        """
+        rows = np.ascontiguousarray(logits.transpose(1, 0, 2), dtype="<f4")
+        for row, output in zip(batch.readable, rows):
+            name = Path(batch.keys[row]).stem
+            if name in self._names:
+                raise InputError(
+                    f"two samples would both be written as {name}{self._ending}; rename one of them"
+                )
+            self._names.add(name)
+            (self._folder / f"{name}{self._ending}").write_bytes(output.tobytes())
 
 
 class ResultFolder:
@@ -49,11 +88,6 @@ class ResultFolder:
     classes. ``folder`` may also be the one above the tool's own, where that is the only one. Raises
     `InputError`.
     """
-
-    backend = "files"
-    device = "none"
-    threads = 1
-    versions: Mapping[str, str] = {}
 
     def __init__(self, folder: Path, label_file: Path, spec: Optional[ModelSpec] = None) -> None:
         self.labels, self._repeated = _labels(label_file)
@@ -67,45 +101,61 @@ class ResultFolder:
                 hint="Give the label file of the bins or images that the tool has read.",
             )
         self.spec, self._dtype = _layout([self.folder / self._files[name] for name in known], spec)
-        self.model = Model(self.folder, "", self.spec, "default" if spec is None else "given")
-        self.notes: Sequence[str] = (
-            () if spec else (f"{self.folder}: {_described(self.spec, self._dtype)}",)
-        )
+        self.notes: Sequence[str] = ()
+        self._spec_from = "given"
+        if spec is None:
+            self.notes = (f"{self.folder}: {_described(self.spec, self._dtype)}",)
+            self._spec_from = "default"
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self) -> Iterator[Tuple[Batch, Optional[np.ndarray]]]:
-        """Yield rows with the logits (T, n, K) of those that have them."""
+    def info(self) -> RunInfo:
+        """Return what is known of the run: another tool's, of a model that is not here."""
+        model = Model(self.folder, "", self.spec, self._spec_from)
+        return run_info(model, simulated=self.simulated)
+
+    def batches(
+        self, stages: Optional[Stages] = None
+    ) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
+        """Read the results.
+
+        Args:
+            stages: Gets the time of "read".
+
+        Yields:
+            Rows, with the float32 logits (T, n, K) of those that have them, None where none has.
+        """
+        stages = stages or Stages()
         names = list(self.labels)
-        steps, classes = self.spec.time_steps, self.spec.classes
         for start in range(0, len(names), _ROWS):
-            keys = names[start : start + _ROWS]
-            problems: Dict[int, Problem] = {}
-            outputs: List[np.ndarray] = []
-            for row, key in enumerate(keys):
-                problem = self._read(key, outputs)
-                if problem:
-                    problems[row] = problem
-            logits = None
-            if outputs:
-                shape = (len(outputs), steps, classes)
-                logits = np.stack(outputs).reshape(shape).transpose(1, 0, 2).astype(np.float32)
-            yield (
-                Batch(
-                    keys, [self.labels[key] for key in keys], np.empty((len(outputs), 0)), problems
-                ),
-                logits,
-            )
+            begin = time.perf_counter()
+            result = self._batch(names[start : start + _ROWS])
+            stages.add("read", time.perf_counter() - begin)
+            yield result
+
+    def _batch(self, keys: Sequence[str]) -> Tuple[Batch, Optional[np.ndarray]]:
+        problems: Dict[int, Problem] = {}
+        outputs: List[np.ndarray] = []
+        for row, key in enumerate(keys):
+            problem = self._read(key, outputs)
+            if problem:
+                problems[row] = problem
+        logits = None
+        if outputs:
+            shape = (len(outputs), self.spec.time_steps, self.spec.classes)
+            logits = np.stack(outputs).reshape(shape).transpose(1, 0, 2).astype(np.float32)
+        labels = [self.labels[key] for key in keys]
+        no_images = np.empty((len(outputs), 0))
+        return Batch(keys, labels, no_images, problems), logits
 
     def extras(self) -> List[Tuple[str, Problem]]:
         """Return the results that have no label, and the labels given twice."""
-        unlabelled = [
-            (file, Problem(NO_LABEL))
-            for name, file in self._files.items()
-            if name not in self.labels
-        ]
-        return [*((name, Problem(REPEATED)) for name in self._repeated), *unlabelled]
+        problems = [(name, Problem(REPEATED)) for name in self._repeated]
+        for name, file in self._files.items():
+            if name not in self.labels:
+                problems.append((file, Problem(NO_LABEL)))
+        return problems
 
     def _read(self, key: str, outputs: List[np.ndarray]) -> Optional[Problem]:
         if key not in self._files:
@@ -120,29 +170,6 @@ class ResultFolder:
         return None
 
 
-def score_folder(
-    results: ResultFolder,
-    *,
-    on_reading: Optional[OnReading] = None,
-    advance: Callable[[int], None] = lambda n: None,
-) -> Scored:
-    """Score every label of a result folder as `evaluate` would have scored the model that wrote
-    it.
-    """
-    stages = Stages()
-    scorer = Scorer(results.spec, on_reading)
-    start = time.perf_counter()
-    for batch, logits in stages.timed("read", results.batches()):
-        begin = time.perf_counter()
-        scorer.add(batch, logits)
-        stages.add("score", time.perf_counter() - begin)
-        advance(len(batch.keys))
-    seconds = time.perf_counter() - start
-    for key, problem in results.extras():
-        scorer.report(key, problem)
-    return Scored(evaluation_of(results, scorer, stages, 1, seconds), scorer.named)
-
-
 def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the label by the stem of the file that was read, and the bins that a label.txt names
     twice.
@@ -154,9 +181,8 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
         head = file.readline(200).lstrip(b"\xef\xbb\xbf")
     if head.startswith(b"test_") and b".bin:" in head:
         by_index, repeated = read_labels(path)
-        return {f"test_{index}": label for index, label in sorted(by_index.items())}, list(
-            map(bin_name, repeated)
-        )
+        by_name = {f"test_{index}": label for index, label in sorted(by_index.items())}
+        return by_name, [bin_name(index) for index in repeated]
     labels: Dict[str, str] = {}
     for entry in read_annotations(path).entries:
         name = Path(entry.name).stem
@@ -172,46 +198,46 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
 def _find(folder: Path) -> Tuple[Path, Dict[str, str]]:
     """Return the folder that holds the results, and the file of each name."""
     if not folder.is_dir():
-        raise InputError(
-            f"{folder} {'is a file' if folder.exists() else 'does not exist'}; expected a folder of"
-            " results"
-        )
-    places = {
-        place: files
-        for place in (folder, *_folders(folder))
-        for files in [_results(place)]
-        if files
-    }
+        state = "does not exist"
+        if folder.exists():
+            state = "is a file"
+        raise InputError(f"{folder} {state}; expected a folder of results")
+    places: Dict[Path, Dict[str, str]] = {}
+    for place in (folder, *_folders(folder)):
+        files = _results(place)
+        if files:
+            places[place] = files
     if folder in places:
         return folder, places[folder]
-    if len(places) != 1:
+    if not places:
+        raise InputError(f"{folder} holds no results (NAME_0.bin or NAME_1.bin)")
+    if len(places) > 1:
         names = ", ".join(place.name for place in list(places)[:4])
         raise InputError(
-            f"{folder} holds no results (NAME_0.bin or NAME_1.bin)"
-            + (f" of its own; {len(places)} folders in it do: {names}" if places else ""),
-            hint="Name the one to score." if places else "",
+            f"{folder} holds no results (NAME_0.bin or NAME_1.bin) of its own; {len(places)}"
+            f" folders in it do: {names}",
+            hint="Name the one to score.",
         )
     return next(iter(places.items()))
 
 
 def _folders(folder: Path) -> List[Path]:
-    return sorted(
-        (entry for entry in folder.iterdir() if entry.is_dir()),
-        key=lambda entry: natural_key(entry.name),
-    )
+    folders = [entry for entry in folder.iterdir() if entry.is_dir()]
+    return sorted(folders, key=lambda entry: natural_key(entry.name))
 
 
 def _results(folder: Path) -> Dict[str, str]:
     files: Dict[str, str] = {}
     for entry in folder.iterdir():
-        name = entry.name
-        if name.endswith(ENDINGS) and entry.is_file():
-            if name[:-6] in files:
-                raise InputError(
-                    f"{folder} holds {files[name[:-6]]} and {name}: two outputs of one sample;"
-                    " expected one"
-                )
-            files[name[:-6]] = name
+        file = entry.name
+        if not file.endswith(ENDINGS) or not entry.is_file():
+            continue
+        name = file[: -len(ENDINGS[0])]
+        if name in files:
+            raise InputError(
+                f"{folder} holds {files[name]} and {file}: two outputs of one sample; expected one"
+            )
+        files[name] = file
     return files
 
 
@@ -219,12 +245,14 @@ def _layout(paths: Sequence[Path], spec: Optional[ModelSpec]) -> Tuple[ModelSpec
     """Return spec and type by the first file whose size is right for one; the others may be cut
     off.
     """
-    specs = [spec] if spec else [SPECS["modelzoo"], SPECS["mindspore-native"]]
-    layouts = [(candidate, np.dtype(name)) for candidate in specs for name in DTYPES]
-    fitting = {
-        candidate.time_steps * candidate.classes * dtype.itemsize: (candidate, dtype)
-        for candidate, dtype in layouts
-    }
+    specs = [SPECS["modelzoo"], SPECS["mindspore-native"]]
+    if spec:
+        specs = [spec]
+    fitting: Dict[int, Tuple[ModelSpec, np.dtype]] = {}
+    for candidate in specs:
+        values = candidate.time_steps * candidate.classes
+        for dtype in map(np.dtype, DTYPES):
+            fitting[values * dtype.itemsize] = (candidate, dtype)
     for path in paths:
         size = path.stat().st_size
         if size in fitting:
@@ -248,7 +276,7 @@ def _layout(paths: Sequence[Path], spec: Optional[ModelSpec]) -> Tuple[ModelSpec
 
 def _described(spec: ModelSpec, dtype: np.dtype) -> str:
     shape = f"({spec.time_steps}, 1, {spec.classes})"
-    order = (
-        f"blank, then {spec.alphabet}" if spec.blank == 0 else f"{spec.alphabet}, then the blank"
-    )
+    order = f"{spec.alphabet}, then the blank"
+    if spec.blank == 0:
+        order = f"blank, then {spec.alphabet}"
     return f"read as {shape} {dtype.name} with the classes {order}; --spec says otherwise"

@@ -1,0 +1,168 @@
+"""Batches through a runner: order, errors, no thread left behind, no array overwritten too soon."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from pathlib import Path
+from typing import Deque, Generator, Iterable, Iterator, Tuple
+
+import numpy as np
+import pytest
+
+from crnn.jobs import stream
+from crnn.jobs.scorer import Scorer
+from crnn.jobs.stream import ReadAhead, Stages, run_batches
+from crnn.results import Batch
+from crnn.runners.onnx import OnnxRunner
+from crnn.samples.bins import BinFolder
+from crnn.spec import ModelSpec
+from tests import models
+
+
+def threads() -> int:
+    return sum(thread.name == "crnn-prefetch" for thread in threading.enumerate())
+
+
+def test_items_come_in_order() -> None:
+    assert list(ReadAhead(iter(range(100)), ahead=3)) == list(range(100))
+    assert threads() == 0
+
+
+def test_an_error_is_raised_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("disk gone")
+
+    ahead = ReadAhead(items())
+    assert next(ahead) == 1
+    with pytest.raises(OSError, match="disk gone"):
+        next(ahead)
+    assert threads() == 0
+
+
+def test_no_more_than_asked_is_read_ahead() -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for index in range(50):
+            taken += 1
+            yield index
+
+    for given_out, _ in enumerate(ReadAhead(items(), ahead=2), 1):
+        # Two wait in the queue, one in the thread's hand.
+        assert taken - given_out <= 3
+
+
+def test_closing_ends_the_thread_and_the_source() -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.set()
+
+    ahead = ReadAhead(items())
+    next(ahead)
+    ahead.close()
+    assert threads() == 0
+    assert closed.is_set()
+
+
+SPEC = ModelSpec.default()
+WORDS = [f"a{index}" for index in range(16)]
+
+
+class Counted(BinFolder):
+    """Bins that tell how many batches have been filled."""
+
+    filled = 0
+    closed = False
+
+    def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
+        for batch in super().batches(size, keep=keep):
+            self.filled += 1
+            yield batch
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait(self, count: int) -> None:
+        """Wait until so many batches, or all of them, have been filled."""
+        deadline = time.monotonic() + 20
+        while self.filled < min(count, len(self)) and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+
+class Late(OnnxRunner):
+    """Takes ``ahead`` batches, and runs each only when the reader is as far ahead as it can be."""
+
+    source: Counted
+
+    def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        waiting: Deque[np.ndarray] = collections.deque()
+        for taken, images in enumerate(pieces, 1):
+            waiting.append(images)
+            if len(waiting) == self.ahead:
+                # Beside those that wait to be taken, one is in the reader's hand.
+                self.source.wait(taken + stream.READ_AHEAD + 1)
+                yield self._run(waiting.popleft())
+        for images in waiting:
+            yield self._run(images)
+
+
+def read(folder: Path, ahead: int) -> Tuple[float, int]:
+    """Return the accuracy, and how many batches' images were still right when they were given."""
+    source = Counted(folder / "input_bin", folder / "label.txt", SPEC)
+    scorer = Scorer(SPEC)
+    intact = 0
+    with Late(folder / "echo.onnx", threads=1) as runner:
+        runner.source, runner.ahead = source, ahead
+        for done, (batch, logits) in enumerate(run_batches(runner, source, 1)):
+            source.wait(done + ahead + stream.READ_AHEAD + 1)
+            intact += np.array_equal(batch.images[0], models.echo_image(WORDS[done]))
+            scorer.add(batch, logits)
+    assert source.closed
+    return scorer.metric.accuracy, intact
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stream")
+    models.write_bins(folder, WORDS, WORDS)
+    models.write_echo_model(folder / "echo.onnx")
+    return folder
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5])
+def test_no_array_is_overwritten_while_it_is_in_use(place: Path, ahead: int) -> None:
+    assert read(place, ahead) == (1, len(WORDS))
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5])
+def test_one_buffer_too_few_is_seen(
+    place: Path, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test above can fail: with an array less than `run_batches` asks for, words are lost."""
+    whole = BinFolder.batches
+    monkeypatch.setattr(
+        BinFolder, "batches", lambda self, size, *, keep: whole(self, size, keep=keep - 1)
+    )
+    accuracy, intact = read(place, ahead)
+    assert accuracy < 1
+    assert intact < len(WORDS)
+
+
+def test_the_stages_are_timed_batch_by_batch(place: Path) -> None:
+    source = BinFolder(place / "input_bin", place / "label.txt", SPEC)
+    stages = Stages()
+    with OnnxRunner(place / "echo.onnx", threads=1) as runner:
+        assert len(list(run_batches(runner, source, 4, stages))) == 4
+    assert {stage: len(values) for stage, values in stages._seconds.items()} == {
+        "read": 4,
+        "infer": 4,
+    }
