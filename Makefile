@@ -1,27 +1,47 @@
 # make demo    checkpoint -> ONNX -> bins -> accuracy, on examples/
 # make test    the whole suite
-# make setup   the development environment, in .venv
+# make fast    the suite without its slow files: a third of the time or less
 # make check   linters, types, layers
+# make setup   the development environment, in .venv
 # make fuzz    the long fuzzing runs
+# make clean   removes what these have made
+#
+# With another Python: make test PYTHON=python3.13 (after make clean)
+# With the oldest releases that pyproject.toml allows, in .venv-oldest:
+#              make test PYTHON=python3.8 OLDEST=1
 
 PYTHON ?= python3
-BIN := .venv/bin
+ifdef OLDEST
+VENV := .venv-oldest
+EXTRA := oldest
+PINS := -c constraints-3.8.txt
+else
+VENV := .venv
+EXTRA := dev
 # The pins are for the development Python; an older Python takes what its index offers.
 PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
+endif
+BIN := $(VENV)/bin
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
 SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
-.PHONY: demo test setup check fuzz clean
+.PHONY: help demo test fast setup check fuzz clean
 
-demo: .venv/.demo
+help:
+	@sed -n '/^#/!q; s/^#\( \|$$\)//p' Makefile
+
+demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
-test: .venv/.dev
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2
 
-setup: .venv/.dev
+fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-check: .venv/.dev
+setup: $(VENV)/.dev
+
+check: $(VENV)/.dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
@@ -30,19 +50,19 @@ check: .venv/.dev
 	$$(command -v $(BIN)/shellcheck || echo shellcheck) --external-sources $(SCRIPTS) crnn/ascend/*.sh
 	$(BIN)/codespell $(SOURCES) *.md docs $(SCRIPTS) Makefile pyproject.toml
 
-fuzz: .venv/.dev
+fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
 
 clean:
-	rm -rf .venv build dist *.egg-info demo
+	rm -rf .venv .venv-oldest build dist *.egg-info demo
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
 
-.venv/.demo: .venv/bin/python pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
 	$(BIN)/pip install --quiet $(PINS) -e '.[torch]'
 	@touch $@
 
-.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet $(PINS) -e '.[dev]'
-	@touch $@ .venv/.demo
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
+	$(BIN)/pip install --quiet $(PINS) -e '.[$(EXTRA)]'
+	@touch $@ $(VENV)/.demo

@@ -1,17 +1,70 @@
-"""Fixtures that several parts' tests share."""
+"""Fixtures that several parts' tests share, and what holds for every test."""
 
 from __future__ import annotations
 
 import os
+import re
+import signal
 from pathlib import Path
+from typing import List
 
 import pytest
+
+from tests.real_data import real_data
 
 # Several test processes share the processors: OpenMP's idle threads must not spin in one another's
 # way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# A shell starts a job in the background with Ctrl-C ignored, which every process that a test starts
+# would inherit. SIGHUP stays as it is: a run under nohup has to outlive its terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = Path(__file__).resolve().parent.parent
+
+# The files that take most of the whole suite's time: `make fast` leaves them out.
+SLOW = (
+    "cli/test_export.py",
+    "fuzz/test_fuzz.py",
+    "runners/test_devices.py",
+    "simulator/test_launcher.py",
+    "test_compile_simulated.py",
+    "test_readme.py",
+    "test_real_words.py",
+    "test_variants_simulated.py",
+    "training/test_faults.py",
+    "training/test_loop.py",
+)
+
+# Why a test may be skipped on a machine that has the real data: what the machine or its user is.
+EXPECTED_SKIPS = re.compile(
+    r"no GPU|there is a GPU|root reads what it likes|no zsh here|CANN is installed here"
+    r"|no font with|standard library's modules came with 3.10"
+)
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Mark the slow files; a name in the list that is not a file any more would mark nothing."""
+    folder = ROOT / "tests"
+    gone = [name for name in SLOW if not (folder / name).is_file()]
+    if gone:
+        raise pytest.UsageError(f"tests/conftest.py lists slow files that do not exist: {gone}")
+    slow = {folder / name for name in SLOW}
+    for item in items:
+        if item.path in slow:
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+    """Where the real data is, a skip for any other reason than the machine's kind is a failure."""
+    report = (yield).get_result()
+    if not report.skipped or hasattr(report, "wasxfail") or real_data() is None:
+        return
+    reason = str(report.longrepr[2])
+    if not EXPECTED_SKIPS.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"an unexpected skip, with the real data here: {reason}"
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +72,7 @@ def shared_data() -> Path:
     """The folder of real words and files that cannot be shipped; tests that need it skip where it
     is absent.
     """
-    folder = Path(os.environ.get("CRNN_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}")
+    folder = real_data()
+    if folder is None:
+        pytest.skip("no real data here (CRNN_SHARED_DATA)")
     return folder

@@ -31,6 +31,7 @@ from crnn.ascend.environment import Version
 from crnn.errors import InputError, KitError, UnavailableError, UsageError
 from tests.cann_trees import ATC, write
 from tests.conftest import ROOT
+from tests.processes import started
 
 JOB = AtcJob(Path("m.onnx"), Path("out"), "actual_input_1", (1, 32, 100), (1,), "Ascend310")
 BASE = ["atc", "--framework=5", "--model=m.onnx", "--output=out", "--input_format=NCHW"]
@@ -225,16 +226,15 @@ def test_an_interrupt_ends_atc_and_leaves_nothing(number: int, code: int, tmp_pa
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "crnn", "compile", str(model), str(tmp_path / "out")]
-    process = subprocess.Popen(
-        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     child = tmp_path / "bin/log.child"
-    for _ in range(300):
-        if child.is_file() and child.read_text().strip():
-            break
-        time.sleep(0.1)
-    process.send_signal(number)
-    assert process.wait(20) == code
+    with started(command, env=environ, **silent) as process:
+        for _ in range(600):
+            if child.is_file() and child.read_text().strip():
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        assert process.wait(60) == code
     assert gone(int(child.read_text()))
     assert list(work.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "m.onnx", "tmp"]

@@ -449,7 +449,8 @@ class TestBounds:
             om_writer.parsed(data)
         except InputError as error:
             assert "more than 1000000 fields" in str(error)
-        assert time.process_time() - began < 10
+        # Seconds of the processor; work that grows with the square would take hours.
+        assert time.process_time() - began < 100
 
     def test_a_definition_of_too_many_fields_is_refused(self) -> None:
         with pytest.raises(InputError, match="more than 1000000 fields"):

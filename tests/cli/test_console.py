@@ -4,6 +4,7 @@ refuses.
 
 from __future__ import annotations
 
+import argparse
 import errno
 import io
 import json
@@ -19,6 +20,11 @@ import pytest
 from crnn.cli import console, main, run
 from crnn.cli.scripts import post_processing
 from tests.conftest import ROOT
+
+
+def started(command: Callable[[], int]) -> int:
+    """Run a command as a verb's is run."""
+    return run(argparse.Namespace(run=lambda args: command()))
 
 
 class Terminal(io.StringIO):
@@ -181,7 +187,7 @@ def test_what_the_machine_refuses_has_no_traceback(
     def refused() -> int:
         raise OSError(number, os.strerror(number), "some/file")
 
-    assert run(refused) == 1
+    assert started(refused) == 1
     assert capsys.readouterr().err == f"crnn: error: some/file: {os.strerror(number)}\n"
 
 
@@ -192,13 +198,13 @@ def test_a_missing_package_is_the_machines_lack(capsys: pytest.CaptureFixture[st
 
         return command
 
-    assert run(without("PIL")) == 4
+    assert started(without("PIL")) == 4
     assert (
         capsys.readouterr().err
         == "crnn: error: this needs Pillow, which is not installed\n  pip install Pillow\n"
     )
     with pytest.raises(ModuleNotFoundError):
-        run(without("crnn.nonsense"))
+        started(without("crnn.nonsense"))
 
 
 def test_a_name_in_another_encoding_has_no_traceback(
@@ -262,4 +268,4 @@ def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:
         )
 
     with pytest.raises(FileNotFoundError):
-        run(buggy)
+        started(buggy)

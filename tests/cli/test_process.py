@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import List
 
@@ -18,6 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.models import write_bins, write_echo_model
+from tests.processes import started
 
 EVALUATE = [
     sys.executable,
@@ -123,24 +123,23 @@ def test_a_signal_leaves_nothing_half_written(
     place: Path, number: int, ignored: List[int], code: int
 ) -> None:
     program = (
-        "import argparse, signal, sys, time; [signal.signal(n, signal.SIG_IGN) for n in map(int,"
-        " sys.argv[2:])];from pathlib import Path; from crnn.cli import run; from crnn.files import"
+        "import argparse, signal, sys, time; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # under nohup
+        "for number in map(int, sys.argv[2:]):\n    signal.signal(number, signal.SIG_IGN)\n"
+        "from pathlib import Path; from crnn.cli import run; from crnn.files import"
         " atomic_folder, atomic_file\ndef work(args):\n    with atomic_folder(Path('d')),"
         " atomic_file(Path('f')):\n        print('ready', flush=True);"
         " time.sleep(60)\nsys.exit(run(argparse.Namespace(run=work)))"
     )
     before = sorted(os.listdir(place))
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-c", program, "-", *map(str, map(int, ignored))],
         cwd=str(place),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.05)
-    process.send_signal(number)
-    assert process.wait(20) == code
-    process.stdout.close()
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.wait(60) == code
     assert sorted(os.listdir(place)) == before

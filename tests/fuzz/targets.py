@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 import struct
 import tempfile
@@ -22,15 +21,16 @@ from tests.ascend import om_writer
 from tests.fuzz import foreign
 from tests.fuzz.run import Target, by_path
 from tests.network import checkpoints
-
-REAL = Path(
-    os.environ.get("CRNN_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")
-)
+from tests.real_data import real_data
 
 
 def _om_seeds() -> Dict[str, bytes]:
-    real = {path.name: path.read_bytes() for path in sorted((REAL / "om").glob("*.om"))}
-    return {**om_writer.SAMPLES, **real}
+    seeds = dict(om_writer.SAMPLES)
+    folder = real_data()
+    if folder is not None:
+        for path in sorted((folder / "om").glob("*.om")):
+            seeds[path.name] = path.read_bytes()
+    return seeds
 
 
 def _parse_om(data: bytes) -> None:

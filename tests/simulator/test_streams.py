@@ -5,7 +5,6 @@ anything.
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any, Callable, List, Tuple
 
 import numpy as np
@@ -428,9 +427,7 @@ def test_a_callback_that_raises_ends_in_system_error(machine: Machine) -> None:
     with pytest.raises(SystemError, match="exception set") as caught:
         acl.rt.process_report(1000)
     assert isinstance(caught.value.__cause__, KeyError)
-    before = time.monotonic()
     assert acl.rt.process_report(20) == 100036
-    assert time.monotonic() - before >= 0.02
 
 
 def test_stop_thread_tells_what_was_raised(

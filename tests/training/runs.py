@@ -58,6 +58,13 @@ def metrics(folder: Path, event: str = "train") -> List[Dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
+def lines_in(path: Path) -> int:
+    """Return how many whole lines a file has that another process writes."""
+    if not path.exists():
+        return 0
+    return path.read_text(encoding="utf-8").count("\n")
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Wait for what another process does, for a minute."""
     for _ in range(1200):

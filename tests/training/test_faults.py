@@ -22,7 +22,8 @@ from crnn.network.crnn import CRNN
 from crnn.presets import VARIANTS, CrnnConfig
 from crnn.training.recipe import find_recipe, load_recipe
 from tests.conftest import ROOT
-from tests.training.runs import metrics, saved, train, until
+from tests.processes import started
+from tests.training.runs import lines_in, metrics, saved, train, until
 
 EXAMPLE, WORDS = ROOT / "examples" / "crnn_small.pth", ROOT / "examples" / "words_lmdb"
 
@@ -42,18 +43,17 @@ def test_a_signal_to_all_processes_leaves_a_run_to_go_on_with(
         "--device",
         "cpu",
     ]
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "crnn", "train", "modelzoo-1p", "precision=float32", *words],
         cwd=str(ROOT),
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
-    )
-    until(lambda: (out / "metrics.jsonl").exists() and bool((out / "metrics.jsonl").read_text()))
-    os.killpg(process.pid, number)  # as torchrun, Slurm and a terminal do
-    errors = process.communicate(timeout=60)[1]
+    ) as process:
+        until(lambda: lines_in(out / "metrics.jsonl") > 0)
+        os.killpg(process.pid, number)  # as torchrun, Slurm and a terminal do
+        errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number
     assert "Traceback" not in errors and "go on with the same command and --resume" in errors
     assert saved(out / "last.pth")["crnn.training"]["step"] >= 1

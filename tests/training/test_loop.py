@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -7,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, Iterator, List
 
@@ -23,8 +23,9 @@ from crnn.training.recipe import load_recipe
 from crnn.training.world import World
 from tests.conftest import ROOT
 from tests.fonts import needs_fonts
+from tests.processes import started
 from tests.training.conftest import TINY, write_lmdb
-from tests.training.runs import OWN, SHORT, metrics, same, saved, train, until
+from tests.training.runs import OWN, SHORT, lines_in, metrics, same, saved, train, until
 
 STEPS = 15  # three epochs of five
 
@@ -55,18 +56,20 @@ def test_two_processes_train_every_recipe_and_resume(tiny: List[str], tmp_path: 
         "WORLD_SIZE": "2",
     }
     environment.update(OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT))
-    pair = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.training.pair", str(tmp_path), *tiny],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=str(ROOT),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    first, second = (process.communicate(timeout=300)[0] for process in pair)
+    command = [sys.executable, "-m", "tests.training.pair", str(tmp_path), *tiny]
+    with contextlib.ExitStack() as stack:
+        pair = []
+        for rank in (0, 1):
+            process = started(
+                command,
+                env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                cwd=str(ROOT),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            pair.append(stack.enter_context(process))
+        first, second = (process.communicate(timeout=300)[0] for process in pair)
     assert [process.returncode for process in pair] == [0, 0], first + second
     assert "2 devices (cpu), batch 8 on each, 16 in all; 2 steps an epoch" in first
     assert second == ""
@@ -88,27 +91,19 @@ def test_a_killed_run_resumes_to_the_same_bits(tiny: List[str], tmp_path: Path) 
         "augment=light",
     ]
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "crnn",
-            "train",
-            "modelzoo-1p",
-            "precision=float32",
-            *words,
-            "--out",
-            str(killed),
-        ],
+    command = [sys.executable, "-m", "crnn", "train", "modelzoo-1p", "precision=float32", *words]
+    steps = random.randint(5, 40)
+    with started(
+        [*command, "--out", str(killed)],
         cwd=str(ROOT),
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-    until(lambda: (killed / "last.pth").exists())
-    time.sleep(random.uniform(0, 1))
-    process.kill()
-    process.wait()
+    ) as process:
+        until(lambda: (killed / "last.pth").exists())
+        until(lambda: lines_in(killed / "metrics.jsonl") >= steps)
+        process.kill()
+        process.wait()
     done = saved(killed / "last.pth")["crnn.training"]["step"]
     assert 0 < done < 80, "it was to be killed on its way"
     train("modelzoo-1p", killed, "precision=float32", *words, "--resume")

@@ -1,0 +1,25 @@
+"""Other processes that a test starts: none outlives its test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from typing import Any, Iterator, List
+
+
+@contextlib.contextmanager
+def started(command: List[str], **options: Any) -> Iterator[subprocess.Popen]:
+    """Start a process as the leader of a session of its own.
+
+    However the block ends, the process and whatever it has started in its session are killed, and
+    its pipes closed: an assertion, a timeout or Ctrl-C leaves nothing that runs on, nor a warning
+    that hits another test.
+    """
+    with subprocess.Popen(command, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
