@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import List, Set
 
+import onnx
 import pytest
 
 from tests.conftest import ROOT
+from tests.lstm_models import lstm_model
 from tests.models import write_bins, write_echo_model
 
 HEAVY = {
@@ -83,31 +86,87 @@ def run_walled(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(
+BOX = pytest.mark.skipif(
     sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10"
 )
-def test_an_om_evaluation_needs_numpy_alone(tmp_path: Path) -> None:
-    # No CANN here: the way to the binding is free of other packages, and ends where pyacl is
-    # missing.
-    bins = write_bins(tmp_path, ["a", "b"])
-    om = tmp_path / "m.om"
-    om.write_bytes(b"IMOD" + bytes(300))
-    words: List[str] = [
-        "--pre_dir",
-        str(bins),
-        "--modelpath",
-        str(om),
-        "--label",
-        str(tmp_path / "label.txt"),
-    ]
-    run = run_walled("post_CRNN_pytorch_acl.py", *words, "--json_output_file", str(tmp_path / "r"))
-    assert "the box slice must not import" not in run.stderr
-    assert run.returncode in (1, 4), run.stderr
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 10), reason="the list of the standard library's modules came with 3.10"
-)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OM that the simulator compiled, with its sidecar."""
+    folder = tmp_path_factory.mktemp("compiled")
+    onnx.save(lstm_model(), str(folder / "m.onnx"))
+    simulated("-m", "crnn", "compile", str(folder / "m.onnx"), str(folder / "m"), folder=folder)
+    assert (folder / "m.om.json").is_file()
+    return folder / "m.om"
+
+
+def simulated(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python under the simulator in timing-only mode and demand success.
+
+    A rule of pyACL that the program broke, or a leak, is a failure too.
+    """
+    launcher = [sys.executable, "-m", "crnn.simulator", "--timing-only", "--"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [*launcher, sys.executable, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=str(folder),
+        env=environ,
+    )
+    assert run.returncode == 0, run.stderr
+    return run
+
+
+@BOX
+def test_an_om_evaluation_needs_numpy_alone(compiled: Path, tmp_path: Path) -> None:
+    texts = ["a", "b", "cat"]
+    bins = write_bins(tmp_path, texts)
+    result = tmp_path / "result.json"
+    words = ["--pre_dir", str(bins), "--label", str(tmp_path / "label.txt")]
+    words += ["--modelpath", str(compiled), "--json_output_file", str(result)]
+    script = str(ROOT / "post_CRNN_pytorch_acl.py")
+    simulated("-c", ONLY_NUMPY, script, *words, folder=tmp_path)
+    data = json.loads(result.read_text(encoding="utf-8"))
+    assert data["schema"] == "crnn-evaluation/1"
+    assert data["total"] == len(texts)
+    assert data["skipped"] == {}
+    assert data["backend"] == "pyacl"
+    assert data["simulated"] is True
+
+
+@BOX
+def test_the_net_of_older_scripts_needs_numpy_alone(compiled: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(NET, encoding="utf-8")
+    run = simulated("-c", ONLY_NUMPY, str(program), str(compiled), str(ROOT), folder=tmp_path)
+    assert run.stdout.splitlines()[-1] == "(26, 1, 37) float32"
+
+
+NET = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import acl
+import numpy as np
+from acl_net import Net
+
+assert acl.init() == 0
+assert acl.rt.set_device(0) == 0
+context, error = acl.rt.create_context(0)
+assert error == 0
+net = Net(context, model_path=sys.argv[1], device_id=0)
+(logits,) = net(np.zeros((1, 1, 32, 100), dtype=np.float32))
+del net
+assert acl.rt.destroy_context(context) == 0
+assert acl.rt.reset_device(0) == 0
+assert acl.finalize() == 0
+print(logits.shape, logits.dtype)
+"""
+
+
+@BOX
 def test_get_info_needs_no_package(tmp_path: Path) -> None:
     bins = write_bins(tmp_path, ["a", "b"])
     run = run_walled("get_info.py", "bin", str(bins), str(tmp_path / "o.info"), "100", "32")
@@ -152,3 +211,14 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     assert "Traceback" not in run.stderr
     assert package in run.stderr + run.stdout
     assert not list(tmp_path.glob("out*"))
+
+
+NEED_NO_TORCH = ["crnn.export", "crnn.export.compile", "crnn.cli.export", "crnn.cli.compile"]
+
+
+@pytest.mark.parametrize("module", NEED_NO_TORCH)
+def test_export_and_compile_import_without_torch(module: str) -> None:
+    code = f"{WITHOUT.split('from crnn')[0]}import {module}"
+    command = [sys.executable, "-c", code, "torch"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=str(ROOT))
+    assert run.returncode == 0, run.stderr

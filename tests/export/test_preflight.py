@@ -79,6 +79,29 @@ def add_input(model: onnx.ModelProto) -> None:
     model.graph.input.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
 
 
+def add_output(model: onnx.ModelProto) -> None:
+    model.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
+
+
+def add_function(model: onnx.ModelProto) -> None:
+    identity = helper.make_node("Identity", ["x"], ["y"])
+    opset = helper.make_opsetid("", 11)
+    function = helper.make_function("ai.onnx", "twice", ["x"], ["y"], [identity], [opset])
+    model.functions.append(function)
+
+
+def rename_input(name: str) -> Change:
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.input[0].name = name
+        model.graph.node[0].input[0] = name
+
+    return change
+
+
+def drop_axis(model: onnx.ModelProto) -> None:
+    del model.graph.input[0].type.tensor_type.shape.dim[3]
+
+
 def make_double(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
 
@@ -132,6 +155,23 @@ def compute_lengths(model: onnx.ModelProto) -> None:
         ),
         pytest.param(
             add_input, "2 inputs (actual_input_1, other): expected the image alone", id="two inputs"
+        ),
+        pytest.param(add_output, "2 outputs: expected the logits alone", id="two outputs"),
+        pytest.param(
+            add_function, "1 model-local functions: ATC knows operators only", id="function"
+        ),
+        *(
+            pytest.param(
+                rename_input(f"in{mark}put"),
+                f"the input's name 'in{mark}put' holds a character that --input_shape cannot",
+                id=f"name with {mark!r}",
+            )
+            for mark in ";,= "
+        ),
+        pytest.param(
+            drop_axis,
+            "input actual_input_1 has 3 axes: expected (N, 1, 32, 100)",
+            id="three axes",
         ),
         pytest.param(make_double, "is double: expected float", id="dtype"),
         pytest.param(
