@@ -47,5 +47,5 @@ else
 fi
 exec "$python" -c 'import sys
 sys.path = [sys.argv.pop(1), *filter(None, sys.path)]
-from crnn.cli.__main__ import script
+from crnn.cli.main import script
 script()' "$here" compile "$@"

@@ -5,7 +5,7 @@ python get_info.py bin DIR OUT.info W H; --help has more.
 
 import sys
 
-from crnn.cli.get_info import get_info
+from crnn.cli.scripts import get_info
 
 if __name__ == "__main__":
     sys.exit(get_info())

@@ -5,7 +5,7 @@ python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options.
 
 import sys
 
-from crnn.cli.prepare import parse_testdata
+from crnn.cli.verbs.prepare import parse_testdata
 
 # Used where the command line does not say.
 test_dir = "./IIIT5K_lmdb"

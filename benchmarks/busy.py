@@ -18,19 +18,19 @@ from typing import List
 
 import common
 
-from crnn.ascend import process
+from crnn.ascend import acl_state as process
 from crnn.export.graph import GraphOptions, build_graph
 from crnn.jobs.prepare import Request, prepare
 from crnn.jobs.scorer import Scorer
 from crnn.jobs.sources import ImageSource, Source
 from crnn.jobs.stream import run_batches
-from crnn.network.checkpoint import load_checkpoint
-from crnn.runners.ascend import AscendRunner
+from crnn.runners.ascend_runner import AscendRunner
 from crnn.samples.bins import BinFolder
 from crnn.simulator import Knobs, Simulator, installed
 from crnn.simulator.atc import compile_om
 from crnn.simulator.clock import Clock
 from crnn.simulator.om_file import to_bytes
+from crnn.weights.checkpoint import load_checkpoint
 
 RATE = 17815.0
 """Words a second that are published for a 310P3 at batch 64."""

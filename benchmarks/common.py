@@ -228,9 +228,9 @@ def full_width(folder: Path) -> Tuple[Path, Path]:
     import torch
 
     from crnn.export.graph import GraphOptions, build_graph
-    from crnn.network.checkpoint import load_checkpoint
-    from crnn.network.crnn import CRNN
+    from crnn.network import CRNN
     from crnn.presets import CrnnConfig
+    from crnn.weights.checkpoint import load_checkpoint
 
     torch.manual_seed(0)
     checkpoint = folder / "full.pth"

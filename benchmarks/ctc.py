@@ -12,7 +12,7 @@ import common
 import numpy as np
 
 from crnn import ctc
-from crnn.runners.torch import TorchRunner
+from crnn.runners.torch_runner import TorchRunner
 
 N = 256
 LOOPS = 20

@@ -23,7 +23,7 @@ from crnn.jobs.prepare import Request, prepare
 from crnn.jobs.scorer import Scorer
 from crnn.jobs.sources import ImageSource
 from crnn.jobs.stream import run_batches
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.bins import BinFolder
 
 Run = Callable[[], object]
@@ -57,7 +57,7 @@ def torch_eager(checkpoint: Path, images: np.ndarray, batch: int, threads: int) 
     """Return PyTorch without gradients over batches that are there."""
     import torch
 
-    from crnn.network.checkpoint import load_checkpoint
+    from crnn.weights.checkpoint import load_checkpoint
 
     torch.set_num_threads(threads)
     network = load_checkpoint(checkpoint).model

@@ -19,7 +19,7 @@ from crnn.errors import KitError
 from crnn.export.quantize import quantise
 from crnn.jobs.evaluate import Request, evaluate
 from crnn.runners.int8 import saturates
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 
 VNNI = {True: "no VNNI: wide int8 sums saturate", False: "int8 sums are exact"}
 

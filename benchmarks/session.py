@@ -17,7 +17,7 @@ import onnxruntime
 from evaluate import bare_session, evaluation
 
 from crnn.jobs.sources import ImageSource
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 
 SPIN = "session.intra_op.allow_spinning"
 STOP = "session.force_spinning_stop"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["Recognizer", "__version__"]
 
 if TYPE_CHECKING:
-    from crnn.jobs.read import Recognizer as Recognizer
+    from crnn.recognizer import Recognizer as Recognizer
 
     __version__: str
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     # Lazy, so that "import crnn" costs nothing and needs nothing.
     if name == "Recognizer":
-        from crnn.jobs.read import Recognizer
+        from crnn.recognizer import Recognizer
 
         return Recognizer
     if name == "__version__":

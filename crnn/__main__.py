@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crnn.cli.__main__ import script
+from crnn.cli.main import script
 
 if __name__ == "__main__":
     script()

@@ -28,8 +28,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from crnn.batch import Problem
 from crnn.errors import InputError, needs
-from crnn.results import Problem
 from crnn.spec import ModelSpec
 
 MAX_PIXELS = 50_000_000

@@ -137,7 +137,7 @@ PRESETS: Mapping[str, Preset] = {
         _MINDSPORE,
         stands_for="mindspore-v2",
     ),
-    # As in training; its evaluation divides by 255, see `crnn.systems.PROTOCOLS`.
+    # As in training; its evaluation divides by 255, see `crnn.jobs.protocol.PROTOCOLS`.
     "tensorflow": Preset(
         ModelSpec(
             color="rgb", resizer="pil-bilinear", divisor=127.5, mean=1.0, std=1.0, time_steps=25

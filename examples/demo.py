@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from crnn.cli import main
+from crnn.cli.main import main
 
 STEPS = """
 crnn export examples/crnn_small.pth demo/crnn.onnx

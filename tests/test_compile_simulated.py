@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from crnn.ascend.sidecar import read_sidecar
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model, outputs_of, traced_model
@@ -24,7 +24,7 @@ PROGRAM = """
 import contextlib, io, json, sys
 from pathlib import Path
 import numpy as np
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.runners.open import open_runner
 
 images = np.random.default_rng(1).normal(size=(5, 1, 32, 100)).astype(np.float32)
@@ -184,7 +184,7 @@ def test_cann_5_0_takes_the_split_form_and_only_that(models: Path, tmp_path: Pat
 
 ROUND = """
 import sys
-from crnn.cli import main
+from crnn.cli.main import main
 folder, root = sys.argv[1:]
 codes = [
     main(["evaluate", f"{folder}/gears.om", f"{root}/examples/words_lmdb", "--save-outputs", "outputs"]),

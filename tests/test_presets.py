@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.presets import PRESETS, SPECS, VARIANTS, time_steps
 from crnn.training.recipe import FOLDER
 from tests.conftest import ROOT

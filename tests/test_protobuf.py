@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crnn.datasets.tfrecord_file import parse_example
 from crnn.protobuf import (
     Budget,
     Field,
@@ -19,7 +20,6 @@ from crnn.protobuf import (
     varint,
     walk,
 )
-from crnn.samples.tfrecord import parse_example
 from tests.ascend.om_writer import varint as written
 
 # Field 1 is the varint 150 (the example of the format's documentation), field 2 the bytes "ok",

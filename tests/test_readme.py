@@ -120,7 +120,7 @@ def test_links_lead_somewhere(document: str) -> None:
 
 @pytest.mark.parametrize("readme", READMES)
 def test_every_verb_is_in_the_readme(readme: str) -> None:
-    from crnn.cli import VERBS
+    from crnn.cli.main import VERBS
 
     text = (ROOT / readme).read_text(encoding="utf-8")
     assert [verb for verb in VERBS if f"`crnn {verb}" not in text] == []

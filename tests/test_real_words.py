@@ -10,7 +10,7 @@ from typing import Dict
 
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 from tests.conftest import ROOT
 
 CHECKPOINT = ROOT / "examples" / "crnn_small.pth"

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn.cli import main
-from crnn.cli.get_info import get_info
-from crnn.cli.prepare import parse_testdata
+from crnn.cli.main import main
+from crnn.cli.scripts import get_info
+from crnn.cli.verbs.prepare import parse_testdata
 from crnn.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parent.parent

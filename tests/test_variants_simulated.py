@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from crnn.cli import main
-from crnn.network.checkpoint import save_checkpoint
-from crnn.network.crnn import CRNN
+from crnn.cli.main import main
+from crnn.network import CRNN
 from crnn.presets import SPECS, VARIANTS
+from crnn.weights.checkpoint import save_checkpoint
 from tests.conftest import ROOT
 from tests.foreign import few_words
 
@@ -27,7 +27,7 @@ WORDS = 40
 PROGRAM = """
 import contextlib, io, json, sys
 from pathlib import Path
-from crnn.cli import main
+from crnn.cli.main import main
 
 words, names, answers = sys.argv[1], json.loads(sys.argv[2]), {}
 for name in names:

@@ -8,7 +8,7 @@ from typing import IO, Mapping, Sequence
 import numpy as np
 
 from crnn.crc32c import masked_crc
-from crnn.samples.tfrecord import Values
+from crnn.datasets.tfrecord_file import Values
 from tests.ascend.om_writer import varint
 
 

@@ -15,7 +15,7 @@ from typing import List, Optional, Sequence, Type, Union
 import numpy as np
 
 from crnn import cann
-from crnn.ascend import process
+from crnn.ascend import acl_state as process
 from crnn.ascend.model import (
     Pinned,
     device_memory,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
-from crnn.ascend import process
+from crnn.ascend import acl_state as process
 from crnn.ascend.pyacl import Acl, load_acl
 from crnn.cann import ACL_DDR_MEM, ACL_HBM_MEM
 from crnn.errors import KitError

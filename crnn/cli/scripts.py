@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from crnn.cli import Parser, filled, run_script
-from crnn.cli import evaluate as evaluate_verb
-from crnn.cli.json_out import STDOUT
-from crnn.cli.numbers import positive
-from crnn.cli.written import add_written
+from crnn.cli import console
+from crnn.cli.arguments import STDOUT, add_written, filled, positive
+from crnn.cli.main import Parser, run_script
+from crnn.cli.verbs import evaluate as evaluate_verb
+from crnn.samples.info import file_paths, write_info
 
 
 def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
     """``pth2onnx.py``: ``crnn export`` by its historical name."""
-    from crnn.cli import export
+    from crnn.cli.verbs import export
 
     parser = Parser(
         prog="pth2onnx.py",
@@ -75,3 +75,55 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
 
 def _json_file(text: str) -> str:
     return filled(text) if text == STDOUT or text.endswith(".json") else f"{filled(text)}.json"
+
+
+GET_INFO_EXAMPLE = """example:
+  python get_info.py bin ./input_bin crnn.info 100 32
+  python get_info.py jpg ./images crnn.info"""
+
+
+def get_info(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the script and return its exit code."""
+    parser = Parser(
+        prog="get_info.py",
+        description=(
+            "Write the info file that benchmark tools take: a line 'i path width height' for each"
+            " file."
+        ),
+        epilog=GET_INFO_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "kind", choices=("bin", "jpg"), help="the files: prepared bins, or JPEG images"
+    )
+    parser.add_argument("folder", metavar="DIR", help="the folder they stand in")
+    parser.add_argument("info", type=Path, metavar="OUT.info", help="the file to write")
+    parser.add_argument(
+        "width", type=positive, nargs="?", metavar="W", help="width of the bins' images"
+    )
+    parser.add_argument(
+        "height", type=positive, nargs="?", metavar="H", help="height of the bins' images"
+    )
+
+    def check(args: argparse.Namespace) -> None:
+        if (args.kind == "bin") != (args.height is not None):
+            parser.error(
+                "bin needs W and H, as in: 100 32" if args.kind == "bin" else "jpg takes no W and H"
+            )
+
+    return run_script(parser, argv, _write_info_file, check)
+
+
+def _write_info_file(args: argparse.Namespace) -> int:
+    if args.kind == "bin":
+        entries = [(path, args.width, args.height) for path in file_paths(args.folder, (".bin",))]
+    else:
+        from crnn.image import read_size
+
+        entries = [
+            (path, *read_size(Path(path))) for path in file_paths(args.folder, (".jpg", ".jpeg"))
+        ]
+    write_info(args.info, entries)
+    console.out(f"{len(entries)} files in {args.info}")
+    return 0

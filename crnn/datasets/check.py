@@ -26,10 +26,10 @@ import numpy as np
 
 from crnn import labels
 from crnn.alphabet import Alphabet
+from crnn.batch import Problem, Sample
 from crnn.datasets.parallel import ordered_map
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
-from crnn.results import Problem, Sample
 from crnn.samples.lmdb import LmdbSamples, name_of
 from crnn.samples.source import Source, open_labelled
 

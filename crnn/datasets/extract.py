@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Callable, Counter, Iterator, Mapping, Tuple
 
 from crnn import labels
+from crnn.batch import Sample
 from crnn.datasets.folder_writer import new_folder
 from crnn.errors import InputError
 from crnn.files import atomic_folder
-from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import require_free
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, Iterator, Tuple
 
+from crnn.batch import Problem
 from crnn.datasets.matfile import struct_rows, text, texts, variables
 from crnn.datasets.options import Options, locate, read_lexicon
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError
-from crnn.results import Problem
 
 NAMES = {
     "test": ("testdata.mat", "testCharBound.mat"),

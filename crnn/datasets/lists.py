@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import Iterator, Optional
 
+from crnn.batch import Problem
 from crnn.datasets.options import Options, locate
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
-from crnn.results import Problem
 from crnn.samples.annotations import IMAGE_SUFFIXES, BadLine, scan_annotations
 from crnn.samples.folders import find_annotation
 

@@ -16,10 +16,10 @@ from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 from PIL import Image
 
+from crnn.batch import Problem
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
 from crnn.labels import EMPTY_LABEL
-from crnn.results import Problem
 from crnn.samples.folders import read_inside
 
 BAD_LINE = "bad annotation"

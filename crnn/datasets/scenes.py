@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterator, Optional, Tuple
 
+from crnn.batch import Problem
 from crnn.datasets.options import Options, locate
 from crnn.datasets.pictures import BAD_BOX, BAD_LINE, Dropped, Item, Lexicons, Picture, Source, Tag
 from crnn.errors import InputError, needs
-from crnn.results import Problem
 
 IC03_NAMES = {"test": ("word.xml", "words.xml"), "train": ("word.xml", "words.xml")}
 SVT_NAMES = {"test": ("test.xml",), "train": ("train.xml",)}

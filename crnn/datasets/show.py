@@ -9,10 +9,10 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from crnn.batch import Sample
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.image import ImageError, picture
-from crnn.results import Sample
 
 CELL = (168, 72)
 """Width and height of a word's place; the label's line comes below it."""

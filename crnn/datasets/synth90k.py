@@ -9,10 +9,10 @@ import itertools
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
+from crnn.batch import Problem
 from crnn.datasets.options import Options, locate, read_lexicon
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError
-from crnn.results import Problem
 
 NAMES = {
     "train": ("annotation_train.txt", "shuffle_labels.txt", "label.txt"),

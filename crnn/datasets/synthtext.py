@@ -8,11 +8,11 @@ from typing import Any, Iterator, List
 
 import numpy as np
 
+from crnn.batch import Problem
 from crnn.datasets.matfile import cells, text, texts, variables
 from crnn.datasets.options import Options, locate
 from crnn.datasets.pictures import BAD_LINE, Box, Dropped, Item, Picture, Source, Tag
 from crnn.errors import InputError
-from crnn.results import Problem
 
 NAMES = {"train": ("gt.mat",)}
 _VARIABLES = ("imnames", "wordBB", "txt")

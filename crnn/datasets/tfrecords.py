@@ -9,13 +9,13 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 from PIL import Image
 
 from crnn.alphabet import read_ord_map
+from crnn.batch import Problem
 from crnn.datasets.options import Options
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.tfrecord_file import Values, read_examples
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
 from crnn.image import ImageError, size_of
-from crnn.results import Problem
-from crnn.samples.tfrecord import Values, read_examples
 
 SIZE = (100, 32)
 """Width and height of the raw images, three bytes a pixel, red first."""

@@ -9,7 +9,7 @@ from typing import Any, Dict
 from crnn.errors import needs
 from crnn.files import sha256
 from crnn.runners.int8 import int8_of
-from crnn.runners.onnx import load_graph
+from crnn.runners.onnx_runner import load_graph
 from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
 

@@ -16,11 +16,11 @@ from torch import nn
 
 from crnn import __version__
 from crnn.errors import needs
-from crnn.export.split import split_directions
-from crnn.network.checkpoint import Checkpoint
-from crnn.network.crnn import CRNN
+from crnn.export.split_bilstm import split_directions
+from crnn.network import CRNN
 from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY
+from crnn.weights.checkpoint import Checkpoint
 
 with needs("onnx"):
     import onnx

@@ -16,15 +16,15 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
 from crnn.image import ImageError, decode
 from crnn.machine import describe
 from crnn.metrics import TextMetric, paired_test, wilson
-from crnn.results import Sample
 from crnn.runners.int8 import int8_of, saturates
-from crnn.runners.onnx import OnnxRunner, load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Iterator
 
-from crnn.results import Sample
+from crnn.batch import Sample
 
 FILE = Path(__file__).with_name("rendered_words.zip")
 NAME = "the words inside the package"

@@ -15,8 +15,8 @@ import torch
 from crnn import ctc
 from crnn.errors import InputError, needs
 from crnn.export.graph import INPUT, OUTPUT, GraphOptions
-from crnn.network.checkpoint import Checkpoint
 from crnn.spec import ModelSpec
+from crnn.weights.checkpoint import Checkpoint
 
 BATCHES = (1, 2, 3, 7, 16)
 IMAGES = 16

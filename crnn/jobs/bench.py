@@ -15,12 +15,13 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import Batch, Sample
 from crnn.errors import InputError
 from crnn.jobs.sources import ImageSource, open_source
 from crnn.jobs.sources import Source as DataSource
 from crnn.jobs.stream import Source, Stages, run_batches
 from crnn.machine import describe
-from crnn.results import Batch, BatchTiming, Benchmark, ModelTiming, PairedRatio, Sample, Suggestion
+from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
@@ -178,7 +179,7 @@ class _Images:
         return images
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
-        from crnn.jobs.batches import image_batches
+        from crnn.samples.batches import image_batches
 
         workers = self._source.workers
         return image_batches(

@@ -7,7 +7,7 @@ from typing import List
 
 from crnn.errors import InputError
 from crnn.metrics import paired_test
-from crnn.reports.json import EarlierRun, read_run
+from crnn.reports.result_json import EarlierRun, read_run
 from crnn.results import Comparison, Difference, Reading
 from crnn.spec import ModelSpec
 

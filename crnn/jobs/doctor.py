@@ -35,9 +35,9 @@ from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
 from crnn.errors import InputError, KitError
 from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.files import sha256
-from crnn.runners.ascend import om_files
+from crnn.runners.ascend_runner import om_files
 from crnn.runners.int8 import int8_of, way_here
-from crnn.runners.onnx import load_graph
+from crnn.runners.onnx_runner import load_graph
 from crnn.spec import ModelSpec, spec_in
 
 SCHEMA = "crnn-doctor/1"

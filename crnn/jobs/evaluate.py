@@ -26,23 +26,23 @@ from typing import (
 
 import numpy as np
 
+from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.compare import Comparer
-from crnn.jobs.protocol import Rules, protocol_named
+from crnn.jobs.protocol import Protocol as Counting
+from crnn.jobs.protocol import Rules, apply, protocol_named
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.jobs.scorer import Scorer, evaluation_of
 from crnn.jobs.sources import Source, open_source
 from crnn.jobs.stream import Stages, run_batches
 from crnn.reports.formats import Format, format_named
-from crnn.reports.json import reading_line
-from crnn.results import Batch, Comparison, Evaluation, Problem, Reading
+from crnn.reports.result_json import reading_line
+from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, open_spec
 from crnn.samples.bins import BinFolder
 from crnn.spec import ModelSpec
-from crnn.systems import Protocol as Counting
-from crnn.systems import apply
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text
-from crnn.jobs.batches import CHUNK, decode_sample, in_order, in_order_by_processes
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
-from crnn.results import Problem, Sample
+from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT

@@ -1,4 +1,4 @@
-"""What counts in an evaluation: labels outside the alphabet, short ones, whole batches.
+"""What counts in an evaluation: the protocols of other systems by name, and one at work.
 
 Needs only NumPy.
 """
@@ -6,16 +6,52 @@ Needs only NumPy.
 from __future__ import annotations
 
 import dataclasses
-from typing import Iterable, Iterator, List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Iterable, Iterator, List, Mapping, Optional, Tuple
 
+from crnn.batch import Problem, Sample
 from crnn.errors import UsageError
 from crnn.labels import DROPPED, STRIPPED, strip
-from crnn.results import Problem, Sample
 from crnn.spec import ModelSpec
-from crnn.systems import PROTOCOLS, Protocol
 
 TOO_SHORT = "label too short for the protocol: dropped"
 LEFT_OVER = "not in a whole batch: dropped"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a system counts when it publishes an accuracy.
+
+    ``oov`` says what becomes of a label with characters outside the alphabet: it is kept and counts
+    as wrong ("keep"), the sample is dropped ("drop"), or the characters are taken out of the label
+    ("strip"). Samples whose label is shorter than ``min_length`` are dropped. Of the data, only
+    whole batches of ``batch`` count. ``trim`` takes spaces off a label's ends. ``normalisation``
+    replaces the spec's divisor, mean and std.
+    """
+
+    oov: str = "keep"
+    min_length: int = 0
+    batch: Optional[int] = None
+    trim: bool = False
+    normalisation: Optional[Tuple[float, float, float]] = None
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "modelzoo": Protocol(),
+    "mindspore-ic": Protocol(oov="drop", min_length=3),
+    "mindspore-iiit5k": Protocol(oov="strip"),
+    # The mean of the whole batches' means is the mean over their samples; the values have half the
+    # training's range.
+    "tensorflow": Protocol(batch=64, trim=True, normalisation=(1.0, 127.5, 255.0)),
+}
+
+
+def apply(protocol: Protocol, spec: ModelSpec) -> ModelSpec:
+    """Return the spec under a protocol."""
+    if protocol.normalisation is None:
+        return spec
+    divisor, mean, std = protocol.normalisation
+    return dataclasses.replace(spec, divisor=divisor, mean=mean, std=std)
 
 
 def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:

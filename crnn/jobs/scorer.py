@@ -11,9 +11,10 @@ from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import Batch, Problem
 from crnn.jobs.stream import Stages
 from crnn.metrics import TextMetric, wilson
-from crnn.results import Batch, Evaluation, Problem, Reading, RunInfo
+from crnn.results import Evaluation, Reading, RunInfo
 from crnn.spec import ModelSpec
 
 MISSES_KEPT = 1000

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Optional, Protocol, Sequence, Tuple
 
+from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.jobs.protocol import Rules
-from crnn.results import Batch, Problem, Sample
 from crnn.samples.bins import BinFolder, Labels
 from crnn.spec import ModelSpec
 
@@ -68,7 +68,7 @@ class ImageSource:
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         """See `Source`."""
-        from crnn.jobs.batches import image_batches
+        from crnn.samples.batches import image_batches
 
         counted = iter(self.samples)
         if self._rules:

@@ -29,7 +29,7 @@ from typing import (
 
 import numpy as np
 
-from crnn.results import Batch
+from crnn.batch import Batch
 from crnn.runners.base import Runner
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
-from crnn.reports.json import run_dict
+from crnn.reports.result_json import run_dict
 from crnn.results import Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED
 

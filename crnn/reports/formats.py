@@ -7,7 +7,7 @@ import re
 from typing import Callable, Iterator, Mapping, NamedTuple
 
 from crnn.errors import UsageError
-from crnn.reports.json import to_dict
+from crnn.reports.result_json import to_dict
 from crnn.results import Evaluation, Reading
 from crnn.spec import ModelSpec
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence, Union
 
-from crnn.reports import json
+from crnn.reports import result_json as json
 from crnn.results import Evaluation
 
 SCHEMA = "crnn-evaluations/1"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from crnn.results import Comparison, Evaluation, Problem
+from crnn.batch import Problem
+from crnn.results import Comparison, Evaluation
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 

@@ -22,17 +22,17 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
     """
     kind = OM if path.is_dir() else kind_of(path)
     if kind == OM:
-        from crnn.runners.ascend import open_ascend
+        from crnn.runners.ascend_runner import open_ascend
 
         return open_ascend(path, device or "0")
     device = device or "cpu"
     if device not in ("cpu", "cuda"):
         raise UsageError(f"--device {device}: {path} is no OM, so it runs on cpu or cuda")
     if kind == TORCH:
-        from crnn.runners.torch import TorchRunner
+        from crnn.runners.torch_runner import TorchRunner
 
         return TorchRunner(path, device=device, threads=threads)
-    from crnn.runners.onnx import OnnxRunner
+    from crnn.runners.onnx_runner import OnnxRunner
 
     return OnnxRunner(path, device=device, threads=threads)
 

@@ -17,9 +17,9 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from crnn.batch import Batch, Problem
 from crnn.errors import InputError
 from crnn.files import natural_key, refuse_lfs_pointer, require_file
-from crnn.results import Batch, Problem
 from crnn.spec import ModelSpec
 
 MISSING = "missing bin"

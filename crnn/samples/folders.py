@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple, Union
 
+from crnn.batch import Problem, Sample
 from crnn.errors import InputError
-from crnn.results import Problem, Sample
 from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, read_annotations
 
 MISSING_IMAGE = "missing image"

@@ -16,9 +16,9 @@ import weakref
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Tuple
 
+from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.files import refuse_lfs_pointer, require_file
-from crnn.results import Problem, Sample
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 
 DATA_FILE = "data.mdb"

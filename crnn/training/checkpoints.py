@@ -14,10 +14,10 @@ import torch
 
 from crnn.errors import InputError
 from crnn.files import atomic_file, natural_key
-from crnn.network.checkpoint import checkpoint_content
-from crnn.network.crnn import CRNN
-from crnn.network.torch_file import read_torch_file
+from crnn.network import CRNN
 from crnn.spec import ModelSpec
+from crnn.weights.checkpoint import checkpoint_content
+from crnn.weights.torch_file import read_torch_file
 
 LAST, BEST = "last.pth", "best.pth"
 PATTERN = "checkpoint_*_acc_*.pth"

@@ -26,10 +26,10 @@ from typing import (
 import numpy as np
 import torch
 
+from crnn.batch import Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode
-from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from crnn import ctc
-from crnn.jobs.batches import image_batches
+from crnn.batch import Batch, Sample
 from crnn.jobs.scorer import Scorer
-from crnn.results import Batch, Reading, Sample
+from crnn.results import Reading
+from crnn.samples.batches import image_batches
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 from crnn.training.data import class_table, encode

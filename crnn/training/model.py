@@ -15,12 +15,12 @@ from torch.nn import functional
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.network.checkpoint import carries_spec, load_checkpoint
-from crnn.network.crnn import CRNN
-from crnn.network.foreign import reorder_classes
+from crnn.network import CRNN
 from crnn.presets import SPECS, VARIANTS, CrnnConfig, time_steps
 from crnn.spec import ModelSpec
 from crnn.training.recipe import Recipe
+from crnn.weights.checkpoint import carries_spec, load_checkpoint
+from crnn.weights.renaming import reorder_classes
 
 
 def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:

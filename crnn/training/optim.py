@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, List
 import torch
 from torch import nn
 
-from crnn.network.crnn import CRNN
+from crnn.network import CRNN
 from crnn.training.recipe import Recipe
 
 

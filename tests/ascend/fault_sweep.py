@@ -23,7 +23,7 @@ from crnn import cann, cli
 from crnn.ascend.net import Net
 from crnn.ascend.pyacl import AscendError, error_type, load_acl
 from crnn.cann import codes
-from crnn.runners.ascend import open_ascend
+from crnn.runners.ascend_runner import open_ascend
 from crnn.simulator import Fault, Knobs
 from tests.ascend.machine import Findings, machine, write_om
 from tests.models import write_bins

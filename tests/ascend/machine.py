@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import onnx
 
-from crnn.ascend import process
+from crnn.ascend import acl_state as process
 from crnn.simulator import Knobs, Simulator, installed
 from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, to_bytes
 from crnn.spec import ModelSpec

@@ -12,7 +12,7 @@ from typing import Any, Dict
 
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.jobs.bench import suggest
 from crnn.reports.bench import ratio_line, suggestion_line
 from crnn.results import BatchTiming, Model, ModelTiming, PairedRatio

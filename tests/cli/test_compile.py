@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from crnn.ascend.sidecar import read_sidecar
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.files import sha256
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY, ModelSpec
 from tests.ascend import om_writer

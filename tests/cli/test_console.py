@@ -17,7 +17,8 @@ from typing import Callable, List
 
 import pytest
 
-from crnn.cli import console, main, run
+from crnn.cli import console
+from crnn.cli.main import main, run
 from crnn.cli.scripts import post_processing
 from tests.conftest import ROOT
 

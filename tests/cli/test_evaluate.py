@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.cli.scripts import post_processing
 from tests.ascend import om_writer
 from tests.models import write_bins, write_echo_model, write_images

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 
 
 def test_a_code_of_acl(capsys: pytest.CaptureFixture[str]) -> None:

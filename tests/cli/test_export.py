@@ -12,13 +12,13 @@ import onnx
 import pytest
 import torch
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.cli.scripts import pth2onnx
 from crnn.files import sha256
 from crnn.presets import CrnnConfig
 from crnn.runners.open import open_runner
 from tests.conftest import ROOT
-from tests.network.checkpoints import TINY, save, split, state
+from tests.weights.checkpoints import TINY, save, split, state
 
 SIX = CrnnConfig(channels=TINY.channels, hidden=4, classes=7)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from crnn.cli import main
+from crnn.cli.main import main
 from tests.conftest import ROOT
 from tests.foreign import MINDSPORE, TENSORFLOW, few_words
 
@@ -207,7 +207,7 @@ def test_a_wrong_ord_map_is_not_printed(place: Path, capsys: pytest.CaptureFixtu
 def test_a_failed_import_leaves_the_checkpoint_that_was_there(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from crnn.network.mindspore_file import read_mindspore_file
+    from crnn.weights.mindspore_file import read_mindspore_file
 
     tensors = {
         name: np.asarray(value)

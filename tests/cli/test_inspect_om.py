@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crnn.ascend.sidecar import Sidecar, write_sidecar
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.files import sha256
 from crnn.spec import ModelSpec
 from tests.ascend import om_writer

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from crnn import Recognizer
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.errors import InputError, UsageError
 from tests.conftest import ROOT
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.presets import SPECS
 from crnn.simulator import Knobs
 from tests import models

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.datasets.convert import KINDS, convert, match_lexicons, read_lexicons
 from crnn.datasets.options import Options
 from crnn.errors import InputError

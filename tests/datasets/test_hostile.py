@@ -16,7 +16,7 @@ from typing import Callable
 import numpy as np
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.datasets import matfile
 from tests.datasets import sources
 from tests.datasets.sources import encoded, put, rectangle, scenes, tagged

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.cli import main
+from crnn.batch import Sample
+from crnn.cli.main import main
 from crnn.datasets.convert import convert
 from crnn.datasets.extract import extract
 from crnn.datasets.merge import merge, split
@@ -22,7 +23,6 @@ from crnn.datasets.show import choose, contact_sheet
 from crnn.datasets.stats import stats
 from crnn.errors import InputError, UsageError
 from crnn.image import size_of
-from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from tests.datasets.sources import encoded
@@ -430,7 +430,7 @@ def test_bad_splits(case, tmp_path, monkeypatch, capsys):
 
 FULL = """
 import resource, sys
-from crnn.cli import main
+from crnn.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (100000,) * 2)
 sys.exit(main(sys.argv[1:]))
 """

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.datasets.check import Rules, check
 from crnn.datasets.synth import effects, fonts, generate, table, words
 from crnn.datasets.synth.fonts import find_fonts, text_mask

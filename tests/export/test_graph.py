@@ -17,11 +17,11 @@ import torch
 
 from crnn.export.graph import CHECKPOINT_KEY, INPUT, OUTPUT, GraphOptions, build_graph
 from crnn.export.selfcheck import Comparison, check_generated, generated_images
-from crnn.network.checkpoint import Checkpoint, load_checkpoint
 from crnn.presets import CrnnConfig
 from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.weights.checkpoint import Checkpoint, load_checkpoint
 from tests.conftest import ROOT
-from tests.network.checkpoints import prefixed, save, split, state, training
+from tests.weights.checkpoints import prefixed, save, split, state, training
 
 OPTIONS = [
     GraphOptions(),

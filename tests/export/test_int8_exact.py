@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.export.quantize import quantise
 from crnn.export.rendered import rendered_samples
 from crnn.image import decode
@@ -220,7 +220,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from crnn.runners.int8 import saturates
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 import numpy as np
 print("saturates", saturates())
 with OnnxRunner(Path(sys.argv[1]), threads=1) as runner:

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.errors import CheckError
 from crnn.export.quantize import Quantised, _require
 from crnn.machine import describe

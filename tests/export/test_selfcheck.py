@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 from crnn.errors import InputError
 from crnn.export.graph import OUTPUT, GraphOptions, build_graph
 from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words, generated_images
-from crnn.network.checkpoint import Checkpoint, load_checkpoint
-from tests.network.checkpoints import save, split, state
+from crnn.weights.checkpoint import Checkpoint, load_checkpoint
+from tests.weights.checkpoints import save, split, state
 
 DIFFERENCE = "largest difference from PyTorch"
 ARGMAX = "time steps with another argmax"

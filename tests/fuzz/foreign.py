@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Dict
 
 from crnn.crc32c import masked_crc
-from crnn.network.checkpoint import check_weights
-from crnn.network.foreign import from_mindspore, from_tensorflow
-from crnn.network.tensorflow_file import read_tensorflow
 from crnn.presets import VARIANTS
 from crnn.protobuf import varint
+from crnn.weights.checkpoint import check_weights
+from crnn.weights.renaming import from_mindspore, from_tensorflow
+from crnn.weights.tensorflow_file import read_tensorflow
 from tests.foreign import MINDSPORE, TENSORFLOW
 from tests.fuzz.run import Target, by_path
 

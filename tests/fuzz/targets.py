@@ -12,16 +12,16 @@ from typing import Dict, List, Sequence
 
 from crnn import cann
 from crnn.ascend.sidecar import Sidecar, parse_sidecar
-from crnn.network.checkpoint import load_checkpoint
 from crnn.presets import CrnnConfig
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels
 from crnn.spec import ModelSpec
+from crnn.weights.checkpoint import load_checkpoint
 from tests.ascend import om_writer
 from tests.fuzz import foreign
 from tests.fuzz.run import Target, by_path
-from tests.network import checkpoints
 from tests.real_data import real_data
+from tests.weights import checkpoints
 
 
 def _om_seeds() -> Dict[str, bytes]:

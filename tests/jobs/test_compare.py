@@ -10,7 +10,7 @@ import pytest
 
 from crnn.errors import InputError
 from crnn.jobs.compare import Comparer
-from crnn.reports.json import SCHEMA, reading_line
+from crnn.reports.result_json import SCHEMA, reading_line
 from crnn.results import Difference, Reading
 from crnn.spec import ModelSpec
 

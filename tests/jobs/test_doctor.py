@@ -14,7 +14,7 @@ import pytest
 from crnn.ascend.environment import Version
 from crnn.ascend.probe import Device, Probe
 from crnn.ascend.sidecar import Sidecar, write_sidecar
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.files import sha256
 from crnn.jobs.doctor import Check, Diagnosis, _python_fits, diagnose, rows

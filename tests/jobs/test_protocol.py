@@ -5,12 +5,21 @@ from typing import List, Optional, Tuple
 import numpy as np
 import pytest
 
+from crnn.batch import Sample
 from crnn.errors import UsageError
-from crnn.jobs.protocol import DROPPED, LEFT_OVER, STRIPPED, TOO_SHORT, Rules, protocol_named
+from crnn.jobs.protocol import (
+    DROPPED,
+    LEFT_OVER,
+    PROTOCOLS,
+    STRIPPED,
+    TOO_SHORT,
+    Protocol,
+    Rules,
+    apply,
+    protocol_named,
+)
 from crnn.presets import SPECS
-from crnn.results import Sample
 from crnn.spec import ModelSpec
-from crnn.systems import PROTOCOLS, Protocol, apply
 
 SPEC = ModelSpec.default()
 LABELS = ["House", "it's", "no", "d-", "é", " abc ", ""]

@@ -10,13 +10,13 @@ from typing import Callable, Dict, Optional
 import numpy as np
 import pytest
 
-from crnn.cli import main
 from crnn.cli.console import progress
+from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.jobs.evaluate import ScoreRequest, score
 from crnn.jobs.raw_outputs import ResultFolder
 from crnn.presets import SPECS
-from crnn.reports.json import to_dict
+from crnn.reports.result_json import to_dict
 from crnn.results import Evaluation
 from tests import models
 

@@ -7,9 +7,9 @@ from typing import Dict, List, Optional
 import numpy as np
 import pytest
 
+from crnn.batch import Batch, Problem
 from crnn.jobs import scorer as module
 from crnn.jobs.scorer import Scorer
-from crnn.results import Batch, Problem
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()

@@ -11,11 +11,11 @@ from typing import Deque, Generator, Iterable, Iterator, Tuple
 import numpy as np
 import pytest
 
+from crnn.batch import Batch
 from crnn.jobs import stream
 from crnn.jobs.scorer import Scorer
 from crnn.jobs.stream import ReadAhead, Stages, run_batches
-from crnn.results import Batch
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.bins import BinFolder
 from crnn.spec import ModelSpec
 from tests import models

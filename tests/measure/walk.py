@@ -153,7 +153,7 @@ def walk(model: Path, data: Path) -> Walk:
         RuntimeError: The evaluation failed.
     """
     import crnn
-    from crnn.cli import main
+    from crnn.cli.main import main
 
     tracer = _Tracer(Path(crnn.__file__).parent)
     threading.setprofile(tracer)
@@ -182,7 +182,7 @@ def example_walk() -> Walk:
     """Return the walk of the example model, exported here, over the example words."""
     from crnn.export.graph import GraphOptions
     from crnn.export.to_onnx import export_onnx
-    from crnn.network.checkpoint import load_checkpoint
+    from crnn.weights.checkpoint import load_checkpoint
 
     examples = Path(__file__).resolve().parents[2] / "examples"
     with tempfile.TemporaryDirectory(prefix="crnn-walk-") as folder:

@@ -14,7 +14,7 @@ from onnx import TensorProto
 from crnn import ctc
 from crnn.errors import InputError
 from crnn.runners.base import batch_note, convert_pixels, cut_batch
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 from crnn.spec import ModelSpec
 from tests.models import SPEC, echo_image, echo_images, write_echo_model
 

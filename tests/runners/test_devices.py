@@ -22,7 +22,7 @@ import pytest
 from crnn import ctc
 from crnn.errors import InputError, UnavailableError
 from crnn.runners.devices import PATIENCE, DevicesRunner
-from crnn.runners.onnx import OnnxRunner
+from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_images, write_echo_model
 from tests.processes import started

@@ -8,7 +8,7 @@ from typing import Sequence
 import pytest
 
 from crnn.errors import InputError, UsageError
-from crnn.runners.ascend import om_files, parse_devices
+from crnn.runners.ascend_runner import om_files, parse_devices
 
 
 def folder(path: Path, names: Sequence[str]) -> Path:

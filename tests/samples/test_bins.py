@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crnn.batch import Batch
 from crnn.errors import InputError
 from crnn.labels import one_line
-from crnn.results import Batch
 from crnn.samples.bins import (
     BinFolder,
     Labels,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from crnn.batch import Sample
 from crnn.errors import InputError
-from crnn.results import Sample
 from crnn.samples import folders
 from crnn.samples.folders import FolderSamples, find_annotation
 from crnn.samples.source import open_labelled

@@ -11,8 +11,8 @@ from typing import Callable, Mapping, Optional
 import lmdb
 import pytest
 
+from crnn.batch import Sample
 from crnn.errors import InputError
-from crnn.results import Sample
 from crnn.samples.lmdb import LmdbSamples
 
 Make = Callable[..., Path]

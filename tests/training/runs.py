@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List
 import pytest
 import torch
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.training.recipe import FOLDER
 
 # Those left out differ from their base in what a test overrides: the number of epochs or the batch.

@@ -16,11 +16,11 @@ import lmdb
 import pytest
 import torch
 
-from crnn.cli import main
-from crnn.network.checkpoint import load_checkpoint
-from crnn.network.crnn import CRNN
+from crnn.cli.main import main
+from crnn.network import CRNN
 from crnn.presets import VARIANTS, CrnnConfig
 from crnn.training.recipe import find_recipe, load_recipe
+from crnn.weights.checkpoint import load_checkpoint
 from tests.conftest import ROOT
 from tests.processes import started
 from tests.training.runs import lines_in, metrics, saved, train, until

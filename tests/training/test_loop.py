@@ -14,13 +14,14 @@ from typing import Any, Iterator, List
 import pytest
 import torch
 
-from crnn.cli import console, main
+from crnn.cli import console
+from crnn.cli.main import main
 from crnn.errors import CheckError
-from crnn.network.checkpoint import load_checkpoint
 from crnn.runners.open import open_runner
 from crnn.training.loop import Console, Options, Trainer
 from crnn.training.recipe import load_recipe
 from crnn.training.world import World
+from crnn.weights.checkpoint import load_checkpoint
 from tests.conftest import ROOT
 from tests.fonts import needs_fonts
 from tests.processes import started

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from crnn.errors import InputError
 from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG
-from crnn.network.crnn import CRNN
+from crnn.network import CRNN
 from crnn.presets import CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.training.augment import light

@@ -7,7 +7,7 @@ from typing import List
 
 import pytest
 
-from crnn.cli import main
+from crnn.cli.main import main
 from crnn.errors import InputError, UsageError
 from crnn.training.recipe import FOLDER, Data, Recipe, Span, load_recipe
 from tests.conftest import ROOT

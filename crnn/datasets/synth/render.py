@@ -16,11 +16,11 @@ from typing import Any, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn.alphabet import DIGITS_AND_LETTERS
+from crnn.batch import Sample
 from crnn.datasets.synth import effects
 from crnn.datasets.synth.fonts import find_fonts, fingerprint, load_font, text_mask
 from crnn.datasets.synth.table import Table, load_table
 from crnn.datasets.synth.words import Words, characters_of, load_words
-from crnn.results import Sample
 
 _TRIES = 20
 

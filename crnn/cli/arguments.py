@@ -1,0 +1,257 @@
+"""Arguments that several verbs share: numbers, names, alphabets, ``--json`` and written files."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any, Dict, FrozenSet, Iterator, Optional, Tuple
+
+from crnn.cli import console
+from crnn.errors import InputError
+from crnn.files import require_file
+
+STDOUT = "-"
+"""What ``--json`` takes for stdout."""
+
+
+def filled(text: str) -> str:
+    """Parse the name of a file or folder.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The same text.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is empty: usually a shell variable that is not set.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; is a variable of the shell not set?")
+    return text
+
+
+def path(text: str) -> Path:
+    """Parse the path of a file or folder; ``-`` is refused, since it would name stdin elsewhere.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The path.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is empty or ``-``.
+    """
+    if text == "-":
+        raise argparse.ArgumentTypeError("- is not a file here; for a file of that name say ./-")
+    return Path(filled(text))
+
+
+def positive(text: str) -> int:
+    """Parse a whole number from 1.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    return _whole(text, 1)
+
+
+def natural(text: str) -> int:
+    """Parse a whole number from 0.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    return _whole(text, 0)
+
+
+def fraction(text: str) -> float:
+    """Parse a fraction from 0 to 1.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The fraction.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a fraction from 0 to 1; write 79 % as 0.79")
+
+
+def milliseconds(text: str) -> float:
+    """Parse a time above 0.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The time in milliseconds.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e9:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds; write 20 or 2.5")
+
+
+def _whole(text: str, least: int) -> int:
+    # A limit in digits, since Python refuses to parse very long ones.
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= least:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+
+
+def read_alphabet(text: Optional[str]) -> Optional[str]:
+    """Return the characters of an alphabet: given as they are, or as ``@FILE``.
+
+    Args:
+        text: The argument; None where it was not given.
+
+    Returns:
+        The characters in the order of their classes, or None.
+
+    Raises:
+        InputError: The file cannot be read or is not UTF-8.
+    """
+    if text is None or not text.startswith("@"):
+        return text
+    source = Path(text[1:])
+    require_file(source, "a UTF-8 text file of the alphabet's characters")
+    try:
+        content = source.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{source} is not UTF-8: {error}; expected the alphabet's characters"
+        ) from error
+    # One line of characters, or one character a line: no alphabet has line ends.
+    return content.replace("\r", "").replace("\n", "")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--json FILE|-``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--json",
+        type=filled,
+        metavar="FILE|-",
+        help="write the result as JSON too, or print JSON alone",
+    )
+    add_written(parser, "json")
+
+
+def require_json(target: Optional[str]) -> None:
+    """Refuse a ``--json`` file that cannot be written, before the work whose result it takes.
+
+    Args:
+        target: The argument of ``--json``; None where it was not given.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    if target not in (None, STDOUT):
+        from crnn.files import require_target
+
+        require_target(Path(target))
+
+
+def put_json(value: Any, target: Optional[str]) -> bool:
+    """Write a result where ``--json`` says, if it was given.
+
+    Args:
+        value: What `json.dumps` takes.
+        target: The argument of ``--json``; None where it was not given.
+
+    Returns:
+        True where the JSON went to stdout, which then takes nothing else.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    if target == STDOUT:
+        console.out_json(value)
+        return True
+    if target is not None:
+        from crnn.files import json_text, write_text
+
+        write_text(Path(target), json_text(value, indent=1) + "\n")
+    return False
+
+
+def add_written(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Declare which arguments are files that the command writes.
+
+    Args:
+        parser: The parser of the verb.
+        names: The names that the arguments' values have in the parsed namespace.
+    """
+    before = parser.get_default("written") or ()
+    parser.set_defaults(written=(*before, *names))
+
+
+def refuse_overwriting(args: argparse.Namespace) -> None:
+    """Refuse a command that would overwrite one of its own inputs, or a part of an LMDB.
+
+    Args:
+        args: The parsed command line.
+
+    Raises:
+        InputError: A file to be written is named twice, or is a part of an LMDB.
+    """
+    written = frozenset(getattr(args, "written", ()))
+    known: Dict[Path, str] = {}
+    inputs_first = sorted(_paths(args, written), key=lambda entry: entry[0] in written)
+    for name, named in inputs_first:
+        place = named.resolve()
+        if name in written:
+            _refuse_lmdb_part(named, place, name)
+            _refuse_named_twice(named, place, name, known)
+        known[place] = name
+
+
+def _refuse_named_twice(named: Path, place: Path, name: str, known: Dict[Path, str]) -> None:
+    if place not in known or place.is_dir() or place.is_char_device():
+        return
+    raise InputError(
+        f"{named} is named twice, as {known[place]} and as {name}, and would be overwritten"
+    )
+
+
+def _refuse_lmdb_part(named: Path, place: Path, name: str) -> None:
+    if place.name in ("data.mdb", "lock.mdb") and place.exists():
+        raise InputError(
+            f"{named} is part of an LMDB, which would be lost; expected another file for {name}"
+        )
+
+
+def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[str, Path]]:
+    for name, value in vars(args).items():
+        values = value if isinstance(value, list) else [value]
+        for one in values:
+            if isinstance(one, Path):
+                yield name, one
+            elif isinstance(one, str) and name in written and one != STDOUT:
+                yield name, Path(one)

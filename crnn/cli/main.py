@@ -1,0 +1,227 @@
+"""``crnn VERB …``: the parser, the verbs, and how a command ends.
+
+A verb's module in `crnn.cli.verbs` has ``HELP`` (one line), ``EXAMPLE`` (a command or more),
+``add_arguments(parser)`` and ``run(args) -> int``; heavy imports happen inside ``run``. Its name
+is the verb's, with ``-`` as ``_``, and a ``_`` after a word of Python's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import keyword
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Callable, List, NoReturn, Optional, Sequence
+
+from crnn import __version__
+from crnn.cli import console
+from crnn.cli.arguments import path, refuse_overwriting, require_json
+from crnn.errors import InputError, KitError, UnavailableError
+from crnn.signals import ended_as_interrupted
+from crnn.spelling import nearest
+
+VERBS = (
+    "import",
+    "export",
+    "prepare",
+    "compile",
+    "evaluate",
+    "score",
+    "read",
+    "inspect",
+    "explain",
+    "doctor",
+    "dataset",
+    "quantize",
+    "bench",
+    "train",
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the nearest spelling suggested for an unknown word.
+
+    Abbreviations are refused, and paths that name no file: an empty one, and ``-``.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("type", Path, path)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message to stderr, and exit 2."""
+        unknown = [word for word in message.split() if word.startswith("--")]
+        choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
+        near = None
+        if message.startswith("unrecognized arguments") and unknown:
+            near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
+        elif choice:
+            near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        super().error(message + (f" (did you mean {near}?)" if near else ""))
+
+
+def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
+    """Build the parser of ``crnn`` with these verbs."""
+    parser = Parser(
+        prog="crnn", description=importlib.import_module("crnn").__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"crnn {__version__}")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in verbs:
+        module = importlib.import_module(f"crnn.cli.verbs.{_module(verb)}")
+        command = add_command(commands, verb, module)
+        command.set_defaults(run=module.run, parser=command)
+    return parser
+
+
+def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParser:
+    """Add the parser of a verb's or subcommand's module to ``commands`` (of ``add_subparsers``) and
+    return it.
+    """
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=module.HELP,
+        description=module.HELP,
+        epilog=f"example:\n{module.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(command)
+    return command
+
+
+def _module(verb: str) -> str:
+    return f"{verb}_" if keyword.iskeyword(verb) else verb.replace("-", "_")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run a command line and return its exit code; a user's error is printed, never raised."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Only the verb asked for is imported; an unknown one gets the whole list in its message.
+    wanted: List[str] = [verb for verb in VERBS if verb in words[:1]]
+    try:
+        args, unknown = build_parser(wanted or VERBS).parse_known_args(words)
+        # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.
+        if hasattr(args, "overrides"):
+            args.overrides += [word for word in unknown if not word.startswith("-")]
+            unknown = [word for word in unknown if word.startswith("-")]
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return run(args)
+
+
+def script() -> None:
+    """Run ``crnn`` on the process's own arguments and end the process with its exit code."""
+    sys.exit(main())
+
+
+def run_script(
+    parser: Parser,
+    argv: Optional[Sequence[str]],
+    command: Callable[[argparse.Namespace], int],
+    check: Callable[[argparse.Namespace], None] = lambda args: None,
+) -> int:
+    """Run the command of a script on its command line and return its exit code, as `main` does for
+    a verb.
+
+    ``check`` refuses, by ``parser.error``, arguments that do not go together.
+    """
+    try:
+        args = parser.parse_args(argv)
+        check(args)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    args.run = command
+    return run(args)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command of a command line, ``args.run``, and turn a user's error, Ctrl-C, a call to
+    end or a closed pipe into its exit code.
+
+    So is what the machine refuses, such as a full disk or a file that may not be read: an error of
+    the user's, told without traceback.
+    """
+    console.prepare_streams()
+    with ended_as_interrupted() as ended:
+        try:
+            refuse_overwriting(args)
+            require_json(getattr(args, "json", None))
+            code: int = args.run(args)
+            console.flush()
+            return code
+        except KeyboardInterrupt:
+            console.note("interrupted")
+            return 128 + (ended[0] if ended else signal.SIGINT)
+        except BrokenPipeError:
+            console.close_stdout()
+            return 141
+        except (KitError, MemoryError, ModuleNotFoundError, UnicodeEncodeError, OSError) as error:
+            told = _told(error)
+            if told is None:
+                raise
+            console.error(told)
+            return _flushed(told.exit_code)
+
+
+def _told(error: Exception) -> Optional[KitError]:
+    """Return an error as the user is told of it; None for what would be the kit's own bug."""
+    if isinstance(error, KitError):
+        return error
+    if isinstance(error, MemoryError):
+        return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
+    if isinstance(error, ModuleNotFoundError) and error.name in _PACKAGES:
+        package = _PACKAGES[error.name]
+        return UnavailableError(
+            f"this needs {package}, which is not installed", hint=f"pip install {package}"
+        )
+    # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return InputError(
+            f"{error.object!a} is no UTF-8, as names must be here",
+            hint="Rename the file or folder.",
+        )
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        where = f"{error.filename}: " if error.filename else ""
+        return InputError(f"{where}{error.strerror}")
+    return None
+
+
+_PACKAGES = {
+    "PIL": "Pillow",
+    "cv2": "opencv-python-headless",
+    "yaml": "PyYAML",
+    **{
+        name: name
+        for name in ("defusedxml", "lmdb", "matplotlib", "numpy", "onnx", "onnxruntime", "torch")
+    },
+}
+"""What others make and the kit imports, by module; their absence is the machine's, not the kit's.
+"""
+
+_REFUSALS = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
+"""What the machine refuses.
+
+Other errors of the system would be the kit's own, and keep their traceback.
+"""
+
+
+def _flushed(code: int) -> int:
+    try:
+        console.flush()
+    except OSError:
+        console.close_stdout()
+    return code

@@ -1,0 +1,1 @@
+"""One module a verb of ``crnn``, as `crnn.cli.main` wants it."""

@@ -1,0 +1,117 @@
+"""``crnn bench``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Tuple
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.files import require_target
+
+HELP = "Measure how fast a model is at each batch size, and where the time goes."
+EXAMPLE = """  crnn bench crnn.onnx --data words_lmdb --batch 1,4,16,64 --plot speed.png
+  crnn bench crnn.om --data input_bin --label label.txt --budget 20
+  crnn bench crnn.onnx --data words_lmdb --versus crnn_int8.onnx"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DATA",
+        help="a folder of bins, an LMDB or a folder of images",
+    )
+    parser.add_argument(
+        "--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+    )
+    parser.add_argument(
+        "--batch",
+        type=_sizes,
+        default=(1, 4, 16, 64),
+        metavar="N,…",
+        help="batch sizes (default 1,4,16,64)",
+    )
+    parser.add_argument(
+        "--loop", type=positive, default=50, metavar="N", help="batches of each size (default 50)"
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=natural,
+        default=3,
+        metavar="N",
+        help="batches of each size before that (default 3)",
+    )
+    parser.add_argument(
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+    parser.add_argument(
+        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
+    )
+    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    parser.add_argument(
+        "--budget",
+        type=milliseconds,
+        metavar="MS",
+        help="suggest the fastest batch whose p99 latency is within this",
+    )
+    add_json(parser)
+    add_written(parser, "plot")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.png",
+        help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, then print tables or JSON."""
+    import dataclasses
+
+    from crnn.jobs.bench import Request, bench
+    from crnn.reports import bench as report
+
+    if args.plot:
+        require_target(args.plot)
+        from crnn.reports.bench_plot import draw, require_matplotlib
+
+        # Said before the measurement, not after it.
+        require_matplotlib()
+    request = Request(
+        **{field.name: getattr(args, field.name) for field in dataclasses.fields(Request)}
+    )
+    with console.progress("measuring", request.loop) as advance:
+        benchmark = bench(request, advance)
+    for note in dict.fromkeys(note for timing in benchmark.runs for note in timing.notes):
+        console.note(note)
+    if args.plot:
+        draw(benchmark, args.plot)
+    if put_json(report.to_dict(benchmark), args.json):
+        return 0
+    for line in report.head(benchmark):
+        console.out(line)
+    for timing in benchmark.runs:
+        console.out(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.out_table(*report.stage_table(timing))
+        console.out("words a second, and milliseconds of computation alone")
+        console.out_table(*report.speed_table(timing))
+    console.out()
+    for ratio in benchmark.ratios:
+        console.out(report.ratio_line(ratio, benchmark.runs))
+    if benchmark.suggestion:
+        console.out(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
+    return 0
+
+
+def _sizes(text: str) -> Tuple[int, ...]:
+    return tuple(sorted({positive(word) for word in text.split(",")}))

@@ -1,0 +1,131 @@
+"""``crnn compile``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+from typing import Optional, Sequence, Tuple
+
+from crnn.ascend.environment import Version
+from crnn.cli import console
+from crnn.cli.arguments import add_json, positive, put_json
+from crnn.compile.atc import LOG_LEVELS, PRECISION_MODES, AtcJob
+
+HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
+EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
+  crnn compile crnn.onnx crnn_bs16 --batch 16 --soc Ascend310P3
+  crnn compile crnn.onnx crnn_gears --batch 1,4,8,16       one OM, four batch sizes
+  crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
+  crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL.onnx", help="the model, as crnn export writes it"
+    )
+    parser.add_argument(
+        "name",
+        type=Path,
+        metavar="NAME",
+        help="the OM to write: NAME.om, and NAME.om.json beside it",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_batches,
+        default=(1,),
+        metavar="N[,N…]",
+        help="batch size (default 1); several give one OM with gears",
+    )
+    parser.add_argument(
+        "--static-set", action="store_true", help="one OM for each batch size instead of gears"
+    )
+    parser.add_argument(
+        "--soc",
+        metavar="NAME",
+        help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
+    )
+    parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
+    parser.add_argument(
+        "--log", choices=LOG_LEVELS, default="info", help="ATC's log level (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="dump graphs and ATC's log into NAME_debug/"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="Auto Tune (hours; CANN up to 5.x, AOE took its place)"
+    )
+    parser.add_argument(
+        "--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"'
+    )
+    parser.add_argument(
+        "--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)"
+    )
+    parser.add_argument(
+        "--timeout", type=positive, metavar="SECONDS", help="stop ATC after this long"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile, or show what would be run."""
+    from crnn.compile.to_om import Request, build, plan
+
+    request = Request(
+        model=args.model,
+        name=args.name,
+        batches=args.batch,
+        static_set=args.static_set,
+        soc=args.soc,
+        precision=args.precision,
+        aipp=args.aipp,
+        log=args.log,
+        debug=args.debug,
+        tune=args.tune,
+        extra=args.extra,
+        cann=args.cann,
+        timeout=args.timeout,
+    )
+    todo = plan(request, os.environ)
+    for text in todo.notes:
+        console.note(text)
+    if args.dry_run:
+        _show(todo.jobs, todo.aipp_text, args.json)
+        return 0
+    built = build(todo, os.environ, lambda line: console.note(f"atc: {line}"))
+    if put_json([one.to_dict() for one in built], args.json):
+        return 0
+    for one in built:
+        console.out(f"{one.path}{'  (simulated)' if one.om.simulated else ''}")
+    return 0
+
+
+def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
+    if put_json({"commands": [job.command for job in jobs], "aipp": aipp or None}, json):
+        return
+    if aipp:
+        console.out(f"# {jobs[0].aipp}")
+        console.out(aipp.rstrip())
+    for job in jobs:
+        console.out(shlex.join(job.command))
+
+
+def _batches(text: str) -> Tuple[int, ...]:
+    return tuple(positive(part) for part in text.split(","))
+
+
+def _version(text: str) -> Optional[Version]:
+    version = Version.parse(text)
+    if version is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no CANN version such as 5.0.4, 6.0.RC1 or 8.0"
+        )
+    return version

@@ -1,0 +1,62 @@
+"""``crnn dataset stats``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any, Dict, Mapping
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, put_json
+
+HELP = "Count lengths, characters, sizes and aspects of a data set's words, as a table and a plot."
+EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
+    )
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them, too")
+    add_json(parser)
+    add_written(parser, "plot")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the counts."""
+    from crnn.datasets.stats import QUANTILES, plot, stats
+
+    with console.progress("samples", None) as advance:
+        found = stats(args.data, advance=advance)
+    if args.plot:
+        plot(found, args.plot)
+    if put_json({**dataclasses.asdict(found), "percentiles": QUANTILES}, args.json):
+        return 0
+    console.out_fields(
+        {"samples": found.samples, "labelled": found.labelled, "images measured": found.measured}
+    )
+    console.out()
+    console.out_table(
+        ["", *(f"{q} %" for q in QUANTILES)],
+        [[n, *map(str, v)] for n, v in found.quantiles.items()],
+    )
+    tables: Dict[str, Mapping[Any, int]] = {
+        "characters": found.lengths,
+        "case": found.cases,
+        "character": found.characters,
+        **found.histograms,
+    }
+    for name, counts in tables.items():
+        console.out()
+        rows = [
+            [str(key), str(count), f"{_percent(count, sum(counts.values()))}"]
+            for key, count in counts.items()
+        ]
+        console.out_table([name, "words" if name != "character" else "times", "%"], rows)
+    return 0
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f}" if total else "0.0"

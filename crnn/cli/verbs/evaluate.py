@@ -1,0 +1,251 @@
+"""``crnn evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
+
+from crnn.cli import console
+from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.errors import CheckError, KitError, UsageError
+
+if TYPE_CHECKING:
+    from crnn.jobs.evaluate import Outcome
+
+R = TypeVar("R")
+
+HELP = "Read every word of a data set with a model and say how many are right."
+EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
+  crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""  # noqa: E501
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help=(
+            "an .onnx, an .om or a .pth, told by content; or a folder: of OMs alone a static set,"
+            " else the models in it, for a table"
+        ),
+    )
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="a folder of bins, an LMDB or a folder of images; or several",
+    )
+    parser.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+    parser.add_argument(
+        "--label",
+        "--annotation",
+        type=Path,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
+    )
+    add_json(parser)
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what the historical script takes too."""
+    parser.add_argument(
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+    parser.add_argument(
+        "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
+    )
+    parser.add_argument(
+        "--outputs-style",
+        choices=("ais_bench", "benchmark"),
+        default="ais_bench",
+        help="NAME_0.bin or NAME_1.bin",
+    )
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="count what a system counts: modelzoo, mindspore-ic, mindspore-iiit5k or tensorflow",
+    )
+    parser.add_argument(
+        "--oov",
+        choices=("keep", "drop", "strip"),
+        help=(
+            "labels with characters outside the alphabet: keep them, to count as wrong (default),"
+            " drop their samples, or strip the characters"
+        ),
+    )
+    add_checks(parser)
+
+
+def add_checks(parser: argparse.ArgumentParser) -> None:
+    """Declare how a model is read, what is shown and what is checked."""
+    parser.add_argument(
+        "--spec",
+        metavar="FILE|NAME",
+        help="read the model by this spec: a preset, a spec's JSON or another model",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help=(
+            "print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx,"
+            " mindspore-310, sdk"
+        ),
+    )
+    parser.add_argument(
+        "--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line"
+    )
+    add_written(parser, "readings")
+    parser.add_argument(
+        "--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
+    parser.add_argument(
+        "--min-accuracy",
+        type=fraction,
+        metavar="F",
+        help="exit 3 below this fraction, such as 0.79",
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="compare with another run's JSON or JSON Lines"
+    )
+    parser.add_argument(
+        "--max-differ",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="words that may differ from --against (default 0)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate one model on one data set, or several on several."""
+    data: List[Path] = args.data
+    args.data = data[0]
+    if len(data) > 1 or _holds_models(args.model):
+        return _table(args, data)
+    return run_one(args)
+
+
+def _holds_models(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    from crnn.jobs.evaluations import models_in
+
+    return models_in(path) != [path]
+
+
+def run_one(args: argparse.Namespace) -> int:
+    """Evaluate, write the result, then say which checks failed."""
+    from crnn.jobs.evaluate import Request, evaluate
+
+    require_format(args)
+    outcome = evaluate(request_of(Request, args), console.progress, screen=console)
+    return present(args, outcome)
+
+
+def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
+    """Evaluate each model on each data set and show a table."""
+    from crnn.jobs.evaluate import Outcome, Request
+    from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
+    from crnn.reports import table, text
+
+    _refuse_options_of_one(args, data)
+    rows = evaluate_all(request_of(Request, args), data, console.progress)
+    models = [row.model.name for row in rows]
+    places = [str(place) for place in data]
+    outcomes: List[Outcome] = []
+    notes: List[str] = []
+    cells: List[List[table.Cell]] = []
+    for row in rows:
+        cells.append([])
+        for cell in row.cells:
+            if isinstance(cell, Outcome):
+                outcomes.append(cell)
+                notes.extend(cell.notes)
+                cells[-1].append(cell.evaluation)
+            else:
+                cells[-1].append(cell.message)
+    for note in dict.fromkeys([*notes, *problems(rows, data)]):
+        console.note(note)
+    if not put_json(table.to_dict(models, places, cells), args.json):
+        if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
+            console.out(text.SIMULATED)
+        console.out_table(["model", *places], table.cells(models, cells))
+        if len(models) > 1:
+            console.note("* the most words right on that data set")
+    _raise_failures(failures(rows, data), error_of(rows))
+    return 0
+
+
+def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
+    if unread:
+        for failure in broken:
+            console.note(failure)
+        raise unread
+    if broken:
+        raise CheckError("; ".join(broken))
+
+
+def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
+    options = ["readings", "save_outputs", "against", "format", "show_misses"]
+    if len(data) > 1:
+        options.append("label")
+    for option in options:
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} is for one model and one DATA")
+
+
+def require_format(args: argparse.Namespace) -> None:
+    """Refuse a ``--format`` that does not exist, or that another option leaves no place for."""
+    from crnn.reports.formats import format_named
+
+    if not args.format:
+        args.format = None
+        return
+    if args.json == STDOUT:
+        raise UsageError("--format and --json - both want stdout; name a file with --json")
+    format_named(args.format)
+
+
+def present(args: argparse.Namespace, outcome: Outcome) -> int:
+    """Show an outcome as the options of `add_checks` and ``--json`` say."""
+    from crnn.reports import result_json as report
+    from crnn.reports import text
+    from crnn.reports.formats import format_named
+
+    evaluation = outcome.evaluation
+    for note in outcome.notes:
+        console.note(note)
+    for line in text.problems(evaluation, outcome.named):
+        console.note(line)
+    taken = put_json(report.to_dict(evaluation), args.json)
+    if args.format:
+        taken = True
+        for line in format_named(args.format).end(evaluation):
+            console.out(line)
+    # With something for programs on stdout, what is for people goes to stderr.
+    for line in text.lines(evaluation, outcome.comparison, misses=args.show_misses):
+        if taken:
+            console.note(line)
+        else:
+            console.out(line)
+    if outcome.failures:
+        raise CheckError("; ".join(outcome.failures))
+    return 0
+
+
+def request_of(kind: Type[R], args: argparse.Namespace) -> R:
+    """Return a request whose fields are the arguments of the same names."""
+    fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**fields)

@@ -1,0 +1,145 @@
+"""``crnn export``, which ``pth2onnx.py`` is too."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, Optional
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, positive, put_json, read_alphabet
+from crnn.errors import needs
+from crnn.files import require_target
+
+if TYPE_CHECKING:
+    from crnn.export.sample_images import WordImages
+    from crnn.export.to_onnx import Export
+    from crnn.spec import ModelSpec
+
+HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
+EXAMPLE = """  crnn export crnn.pth crnn.onnx
+  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm      for CANN 5.0 and older
+  crnn export chinese.pth chinese.onnx --alphabet @characters.txt --width 160"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="IN.pth", help="a PyTorch checkpoint, of any known layout"
+    )
+    parser.add_argument(
+        "target", type=Path, metavar="OUT.onnx", help="the file to write; its folder must exist"
+    )
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", help="fix the batch size (default: any)"
+    )
+    parser.add_argument(
+        "--split-bilstm",
+        action="store_true",
+        help="write each bidirectional LSTM as two forward ones, which CANN 5.0 and older need",
+    )
+    parser.add_argument(
+        "--log-softmax",
+        action="store_true",
+        help="end with log-probabilities in place of raw scores",
+    )
+    parser.add_argument(
+        "--width", type=positive, metavar="W", help="the images' width (default: 100)"
+    )
+    parser.add_argument(
+        "--alphabet",
+        metavar="CHARS|@FILE",
+        help=(
+            "the characters, in class order after the blank, or a UTF-8 file of them (default:"
+            " 0-9a-z)"
+        ),
+    )
+    parser.add_argument(
+        "--lstm-gate-order",
+        choices=("ifgo", "igfo"),
+        default="ifgo",
+        help=(
+            "igfo for checkpoints of the first NPU training stack, which no file says of itself"
+            " (default: ifgo)"
+        ),
+    )
+    parser.add_argument(
+        "--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too"
+    )
+    add_json(parser)
+    add_written(parser, "target")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, print the figures, and fail if one is outside its limit."""
+    require_target(args.target)
+    alphabet = read_alphabet(args.alphabet)
+    with needs("torch", extra="torch"):
+        import torch  # noqa: F401  the modules below import it at their top
+
+    from crnn.export.graph import GraphOptions
+    from crnn.export.to_onnx import export_onnx
+    from crnn.weights.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(
+        args.checkpoint, alphabet=alphabet, width=args.width, lstm_gate_order=args.lstm_gate_order
+    )
+    options = GraphOptions(
+        batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax
+    )
+    with _words(args.words, checkpoint.spec) as words:
+        export = export_onnx(checkpoint, args.target, options, words=words)
+    if words and words.skipped:
+        console.note(
+            f"{words.skipped} words of {args.words} have no image that can be read, and were"
+            " left out"
+        )
+    _print(export, args.json)
+    export.require_passed()
+    return 0
+
+
+@contextlib.contextmanager
+def _words(path: Optional[Path], spec: ModelSpec) -> Iterator[Optional[WordImages]]:
+    if path is None:
+        yield None
+        return
+    from crnn.export.sample_images import WordImages
+
+    words = WordImages(path, spec)
+    with console.progress("words", len(words)) as advance:
+        words.advance = advance
+        yield words
+
+
+def _print(export: Export, json: Optional[str]) -> None:
+    if put_json(export.to_dict(), json):
+        return
+    checkpoint = export.checkpoint
+    console.out(
+        f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes"
+    )
+    for note in checkpoint.notes:
+        console.out(f"  {note}")
+    rows = [
+        [
+            figure.name,
+            f"{figure.value:.3g}",
+            figure.bound,
+            figure.where,
+            "ok" if figure.passed else "FAILED",
+        ]
+        for figure in export.figures
+    ]
+    console.out_table(["check", "measured", "limit", "on", ""], rows)
+    if export.passed:
+        from crnn.export.graph import INPUT, OPSET, OUTPUT
+
+        batch = export.options.batch or "batch"
+        channels, height, width = checkpoint.spec.image_shape
+        console.out(
+            f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}, "
+            f"{INPUT} ({batch}, {channels}, {height}, {width}) to "
+            f"{OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
+        )

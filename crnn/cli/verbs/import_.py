@@ -1,0 +1,213 @@
+"""``crnn import``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
+from crnn.errors import CheckError, needs
+
+if TYPE_CHECKING:
+    from crnn.weights.checkpoint import Checkpoint
+
+HELP = (
+    "Take over weights of MindSpore, TensorFlow or PyTorch, without their frameworks, and check"
+    " that two read alike."
+)
+EXAMPLE = """  crnn import mindspore crnn-10_14110.ckpt crnn.pth
+  crnn import tensorflow shadownet.ckpt-240000 crnn.pth --ord-map ord_map.json
+  crnn import torch old.pth crnn.pth --lstm-gate-order igfo
+  crnn import check crnn.pth crnn.onnx --data words_lmdb"""
+
+_CHARS = "CHARS|@FILE"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    mindspore = _kind(
+        kinds, "mindspore", "FILE.ckpt", "a .ckpt or .safetensors of MindSpore's or MindOCR's CRNN"
+    )
+    mindspore.add_argument(
+        "--version",
+        choices=("v1", "v2", "mindocr"),
+        help="the network (default: told by its names)",
+    )
+    mindspore.add_argument(
+        "--alphabet",
+        metavar=_CHARS,
+        help="the file's characters in class order (default: a-z0-9; MindOCR 0-9a-z)",
+    )
+    tensorflow = _kind(
+        kinds, "tensorflow", "PREFIX", "PREFIX of PREFIX.index and PREFIX.data-…, or a frozen .pb"
+    )
+    tensorflow.add_argument(
+        "--ord-map",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the training's ord_map.json, its order of classes",
+    )
+    torch = _kind(kinds, "torch", "FILE.pth", "a PyTorch checkpoint of any known layout")
+    torch.add_argument(
+        "--preset", metavar="NAME", help="network and spec of a file without, such as mindspore-v2"
+    )
+    torch.add_argument(
+        "--lstm-gate-order",
+        choices=("ifgo", "igfo"),
+        default="ifgo",
+        help="igfo for checkpoints of the first NPU training stack (default: ifgo)",
+    )
+    torch.add_argument(
+        "--alphabet",
+        metavar=_CHARS,
+        help="the file's characters in class order (default: the spec's)",
+    )
+    torch.add_argument(
+        "--half", action="store_true", help="write float16: half the bytes, read as float32"
+    )
+    torch.add_argument(
+        "--split",
+        action="store_true",
+        help="write each LSTM as fw_rnn and bw_rnn, as ModelZoo's scripts load it",
+    )
+    torch.add_argument(
+        "--blank-last", action="store_true", help="the file's blank is its last class (default: 0)"
+    )
+    check = kinds.add_parser(
+        "check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False
+    )
+    check.add_argument("first", type=Path, metavar="A", help="a .pth, .onnx or .om")
+    check.add_argument("second", type=Path, metavar="B", help="another, of the same words")
+    check.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="LMDB",
+        help="labelled words: LMDB or image folder",
+    )
+    check.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+    check.add_argument(
+        "--max-differ",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="words that may differ (default 0)",
+    )
+    add_json(check)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import and say what was taken over, or compare."""
+    if args.kind == "check":
+        return _check(args)
+    with needs("torch", extra="torch"):
+        import torch  # noqa: F401  the modules below import it at their top
+
+    from crnn.weights import conversion as takeover
+    from crnn.weights.checkpoint import Storage
+
+    classes = takeover.Classes(args.keep_classes, read_alphabet(args.reorder))
+    if args.kind == "mindspore":
+        alphabet = read_alphabet(args.alphabet)
+        checkpoint = takeover.take_mindspore(
+            args.source, args.target, version=args.version, alphabet=alphabet, classes=classes
+        )
+    elif args.kind == "tensorflow":
+        checkpoint = takeover.take_tensorflow(
+            args.source, args.target, ord_map=args.ord_map, classes=classes
+        )
+    else:
+        checkpoint = takeover.take_torch(
+            args.source,
+            args.target,
+            preset=args.preset,
+            lstm_gate_order=args.lstm_gate_order,
+            alphabet=read_alphabet(args.alphabet),
+            blank_last=args.blank_last,
+            classes=classes,
+            storage=Storage(args.half, args.split),
+        )
+    _print(args, checkpoint)
+    return 0
+
+
+def _kind(
+    kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, source: str, what: str
+) -> argparse.ArgumentParser:
+    parser = kinds.add_parser(name, help=what, allow_abbrev=False)
+    parser.add_argument("source", type=Path, metavar=source, help=what)
+    parser.add_argument("target", type=Path, metavar="OUT.pth", help="the checkpoint to write")
+    add_json(parser)
+    add_written(parser, "target")
+    order = parser.add_mutually_exclusive_group()
+    order.add_argument(
+        "--keep-classes", action="store_true", help="leave the classes in the file's order"
+    )
+    order.add_argument(
+        "--reorder",
+        metavar=_CHARS,
+        help="the new order, after the blank (default: 0-9a-z, else the file's)",
+    )
+    return parser
+
+
+def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
+    spec = checkpoint.spec
+    result = {
+        "schema": "crnn-import/1",
+        "source": args.source.name,
+        "target": args.target.name,
+        "sha256": checkpoint.sha256,
+        "parameters": checkpoint.parameters,
+        "notes": list(checkpoint.notes),
+        "spec": spec.to_dict(),
+    }
+    if put_json(result, args.json):
+        return
+    console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
+    console.out(
+        f"{args.target}: {checkpoint.parameters} parameters, images"
+        f" ({', '.join(map(str, spec.image_shape))}) {spec.color} by {spec.resizer}, logits"
+        f" ({spec.time_steps}, N, {spec.classes})"
+    )
+
+
+def _check(args: argparse.Namespace) -> int:
+    from crnn.jobs.alike import read_alike
+    from crnn.reports import result_json as report
+    from crnn.reports import text
+
+    first, second = read_alike(
+        args.first,
+        args.second,
+        args.data,
+        console.progress,
+        batch=args.batch,
+        max_differ=args.max_differ,
+    )
+    assert second.comparison is not None
+    result = {
+        "schema": "crnn-alike/1",
+        "alike": not second.failures,
+        "models": [report.to_dict(outcome.evaluation) for outcome in (first, second)],
+        "differing": [dataclasses.asdict(word) for word in second.comparison.differing],
+    }
+    if not put_json(result, args.json):
+        for path, outcome in ((args.first, first), (args.second, second)):
+            console.out(f"{path}: {text.accuracy(outcome.evaluation)}")
+        for line in text.differences(second.comparison):
+            console.out(line)
+    if second.failures:
+        differing = len(second.comparison.differing)
+        raise CheckError(
+            f"{args.first} and {args.second} read {differing} of {second.evaluation.total} words"
+            f" differently; --max-differ allows {args.max_differ}"
+        )
+    return 0

@@ -1,0 +1,61 @@
+"""``crnn inspect``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Dict
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, put_json
+from crnn.filekind import OM, TORCH, kind_of
+
+HELP = "Show what a model file holds: inputs, outputs, versions, spec and hashes."
+EXAMPLE = "  crnn inspect crnn.onnx\n  crnn inspect crnn.om --json -"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="an .onnx, .om or .pth, told by content"
+    )
+    parser.add_argument(
+        "--command",
+        action="store_true",
+        help="show an OM's ATC command line too (it names local paths)",
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the file holds."""
+    kind = kind_of(args.file)
+    if kind == OM or args.file.suffix == ".om":
+        return _show_om(args)
+    data = _describe_checkpoint(args.file) if kind == TORCH else _describe_onnx(args.file)
+    if not put_json(data, args.json):
+        console.out_fields(data)
+    return 0
+
+
+def _describe_checkpoint(path: Path) -> Dict[str, Any]:
+    from crnn.weights.checkpoint import load_checkpoint
+
+    return load_checkpoint(path).to_dict()
+
+
+def _describe_onnx(path: Path) -> Dict[str, Any]:
+    from crnn.export.describe import describe_onnx
+
+    return describe_onnx(path)
+
+
+def _show_om(args: argparse.Namespace) -> int:
+    from crnn.ascend.om_reader import read_om
+    from crnn.ascend.sidecar import describe_sidecar
+
+    om = read_om(args.file)
+    beside = describe_sidecar(args.file, om.sha256)
+    if not put_json({**om.to_dict(command=args.command), **beside}, args.json):
+        console.out_fields({**om.fields(command=args.command), **beside})
+    return 0

@@ -1,0 +1,160 @@
+"""``crnn prepare``, and ``parse_testdata.py``, its historical name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Optional, Sequence
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, filled, positive, put_json
+from crnn.cli.main import Parser, run_script
+from crnn.errors import InputError
+
+HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
+EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
+  crnn prepare IIIT5K_lmdb input_bin --label labels/iiit5k.txt --info crnn.info --oov drop
+  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="an LMDB (folder or data.mdb), or a folder of images",
+    )
+    parser.add_argument(
+        "out",
+        type=filled,
+        metavar="OUT_DIR",
+        help="folder for the bins; one of an earlier run is replaced",
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare all arguments but the positional ones."""
+    parser.add_argument(
+        "--label",
+        type=Path,
+        default=Path("label.txt"),
+        metavar="FILE",
+        help="label file to write (default label.txt)",
+    )
+    parser.add_argument(
+        "--info", type=Path, metavar="FILE", help="write the info file for benchmark tools too"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "uint8"),
+        help="uint8: pixels, for models with AIPP (default: as the spec says)",
+    )
+    parser.add_argument(
+        "--spec",
+        metavar="FILE|NAME",
+        help=(
+            "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
+            " (default: CRNN)"
+        ),
+    )
+    parser.add_argument(
+        "--annotation",
+        type=Path,
+        metavar="FILE",
+        help="image and label a line, for a folder of images",
+    )
+    parser.add_argument(
+        "--form", metavar="FORM", help="the annotation's form, where its content does not tell"
+    )
+    parser.add_argument(
+        "--oov",
+        choices=("keep", "drop", "strip"),
+        default="keep",
+        help=(
+            "labels with characters outside the alphabet: keep them, to count as wrong (default),"
+            " drop their samples, or strip the characters"
+        ),
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave words without usable image out of the labels too",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
+    )
+    add_json(parser)
+    add_written(parser, "label", "info")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare and print the summary."""
+    from crnn.jobs.prepare import Request, prepare, summary_lines
+    from crnn.runners.open import open_spec
+    from crnn.samples.source import open_labelled
+    from crnn.spec import ModelSpec
+
+    spec = open_spec(args.spec) if args.spec else ModelSpec.default()
+    source = open_labelled(args.data, args.annotation, args.form)
+    request = Request(
+        source=source,
+        out=args.out,
+        label_file=args.label,
+        spec=spec,
+        info_file=args.info,
+        dtype=args.dtype or ("uint8" if spec.input_dtype == "uint8" else "float32"),
+        oov=args.oov,
+        skip_bad=args.skip_bad,
+        force=args.force,
+        workers=args.threads,
+    )
+    with console.progress("preparing", len(source)) as advance:
+        summary = prepare(request, advance)
+    if not put_json(summary.to_dict(), args.json):
+        for line in summary_lines(summary):
+            console.out(line)
+    return 0
+
+
+def parse_testdata(test_dir: str, output_bin: str, argv: Optional[Sequence[str]] = None) -> int:
+    """``parse_testdata.py``: the verb with both positional arguments optional."""
+    parser = Parser(
+        prog="parse_testdata.py",
+        description=HELP,
+        epilog="example:\n  python parse_testdata.py ./IIIT5K_lmdb ./input_bin",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="?",
+        default=Path(test_dir),
+        metavar="LMDB",
+        help=f"the folder or its data.mdb, or a folder of images (default {test_dir})",
+    )
+    parser.add_argument(
+        "out",
+        type=filled,
+        nargs="?",
+        default=output_bin,
+        metavar="OUT_DIR",
+        help=f"folder for the bins; one of an earlier run is replaced (default {output_bin})",
+    )
+    add_options(parser)
+
+    def command(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except InputError as error:
+            if args.data != Path(test_dir) or args.data.exists():
+                raise
+            hint = "It is the default. Name yours: python parse_testdata.py LMDB OUT_DIR"
+            raise InputError(error.message, hint=hint) from error
+
+    return run_script(parser, argv, command)

@@ -1,0 +1,60 @@
+"""``crnn read``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import List
+
+from crnn.cli import console
+from crnn.cli.arguments import STDOUT, add_json, positive, put_json
+from crnn.errors import InputError
+
+HELP = "Read the words in images: a line each, with path, text and confidence."
+EXAMPLE = "  crnn read crnn.onnx word1.png word2.jpg"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content"
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, one word each")
+    add_json(parser)
+    parser.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+    parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read every image that can be read; exit 1 after them if one could not."""
+    from crnn.recognizer import Recognizer
+    from crnn.reports.text import SIMULATED
+
+    unreadable: List[InputError] = []
+    with Recognizer(
+        args.model, device=args.device, threads=args.threads, batch=args.batch
+    ) as recognizer:
+        for note in recognizer.notes:
+            console.note(note)
+        if recognizer.simulated:
+            console.note(SIMULATED)
+        readings = []
+        for reading in recognizer.read_each(args.images, on_error=unreadable.append):
+            readings.append(dataclasses.asdict(reading))
+            if args.json != STDOUT:
+                console.out(f"{reading.key}\t{reading.text}\t{reading.confidence:.4f}")
+        put_json(
+            {"schema": "crnn-readings/1", "readings": readings, "simulated": recognizer.simulated},
+            args.json,
+        )
+    for problem in unreadable:
+        console.error(problem)
+    if unreadable:
+        raise InputError(f"{len(unreadable)} of {len(args.images)} images could not be read")
+    return 0

@@ -1,0 +1,413 @@
+"""An ONNX model to OMs:
+
+checked before ATC, compiled by it, read back after it, and only then put in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Generator, List, Mapping, Optional, Tuple
+
+from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search_roots, sourced_cann
+from crnn.ascend.fit import misfits
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import read_om
+from crnn.ascend.sidecar import Sidecar, write_sidecar
+from crnn.compile.aipp import aipp_config
+from crnn.compile.atc import (
+    AtcJob,
+    AtcRun,
+    Say,
+    atc_environment,
+    check_batches,
+    check_run,
+    check_tune,
+    run_atc,
+    safe_path,
+    split_extra,
+    takes_two_directions,
+)
+from crnn.compile.preflight import check_graph
+from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.export.split_bilstm import needs_split, split_directions
+from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.runners.onnx_runner import load_graph
+from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
+from crnn.versions import versions
+
+DEFAULT_SOC = "Ascend310"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
+
+    One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
+    ``NAME_bs1.om`` …. ``soc`` None asks npu-smi, ``cann`` None the installation. ``timeout`` is in
+    seconds for each run of ATC.
+    """
+
+    model: Path
+    name: Path
+    batches: Tuple[int, ...] = (1,)
+    static_set: bool = False
+    soc: Optional[str] = None
+    precision: Optional[str] = None
+    aipp: bool = False
+    log: str = "info"
+    debug: bool = False
+    tune: bool = False
+    extra: str = ""
+    cann: Optional[Version] = None
+    timeout: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done:
+
+    one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why.
+    """
+
+    request: Request
+    jobs: Tuple[AtcJob, ...]
+    graph: Any
+    rewritten: bool
+    spec: ModelSpec
+    onnx_sha256: str
+    checkpoint_sha256: Optional[str]
+    aipp_text: str
+    cann: Optional[Version]
+    atc: Optional[Path]
+    notes: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An OM that stands in its place."""
+
+    path: Path
+    om: Om
+    job: AtcJob
+    seconds: float
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "path": str(self.path),
+            "batch_sizes": list(self.job.batches),
+            "sha256": self.om.sha256,
+            "bytes": self.om.bytes,
+            "precision": self.om.precision,
+            "soc_version": self.job.soc,
+            "command": self.job.command,
+            "seconds": round(self.seconds, 3),
+            "simulated": self.om.simulated,
+        }
+
+
+def plan(request: Request, environ: Mapping[str, str]) -> Plan:
+    """Check everything that can be checked without ATC and return what will be run.
+
+    Raises `InputError` for a graph that ATC would reject, `UsageError` for options that contradict
+    each other.
+    """
+    notes: List[str] = []
+    name = _output_name(request.name)
+    check_batches(request.batches, gears=len(request.batches) > 1 and not request.static_set)
+    atc, version = _installed(request, environ)
+    if request.tune:
+        check_tune(version, request.model)
+    proto = _load(request.model)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    spec = _spec(request.model, metadata, notes)
+    groups = [(batch,) for batch in request.batches] if request.static_set else [request.batches]
+    image = [
+        check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
+        for group in groups
+    ]
+    rewritten = not takes_two_directions(version) and needs_split(proto)
+    if rewritten:
+        proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
+        notes.append(
+            f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
+            " instead"
+        )
+    soc = _soc(request, version, notes)
+    if not safe_path(request.model.resolve()) or not safe_path(name):
+        notes.append(
+            "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
+        )
+    notes.append(_precision_note(request))
+    jobs = tuple(
+        AtcJob(
+            model=request.model,
+            output=name.with_name(f"{name.name}_bs{group[0]}") if request.static_set else name,
+            input_name=image[0].name,
+            image_shape=spec.image_shape,
+            batches=group,
+            soc=soc,
+            log="debug" if request.debug else request.log,
+            precision=request.precision,
+            aipp=name.with_name(f"{name.name}.aipp.cfg") if request.aipp else None,
+            tune=request.tune,
+            extra=split_extra(request.extra, Path.cwd()),
+        )
+        for group in groups
+    )
+    return Plan(
+        request=request,
+        jobs=jobs,
+        graph=proto,
+        rewritten=rewritten,
+        spec=spec,
+        onnx_sha256=sha256(request.model),
+        checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
+        aipp_text=aipp_config(spec) if request.aipp else "",
+        cann=version,
+        atc=atc,
+        notes=tuple(notes),
+    )
+
+
+def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
+    """Run ATC for each job; put the OMs, each with its ``NAME.om.json``, in place when all of them
+    are good.
+
+    ``say`` takes what ATC prints, line by line. Raises `UnavailableError` without ATC, what
+    `check_run` raises where ATC failed, and `CheckError` where its OM is another model than the
+    spec says.
+    """
+    if todo.atc is None:
+        raise _no_atc(environ)
+    for job in todo.jobs:
+        require_parent(job.output)
+    with _workplace() as folder:
+        made = [_compile(todo, job, folder, environ, say) for job in todo.jobs]
+        return [_place(todo, job, om, run) for job, om, run in made]
+
+
+def _compile(
+    todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[AtcJob, Om, AtcRun]:
+    staged = _staged(todo, job, folder)
+    place = folder
+    if todo.request.debug:
+        place = job.output.with_name(f"{job.output.name}_debug").resolve()
+        place.mkdir(exist_ok=True)
+    run = run_atc(
+        [str(todo.atc), *staged.command[1:]],
+        folder=place,
+        environ=atc_environment(environ, debug=todo.request.debug),
+        timeout=todo.request.timeout,
+        say=say,
+    )
+    if todo.request.debug:
+        (place / "atc.log").write_text(f"{run.output}\n", encoding="utf-8")
+    file = Path(f"{staged.output}.om")
+    check_run(run, file)
+    om = read_om(file)
+    wrong = list(misfits(om, todo.spec, job.batches))
+    if wrong:
+        raise CheckError(
+            "\n".join(
+                [f"{job.output}.om: ATC said success, but the OM does not fit the spec", *wrong]
+            ),
+            hint=(
+                "Nothing was written. Compare with the ONNX: crnn inspect on it, and look at"
+                " --extra."
+            ),
+        )
+    return job, om, run
+
+
+def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
+    """The job as ATC gets it: in a folder of its own, by names that it takes."""
+    output = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", job.output.name)
+    model = job.model.resolve()
+    if todo.rewritten or not safe_path(model):
+        with needs("onnx"):
+            import onnx
+        model = folder / "model.onnx"
+        if not model.exists():
+            onnx.save(todo.graph, str(model))
+    aipp = None
+    if job.aipp:
+        aipp = folder / "aipp.cfg"
+        aipp.write_text(todo.aipp_text, encoding="ascii")
+    return dataclasses.replace(job, model=model, output=output, aipp=aipp)
+
+
+def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+    path = Path(f"{job.output}.om")
+    with needs("onnx"):
+        import onnx
+    made_with = {
+        **versions(),
+        "onnx": str(onnx.__version__),
+        "cann": str(todo.cann) if todo.cann else "unknown",
+        "atc": om.atc_version,
+    }
+    sidecar = Sidecar(
+        # With AIPP the OM takes pixels, and whoever prepares words for it should know.
+        spec=dataclasses.replace(todo.spec, input_dtype="uint8") if job.aipp else todo.spec,
+        om_sha256=om.sha256,
+        onnx_sha256=todo.onnx_sha256,
+        checkpoint_sha256=todo.checkpoint_sha256,
+        command=tuple(job.command),
+        versions=made_with,
+        batch_sizes=job.batches,
+        simulated=om.simulated,
+    )
+    with open(om.file, "rb") as source, atomic_file(path) as target:
+        shutil.copyfileobj(source, target)
+        # Before the OM takes its name: an OM without its own sidecar would be read by the default
+        # spec.
+        write_sidecar(path, sidecar)
+    return Built(path, om, job, run.seconds)
+
+
+@contextlib.contextmanager
+def _workplace() -> Generator[Path, None, None]:
+    """A folder for one compilation, whose path ATC takes:
+
+    it leaves kernels and reports wherever it runs.
+    """
+    places = [
+        Path(tempfile.gettempdir()).resolve(),
+        Path("/tmp"),  # noqa: S108  mkdtemp is below
+        Path("/var/tmp"),  # noqa: S108
+    ]
+    place = next(
+        (place for place in places if safe_path(place) and os.access(place, os.W_OK)), None
+    )
+    if place is None:
+        raise UnavailableError(
+            f"no temporary folder whose path ATC takes: {', '.join(map(str, places))}",
+            hint="Set TMPDIR to a writable folder with letters, digits, _ - and . in its path.",
+        )
+    folder = Path(tempfile.mkdtemp(prefix="crnn-atc-", dir=str(place)))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _installed(
+    request: Request, environ: Mapping[str, str]
+) -> Tuple[Optional[Path], Optional[Version]]:
+    """The atc on PATH and the version of its CANN, where they can be told."""
+    found = shutil.which("atc", path=environ.get("PATH"))
+    atc = Path(found) if found else None
+    if request.cann is not None or atc is None:
+        return atc, request.cann
+    owner, sourced = cann_of(atc), sourced_cann(environ)
+    return atc, (owner and owner.version) or (sourced and sourced.version) or None
+
+
+def _no_atc(environ: Mapping[str, str]) -> UnavailableError:
+    cann = find_cann(environ)
+    if cann is None:
+        places = ", ".join(str(place) for place in search_roots(environ))
+        return UnavailableError(
+            f"there is no atc on PATH and no CANN under {places}",
+            hint=(
+                "Install CANN's toolkit package (Ascend-cann-toolkit_VERSION_linux-ARCH.run"
+                " --install), or set ASCEND_INSTALL_ROOT to where it lies, then source"
+                " acl_env_x86.sh or acl_env_arm.sh."
+            ),
+        )
+    if not cann.has_atc:
+        return UnavailableError(
+            f"there is no atc on PATH, and {cann} has none: it runs models only",
+            hint=(
+                "Compile where the toolkit package is installed and copy NAME.om and NAME.om.json"
+                " here."
+            ),
+        )
+    script = cann.set_env or "acl_env_x86.sh (or acl_env_arm.sh)"
+    return UnavailableError(
+        f"there is no atc on PATH; {cann} has one", hint=f"source {script}, or use ./atc_crnn.sh"
+    )
+
+
+def _load(path: Path) -> Any:
+    require_file(path, "an ONNX model")
+    refuse_lfs_pointer(path)
+    proto = load_graph(path)
+    with needs("onnx"):
+        import onnx
+    try:
+        onnx.load_external_data_for_model(proto, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise InputError(
+            f"{path}: its weights lie in other files, which cannot be read: {error}"
+        ) from error
+    return proto
+
+
+def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpec:
+    carried = spec_in(metadata, path)
+    if carried is not None:
+        return carried
+    notes.append(
+        "the ONNX carries no spec: the default one is taken (gray 32x100, 0-9a-z, 26 steps)"
+    )
+    return ModelSpec.default()
+
+
+def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
+    if request.soc:
+        if not re.fullmatch(r"Ascend\w+", request.soc):
+            bare = re.sub(r"(?i)^ascend[ _-]?", "", request.soc)
+            near = f"Did you mean Ascend{bare}? " if bare[:1].isdigit() else ""
+            raise UsageError(
+                f"--soc {request.soc}: expected a name such as Ascend310 or Ascend310P3",
+                hint=f"{near}npu-smi info shows the part after Ascend.",
+            )
+        return request.soc
+    chips = npu_smi()
+    if not chips:
+        notes.append(
+            f"no chip is listed by npu-smi: compiling for {DEFAULT_SOC}; --soc names another"
+        )
+        return DEFAULT_SOC
+    if cann is not None and cann.pair < (5, 1) and chips[0].soc.startswith("Ascend310P"):
+        notes.append(f"npu-smi lists {chips[0].soc}, which CANN {cann} knows as Ascend710")
+        return "Ascend710"
+    names = sorted({chip.soc for chip in chips})
+    more = f" (of {', '.join(names)}; --soc names another)" if len(names) > 1 else ""
+    notes.append(f"compiling for {chips[0].soc}, the chip that npu-smi lists{more}")
+    return chips[0].soc
+
+
+def _precision_note(request: Request) -> str:
+    inputs = "uint8 (AIPP normalises)" if request.aipp else "FP32"
+    precision = request.precision or "force_fp16"
+    computes = (
+        "ATC computes in FP16" if precision == "force_fp16" else f"precision mode {precision}"
+    )
+    return f"{computes}; the input is {inputs}, the output FP32"
+
+
+def _output_name(name: Path) -> Path:
+    bare = (
+        name.with_name(name.name[:-3]) if name.name.endswith(".om") and name.name != ".om" else name
+    )
+    if not bare.name or bare.name.startswith("."):
+        raise UsageError(f"{name}: expected a name for the OM, such as crnn_bs1")
+    if Path(f"{bare}.om").is_dir():
+        raise InputError(f"{bare}.om is a folder; expected a place for the OM")
+    require_parent(bare)
+    return bare
+
+
+def _hash(text: Optional[str]) -> Optional[str]:
+    return text if text and re.fullmatch(r"[0-9a-f]{64}", text) else None

@@ -1,0 +1,353 @@
+"""OM files on Ascend chips, through pyACL."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import re
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Deque, Dict, Generator, Iterable, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from crnn import cann
+from crnn.ascend import acl_state as process
+from crnn.ascend.model import LoadedModel, load_model, open_acl
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import read_om
+from crnn.ascend.pyacl import STREAMING_CALLS, Acl, AscendError
+from crnn.ascend.release import Attempts, Releases
+from crnn.ascend.sidecar import find_sidecar, find_spec
+from crnn.ascend.slot import Slot, Streams, Task, create_streams
+from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
+from crnn.signals import uninterrupted
+from crnn.spec import ModelSpec
+
+SLOTS = 4
+"""Batches on their way at a time:
+
+one copied in, one computed, one copied out, and one that the host works on.
+"""
+
+
+class AscendRunner(Runner):
+    """Runs an OM, or a set of static ones of one network, on a chip: one image input, one logits
+    output.
+
+    `stream` overlaps copies, computation and the caller's work; the executions themselves follow
+    one another, as CANN demands of a model. Threads may share a runner, they take turns; while one
+    streams, the others run synchronously.
+    """
+
+    backend = "pyacl"
+
+    def __init__(self, paths: Sequence[Path], device: int = 0) -> None:
+        self._oms = [read_om(path) for path in paths]
+        super().__init__(_model(paths, self._oms))
+        self.device = f"npu:{device}"
+        self._device = device
+        self._paths = tuple(paths)
+        self._acl: Optional[Acl] = None
+        self._context = 0
+        self._lock = threading.RLock()
+        self._held = Releases()
+        self._tasks: Dict[int, Task] = {}
+        self._streams: Optional[Streams] = None
+        self._slots: List[Slot] = []
+        self._streaming = False
+        self._unsettled = False
+
+    def _open(self) -> None:
+        acl = open_acl(self._paths, self._oms)
+        with uninterrupted():
+            process.initialize(acl)
+            before = acl.get_context()
+            try:
+                self._acquire(acl)
+                process.restore(acl, before)
+            except BaseException:
+                attempt = Attempts()
+                attempt(self._held.close)
+                attempt(process.restore, acl, before)
+                raise  # the first error is the one to tell
+            self._acl = acl
+
+    def _acquire(self, acl: Acl) -> None:
+        held = self._held
+        count = acl.get_device_count()
+        if self._device >= count:
+            raise UnavailableError(
+                f"--device {self._device}: this machine shows {count}"
+                f" chip{'' if count == 1 else 's'}, numbered from 0",
+                hint=f"See npu-smi info; {cann.VISIBLE_DEVICES_VARIABLE} may hide some.",
+            )
+        process.open_device(acl, self._device)
+        held.push(process.close_device, acl, self._device)
+        self._context = process.create_context(acl, self._device)
+        held.push(process.destroy_context, acl, self._context)
+        self._streams = create_streams(acl, held) if acl.has(*STREAMING_CALLS) else None
+        models = [self._load_model(acl, path, om) for path, om in zip(self._paths, self._oms)]
+        self._describe(acl, models)
+        on_device = acl.get_run_mode() == cann.ACL_DEVICE
+        self._slots = [
+            Slot(acl, models, on_device, held) for _ in range(1 + (SLOTS if self._streams else 0))
+        ]
+        if self._streams:
+            for slot in self._slots[1:]:
+                slot.add_events(held)
+            # Freeing memory does not wait for what is still using it.
+            for stream in self._streams:
+                held.push(acl.synchronize_stream, stream)
+
+    def _load_model(self, acl: Acl, path: Path, om: Om) -> LoadedModel:
+        try:
+            return load_model(acl, path, self._held)
+        except AscendError as error:
+            raise error.of(
+                f"{path} (compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'})"
+            ) from error
+
+    def _describe(self, acl: Acl, models: Sequence[LoadedModel]) -> None:
+        tasks = [
+            task for model in models for task in tasks_of(model, self.spec, self.model.spec_from)
+        ]
+        if len({(task.in_dtype, task.in_shape[1:]) for task in tasks}) > 1:
+            raise InputError(
+                f"{self.model.path}: the models of a set take different images: they are no set"
+            )
+        self._tasks = {task.batch: task for task in tasks}
+        self.batch_sizes = tuple(sorted(self._tasks))
+        self.simulated = acl.simulated
+        self.versions = {
+            "chip": acl.get_soc_name(),
+            "pyacl": acl.get_version() if acl.has("get_version") else "",
+        }
+        self.ahead = SLOTS if self._streams else 1
+        if not self._streams:
+            self.notes = (
+                *self.notes,
+                "this CANN has no asynchronous calls: batches run one after the other",
+            )
+        task = tasks[0]
+        fixed = task.batch if len(tasks) == 1 else None
+        in_port, out_port = task.model.inputs[0], task.model.outputs[0]
+        axes: Tuple[Optional[int], ...] = task.out_shape
+        at = self.spec.output_axes.index("N")
+        self.inputs = (Tensor(in_port.name, task.in_dtype, (fixed, *task.in_shape[1:])),)
+        self.outputs = (
+            Tensor(out_port.name, task.out_dtype, (*axes[:at], fixed, *axes[at + 1 :])),
+        )
+
+    def _input_shape(self) -> Tuple[Optional[int], ...]:
+        channels, height, width = self.spec.image_shape
+        nhwc = (None, height, width, channels)
+        return nhwc if self.inputs[0].shape[1:] == nhwc[1:] else super()._input_shape()
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        with self._working() as acl:
+            self._settle(acl)
+            laps = (functools.partial(self.lap, stage) for stage in (COPIED_IN, COMPUTED))
+            # A copy, for the next thread's turn overwrites it.
+            return self._slots[0].run(self._tasks[len(images)], images, *laps).copy()
+
+    def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
+        with self._working() as acl:
+            # Batches of a stream that was given up may still be on their way through the slots.
+            self._settle(acl)
+            overlaps = self._streams is not None and not self._streaming
+            self._streaming = self._streaming or overlaps
+        if not overlaps:
+            yield from super()._stream(pieces)
+            return
+        source = iter(pieces)
+        free: Deque[Slot] = deque(self._slots[1:])
+        busy: Deque[Slot] = deque()
+        try:
+            while True:
+                if not free:
+                    yield self._wait(busy[0])
+                    free.append(busy.popleft())
+                images = next(source, None)
+                if images is None:
+                    break
+                self._enqueue(free[0], images)
+                busy.append(free.popleft())
+            for slot in busy:
+                yield self._wait(slot)
+            self._unsettled = False
+        finally:
+            self._streaming = False
+
+    def _enqueue(self, slot: Slot, images: np.ndarray) -> None:
+        assert self._streams is not None
+        with self._working():
+            self._unsettled = True
+            slot.enqueue(self._tasks[len(images)], images, self._streams)
+
+    def _wait(self, slot: Slot) -> np.ndarray:
+        with self._working():
+            return slot.wait()
+
+    @contextlib.contextmanager
+    def _working(self) -> Generator[Acl, None, None]:
+        with self._lock:
+            if self._acl is None:
+                raise InputError(f"{self.model.path}: the runner is closed")
+            with process.current(self._acl, self._context):
+                yield self._acl
+
+    def _settle(self, acl: Acl) -> None:
+        if self._unsettled and self._streams:
+            for stream in self._streams:
+                acl.synchronize_stream(stream)
+            self._unsettled = False
+
+    def _close(self) -> None:
+        with uninterrupted(), self._lock:
+            acl, self._acl = self._acl, None
+            if acl is None:
+                return
+            attempt = Attempts()
+            before = attempt(acl.get_context) or 0
+            if before != self._context:
+                attempt(acl.set_context, self._context)
+            attempt(self._held.close)
+            attempt(process.restore, acl, before)
+            self._slots = []
+            attempt.done()
+
+
+def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
+    """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected"
+            " one of each"
+        )
+    image, logits = model.inputs[0], model.outputs[0]
+    channels, height, width = spec.image_shape
+    layouts = [spec.image_shape, (height, width, channels)]
+    where = f"{model.path}: the spec ({spec_from}) expects"
+    hint = (
+        f"The model is another network than its spec says: see crnn inspect {model.path}; --spec"
+        " names its own."
+    )
+    if image.dtype not in ("float32", "float16", "uint8") or image.dims[1:] not in layouts:
+        raise InputError(
+            f"{where} float32, float16 or uint8 images (N,"
+            f" {', '.join(map(str, spec.image_shape))}); got {image.name} {image.dtype}"
+            f" {image.dims}",
+            hint=hint,
+        )
+    batches = model.gears or image.dims[:1]
+    tasks = []
+    for batch in batches:
+        sizes = {"T": spec.time_steps, "N": batch, "K": spec.classes}
+        shape = tuple(sizes[axis] for axis in spec.output_axes)
+        tasks.append(Task(model, batch, image.dtype, (batch, *image.dims[1:]), logits.dtype, shape))
+    if logits.dtype not in ("float32", "float16") or logits.dims != tasks[-1].out_shape:
+        raise InputError(
+            f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"
+            f" {logits.dtype} {logits.dims}",
+            hint=hint,
+        )
+    if image.size < tasks[-1].in_bytes or logits.size < tasks[-1].out_bytes:
+        raise InputError(
+            f"{model.path}: the model's own sizes contradict its shapes ({image.size},"
+            f" {logits.size} bytes)"
+        )
+    return tasks
+
+
+def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
+    """Return the runner for an OM, a static set (its folder or its files), on one chip or several
+    ("0,1").
+    """
+    paths = om_files(path) if isinstance(path, Path) else list(path)
+    devices = parse_devices(device)
+    if len(devices) == 1:
+        runner = AscendRunner(paths, devices[0])
+        if isinstance(path, Path) and path.is_dir():
+            others = sorted(file.name for file in path.glob("*.om") if file not in paths)
+            runner.notes = (
+                (f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",)
+                if others
+                else ()
+            )
+        return runner
+    from crnn.runners.devices import DevicesRunner
+
+    return DevicesRunner(
+        [functools.partial(AscendRunner, paths, number) for number in devices],
+        [f"npu:{number}" for number in devices],
+    )
+
+
+def om_files(path: Path) -> List[Path]:
+    """Return the OMs that a path stands for:
+
+    the file itself, or the static set in a folder (NAME_bs1.om …).
+    """
+    if not path.is_dir():
+        return [path]
+    found = {
+        file: re.fullmatch(r"(.+)_bs([0-9]+)\.om", file.name) for file in sorted(path.glob("*.om"))
+    }
+    names = sorted({match.group(1) for match in found.values() if match})
+    if len(names) != 1:
+        listed = ", ".join(names) or ", ".join(file.name for file in found) or "no .om at all"
+        raise InputError(
+            f"{path} holds {listed}; expected the static set of one model (NAME_bs1.om,"
+            " NAME_bs4.om …)",
+            hint="Name one OM, or a folder that holds one set.",
+        )
+    return sorted(
+        (file for file, match in found.items() if match),
+        key=lambda file: int(file.stem.rpartition("_bs")[2]),
+    )
+
+
+def parse_devices(text: str) -> List[int]:
+    """Return the chips that ``--device`` names, as "0" or "0,1,2,3"."""
+    words = text.split(",")
+    numbers = [int(word) for word in words if re.fullmatch("[0-9]{1,3}", word)]
+    if len(set(numbers)) != len(words):
+        raise UsageError(
+            f"--device {text}: an OM runs on chips, by their numbers; expected 0, or several as 0,1"
+        )
+    return numbers
+
+
+def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
+    specs = [find_spec(path, om.sha256) for path, om in zip(paths, oms)]
+    for path, spec in zip(paths, specs):
+        if spec != specs[0]:
+            raise InputError(f"{path} and {paths[0]} are no set: they are read by different specs")
+    if len(paths) == 1:
+        return Model(paths[0], oms[0].sha256, *specs[0])
+    _require_one_checkpoint(paths, oms)
+    # A set's hash is that of its files' hashes, one after the other.
+    together = hashlib.sha256("".join(om.sha256 for om in oms).encode()).hexdigest()
+    return Model(paths[0].parent, together, *specs[0])
+
+
+def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:
+    known: Dict[str, Path] = {}
+    for path, om in zip(paths, oms):
+        sidecar = find_sidecar(path, om.sha256)
+        if sidecar and sidecar.checkpoint_sha256:
+            known.setdefault(sidecar.checkpoint_sha256, path)
+    if len(known) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, known.values()))} are no set: they were made from different"
+            " checkpoints",
+            hint=(
+                "Compile all batch sizes from one model: crnn compile MODEL.onnx NAME --batch 1,4,8"
+                " --static-set"
+            ),
+        )

@@ -1,0 +1,85 @@
+"""Checkpoints on PyTorch:
+
+the network itself, as the reference that every other backend is held against.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from crnn.errors import UnavailableError, needs
+from crnn.machine import usable_cpus
+from crnn.results import Model
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
+
+
+class TorchRunner(Runner):
+    """Runs a checkpoint of any layout; ``device`` is "cpu" or "cuda".
+
+    PyTorch's number of threads is the process's; it is set while the runner is open and put back
+    afterwards.
+    """
+
+    backend = "torch"
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
+        with needs("torch", extra="torch"):
+            import torch
+        from crnn.weights.checkpoint import load_checkpoint
+
+        checkpoint = load_checkpoint(path)
+        super().__init__(Model(path, checkpoint.sha256, checkpoint.spec, checkpoint.spec_from))
+        self.device = device
+        self.threads = threads or usable_cpus()
+        self.notes = checkpoint.notes
+        self.versions = {"torch": str(torch.__version__)}
+        self._network: Any = checkpoint.model
+        self._threads_before: Optional[int] = None
+
+    def _open(self) -> None:
+        import torch
+
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UnavailableError(
+                f"--device cuda needs a GPU that PyTorch can use; PyTorch {torch.__version__} here"
+                " finds none",
+                hint=(
+                    "Look at: python -c 'import torch; print(torch.version.cuda,"
+                    " torch.cuda.is_available())'"
+                ),
+            )
+        spec = self.spec
+        self.inputs = (Tensor("images", "float32", (None, *spec.image_shape)),)
+        self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
+        self._threads_before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        self._network = self._network.to(self.device)
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        # TF32, the default of newer GPUs' convolutions, has ten bits of mantissa: too few for a
+        # reference.
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            tensor = self._told(torch.from_numpy(images).to(self.device), COPIED_IN)
+            output = self._told(self._network(tensor), COMPUTED)
+            logits: np.ndarray = output.cpu().numpy()
+        return logits
+
+    def _told(self, tensor: Any, stage: str) -> Any:
+        if self.device == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        self.lap(stage)
+        return tensor
+
+    def _close(self) -> None:
+        import torch
+
+        if self._threads_before is not None:
+            torch.set_num_threads(self._threads_before)
+            self._threads_before = None

@@ -1,0 +1,122 @@
+"""Samples to batches by threads: what comes out is in order, whole, and bounded."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from dataclasses import replace
+from typing import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crnn.batch import Problem, Sample
+from crnn.errors import InputError
+from crnn.image import decode
+from crnn.samples.batches import CHUNK, image_batches
+from crnn.spec import ModelSpec
+
+SPEC = replace(ModelSpec.default(), height=4, width=8)
+
+
+def picture(index: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(index).integers(0, 256, (9, 20), dtype=np.uint8)).save(
+        file, "PNG"
+    )
+    return file.getvalue()
+
+
+def samples(count: int) -> list[Sample]:
+    return [Sample(f"k{index}", picture(index), f"w{index}") for index in range(count)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("size", [1, 7, CHUNK, 64])
+def test_all_come_in_order_whatever_the_batch_and_the_threads(size: int, workers: int) -> None:
+    words = samples(50)
+    batches = []
+    for batch in image_batches(words, SPEC, size, workers=workers):
+        assert len(batch.images) == len(batch.keys) == len(batch.labels)
+        batches.append((batch.keys, batch.labels, batch.images.copy()))
+    assert [len(keys) for keys, _, _ in batches] == [size] * (50 // size) + (
+        [50 % size] if 50 % size else []
+    )
+    assert [key for keys, _, _ in batches for key in keys] == [word.key for word in words]
+    assert [label for _, labels, _ in batches for label in labels] == [word.label for word in words]
+    expected = np.stack([SPEC.table[decode(word.image or b"", SPEC)] for word in words])
+    np.testing.assert_array_equal(np.concatenate([images for _, _, images in batches]), expected)
+    assert expected.dtype == np.float32
+
+
+def test_pixels_on_request() -> None:
+    [batch] = image_batches(samples(3), SPEC, 4, dtype="uint8")
+    assert batch.images.dtype == np.uint8
+    np.testing.assert_array_equal(batch.images[2], decode(picture(2), SPEC))
+
+
+def test_batches_hold_their_size_of_readable_images_among_bad_ones() -> None:
+    words = samples(5)
+    words[1] = Sample("k1", b"hello", "w1")
+    words[2] = Sample("k2", None, "w2", Problem("missing image", "line 3"))
+    words[4] = Sample("k4", None, None)
+    first, last = image_batches(words, SPEC, 2, keep=2)
+    assert (first.keys, first.labels) == (["k0", "k1", "k2", "k3"], ["w0", "w1", "w2", "w3"])
+    assert first.images.shape == (2, 1, 4, 8)
+    assert [(row, problem.reason) for row, problem in first.problems.items()] == [
+        (1, "not an image"),
+        (2, "missing image"),
+    ]
+    assert first.problems[2].detail == "line 3"
+    assert (last.keys, len(last.images), last.problems[0].reason) == (["k4"], 0, "missing image")
+
+
+def test_nothing_gives_nothing() -> None:
+    assert list(image_batches([], SPEC, 2)) == []
+
+
+def test_the_limit_on_pixels_is_passed_on() -> None:
+    [batch] = image_batches(samples(1), SPEC, 2, max_pixels=100)
+    assert batch.problems[0].reason == "image too large"
+
+
+def test_kept_batches_stay_and_memory_does_not_grow() -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    addresses = set()
+    for batch in image_batches(samples(40), SPEC, 2, keep=3):
+        for images, copy in seen[-3:]:
+            np.testing.assert_array_equal(images, copy)
+        seen.append((batch.images, batch.images.copy()))
+        addresses.add(batch.images.__array_interface__["data"][0])
+    assert (len(seen), len(addresses)) == (20, 4)
+
+
+def test_an_endless_source_is_read_only_so_far_and_closing_ends_the_threads() -> None:
+    taken = 0
+
+    def endless() -> Iterator[Sample]:
+        nonlocal taken
+        for taken in itertools.count(1):
+            yield Sample(str(taken), picture(0), None)
+
+    before = threading.active_count()
+    batches = image_batches(endless(), SPEC, 16, workers=2)
+    next(batches)
+    next(batches)
+    assert threading.active_count() > before
+    assert taken <= 2 * 16 + 16 + 3 * CHUNK
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_source_comes_through_and_ends_the_threads() -> None:
+    def failing() -> Iterator[Sample]:
+        yield from samples(20)
+        raise InputError("the disk is gone")
+
+    before = threading.active_count()
+    with pytest.raises(InputError, match="the disk is gone"):
+        list(image_batches(failing(), SPEC, 4, workers=2))
+    assert threading.active_count() == before
