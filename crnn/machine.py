@@ -6,9 +6,35 @@ import math
 import os
 import platform
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, FrozenSet, Optional
 
 CGROUP = Path("/sys/fs/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
+
+# What changes a result's bits or its speed, by the flag that Linux gives it: x86 in "flags"
+# (arch/x86/include/asm/cpufeatures.h), ARM in "Features" (arch/arm64/kernel/cpuinfo.c).
+_INSTRUCTION_SETS = {
+    "sse4_2": "SSE4.2",
+    "avx": "AVX",
+    "avx2": "AVX2",
+    "fma": "FMA",
+    "avx512f": "AVX512F",
+    "avx512bw": "AVX512BW",
+    "avx512_vnni": "AVX512_VNNI",
+    "avx_vnni": "AVX_VNNI",
+    "avx512_bf16": "AVX512_BF16",
+    "avx512_fp16": "AVX512_FP16",
+    "amx_tile": "AMX_TILE",
+    "amx_bf16": "AMX_BF16",
+    "amx_int8": "AMX_INT8",
+    "neon": "NEON",
+    "asimd": "NEON",
+    "asimdhp": "NEON_FP16",
+    "asimddp": "NEON_DOTPROD",
+    "sve": "SVE",
+    "i8mm": "I8MM",
+    "bf16": "BF16",
+}
 
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
@@ -21,6 +47,35 @@ def usable_cpus(cgroup: Path = CGROUP) -> int:
     )
     quota = _quota(cgroup)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
+
+
+def instruction_sets(cpuinfo: Path = CPUINFO) -> FrozenSet[str]:
+    """Return the processor's instruction sets that bear on arithmetic, such as ``AVX2``.
+
+    The names are upper case: on x86-64 ``AVX2``, ``FMA``, ``AVX512F``, ``AVX512_VNNI``,
+    ``AVX_VNNI``, ``AVX512_BF16``, ``AMX_BF16`` …, on ARM ``NEON``, ``NEON_DOTPROD``, ``I8MM``,
+    ``BF16`` …. Only what every processor of the machine has is named.
+
+    Args:
+        cpuinfo: the file in which Linux describes the processors.
+
+    Returns:
+        The names; empty where the system does not tell, which says nothing of the processor.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    common: Optional[FrozenSet[str]] = None
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() not in ("flags", "Features"):
+            continue
+        flags = frozenset(value.split())
+        common = flags if common is None else common & flags
+    if common is None:
+        return frozenset()
+    return frozenset(name for flag, name in _INSTRUCTION_SETS.items() if flag in common)
 
 
 def describe() -> Dict[str, str]:
