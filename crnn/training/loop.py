@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import math
 import signal
 import time
@@ -54,7 +55,8 @@ from crnn.training.data import (
 from crnn.training.evaluate import Evaluator
 from crnn.training.model import CtcLoss, build_model, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
-from crnn.training.recipe import Recipe, unlike
+from crnn.training.precision import CHANNELS_LAST, autocast, choose_together
+from crnn.training.recipe import Recipe, precision_of, unlike
 from crnn.training.report import CURVES, Pace, Place, Report, plot_curves
 from crnn.training.world import World
 
@@ -63,8 +65,6 @@ PROFILE = "profile.json"
 PERFORMANCE_STEPS = 110
 UNTIMED_STEPS = 10
 """Steps at the start of an epoch that its speed leaves out."""
-CHANNELS_LAST = ("cpu", "cuda")
-"""Devices whose convolutions are quicker with the channels innermost: about twice on a CPU."""
 AGREE_EVERY = 10
 """Steps after which several processes ask each other whether one was told to stop."""
 
@@ -190,6 +190,18 @@ class Trainer:
         self.end = min(self.steps, options.max_steps or self.steps)
         self.evaluators = [] if options.performance else self._evaluators()
 
+        self.checkpoints = Checkpoints(options.folder, recipe.keep)
+        self._state = self._state_to_resume()
+        kept = None
+        if self._state is not None:
+            kept = precision_of(self._state[TRAINING_KEY]["recipe"])
+        chosen = choose_together(recipe.precision, kept, config, recipe.batch_size, world)
+        if chosen.line:
+            console.note(chosen.line)
+        # The files of a run hold the decision, so that it is taken once.
+        recipe = dataclasses.replace(recipe, precision=chosen.precision)
+        self.recipe = recipe
+
         self.model = build_model(recipe, config).to(world.device)
         if world.device.type in CHANNELS_LAST:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # is not in its overloads
@@ -205,7 +217,6 @@ class Trainer:
         self.counters = Counters()
         self.first_loss: Optional[float] = None
         self.skipped: Counter[str] = collections.Counter()
-        self.checkpoints = Checkpoints(options.folder, recipe.keep)
         self._begin()
         self.network = self._shared()
 
@@ -318,7 +329,7 @@ class Trainer:
             images = light(images)
         self.optimizer.zero_grad(set_to_none=True)
         with self._unshared() if recipe.clip_before_reduce else contextlib.nullcontext():
-            with self._autocast():
+            with autocast(device, recipe.precision):
                 logits = self.network(images)
             loss = self.loss(logits, batch.targets.to(device, non_blocking=True), batch.lengths)
             self.scaler.inner.scale(loss).backward()
@@ -357,8 +368,9 @@ class Trainer:
             )
         if self.options.performance:
             return
-        if self.options.resume:
-            self._restore(last)
+        if self._state is not None:
+            self._restore(last, self._state)
+            self._state = None
         elif last.exists():
             raise UsageError(
                 f"{folder} holds a run already",
@@ -374,8 +386,12 @@ class Trainer:
             self.recipe.save(folder / RECIPE)
         self.world.wait()
 
-    def _restore(self, path: Path) -> None:
-        content = read_state(path)
+    def _state_to_resume(self) -> Optional[Dict[str, Any]]:
+        if not self.options.resume or self.options.performance:
+            return None
+        return read_state(self.checkpoints.last)
+
+    def _restore(self, path: Path, content: Dict[str, Any]) -> None:
         training = content[TRAINING_KEY]
         if training["data"] != self._data_state():
             raise InputError(
@@ -442,11 +458,6 @@ class Trainer:
             self._ddp.no_sync() if self.world.size > 1 else contextlib.nullcontext()
         )
         return no_sync
-
-    def _autocast(self) -> ContextManager[Any]:
-        if self.recipe.precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.world.device.type, getattr(torch, self.recipe.precision))
 
     def _evaluators(self) -> List[Evaluator]:
         return [

@@ -237,7 +237,7 @@ class Recipe:
     clip_before_reduce: bool = _key(False, _flag)
     ema: Optional[float] = _key(None, _optional(_number(0, 0.999999)))
     # the machine
-    precision: str = _key("float32", _one_of("float32", "float16", "bfloat16"))
+    precision: str = _key("float32", _one_of("auto", "float32", "float16", "bfloat16"))
     loss_scale: Any = _key("dynamic", _scale)
     loss_scale_start: float = _key(65536.0, _number(0, above=True))
     loss_scale_interval: int = _key(2000, _whole(1))
@@ -295,6 +295,20 @@ def unlike(recipe: Recipe, text: str) -> List[str]:
         import yaml
     saved, own = yaml.safe_load(text), recipe.to_dict()
     return [key for key in own if key in SAME and key in saved and saved[key] != own[key]]
+
+
+def precision_of(text: str) -> str:
+    """Read the precision out of a saved recipe.
+
+    Args:
+        text: the recipe's YAML, as a checkpoint holds it.
+
+    Returns:
+        float32, bfloat16 or float16: a run's files hold what ``auto`` was decided to be.
+    """
+    with needs("PyYAML", extra="torch"):
+        import yaml
+    return str(yaml.safe_load(text).get("precision", Recipe.precision))
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
