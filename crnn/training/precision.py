@@ -310,8 +310,14 @@ def _rates(precision: str, measure: Measure) -> Dict[str, float]:
 
 
 def _told(rates: Dict[str, float]) -> str:
-    parts = [f"{rate:.3g} words/s in {name}" for name, rate in rates.items()]
+    parts = [f"{_rounded(rate)} words/s in {name}" for name, rate in rates.items()]
     return "measured " + " and ".join(parts)
+
+
+def _rounded(rate: float) -> str:
+    if rate < 10:
+        return f"{rate:.1f}"
+    return f"{rate:.0f}"
 
 
 def _limit(environment: Any) -> str:

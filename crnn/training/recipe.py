@@ -312,12 +312,21 @@ def precision_of(text: str) -> str:
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value``
-    pairs in its place.
+    """Read a recipe and put ``key=value`` pairs in the place of its own.
 
     A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it,
-    or the kit's own. Raises `InputError` for what the file gets wrong and `UsageError` for what a
-    pair does, with the key, what it takes, and for an unknown one the nearest.
+    or the kit's own.
+
+    Args:
+        name: a file's path, or the name of a recipe that the kit brings.
+        overrides: the pairs, such as ``learning_rate=0.1``; the values are YAML.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        InputError: the file has a key or a value that is wrong.
+        UsageError: a pair has. Both name the key and what it takes; for an unknown one the nearest.
     """
     path = find_recipe(name)
     values = _values(path)
@@ -331,7 +340,17 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """Return the path of a recipe file, or of the kit's own of that name."""
+    """Find a recipe file, or the kit's own of that name.
+
+    Args:
+        name: a file's path, or the name of a recipe that the kit brings.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        InputError: there is neither.
+    """
     path = Path(name)
     if path.is_file() or (len(path.parts) > 1 and path.parts[:-1] != (FOLDER.name,)):
         require_file(path, "a recipe (YAML)")
@@ -383,7 +402,7 @@ def _pair(pair: str) -> Tuple[str, Any]:
     key, equals, text = pair.partition("=")
     if not equals:
         raise UsageError(
-            f"{pair!r} is no key=value pair",
+            f"{pair!r} is not a key=value pair",
             hint="Options come with two dashes: see crnn train --help",
         )
     try:

@@ -175,7 +175,7 @@ def test_a_precision_asked_for_is_kept_and_warned_of_where_it_is_emulated(
     if warns:
         assert choice.line.startswith(f"warning: {asked} is emulated here (")
         assert "measured 85 words/s in float32 and " in choice.line
-        assert f"{rates[asked]:.3g} words/s in {asked}" in choice.line
+        assert f"{rates[asked]} words/s in {asked}" in choice.line
 
 
 @pytest.mark.parametrize(
