@@ -58,16 +58,17 @@ def bare(trainer: Trainer, steps: int) -> Tuple[float, float]:
     """Return the seconds of forward, loss, backward and step alone, on tensors that are there
     already.
     """
+    learner = trainer.learner
     plans = Plans(trainer.mixture, trainer.recipe.batch_size, 0, 1, 0, steps)
     batches = [
-        (trainer.table[batch.images.long()], batch.targets, batch.lengths)
+        (learner.table[batch.images.long()], batch.targets, batch.lengths)
         for batch in load(Batches(trainer.mixture, trainer.labels), plans, workers=0, pin=False)
     ]
-    model, optimizer = trainer.model, trainer.optimizer
+    model, optimizer = learner.model, learner.optimizer
     start = clock()
     for images, targets, lengths in batches:
         optimizer.zero_grad(set_to_none=True)
-        trainer.loss(model(images), targets, lengths).backward()
+        learner.loss(model(images), targets, lengths).backward()
         optimizer.step()
     return since(start)
 

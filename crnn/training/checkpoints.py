@@ -16,6 +16,7 @@ from crnn.errors import InputError
 from crnn.files import atomic_file, natural_key
 from crnn.network import CRNN
 from crnn.spec import ModelSpec
+from crnn.training.recipe import Recipe, unlike
 from crnn.weights.checkpoint import checkpoint_content
 from crnn.weights.torch_file import read_torch_file
 
@@ -126,12 +127,46 @@ def read_state(path: Path) -> Dict[str, Any]:
     return content
 
 
+def require_same_run(
+    path: Path, training: Mapping[str, Any], data: Mapping[str, int], recipe: Recipe
+) -> None:
+    """Refuse to go on from a checkpoint of other data or of another recipe.
+
+    Args:
+        path: the checkpoint, for messages.
+        training: what it holds of its run.
+        data: this run's numbers of words, by what they are counted over.
+        recipe: this run's.
+
+    Raises:
+        InputError: the data, or a key of the recipe that must stay, differs.
+    """
+    if training["data"] != data:
+        raise InputError(
+            f"{path} was trained with {_told(training['data'])}; this run has {_told(data)}",
+            hint=(
+                "Going on needs the same data, batch_size and number of processes; to begin"
+                f" anew from its weights: start_from={path}"
+            ),
+        )
+    changed = unlike(recipe, training["recipe"])
+    if changed:
+        raise InputError(
+            f"{path} was trained with another {' and '.join(changed)} than this recipe's",
+            hint=f"Going on needs the same; to begin anew from its weights: start_from={path}",
+        )
+
+
 def restore_counters(content: Mapping[str, Any]) -> Counters:
     """Return how far the run of a checkpoint had come."""
     training = content[TRAINING_KEY]
     return Counters(
         training["step"], training["accuracy"], content["best_acc"], training["best_step"]
     )
+
+
+def _told(state: Mapping[str, int]) -> str:
+    return ", ".join(f"{value} {name}" for name, value in state.items())
 
 
 def _weights(model: CRNN) -> Dict[str, torch.Tensor]:

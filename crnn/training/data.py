@@ -344,7 +344,7 @@ def load(
             ),
         ) from error
     finally:
-        # That it is let go of is what ends its processes.
+        # Deleting the iterator stops its worker processes.
         del iterator
 
 
@@ -393,7 +393,7 @@ def _below(folder: Optional[str], name: str) -> List[Path]:
         return []
     parent = Path(folder)
     if not parent.is_dir():
-        raise InputError(f"data_path {parent} is no folder")
+        raise InputError(f"data_path {parent} is not a folder")
     for entry in sorted(parent.iterdir()):
         if entry.name.lower() == name.lower():
             return [entry]

@@ -248,7 +248,7 @@ class Recipe:
     clip_before_reduce: bool = _key(False, _flag)
     ema: Optional[float] = _key(None, _optional(_number(0, 0.999999)))
     # the machine
-    precision: str = _key("float32", _one_of("float32", "float16", "bfloat16"))
+    precision: str = _key("float32", _one_of("auto", "float32", "float16", "bfloat16"))
     loss_scale: Any = _key("dynamic", _scale)
     loss_scale_start: float = _key(65536.0, _number(0, above=True))
     loss_scale_interval: int = _key(2000, _whole(1))
@@ -308,13 +308,36 @@ def unlike(recipe: Recipe, text: str) -> List[str]:
     return [key for key in own if key in SAME and key in saved and saved[key] != own[key]]
 
 
+def precision_of(text: str) -> str:
+    """Read the precision out of a saved recipe.
+
+    Args:
+        text: the recipe's YAML, as a checkpoint holds it.
+
+    Returns:
+        float32, bfloat16 or float16: a run's files hold what ``auto`` was decided to be.
+    """
+    with needs("PyYAML", extra="torch"):
+        import yaml
+    return str(yaml.safe_load(text).get("precision", Recipe.precision))
+
+
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe, a file's path or the name of one that the kit brings, and put ``key=value``
-    pairs in its place.
+    """Read a recipe and put ``key=value`` pairs in the place of its own.
 
     A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it,
-    or the kit's own. Raises `InputError` for what the file gets wrong and `UsageError` for what a
-    pair does, with the key, what it takes, and for an unknown one the nearest.
+    or the kit's own.
+
+    Args:
+        name: a file's path, or the name of a recipe that the kit brings.
+        overrides: the pairs, such as ``learning_rate=0.1``; the values are YAML.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        InputError: the file has a key or a value that is wrong.
+        UsageError: a pair has. Both name the key and what it takes; for an unknown one the nearest.
     """
     path = find_recipe(name)
     values = _values(path)
@@ -328,7 +351,17 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """Return the path of a recipe file, or of the kit's own of that name."""
+    """Find a recipe file, or the kit's own of that name.
+
+    Args:
+        name: a file's path, or the name of a recipe that the kit brings.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        InputError: there is neither.
+    """
     path = Path(name)
     if path.is_file() or (len(path.parts) > 1 and path.parts[:-1] != (FOLDER.name,)):
         require_file(path, "a recipe (YAML)")
@@ -380,7 +413,7 @@ def _pair(pair: str) -> Tuple[str, Any]:
     key, equals, text = pair.partition("=")
     if not equals:
         raise UsageError(
-            f"{pair!r} is no key=value pair",
+            f"{pair!r} is not a key=value pair",
             hint="Options come with two dashes: see crnn train --help",
         )
     try:

@@ -275,34 +275,36 @@ def plot_curves(folder: Path) -> Path:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     lines = read_metrics(folder / METRICS)
-    trained = [line for line in lines if line["event"] == "train"]
+    trained = _of_event(lines, "train")
     if not trained:
         raise InputError(f"{folder / METRICS} holds no step to draw")
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     left = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
-    left.plot(
-        [line["step"] for line in trained],
-        [line["loss"] for line in trained],
-        color="0.5",
-        label="loss",
-    )
-    measured = [line for line in lines if line["event"] == "evaluation"]
+    left.plot(_column(trained, "step"), _column(trained, "loss"), color="0.5", label="loss")
+    measured = _of_event(lines, "evaluation")
     if measured:
-        right = left.twinx()
-        right.set(ylabel="accuracy", ylim=(0, 1))
-        for name in dict.fromkeys(line["data"] for line in measured):
-            mine = [line for line in measured if line["data"] == name]
-            right.plot(
-                [line["step"] for line in mine],
-                [line["accuracy"] for line in mine],
-                marker=".",
-                label=name,
-            )
-        right.legend(loc="center right")
+        _plot_accuracy(left.twinx(), measured)
     with atomic_file(folder / CURVES) as file:
         figure.savefig(file, format="png", dpi=120)
     return folder / CURVES
+
+
+def _plot_accuracy(axes: Any, measured: Sequence[Mapping[str, Any]]) -> None:
+    """Draw a line for each data set."""
+    axes.set(ylabel="accuracy", ylim=(0, 1))
+    for name in dict.fromkeys(_column(measured, "data")):
+        mine = [line for line in measured if line["data"] == name]
+        axes.plot(_column(mine, "step"), _column(mine, "accuracy"), marker=".", label=name)
+    axes.legend(loc="center right")
+
+
+def _of_event(lines: Sequence[Dict[str, Any]], event: str) -> List[Dict[str, Any]]:
+    return [line for line in lines if line["event"] == event]
+
+
+def _column(lines: Sequence[Mapping[str, Any]], key: str) -> List[Any]:
+    return [line[key] for line in lines]
 
 
 def _continued(path: Path, after: int) -> Any:

@@ -64,13 +64,40 @@ class World:
 def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) -> Iterator[World]:
     """Join the processes that torchrun started, or be the only one; leave them at the end.
 
-    ``device`` is auto (cuda, else npu, else cpu), cpu, cuda or npu, the latter two with a number
-    (cuda:1) for one process; ``devices`` are the numbers that the processes of this machine take,
-    by default 0, 1 and so on.
+    Args:
+        device: auto (cuda, else npu, else cpu), cpu, cuda or npu, the latter two with a number
+            (cuda:1) for one process.
+        devices: the numbers that the processes of this machine take, by default 0, 1 and so on.
+
+    Returns:
+        A context that gives this process's device and its place among the others.
+
+    Raises:
+        UsageError: the devices named cannot be these processes'.
+        InputError: the environment is not torchrun's.
+        UnavailableError: the device is not there.
     """
     rank, size, local = (_environment(name, default) for name, default in _PLACE)
+    own = _own_device(device, devices, size, local)
+    _set(own)
+    # A program of one's own may have joined them already.
+    joining = size > 1 and not dist.is_initialized()
+    if joining:
+        _join(own.type, rank, size)
+    try:
+        yield World(own, rank, size)
+    finally:
+        if joining:
+            dist.destroy_process_group()
+
+
+def _own_device(
+    device: str, devices: Optional[Sequence[int]], size: int, local: int
+) -> torch.device:
+    """Return the device of the process with the number ``local`` on this machine, of ``size``."""
     kind, _, number = device.partition(":")
-    kind = _find() if kind == "auto" else kind
+    if kind == "auto":
+        kind = _find()
     if kind not in BACKENDS or (number and not number.isdigit()):
         raise UsageError(
             f"--device {device}: expected auto, cpu, cuda or npu, or a numbered one such as cuda:1"
@@ -79,43 +106,55 @@ def open_world(device: str = "auto", devices: Optional[Sequence[int]] = None) ->
         raise UsageError(
             f"--device {device} names one device; several processes take theirs with --devices 0,1"
         )
-    if devices and local >= len(devices):
-        raise UsageError(
-            f"--devices names {len(devices)} devices; there are more processes on this machine"
-        )
-    index = devices[local] if devices else int(number or local)
-    if kind == "cpu" and (number or devices):
-        raise UsageError(
-            f"there is one cpu; {f'--device {device}' if number else '--devices'} is for cuda"
-            " and npu"
-        )
+    index = int(number or local)
+    if devices:
+        index = _named_index(devices, local)
+    if kind == "cpu":
+        _refuse_numbered_cpu(device, number, devices)
+        return torch.device("cpu")
     if kind == "npu":
         # PyTorch knows of such a device only then.
         with needs("torch_npu"):
             import torch_npu  # noqa: F401
-    own = torch.device("cpu") if kind == "cpu" else torch.device(kind, index)
-    _set(own)
-    # A program of one's own may have joined them already.
-    joining = size > 1 and not dist.is_initialized()
-    if joining:
-        for name in ("MASTER_ADDR", "MASTER_PORT"):
-            if name not in os.environ:
-                raise InputError(
-                    f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more"
-                )
-        dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
-    try:
-        yield World(own, rank, size)
-    finally:
-        if joining:
-            dist.destroy_process_group()
+    return torch.device(kind, index)
+
+
+def _named_index(devices: Sequence[int], local: int) -> int:
+    if local >= len(devices):
+        raise UsageError(
+            f"--devices names {len(devices)} devices; there are more processes on this machine"
+        )
+    return devices[local]
+
+
+def _refuse_numbered_cpu(device: str, number: str, devices: Optional[Sequence[int]]) -> None:
+    given = ""
+    if devices:
+        given = "--devices"
+    if number:
+        given = f"--device {device}"
+    if given:
+        raise UsageError(f"there is one cpu; {given} is for cuda and npu")
+
+
+def _join(kind: str, rank: int, size: int) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise InputError(
+                f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more"
+            )
+    dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
 
 
 _PLACE = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 
 def is_first() -> bool:
-    """Say, before any device is touched, whether this process is the one that speaks."""
+    """Say, before any device is touched, whether this process is the one that speaks.
+
+    Returns:
+        True in the first of the processes that torchrun started, and in a single one.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 

@@ -10,17 +10,26 @@ from pathlib import Path
 
 import torch
 
+from crnn.presets import CrnnConfig
+from crnn.training.precision import choose_together
 from crnn.training.world import open_world
-from tests.training.runs import OWN, SHORT, train
+from tests.training.runs import DECIDED, OWN, SHORT, train
 
 
 def main() -> None:
     folder, tiny = Path(sys.argv[1]), sys.argv[2:]
     with open_world("cpu") as world:
         for name in OWN:
-            train(name, folder / name / "whole", *tiny, *SHORT)
-            train(name, folder / name / "parts", *tiny, *SHORT, "--max-steps", "3")
-            train(name, folder / name / "parts", *tiny, *SHORT, "--resume")
+            words = [*tiny, *SHORT, *DECIDED.get(name, [])]
+            train(name, folder / name / "whole", *words)
+            train(name, folder / name / "parts", *words, "--max-steps", "3")
+            train(name, folder / name / "parts", *words, "--resume")
+        # The first process decides for both: the other asks for something else, and is not heard.
+        asked = ("bfloat16", "float32")[world.rank]
+        tiny_network = CrnnConfig(channels=(2, 2, 2, 2, 2, 2, 2), hidden=2)
+        choice = choose_together(asked, None, tiny_network, 2, world)
+        assert choice.precision == "bfloat16"
+        assert world.first or not choice.line
         tensor = torch.full((2, 3), float(world.rank))
         world.average([tensor])
         assert torch.equal(tensor, torch.full((2, 3), 0.5))

@@ -26,22 +26,23 @@ from tests.conftest import ROOT
 from tests.fonts import needs_fonts
 from tests.processes import started
 from tests.training.conftest import TINY, write_lmdb
-from tests.training.runs import OWN, SHORT, lines_in, metrics, same, saved, train, until
+from tests.training.runs import DECIDED, OWN, SHORT, lines_in, metrics, same, saved, train, until
 
 STEPS = 15  # three epochs of five
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_each_recipe_starts_learns_and_resumes(name: str, tiny: List[str], tmp_path: Path) -> None:
-    whole = train(name, tmp_path / "whole", *tiny, *SHORT)
+    words = [*tiny, *SHORT, *DECIDED.get(name, [])]
+    whole = train(name, tmp_path / "whole", *words)
     losses = [line["loss"] for line in metrics(whole)]
     assert len(losses) == STEPS
     measured = [line["loss"] for line in metrics(whole, "evaluation")]
     assert measured[2] < measured[0]
 
-    parts = train(name, tmp_path / "parts", *tiny, *SHORT, "--max-steps", "7")
+    parts = train(name, tmp_path / "parts", *words, "--max-steps", "7")
     assert saved(parts / "last.pth")["crnn.training"]["step"] == 7
-    train(name, parts, *tiny, *SHORT, "--resume")
+    train(name, parts, *words, "--resume")
     assert same(saved(parts / "last.pth"), saved(whole / "last.pth"))
     assert [line["loss"] for line in metrics(parts)] == losses
 
@@ -184,7 +185,10 @@ def test_the_files_of_a_run(tiny: List[str], tmp_path: Path) -> None:
         "metrics.jsonl",
         "recipe.yaml",
     ]
-    assert load_recipe(str(run / "recipe.yaml")) == load_recipe("synthetic", words)
+    # auto is decided by the machine; the run's files hold the decision.
+    ran = load_recipe(str(run / "recipe.yaml"))
+    assert ran.precision in ("float32", "bfloat16")
+    assert ran == load_recipe("synthetic", [*words, f"precision={ran.precision}"])
     evaluated = metrics(run, "evaluation")
     assert [line["step"] for line in evaluated] == [5, 10, 15]
     assert f"acc_{evaluated[-1]['accuracy']:.4f}" in numbered[-1]
@@ -289,7 +293,7 @@ def test_measuring_speed_and_profiling_keep_no_checkpoint(
 def test_words_are_rendered_as_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("house\nriver\nstone\n", encoding="utf-8")
     source = f"train={{render: true, size: 20, words: {tmp_path}/words.txt}}"
-    words = [source, *TINY, *SHORT, "length=2 epochs"]
+    words = [source, *TINY, *SHORT, *DECIDED["synthetic"], "length=2 epochs"]
     whole = train("synthetic", tmp_path / "whole", *words)
     # The order is part of the state: two processes that render change nothing.
     other = train("synthetic", tmp_path / "other", *words, "workers=2", "--max-steps", "3")

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from pathlib import Path
-from typing import List
+from typing import Dict, List, Optional
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from crnn.errors import InputError
+from crnn.errors import CheckError, InputError, UsageError
 from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG
 from crnn.network import CRNN
 from crnn.presets import CrnnConfig
@@ -25,12 +26,14 @@ from crnn.training.data import (
     open_training_data,
     valid_sets,
 )
+from crnn.training.divergence import Divergence
 from crnn.training.labels import LONG, SHORT, Labels
 from crnn.training.loop import Stop
 from crnn.training.model import CtcLoss, build_model, initialise, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
 from crnn.training.recipe import load_recipe
 from crnn.training.report import read_metrics
+from crnn.training.world import open_world
 from tests.training.conftest import TINY, write_lmdb
 
 SPEC = ModelSpec.default()
@@ -277,3 +280,48 @@ def test_a_cut_line_of_metrics_ends_them(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     file.write_text('{"step": 1}\n{"step": 2}\n{"ste')
     assert read_metrics(file) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "environment", "error"),
+    [
+        ("cpu:1", None, {}, "there is one cpu; --device cpu:1 is for cuda and npu"),
+        ("cpu", [0], {}, "there is one cpu; --devices is for cuda and npu"),
+        ("cuda:x", None, {}, "--device cuda:x: expected auto, cpu, cuda or npu"),
+        ("cuda:1", [1], {}, "several processes take theirs with --devices 0,1"),
+        ("cuda:1", None, {"WORLD_SIZE": "2"}, "several processes take theirs with --devices 0,1"),
+        ("cuda", [3], {"LOCAL_RANK": "1"}, "--devices names 1 devices; there are more processes"),
+        ("cpu", None, {"RANK": "x"}, "the environment variable RANK is 'x'"),
+        ("cpu", None, {"WORLD_SIZE": "2"}, "WORLD_SIZE is 2 but MASTER_ADDR is not set"),
+    ],
+)
+def test_devices_that_cannot_be_a_processs_own_are_refused(
+    device: str,
+    devices: Optional[List[int]],
+    environment: Dict[str, str],
+    error: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    refused = pytest.raises((UsageError, InputError), match=re.escape(error))
+    with refused, open_world(device, devices):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("loss", "weight", "error"),
+    [
+        (math.nan, 1.0, "by step 7: the loss is nan; no checkpoint was written before"),
+        (1.0, math.inf, "by step 7: there are weights that are not finite"),
+        (16.0, 1.0, "by step 7: the loss is 16, above 15"),
+    ],
+)
+def test_a_loss_or_a_weight_that_is_lost_ends_a_run(loss: float, weight: float, error: str) -> None:
+    divergence = Divergence(5.0, guess=2.0)
+    divergence.require_sound(3.0, [torch.ones(2)], 1, None)
+    divergence.require_sound(15.0, [torch.ones(2)], 2, None)
+    with pytest.raises(CheckError, match=re.escape(error)):
+        divergence.require_sound(loss, [torch.ones(2), torch.tensor(weight)], 7, None)

@@ -109,7 +109,7 @@ def _window(text: str) -> Tuple[int, int]:
         if natural(first) < natural(end):
             return natural(first), natural(end)
     raise argparse.ArgumentTypeError(
-        f"{text!r} is no window of steps; expected A:B with A below B, such as 10:20"
+        f"{text!r} is not a window of steps; expected A:B with A below B, such as 10:20"
     )
 
 
