@@ -38,13 +38,18 @@ _INSTRUCTION_SETS = {
 
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
-    """Return the processors this process may run on:
+    """Count the processors that this process may run on: its affinity, cut by a container's quota.
 
-    its affinity, cut by a container's quota, at least 1.
+    Args:
+        cgroup: Where the container's quota stands; tests give a folder.
+
+    Returns:
+        At least 1.
     """
-    count = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
 
@@ -72,16 +77,20 @@ def instruction_sets(cpuinfo: Path = CPUINFO) -> FrozenSet[str]:
         if key.strip() not in ("flags", "Features"):
             continue
         flags = frozenset(value.split())
-        common = flags if common is None else common & flags
+        if common is None:
+            common = flags
+        else:
+            common = common & flags
     if common is None:
         return frozenset()
     return frozenset(name for flag, name in _INSTRUCTION_SETS.items() if flag in common)
 
 
 def describe() -> Dict[str, str]:
-    """Return what a measurement depends on:
+    """Describe what a measurement depends on.
 
-    the processor, how many are usable, the system, and the load before it.
+    Returns:
+        The processor, how many are usable, the system, and the load before the measurement.
     """
     return {
         "processor": _processor(),
@@ -102,7 +111,9 @@ def _processor() -> str:
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    if names:
+        return names[0]
+    return platform.processor() or platform.machine()
 
 
 def _quota(cgroup: Path) -> Optional[float]:
@@ -116,6 +127,8 @@ def _quota(cgroup: Path) -> Optional[float]:
             limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
             period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
         # "max" and -1 mean none.
-        return float(limit) / float(period) if float(limit) > 0 else None
+        if float(limit) > 0:
+            return float(limit) / float(period)
+        return None
     except (OSError, ValueError, ZeroDivisionError):
         return None

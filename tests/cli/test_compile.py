@@ -330,8 +330,8 @@ def test_dry_run_prints_the_command_alone(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--batch", "0"], 2, "'0' is no whole number from 1"),
-        (["--batch", "1,,4"], 2, "'' is no whole number from 1"),
+        (["--batch", "0"], 2, "'0' is not a whole number from 1"),
+        (["--batch", "1,,4"], 2, "'' is not a whole number from 1"),
         (["--batch", "4,1"], 2, "ascending order"),
         (["--soc", "310P3"], 2, "Did you mean Ascend310P3?"),
         (

@@ -504,7 +504,7 @@ def test_oms_of_different_checkpoints_are_no_set(tmp_path: Path) -> None:
     for batch, checkpoint in ((1, "a" * 64), (4, None), (8, "b" * 64)):
         beside(folder / f"m_bs{batch}.om", ModelSpec(), checkpoint)
     with pytest.raises(
-        InputError, match="m_bs1.om and .*m_bs8.om are no set: .*different checkpoints"
+        InputError, match="m_bs1.om and .*m_bs8.om are not a set: .*different checkpoints"
     ):
         open_ascend(folder)
 
