@@ -1,12 +1,13 @@
-"""What this process may use of the machine."""
+"""What this process may use of the machine, and which versions take part in its results."""
 
 from __future__ import annotations
 
 import math
 import os
 import platform
+import sys
 from pathlib import Path
-from typing import Dict, FrozenSet, Optional
+from typing import Any, Dict, FrozenSet, Optional
 
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
@@ -132,3 +133,65 @@ def _quota(cgroup: Path) -> Optional[float]:
         return None
     except (OSError, ValueError, ZeroDivisionError):
         return None
+
+
+# By their modules' names: the text they are known by.
+_LIBRARIES = {"onnxruntime": "onnxruntime", "cv2": "opencv"}
+
+
+def versions() -> Dict[str, str]:
+    """Return the versions of what takes part in this process.
+
+    Call it after the work: a library that nothing has imported takes no part, is not named, and is
+    not imported for it.
+
+    Returns:
+        Texts by name: ``crnn``, ``numpy``, ``python`` and ``processor`` (the instruction sets,
+        where the system tells them); ``pillow`` with its ``libjpeg`` and ``zlib``, ``opencv``,
+        ``onnxruntime`` and ``lmdb`` where they were imported.
+    """
+    import numpy as np
+
+    from crnn.version import version
+
+    found = {
+        "crnn": version(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    sets = instruction_sets()
+    if sets:
+        found["processor"] = " ".join(sorted(sets))
+    for module_name, name in _LIBRARIES.items():
+        module = sys.modules.get(module_name)
+        if module is not None:
+            found[name] = str(getattr(module, "__version__", "unknown"))
+    if "lmdb" in sys.modules:
+        found["lmdb"] = _lmdb(sys.modules["lmdb"])
+    if "PIL.Image" in sys.modules:
+        found.update(_pillow())
+    return found
+
+
+def _lmdb(module: Any) -> str:
+    """Return the binding's version, and its library's."""
+    library = ".".join(str(part) for part in module.version())
+    return f"{module.__version__} (library {library})"
+
+
+def _pillow() -> Dict[str, str]:
+    """Return Pillow's version and those of its decoders, as far as it was built with them."""
+    from PIL import __version__ as pillow
+    from PIL import features
+
+    found = {"pillow": str(pillow)}
+    turbo = features.check("libjpeg_turbo") and features.version("libjpeg_turbo")
+    jpeg = features.check("jpg") and features.version("jpg")
+    if turbo:
+        found["libjpeg"] = f"turbo {turbo}"
+    elif jpeg:
+        found["libjpeg"] = str(jpeg)
+    zlib_version = features.check("zlib") and features.version("zlib")
+    if zlib_version:
+        found["zlib"] = str(zlib_version)
+    return found

@@ -38,9 +38,9 @@ from crnn.compile.preflight import check_graph
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.machine import versions
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
-from crnn.versions import versions
 
 DEFAULT_SOC = "Ascend310"
 

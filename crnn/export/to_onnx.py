@@ -14,7 +14,7 @@ from crnn.errors import CheckError, InputError, UsageError, needs
 from crnn.export.graph import IR_VERSION, OPSET, GraphOptions, build_graph
 from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words
 from crnn.files import atomic_file, require_target
-from crnn.versions import versions
+from crnn.machine import versions
 from crnn.weights.checkpoint import Checkpoint
 
 with needs("onnx"):

@@ -26,9 +26,9 @@ from typing import (
 import numpy as np
 
 from crnn.errors import InputError, KitError
+from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec
-from crnn.versions import versions as process_versions
 
 R = TypeVar("R", bound="Runner")
 

@@ -136,7 +136,7 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
     elif head.startswith(PICKLE):
         found = "a pickle that is truncated, damaged or not PyTorch's"
     else:
-        found = f"no PyTorch file: it begins with {head!r}"
+        found = f"not a PyTorch file: it begins with {head!r}"
     return InputError(
         f"{path} is {found}; expected {WHAT}",
         hint=_OTHERS.get(path.suffix, _DAMAGED),

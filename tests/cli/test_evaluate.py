@@ -274,10 +274,10 @@ BAD: List[Any] = [
     ),
     pytest.param(bad_model(b""), [], 1, "m.onnx is empty", id="empty model"),
     pytest.param(
-        bad_model(b"\xff" * 99), [], 1, "no ONNX file, no OM and no PyTorch", id="noise for a model"
+        bad_model(b"\xff" * 99), [], 1, "not an ONNX file, an OM or a Py", id="noise for a model"
     ),
     pytest.param(
-        bad_model(b"hello, this is text\n"), [], 1, "no ONNX file, no OM", id="text for a model"
+        bad_model(b"hello, this is text\n"), [], 1, "not an ONNX file, an OM", id="text for a model"
     ),
     pytest.param(
         bad_model(b"version https://git-lfs.github.com/spec/v1\n"),

@@ -412,7 +412,7 @@ BAD_SPLITS = {
     "a part inside another": (["n=0.5", "n/b=0.5"], 2, "the part n/b lies in the part n"),
     "and the other way round": (["./n/b/c=0.5", "n=0.5"], 2, "lies in the part n;"),
     "no share": (["a"], 2, "is not an LMDB=FRACTION"),
-    "percent": (["a=90", "b=10"], 2, "no fraction from 0 to 1"),
+    "percent": (["a=90", "b=10"], 2, "not a fraction from 0 to 1"),
     "too few words": (["a=0.9", "b=0.1"], 1, "would be empty"),
 }
 

@@ -342,7 +342,7 @@ REFUSED: Dict[str, Any] = {
     "TorchScript": (torchscript, r"is a TorchScript archive.*\n.*state_dict"),
     "whole module": (
         lambda path: save(path, network()),
-        r"loading it would call crnn\.network\.crnn\.CRNN.*\n.*model\.state_dict\(\)",
+        r"loading it would call crnn\.network\.CRNN.*\n.*model\.state_dict\(\)",
     ),
     "single tensor": (
         lambda path: save(path, torch.ones(3)),
