@@ -478,7 +478,7 @@ def beside(path: Path, spec: ModelSpec, checkpoint: Optional[str] = None) -> Non
 def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
     folder = static_set(tmp_path / "set")
     beside(folder / "m_bs4.om", ModelSpec(blank=36))
-    with pytest.raises(InputError, match="no set: they are read by different specs"):
+    with pytest.raises(InputError, match="not a set: they are read by different specs"):
         open_ascend(folder)
     write_om(folder / "m_bs4.om", dtype="float16")
     (folder / "m_bs4.om.json").unlink()
