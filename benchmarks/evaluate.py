@@ -79,7 +79,7 @@ def opencv_model(onnx: Path, words: common.Repeated, threads: int) -> Run:
     cv2.setNumThreads(threads)
     model = cv2.dnn.TextRecognitionModel(str(onnx))
     model.setDecodeType("CTC-greedy")
-    model.setVocabulary(list(common.SPEC.alphabet))
+    model.setVocabulary(list(common.SPEC.characters))
     model.setInputParams(1 / 127.5, (100, 32), (127.5,))
     images = [
         cv2.imdecode(np.frombuffer(sample.image or b"", dtype=np.uint8), cv2.IMREAD_GRAYSCALE)

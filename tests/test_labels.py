@@ -63,7 +63,7 @@ def test_steps_count_a_blank_between_equal_neighbours() -> None:
     ],
 )
 def test_check_and_training_name_one_fault_by_one_word(label: Optional[str], reason: str) -> None:
-    found = CheckRules(Alphabet(SPEC.alphabet), SPEC.time_steps).problems(label)
+    found = CheckRules(Alphabet(SPEC.characters), SPEC.time_steps).problems(label)
     assert [problem.reason for problem in found] == [reason][: len(found)]
     assert bool(found) == bool(reason)
     assert TrainingLabels(SPEC).take(label)[1] == reason

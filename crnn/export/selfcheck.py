@@ -155,7 +155,7 @@ def check_words(comparison: Comparison, batches: Iterable[np.ndarray]) -> List[F
 
     Raises `InputError` where there is no image.
     """
-    alphabet = comparison.spec.characters
+    alphabet = comparison.spec.alphabet
     differences = []
     words, changed = 0, 0
     for images in batches:

@@ -301,7 +301,7 @@ class _Subject:
         images = self._words.fill(size, laps)
         logits = self.runner.run(images)
         laps(COPIED_OUT)
-        ctc.greedy(logits, self.runner.spec.characters)
+        ctc.greedy(logits, self.runner.spec.alphabet)
         laps(CTC)
         return laps.seconds
 
@@ -348,7 +348,7 @@ class _Subject:
         with contextlib.closing(run_batches(self.runner, words, size)) as results:
             for _, logits in results:
                 assert logits is not None  # batches are full
-                ctc.greedy(logits, self.runner.spec.characters)
+                ctc.greedy(logits, self.runner.spec.alphabet)
         return time.perf_counter() - start
 
 

@@ -302,7 +302,7 @@ def _notes(request: Request, runner: Runner) -> List[str]:
             0,
             f"{request.model} carries no spec, so it is read by the historical contract:"
             f" {default.color}, {default.width}x{default.height}, {default.resizer}, blank"
-            f" {default.blank}, then {default.alphabet}",
+            f" {default.blank}, then {default.characters}",
         )
     notes.extend(runner.notes)
     return notes

@@ -305,7 +305,7 @@ class _BinWriter:
         self._source = source
         self._prefix = str(folder) + os.sep
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
         self._raw = dtype == "uint8"
         self._oov = oov
 
@@ -347,7 +347,7 @@ class _BinWriter:
             if self._oov == "drop":
                 return None
             if self._oov == "strip":
-                label = strip(label, self._spec.alphabet)
+                label = strip(label, self._spec.characters)
         if not label:
             notes.append((sample.key, Problem(EMPTY_LABEL, repr(sample.label))))
             # An image without text would make an emptied label right.

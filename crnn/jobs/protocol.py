@@ -79,7 +79,7 @@ class Rules:
         self.problems: List[Tuple[str, Problem]] = []
         self._protocol = protocol
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
 
     def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yield the samples that count, with the labels that they are compared with; unlabelled
@@ -113,5 +113,5 @@ class Rules:
             return None
         if outside and self._protocol.oov == "strip":
             self.problems.append((key, Problem(STRIPPED, detail)))
-            return strip(folded, self._spec.alphabet)
+            return strip(folded, self._spec.characters)
         return label

@@ -354,9 +354,9 @@ def load(
 
 def class_table(spec: ModelSpec) -> Mapping[str, int]:
     """Return each character's class."""
-    blank = spec.characters.blank
+    blank = spec.alphabet.blank
     return {
-        character: index for index, character in enumerate(spec.characters.table) if index != blank
+        character: index for index, character in enumerate(spec.alphabet.table) if index != blank
     }
 
 
@@ -389,7 +389,7 @@ def _words(entry: Data, labels: Labels, seed: int) -> Any:
             ("effects_file", entry.effects),
         )
     }
-    return RenderedWords(Renderer.create(seed, alphabet=labels.spec.alphabet, **files), entry.size)
+    return RenderedWords(Renderer.create(seed, alphabet=labels.spec.characters, **files), entry.size)
 
 
 def _below(folder: Optional[str], name: str) -> List[Path]:

@@ -499,7 +499,7 @@ def _spec(
         blank = 0
         if spec.blank:
             blank = len(alphabet)
-        spec = dataclasses.replace(spec, alphabet=alphabet, blank=blank, fold_case=fold)
+        spec = dataclasses.replace(spec, characters=alphabet, blank=blank, fold_case=fold)
     if width is None:
         width = spec.width
     else:
@@ -516,7 +516,7 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
     if spec.classes != config.classes:
         raise InputError(
             f"{path}: the checkpoint has {config.classes} classes, the"
-            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.alphabet)}"
+            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.characters)}"
             " characters and the blank)",
             hint=(
                 "Give the characters that it was trained on, in their order: --alphabet, in a"

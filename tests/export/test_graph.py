@@ -151,7 +151,7 @@ def test_metadata_hold_the_spec_and_the_checkpoints_hash(tmp_path: Path) -> None
         for entry in parse(build_graph(checkpoint, GraphOptions())).metadata_props
     }
     assert ModelSpec.from_json(metadata[METADATA_KEY]) == checkpoint.spec
-    assert (checkpoint.spec.alphabet, checkpoint.spec.time_steps) == ("Aaé一 ", 17)
+    assert (checkpoint.spec.characters, checkpoint.spec.time_steps) == ("Aaé一 ", 17)
     assert metadata[CHECKPOINT_KEY] == checkpoint.sha256
 
 

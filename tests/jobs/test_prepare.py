@@ -124,7 +124,7 @@ def test_what_is_written_is_what_is_read(run: Run, tmp_path: Path) -> None:
 
 def test_the_spec_rules(run: Run, tmp_path: Path) -> None:
     spec = replace(
-        SPEC, width=60, color="rgb", alphabet="RESCUEyou2nd".replace("E", "") + "E", fold_case=False
+        SPEC, width=60, color="rgb", characters="RESCUEyou2nd".replace("E", "") + "E", fold_case=False
     )
     run(WORDS, spec=spec, label_file=tmp_path / "case.txt")
     assert (tmp_path / "input_bin" / "test_1.bin").stat().st_size == 3 * 32 * 60 * 4

@@ -96,7 +96,7 @@ def test_what_is_left_out_is_counted_and_the_rest_is_read_as_it_is(tmp_path: Pat
     assert batch.images.dtype == torch.uint8
     lengths = batch.lengths.tolist()
     texts = [
-        "".join(SPEC.characters.table[index] for index in part)
+        "".join(SPEC.alphabet.table[index] for index in part)
         for part in batch.targets.split(lengths)
     ]
     assert sorted(texts) == ["ab", "b"]
