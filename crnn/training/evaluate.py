@@ -18,7 +18,7 @@ from crnn.samples.batches import image_batches
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 from crnn.training.data import class_table, encode
-from crnn.training.labels import Labels
+from crnn.training.labels import LabelRules
 from crnn.training.model import CtcLoss
 from crnn.training.world import World
 
@@ -69,7 +69,7 @@ class Evaluator:
         self._batch = batch
         self._drop_oov = drop_oov
         self._examples = examples
-        self._labels = Labels(spec)
+        self._labels = LabelRules(spec)
         self._classes = class_table(spec)
         self._loss = CtcLoss(spec.alphabet.blank)
 

@@ -13,7 +13,7 @@ LONG = "longer than max_text_length"
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelRules:
     """Takes labels in, or says why not.
 
     Case is folded as the spec says; characters outside the alphabet are taken out where ``strip``

@@ -80,9 +80,7 @@ def test_outputs_are_the_frameworks(
         assert np.abs(found - logits).max() <= LIMIT, how
     moved = take(source, tmp_path / "moved.pth", Classes())
     assert moved.spec.alphabet == Alphabet(DIGITS_AND_LETTERS)
-    rows = [
-        kept.spec.alphabet.table.index(character) for character in moved.spec.alphabet.table
-    ]
+    rows = [kept.spec.alphabet.table.index(character) for character in moved.spec.alphabet.table]
     for how, found in outputs(moved, images).items():
         assert np.abs(found - logits[:, :, rows]).max() <= LIMIT, how
 
