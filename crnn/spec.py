@@ -157,7 +157,10 @@ class ModelSpec:
         refused.
         """
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+            if isinstance(data, dict):
+                found = data.get("format")
+            else:
+                found = type(data).__name__
             raise InputError(
                 f"{where}: the format is {found!r}; expected {FORMAT!r}",
                 hint=(
@@ -170,7 +173,7 @@ class ModelSpec:
         if odd:
             raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
         for key, value in values.items():
-            # bool is an int to Python, but "width": true is no width.
+            # bool is an int to Python, but "width": true is not a width.
             if not isinstance(value, _TYPES[key]) or (
                 isinstance(value, bool) and _TYPES[key] != (bool,)
             ):
@@ -203,9 +206,16 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+    """Read a spec from a file.
 
-    Raises `InputError`.
+    Args:
+        path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: There is none in it.
     """
     require_file(path, "a spec's JSON")
     try:

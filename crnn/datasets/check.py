@@ -127,10 +127,19 @@ def check(
     against: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda count: None,
 ) -> Verdict:
-    """Check an LMDB or a folder of images with its annotation file, every image decoded in full.
+    """Check a data set, every image decoded in full; sixteen bytes a sample are kept.
 
-    ``against`` are sets that must not share an image with it: the test's with the training's.
-    Sixteen bytes a sample are kept. Raises `InputError` for what is no data set.
+    Args:
+        path: An LMDB, or a folder of images with its annotation file.
+        rules: What labels and images are held to.
+        against: Sets that must not share an image with it: the test's with the training's.
+        advance: Called with a count of samples that were checked.
+
+    Returns:
+        Counts, and each problem.
+
+    Raises:
+        InputError: It is not a data set.
     """
     source = open_labelled(path)
     errors, warnings = _Findings(), _Findings()
@@ -159,7 +168,9 @@ def check(
         source.close()  # LMDB opens a file once a process, and a set may be held against itself
 
     def name(row: int) -> str:
-        return names[row] if names else name_of(keys[row])
+        if names:
+            return names[row]
+        return name_of(keys[row])
 
     _duplicates(_numbers(images), _numbers(pairs), name, warnings)
     for other in against:
@@ -191,12 +202,14 @@ def digest(data: bytes) -> int:
 
 
 def _unique(index: int) -> int:
-    # The upper half of the range, where no digest is: no image is no duplicate.
+    # The upper half of the range, where no digest is: no image is a duplicate.
     return (1 << 63) | index
 
 
 def _numbers(values: Any) -> np.ndarray:
-    return np.frombuffer(values, dtype=np.uint64) if len(values) else np.empty(0, dtype=np.uint64)
+    if len(values):
+        return np.frombuffer(values, dtype=np.uint64)
+    return np.empty(0, dtype=np.uint64)
 
 
 def _duplicates(
@@ -205,7 +218,10 @@ def _duplicates(
     first_image, first_pair = _earlier(images), _earlier(pairs)
     for row in np.flatnonzero(first_image >= 0).tolist():
         same = int(first_pair[row])
-        reason = DUPLICATE if same >= 0 else CONFLICT
+        if same >= 0:
+            reason = DUPLICATE
+        else:
+            reason = CONFLICT
         found.add(
             name(row), Problem(reason, f"as {name(same if same >= 0 else int(first_image[row]))}")
         )
@@ -229,7 +245,18 @@ def _digests(source: Source) -> Iterable[int]:
 
 
 def parse_rules(alphabet: str, time_steps: int) -> Rules:
-    """Return the rules for an alphabet's characters. Raises `InputError` for one that is none."""
+    """Return the rules of an alphabet.
+
+    Args:
+        alphabet: The characters that labels may have.
+        time_steps: The model's time steps.
+
+    Returns:
+        The rules.
+
+    Raises:
+        InputError: It is not an alphabet.
+    """
     if time_steps < 1:
         raise InputError(f"{time_steps} time steps; expected 1 or more")
     return Rules(Alphabet(alphabet), time_steps)

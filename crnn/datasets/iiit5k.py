@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
+from typing import Dict, Iterator, Sequence, Tuple
 
 from crnn.batch import Problem
 from crnn.datasets.matfile import struct_rows, text, texts, variables
@@ -27,7 +27,9 @@ def read(source: Path, options: Options) -> Source:
     annotation, root = locate(source, options, NAMES, "IIIT5K's testdata.mat or traindata.mat")
     variable, label = _struct_array(annotation)
     lexicon = root / "lexicon.txt"
-    whole = read_lexicon(lexicon) if options.lexicon is None and lexicon.is_file() else ()
+    whole: Sequence[str] = ()
+    if options.lexicon is None and lexicon.is_file():
+        whole = read_lexicon(lexicon)
     return Source(root, _items(annotation, variable, label), whole)
 
 

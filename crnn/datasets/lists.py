@@ -95,7 +95,7 @@ def _lines(annotation: Path, form: Optional[str]) -> Iterator[Item]:
 def _named(folder: Path, where: str) -> Iterator[Item]:
     if not folder.is_dir():
         raise InputError(
-            f"{folder} is no folder; expected a folder of images with labels in their names"
+            f"{folder} is not a folder; expected a folder of images with labels in their names"
         )
     names = (
         entry.name for entry in folder.iterdir() if entry.name.lower().endswith(IMAGE_SUFFIXES)

@@ -100,9 +100,13 @@ def _lexicons(words: Optional[str]) -> Lexicons:
     found: Tuple[str, ...] = tuple(
         word.strip() for word in (words or "").split(",") if word.strip()
     )
-    return (found,) if found else ()
+    if found:
+        return (found,)
+    return ()
 
 
 def _child(element: Any, name: str) -> Optional[str]:
     child = element.find(name)
-    return None if child is None else (child.text or "").strip()
+    if child is None:
+        return None
+    return (child.text or "").strip()

@@ -62,11 +62,15 @@ def _items(annotation: Path, words: Optional[List[str]]) -> Iterator[Item]:
 def _label(word: Optional[str], words: Optional[List[str]]) -> Optional[str]:
     if word is None or words is None:
         return word
-    return words[int(word)] if _is_index(word) and int(word) < len(words) else None
+    if _is_index(word) and int(word) < len(words):
+        return words[int(word)]
+    return None
 
 
 def _expected(words: Optional[List[str]]) -> str:
-    return "a word" if words is None else f"an index from 0 to {len(words) - 1}"
+    if words is None:
+        return "a word"
+    return f"an index from 0 to {len(words) - 1}"
 
 
 def _is_index(word: str) -> bool:

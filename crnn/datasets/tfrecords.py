@@ -27,7 +27,10 @@ def read(source: Path, options: Options) -> Source:
     Labels are class numbers, whose order was another for each training: ``options.ord_map`` or
     ``alphabet`` says it. Images are stored as PNG, pixel for pixel; encoded ones as they are.
     """
-    files = [source] if source.is_file() else _files(source, options.split)
+    if source.is_file():
+        files = [source]
+    else:
+        files = _files(source, options.split)
     return Source(source.parent if source.is_file() else source, _items(files, _classes(options)))
 
 
@@ -40,7 +43,9 @@ def _files(folder: Path, split: Optional[str]) -> List[Path]:
     ]
     files = [file for file in found if split is None or file.name.startswith(split)]
     if not files:
-        what = f", let alone any that begins with {split!r}" if split else ""
+        what = ""
+        if split:
+            what = f", let alone any that begins with {split!r}"
         raise InputError(
             f"{folder} holds no .tfrecords"
             f" file{what if not found else f' that begins with {split!r}'}"
@@ -83,9 +88,9 @@ def _sample(example: Mapping[str, Values], classes: Mapping[int, str]) -> Tuple[
     if len(images) != 1 or not isinstance(images[0], bytes):
         raise ValueError(f"{len(images)} images; expected one")
     paths = example.get("imagepaths", [])
-    name = (
-        paths[0].decode("utf-8", errors="replace") if paths and isinstance(paths[0], bytes) else ""
-    )
+    name = ""
+    if paths and isinstance(paths[0], bytes):
+        name = paths[0].decode("utf-8", errors="replace")
     return name, "".join(classes[int(number)] for number in numbers), _encoded(images[0])
 
 

@@ -45,7 +45,9 @@ class Figure:
     @property
     def passed(self) -> bool:
         """Whether the limit holds; NaN holds none."""
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        if self.at_least:
+            return self.value >= self.limit
+        return self.value <= self.limit
 
     @property
     def bound(self) -> str:
@@ -191,10 +193,11 @@ def generated_images(spec: ModelSpec, count: int) -> np.ndarray:
         canvas = np.full((height, width), float(paper))
         for _ in range(random.integers(3, 12)):
             top, left = random.integers(0, height), random.integers(0, width)
-            tall = random.random() < 0.6
-            rows, columns = (
-                (random.integers(4, height), 3) if tall else (3, random.integers(4, width // 3 + 5))
-            )
+            rows = columns = 3
+            if random.random() < 0.6:
+                rows = int(random.integers(4, height))
+            else:
+                columns = int(random.integers(4, width // 3 + 5))
             canvas[top : top + rows, left : left + columns] = ink
         noisy = canvas + random.normal(0, 8, (channels, height, width))
         image[:] = np.clip(np.rint(noisy), 0, 255)
@@ -215,7 +218,9 @@ def _groups(count: int, batch: Optional[int]) -> List[slice]:
 def _rows(batch: Optional[int]) -> Sequence[int]:
     # A static graph runs a whole batch for each image alone: the first, the last and two between
     # show a mixing.
-    return sorted({0, 1, batch // 2, batch - 1} & set(range(batch))) if batch else range(IMAGES)
+    if batch:
+        return sorted({0, 1, batch // 2, batch - 1} & set(range(batch)))
+    return range(IMAGES)
 
 
 def _closest(comparison: Comparison, images: np.ndarray) -> float:

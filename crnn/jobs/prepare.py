@@ -14,13 +14,13 @@ from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
+from crnn.machine import versions
 from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.source import Source
 from crnn.spec import ModelSpec
-from crnn.versions import versions
 
 BINS_FORMAT = "crnn-bins/1"
 """The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""

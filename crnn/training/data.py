@@ -127,7 +127,11 @@ class Mixture:
         numbers = [
             start + part.positions(generator) for start, part in zip(self._starts, self.parts)
         ]
-        return numbers[0] if len(numbers) == 1 else generator.permutation(np.concatenate(numbers))
+        if len(numbers) == 1:
+            alone: np.ndarray = numbers[0]
+            return alone
+        mixed: np.ndarray = generator.permutation(np.concatenate(numbers))
+        return mixed
 
     def sample(self, epoch: int, number: int) -> Sample:
         """Return a word by its number."""

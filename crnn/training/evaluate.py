@@ -41,7 +41,9 @@ class Score:
     @property
     def accuracy(self) -> float:
         """The fraction of words that are right."""
-        return self.correct / self.total if self.total else 0.0
+        if self.total:
+            return self.correct / self.total
+        return 0.0
 
 
 class Evaluator:

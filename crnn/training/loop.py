@@ -199,7 +199,10 @@ class Trainer:
         self.plans = Plans(self.mixture, recipe.batch_size, world.rank, world.size, 0, 0)
         self.steps = recipe.length.steps(self.plans.steps_per_epoch)
         self.end = _last_step(self.steps, options)
-        self.evaluators = [] if options.performance else self._evaluators(recipe)
+        if options.performance:
+            self.evaluators = []
+        else:
+            self.evaluators = self._evaluators(recipe)
         self.checkpoints = Checkpoints(options.folder, recipe.keep)
 
         state = self._state_to_resume()
@@ -234,7 +237,10 @@ class Trainer:
         """
         stop = Stop()
         keeps = not self.options.performance
-        folder = self.options.folder if self.world.first and keeps else None
+        if self.world.first and keeps:
+            folder = self.options.folder
+        else:
+            folder = None
         report = Report(
             self.recipe.log_style,
             folder,
@@ -253,7 +259,10 @@ class Trainer:
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
-        best = self.counters.best if self.evaluators else None
+        if self.evaluators:
+            best = self.counters.best
+        else:
+            best = None
         return Outcome(self.counters.step, best, stop.number)
 
     def _train(
@@ -264,7 +273,10 @@ class Trainer:
         advance: Callable[[int], None],
     ) -> None:
         meters = Meters()
-        window = self.options.profile if self.world.first else None
+        if self.world.first:
+            window = self.options.profile
+        else:
+            window = None
         profile = StepProfile(window, self.options.folder, self.console.note)
         for step in range(self.counters.step, self.end):
             profile.before(step)
@@ -435,14 +447,20 @@ class Trainer:
             if part.words.skipped:
                 left = f"; left out: {describe(part.words.skipped)}"
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
-        plural = "s" if world.size > 1 else ""
+        plural = ""
+        if world.size > 1:
+            plural = "s"
         note(
             f"{world.size} device{plural} ({world.device.type}), batch"
             f" {recipe.batch_size} on each, {recipe.batch_size * world.size} in all;"
             f" {self.plans.steps_per_epoch} steps an epoch"
         )
-        begun = f"from step {self.counters.step} " if self.counters.step else ""
-        whole = f" of {self.steps}" if self.end != self.steps else ""
+        begun = ""
+        if self.counters.step:
+            begun = f"from step {self.counters.step} "
+        whole = ""
+        if self.end != self.steps:
+            whole = f" of {self.steps}"
         note(f"training {begun}to step {self.end}{whole}")
 
     # Evaluating and saving

@@ -115,12 +115,17 @@ class CtcLoss:
             reduction="mean" if self._reduction == "mean" else "sum",
             zero_infinity=self._zero_infinity,
         )
-        return loss / words if self._reduction == "batch_mean" else loss
+        if self._reduction == "batch_mean":
+            return loss / words
+        return loss
 
 
 def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
     # A file that does not say what it is, is what the recipe says.
-    alphabet, variant = (None, None) if carries_spec(path) else (recipe.alphabet, recipe.network)
+    if carries_spec(path):
+        alphabet, variant = (None, None)
+    else:
+        alphabet, variant = (recipe.alphabet, recipe.network)
     checkpoint = load_checkpoint(
         path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant
     )

@@ -247,8 +247,8 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         "unrecognized arguments: --opset 18",
     ),
     "misspelt flag": (NOTHING, ["a.pth", TO, "--split-bilstn"], 2, "did you mean --split-bilstm?"),
-    "batch 0": (NOTHING, ["a.pth", TO, "--batch", "0"], 2, "'0' is no whole number from 1"),
-    "batch -1": (NOTHING, ["a.pth", TO, "--batch", "-1"], 2, "'-1' is no whole number from 1"),
+    "batch 0": (NOTHING, ["a.pth", TO, "--batch", "0"], 2, "'0' is not a whole number from 1"),
+    "batch -1": (NOTHING, ["a.pth", TO, "--batch", "-1"], 2, "'-1' is not a whole number from 1"),
     "batch 2000": (
         NOTHING,
         ["a.pth", TO, "--batch", "2000"],
@@ -297,7 +297,7 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     "another network": (foreign, ["x.pth", TO], 1, "is another network"),
     "whole module": (whole_module, ["x.pth", TO], 1, "code in a file is never run"),
     "truncated": (truncated, ["x.pth", TO], 1, "truncated, damaged"),
-    "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is no PyTorch file"),
+    "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is not a PyTorch file"),
     "NaN": (nan, ["x.pth", TO], 1, "4 values of 4 that are NaN or infinite"),
     # the target
     "no folder": (
@@ -327,7 +327,7 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     ),
     # the words
     "no words": (NOTHING, ["a.pth", TO, "--words", "no_lmdb"], 1, "no_lmdb does not exist"),
-    "words no LMDB": (folder, ["a.pth", TO, "--words", "words"], 1, "words is no LMDB"),
+    "words no LMDB": (folder, ["a.pth", TO, "--words", "words"], 1, "words is not an LMDB"),
 }
 
 

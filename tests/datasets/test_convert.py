@@ -292,7 +292,7 @@ MATCHES = {
     "one of them has the name itself": (["a/1.png", "1.png"], ["1.png"], {"1.png": "1.png"}),
     "in either order": (["1.png", "a/1.png"], ["1.png"], {"1.png": "1.png"}),
     "another folder's": (["b/1.png"], ["a/1.png", "a/1"], {}),
-    "a stem that is no suffix's": (["w.2"], ["w"], {}),
+    "a stem that is not a suffix's": (["w.2"], ["w"], {}),
     "the other has a line of its own": (
         ["a/1.png", "b/1.png"],
         ["1", "b/1.png"],

@@ -298,7 +298,7 @@ HOSTILE = {
         "leads out of the folder",
     ),
     "an absolute name": ("tsv", names("/etc/hostname"), [], 3, "leads out of the folder"),
-    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is no file name"),
+    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is not a file name"),
     "a link that leads out": ("tsv", link_out, [], 3, "a link that leads out"),
     "a folder's link that leads out": ("tsv", link_folder_out, [], 3, "a link that leads out"),
     "a name of a folder": (
@@ -519,10 +519,10 @@ def test_a_report_that_cannot_be_written_is_named(place, capsys):
 
 
 REPORTS = {
-    "the annotation": ("source/labels.tsv", [], "is no report of a conversion"),
-    "an image": ("source/word_1.jpg", [], "is no report of a conversion"),
-    "a list in JSON": ("list.jsonl", [], "is no report of a conversion"),
-    "a number in JSON": ("number.json", [], "is no report of a conversion"),
+    "the annotation": ("source/labels.tsv", [], "is not a report of a conversion"),
+    "an image": ("source/word_1.jpg", [], "is not a report of a conversion"),
+    "a list in JSON": ("list.jsonl", [], "is not a report of a conversion"),
+    "a number in JSON": ("number.json", [], "is not a report of a conversion"),
     "the target itself": ("out", [], "out is named twice, as out and as report"),
     "a file in the target": ("out/report.jsonl", ["--force"], "would stand in out"),
 }

@@ -411,8 +411,8 @@ BAD_SPLITS = {
     "the same part twice": (["a=0.5", "./a=0.5"], 2, "two parts have the same path"),
     "a part inside another": (["n=0.5", "n/b=0.5"], 2, "the part n/b lies in the part n"),
     "and the other way round": (["./n/b/c=0.5", "n=0.5"], 2, "lies in the part n;"),
-    "no share": (["a"], 2, "is no LMDB=FRACTION"),
-    "percent": (["a=90", "b=10"], 2, "no fraction from 0 to 1"),
+    "no share": (["a"], 2, "is not an LMDB=FRACTION"),
+    "percent": (["a=90", "b=10"], 2, "not a fraction from 0 to 1"),
     "too few words": (["a=0.9", "b=0.1"], 1, "would be empty"),
 }
 

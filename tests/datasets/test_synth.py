@@ -284,16 +284,16 @@ BAD_TABLES = {
         r"blur: sigma is \[nan, nan\]; expected 0 to 0.25",
     ),
     "a number beyond floats": ("hue: {warm: 1" + "0" * 400 + "}", "expected 0 to 1"),
-    "a number beyond integers": ("hue: {warm: 1" + "0" * 5000 + "}", "is no YAML|expected 0 to 1"),
+    "a number beyond integers": ("hue: {warm: 1" + "0" * 5000 + "}", "is not YAML|expected 0 to 1"),
     "half a pixel": (
         "size: {pixels: [20.5, 30]}",
         "size: pixels is .*; expected whole numbers, 8 to 128",
     ),
-    "no such day": ("blur: 2001-99-99", "is no YAML"),
+    "no such day": ("blur: 2001-99-99", "is not YAML"),
     "no values": ("blur: 3", "expected values in braces"),
     "no lines": ("- blur", "holds list"),
-    "no YAML": ("blur: {", "is no YAML"),
-    "an object": ("blur: !!python/object/apply:os.system [id]", "is no YAML"),
+    "no YAML": ("blur: {", "is not YAML"),
+    "an object": ("blur: !!python/object/apply:os.system [id]", "is not YAML"),
 }
 
 
@@ -500,7 +500,7 @@ def test_a_folder_of_fonts_is_used(tmp_path):
         InputError, match=r"holds no font with glyphs for '\\ufdd0'; it has 2 font files"
     ):
         find_fonts(tmp_path, "\ufdd0")  # a noncharacter: no font has it
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_fonts(tmp_path / "mine.ttf", "abc")
 
 

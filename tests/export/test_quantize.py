@@ -93,7 +93,7 @@ def test_a_model_that_loses_too_much_is_not_written(
     ("count", "code", "message"),
     [
         ("200", 1, "has 300 usable words; expected at least 400"),
-        ("0", 2, "'0' is no whole number from 1"),
+        ("0", 2, "'0' is not a whole number from 1"),
     ],
 )
 def test_bad_counts(

@@ -317,7 +317,7 @@ REFUSED: Dict[str, Any] = {
     "empty": (lambda path: path.write_bytes(b""), "is empty; expected a PyTorch checkpoint"),
     "text": (
         lambda path: path.write_text("hello world"),
-        r"is no PyTorch file: it begins with b'hello wo'",
+        r"is not a PyTorch file: it begins with b'hello wo'",
     ),
     "Git LFS pointer": (
         lambda path: path.write_text(
@@ -342,7 +342,7 @@ REFUSED: Dict[str, Any] = {
     "TorchScript": (torchscript, r"is a TorchScript archive.*\n.*state_dict"),
     "whole module": (
         lambda path: save(path, network()),
-        r"loading it would call crnn\.network\.crnn\.CRNN.*\n.*model\.state_dict\(\)",
+        r"loading it would call crnn\.network\.CRNN.*\n.*model\.state_dict\(\)",
     ),
     "single tensor": (
         lambda path: save(path, torch.ones(3)),
@@ -361,7 +361,7 @@ REFUSED: Dict[str, Any] = {
         lambda path: save(path, {"state_dict": {"a": 1}}),
         "the keys 'state_dict'; expected",
     ),
-    "keys that are no names": (
+    "keys that are not names": (
         lambda path: save(path, {1: torch.ones(2)}),
         "the keys 1; expected a state dict",
     ),
@@ -460,7 +460,7 @@ REFUSED: Dict[str, Any] = {
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: '{"format": "crnn-spec/9"}'}),
         r"crnn\.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'",
     ),
-    "spec that is no JSON": (
+    "spec that is not JSON": (
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: "{"}),
         r"crnn\.spec: not JSON",
     ),

@@ -158,11 +158,11 @@ def truncated(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[]", "is no ord_map.json"),
-        ("{", "is no ord_map.json"),
-        ('{"0_index": "x"}', "is no ord_map.json"),
-        ('{"1_index": "97"}', "is no ord_map.json"),
-        ('{"0_index": "99999999999"}', "is no ord_map.json"),
+        ("[]", "is not an ord_map.json"),
+        ("{", "is not an ord_map.json"),
+        ('{"0_index": "x"}', "is not an ord_map.json"),
+        ('{"1_index": "97"}', "is not an ord_map.json"),
+        ('{"0_index": "99999999999"}', "is not an ord_map.json"),
         ("{}", "holds no class"),
         ('{"0_index": "97", "97_ord": "3"}', "contradicts itself: class 0 is 'a' one way only"),
     ],

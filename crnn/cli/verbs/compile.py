@@ -126,6 +126,6 @@ def _version(text: str) -> Optional[Version]:
     version = Version.parse(text)
     if version is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no CANN version such as 5.0.4, 6.0.RC1 or 8.0"
+            f"{text!r} is not a CANN version such as 5.0.4, 6.0.RC1 or 8.0"
         )
     return version

@@ -220,7 +220,6 @@ def require_format(args: argparse.Namespace) -> None:
 
 def present(args: argparse.Namespace, outcome: Outcome) -> int:
     """Show an outcome as the options of `add_checks` and ``--json`` say."""
-    from crnn.reports import result_json as report
     from crnn.reports import text
     from crnn.reports.formats import format_named
 
@@ -229,7 +228,11 @@ def present(args: argparse.Namespace, outcome: Outcome) -> int:
         console.note(note)
     for line in text.problems(evaluation, outcome.named):
         console.note(line)
-    taken = put_json(report.to_dict(evaluation), args.json)
+    taken = False
+    if args.json is not None:
+        from crnn.reports.result_json import to_dict
+
+        taken = put_json(to_dict(evaluation), args.json)
     if args.format:
         taken = True
         for line in format_named(args.format).end(evaluation):

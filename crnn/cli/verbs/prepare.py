@@ -99,7 +99,10 @@ def run(args: argparse.Namespace) -> int:
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
 
-    spec = open_spec(args.spec) if args.spec else ModelSpec.default()
+    if args.spec:
+        spec = open_spec(args.spec)
+    else:
+        spec = ModelSpec.default()
     source = open_labelled(args.data, args.annotation, args.form)
     request = Request(
         source=source,

@@ -92,9 +92,10 @@ def run(args: argparse.Namespace) -> int:
         voice.note(f"stopped after step {outcome.step}; go on with the same command and --resume")
         return 128 + outcome.signal
     if not args.performance:
-        best = (
-            "" if outcome.best is None else f"; the best is best.pth, accuracy {outcome.best:.4f}"
-        )
+        if outcome.best is None:
+            best = ""
+        else:
+            best = f"; the best is best.pth, accuracy {outcome.best:.4f}"
         voice.say(f"{folder}: {outcome.step} steps, last.pth{best}")
     return 0
 
