@@ -308,7 +308,12 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         1,
         r"it is, or holds, the data, and would be replaced",
     ),
-    (prepare, ["IIIT5K_lmdb", "/proc/out"], 1, r"cannot write /proc/.*nothing was changed"),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "/proc/out"],
+        1,
+        r"cannot write /proc/.*(nothing was changed|is write-protected)",
+    ),
     (info, [], 2, r"the following arguments are required: kind, DIR, OUT\.info"),
     (info, ["png", "photos", "x.info"], 2, r"invalid choice: 'png'"),
     (info, ["bin", "input_bin", "x.info"], 2, r"bin needs W and H, as in: 100 32"),

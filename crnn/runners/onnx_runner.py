@@ -153,7 +153,8 @@ def load_graph(path: Path) -> Any:
         from google.protobuf.message import DecodeError
     try:
         proto = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
+    # protobuf 3.20 may lose its own error on the way, which Python then calls a SystemError.
+    except (DecodeError, SystemError) as error:
         raise InputError(
             f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: {_first_line(error)}"
         ) from error

@@ -100,12 +100,14 @@ class Scaler:
             "growth_interval": recipe.loss_scale_interval,
             "enabled": enabled,
         }
-        # Before PyTorch 2.3 there was one for CUDA alone.
-        self.inner: Any = (
-            torch.amp.GradScaler(device.type, **options)
-            if hasattr(torch.amp, "GradScaler")
-            else torch.cuda.amp.GradScaler(**options)
-        )
+        self.inner: Any
+        if hasattr(torch.amp, "GradScaler"):
+            self.inner = torch.amp.GradScaler(device.type, **options)
+        else:
+            # Before PyTorch 2.3 there was one for CUDA alone; on the CPU it warned and scaled
+            # nothing, as it does when it is told so.
+            options["enabled"] = enabled and device.type != "cpu"
+            self.inner = torch.cuda.amp.GradScaler(**options)
 
     def update(self) -> None:
         """Set the scale for the next step."""

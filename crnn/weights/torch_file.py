@@ -90,7 +90,8 @@ def _is_tar(path: Path) -> bool:
 
 def _refused(path: Path, message: str) -> InputError:
     name = re.search(
-        r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)",
+        r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)"
+        r"|Unsupported class (\S+)",  # the last is PyTorch 2.1's
         message,
     )
     if not name:

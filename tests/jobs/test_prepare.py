@@ -411,7 +411,7 @@ def test_places_that_cannot_be_meant(run: Run, tmp_path: Path) -> None:
         ),
         (
             InputError,
-            "cannot write /proc/.*nothing was changed\nCheck the permissions",
+            "cannot write /proc/.*(nothing was changed\nCheck the permissions|is write-protected)",
             {"out": "/proc/bins"},
         ),
     ]

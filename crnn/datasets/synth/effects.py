@@ -270,7 +270,10 @@ def encode(picture: np.ndarray, quality: Optional[int]) -> bytes:
         name, options = "PNG", [cv2.IMWRITE_PNG_COMPRESSION, 3]
     else:
         name, options = "JPEG", [cv2.IMWRITE_JPEG_QUALITY, quality]
-    encoded, data = cv2.imencode(f".{name.lower()}", pixels, options)
+    try:
+        encoded, data = cv2.imencode(f".{name.lower()}", pixels, options)
+    except cv2.error as error:  # OpenCV 4.5 raises, newer ones return False
+        raise too_large(pixels.shape, f"{name} takes") from error
     if not encoded:
         raise too_large(pixels.shape, f"{name} takes")
     return bytes(data)
