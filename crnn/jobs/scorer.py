@@ -193,7 +193,7 @@ def evaluation_of(
         total=metric.total,
         interval95=wilson(metric.correct, metric.total),
         cer=metric.cer,
-        ned1=metric.ned1,
+        one_minus_ned=metric.one_minus_ned,
         skipped=dict(scorer.skipped),
         by_length=metric.by_length,
         throughput=throughput,

@@ -135,7 +135,7 @@ def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
         weights = reorder_classes(weights, checkpoint.spec.alphabet, wanted)
         config = dataclasses.replace(config, classes=wanted.classes)
     if config != model.config:
-        held, asked = (dataclasses.asdict(each) for each in (config, model.config))
+        held, asked = (each.to_dict() for each in (config, model.config))
         told = [
             f"{name} {held[name]}, the recipe's {asked[name]}"
             for name in held
