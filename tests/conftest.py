@@ -25,9 +25,17 @@ ROOT = Path(__file__).resolve().parent.parent
 # The files that take most of the whole suite's time: `make fast` leaves them out.
 SLOW = (
     "cli/test_export.py",
+    "cli/test_process.py",
+    "datasets/test_synth.py",
+    "export/test_graph.py",
+    "export/test_int8_exact.py",
+    "export/test_quantize.py",
     "fuzz/test_fuzz.py",
+    "jobs/test_prepare_processes.py",
+    "runners/test_ascend_runner.py",
     "runners/test_devices.py",
     "simulator/test_launcher.py",
+    "simulator/test_page.py",
     "test_compile_simulated.py",
     "test_readme.py",
     "test_real_words.py",
