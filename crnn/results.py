@@ -25,13 +25,15 @@ class Reading:
 class Model:
     """A model file: where it is, its hash, and the spec that it is read by.
 
-    ``spec_from`` says where the spec comes from: file, default or given.
+    ``spec_from`` says where the spec comes from: file, default or given. ``external_data`` has the
+    hashes of the files that hold an ONNX's weights, by name.
     """
 
     path: Path
     sha256: str
     spec: ModelSpec
     spec_from: str
+    external_data: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from crnn.errors import InputError
 from crnn.files import require_file
 
 FORMAT = "crnn-spec/1"
+ADDED: Sequence[FrozenSet[str]] = ()
+"""The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
 """The key under which an ONNX file's ``metadata_props`` hold the spec's JSON."""
@@ -142,7 +144,10 @@ class ModelSpec:
         """Return the spec as plain data, with its format's name and version."""
         values = dataclasses.asdict(self)
         values["alphabet"] = values.pop("characters")
-        return {"format": FORMAT, **values}
+        for field in dataclasses.fields(self):
+            if is_new(field.name, ADDED) and values[field.name] == field.default:
+                del values[field.name]
+        return {"format": numbered(FORMAT, ADDED, values), **values}
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "spec") -> ModelSpec:
@@ -158,20 +163,21 @@ class ModelSpec:
         """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are
         refused.
         """
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            if isinstance(data, dict):
-                found = data.get("format")
-            else:
-                found = type(data).__name__
+        found: Any = type(data).__name__
+        if isinstance(data, dict):
+            found = data.get("format")
+        known = optional_keys(FORMAT, ADDED, found)
+        if known is None:
             raise InputError(
-                f"{where}: the format is {found!r}; expected {FORMAT!r}",
+                f"{where}: the format is {found!r}; expected {newest(FORMAT, ADDED)!r}",
                 hint=(
                     "The file was written by another version of the kit: export the model again"
                     " with this one."
                 ),
             )
         values = {key: value for key, value in data.items() if key != "format"}
-        odd = sorted(set(values) ^ set(_TYPES))
+        required = {key for key in _TYPES if not is_new(key, ADDED)}
+        odd = sorted((set(values) ^ required) - known)
         if odd:
             raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
         for key, value in values.items():
@@ -187,6 +193,81 @@ class ModelSpec:
             return cls(**values)
         except InputError as error:
             raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def numbered(first: str, added: Sequence[FrozenSet[str]], keys: Iterable[str]) -> str:
+    """Return the format of a file: the lowest one that knows its keys.
+
+    Args:
+        first: The first format, such as "crnn-spec/1".
+        added: The keys that the formats 2, 3 … added.
+        keys: The file's keys.
+
+    Returns:
+        The format's name, such as "crnn-spec/2".
+
+    >>> numbered("crnn-om/1", [frozenset(["external_data"])], ["external_data"])
+    'crnn-om/2'
+    """
+    present = set(keys)
+    number = 1
+    for later, new in enumerate(added, 2):
+        if present & new:
+            number = later
+    return f"{_stem(first)}{number}"
+
+
+def newest(first: str, added: Sequence[FrozenSet[str]]) -> str:
+    """Return the newest format that this kit reads.
+
+    Args:
+        first: The first format, such as "crnn-spec/1".
+        added: The keys that the formats 2, 3 … added.
+
+    Returns:
+        The format's name with its newest number.
+    """
+    return f"{_stem(first)}{len(added) + 1}"
+
+
+def optional_keys(
+    first: str, added: Sequence[FrozenSet[str]], found: object
+) -> Optional[FrozenSet[str]]:
+    """Return the keys that a file of a format may have beside those of the first format.
+
+    Args:
+        first: The first format, such as "crnn-spec/1".
+        added: The keys that the formats 2, 3 … added.
+        found: The file's format.
+
+    Returns:
+        The keys; None where this kit does not know the format.
+    """
+    known: FrozenSet[str] = frozenset()
+    if found == first:
+        return known
+    for later, new in enumerate(added, 2):
+        known |= new
+        if found == f"{_stem(first)}{later}":
+            return known
+    return None
+
+
+def is_new(key: str, added: Sequence[FrozenSet[str]]) -> bool:
+    """Say whether a later format than the first added a key.
+
+    Args:
+        key: A key of the format.
+        added: The keys that the formats 2, 3 … added.
+
+    Returns:
+        True where the first format lacks it.
+    """
+    return any(key in new for new in added)
+
+
+def _stem(first: str) -> str:
+    return first[: first.index("/") + 1]
 
 
 def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:

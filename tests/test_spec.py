@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, List
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.spec import METADATA_KEY, ModelSpec, spec_in
+from crnn.spec import METADATA_KEY, ModelSpec, numbered, optional_keys, spec_in
 
 GOLDEN = (
     '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor":'
@@ -108,3 +108,48 @@ def test_the_spec_that_an_onnx_carries():
     assert spec_in({"other": "{}"}, Path("m.onnx")) is None
     with pytest.raises(InputError, match="m.onnx, metadata crnn.spec"):
         spec_in({METADATA_KEY: "{"}, Path("m.onnx"))
+
+
+ADDED = (frozenset(["padding"]), frozenset(["colour_space", "gamma"]))
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["width"], "crnn-spec/1"),
+        (["width", "padding"], "crnn-spec/2"),
+        (["gamma"], "crnn-spec/3"),
+        (["padding", "gamma"], "crnn-spec/3"),
+    ],
+)
+def test_a_format_takes_the_lowest_number_that_knows_its_keys(
+    keys: List[str], expected: str
+) -> None:
+    assert numbered("crnn-spec/1", ADDED, keys) == expected
+
+
+def test_a_format_reads_what_came_up_to_it() -> None:
+    assert optional_keys("crnn-spec/1", ADDED, "crnn-spec/1") == frozenset()
+    assert optional_keys("crnn-spec/1", ADDED, "crnn-spec/2") == {"padding"}
+    assert optional_keys("crnn-spec/1", ADDED, "crnn-spec/3") == {
+        "padding",
+        "colour_space",
+        "gamma",
+    }
+    for unknown in ("crnn-spec/4", "crnn-spec/02", "crnn-om/2", None, 2, ["crnn-spec/1"]):
+        assert optional_keys("crnn-spec/1", ADDED, unknown) is None
+
+
+def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = ModelSpec(width=160).to_json()
+    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width"]),))
+    plain = ModelSpec()
+    assert "width" not in plain.to_dict()
+    assert plain.to_dict()["format"] == "crnn-spec/1"
+    wide = ModelSpec(width=160)
+    assert wide.to_dict()["format"] == "crnn-spec/2"
+    for spec in (plain, wide):
+        assert ModelSpec.from_json(spec.to_json()) == spec
+    # A file of the first format does not hold what the second one added.
+    with pytest.raises(InputError, match="unknown or missing keys: width"):
+        ModelSpec.from_json(old)

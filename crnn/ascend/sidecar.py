@@ -15,9 +15,11 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from crnn.errors import InputError
 from crnn.files import sha256, write_text
-from crnn.spec import ModelSpec
+from crnn.spec import ModelSpec, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
+ADDED = (frozenset(["external_data"]),)
+"""The keys that the formats 2, 3 … of a sidecar added (`numbered`)."""
 MAX_BYTES = 1 << 20
 
 
@@ -26,7 +28,8 @@ class Sidecar:
     """What is known of an OM beside its content. Hashes are SHA-256 in lower-case hexadecimal.
 
     ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line,
-    a word each; ``versions`` names what the model was made with (crnn, cann, atc …).
+    a word each; ``versions`` names what the model was made with (crnn, cann, atc …);
+    ``external_data`` has the hashes of the files that held the ONNX's weights, by name.
     """
 
     spec: ModelSpec
@@ -37,11 +40,15 @@ class Sidecar:
     versions: Mapping[str, str]
     batch_sizes: Tuple[int, ...]
     simulated: bool
+    external_data: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values.update(format=FORMAT, spec=self.spec.to_dict(), versions=dict(self.versions))
+        values.update(spec=self.spec.to_dict(), versions=dict(self.versions))
+        if not self.external_data:
+            del values["external_data"]
+        values["format"] = numbered(FORMAT, ADDED, values)
         return (
             json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         )
@@ -96,19 +103,21 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", hint=_hint(path)) from error
+    found: Any = type(data).__name__
     if isinstance(data, dict):
         found = data.get("format")
-    else:
-        found = type(data).__name__
-    if found != FORMAT:
+    known = optional_keys(FORMAT, ADDED, found)
+    if known is None:
         raise InputError(
-            f"{path}: the format is {reprlib.repr(found)}; expected {FORMAT!r}", hint=_hint(path)
+            f"{path}: the format is {reprlib.repr(found)}; expected {_expected()}",
+            hint=_hint(path),
         )
-    odd = sorted((set(data) ^ set(_CHECKS)) - {"format"})
+    required = {key for key in _CHECKS if not is_new(key, ADDED)}
+    odd = sorted((set(data) ^ required) - {"format"} - known)
     if odd:
         raise InputError(f"{path}: unknown or missing keys: {', '.join(odd)}", hint=_hint(path))
     for key, (expected, check) in _CHECKS.items():
-        if not check(data[key]):
+        if key in data and not check(data[key]):
             raise InputError(
                 f"{path}: {key} is {reprlib.repr(data[key])}; expected {expected}", hint=_hint(path)
             )
@@ -121,6 +130,7 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         versions=data["versions"],
         batch_sizes=tuple(data["batch_sizes"]),
         simulated=data["simulated"],
+        external_data=data.get("external_data", {}),
     )
 
 
@@ -188,10 +198,12 @@ def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
     if sidecar is None:
         where = f"default (no {sidecar_path(om).name} stands beside it)"
         return {"spec_from": where, "spec": ModelSpec.default().to_dict()}
-    source = {
+    source: Dict[str, Any] = {
         "onnx_sha256": sidecar.onnx_sha256,
         "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown",
     }
+    if sidecar.external_data:
+        source["external_data"] = dict(sidecar.external_data)
     return {
         "spec_from": "file",
         "spec": sidecar.spec.to_dict(),
@@ -205,6 +217,14 @@ def _hint(path: Path) -> str:
         "Compile again, which writes it anew: crnn compile MODEL.onnx"
         f" {path.name[: -len('.om.json')]}"
     )
+
+
+def _expected() -> str:
+    return f"{FORMAT!r} to {newest(FORMAT, ADDED)!r}"
+
+
+def _is_hashes(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_hash, value.values()))
 
 
 def _is_hash(value: Any) -> bool:
@@ -235,5 +255,6 @@ _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
         "a list of positive numbers",
         lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_batch, value)),
     ),
+    "external_data": (f"{_HASH} for each file", _is_hashes),
     "simulated": ("true or false", lambda value: isinstance(value, bool)),
 }

@@ -39,6 +39,7 @@ from crnn.errors import CheckError, InputError, UnavailableError, UsageError, ne
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
+from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
 
@@ -82,6 +83,7 @@ class CompilePlan:
     rewritten: bool
     spec: ModelSpec
     onnx_sha256: str
+    external_data: Mapping[str, str]
     checkpoint_sha256: Optional[str]
     aipp_text: str
     cann: Optional[Version]
@@ -134,6 +136,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     if request.tune:
         check_tune(version, request.model)
     proto = _load(request.model)
+    outside = hash_external_data(proto, request.model)
+    proto = load_external_data(proto, request.model)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = _spec(request.model, metadata, notes)
     groups: List[Tuple[int, ...]] = [tuple(request.batches)]
@@ -167,6 +171,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         rewritten=rewritten,
         spec=spec,
         onnx_sha256=sha256(request.model),
+        external_data=outside,
         checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
         aipp_text=aipp_text,
         cann=version,
@@ -305,6 +310,7 @@ def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         versions=made_with,
         batch_sizes=job.batches,
         simulated=om.simulated,
+        external_data=todo.external_data,
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)
@@ -384,16 +390,7 @@ def _no_atc(environ: Mapping[str, str]) -> UnavailableError:
 def _load(path: Path) -> Any:
     require_file(path, "an ONNX model")
     refuse_lfs_pointer(path)
-    proto = load_graph(path)
-    with needs("onnx"):
-        import onnx
-    try:
-        onnx.load_external_data_for_model(proto, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise InputError(
-            f"{path}: its weights lie in other files, which cannot be read: {error}"
-        ) from error
-    return proto
+    return load_graph(path)
 
 
 def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpec:

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 
 from crnn.errors import needs
 from crnn.files import sha256
+from crnn.runners.external_data import hash_external_data
 from crnn.runners.int8 import int8_of
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import METADATA_KEY, ModelSpec, spec_in
@@ -34,6 +35,10 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
     spec_from = "default (the file carries none)"
     if carried:
         spec_from = "file"
+    external: Dict[str, Any] = {}
+    hashes = hash_external_data(proto, path)
+    if hashes:
+        external["external_data"] = hashes
     found = int8_of(proto)
     int8: Dict[str, Any] = {}
     if found.operators:
@@ -43,6 +48,7 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
         "format": "ONNX",
         "bytes": path.stat().st_size,
         "sha256": sha256(path),
+        **external,
         "opset": {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import},
         "ir_version": proto.ir_version,
         "producer": f"{proto.producer_name} {proto.producer_version}".strip() or "unknown",

@@ -23,6 +23,7 @@ from crnn.files import atomic_file, require_parent
 from crnn.image import ImageError, decode
 from crnn.machine import describe
 from crnn.metrics import TextMetric, paired_test, wilson
+from crnn.runners.external_data import load_external_data
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.samples.lmdb import LmdbSamples
@@ -116,7 +117,7 @@ def quantise(
         CheckError: Too many words are lost, and not by chance; nothing was written.
     """
     require_parent(target)
-    proto = load_graph(model)
+    proto = load_external_data(load_graph(model), model)
     if int8_of(proto).operators:
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"

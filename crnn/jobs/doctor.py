@@ -36,6 +36,7 @@ from crnn.errors import InputError, KitError
 from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.files import sha256
 from crnn.runners.ascend_runner import om_files
+from crnn.runners.external_data import hash_external_data
 from crnn.runners.int8 import int8_of, way_here
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import ModelSpec, spec_in
@@ -471,8 +472,11 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
     remedy = "Its own spec must stand beside it: compile again with crnn compile."
     yield _looked("spec", not wrong, found, remedy, needed=True)
     if sidecar:
+        outside = "".join(
+            f" with {name} {digest[:16]}…" for name, digest in sidecar.external_data.items()
+        )
         hashes = (
-            f"ONNX {sidecar.onnx_sha256[:16]}…, checkpoint"
+            f"ONNX {sidecar.onnx_sha256[:16]}…{outside}, checkpoint"
             f" {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
         )
         yield Check("hashes", True, f"the OM is the one that {beside} names; {hashes}")
@@ -495,7 +499,10 @@ def _onnx(path: Path) -> Iterator[Check]:
     except KitError as error:
         yield Check("model", False, error.message, error.hint, needed=True)
         return
-    yield Check("model", True, f"{path}: ONNX, sha256 {sha256(path)[:16]}…", needed=True)
+    found = f"{path}: ONNX, sha256 {sha256(path)[:16]}…"
+    for name, outside in hash_external_data(proto, path).items():
+        found += f", weights in {name}, sha256 {outside[:16]}…"
+    yield Check("model", True, found, needed=True)
     where = "the default (the file carries none)"
     if carried:
         where = "in the file"

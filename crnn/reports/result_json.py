@@ -53,13 +53,16 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
         ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``; outputs
         that another tool has left are of the backend "files" and the device "none".
     """
+    model: Dict[str, Any] = {
+        "path": run.model.path.name,
+        "sha256": run.model.sha256,
+        "spec": run.model.spec.to_dict(),
+        "spec_from": run.model.spec_from,
+    }
+    if run.model.external_data:
+        model["external_data"] = dict(run.model.external_data)
     return {
-        "model": {
-            "path": run.model.path.name,
-            "sha256": run.model.sha256,
-            "spec": run.model.spec.to_dict(),
-            "spec_from": run.model.spec_from,
-        },
+        "model": model,
         "backend": run.backend or "files",
         "device": run.device or "none",
         "threads": run.threads,

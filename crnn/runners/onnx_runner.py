@@ -13,6 +13,7 @@ from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
+from crnn.runners.external_data import external_files, hash_external_data, load_external_data
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
 
@@ -33,7 +34,8 @@ class OnnxRunner(Runner):
         source = "default"
         if carried:
             source = "file"
-        super().__init__(Model(path, sha256(path), spec, source))
+        outside = hash_external_data(proto, path)
+        super().__init__(Model(path, sha256(path), spec, source, outside))
         self.device = device
         self.threads = threads or usable_cpus()
         self._session: Any = None
@@ -117,27 +119,28 @@ class OnnxRunner(Runner):
 
 
 def _loadable(path: Path) -> Union[str, bytes]:
-    """Return the path, or the file's content where the path is not text (a name in another
-    encoding).
+    """Return the path, or the model's content, weights included, where the path is not text (a
+    name in another encoding).
     """
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
-        return path.read_bytes()
+        content: bytes = load_external_data(load_graph(path), path).SerializeToString()
+        return content
     return str(path)
 
 
 def load_graph(path: Path) -> Any:
-    """Load the graph of an ONNX file.
+    """Read an ONNX file.
 
     Args:
-        path: The ONNX file.
+        path: The file.
 
     Returns:
-        Its ModelProto, without external data.
+        Its ModelProto. Weights that lie in other files are not loaded, but their files are there.
 
     Raises:
-        InputError: It is not an ONNX file.
+        InputError: It is not an ONNX file, or weights leave its folder or cannot be read.
     """
     kind = kind_of(path)
     if kind == OM:
@@ -162,6 +165,7 @@ def load_graph(path: Path) -> Any:
         raise InputError(
             f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: it holds no graph"
         )
+    external_files(proto, path)
     return proto
 
 

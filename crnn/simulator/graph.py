@@ -42,8 +42,12 @@ class Graph:
 
         self.data = path.read_bytes()
         try:
-            self.model: Any = onnx.load_from_string(self.data)
+            # Weights that lie in other files are sought beside the model.
+            self.model: Any = onnx.load(str(path))
             onnx.checker.check_model(self.model)
+            graph_alone = onnx.load_from_string(self.data)
+            if graph_alone != self.model:
+                self.data = self.model.SerializeToString()
         except Exception as error:
             raise AtcError(
                 "E19999", f"{path.name} is not a valid ONNX model: {str(error).splitlines()[0]}"

@@ -125,7 +125,7 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "crnn-om/2", "the format is 'crnn-om/2'; expected 'crnn-om/1'"),
+        ("format", "crnn-om/3", "the format is 'crnn-om/3'; expected 'crnn-om/1' to 'crnn-om/2'"),
         ("extra", 1, "unknown or missing keys: extra"),
         ("om_sha256", "1" * 63, "om_sha256 is '1+[.]+1+'; expected a SHA-256"),
         ("om_sha256", "G" * 64, "om_sha256 is 'G+[.]+G+'; expected a SHA-256"),
@@ -176,7 +176,7 @@ def test_a_missing_key_is_named(om: Path, key: str) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b'{"format": "\\ud800"}', "is not JSON"),
-        (b"[]", "the format is 'list'; expected 'crnn-om/1'"),
+        (b"[]", "the format is 'list'; expected 'crnn-om/1' to 'crnn-om/2'"),
         (b" " * (1 << 20) + b"1", "has 1048577 bytes; at most 1048576"),
     ],
     ids=["cut short", "not UTF-8", "nested", "half a character", "a list", "too large"],
@@ -203,3 +203,23 @@ def test_what_is_shown(om: Path) -> None:
     shown = describe_sidecar(om, "3" * 64)
     assert shown["spec_from"].startswith("nothing: ")
     assert "belongs to another OM" in shown["spec_from"]
+
+
+def test_external_data_takes_the_next_number(om: Path) -> None:
+    sidecar = dataclasses.replace(SIDECAR, external_data={"weights.bin": "a" * 64})
+    path = write_sidecar(om, sidecar)
+    assert json.loads(path.read_text(encoding="utf-8"))["format"] == "crnn-om/2"
+    assert read_sidecar(path) == sidecar
+    # The first format does not know the key.
+    path.write_text(path.read_text(encoding="utf-8").replace("crnn-om/2", "crnn-om/1"), "utf-8")
+    with pytest.raises(InputError, match="unknown or missing keys: external_data"):
+        read_sidecar(path)
+
+
+@pytest.mark.parametrize("value", [[], "a", {"weights.bin": 5}, {"weights.bin": "a"}])
+def test_wrong_external_data_is_refused(om: Path, value: Any) -> None:
+    data = {**json.loads(GOLDEN), "format": "crnn-om/2", "external_data": value}
+    path = sidecar_path(om)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InputError, match="external_data is .*; expected a SHA-256 of 64 .* each"):
+        read_sidecar(path)

@@ -1,0 +1,122 @@
+"""Weights that lie in files of their own beside an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Dict, Iterator, List
+
+from crnn.errors import InputError, needs
+from crnn.files import refuse_lfs_pointer, require_file, sha256
+
+
+def external_files(proto: Any, path: Path) -> List[str]:
+    """Return the files that hold an ONNX file's weights, but for itself.
+
+    Args:
+        proto: The file's ModelProto.
+        path: The file.
+
+    Returns:
+        Their names as the graph spells them, from the file's folder on, sorted.
+
+    Raises:
+        InputError: One leaves the model's folder, or cannot be read.
+    """
+    names = sorted({_location(tensor) for tensor in _external(proto)})
+    for name in names:
+        _require_inside(name, path)
+        file = path.parent / name
+        require_file(file, f"weights of {path.name}")
+        refuse_lfs_pointer(file)
+    return names
+
+
+def hash_external_data(proto: Any, path: Path) -> Dict[str, str]:
+    """Return the hashes of the files that hold an ONNX file's weights, but for itself.
+
+    Args:
+        proto: The file's ModelProto, its external data not loaded.
+        path: The file.
+
+    Returns:
+        SHA-256 in hexadecimal by name; nothing where the file holds all of its weights.
+
+    Raises:
+        InputError: One leaves the model's folder, or cannot be read.
+    """
+    return {name: sha256(path.parent / name) for name in external_files(proto, path)}
+
+
+def load_external_data(proto: Any, path: Path) -> Any:
+    """Return a model that holds its weights itself.
+
+    Args:
+        proto: The file's ModelProto; it is left as it is.
+        path: The file.
+
+    Returns:
+        A copy with all weights inside; ``proto`` where it has none outside.
+
+    Raises:
+        InputError: Weights leave the model's folder, or cannot be read.
+    """
+    if not external_files(proto, path):
+        return proto
+    with needs("onnx"):
+        import onnx
+    whole = onnx.ModelProto()
+    whole.CopyFrom(proto)
+    try:
+        onnx.load_external_data_for_model(whole, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise InputError(
+            f"{path}: its weights lie in other files, which cannot be read: {error}"
+        ) from error
+    return whole
+
+
+def _require_inside(name: str, path: Path) -> None:
+    places = (PurePosixPath(name), PureWindowsPath(name))
+    leaves = any(place.anchor or ".." in place.parts for place in places)
+    if leaves or not name or "\0" in name:
+        raise InputError(
+            f"{path}: its weights lie in {name!r}; expected a file in the model's folder",
+            hint="Save the model again with its weights beside it.",
+        )
+
+
+def _external(proto: Any) -> Iterator[Any]:
+    with needs("onnx"):
+        from onnx.external_data_helper import uses_external_data
+    for tensor in _tensors(proto.graph):
+        if uses_external_data(tensor):
+            yield tensor
+    for function in proto.functions:
+        for tensor in _tensors_of_nodes(function.node):
+            if uses_external_data(tensor):
+                yield tensor
+
+
+def _location(tensor: Any) -> str:
+    for entry in tensor.external_data:
+        if entry.key == "location":
+            return str(entry.value)
+    return ""
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    yield from _tensors_of_nodes(graph.node)
+
+
+def _tensors_of_nodes(nodes: Any) -> Iterator[Any]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            yield from _tensors(attribute.g)
+            for graph in attribute.graphs:
+                yield from _tensors(graph)
