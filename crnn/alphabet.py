@@ -82,6 +82,15 @@ def read_ord_map(path: Path) -> str:
 
     It maps "0_index", "1_index", … to code points and "<code point>_ord" back to classes, all as
     text.
+
+    Args:
+        path: The ``ord_map.json``.
+
+    Returns:
+        The characters; the blank is not among them.
+
+    Raises:
+        InputError: The file is not such a map.
     """
     require_file(path, "an ord_map.json")
     refuse_lfs_pointer(path)
@@ -89,7 +98,7 @@ def read_ord_map(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:  # its own text holds the whole file
         raise InputError(
-            f'{path} is no ord_map.json ("0_index": "122", "122_ord": "0", …): it is no text'
+            f'{path} is not an ord_map.json ("0_index": "122", "122_ord": "0", …): it is not text'
         ) from error
     try:
         data = json.loads(text)
@@ -108,7 +117,7 @@ def read_ord_map(path: Path) -> str:
         characters = "".join(chr(classes[index]) for index in range(len(classes)))
     except (ValueError, KeyError, OverflowError, RecursionError, TypeError) as error:
         raise InputError(
-            f'{path} is no ord_map.json ("0_index": "122", "122_ord": "0", …): {error!r}'
+            f'{path} is not an ord_map.json ("0_index": "122", "122_ord": "0", …): {error!r}'
         ) from error
     if not characters:
         raise InputError(f'{path} holds no class; expected entries like "0_index": "122"')

@@ -14,9 +14,15 @@ _MASK = 0xA282EAD8
 
 
 def masked_crc(data: Union[bytes, memoryview]) -> int:
-    """Return the checksum as TFRecord and LevelDB files hold it:
+    """Return the checksum as TFRecord and LevelDB files hold it.
 
-    rotated right by 15 bits plus a constant.
+    Rotated right by 15 bits plus a constant.
+
+    Args:
+        data: The bytes.
+
+    Returns:
+        The checksum, unsigned 32 bits.
     """
     crc = crc32c(data)
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF

@@ -17,16 +17,34 @@ from crnn.errors import InputError
 
 
 def greedy(logits: np.ndarray, alphabet: Alphabet) -> List[str]:
-    """Return the N texts of logits (T, N, K), raw or log-softmax alike; the first of equal classes
-    wins.
+    """Decode logits by greedy CTC: the likeliest class a step, repeats collapsed, blanks left out.
 
-    Raises `InputError` where K is not the alphabet's number of classes.
+    Args:
+        logits: Scores (T, N, K), raw or log-softmax alike, any float dtype.
+        alphabet: The characters of the K classes.
+
+    Returns:
+        N texts; of equal classes the first wins.
+
+    Raises:
+        InputError: K is not the alphabet's number of classes.
     """
     return decode(best_path(logits, alphabet), alphabet)
 
 
 def best_path(logits: np.ndarray, alphabet: Alphabet) -> np.ndarray:
-    """Return the likeliest class of each row at each time step, (N, T)."""
+    """Return the likeliest class of each row at each time step.
+
+    Args:
+        logits: Scores (T, N, K).
+        alphabet: The characters of the K classes.
+
+    Returns:
+        Class numbers (N, T).
+
+    Raises:
+        InputError: K is not the alphabet's number of classes.
+    """
     if logits.ndim != 3 or logits.shape[2] != alphabet.classes:
         raise InputError(
             f"logits have shape {logits.shape}; expected (T, N, {alphabet.classes}) for an alphabet"
@@ -47,12 +65,17 @@ def decode(path: np.ndarray, alphabet: Alphabet) -> List[str]:
 
 
 def confidences(logits: np.ndarray) -> np.ndarray:
-    """Return the probability of each row's greedy path, float32 (N,), for logits (T, N, K), raw or
-    log-softmax.
+    """Return the probability of each row's greedy path.
 
     It is the product over all T time steps, blanks included, of the largest softmax probability:
     what the model gives to the single path that was decoded, a lower bound of the probability of
     the text. It is defined for an empty text too (the all-blank path).
+
+    Args:
+        logits: Scores (T, N, K), raw or log-softmax alike.
+
+    Returns:
+        Probabilities, float32 (N,).
     """
     if not logits.size:
         return np.zeros(logits.shape[1], dtype=np.float32)

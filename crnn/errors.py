@@ -33,7 +33,9 @@ class KitError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        if self.hint:
+            return f"{self.message}\n{self.hint}"
+        return self.message
 
 
 class InputError(KitError):
@@ -79,17 +81,27 @@ Their absence is the machine's, not the kit's.
 
 @contextlib.contextmanager
 def needs(package: str, *, extra: str = "") -> Iterator[None]:
-    """Turn the ImportError of an import inside the block into an `UnavailableError` with the line
-    that installs it.
+    """Turn the ImportError of an import inside the block into the kit's own error.
 
-    ``package`` is the distribution's name; ``extra`` the kit's extra that brings it, where there is
-    one.
+    Args:
+        package: The distribution's name, as pip takes it.
+        extra: The kit's extra that brings it, where there is one.
+
+    Raises:
+        UnavailableError: An import inside the block fails; the message has the line that installs
+            it.
     """
     try:
         yield
     except ImportError as error:
-        target = f"'crnn-ascend[{extra}]'" if extra else package
-        checkout = f"'.[{extra}]'" if extra else package
+        if extra:
+            target = f"'crnn-ascend[{extra}]'"
+        else:
+            target = package
+        if extra:
+            checkout = f"'.[{extra}]'"
+        else:
+            checkout = package
         raise UnavailableError(
             f"this needs {package}, which cannot be imported here: {error}",
             hint=f"Install it with: pip install {target}   (in a checkout: pip install {checkout})",

@@ -21,13 +21,21 @@ LFS_MARK = b"version https://git-lfs"
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path`` for writing bytes; rename it to ``path`` when the block
-    ends well.
+    """Write a file that appears whole or not at all.
 
-    After an exception nothing is left. Parent folders are not created: a missing one is an
-    `InputError`, and so is whatever the system has against the writing (a full disk, a folder that
-    went away). A link is followed; a device or pipe (/dev/null, /dev/stdout) is written to, not
-    replaced.
+    A temporary file beside it gets the bytes and is renamed when the block ends well; after an
+    exception nothing is left. Parent folders are not created. A link is followed; a device or pipe
+    (/dev/null, /dev/stdout) is written to, not replaced.
+
+    Args:
+        path: The file that is to appear.
+
+    Yields:
+        The temporary file, open for bytes.
+
+    Raises:
+        InputError: The folder is missing, or the system refuses (a full disk, a folder that went
+            away).
     """
     require_target(path)
     if _is_special(path):
@@ -53,14 +61,32 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with its line ends unchanged, whole or not at all."""
+    """Write a text as UTF-8, whole or not at all.
+
+    Args:
+        path: The file.
+        text: Its content; line ends stay as they are.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     with atomic_file(path) as file:
         file.write(text.encode("utf-8"))
 
 
 def json_text(value: Any, indent: Optional[int] = None, *, ascii_only: bool = False) -> str:
-    """Return JSON that can be written as UTF-8 whatever the names in it, with sorted keys and no
-    NaN.
+    """Return JSON that can be written as UTF-8, whatever the names in it.
+
+    Args:
+        value: What `json.dumps` takes.
+        indent: Spaces a level; None for one line.
+        ascii_only: Whether other characters are written as escapes.
+
+    Returns:
+        JSON with sorted keys.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
     """
     text = json.dumps(
         value, ensure_ascii=ascii_only, sort_keys=True, indent=indent, allow_nan=False
@@ -97,12 +123,21 @@ def _told_as_input_error(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; put it in the place of ``path`` when the block ends
-    well.
+    """Fill a folder that appears whole or not at all.
 
-    A folder that stands at ``path`` is replaced (it is moved aside first and removed last); whether
-    it may be is the caller's to decide. After an exception the old folder is untouched and nothing
-    new is left. A link is followed.
+    A temporary folder beside it is put in its place when the block ends well. A folder that stands
+    there is replaced (it is moved aside first and removed last); whether it may be is the caller's
+    to decide. After an exception the old folder is untouched and nothing new is left. A link is
+    followed.
+
+    Args:
+        path: The folder that is to appear.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        InputError: The system refuses.
     """
     require_parent(path)
     _require_writable(path)
@@ -129,9 +164,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def require_target(path: Path) -> None:
-    """Refuse a path that no file can be written to:
+    """Refuse a path that no file can be written to.
 
-    its folder does not exist or is write-protected, or it is one.
+    Args:
+        path: The file that is to be written.
+
+    Raises:
+        InputError: Its folder does not exist or is write-protected, or it is a folder itself.
     """
     require_parent(path)
     if path.is_dir():
@@ -141,7 +180,14 @@ def require_target(path: Path) -> None:
 
 
 def require_parent(path: Path) -> None:
-    """Refuse a path whose folder does not exist."""
+    """Refuse a path whose folder does not exist.
+
+    Args:
+        path: The file that is to be written.
+
+    Raises:
+        InputError: Its folder does not exist.
+    """
     if not path.parent.is_dir():
         raise InputError(
             f"cannot write {path}: the folder {path.parent} does not exist",
@@ -150,7 +196,15 @@ def require_parent(path: Path) -> None:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Refuse a path that is no readable file, with ``what`` it was meant to be."""
+    """Refuse a path that is not a readable file.
+
+    Args:
+        path: The file that is to be read.
+        what: What it was meant to be, for the message.
+
+    Raises:
+        InputError: It is missing, a folder, or not readable.
+    """
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected {what}")
     if not path.exists():
@@ -164,8 +218,13 @@ def require_file(path: Path, what: str) -> None:
 
 
 def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a Git LFS pointer, the small text file that stands where a large file was not
-    fetched.
+    """Refuse a Git LFS pointer, the small text file that stands where a large file was not fetched.
+
+    Args:
+        path: The file that is to be read.
+
+    Raises:
+        InputError: It is such a pointer.
     """
     if starts_with(path, LFS_MARK):
         raise InputError(
@@ -179,7 +238,15 @@ def refuse_lfs_pointer(path: Path) -> None:
 
 
 def starts_with(path: Path, mark: bytes) -> bool:
-    """Say whether the file begins with these bytes."""
+    """Say whether the file begins with these bytes.
+
+    Args:
+        path: The file.
+        mark: The bytes.
+
+    Returns:
+        True where it does.
+    """
     with open(path, "rb") as file:
         return file.read(len(mark)) == mark
 
@@ -213,7 +280,14 @@ def _without_end(line: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    """Return the SHA-256 of a file, read in pieces.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
@@ -222,8 +296,15 @@ def sha256(path: Path) -> str:
 
 
 def natural_key(name: str) -> Tuple[List[Union[int, str]], str]:
-    """Sort key by which ``test_2`` comes before ``test_10``; digits are ASCII only, ties go by the
-    name itself.
+    """Return a sort key by which ``test_2`` comes before ``test_10``.
+
+    Digits are ASCII only; ties go by the name itself.
+
+    Args:
+        name: A file's name.
+
+    Returns:
+        What `sorted` takes as a key.
     """
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
@@ -236,7 +317,7 @@ def _require_writable(path: Path) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    """Say whether the path is no place for a file of its own:
+    """Say whether the path is not a place for a file of its own:
 
     a device, a pipe, or a name for an open file.
     """

@@ -11,7 +11,7 @@ import io
 import threading
 import warnings
 from pathlib import Path
-from typing import Tuple
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -64,19 +64,36 @@ class ImageError(InputError):
 
 
 def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Return the image as uint8 pixels (C, H, W) of the spec's size; ``spec.table[pixels]`` is the
-    float32 input.
+    """Decode an image to the spec's size.
 
     Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1
     bit; of 16-bit gray the nearest 8-bit value of v * 255 / 65535; of an animation the first frame.
-    Raises `ImageError`.
+
+    Args:
+        data: The encoded image.
+        spec: Colour, size and resizer.
+        max_pixels: The most pixels that are decoded.
+
+    Returns:
+        Pixels, uint8 (C, H, W); ``spec.table[pixels]`` is the float32 input.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels.
     """
     image = picture(data, "L" if spec.color == "gray" else "RGB", max_pixels=max_pixels)
     return resize(image, spec)
 
 
 def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
-    """Return the pixels, as `decode` does, of what `picture` gave in the spec's mode."""
+    """Resize an image to the spec's size.
+
+    Args:
+        image: What `picture` gave in the spec's mode.
+        spec: Size and resizer.
+
+    Returns:
+        Pixels, uint8 (C, H, W).
+    """
     pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(
         spec.height, spec.width, spec.channels
     )
@@ -86,10 +103,18 @@ def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
 
 
 def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the image in Pillow's mode ``L`` or ``RGB`` and its own size, from what `decode`
-    takes.
+    """Decode an image in its own size.
 
-    Raises `ImageError`.
+    Args:
+        data: The encoded image.
+        mode: Pillow's mode, ``L`` or ``RGB``.
+        max_pixels: The most pixels that are decoded.
+
+    Returns:
+        The image in its own size.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels.
     """
     image = _open(data)
     width, height = image.size
@@ -110,9 +135,16 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
 
 
 def read_size(path: Path) -> Tuple[int, int]:
-    """Return an image file's width and height, read from its header.
+    """Read an image file's size from its header.
 
-    Raises `InputError` that names the file.
+    Args:
+        path: The image file.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        InputError: It cannot be read; the message names the file.
     """
     try:
         return size_of(path.read_bytes())
@@ -123,7 +155,17 @@ def read_size(path: Path) -> Tuple[int, int]:
 
 
 def size_of(data: bytes) -> Tuple[int, int]:
-    """Return an image's width and height, read from its header. Raises `ImageError`."""
+    """Read an image's size from its header.
+
+    Args:
+        data: The encoded image.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
     size: Tuple[int, int] = _open(data).size
     return size
 
@@ -140,7 +182,9 @@ def _open(data: bytes) -> Image.Image:
         if name not in Image.OPEN:
             continue
         factory, accept = Image.OPEN[name]
-        accepted = accept(data[:16]) if accept else True
+        accepted: Any = True
+        if accept:
+            accepted = accept(data[:16])
         if isinstance(accepted, str):
             why = accepted
         elif accepted:
@@ -186,7 +230,10 @@ def _resized(image: Image.Image, size: Tuple[int, int], resizer: str) -> np.ndar
         return np.asarray(_across_then_down(image, size, _PILLOW_FILTERS[resizer]))
     with needs("opencv-python or opencv-python-headless", extra="opencv"):
         import cv2
-    how = cv2.INTER_LINEAR if resizer == "cv2-linear" else cv2.INTER_CUBIC
+    if resizer == "cv2-linear":
+        how = cv2.INTER_LINEAR
+    else:
+        how = cv2.INTER_CUBIC
     pixels = np.asarray(image)
     if resizer == "cv2-cubic-two-step":
         # First to the height, keeping the aspect, then to the width.
@@ -218,4 +265,6 @@ def _across_then_down(image: Image.Image, size: Tuple[int, int], how: int) -> Im
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    if lines:
+        return lines[0]
+    return type(error).__name__

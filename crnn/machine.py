@@ -1,12 +1,13 @@
-"""What this process may use of the machine."""
+"""What this process may use of the machine, and which versions take part in its results."""
 
 from __future__ import annotations
 
 import math
 import os
 import platform
+import sys
 from pathlib import Path
-from typing import Dict, FrozenSet, Optional
+from typing import Any, Dict, FrozenSet, Optional
 
 CGROUP = Path("/sys/fs/cgroup")
 CPUINFO = Path("/proc/cpuinfo")
@@ -38,13 +39,18 @@ _INSTRUCTION_SETS = {
 
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
-    """Return the processors this process may run on:
+    """Count the processors that this process may run on: its affinity, cut by a container's quota.
 
-    its affinity, cut by a container's quota, at least 1.
+    Args:
+        cgroup: Where the container's quota stands; tests give a folder.
+
+    Returns:
+        At least 1.
     """
-    count = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
 
@@ -72,16 +78,20 @@ def instruction_sets(cpuinfo: Path = CPUINFO) -> FrozenSet[str]:
         if key.strip() not in ("flags", "Features"):
             continue
         flags = frozenset(value.split())
-        common = flags if common is None else common & flags
+        if common is None:
+            common = flags
+        else:
+            common = common & flags
     if common is None:
         return frozenset()
     return frozenset(name for flag, name in _INSTRUCTION_SETS.items() if flag in common)
 
 
 def describe() -> Dict[str, str]:
-    """Return what a measurement depends on:
+    """Describe what a measurement depends on.
 
-    the processor, how many are usable, the system, and the load before it.
+    Returns:
+        The processor, how many are usable, the system, and the load before the measurement.
     """
     return {
         "processor": _processor(),
@@ -102,7 +112,9 @@ def _processor() -> str:
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    if names:
+        return names[0]
+    return platform.processor() or platform.machine()
 
 
 def _quota(cgroup: Path) -> Optional[float]:
@@ -116,6 +128,70 @@ def _quota(cgroup: Path) -> Optional[float]:
             limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
             period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
         # "max" and -1 mean none.
-        return float(limit) / float(period) if float(limit) > 0 else None
+        if float(limit) > 0:
+            return float(limit) / float(period)
+        return None
     except (OSError, ValueError, ZeroDivisionError):
         return None
+
+
+# By their modules' names: the text they are known by.
+_LIBRARIES = {"onnxruntime": "onnxruntime", "cv2": "opencv"}
+
+
+def versions() -> Dict[str, str]:
+    """Return the versions of what takes part in this process.
+
+    Call it after the work: a library that nothing has imported takes no part, is not named, and is
+    not imported for it.
+
+    Returns:
+        Texts by name: ``crnn``, ``numpy``, ``python`` and ``processor`` (the instruction sets,
+        where the system tells them); ``pillow`` with its ``libjpeg`` and ``zlib``, ``opencv``,
+        ``onnxruntime`` and ``lmdb`` where they were imported.
+    """
+    import numpy as np
+
+    from crnn.version import version
+
+    found = {
+        "crnn": version(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    sets = instruction_sets()
+    if sets:
+        found["processor"] = " ".join(sorted(sets))
+    for module_name, name in _LIBRARIES.items():
+        module = sys.modules.get(module_name)
+        if module is not None:
+            found[name] = str(getattr(module, "__version__", "unknown"))
+    if "lmdb" in sys.modules:
+        found["lmdb"] = _lmdb(sys.modules["lmdb"])
+    if "PIL.Image" in sys.modules:
+        found.update(_pillow())
+    return found
+
+
+def _lmdb(module: Any) -> str:
+    """Return the binding's version, and its library's."""
+    library = ".".join(str(part) for part in module.version())
+    return f"{module.__version__} (library {library})"
+
+
+def _pillow() -> Dict[str, str]:
+    """Return Pillow's version and those of its decoders, as far as it was built with them."""
+    from PIL import __version__ as pillow
+    from PIL import features
+
+    found = {"pillow": str(pillow)}
+    turbo = features.check("libjpeg_turbo") and features.version("libjpeg_turbo")
+    jpeg = features.check("jpg") and features.version("jpg")
+    if turbo:
+        found["libjpeg"] = f"turbo {turbo}"
+    elif jpeg:
+        found["libjpeg"] = str(jpeg)
+    zlib_version = features.check("zlib") and features.version("zlib")
+    if zlib_version:
+        found["zlib"] = str(zlib_version)
+    return found

@@ -32,8 +32,14 @@ def edit_distance(first: str, second: str) -> int:
 
 
 def wilson(correct: int, total: int) -> Tuple[float, float]:
-    """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927); (0, 1) where
-    total is 0.
+    """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927).
+
+    Args:
+        correct: How many are right.
+        total: Of how many.
+
+    Returns:
+        Lower and upper bound; (0, 1) where total is 0.
     """
     if not total:
         return (0.0, 1.0)
@@ -84,17 +90,23 @@ class TextMetric:
     @property
     def accuracy(self) -> float:
         """The fraction of words that are right."""
-        return self.correct / self.total if self.total else 0.0
+        if self.total:
+            return self.correct / self.total
+        return 0.0
 
     @property
     def cer(self) -> float:
         """The character error rate; above 1 where more was read than is there."""
-        return self._distance / self._characters if self._characters else 0.0
+        if self._characters:
+            return self._distance / self._characters
+        return 0.0
 
     @property
     def ned1(self) -> float:
         """1 - the mean normalised edit distance."""
-        return self._similarity / self.total if self.total else 0.0
+        if self.total:
+            return self._similarity / self.total
+        return 0.0
 
     @property
     def by_length(self) -> Dict[int, Dict[str, float]]:
@@ -106,8 +118,19 @@ class TextMetric:
 
 
 def paired_test(only_first: int, only_second: int, total: int) -> PairedTest:
-    """Compare two runs by the words that exactly one of them got right."""
-    difference = (only_second - only_first) / total if total else 0.0
+    """Compare two runs by the words that exactly one of them got right.
+
+    Args:
+        only_first: Words that only the first run got right.
+        only_second: Words that only the second run got right.
+        total: Words that both runs read.
+
+    Returns:
+        The difference of the accuracies, its 95 % interval, and McNemar's exact p.
+    """
+    difference = 0.0
+    if total:
+        difference = (only_second - only_first) / total
     if total:
         first, second, words = only_first + 0.5, only_second + 0.5, total + 2
         centre = (second - first) / words

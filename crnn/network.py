@@ -26,7 +26,10 @@ class CRNN(nn.Module):
         super().__init__()
         self.config = config
         self.cnn = _convolutions(config)
-        between = config.hidden if config.between else None
+        if config.between:
+            between = config.hidden
+        else:
+            between = None
         self.rnn = nn.Sequential(
             Recurrent(config.channels[-1], config.hidden, between),
             Recurrent(
@@ -73,7 +76,10 @@ def _convolutions(config: CrnnConfig) -> nn.Sequential:
                 f"padding{index}",
                 nn.ZeroPad2d((0, LAST_CONVOLUTIONS[config.last_convolution], 0, 0)),
             )
-        kernel, padding = (2, 0) if last else (3, 1)
+        if last:
+            kernel, padding = (2, 0)
+        else:
+            kernel, padding = (3, 1)
         layers.add_module(f"conv{index}", nn.Conv2d(inputs, outputs, kernel, padding=padding))
         if index in config.batchnorms:
             layers.add_module(f"batchnorm{index}", nn.BatchNorm2d(outputs, eps=config.epsilon))

@@ -133,7 +133,7 @@ PRESETS: Mapping[str, Preset] = {
         replace(_MINDSPORE, batchnorms=(2, 4, 6), between=False),
     ),
     "mindspore-native": Preset(
-        replace(_MINDSPORE_SPEC, alphabet=LETTERS_AND_DIGITS, blank=36),
+        replace(_MINDSPORE_SPEC, characters=LETTERS_AND_DIGITS, blank=36),
         _MINDSPORE,
         stands_for="mindspore-v2",
     ),

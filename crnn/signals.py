@@ -86,9 +86,16 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
         else:
             raise KeyboardInterrupt
 
-    taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    with handled(end, *taken):
+    taken: List[int] = []
+    if _in_main_thread():
+        taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
         yield ended
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

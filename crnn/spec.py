@@ -67,7 +67,7 @@ class ModelSpec:
     mean: float = 0.5
     std: float = 0.5
     input_dtype: str = "float32"
-    alphabet: str = DIGITS_AND_LETTERS
+    characters: str = DIGITS_AND_LETTERS
     blank: int = 0
     fold_case: bool = True
     time_steps: int = 26
@@ -88,7 +88,7 @@ class ModelSpec:
         for name in ("divisor", "std"):
             if np.float32(getattr(self, name)) == 0:
                 raise InputError(f"spec: {name} is 0; pixels are divided by it")
-        self.characters  # noqa: B018  an alphabet that cannot be built refuses the spec
+        self.alphabet  # noqa: B018  an alphabet that cannot be built refuses the spec
 
     @classmethod
     def default(cls) -> ModelSpec:
@@ -96,14 +96,14 @@ class ModelSpec:
         return cls()
 
     @property
-    def characters(self) -> Alphabet:
-        """The alphabet with its blank."""
-        return Alphabet(self.alphabet, self.blank)
+    def alphabet(self) -> Alphabet:
+        """The characters with the blank, as CTC classes."""
+        return Alphabet(self.characters, self.blank)
 
     @property
     def classes(self) -> int:
         """K, the number of CTC classes."""
-        return len(self.alphabet) + 1
+        return len(self.characters) + 1
 
     @property
     def channels(self) -> int:
@@ -140,7 +140,9 @@ class ModelSpec:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the spec as plain data, with its format's name and version."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        values["alphabet"] = values.pop("characters")
+        return {"format": FORMAT, **values}
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "spec") -> ModelSpec:
@@ -157,7 +159,10 @@ class ModelSpec:
         refused.
         """
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else type(data).__name__
+            if isinstance(data, dict):
+                found = data.get("format")
+            else:
+                found = type(data).__name__
             raise InputError(
                 f"{where}: the format is {found!r}; expected {FORMAT!r}",
                 hint=(
@@ -170,13 +175,14 @@ class ModelSpec:
         if odd:
             raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
         for key, value in values.items():
-            # bool is an int to Python, but "width": true is no width.
+            # bool is an int to Python, but "width": true is not a width.
             if not isinstance(value, _TYPES[key]) or (
                 isinstance(value, bool) and _TYPES[key] != (bool,)
             ):
                 raise InputError(
                     f"{where}: {key} is {value!r}; expected {_TYPES[key][-1].__name__}"
                 )
+        values["characters"] = values.pop("alphabet")
         try:
             return cls(**values)
         except InputError as error:
@@ -203,9 +209,16 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """Read a file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+    """Read a spec from a file.
 
-    Raises `InputError`.
+    Args:
+        path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: There is none in it.
     """
     require_file(path, "a spec's JSON")
     try:

@@ -5,6 +5,7 @@ pooling, one or two LSTM layers, a linear layer; and traced ones of PyTorch's ow
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -123,6 +124,9 @@ def traced_model(path: Path, *, split: bool, open_batch: bool) -> onnx.ModelProt
 
     torch.manual_seed(3)
     axes = {"actual_input_1": {0: "-1"}, "output1": {1: "-1"}} if open_batch else None
+    options: Dict[str, Any] = {}
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # from PyTorch 2.5 on
+        options["dynamo"] = False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -133,7 +137,7 @@ def traced_model(path: Path, *, split: bool, open_batch: bool) -> onnx.ModelProt
             input_names=["actual_input_1"],
             output_names=["output1"],
             dynamic_axes=axes,
-            dynamo=False,
+            **options,
         )
     return onnx.load(str(path))
 

@@ -62,7 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pointer").write_text(
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     )
-    (tmp_path / "spec.json").write_text(ModelSpec(alphabet="abc").to_json())
+    (tmp_path / "spec.json").write_text(ModelSpec(characters="abc").to_json())
     (tmp_path / "gt.txt").write_text("a.png,x\nb.png\nc.png,z\n")
     return tmp_path
 
@@ -249,7 +249,7 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
     (prepare, ["IIIT5K_lmdb"], 2, r"the following arguments are required: OUT_DIR"),
     (prepare, ["IIIT5K_lmdb", "out", "--oov", "ignore"], 2, r"invalid choice: 'ignore' .*keep"),
     (prepare, ["IIIT5K_lmdb", "out", "--dtype", "float16"], 2, r"invalid choice: 'float16'"),
-    (prepare, ["IIIT5K_lmdb", "out", "--threads", "0"], 2, r"'0' is no whole number from 1"),
+    (prepare, ["IIIT5K_lmdb", "out", "--threads", "0"], 2, r"'0' is not a whole number from 1"),
     (
         prepare,
         ["IIIT5K_lmdb", "out", "--label", "photos"],
@@ -274,7 +274,7 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         prepare,
         ["IIIT5K_lmdb", "out", "--annotation", "gt.txt"],
         1,
-        r"IIIT5K_lmdb is no folder of images",
+        r"IIIT5K_lmdb is not a folder of images",
     ),
     (
         prepare,
@@ -282,7 +282,7 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         1,
         r"no file gone\.json, and no preset of that name",
     ),
-    (prepare, ["IIIT5K_lmdb", "out", "--spec", "file"], 1, r"file is no ONNX file, no OM and no"),
+    (prepare, ["IIIT5K_lmdb", "out", "--spec", "file"], 1, r"file is not an ONNX file, an OM or a"),
     (prepare, ["IIIT5K_lmdb", "out", "--spec", "photos"], 1, r"photos holds no \.om at all"),
     (
         prepare,
@@ -300,7 +300,7 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         prepare,
         ["photos", "out", "--form", "xml"],
         1,
-        r"'xml' is no form of annotation; expected one of quoted",
+        r"'xml' is not a form of annotation; expected one of quoted",
     ),
     (
         prepare,
@@ -308,14 +308,19 @@ BAD: list[tuple[Callable[..., int], list[str], int, str]] = [
         1,
         r"it is, or holds, the data, and would be replaced",
     ),
-    (prepare, ["IIIT5K_lmdb", "/proc/out"], 1, r"cannot write /proc/.*nothing was changed"),
+    (
+        prepare,
+        ["IIIT5K_lmdb", "/proc/out"],
+        1,
+        r"cannot write /proc/.*(nothing was changed|is write-protected)",
+    ),
     (info, [], 2, r"the following arguments are required: kind, DIR, OUT\.info"),
     (info, ["png", "photos", "x.info"], 2, r"invalid choice: 'png'"),
     (info, ["bin", "input_bin", "x.info"], 2, r"bin needs W and H, as in: 100 32"),
     (info, ["bin", "input_bin", "x.info", "100"], 2, r"bin needs W and H"),
     (info, ["jpg", "photos", "x.info", "100", "32"], 2, r"jpg takes no W and H"),
-    (info, ["bin", "input_bin", "x.info", "100", "-32"], 2, r"'-32' is no whole number from 1"),
-    (info, ["bin", "input_bin", "x.info", "wide", "32"], 2, r"'wide' is no whole number from 1"),
+    (info, ["bin", "input_bin", "x.info", "100", "-32"], 2, r"'-32' is not a whole number from 1"),
+    (info, ["bin", "input_bin", "x.info", "wide", "32"], 2, r"'wide' is not a whole number from 1"),
     (
         info,
         ["bin", "gone", "x.info", "100", "32"],

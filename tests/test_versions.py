@@ -17,9 +17,7 @@ from tests.conftest import ROOT
 
 def found_after(imports: str) -> Dict[str, str]:
     """What a process of its own says after it imported something."""
-    code = (
-        f"import json{imports}; from crnn.versions import versions; print(json.dumps(versions()))"
-    )
+    code = f"import json{imports}; from crnn.machine import versions; print(json.dumps(versions()))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=str(ROOT), capture_output=True, text=True, check=True
     )

@@ -43,6 +43,7 @@ _LAYOUT = frozenset(
 )
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _SIMPLE_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp)
+_NOTHING = ("None", "NoReturn", "Iterator[None]", "Generator[None, None, None]")
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
 
@@ -225,10 +226,7 @@ def _missing_sections(function: Function) -> Iterator[str]:
     takes_any = bool(takes or arguments.vararg or arguments.kwarg)
     if takes_any and "Args:" not in docstring:
         yield "Args"
-    result = function.returns
-    nothing = result is None or (isinstance(result, ast.Constant) and result.value is None)
-    never = isinstance(result, ast.Name) and result.id == "NoReturn"
-    if nothing or never:
+    if function.returns is None or ast.unparse(function.returns) in _NOTHING:
         return
     if "Returns:" not in docstring and "Yields:" not in docstring:
         yield "Returns"

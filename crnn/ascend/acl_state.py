@@ -20,10 +20,17 @@ _destroyed: Set[int] = set()
 
 
 def initialize(acl: Acl, config: str = "") -> None:
-    """Initialise ACL if nobody has; ACL that the caller initialised is his to finalize.
+    """Initialise ACL if nobody has; ACL that the caller initialised is the caller's to finalize.
 
     It stays initialised to the end of the process, for CANN does not promise a second life after
     `finalize`.
+
+    Args:
+        acl: The binding.
+        config: The path of a JSON for `acl.init`; empty for none.
+
+    Raises:
+        AscendError: CANN refuses.
     """
     global _ready
     with _lock:
@@ -48,7 +55,15 @@ def finalize() -> None:
 
 
 def open_device(acl: Acl, device: int) -> None:
-    """Set a device for the process, or count one user more of it."""
+    """Set a device for the process, or count one user more of it.
+
+    Args:
+        acl: The binding.
+        device: The chip's number.
+
+    Raises:
+        AscendError: The chip cannot be opened.
+    """
     with _lock:
         if not _devices.get(device):
             acl.set_device(device)
@@ -56,7 +71,15 @@ def open_device(acl: Acl, device: int) -> None:
 
 
 def close_device(acl: Acl, device: int) -> None:
-    """Count one user less of a device, and reset it after the last."""
+    """Count one user less of a device, and reset it after the last.
+
+    Args:
+        acl: The binding.
+        device: The chip's number.
+
+    Raises:
+        AscendError: CANN refuses.
+    """
     with _lock:
         _devices[device] -= 1
         if not _devices[device]:
@@ -64,7 +87,18 @@ def close_device(acl: Acl, device: int) -> None:
 
 
 def create_context(acl: Acl, device: int) -> int:
-    """Create a context, which becomes the thread's current one."""
+    """Create a context, which becomes the thread's current one.
+
+    Args:
+        acl: The binding.
+        device: The chip's number.
+
+    Returns:
+        The context.
+
+    Raises:
+        AscendError: CANN refuses.
+    """
     with _lock:
         context = acl.create_context(device)
         # A new context may get the number of an old one.
@@ -73,7 +107,15 @@ def create_context(acl: Acl, device: int) -> int:
 
 
 def destroy_context(acl: Acl, context: int) -> None:
-    """Destroy a context that `create_context` gave."""
+    """Destroy a context that `create_context` gave.
+
+    Args:
+        acl: The binding.
+        context: The context.
+
+    Raises:
+        AscendError: CANN refuses.
+    """
     with _lock:
         _destroyed.add(context)
         acl.destroy_context(context)
@@ -85,6 +127,13 @@ def current(acl: Acl, context: int) -> Iterator[None]:
 
     Every thread has one current context, or none; the kit's work must not change the caller's. A
     thread that had none keeps this one, for a context cannot be unset.
+
+    Args:
+        acl: The binding.
+        context: The context that the block needs.
+
+    Raises:
+        AscendError: CANN refuses.
     """
     before = acl.get_context()
     if before != context:
@@ -99,8 +148,17 @@ def current(acl: Acl, context: int) -> Iterator[None]:
 
 
 def restore(acl: Acl, before: int, now: int = 0) -> None:
-    """Make ``before`` the thread's current context again, unless it is none, ``now`` or
-    destroyed.
+    """Make ``before`` the thread's current context again.
+
+    Nothing happens where it is 0, ``now`` itself, or destroyed.
+
+    Args:
+        acl: The binding.
+        before: The context to make current again; 0 for none.
+        now: The context that is current.
+
+    Raises:
+        AscendError: CANN refuses.
     """
     if before and before != now and before not in _destroyed:
         acl.set_context(before)

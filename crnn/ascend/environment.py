@@ -114,6 +114,13 @@ def search_roots(environ: Mapping[str, str], root: Path = Path("/")) -> List[Pat
     """Return the folders under which CANN is looked for: ASCEND_INSTALL_ROOT alone where it is set.
 
     It is the folder that holds ``ascend-toolkit``, ``cann`` or ``nnrt``, or one of these.
+
+    Args:
+        environ: Environment variables.
+        root: The file system's root, for which tests give a folder.
+
+    Returns:
+        The folders, in the order of the search.
     """
     if environ.get(INSTALL_ROOT_VARIABLE):
         return [Path(environ[INSTALL_ROOT_VARIABLE])]
@@ -130,10 +137,14 @@ def search_roots(environ: Mapping[str, str], root: Path = Path("/")) -> List[Pat
 
 
 def find_cann(environ: Mapping[str, str], root: Path = Path("/")) -> Optional[Cann]:
-    """Return the CANN whose variables are set, else the first that is installed; None where there
-    is none.
+    """Find the CANN whose variables are set, else the first that is installed.
 
-    ``root`` is the file system's root, for which tests give a folder.
+    Args:
+        environ: Environment variables.
+        root: The file system's root, for which tests give a folder.
+
+    Returns:
+        The CANN, None where there is none.
     """
     if not environ.get(INSTALL_ROOT_VARIABLE):
         sourced = sourced_cann(environ)
@@ -146,19 +157,33 @@ def find_cann(environ: Mapping[str, str], root: Path = Path("/")) -> Optional[Ca
 
 
 def sourced_cann(environ: Mapping[str, str]) -> Optional[Cann]:
-    """Return the CANN whose variables this environment holds."""
+    """Find the CANN whose variables this environment holds.
+
+    Args:
+        environ: Environment variables.
+
+    Returns:
+        The CANN, None where no variable names an existing folder.
+    """
     for name in ("ASCEND_TOOLKIT_HOME", "ASCEND_HOME_PATH", "ASCEND_NNAE_HOME", "ASCEND_NNRT_HOME"):
         value = environ.get(name, "")
         if value and Path(value).is_dir():
             return read_cann(Path(value))
     # Layouts before set_env.sh know only the operators' folder.
     opp = environ.get("ASCEND_OPP_PATH", "")
-    return read_cann(Path(opp).parent) if opp and Path(opp).is_dir() else None
+    if opp and Path(opp).is_dir():
+        return read_cann(Path(opp).parent)
+    return None
 
 
 def cann_of(program: Path) -> Optional[Cann]:
-    """Return the CANN that a program such as ``…/latest/bin/atc`` belongs to, None where none is
-    recognised.
+    """Find the CANN that a program belongs to.
+
+    Args:
+        program: A program's path, such as ``…/latest/bin/atc``.
+
+    Returns:
+        The CANN, None where none is recognised.
     """
     folders = [
         folder for start in (program.resolve(), program) for folder in list(start.parents)[:5]
@@ -175,7 +200,10 @@ def cann_of(program: Path) -> Optional[Cann]:
 def read_cann(home: Path) -> Cann:
     """Describe the CANN whose parts lie in ``home``."""
     # The script beside "latest" names the latest, so it serves no other version.
-    beside = home.parent if home.name == "latest" else home
+    if home.name == "latest":
+        beside = home.parent
+    else:
+        beside = home
     scripts = (home / "set_env.sh", beside / "set_env.sh", home / "bin/setenv.bash")
     return Cann(
         home=home,
@@ -186,8 +214,13 @@ def read_cann(home: Path) -> Cann:
 
 
 def python_range(cann: Version) -> Tuple[Tuple[int, int], Tuple[int, int]]:
-    """Return the oldest and newest Python that this CANN's installation guide names, as (major,
-    minor) pairs.
+    """Return the Pythons that this CANN's installation guide names.
+
+    Args:
+        cann: A version of CANN.
+
+    Returns:
+        Oldest and newest, each as (major, minor).
     """
     for first, newest in _PYTHONS:
         if cann.pair >= first:
@@ -206,26 +239,55 @@ _PYTHONS: Tuple[Tuple[Tuple[int, int], Tuple[int, int]], ...] = (
 
 
 def driver_version(root: Path = Path("/")) -> Optional[str]:
-    """Return the version in the driver's version.info, None without a driver."""
+    """Return the version that stands in the driver's version.info.
+
+    Args:
+        root: The file system's root, for which tests give a folder.
+
+    Returns:
+        The version, None without a driver.
+    """
     values = _key_values(root / DRIVER_VERSION_FILE.lstrip("/"))
     return values.get("Version") or values.get("version")
 
 
 def device_nodes(root: Path = Path("/")) -> List[str]:
-    """Return the names of the chips' device files, davinci0, davinci1, …, in order."""
+    """Return the names of the chips' device files, davinci0, davinci1, …, in order.
+
+    Args:
+        root: The file system's root, for which tests give a folder.
+
+    Returns:
+        The names without their folder.
+    """
     folder = root / "dev"
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    if folder.is_dir():
+        names = [entry.name for entry in folder.iterdir()]
+    else:
+        names = []
     return sorted((name for name in names if re.fullmatch(r"davinci[0-9]+", name)), key=natural_key)
 
 
 def missing_nodes(root: Path = Path("/")) -> List[str]:
-    """Return those of the three device files that every chip needs which are absent."""
+    """Find which of the three device files that every chip needs are absent.
+
+    Args:
+        root: The file system's root, for which tests give a folder.
+
+    Returns:
+        The paths of those that are absent.
+    """
     return [node for node in DEVICE_NODES if not (root / node.lstrip("/")).exists()]
 
 
 def in_group(group: str = DEVICE_GROUP) -> Optional[bool]:
-    """Say whether this process belongs to the group (root always does); None where there is no such
-    group.
+    """Say whether this process belongs to the group that may open devices.
+
+    Args:
+        group: The group's name.
+
+    Returns:
+        True for a member and for root; None where there is no such group.
     """
     if os.geteuid() == 0:
         return True
@@ -257,7 +319,14 @@ def parse_npu_smi(text: str) -> List[Chip]:
 
 
 def npu_smi(timeout: float = 20.0) -> Optional[List[Chip]]:
-    """Return the chips that npu-smi lists; None where there is no npu-smi or it fails."""
+    """List the chips by running ``npu-smi info``.
+
+    Args:
+        timeout: Seconds after which it is given up.
+
+    Returns:
+        The chips in its order; None where there is no npu-smi or it fails.
+    """
     try:
         done = subprocess.run(
             ["npu-smi", "info"],
@@ -268,7 +337,9 @@ def npu_smi(timeout: float = 20.0) -> Optional[List[Chip]]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return parse_npu_smi(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else None
+    if done.returncode == 0:
+        return parse_npu_smi(done.stdout.decode("utf-8", "replace"))
+    return None
 
 
 def _homes(place: Path) -> Iterator[Path]:
@@ -292,7 +363,10 @@ def _newest(tree: Path) -> List[Path]:
         folder, pattern = tree.parent, r"cann-\d+\..*"
     else:
         return []
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    if folder.is_dir():
+        names = [entry.name for entry in folder.iterdir()]
+    else:
+        names = []
     return [
         folder / name
         for name in sorted((n for n in names if re.fullmatch(pattern, n)), key=natural_key)

@@ -13,11 +13,18 @@ OUTPUT_DTYPES = ("float32", "float16", "unknown")
 
 
 def misfits(om: Om, spec: ModelSpec, batches: Optional[Sequence[int]] = None) -> Iterator[str]:
-    """Yield what does not fit, a line each: inputs, outputs, dtypes, shapes and, where given, the
-    batches.
+    """Compare an OM with the spec by which it is to be read.
 
     What the file does not tell counts as fitting. The input's axes are not compared one by one,
     since AIPP turns (N, C, H, W) into (N, H, W, C): its batch and its number of values are.
+
+    Args:
+        om: What the OM holds.
+        spec: The spec by which it is to be read.
+        batches: The batch sizes that it is to take; None for any.
+
+    Yields:
+        A line for each input, output, dtype, shape or batch that does not fit.
     """
     if len(om.data_inputs) != 1 or len(om.outputs) != 1:
         yield (

@@ -55,8 +55,18 @@ class LoadedModel:
 
 
 def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
-    """Import pyACL for these models; `InputError` where one is the simulator's and pyACL is not, or
-    the other way.
+    """Import pyACL for these models.
+
+    Args:
+        paths: The OMs that are to be run.
+        oms: What each of them holds, in the same order.
+
+    Returns:
+        The binding.
+
+    Raises:
+        UnavailableError: pyACL cannot be imported.
+        InputError: An OM is the simulator's and pyACL is not, or the other way round.
     """
     written = [path for path, om in zip(paths, oms) if om.simulated]
     try:
@@ -84,7 +94,20 @@ def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
 
 
 def load_model(acl: Acl, path: Path, held: Releases) -> LoadedModel:
-    """Load an OM into the current context; `held` gets what unloads it."""
+    """Load an OM into the current context.
+
+    Args:
+        acl: The binding; the context is the thread's current one.
+        path: The OM.
+        held: Gets what unloads the model.
+
+    Returns:
+        Its id, inputs, outputs and gears.
+
+    Raises:
+        AscendError: CANN refuses the model.
+        InputError: It has gears of another kind than batches, or takes images of any size.
+    """
     desc = acl.create_desc()
     held.push(acl.destroy_desc, desc)
     model = acl.load_from_file(str(path))

@@ -76,10 +76,14 @@ class Net:
         except AscendError as error:
             raise error.of(str(path)) from error
         same = acl.get_run_mode() == cann.ACL_DEVICE
-        self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE if same else cann.ACL_MEMCPY_HOST_TO_DEVICE
-        self._kind_out = (
-            cann.ACL_MEMCPY_DEVICE_TO_DEVICE if same else cann.ACL_MEMCPY_DEVICE_TO_HOST
-        )
+        if same:
+            self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+        else:
+            self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
+        if same:
+            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+        else:
+            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
         ports = (*self._model.inputs, *self._model.outputs)
         for port in ports:
             if port.dtype not in cann.ACL_DTYPE or port.size == 0:
@@ -141,7 +145,10 @@ class Net:
         if len(arrays) != len(model.inputs):
             raise InputError(f"{self.model_path} has {len(model.inputs)} inputs; got {len(arrays)}")
         for port, array in zip(model.inputs, arrays):
-            batch = array.shape[0] if model.gears and array.ndim else None
+            if model.gears and array.ndim:
+                batch = array.shape[0]
+            else:
+                batch = None
             expected = tuple(batch if size == -1 else size for size in port.dims)
             if str(array.dtype) != port.dtype or array.shape != expected:
                 raise InputError(

@@ -179,6 +179,13 @@ class Om:
     def fields(self, *, command: bool = False) -> Dict[str, Any]:
         """Return everything as lines to be shown: a name, and a text or several."""
         shown = self.to_dict(command=command)
+        shown.update(self._lines())
+        rest = [key for key in shown if key not in _SHOWN_FIRST]
+        return {key: shown[key] for key in (*_SHOWN_FIRST, *rest)}
+
+    def _lines(self) -> Dict[str, Any]:
+        """The fields that are shown otherwise than JSON holds them."""
+        shown: Dict[str, Any] = {}
         sizes = [f"{part.name} {part.size}" for part in self.partitions]
         shown["inputs"] = [str(tensor) for tensor in self.inputs] or UNKNOWN
         shown["outputs"] = [str(tensor) for tensor in self.outputs] or UNKNOWN
@@ -191,5 +198,4 @@ class Om:
         shown["partitions"] = ", ".join(sizes)
         if self.work_bytes is None:
             shown["work_bytes"] = UNKNOWN
-        rest = [key for key in shown if key not in _SHOWN_FIRST]
-        return {key: shown[key] for key in (*_SHOWN_FIRST, *rest)}
+        return shown

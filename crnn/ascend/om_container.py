@@ -135,7 +135,7 @@ def _refuse_others(head: bytes, where: str) -> None:
     if head.startswith(ZIP):
         guess = " (it looks like a PyTorch checkpoint or another zip archive)"
     raise InputError(
-        f"{where} is no OM: it begins with {head[:4]!r}; expected {cann.OM_MAGIC!r}{guess}",
+        f"{where} is not an OM: it begins with {head[:4]!r}; expected {cann.OM_MAGIC!r}{guess}",
         hint="An OM is what ATC writes: ./atc_crnn.sh model.onnx name",
     )
 

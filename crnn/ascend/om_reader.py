@@ -70,21 +70,22 @@ def parse_om(file: BinaryIO, where: str = "OM") -> Om:
     gears = inout.gears or definition.gears
     inputs = inout.inputs or definition.inputs
     outputs = inout.outputs or definition.outputs
+    last_model = max((part.model for part in partitions), default=0)
     return Om(
         file=where,
         bytes=size,
         sha256=UNKNOWN,
-        name=header.name or definition.name or UNKNOWN,
+        name=_first_told(header.name, definition.name),
         header_version=f"0x{header.version:08x}",
         model_type=cann.OM_MODEL_TYPES.get(header.model_type, f"type {header.model_type}"),
-        models=1 + max((part.model for part in partitions), default=0),
+        models=1 + last_model,
         submodels=read_submodels(file, partitions),
         simulated=header.simulated or definition.simulated,
-        soc_version=definition.soc_version or UNKNOWN,
-        atc_version=definition.atc_version or UNKNOWN,
-        opp_version=definition.opp_version or UNKNOWN,
+        soc_version=_first_told(definition.soc_version),
+        atc_version=_first_told(definition.atc_version),
+        opp_version=_first_told(definition.opp_version),
         cann_version=cann_of(definition.command),
-        platform_version=header.platform_version or definition.custom_version or UNKNOWN,
+        platform_version=_first_told(header.platform_version, definition.custom_version),
         precision=precision_of(definition.command),
         inputs=tuple(sized(tensor, gears) for tensor in inputs),
         outputs=tuple(sized(tensor, gears) for tensor in outputs),
@@ -94,3 +95,11 @@ def parse_om(file: BinaryIO, where: str = "OM") -> Om:
         partitions=partitions,
         atc_cmdline=definition.command,
     )
+
+
+def _first_told(*texts: str) -> str:
+    """Return the first text that is not empty, else "unknown"."""
+    for text in texts:
+        if text:
+            return text
+    return UNKNOWN

@@ -53,7 +53,14 @@ class Probe:
 
 
 def probe(timeout: float = 60.0) -> Probe:
-    """Ask pyACL in a child process of this Python, with this environment."""
+    """Ask pyACL in a child process of this Python, with this environment.
+
+    Args:
+        timeout: Seconds after which the child process is given up.
+
+    Returns:
+        What was found, with the error where pyACL failed, crashed or hung.
+    """
     root = str(Path(__file__).resolve().parents[2])
     try:
         done = subprocess.run(
@@ -91,7 +98,10 @@ def _ask() -> Dict[str, Any]:
         acl = load_acl()
         found.update(imported=True, simulated=acl.simulated)
         process.initialize(acl)
-        found["version"] = acl.get_version() if acl.has("get_version") else ""
+        if acl.has("get_version"):
+            found["version"] = acl.get_version()
+        else:
+            found["version"] = ""
         found["devices"] = [_device(acl, index) for index in range(acl.get_device_count())]
         process.finalize()
     except KitError as error:

@@ -48,26 +48,36 @@ class AscendError(KitError):
     """
 
     def __init__(self, call: str, code: int, said: str = "", *, about: str = "") -> None:
-        entry = codes.code(code) if code else None
+        if code:
+            entry = codes.code(code)
+        else:
+            entry = None
         self.call = call
         self.code = code
         self.said = said
         self.about = about
-        self.meaning = (
-            entry.meaning
-            if entry
-            else (codes.reading(code) or codes.NO_MEANING)
-            if code
-            else "it gave nothing"
-        )
-        self.remedy = entry.remedy if entry else ""
-        failed = (
-            f"acl.{call} failed with {code} ({self.meaning})"
-            if code
-            else f"acl.{call} failed: {self.meaning}"
-        )
-        cause = f". {entry.cause}" if entry else ""
-        text = f"{about}: {failed}{cause}" if about else f"{failed}{cause}"
+        if entry:
+            self.meaning = entry.meaning
+        else:
+            if code:
+                self.meaning = codes.reading(code) or codes.NO_MEANING
+            else:
+                self.meaning = "it gave nothing"
+        if entry:
+            self.remedy = entry.remedy
+        else:
+            self.remedy = ""
+        if code:
+            failed = f"acl.{call} failed with {code} ({self.meaning})"
+        else:
+            failed = f"acl.{call} failed: {self.meaning}"
+        cause = ""
+        if entry:
+            cause = f". {entry.cause}"
+        if about:
+            text = f"{about}: {failed}{cause}"
+        else:
+            text = f"{failed}{cause}"
         if said:
             text += f"\n  CANN says: {said}"
         log = f"The log is in {plog_folder()}."
@@ -108,7 +118,9 @@ def error_type(code: int) -> Type[AscendError]:
 def plog_folder() -> str:
     """Return where CANN writes this user's log."""
     root = os.environ.get("ASCEND_PROCESS_LOG_PATH")
-    return f"{root}/debug/plog" if root else cann.PLOG_FOLDERS[0]
+    if root:
+        return f"{root}/debug/plog"
+    return cann.PLOG_FOLDERS[0]
 
 
 def load_acl() -> Acl:
@@ -152,11 +164,10 @@ class Acl:
         process.
         """
         accept = frozenset((0, cann.ACL_ERROR_REPEAT_INITIALIZE))
-        code = (
-            self._code("init", config, accept=accept)
-            if config
-            else self._code("init", accept=accept)
-        )
+        if config:
+            code = self._code("init", config, accept=accept)
+        else:
+            code = self._code("init", accept=accept)
         return code == 0
 
     def finalize(self) -> None:
@@ -173,7 +184,9 @@ class Acl:
 
     def get_soc_name(self) -> str:
         """Return the chip's name, empty where CANN does not tell; needs a device set."""
-        return (self._plain("get_soc_name") or "") if self.has("get_soc_name") else ""
+        if self.has("get_soc_name"):
+            return self._plain("get_soc_name") or ""
+        return ""
 
     def set_device(self, device: int) -> None:
         self._code("rt.set_device", device)
@@ -439,4 +452,6 @@ class Acl:
 
     def _said(self) -> str:
         recent = self._function("get_recent_err_msg")
-        return " ".join(str(recent() or "").split()) if recent else ""
+        if recent:
+            return " ".join(str(recent() or "").split())
+        return ""

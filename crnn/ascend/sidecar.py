@@ -48,12 +48,30 @@ class Sidecar:
 
 
 def sidecar_path(om: Path) -> Path:
-    """Return where the file beside an OM stands: ``NAME.om.json``."""
+    """Return where the file beside an OM stands: ``NAME.om.json``.
+
+    Args:
+        om: An OM's path.
+
+    Returns:
+        The path beside it, whether it exists or not.
+    """
     return om.with_name(f"{om.name}.json")
 
 
 def write_sidecar(om: Path, sidecar: Sidecar) -> Path:
-    """Write the file beside an OM, whole or not at all, and return its path."""
+    """Write the file beside an OM, whole or not at all.
+
+    Args:
+        om: The OM's path.
+        sidecar: What is to stand beside it.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        InputError: The folder cannot be written to.
+    """
     path = sidecar_path(om)
     write_text(path, sidecar.to_json())
     return path
@@ -77,8 +95,11 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         # JSON can spell half characters, which nothing could print or write later.
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON: {error}", hint=_hint(path)) from error
-    found = data.get("format") if isinstance(data, dict) else type(data).__name__
+        raise InputError(f"{path} is not JSON: {error}", hint=_hint(path)) from error
+    if isinstance(data, dict):
+        found = data.get("format")
+    else:
+        found = type(data).__name__
     if found != FORMAT:
         raise InputError(
             f"{path}: the format is {reprlib.repr(found)}; expected {FORMAT!r}", hint=_hint(path)
@@ -104,11 +125,18 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
 
 
 def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]:
-    """Return what stands beside an OM, None if nothing does.
+    """Read the file that stands beside an OM.
 
-    ``om_sha256`` is the OM's hash where the caller has it; it is computed otherwise. Raises
-    `InputError` where the file belongs to another OM: a model read by another's spec gives wrong
-    texts and no error.
+    Args:
+        om: The OM's path.
+        om_sha256: The OM's hash where the caller has it; it is computed otherwise.
+
+    Returns:
+        What the file holds, None where there is none.
+
+    Raises:
+        InputError: The file is damaged or belongs to another OM: a model that is read by another's
+            spec gives wrong texts and no error.
     """
     path = sidecar_path(om)
     if not path.is_file():
@@ -125,17 +153,33 @@ def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]
 
 
 def find_spec(om: Path, om_sha256: Optional[str] = None) -> Tuple[ModelSpec, str]:
-    """Return the spec that an OM is read by, and "file" or "default":
+    """Find the spec that an OM is read by.
 
-    a bare OM is read by the default spec.
+    Args:
+        om: The OM's path.
+        om_sha256: The OM's hash where the caller has it.
+
+    Returns:
+        The spec, and "file" or "default": a bare OM is read by the default spec.
+
+    Raises:
+        InputError: The file beside it is damaged or belongs to another OM.
     """
     sidecar = find_sidecar(om, om_sha256)
-    return (ModelSpec.default(), "default") if sidecar is None else (sidecar.spec, "file")
+    if sidecar is None:
+        return (ModelSpec.default(), "default")
+    return (sidecar.spec, "file")
 
 
 def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
-    """Return what is to be shown of the file beside an OM; a file that cannot be used is told, not
-    raised.
+    """Describe the file beside an OM; one that cannot be used is described, not raised.
+
+    Args:
+        om: The OM's path.
+        om_sha256: The OM's hash.
+
+    Returns:
+        Fields to be printed.
     """
     try:
         sidecar = find_sidecar(om, om_sha256)

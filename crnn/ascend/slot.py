@@ -52,7 +52,18 @@ class Streams(NamedTuple):
 
 
 def create_streams(acl: Acl, held: Releases) -> Streams:
-    """Create the three streams; `held` gets what destroys them."""
+    """Create the three streams of a device.
+
+    Args:
+        acl: The binding; the context is the thread's current one.
+        held: Gets what destroys the streams.
+
+    Returns:
+        The three streams.
+
+    Raises:
+        AscendError: CANN refuses.
+    """
 
     def create() -> int:
         stream = acl.create_stream()
@@ -78,8 +89,14 @@ class Slot:
         # On the chip's own system, host and device memory are one, and older CANN wants the kind to
         # say so.
         same = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
-        self._kind_in = same if on_device else cann.ACL_MEMCPY_HOST_TO_DEVICE
-        self._kind_out = same if on_device else cann.ACL_MEMCPY_DEVICE_TO_HOST
+        if on_device:
+            self._kind_in = same
+        else:
+            self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
+        if on_device:
+            self._kind_out = same
+        else:
+            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
         self._in_room = max(model.inputs[0].size for model in models)
         self._out_room = max(model.outputs[0].size for model in models)
         self._host_in: Pinned = pinned_memory(acl, self._in_room, held)

@@ -84,7 +84,9 @@ class Wire:
     def first_text(self, span: Span, number: int, limit: int = MAX_TEXT) -> Optional[str]:
         """Return the first text field of a number, or None."""
         inner = next(self.spans(span, number), None)
-        return None if inner is None else self.text(inner, limit)
+        if inner is None:
+            return None
+        return self.text(inner, limit)
 
     def integers(self, span: Span, number: int) -> Tuple[int, ...]:
         """Return a repeated int64 field, packed or not."""
@@ -112,11 +114,9 @@ class Wire:
 
     def attribute_text(self, attributes: Dict[str, Span], name: str, limit: int = MAX_TEXT) -> str:
         """Return a text attribute; empty if it is absent or no text."""
-        return (
-            (self.first_text(attributes[name], ATTR_STRING, limit) or "")
-            if name in attributes
-            else ""
-        )
+        if name in attributes:
+            return self.first_text(attributes[name], ATTR_STRING, limit) or ""
+        return ""
 
     def attribute_integer(self, attributes: Dict[str, Span], name: str) -> Optional[int]:
         """Return an integer or boolean attribute; None if it is absent or neither."""
@@ -126,21 +126,29 @@ class Wire:
             if field in (ATTR_INT, ATTR_BOOL) and inner is None
         )
         value = next(values, None)
-        return None if value is None else signed(value)
+        if value is None:
+            return None
+        return signed(value)
 
     def attribute_integers(self, attributes: Dict[str, Span], name: str) -> Tuple[int, ...]:
         """Return a list of integers; empty if it is absent or none."""
         span = self._list(attributes, name)
-        return () if span is None else self.integers(span, LIST_INT)
+        if span is None:
+            return ()
+        return self.integers(span, LIST_INT)
 
     def attribute_texts(self, attributes: Dict[str, Span], name: str) -> Tuple[str, ...]:
         """Return a list of texts; empty if it is absent or none."""
         span = self._list(attributes, name)
-        spans = () if span is None else itertools.islice(self.spans(span, LIST_STRING), MAX_ITEMS)
+        if span is None:
+            return ()
+        spans = itertools.islice(self.spans(span, LIST_STRING), MAX_ITEMS)
         return tuple(self.text(inner) for inner in spans)
 
     def _list(self, attributes: Dict[str, Span], name: str) -> Optional[Span]:
-        return next(self.spans(attributes[name], ATTR_LIST), None) if name in attributes else None
+        if name in attributes:
+            return next(self.spans(attributes[name], ATTR_LIST), None)
+        return None
 
     def _extend(self, values: List[int], value: int, inner: Optional[Span]) -> None:
         with self._damage_told():
@@ -172,8 +180,6 @@ class Wire:
 def printable(text: bytes) -> str:
     """Return UTF-8 bytes as a text that is safe to print: what cannot be printed becomes ``?``."""
     decoded = text.decode("utf-8", "replace")
-    return (
-        decoded
-        if decoded.isprintable()
-        else "".join(char if char.isprintable() else "?" for char in decoded)
-    )
+    if decoded.isprintable():
+        return decoded
+    return "".join(char if char.isprintable() else "?" for char in decoded)

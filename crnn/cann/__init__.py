@@ -454,5 +454,12 @@ ACL_ERROR_GE_UNLOAD_MODEL = 545009
 
 
 def data_type(number: int) -> DataType:
-    """Return the element type of an aclDataType number; an unknown number gives ``undefined``."""
+    """Return the element type of an aclDataType number.
+
+    Args:
+        number: An aclDataType.
+
+    Returns:
+        The type; ``undefined`` for a number that is not known.
+    """
     return DATA_TYPES.get(number, UNDEFINED_DTYPE)

@@ -1286,8 +1286,8 @@ _TEXT_ROWS: Tuple[_Row, ...] = (
         f"--dynamic_batch_size takes {ATC_MAX_GEARS} gears at most.",
         _GEAR_FLAG,
     ),
-    ("E10037", "", "a gear's value is wrong", "A gear is no number in ATC's range.", _GEAR_FLAG),
-    ("E10038", "", "a gear's value is wrong", "A gear is no number in ATC's range.", _GEAR_FLAG),
+    ("E10037", "", "a gear's value is wrong", "A gear is not a number in ATC's range.", _GEAR_FLAG),
+    ("E10038", "", "a gear's value is wrong", "A gear is not a number in ATC's range.", _GEAR_FLAG),
     ("E10039", "", "a gear stands twice", "The gears must differ from each other.", _GEAR_FLAG),
     (
         "E10040",
@@ -1478,7 +1478,9 @@ LAYERS: Mapping[str, str] = {"00": "ACL", "48": "ACL", "07": "the runtime", "45"
 
 def _split(text: str) -> Tuple[str, int]:
     match = re.fullmatch(r"([A-Z]*)(\d{1,9})", text)
-    return (match.group(1), int(match.group(2))) if match else (text, -1)
+    if match:
+        return (match.group(1), int(match.group(2)))
+    return (text, -1)
 
 
 _SPLIT: Mapping[str, Tuple[str, int]] = {entry: _split(entry) for entry in CODES}
@@ -1486,16 +1488,26 @@ _BY_NAME: Mapping[str, Code] = {entry.name: entry for entry in CODES.values() if
 
 
 def code(value: Union[int, str]) -> Optional[Code]:
-    """Return the entry of a code (507011, "507011", "E10016") or name, or None if it is not
-    documented.
+    """Look a code of CANN up.
+
+    Args:
+        value: A number, its digits, or a name: 507011, "507011", "E10016".
+
+    Returns:
+        The entry, None where it is not documented.
     """
     text = _normal(value)
     return CODES.get(text) or _BY_NAME.get(text)
 
 
 def reading(value: Union[int, str]) -> Optional[str]:
-    """Say what the ranges and letters tell of a code, documented or not; None if they tell
-    nothing.
+    """Say what the ranges and letters tell of a code, documented or not.
+
+    Args:
+        value: A number, its digits, or a name.
+
+    Returns:
+        A sentence, None where they tell nothing.
     """
     text = _normal(value)
     if len(text) == 6 and text.isdigit():
@@ -1507,9 +1519,14 @@ def reading(value: Union[int, str]) -> Optional[str]:
 
 
 def nearest(value: Union[int, str], count: int = 3) -> Tuple[Code, ...]:
-    """Return the documented codes next to one that is not:
+    """Return the documented codes next to one that is not documented.
 
-    by number within its kind, else by spelling.
+    Args:
+        value: A number, its digits, or a name.
+        count: How many are wanted.
+
+    Returns:
+        The codes next to it: by number within its kind, else by spelling.
     """
     text = _normal(value)
     letters, number = _split(text)

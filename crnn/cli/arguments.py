@@ -249,7 +249,10 @@ def _refuse_lmdb_part(named: Path, place: Path, name: str) -> None:
 
 def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[str, Path]]:
     for name, value in vars(args).items():
-        values = value if isinstance(value, list) else [value]
+        if isinstance(value, list):
+            values = value
+        else:
+            values = [value]
         for one in values:
             if isinstance(one, Path):
                 yield name, one

@@ -95,7 +95,9 @@ def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParse
 
 
 def _module(verb: str) -> str:
-    return f"{verb}_" if keyword.iskeyword(verb) else verb.replace("-", "_")
+    if keyword.iskeyword(verb):
+        return f"{verb}_"
+    return verb.replace("-", "_")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -184,11 +186,13 @@ def _told(error: Exception) -> Optional[KitError]:
     # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return InputError(
-            f"{error.object!a} is no UTF-8, as names must be here",
+            f"{error.object!a} is not UTF-8, as names must be here",
             hint="Rename the file or folder.",
         )
     if isinstance(error, OSError) and error.errno in _REFUSALS:
-        where = f"{error.filename}: " if error.filename else ""
+        where = ""
+        if error.filename:
+            where = f"{error.filename}: "
         return InputError(f"{where}{error.strerror}")
     return None
 

@@ -74,7 +74,9 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _json_file(text: str) -> str:
-    return filled(text) if text == STDOUT or text.endswith(".json") else f"{filled(text)}.json"
+    if text == STDOUT or text.endswith(".json"):
+        return filled(text)
+    return f"{filled(text)}.json"
 
 
 GET_INFO_EXAMPLE = """example:

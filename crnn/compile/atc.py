@@ -108,7 +108,15 @@ class AtcRun:
 
 
 def check_batches(batches: Sequence[int], *, gears: bool) -> None:
-    """Refuse batch sizes that ATC would refuse."""
+    """Refuse batch sizes that ATC would refuse.
+
+    Args:
+        batches: The batch sizes, in the order of the command line.
+        gears: Whether they become gears of one OM; else one OM each.
+
+    Raises:
+        UsageError: A size is given twice, is out of ATC's range, or gears are too few or too many.
+    """
     if sorted(set(batches)) != list(batches):
         raise UsageError(
             f"--batch {','.join(map(str, batches))}: expected different sizes, in ascending order"
@@ -126,6 +134,16 @@ def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
 
     ATC runs in a folder of its own, so a value that names a file below ``folder`` becomes an
     absolute path.
+
+    Args:
+        text: The argument of ``--extra``.
+        folder: The folder that the command was called in.
+
+    Returns:
+        The flags, one a word.
+
+    Raises:
+        UsageError: The text is not a shell's, or a flag is one that the kit sets.
     """
     try:
         words = shlex.split(text)
@@ -149,15 +167,21 @@ def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
 def _absolute(word: str, folder: Path) -> str:
     flag, equals, value = word.rpartition("=")
     looks_like_file = "/" in value or "." in value
-    return (
-        f"{flag}{equals}{(folder / value).resolve()}"
-        if looks_like_file and (folder / value).is_file()
-        else word
-    )
+    if looks_like_file and (folder / value).is_file():
+        return f"{flag}{equals}{(folder / value).resolve()}"
+    return word
 
 
 def check_tune(cann: Optional[Version], model: Path) -> None:
-    """Refuse Auto Tune where ATC has none: it left after 5.x."""
+    """Refuse Auto Tune where ATC has none: it left after 5.x.
+
+    Args:
+        cann: The CANN whose ATC will run; None where it is unknown.
+        model: The ONNX file, for the message.
+
+    Raises:
+        UsageError: This CANN has no Auto Tune.
+    """
     if cann is None:
         raise UsageError(
             "--tune depends on the CANN version, which is not known here",
@@ -174,15 +198,26 @@ def check_tune(cann: Optional[Version], model: Path) -> None:
 
 
 def takes_two_directions(cann: Optional[Version]) -> bool:
-    """Say whether this ATC compiles a bidirectional LSTM:
+    """Say whether this ATC compiles a bidirectional LSTM.
 
-    up to 5.0 it refuses one; unknown counts as newer.
+    Args:
+        cann: The CANN whose ATC will run; None where it is unknown.
+
+    Returns:
+        False up to CANN 5.0, which refuses such an LSTM; unknown counts as newer.
     """
     return cann is None or cann.pair > (5, 0)
 
 
 def safe_path(path: Path) -> bool:
-    """Say whether ATC takes this path: letters, digits, ``_ - . /`` and Chinese characters."""
+    """Say whether ATC takes this path: letters, digits, ``_ - . /`` and Chinese characters.
+
+    Args:
+        path: A file or folder.
+
+    Returns:
+        True where every character is one that ATC takes in a path.
+    """
     return re.fullmatch(r"[A-Za-z0-9_./\-\u4e00-\u9fff]+", str(path)) is not None
 
 
@@ -191,6 +226,13 @@ def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[
 
     Where no driver is installed ATC finds the driver's library only in CANN's ``devlib``, which no
     other program may see, so it is added here. ``debug`` dumps the graphs and prints ATC's log.
+
+    Args:
+        environ: The caller's environment variables.
+        debug: Whether ATC dumps the graphs and prints its log.
+
+    Returns:
+        The variables that ATC is started with.
     """
     result = dict(environ)
     libraries = [folder for folder in environ.get("LD_LIBRARY_PATH", "").split(":") if folder]
@@ -220,8 +262,21 @@ def run_atc(
     """Run ATC in ``folder`` and hand on what it prints, line by line.
 
     Whatever ends this function (a timeout, Ctrl-C, a termination signal) ends ATC and the processes
-    it started. Raises `UnavailableError` where there is no such program, `KitError`'s kin after
-    ``timeout`` seconds.
+    it started.
+
+    Args:
+        command: ATC's program and flags.
+        folder: The folder that ATC runs in.
+        environ: The variables that it gets.
+        timeout: Seconds after which it is ended; None for never.
+        say: Takes each line that ATC prints.
+
+    Returns:
+        Its exit code and the end of what it printed.
+
+    Raises:
+        UnavailableError: There is no such program.
+        KitError: It ran longer than ``timeout``.
     """
     start = time.monotonic()
     lines: List[str] = []
@@ -256,7 +311,15 @@ def run_atc(
 
 
 def check_run(run: AtcRun, om: Path) -> None:
-    """Raise what went wrong in a run of ATC: success is exit 0 and the file ``om``."""
+    """Raise what went wrong in a run of ATC: success is exit code 0 and the file ``om``.
+
+    Args:
+        run: What `run_atc` gave.
+        om: The file that ATC was to write.
+
+    Raises:
+        KitError: ATC failed, or said success and wrote nothing.
+    """
     if run.exit_code == 0 and om.is_file():
         return
     if "error while loading shared libraries" in run.output or "command not found" in run.output:
@@ -268,11 +331,10 @@ def check_run(run: AtcRun, om: Path) -> None:
             ),
         )
     found = atc_codes(run.output)
-    what = (
-        f"ATC failed (exit {run.exit_code})"
-        if run.exit_code
-        else f"ATC said success but wrote no {om.name}"
-    )
+    if run.exit_code:
+        what = f"ATC failed (exit {run.exit_code})"
+    else:
+        what = f"ATC said success but wrote no {om.name}"
     if not found:
         tail = [line for line in run.output.splitlines() if line.strip()][-3:]
         raise InputError("\n".join([f"{what} and gave no code; it ended with:", *tail]), hint=_MORE)

@@ -92,7 +92,10 @@ def problems(
 
 def _versions(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in graph.model.opset_import}
-    oldest, newest = OPSETS_TO_5_0 if cann is not None and cann.pair <= (5, 0) else OPSETS
+    if cann is not None and cann.pair <= (5, 0):
+        oldest, newest = OPSETS_TO_5_0
+    else:
+        oldest, newest = OPSETS
     opset = opsets.pop("ai.onnx", 0)
     if not oldest <= opset <= newest:
         yield (
@@ -124,10 +127,8 @@ def _operators(graph: Graph) -> Iterator[str]:
 def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Iterator[str]:
     inputs = graph.inputs()
     if len(inputs) != 1:
-        yield (
-            f"{len(inputs)} inputs ({', '.join(value.name for value in inputs) or 'none'}):"
-            " expected the image alone"
-        )
+        names = ", ".join(value.name for value in inputs)
+        yield f"{len(inputs)} inputs ({names or 'none'}): expected the image alone"
         return
     image = inputs[0]
     sizes = _sizes(image)
@@ -137,12 +138,7 @@ def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Itera
     if len(sizes) != 4:
         yield f"input {image.name} has {len(sizes)} axes: expected ({expected})"
         return
-    open_axes = [index for index, size in enumerate(sizes[1:], start=1) if size is None]
-    if open_axes:
-        axes = ", ".join(map(str, open_axes))
-        yield f"input {image.name}: axes {axes} have no size; only axis 0, the batch, may be open"
-    elif tuple(sizes[1:]) != spec.image_shape:
-        yield f"input {image.name} is ({_text(sizes)}); the spec expects ({expected})"
+    yield from _image_axes(image.name, sizes, spec, expected)
     if sizes[0] is not None and list(batches) != [sizes[0]]:
         yield (
             f"input {image.name}: the batch is fixed at {sizes[0]}, so no OM for {_text(batches)}"
@@ -151,6 +147,17 @@ def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Itera
     kind = image.type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
         yield f"input {image.name} is {TensorProto.DataType.Name(kind).lower()}: expected float"
+
+
+def _image_axes(
+    name: str, sizes: Sequence[Optional[int]], spec: ModelSpec, expected: str
+) -> Iterator[str]:
+    open_axes = [index for index, size in enumerate(sizes[1:], start=1) if size is None]
+    if open_axes:
+        axes = ", ".join(map(str, open_axes))
+        yield f"input {name}: axes {axes} have no size; only axis 0, the batch, may be open"
+    elif tuple(sizes[1:]) != spec.image_shape:
+        yield f"input {name} is ({_text(sizes)}); the spec expects ({expected})"
 
 
 def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:

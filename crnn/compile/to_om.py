@@ -38,15 +38,15 @@ from crnn.compile.preflight import check_graph
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.machine import versions
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
-from crnn.versions import versions
 
 DEFAULT_SOC = "Ascend310"
 
 
 @dataclass(frozen=True)
-class Request:
+class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
     One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
@@ -70,13 +70,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompilePlan:
     """What will be done:
 
     one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why.
     """
 
-    request: Request
+    request: CompileRequest
     jobs: Tuple[AtcJob, ...]
     graph: Any
     rewritten: bool
@@ -113,11 +113,19 @@ class Built:
         }
 
 
-def plan(request: Request, environ: Mapping[str, str]) -> Plan:
+def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     """Check everything that can be checked without ATC and return what will be run.
 
-    Raises `InputError` for a graph that ATC would reject, `UsageError` for options that contradict
-    each other.
+    Args:
+        request: What the command line asks for.
+        environ: Environment variables.
+
+    Returns:
+        What will be run.
+
+    Raises:
+        InputError: ATC would reject the graph.
+        UsageError: Options contradict each other.
     """
     notes: List[str] = []
     name = _output_name(request.name)
@@ -128,7 +136,9 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
     proto = _load(request.model)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = _spec(request.model, metadata, notes)
-    groups = [(batch,) for batch in request.batches] if request.static_set else [request.batches]
+    groups: List[Tuple[int, ...]] = [tuple(request.batches)]
+    if request.static_set:
+        groups = [(batch,) for batch in request.batches]
     image = [
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
@@ -146,44 +156,74 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
             "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
         )
     notes.append(_precision_note(request))
-    jobs = tuple(
-        AtcJob(
-            model=request.model,
-            output=name.with_name(f"{name.name}_bs{group[0]}") if request.static_set else name,
-            input_name=image[0].name,
-            image_shape=spec.image_shape,
-            batches=group,
-            soc=soc,
-            log="debug" if request.debug else request.log,
-            precision=request.precision,
-            aipp=name.with_name(f"{name.name}.aipp.cfg") if request.aipp else None,
-            tune=request.tune,
-            extra=split_extra(request.extra, Path.cwd()),
-        )
-        for group in groups
-    )
-    return Plan(
+    jobs = [_job(request, name, group, image[0].name, spec, soc) for group in groups]
+    aipp_text = ""
+    if request.aipp:
+        aipp_text = aipp_config(spec)
+    return CompilePlan(
         request=request,
-        jobs=jobs,
+        jobs=tuple(jobs),
         graph=proto,
         rewritten=rewritten,
         spec=spec,
         onnx_sha256=sha256(request.model),
         checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
-        aipp_text=aipp_config(spec) if request.aipp else "",
+        aipp_text=aipp_text,
         cann=version,
         atc=atc,
         notes=tuple(notes),
     )
 
 
-def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
-    """Run ATC for each job; put the OMs, each with its ``NAME.om.json``, in place when all of them
-    are good.
+def _job(
+    request: CompileRequest,
+    name: Path,
+    group: Tuple[int, ...],
+    input_name: str,
+    spec: ModelSpec,
+    soc: str,
+) -> AtcJob:
+    output = name
+    if request.static_set:
+        output = name.with_name(f"{name.name}_bs{group[0]}")
+    aipp = None
+    if request.aipp:
+        aipp = name.with_name(f"{name.name}.aipp.cfg")
+    log = request.log
+    if request.debug:
+        log = "debug"
+    return AtcJob(
+        model=request.model,
+        output=output,
+        input_name=input_name,
+        image_shape=spec.image_shape,
+        batches=group,
+        soc=soc,
+        log=log,
+        precision=request.precision,
+        aipp=aipp,
+        tune=request.tune,
+        extra=split_extra(request.extra, Path.cwd()),
+    )
 
-    ``say`` takes what ATC prints, line by line. Raises `UnavailableError` without ATC, what
-    `check_run` raises where ATC failed, and `CheckError` where its OM is another model than the
-    spec says.
+
+def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built]:
+    """Run ATC for each job.
+
+    The OMs, each with its ``NAME.om.json``, are put in place when all of them are good.
+
+    Args:
+        todo: What `plan` gave.
+        environ: Environment variables.
+        say: Takes each line that ATC prints.
+
+    Returns:
+        The OMs that were written.
+
+    Raises:
+        UnavailableError: There is no ATC.
+        CheckError: An OM is another model than the spec says.
+        KitError: ATC failed.
     """
     if todo.atc is None:
         raise _no_atc(environ)
@@ -195,7 +235,7 @@ def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
 
 
 def _compile(
-    todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
 ) -> Tuple[AtcJob, Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
@@ -228,7 +268,7 @@ def _compile(
     return job, om, run
 
 
-def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
+def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     """The job as ATC gets it: in a folder of its own, by names that it takes."""
     output = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", job.output.name)
     model = job.model.resolve()
@@ -245,7 +285,7 @@ def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
-def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -301,11 +341,14 @@ def _workplace() -> Generator[Path, None, None]:
 
 
 def _installed(
-    request: Request, environ: Mapping[str, str]
+    request: CompileRequest, environ: Mapping[str, str]
 ) -> Tuple[Optional[Path], Optional[Version]]:
     """The atc on PATH and the version of its CANN, where they can be told."""
     found = shutil.which("atc", path=environ.get("PATH"))
-    atc = Path(found) if found else None
+    if found:
+        atc = Path(found)
+    else:
+        atc = None
     if request.cann is not None or atc is None:
         return atc, request.cann
     owner, sourced = cann_of(atc), sourced_cann(environ)
@@ -363,11 +406,13 @@ def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpe
     return ModelSpec.default()
 
 
-def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
+def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> str:
     if request.soc:
         if not re.fullmatch(r"Ascend\w+", request.soc):
             bare = re.sub(r"(?i)^ascend[ _-]?", "", request.soc)
-            near = f"Did you mean Ascend{bare}? " if bare[:1].isdigit() else ""
+            near = ""
+            if bare[:1].isdigit():
+                near = f"Did you mean Ascend{bare}? "
             raise UsageError(
                 f"--soc {request.soc}: expected a name such as Ascend310 or Ascend310P3",
                 hint=f"{near}npu-smi info shows the part after Ascend.",
@@ -383,24 +428,30 @@ def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
         notes.append(f"npu-smi lists {chips[0].soc}, which CANN {cann} knows as Ascend710")
         return "Ascend710"
     names = sorted({chip.soc for chip in chips})
-    more = f" (of {', '.join(names)}; --soc names another)" if len(names) > 1 else ""
+    more = ""
+    if len(names) > 1:
+        more = f" (of {', '.join(names)}; --soc names another)"
     notes.append(f"compiling for {chips[0].soc}, the chip that npu-smi lists{more}")
     return chips[0].soc
 
 
-def _precision_note(request: Request) -> str:
-    inputs = "uint8 (AIPP normalises)" if request.aipp else "FP32"
+def _precision_note(request: CompileRequest) -> str:
+    inputs = "FP32"
+    if request.aipp:
+        inputs = "uint8 (AIPP normalises)"
     precision = request.precision or "force_fp16"
-    computes = (
-        "ATC computes in FP16" if precision == "force_fp16" else f"precision mode {precision}"
-    )
+    if precision == "force_fp16":
+        computes = "ATC computes in FP16"
+    else:
+        computes = f"precision mode {precision}"
     return f"{computes}; the input is {inputs}, the output FP32"
 
 
 def _output_name(name: Path) -> Path:
-    bare = (
-        name.with_name(name.name[:-3]) if name.name.endswith(".om") and name.name != ".om" else name
-    )
+    if name.name.endswith(".om") and name.name != ".om":
+        bare = name.with_name(name.name[:-3])
+    else:
+        bare = name
     if not bare.name or bare.name.startswith("."):
         raise UsageError(f"{name}: expected a name for the OM, such as crnn_bs1")
     if Path(f"{bare}.om").is_dir():
@@ -410,4 +461,6 @@ def _output_name(name: Path) -> Path:
 
 
 def _hash(text: Optional[str]) -> Optional[str]:
-    return text if text and re.fullmatch(r"[0-9a-f]{64}", text) else None
+    if text and re.fullmatch(r"[0-9a-f]{64}", text):
+        return text
+    return None

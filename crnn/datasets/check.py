@@ -31,7 +31,7 @@ from crnn.datasets.parallel import ordered_map
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
 from crnn.samples.lmdb import LmdbSamples, name_of
-from crnn.samples.source import Source, open_labelled
+from crnn.samples.source import LabelledSource, open_labelled
 
 GAP = "gap in the numbering"
 DUPLICATE = "same image and label as an earlier one"
@@ -42,7 +42,7 @@ EXAMPLES = 10
 
 
 @dataclass(frozen=True)
-class Rules:
+class CheckRules:
     """What labels must be:
 
     of these characters, case folded where the alphabet has no capitals, in so many steps.
@@ -122,15 +122,24 @@ class _Looked(NamedTuple):
 
 def check(
     path: Path,
-    rules: Rules,
+    rules: CheckRules,
     *,
     against: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda count: None,
 ) -> Verdict:
-    """Check an LMDB or a folder of images with its annotation file, every image decoded in full.
+    """Check a data set, every image decoded in full; sixteen bytes a sample are kept.
 
-    ``against`` are sets that must not share an image with it: the test's with the training's.
-    Sixteen bytes a sample are kept. Raises `InputError` for what is no data set.
+    Args:
+        path: An LMDB, or a folder of images with its annotation file.
+        rules: What labels and images are held to.
+        against: Sets that must not share an image with it: the test's with the training's.
+        advance: Called with a count of samples that were checked.
+
+    Returns:
+        Counts, and each problem.
+
+    Raises:
+        InputError: It is not a data set.
     """
     source = open_labelled(path)
     errors, warnings = _Findings(), _Findings()
@@ -159,7 +168,9 @@ def check(
         source.close()  # LMDB opens a file once a process, and a set may be held against itself
 
     def name(row: int) -> str:
-        return names[row] if names else name_of(keys[row])
+        if names:
+            return names[row]
+        return name_of(keys[row])
 
     _duplicates(_numbers(images), _numbers(pairs), name, warnings)
     for other in against:
@@ -168,7 +179,7 @@ def check(
     return Verdict(len(keys), dict(errors.counts), dict(warnings.counts), examples)
 
 
-def _look(numbered: Tuple[int, Sample], rules: Rules) -> _Looked:
+def _look(numbered: Tuple[int, Sample], rules: CheckRules) -> _Looked:
     index, sample = numbered
     problems = rules.problems(sample.label)
     if sample.image is None:
@@ -191,12 +202,14 @@ def digest(data: bytes) -> int:
 
 
 def _unique(index: int) -> int:
-    # The upper half of the range, where no digest is: no image is no duplicate.
+    # The upper half of the range, where no digest is: no image is a duplicate.
     return (1 << 63) | index
 
 
 def _numbers(values: Any) -> np.ndarray:
-    return np.frombuffer(values, dtype=np.uint64) if len(values) else np.empty(0, dtype=np.uint64)
+    if len(values):
+        return np.frombuffer(values, dtype=np.uint64)
+    return np.empty(0, dtype=np.uint64)
 
 
 def _duplicates(
@@ -205,7 +218,10 @@ def _duplicates(
     first_image, first_pair = _earlier(images), _earlier(pairs)
     for row in np.flatnonzero(first_image >= 0).tolist():
         same = int(first_pair[row])
-        reason = DUPLICATE if same >= 0 else CONFLICT
+        if same >= 0:
+            reason = DUPLICATE
+        else:
+            reason = CONFLICT
         found.add(
             name(row), Problem(reason, f"as {name(same if same >= 0 else int(first_image[row]))}")
         )
@@ -224,12 +240,23 @@ def _overlap(images: np.ndarray, other: Path, name: Callable[[int], str], found:
         found.add(name(row), Problem(OVERLAP, f"in {other}"))
 
 
-def _digests(source: Source) -> Iterable[int]:
+def _digests(source: LabelledSource) -> Iterable[int]:
     return (digest(sample.image) for sample in source if sample.image is not None)
 
 
-def parse_rules(alphabet: str, time_steps: int) -> Rules:
-    """Return the rules for an alphabet's characters. Raises `InputError` for one that is none."""
+def parse_rules(alphabet: str, time_steps: int) -> CheckRules:
+    """Return the rules of an alphabet.
+
+    Args:
+        alphabet: The characters that labels may have.
+        time_steps: The model's time steps.
+
+    Returns:
+        The rules.
+
+    Raises:
+        InputError: It is not an alphabet.
+    """
     if time_steps < 1:
         raise InputError(f"{time_steps} time steps; expected 1 or more")
-    return Rules(Alphabet(alphabet), time_steps)
+    return CheckRules(Alphabet(alphabet), time_steps)

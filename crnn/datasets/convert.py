@@ -27,16 +27,16 @@ from typing import (
 
 from crnn.datasets import iiit5k, lists, scenes, synth90k, synthtext, tfrecords
 from crnn.datasets.folder_writer import FolderWriter, new_folder
-from crnn.datasets.options import Options, read_lexicon, read_lines
+from crnn.datasets.options import ConvertOptions, read_lexicon, read_lines
 from crnn.datasets.parallel import ordered_map
-from crnn.datasets.pictures import Dropped, Item, Lexicons, Source, Tag, WordLoader
+from crnn.datasets.pictures import Dropped, Item, Lexicons, PictureSource, Tag, WordLoader
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.folders import MISSING_IMAGE
 from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
-KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
+KINDS: Mapping[str, Callable[[Path, ConvertOptions], PictureSource]] = {
     "folder": lists.read_folder,
     "ic03": scenes.read_ic03,
     "ic13": lists.read_ic13,
@@ -54,7 +54,7 @@ KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
 class Report:
     """What a conversion wrote and dropped; ``examples`` are the first of the dropped, by name.
 
-    ``unmatched`` are the names in the list of lexicons that are no image's, or could be several
+    ``unmatched`` are the names in the list of lexicons that are not an image's, or could be several
     images'.
     """
 
@@ -68,24 +68,38 @@ def convert(
     kind: str,
     source: Path,
     out: Path,
-    options: Options,
+    options: ConvertOptions,
     *,
     form: str = "lmdb",
     force: bool = False,
     report_file: Optional[Path] = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Report:
-    """Convert a source; ``advance`` hears of each word written.
+    """Convert a download into a data set.
 
-    What gives no word is counted by its reason and, with ``report_file``, listed there, a JSON
-    object a line. Nothing is written outside ``out`` and ``report_file``, and each appears whole or
-    not at all. Raises `InputError` for a source that cannot be read, for one that gives no word,
-    and for a report in the place of a file that is none.
+    Nothing is written outside ``out`` and ``report_file``, and each appears whole or not at all.
+
+    Args:
+        kind: The source's form, one of `KINDS`.
+        source: The download.
+        out: The folder to write.
+        options: What the form needs to be told.
+        form: "lmdb", or a form of annotation beside images.
+        force: Whether a data set that stands at ``out`` may be replaced.
+        report_file: The file that lists what gave no word, a JSON object a line.
+        advance: Called with a count of words that were written.
+
+    Returns:
+        Counts of words, and of losses by reason.
+
+    Raises:
+        InputError: The source cannot be read or gives no word, or another file stands in the
+            report's place.
     """
     found = KINDS[kind](source, options)
-    whole = (
-        read_lexicon(options.lexicon) if options.lexicon and kind != "synth90k" else found.lexicon
-    )
+    whole = found.lexicon
+    if options.lexicon and kind != "synth90k":
+        whole = read_lexicon(options.lexicon)
     with contextlib.ExitStack() as stack:
         writer: Union[LmdbWriter, FolderWriter] = (
             stack.enter_context(new_lmdb(out, force=force))
@@ -131,7 +145,10 @@ def read_lexicons(path: Path) -> Dict[str, Tuple[str, ...]]:
     ):
         if not line.strip():
             continue
-        separator, between = ("\t", None) if "\t" in line else (" ", ",")
+        if "\t" in line:
+            separator, between = ("\t", None)
+        else:
+            separator, between = (" ", ",")
         name, separated, words = line.lstrip().partition(separator)
         if not name or not separated:
             raise InputError(
@@ -178,7 +195,9 @@ def match_lexicons(names: Iterable[str], lexicons: Mapping[str, object]) -> Dict
 
 def _without_suffix(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
-    return stem if stem and (dot + suffix).lower() in IMAGE_SUFFIXES else name
+    if stem and (dot + suffix).lower() in IMAGE_SUFFIXES:
+        return stem
+    return name
 
 
 def _with_lexicons(
@@ -236,9 +255,9 @@ class _Tally:
         )
 
     def first(self) -> str:
-        elsewhere = (
-            " If the images are elsewhere: --images DIR." if MISSING_IMAGE in self.counts else ""
-        )
+        elsewhere = ""
+        if MISSING_IMAGE in self.counts:
+            elsewhere = " If the images are elsewhere: --images DIR."
         first = itertools.islice(self.examples, 1)
         return "".join(f"The first: {one.name}: {one.problem.detail}{elsewhere}" for one in first)
 
@@ -251,7 +270,7 @@ def _new_report(path: Path, out: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"the report {path} would stand in {out}, which is written as a whole")
     if path.is_file() and not _is_report(path):
         raise InputError(
-            f"{path} exists and is no report of a conversion; it is not replaced",
+            f"{path} exists and is not a report of a conversion; it is not replaced",
             hint="Give --report the name of a file that does not exist yet.",
         )
     with atomic_file(path) as file:

@@ -36,8 +36,22 @@ def extract(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Extracted:
-    """Write ``annotation.txt`` in this form and the images, as they are, below ``images``; lexicons
-    too.
+    """Write ``annotation.txt`` in this form and the images, as they are, below ``images``.
+
+    Lexicons too.
+
+    Args:
+        path: An LMDB.
+        out: The folder to write.
+        form: The form of the annotation's lines.
+        force: Whether a folder of the same kind may be replaced.
+        advance: Called with a count of samples that were written.
+
+    Returns:
+        Counts.
+
+    Raises:
+        InputError: The LMDB cannot be read, or something else stands at ``out``.
     """
     source = LmdbSamples(path)
     skipped: Counter[str] = collections.Counter()
@@ -64,6 +78,18 @@ def extract_sdk(
 
     NAME is the LMDB's. Images are stored as they are, whatever their format: readers go by the
     content.
+
+    Args:
+        path: An LMDB.
+        out: The folder to write.
+        force: Whether a folder of the same kind may be replaced.
+        advance: Called with a count of samples that were written.
+
+    Returns:
+        Counts.
+
+    Raises:
+        InputError: The LMDB cannot be read, or something else stands at ``out``.
     """
     source = LmdbSamples(path)
     name = (path.parent if path.is_file() else path).resolve().name
@@ -103,11 +129,15 @@ def _whole(
 def missing(source: LmdbSamples, index: int, sample: Sample) -> str:
     """Return what a sample that was just read lacks to be one, "" if nothing."""
     if sample.image is None:
-        return sample.problem.reason if sample.problem else "missing image"
+        if sample.problem:
+            return sample.problem.reason
+        return "missing image"
     if sample.label is None:
         return labels.NO_LABEL
     unreadable = source.label_problem(index)
-    return unreadable.reason if unreadable else ""
+    if unreadable:
+        return unreadable.reason
+    return ""
 
 
 def _require(count: int, path: Path, skipped: Mapping[str, int]) -> None:

@@ -85,7 +85,7 @@ def new_folder(path: Path, *, form: str = "comma", force: bool = False) -> Itera
     """
     if form not in FORMS:
         raise InputError(
-            f"{form!r} is no form that can be written; expected one of {', '.join(FORMS)}"
+            f"{form!r} is not a form that can be written; expected one of {', '.join(FORMS)}"
         )
     require_free(path, force=force, inside=(ANNOTATION, IMAGES, LEXICONS, WHOLE_LEXICON))
     with atomic_folder(path) as folder:

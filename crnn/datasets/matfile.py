@@ -74,7 +74,7 @@ def cells(path: Path, name: str) -> Iterator[Any]:
     with _errors(path), open(path, "rb") as file:
         variable, stream = _find(file, path, name)
         if variable.kind != _CELL:
-            raise InputError(f"{path}: {name} is no cell array")
+            raise InputError(f"{path}: {name} is not a cell array")
         for _ in range(_count(variable.dims)):
             yield _value(stream, 1)
 
@@ -252,20 +252,24 @@ def _value(stream: _Stream, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise ValueError(f"cells in cells, {depth} deep")
     head = _head(stream)
-    count = _count(head.dims)
-    # Each element takes eight bytes or more: dimensions that promise more than there is are found
-    # out here.
-    if head.kind in (_CELL, _STRUCT) and count * 8 * (len(head.fields) or 1) > size:
-        raise ValueError(f"{count} elements in {size} bytes")
-    if head.kind == _CELL:
-        return [_value(stream, depth + 1) for _ in range(count)]
-    if head.kind == _STRUCT:
-        return [{field: _value(stream, depth + 1) for field in head.fields} for _ in range(count)]
+    if head.kind in (_CELL, _STRUCT):
+        return _elements(stream, head, size, depth)
     if head.kind == _CHAR:
         return _text(stream, head.dims)
     if head.kind in _NUMERIC:
         return _numeric(stream, head.dims)
     raise ValueError(f"a MATLAB {_CLASSES.get(head.kind, f'class {head.kind}')}, which is not read")
+
+
+def _elements(stream: _Stream, head: Variable, size: int, depth: int) -> List[Any]:
+    count = _count(head.dims)
+    # Each element takes eight bytes or more: dimensions that promise more than there is are found
+    # out here.
+    if count * 8 * max(1, len(head.fields)) > size:
+        raise ValueError(f"{count} elements in {size} bytes")
+    if head.kind == _CELL:
+        return [_value(stream, depth + 1) for _ in range(count)]
+    return [{field: _value(stream, depth + 1) for field in head.fields} for _ in range(count)]
 
 
 def _text(stream: _Stream, dims: Tuple[int, ...]) -> Any:

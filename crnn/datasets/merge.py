@@ -13,7 +13,7 @@ from crnn.datasets.check import digest
 from crnn.datasets.extract import missing
 from crnn.errors import InputError, UsageError
 from crnn.samples.lmdb import LmdbSamples
-from crnn.samples.lmdb_writer import new_lmdb
+from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 DUPLICATE = "same image and label, case included, as an earlier one"
 BY = ("image", "label")
@@ -39,6 +39,19 @@ def merge(
 
     Samples that are incomplete, or whose label is not UTF-8, are left out. The whole lexicons
     become one, without repetition.
+
+    Args:
+        sources: The data sets, in the order of their words.
+        out: The LMDB to write.
+        drop_duplicates: Whether an image that came before is left out.
+        force: Whether an LMDB that stands at ``out`` may be replaced.
+        advance: Called with a count of words that were written.
+
+    Returns:
+        Counts.
+
+    Raises:
+        InputError: A source cannot be read.
     """
     skipped: Counter[str] = collections.Counter()
     seen: Set[int] = set()
@@ -54,7 +67,9 @@ def merge(
                         + b"\0"
                         + (sample.label or "").encode("utf-8", "replace")
                     )
-                    reason = DUPLICATE if mark in seen else ""
+                    reason = ""
+                    if mark in seen:
+                        reason = DUPLICATE
                     seen.add(mark)
                 if reason:
                     skipped[reason] += 1
@@ -80,49 +95,70 @@ def split(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Written:
-    """Share a data set's words out by chance, fractions of the whole; each part keeps the source's
-    order.
+    """Split a data set into several by chance; each part keeps the source's order.
 
-    Identical images always stay together, and ``by="label"`` also keeps words of one label, folded,
-    together, so that no part has seen another's words. A part may thus miss its fraction by the
-    size of a group. Raises `UsageError` for fractions that do not add up to 1, `InputError` for a
-    part that would be empty.
+    Identical images always stay together, and so do words of one label where ``by`` says so: no
+    part has seen another's words. A part may thus miss its fraction by the size of a group.
+
+    Args:
+        path: The data set.
+        parts: Each LMDB to write, with its fraction of the whole.
+        seed: Of the random choice.
+        by: "image", or "label" to keep words of one label, folded, together.
+        force: Whether LMDBs that stand there may be replaced.
+        advance: Called with a count of words that were written.
+
+    Returns:
+        Counts.
+
+    Raises:
+        UsageError: The fractions do not add up to 1.
+        InputError: A part would be empty.
     """
     if by not in BY:
         raise UsageError(f"split by {by!r}; expected one of {', '.join(BY)}")
-    if abs(sum(fraction for _, fraction in parts) - 1) > 1e-6 or any(
-        not 0 < fraction < 1 for _, fraction in parts
-    ):
-        raise UsageError(
-            f"the parts are {[fraction for _, fraction in parts]} of the whole; expected a sum of 1"
-        )
-    _require_apart([part for part, _ in parts])
+    targets = [part for part, _ in parts]
+    fractions = [fraction for _, fraction in parts]
+    _require_whole(fractions)
+    _require_apart(targets)
     source = LmdbSamples(path)
     skipped: Counter[str] = collections.Counter()
     indices, groups = _groups(source, by, skipped)
-    part_of = _assign(groups, [fraction for _, fraction in parts], seed)
-    counts = [part_of.count(place) for place in range(len(parts))]
-    if 0 in counts:
-        empty = parts[counts.index(0)][0]
-        raise InputError(
-            f"{empty} would be empty: {path} has {len(set(groups))} groups of words to share out"
-        )
+    part_of = _assign(groups, fractions, seed)
+    for place, target in enumerate(targets):
+        if place not in part_of:
+            groups_there = len(set(groups))
+            raise InputError(
+                f"{target} would be empty: {path} has {groups_there} groups of words to share out"
+            )
     place_of = dict(zip(indices, part_of))
     with contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(new_lmdb(part, force=force)) for part, _ in parts]
+        writers = [stack.enter_context(new_lmdb(target, force=force)) for target in targets]
         for index, sample in source.numbered():
             if index in place_of:
-                writers[place_of[index]].add(
-                    sample.image or b"", sample.label or "", source.lexicons(index)
-                )
+                writer = writers[place_of[index]]
+                writer.add(sample.image or b"", sample.label or "", source.lexicons(index))
             advance(1)
-        for writer in writers if source.lexicon() else ():
-            writer.set_lexicon(source.lexicon())
-        # All are whole before the first is put in its place: parts of two different splits must not
-        # stand side by side.
+        _finish(writers, source)
+    counts = {str(target): writer.count for target, writer in zip(targets, writers)}
+    return Written(counts, skipped)
+
+
+def _finish(writers: Sequence[LmdbWriter], source: LmdbSamples) -> None:
+    lexicon = source.lexicon()
+    if lexicon:
         for writer in writers:
-            writer.finish()
-    return Written({str(part): writer.count for (part, _), writer in zip(parts, writers)}, skipped)
+            writer.set_lexicon(lexicon)
+    # All are whole before the first is put in its place: parts of two different splits must not
+    # stand side by side.
+    for writer in writers:
+        writer.finish()
+
+
+def _require_whole(fractions: Sequence[float]) -> None:
+    odd = [fraction for fraction in fractions if not 0 < fraction < 1]
+    if odd or abs(sum(fractions) - 1) > 1e-6:
+        raise UsageError(f"the parts are {fractions} of the whole; expected a sum of 1")
 
 
 def _require_apart(parts: Sequence[Path]) -> None:

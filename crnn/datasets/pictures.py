@@ -51,7 +51,7 @@ class Tag:
 class Picture:
     """An image of the source and the words in it.
 
-    ``data`` is the encoded image where it is no file of its own.
+    ``data`` is the encoded image where it is not a file of its own.
     """
 
     name: str
@@ -81,7 +81,7 @@ Item = Union[Picture, Dropped]
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureSource:
     """What a converter found:
 
     pictures, whose names are relative to ``root``, and the lexicon of the whole set.
@@ -98,7 +98,7 @@ class WordLoader:
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise InputError(
-                f"{root} is no folder; expected the folder that image names are relative to"
+                f"{root} is not a folder; expected the folder that image names are relative to"
             )
         self._root = os.path.realpath(root)
 
@@ -106,13 +106,18 @@ class WordLoader:
         """Read the item's image, check it by decoding it in full, and cut its words out."""
         if isinstance(item, Dropped):
             return [item]
-        data = item.data if item.data is not None else read_inside(self._root, item.name)
+        data: Union[bytes, Problem, None] = item.data
+        if data is None:
+            data = read_inside(self._root, item.name)
         if isinstance(data, Problem):
             return [Dropped(item.name, data)] * max(1, len(item.tags))
         open_image = functools.lru_cache(maxsize=1)(functools.partial(picture, data, "RGB"))
         words: List[Union[Word, Dropped]] = []
         for number, tag in enumerate(item.tags, start=1):
-            name = f"{item.name}#{number}" if len(item.tags) > 1 else item.name
+            if len(item.tags) > 1:
+                name = f"{item.name}#{number}"
+            else:
+                name = item.name
             try:
                 label = clean_label(tag.label)
                 image = open_image()
@@ -163,7 +168,7 @@ def cut(image: Image.Image, box: Box) -> Image.Image:
     image in it, ends the word, with a reason.
     """
     if not all(math.isfinite(value) and abs(value) < 1e9 for value in box):
-        raise _LossError(BAD_BOX, f"{box} holds what is no number of pixels")
+        raise _LossError(BAD_BOX, f"{box} holds what is not a number of pixels")
     left, top, right, bottom = (int(value) for value in box)
     left, top, right, bottom = (
         max(left, 0),

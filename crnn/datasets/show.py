@@ -31,8 +31,19 @@ _PAPER, _INK, _FAINT = "white", "black", "#b0b0b0"
 def choose(
     samples: Iterable[Sample], count: int, *, keys: Optional[Sequence[str]], seed: int
 ) -> List[Sample]:
-    """Return the samples with these keys, or ``count`` at random, in data order; the data are
-    streamed once.
+    """Choose samples of a data set.
+
+    Args:
+        samples: The data, which are streamed once.
+        count: How many are taken at random.
+        keys: The names of the samples to take, in the place of random ones.
+        seed: Of the random choice.
+
+    Returns:
+        The samples in data order.
+
+    Raises:
+        InputError: A key is not there.
     """
     if keys is not None:
         wanted = set(keys)
@@ -74,7 +85,16 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 8) -> Image.Image:
 
 
 def write_sheet(samples: Sequence[Sample], path: Path, columns: int = 8) -> None:
-    """Write the contact sheet as PNG."""
+    """Write the contact sheet as PNG.
+
+    Args:
+        samples: The words.
+        path: The PNG to write.
+        columns: Words in a row.
+
+    Raises:
+        InputError: The sheet would be too large, or cannot be written.
+    """
     file = io.BytesIO()
     contact_sheet(samples, columns).save(file, "PNG")
     with atomic_file(path) as out:
@@ -108,5 +128,10 @@ def _label_font() -> Any:
 
 
 def _short(label: Optional[str]) -> str:
-    text = "(no label)" if label is None else label.replace("\n", " ")
-    return text if len(text) <= 24 else text[:23] + "…"
+    if label is None:
+        text = "(no label)"
+    else:
+        text = label.replace("\n", " ")
+    if len(text) <= 24:
+        return text
+    return text[:23] + "…"

@@ -43,8 +43,17 @@ class Stats:
 
 
 def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) -> Stats:
-    """Read an LMDB or a folder of images with its annotation file; of the images, the headers
-    alone.
+    """Count what a data set holds; of the images, the headers alone are read.
+
+    Args:
+        path: An LMDB, or a folder of images with its annotation file.
+        advance: Called with a count of samples that were read.
+
+    Returns:
+        Counts by length, character, size and aspect.
+
+    Raises:
+        InputError: It is not a data set.
     """
     lengths: Counter[int] = collections.Counter()
     cases: Counter[str] = collections.Counter()
@@ -78,7 +87,15 @@ def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) ->
 
 
 def plot(found: Stats, path: Path) -> None:
-    """Draw lengths, characters, heights and aspects as a PNG."""
+    """Draw lengths, characters, heights and aspects.
+
+    Args:
+        found: What `stats` gave.
+        path: The PNG to write.
+
+    Raises:
+        UnavailableError: matplotlib is not installed.
+    """
     with needs("matplotlib", extra="plot"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -118,11 +135,9 @@ def _columns(sizes: Sequence[Tuple[int, int]]) -> Dict[str, np.ndarray]:
 
 
 def _quantiles(values: np.ndarray) -> List[float]:
-    return (
-        [round(float(value), 3) for value in np.percentile(values, QUANTILES)]
-        if len(values)
-        else []
-    )
+    if len(values):
+        return [round(float(value), 3) for value in np.percentile(values, QUANTILES)]
+    return []
 
 
 def _histogram(values: np.ndarray, bounds: Sequence[float]) -> Dict[str, int]:

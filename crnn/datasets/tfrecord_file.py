@@ -27,7 +27,14 @@ MAX_RECORD = 256 << 20
 def read_examples(path: Path) -> Iterator[Dict[str, Values]]:
     """Stream the Examples of a file, checksums checked.
 
-    Raises `InputError` with the record's number and place.
+    Args:
+        path: The TFRecord file.
+
+    Yields:
+        The features of each Example, by name.
+
+    Raises:
+        InputError: A record is damaged; the message has its number and place.
     """
     require_file(path, "a TFRecord file")
     refuse_lfs_pointer(path)
@@ -85,7 +92,9 @@ def parse_example(data: bytes) -> Dict[str, Values]:
     for features in _messages(memoryview(data), 1):
         for entry in _messages(features, 1):
             names = list(_messages(entry, 1))
-            name = bytes(names[-1]).decode("utf-8") if names else ""
+            name = ""
+            if names:
+                name = bytes(names[-1]).decode("utf-8")
             for value in _messages(entry, 2):
                 found[name] = _feature(value)
     return found

@@ -10,8 +10,8 @@ from PIL import Image
 
 from crnn.alphabet import read_ord_map
 from crnn.batch import Problem
-from crnn.datasets.options import Options
-from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.datasets.tfrecord_file import Values, read_examples
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
@@ -21,14 +21,19 @@ SIZE = (100, 32)
 """Width and height of the raw images, three bytes a pixel, red first."""
 
 
-def read(source: Path, options: Options) -> Source:
+def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Stream a file, or the files of a folder whose names begin with the split, in natural order.
 
     Labels are class numbers, whose order was another for each training: ``options.ord_map`` or
     ``alphabet`` says it. Images are stored as PNG, pixel for pixel; encoded ones as they are.
     """
-    files = [source] if source.is_file() else _files(source, options.split)
-    return Source(source.parent if source.is_file() else source, _items(files, _classes(options)))
+    if source.is_file():
+        files = [source]
+    else:
+        files = _files(source, options.split)
+    return PictureSource(
+        source.parent if source.is_file() else source, _items(files, _classes(options))
+    )
 
 
 def _files(folder: Path, split: Optional[str]) -> List[Path]:
@@ -40,7 +45,9 @@ def _files(folder: Path, split: Optional[str]) -> List[Path]:
     ]
     files = [file for file in found if split is None or file.name.startswith(split)]
     if not files:
-        what = f", let alone any that begins with {split!r}" if split else ""
+        what = ""
+        if split:
+            what = f", let alone any that begins with {split!r}"
         raise InputError(
             f"{folder} holds no .tfrecords"
             f" file{what if not found else f' that begins with {split!r}'}"
@@ -48,7 +55,7 @@ def _files(folder: Path, split: Optional[str]) -> List[Path]:
     return sorted(files, key=lambda file: natural_key(str(file.relative_to(folder))))
 
 
-def _classes(options: Options) -> Mapping[int, str]:
+def _classes(options: ConvertOptions) -> Mapping[int, str]:
     if options.ord_map is not None:
         return dict(enumerate(read_ord_map(options.ord_map)))
     if options.alphabet is not None:
@@ -83,9 +90,9 @@ def _sample(example: Mapping[str, Values], classes: Mapping[int, str]) -> Tuple[
     if len(images) != 1 or not isinstance(images[0], bytes):
         raise ValueError(f"{len(images)} images; expected one")
     paths = example.get("imagepaths", [])
-    name = (
-        paths[0].decode("utf-8", errors="replace") if paths and isinstance(paths[0], bytes) else ""
-    )
+    name = ""
+    if paths and isinstance(paths[0], bytes):
+        name = paths[0].decode("utf-8", errors="replace")
     return name, "".join(classes[int(number)] for number in numbers), _encoded(images[0])
 
 

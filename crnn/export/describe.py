@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from crnn.errors import needs
 from crnn.files import sha256
@@ -14,18 +14,26 @@ from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
 
 def describe_onnx(path: Path) -> Dict[str, Any]:
-    """Return inputs, outputs, opset, IR version, operators, metadata, spec, hash and size of an
-    ONNX file.
+    """Describe an ONNX file.
 
-    Raises `InputError` where it is none, or where its spec cannot be read.
+    Args:
+        path: The file.
+
+    Returns:
+        Inputs, outputs, opset, IR version, operators, metadata, spec, hash and size.
+
+    Raises:
+        InputError: It is not an ONNX file, or its spec cannot be read.
     """
     proto = load_graph(path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     carried = spec_in(metadata, path)
     metadata.pop(METADATA_KEY, None)
     spec = carried or ModelSpec.default()
-    initialisers = {tensor.name for tensor in proto.graph.initializer}
     operators = collections.Counter(node.op_type for node in proto.graph.node)
+    spec_from = "default (the file carries none)"
+    if carried:
+        spec_from = "file"
     found = int8_of(proto)
     int8: Dict[str, Any] = {}
     if found.operators:
@@ -38,15 +46,21 @@ def describe_onnx(path: Path) -> Dict[str, Any]:
         "opset": {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import},
         "ir_version": proto.ir_version,
         "producer": f"{proto.producer_name} {proto.producer_version}".strip() or "unknown",
-        "inputs": [_tensor(value) for value in proto.graph.input if value.name not in initialisers],
+        "inputs": _inputs(proto.graph),
         "outputs": [_tensor(value) for value in proto.graph.output],
         "nodes": len(proto.graph.node),
         "operators": {name: operators[name] for name in sorted(operators)},
         **int8,
         "metadata": metadata,
-        "spec_from": "file" if carried else "default (the file carries none)",
+        "spec_from": spec_from,
         "spec": spec.to_dict(),
     }
+
+
+def _inputs(graph: Any) -> List[str]:
+    # Old files list their weights among the inputs.
+    initialisers = {tensor.name for tensor in graph.initializer}
+    return [_tensor(value) for value in graph.input if value.name not in initialisers]
 
 
 def _tensor(value: Any) -> str:
@@ -55,7 +69,7 @@ def _tensor(value: Any) -> str:
 
     tensor = value.type.tensor_type
     shape = [size.dim_param or str(size.dim_value) for size in tensor.shape.dim]
-    name = (
-        onnx.TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else "unknown"
-    )
+    name = "unknown"
+    if tensor.elem_type:
+        name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
     return f"{value.name} {name} ({', '.join(shape)})"

@@ -222,7 +222,9 @@ class _Writer:
                 f"{name}.bias", np.concatenate([stacked("bias_ih"), stacked("bias_hh")], axis=1)
             ),
         ]
-        direction = "bidirectional" if len(directions) == 2 else "forward"
+        direction = "forward"
+        if len(directions) == 2:
+            direction = "bidirectional"
         return self._node(
             "LSTM",
             inputs,
@@ -237,7 +239,10 @@ class _Writer:
         """
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         steps, batch = self.checkpoint.spec.time_steps, self.options.batch
-        rows = steps * batch if batch else -1
+        if batch:
+            rows = steps * batch
+        else:
+            rows = -1
         flat = self._node(
             "Reshape", [both, self._shape(f"{name}.flat", rows, weight.shape[1])], f"{name}.rows"
         )

@@ -43,7 +43,9 @@ class Graph:
             return self.constant(node.input[0])
         if node.op_type == "Constant":
             tensor = attributes(node).get("value")
-            return None if tensor is None else numpy_helper.to_array(tensor)
+            if tensor is not None:
+                stored: np.ndarray = numpy_helper.to_array(tensor)
+                return stored
         return None
 
     def is_constant(self, name: str) -> bool:
@@ -73,7 +75,14 @@ class Graph:
 
 
 def attributes(node: Any) -> Dict[str, Any]:
-    """Return a node's attributes: numbers, bytes, lists and tensors by name."""
+    """Return a node's attributes.
+
+    Args:
+        node: A NodeProto.
+
+    Returns:
+        Numbers, bytes, lists and tensors by name.
+    """
     import onnx
 
     return {

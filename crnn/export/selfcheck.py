@@ -45,7 +45,9 @@ class Figure:
     @property
     def passed(self) -> bool:
         """Whether the limit holds; NaN holds none."""
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        if self.at_least:
+            return self.value >= self.limit
+        return self.value <= self.limit
 
     @property
     def bound(self) -> str:
@@ -64,7 +66,7 @@ class Figure:
         }
 
 
-class Comparison:
+class GraphComparison:
     """An ONNX graph and the network that it was written from, side by side on the processor.
 
     PyTorch computes in float64: its float32 convolutions round differently from one processor to
@@ -101,7 +103,7 @@ class Comparison:
         return output
 
 
-def check_generated(comparison: Comparison) -> List[Figure]:
+def check_generated(comparison: GraphComparison) -> List[Figure]:
     """Compare on generated images, at batches 1, 2, 3, 7 and 16, or at a static graph's own.
 
     The argmax must be equal at every time step. A tie could turn over within the other limits, but
@@ -147,13 +149,13 @@ def check_generated(comparison: Comparison) -> List[Figure]:
     ]
 
 
-def check_words(comparison: Comparison, batches: Iterable[np.ndarray]) -> List[Figure]:
+def check_words(comparison: GraphComparison, batches: Iterable[np.ndarray]) -> List[Figure]:
     """Compare on real images, float32 batches (n, C, H, W): outputs within the limit and the same
     text for each.
 
     Raises `InputError` where there is no image.
     """
-    alphabet = comparison.spec.characters
+    alphabet = comparison.spec.alphabet
     differences = []
     words, changed = 0, 0
     for images in batches:
@@ -191,10 +193,11 @@ def generated_images(spec: ModelSpec, count: int) -> np.ndarray:
         canvas = np.full((height, width), float(paper))
         for _ in range(random.integers(3, 12)):
             top, left = random.integers(0, height), random.integers(0, width)
-            tall = random.random() < 0.6
-            rows, columns = (
-                (random.integers(4, height), 3) if tall else (3, random.integers(4, width // 3 + 5))
-            )
+            rows = columns = 3
+            if random.random() < 0.6:
+                rows = int(random.integers(4, height))
+            else:
+                columns = int(random.integers(4, width // 3 + 5))
             canvas[top : top + rows, left : left + columns] = ink
         noisy = canvas + random.normal(0, 8, (channels, height, width))
         image[:] = np.clip(np.rint(noisy), 0, 255)
@@ -215,10 +218,12 @@ def _groups(count: int, batch: Optional[int]) -> List[slice]:
 def _rows(batch: Optional[int]) -> Sequence[int]:
     # A static graph runs a whole batch for each image alone: the first, the last and two between
     # show a mixing.
-    return sorted({0, 1, batch // 2, batch - 1} & set(range(batch))) if batch else range(IMAGES)
+    if batch:
+        return sorted({0, 1, batch // 2, batch - 1} & set(range(batch)))
+    return range(IMAGES)
 
 
-def _closest(comparison: Comparison, images: np.ndarray) -> float:
+def _closest(comparison: GraphComparison, images: np.ndarray) -> float:
     """Return how far apart the outputs of the two most alike of the first images are."""
     size = comparison.batch or IMAGES
     logits = np.concatenate(

@@ -21,7 +21,14 @@ _KEPT = ("hidden_size",)
 
 
 def needs_split(model: Any) -> bool:
-    """Say whether the graph holds an LSTM that does not run forward."""
+    """Say whether a graph holds an LSTM that does not run forward.
+
+    Args:
+        model: A ModelProto.
+
+    Returns:
+        True where an LSTM does not run forward.
+    """
     return any(_direction(node) != "forward" for node in model.graph.node if node.op_type == "LSTM")
 
 
@@ -33,6 +40,17 @@ def split_directions(model: Any, *, time_steps: int, where: str = "the graph") -
     turned back, so the values are the same. Initial states that are zero are left out. Weights must
     be constants: `InputError`. ``time_steps`` is the spec's, for an LSTM whose own number of steps
     the shapes do not tell.
+
+    Args:
+        model: A ModelProto, which stays as it is.
+        time_steps: The time steps of the logits.
+        where: Names the file in errors.
+
+    Returns:
+        A copy in which each LSTM of two directions is two that run forward.
+
+    Raises:
+        InputError: An LSTM cannot be split exactly.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -79,7 +97,10 @@ class _Turned:
             constants,
         )
         self.inputs: Tuple[str, ...] = (*node.input, *[""] * (8 - len(node.input)))
-        self.directions = 2 if _direction(node) == "bidirectional" else 1
+        if _direction(node) == "bidirectional":
+            self.directions = 2
+        else:
+            self.directions = 1
         if self.inputs[_LENGTHS] or self.inputs[_P]:
             raise InputError(f"{name}: sequence lengths and peepholes cannot be split")
         self.turn = f"{prefix}.turned_time"

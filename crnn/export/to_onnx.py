@@ -12,9 +12,9 @@ import torch
 
 from crnn.errors import CheckError, InputError, UsageError, needs
 from crnn.export.graph import IR_VERSION, OPSET, GraphOptions, build_graph
-from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words
+from crnn.export.selfcheck import Figure, GraphComparison, check_generated, check_words
 from crnn.files import atomic_file, require_target
-from crnn.versions import versions
+from crnn.machine import versions
 from crnn.weights.checkpoint import Checkpoint
 
 with needs("onnx"):
@@ -94,17 +94,26 @@ def export_onnx(
     *,
     words: Optional[Iterable[np.ndarray]] = None,
 ) -> Export:
-    """Write ``target`` if the graph passes its self-check, and return what was measured either way.
+    """Write a checkpoint as ONNX if the graph passes its self-check.
 
-    ``words``: batches of real images, float32 (n, C, H, W), which must then read the same as well.
-    Raises `InputError` for a target that cannot be written, before the work begins, and
-    `UsageError` for a batch beyond 1024.
+    Args:
+        checkpoint: Weights, structure and spec.
+        target: The file to write.
+        options: Which graph is written.
+        words: Batches of real images, float32 (n, C, H, W), which must then read the same as well.
+
+    Returns:
+        What was measured, whether the check passed or not.
+
+    Raises:
+        InputError: The target cannot be written; known before the work begins.
+        UsageError: A batch is beyond 1024.
     """
     _check_target(target, checkpoint.path)
     if options.batch is not None and not 1 <= options.batch <= MAX_BATCH:
         raise UsageError(f"the batch is {options.batch}; expected 1 to {MAX_BATCH}")
     graph = build_graph(checkpoint, options)
-    comparison = Comparison(graph, checkpoint, options)
+    comparison = GraphComparison(graph, checkpoint, options)
     figures = check_generated(comparison)
     if words is not None:
         figures += check_words(comparison, words)

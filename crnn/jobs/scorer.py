@@ -41,7 +41,7 @@ class Scorer:
         """Rows that a model has read."""
         self.named: List[Tuple[str, Problem]] = []
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
         self._confidences = confidences
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0

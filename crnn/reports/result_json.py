@@ -33,7 +33,7 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["schema"] = SCHEMA
     data["title"] = TITLE
-    classes = len(evaluation.run.model.spec.alphabet) + 1
+    classes = len(evaluation.run.model.spec.characters) + 1
     data["value"] = [
         {"key": "Number of images", "value": str(evaluation.total)},
         {"key": "Number of classes", "value": str(classes)},

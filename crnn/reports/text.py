@@ -51,7 +51,14 @@ def summary(evaluation: Evaluation) -> List[str]:
 
 
 def accuracy(evaluation: Evaluation) -> str:
-    """Return accuracy and counts in a few words; those of a simulated run say so."""
+    """Return accuracy and counts in a few words; those of a simulated run say so.
+
+    Args:
+        evaluation: What was counted.
+
+    Returns:
+        The line.
+    """
     mark = ""
     if evaluation.run.simulated:
         mark = ", SIMULATED"

@@ -90,7 +90,10 @@ class AscendRunner(Runner):
         held.push(process.close_device, acl, self._device)
         self._context = process.create_context(acl, self._device)
         held.push(process.destroy_context, acl, self._context)
-        self._streams = create_streams(acl, held) if acl.has(*STREAMING_CALLS) else None
+        if acl.has(*STREAMING_CALLS):
+            self._streams = create_streams(acl, held)
+        else:
+            self._streams = None
         models = [self._load_model(acl, path, om) for path, om in zip(self._paths, self._oms)]
         self._describe(acl, models)
         on_device = acl.get_run_mode() == cann.ACL_DEVICE
@@ -118,7 +121,7 @@ class AscendRunner(Runner):
         ]
         if len({(task.in_dtype, task.in_shape[1:]) for task in tasks}) > 1:
             raise InputError(
-                f"{self.model.path}: the models of a set take different images: they are no set"
+                f"{self.model.path}: the models of a set take different images: they are not a set"
             )
         self._tasks = {task.batch: task for task in tasks}
         self.batch_sizes = tuple(sorted(self._tasks))
@@ -127,14 +130,20 @@ class AscendRunner(Runner):
             "chip": acl.get_soc_name(),
             "pyacl": acl.get_version() if acl.has("get_version") else "",
         }
-        self.ahead = SLOTS if self._streams else 1
+        if self._streams:
+            self.ahead = SLOTS
+        else:
+            self.ahead = 1
         if not self._streams:
             self.notes = (
                 *self.notes,
                 "this CANN has no asynchronous calls: batches run one after the other",
             )
         task = tasks[0]
-        fixed = task.batch if len(tasks) == 1 else None
+        if len(tasks) == 1:
+            fixed = task.batch
+        else:
+            fixed = None
         in_port, out_port = task.model.inputs[0], task.model.outputs[0]
         axes: Tuple[Optional[int], ...] = task.out_shape
         at = self.spec.output_axes.index("N")
@@ -146,7 +155,9 @@ class AscendRunner(Runner):
     def _input_shape(self) -> Tuple[Optional[int], ...]:
         channels, height, width = self.spec.image_shape
         nhwc = (None, height, width, channels)
-        return nhwc if self.inputs[0].shape[1:] == nhwc[1:] else super()._input_shape()
+        if self.inputs[0].shape[1:] == nhwc[1:]:
+            return nhwc
+        return super()._input_shape()
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         with self._working() as acl:
@@ -268,17 +279,21 @@ def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
     """Return the runner for an OM, a static set (its folder or its files), on one chip or several
     ("0,1").
     """
-    paths = om_files(path) if isinstance(path, Path) else list(path)
+    if isinstance(path, Path):
+        paths = om_files(path)
+    else:
+        paths = list(path)
     devices = parse_devices(device)
     if len(devices) == 1:
         runner = AscendRunner(paths, devices[0])
         if isinstance(path, Path) and path.is_dir():
             others = sorted(file.name for file in path.glob("*.om") if file not in paths)
-            runner.notes = (
-                (f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",)
-                if others
-                else ()
-            )
+            if others:
+                runner.notes = (
+                    f"{path}: the set of {len(paths)} OMs; not of it: {', '.join(others)}",
+                )
+            else:
+                runner.notes = ()
         return runner
     from crnn.runners.devices import DevicesRunner
 
@@ -289,9 +304,16 @@ def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
 
 
 def om_files(path: Path) -> List[Path]:
-    """Return the OMs that a path stands for:
+    """Return the OMs that a path stands for.
 
-    the file itself, or the static set in a folder (NAME_bs1.om …).
+    Args:
+        path: An OM, or a folder with a static set (NAME_bs1.om …).
+
+    Returns:
+        The OMs in the order of their batches.
+
+    Raises:
+        InputError: The folder holds none.
     """
     if not path.is_dir():
         return [path]
@@ -327,7 +349,9 @@ def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
     specs = [find_spec(path, om.sha256) for path, om in zip(paths, oms)]
     for path, spec in zip(paths, specs):
         if spec != specs[0]:
-            raise InputError(f"{path} and {paths[0]} are no set: they are read by different specs")
+            raise InputError(
+                f"{path} and {paths[0]} are not a set: they are read by different specs"
+            )
     if len(paths) == 1:
         return Model(paths[0], oms[0].sha256, *specs[0])
     _require_one_checkpoint(paths, oms)
@@ -344,7 +368,7 @@ def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:
             known.setdefault(sidecar.checkpoint_sha256, path)
     if len(known) > 1:
         raise InputError(
-            f"{' and '.join(map(str, known.values()))} are no set: they were made from different"
+            f"{' and '.join(map(str, known.values()))} are not a set: they were made from different"
             " checkpoints",
             hint=(
                 "Compile all batch sizes from one model: crnn compile MODEL.onnx NAME --batch 1,4,8"

@@ -26,9 +26,9 @@ from typing import (
 import numpy as np
 
 from crnn.errors import InputError, KitError
+from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec
-from crnn.versions import versions as process_versions
 
 R = TypeVar("R", bound="Runner")
 
@@ -170,7 +170,10 @@ class Runner(ABC):
 
     def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
         # A copy: the backend may overwrite its output at the next piece of the same batch.
-        logits = output if self.spec.output_axes == "TNK" else output.transpose(1, 0, 2)
+        if self.spec.output_axes == "TNK":
+            logits = output
+        else:
+            logits = output.transpose(1, 0, 2)
         return np.array(logits[:, :count], dtype=np.float32, order="C")
 
     def _check_images(self, images: np.ndarray) -> None:
@@ -281,10 +284,17 @@ def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:
 
 
 def batch_note(batch: int, sizes: Optional[Sequence[int]]) -> Tuple[str, ...]:
-    """Say how a batch is run where the model does not offer it, in no sentence or one.
+    """Say how a batch is run where the model does not offer it.
 
     >>> batch_note(10, (1, 4, 8))
     ('batches of 10 run as 8 + 4: the model takes 1, 4, 8',)
+
+    Args:
+        batch: The batch that was asked for.
+        sizes: The batches that the model offers; None for any.
+
+    Returns:
+        No sentence or one.
     """
     if sizes is None or batch in sizes:
         return ()
@@ -324,7 +334,9 @@ def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarra
 
 
 def _joined(parts: List[np.ndarray]) -> np.ndarray:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts, axis=1)
 
 
 def _padded(images: np.ndarray, size: int) -> np.ndarray:

@@ -61,7 +61,14 @@ class Int8:
 
 
 def int8_of(proto: Any) -> Int8:
-    """Return what a ModelProto computes in eight bits; nothing where it is a float model."""
+    """Find the quantised operators of a graph, whoever wrote it.
+
+    Args:
+        proto: A ModelProto.
+
+    Returns:
+        The quantised operators and the bits of their weights; no operators for a float model.
+    """
     nodes = list(_nodes(proto.graph))
     operators = sorted({node.op_type for node in nodes if _is_quantised(node.op_type)})
     if not operators:
@@ -82,6 +89,9 @@ def saturates() -> bool:
 
     The kernel's list of instruction sets is that of the machine; under an emulator, and on systems
     that have no such list, only the product tells.
+
+    Returns:
+        True where sums of two products stop at 16 bits, as without VNNI.
     """
     if not is_x86_64():
         return False
@@ -133,7 +143,15 @@ def way_for(found: Int8, saturating: bool, version: str) -> Way:
 
 
 def way_here(found: Int8, version: str) -> Way:
-    """Return how to run a model on this processor; computes a product only where it matters."""
+    """Say how a model's quantised operators are to be run on this processor.
+
+    Args:
+        found: What `int8_of` gave.
+        version: ONNX Runtime's version.
+
+    Returns:
+        Whether the session needs the exact kernels, and what a person should be told.
+    """
     if not found.wide:
         return Way(False, "")
     return way_for(found, saturates(), version)

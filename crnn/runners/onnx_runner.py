@@ -30,7 +30,9 @@ class OnnxRunner(Runner):
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
         spec = carried or ModelSpec.default()
-        source = "file" if carried else "default"
+        source = "default"
+        if carried:
+            source = "file"
         super().__init__(Model(path, sha256(path), spec, source))
         self.device = device
         self.threads = threads or usable_cpus()
@@ -77,13 +79,19 @@ class OnnxRunner(Runner):
                 f"{self.model.path}: {len(self.inputs)} inputs and {len(self.outputs)} outputs;"
                 " expected one of each"
             )
-        fixed = self.inputs[0].shape[0] if self.inputs[0].shape else None
+        if self.inputs[0].shape:
+            fixed = self.inputs[0].shape[0]
+        else:
+            fixed = None
         if fixed is not None and fixed < 1:
             raise InputError(
                 f"{self.model.path}: {self.inputs[0]} is a batch of {fixed}; expected 1 or more,"
                 " or any"
             )
-        self.batch_sizes = None if fixed is None else (fixed,)
+        if fixed is None:
+            self.batch_sizes = None
+        else:
+            self.batch_sizes = (fixed,)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         # On a GPU, ONNX Runtime copies within the call: the copies count as computation.
@@ -109,7 +117,7 @@ class OnnxRunner(Runner):
 
 
 def _loadable(path: Path) -> Union[str, bytes]:
-    """Return the path, or the file's content where the path is no text (a name in another
+    """Return the path, or the file's content where the path is not text (a name in another
     encoding).
     """
     try:
@@ -120,8 +128,16 @@ def _loadable(path: Path) -> Union[str, bytes]:
 
 
 def load_graph(path: Path) -> Any:
-    """Return the ModelProto of an ONNX file, without external data; `InputError` where it is
-    none.
+    """Load the graph of an ONNX file.
+
+    Args:
+        path: The ONNX file.
+
+    Returns:
+        Its ModelProto, without external data.
+
+    Raises:
+        InputError: It is not an ONNX file.
     """
     kind = kind_of(path)
     if kind == OM:
@@ -137,13 +153,14 @@ def load_graph(path: Path) -> Any:
         from google.protobuf.message import DecodeError
     try:
         proto = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
+    # protobuf 3.20 may lose its own error on the way, which Python then calls a SystemError.
+    except (DecodeError, SystemError) as error:
         raise InputError(
-            f"{path} is no ONNX file, no OM and no PyTorch checkpoint: {_first_line(error)}"
+            f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: {_first_line(error)}"
         ) from error
     if not proto.graph.node:
         raise InputError(
-            f"{path} is no ONNX file, no OM and no PyTorch checkpoint: it holds no graph"
+            f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: it holds no graph"
         )
     return proto
 
@@ -159,4 +176,6 @@ def _tensor(path: Path, node: Any) -> Tensor:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    if lines:
+        return lines[0]
+    return type(error).__name__

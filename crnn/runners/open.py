@@ -13,21 +13,33 @@ from crnn.spec import ModelSpec, read_spec
 
 
 def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
-    """Return the runner for a model file, not yet entered.
+    """Choose the runner for a model file.
 
-    A folder stands for the static set of OMs in it (NAME_bs1.om, NAME_bs4.om …). ``device``: "cpu"
-    (default) or "cuda" for ONNX and checkpoints; a chip's number for an OM (default 0), or several
-    with commas. ``threads`` caps the processor threads of a model that runs on the processor
-    (default: all usable).
+    Args:
+        path: A model file, or a folder with the static set of OMs (NAME_bs1.om, NAME_bs4.om …).
+        device: "cpu" (default) or "cuda" for ONNX and checkpoints; a chip's number for an OM
+            (default 0), or several with commas.
+        threads: The most processor threads of a model that runs on the processor; None for all
+            usable.
+
+    Returns:
+        The runner, not yet entered.
+
+    Raises:
+        InputError: The file is not a model.
+        UsageError: The device does not fit the file.
     """
-    kind = OM if path.is_dir() else kind_of(path)
+    if path.is_dir():
+        kind = OM
+    else:
+        kind = kind_of(path)
     if kind == OM:
         from crnn.runners.ascend_runner import open_ascend
 
         return open_ascend(path, device or "0")
     device = device or "cpu"
     if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device {device}: {path} is no OM, so it runs on cpu or cuda")
+        raise UsageError(f"--device {device}: {path} is not an OM, so it runs on cpu or cuda")
     if kind == TORCH:
         from crnn.runners.torch_runner import TorchRunner
 
@@ -38,9 +50,16 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
 
 
 def open_spec(text: str) -> ModelSpec:
-    """Return the spec that ``text`` names:
+    """Return the spec that an argument names.
 
-    a preset (a name of `SPECS`), a spec's JSON or .om.json, or a model file.
+    Args:
+        text: A preset's name, a spec's JSON, a ``.om.json``, or a model file.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: There is none in it.
     """
     if text in SPECS:
         return SPECS[text]
@@ -49,4 +68,6 @@ def open_spec(text: str) -> ModelSpec:
         raise InputError(
             f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}"
         )
-    return read_spec(path) if path.suffix == ".json" else open_runner(path).spec
+    if path.suffix == ".json":
+        return read_spec(path)
+    return open_runner(path).spec

@@ -65,16 +65,27 @@ class Annotations(NamedTuple):
 
 
 def read_annotations(path: Path, form: Optional[str] = None) -> Annotations:
-    """Read an annotation file in the one form of its lines, or in ``form``.
+    """Read an annotation file in the one form of its lines.
 
     The form is the first of the table above that most lines have with a name that looks like an
-    image file's, or else with any name. Raises `InputError` with the number of the first line that
-    does not fit.
+    image file's, or else with any name.
+
+    Args:
+        path: The annotation file.
+        form: The form of its lines; None to tell it by the content.
+
+    Returns:
+        Names and labels in the order of the file.
+
+    Raises:
+        InputError: A line does not fit; the message has its number.
     """
     require_file(path, "an annotation file, with an image and a label a line")
     refuse_lfs_pointer(path)
     if form is not None and form not in FORMS:
-        raise InputError(f"{form!r} is no form of annotation; expected one of {', '.join(FORMS)}")
+        raise InputError(
+            f"{form!r} is not a form of annotation; expected one of {', '.join(FORMS)}"
+        )
     lines = list(_numbered(path))
     if not lines:
         raise InputError(f"{path} holds no annotations; expected an image and a label a line")
@@ -104,14 +115,26 @@ class BadLine(NamedTuple):
 def scan_annotations(
     path: Path, form: Optional[str] = None
 ) -> Iterator[Union[Annotation, BadLine]]:
-    """Stream an annotation file of any length; a line that does not fit is given out, not raised.
+    """Stream an annotation file of any length.
 
-    Otherwise as `read_annotations`; the form is that of the first 1000 lines.
+    Otherwise as `read_annotations`.
+
+    Args:
+        path: The annotation file.
+        form: The form of its lines; None to tell it by the first 1000 lines.
+
+    Yields:
+        Each name with its label; a line that does not fit is given out, not raised.
+
+    Raises:
+        InputError: The file cannot be read.
     """
     require_file(path, "an annotation file, with an image and a label a line")
     refuse_lfs_pointer(path)
     if form is not None and form not in FORMS:
-        raise InputError(f"{form!r} is no form of annotation; expected one of {', '.join(FORMS)}")
+        raise InputError(
+            f"{form!r} is not a form of annotation; expected one of {', '.join(FORMS)}"
+        )
     if form is None:
         first = [
             line for line in itertools.islice(_lines(path), 1000) if not isinstance(line, BadLine)
@@ -163,7 +186,9 @@ def _is_image_name(name: str) -> bool:
 
 def _quoted(line: str) -> Optional[_Pair]:
     match = re.fullmatch(r'([^,]+),\s*"(.*)"\s*', line)
-    return (match.group(1), re.sub(r'\\(["\\])', r"\1", match.group(2))) if match else None
+    if match:
+        return (match.group(1), re.sub(r'\\(["\\])', r"\1", match.group(2)))
+    return None
 
 
 def _jsonl(line: str) -> Optional[_Pair]:
@@ -182,8 +207,10 @@ def _jsonl(line: str) -> Optional[_Pair]:
         or not isinstance(labels[0], str)
     ):
         return None
-    # JSON can spell half a surrogate pair, which is no text.
-    return None if re.search("[\ud800-\udfff]", names[0] + labels[0]) else (names[0], labels[0])
+    # JSON can spell half a surrogate pair, which is not text.
+    if re.search("[\ud800-\udfff]", names[0] + labels[0]):
+        return None
+    return (names[0], labels[0])
 
 
 def _split(separator: str, tail: str = "") -> Callable[[str], Optional[_Pair]]:
@@ -191,7 +218,9 @@ def _split(separator: str, tail: str = "") -> Callable[[str], Optional[_Pair]]:
 
     def parse(line: str) -> Optional[_Pair]:
         match = pattern.fullmatch(line)
-        return (match.group(1), match.group(2)) if match else None
+        if match:
+            return (match.group(1), match.group(2))
+        return None
 
     return parse
 

@@ -34,31 +34,69 @@ _NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
 
 
 def bin_name(index: int) -> str:
-    """Return the file name of a sample's bin."""
+    """Return the file name of a sample's bin.
+
+    Args:
+        index: The sample's number, from 1.
+
+    Returns:
+        ``test_{index}.bin``.
+    """
     return f"test_{index}.bin"
 
 
 def bin_index(name: str) -> Optional[int]:
-    """Return the index in a bin's file name, None for any other name."""
+    """Return the sample's number in a bin's file name.
+
+    Args:
+        name: A file's name.
+
+    Returns:
+        The number, None for any other name.
+    """
     match = _NAME.fullmatch(name)
-    return int(match.group(1)) if match else None
+    if match:
+        return int(match.group(1))
+    return None
 
 
 def bin_bytes(image: np.ndarray) -> bytes:
-    """Return a bin's bytes for one float32 or uint8 image (C, H, W)."""
+    """Return a bin's content.
+
+    Args:
+        image: One image, float32 or uint8 (C, H, W).
+
+    Returns:
+        The bytes, little-endian, row by row.
+    """
     return image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def label_line(index: int, label: str) -> str:
-    """Return a line of the label file, with its line end, for a label of one line."""
+    """Return a line of the label file.
+
+    Args:
+        index: The sample's number.
+        label: A label of one line.
+
+    Returns:
+        The line with its line end.
+    """
     return f"{bin_name(index)}:{label}\n"
 
 
 def read_labels(path: Path) -> Tuple[Dict[int, str], List[int]]:
-    """Return the label of each index, and the indices that are given twice (the last line of such
-    counts).
+    """Read a label file.
 
-    Raises `InputError` with the number of a line that is not ``test_{i}.bin:label``.
+    Args:
+        path: The label file.
+
+    Returns:
+        The label of each number, and the numbers that are given twice (the last line of such
+        counts).
+
+    Raises:
+        InputError: A line is not ``test_{i}.bin:label``; the message has its number.
     """
     labels: Dict[int, str] = {}
     repeated = []
@@ -76,7 +114,10 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
     empty = True
     for number, line in _lines(path):
         name, colon, label = line.partition(":")
-        index = bin_index(name) if colon else None
+        if colon:
+            index = bin_index(name)
+        else:
+            index = None
         if index is None:
             raise InputError(
                 f"{path} line {number} is {line[:80]!r}; expected test_{{i}}.bin:label, as"
@@ -88,7 +129,7 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
         raise InputError(f"{path} holds no labels; expected lines test_1.bin:label")
 
 
-class Labels:
+class LabelFile:
     """The labels of many bins in the order of their indices, in a few bytes each: there may be
     millions.
 
@@ -151,7 +192,7 @@ class BinFolder:
     def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
         self.folder = folder
         self.spec = spec
-        self.labels = Labels(label_lines(label_file))
+        self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         self._unlabelled, self._misnamed = _strangers(folder, self.labels)
         self.dtype = self._dtype(label_file)
@@ -266,7 +307,7 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
 
 
-def _strangers(folder: Path, labels: Labels) -> Tuple[Sequence[str], Sequence[str]]:
+def _strangers(folder: Path, labels: LabelFile) -> Tuple[Sequence[str], Sequence[str]]:
     """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are
     named otherwise.
     """

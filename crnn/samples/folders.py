@@ -81,8 +81,16 @@ class FolderSamples:
 
 
 def find_annotation(folder: Path) -> Path:
-    """Return the only text file of a folder of images, which must be its annotation; `InputError`
-    for none or more.
+    """Find the annotation file of a folder of images.
+
+    Args:
+        folder: A folder of images.
+
+    Returns:
+        Its only text file.
+
+    Raises:
+        InputError: There is none, or more than one.
     """
     endings = (".txt", ".jsonl", ".tsv", ".csv")
     found = sorted(
@@ -90,7 +98,10 @@ def find_annotation(folder: Path) -> Path:
     )
     if len(found) == 1:
         return folder / found[0]
-    what = ", ".join(found[:5]) if found else f"none that ends in {', '.join(endings)}"
+    if found:
+        what = ", ".join(found[:5])
+    else:
+        what = f"none that ends in {', '.join(endings)}"
     raise InputError(
         f"{folder} needs one annotation file, with an image and a label a line; found {what}",
         hint=(
@@ -102,18 +113,27 @@ def find_annotation(folder: Path) -> Path:
 
 def _require_folder(folder: Path) -> None:
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
+        what = "does not exist"
+        if folder.exists():
+            what = "is a file"
         raise InputError(f"{folder} {what}; expected a folder of images")
 
 
 def read_inside(root: str, name: str) -> Union[bytes, Problem]:
-    """Return the bytes of an image below ``root``, itself a real path, or why there are none.
+    """Read an image below a folder.
 
     Absolute names, ``..`` and links that lead out of ``root`` are refused, as are pipes and files
     above `MAX_BYTES`.
+
+    Args:
+        root: A folder, as a real path.
+        name: A name below it, from data.
+
+    Returns:
+        The file's bytes, or why there are none.
     """
     if not name or "\0" in name:
-        return Problem(UNSAFE, f"{name!r} is no file name")
+        return Problem(UNSAFE, f"{name!r} is not a file name")
     if Path(name).is_absolute() or ".." in name.replace("\\", "/").split("/"):
         return Problem(UNSAFE, f"{name!r} leads out of the folder")
     try:
@@ -123,7 +143,7 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
         state = path.stat()
         # Opening a pipe would wait for ever.
         if not stat.S_ISREG(state.st_mode):
-            return Problem(UNREADABLE, f"{name!r} is no plain file")
+            return Problem(UNREADABLE, f"{name!r} is not a plain file")
         if state.st_size > MAX_BYTES:
             return Problem(
                 TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {MAX_BYTES}"

@@ -16,14 +16,32 @@ Entry = Tuple[str, int, int]
 
 
 def write_info(path: Path, entries: Sequence[Entry]) -> None:
-    """Write path, width and height of each entry, whole or not at all."""
+    """Write an info file, whole or not at all.
+
+    Args:
+        path: The file to write.
+        entries: Path, width and height of each file.
+
+    Raises:
+        InputError: A path has white space, or the file cannot be written.
+    """
     write_text(path, "".join(info_line(number, *entry) for number, entry in enumerate(entries)))
 
 
 def info_line(number: int, path: str, width: int, height: int) -> str:
-    """Return a line with its line end.
+    """Return a line of an info file.
 
-    `InputError` for a path with white space, at which its readers would cut it.
+    Args:
+        number: The line's number, from 0.
+        path: The file that it names.
+        width: In pixels.
+        height: In pixels.
+
+    Returns:
+        The line with its line end.
+
+    Raises:
+        InputError: The path has white space, at which its readers would cut it.
     """
     if len(path.split()) != 1 or path != path.strip():
         raise InputError(
@@ -34,13 +52,22 @@ def info_line(number: int, path: str, width: int, height: int) -> str:
 
 
 def file_paths(folder: str, endings: Tuple[str, ...]) -> List[str]:
-    """Return the paths of the folder's files with these endings in natural order, beginning with
-    ``folder`` as it is.
+    """List a folder's files with these endings.
 
-    Raises `InputError` where there are none.
+    Args:
+        folder: The folder as the user wrote it.
+        endings: The endings of the names, with their dots.
+
+    Returns:
+        Paths in natural order, beginning with ``folder`` as it is.
+
+    Raises:
+        InputError: There are none.
     """
     if not Path(folder).is_dir():
-        what = "is a file" if Path(folder).exists() else "does not exist"
+        what = "does not exist"
+        if Path(folder).exists():
+            what = "is a file"
         raise InputError(f"{folder} {what}; expected a folder of {endings[0]} files")
     names = [
         entry.name
@@ -53,8 +80,15 @@ def file_paths(folder: str, endings: Tuple[str, ...]) -> List[str]:
 
 
 def join(folder: str, name: str) -> str:
-    """Return the path of a file in a folder that stands there as the user wrote it:
+    """Join a folder and a name.
 
-    Path would drop a leading "./".
+    Args:
+        folder: The folder as the user wrote it.
+        name: A file's name.
+
+    Returns:
+        The path; a leading "./", which Path would drop, stays.
     """
-    return folder + name if folder.endswith("/") else f"{folder}/{name}"
+    if folder.endswith("/"):
+        return folder + name
+    return f"{folder}/{name}"

@@ -14,7 +14,14 @@ LEXICON = b"lexicon"
 
 
 def encode_lexicons(lexicons: Sequence[Sequence[str]]) -> bytes:
-    """Return the value for these lexicons. White space inside a word separates it into several."""
+    """Encode the lexicons of a sample.
+
+    Args:
+        lexicons: Lists of words; white space inside a word separates it into several.
+
+    Returns:
+        The value under an LMDB's key.
+    """
     return "\n".join(" ".join(" ".join(words).split()) for words in lexicons).encode("utf-8")
 
 

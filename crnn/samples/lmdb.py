@@ -32,9 +32,13 @@ _DIGITS = re.compile(rb"[0-9]{9}\Z")
 
 
 def name_of(index: int) -> str:
-    """Return the name of an LMDB's sample wherever the kit names it:
+    """Return the name of an LMDB's sample.
 
-    in bins, readings and results.
+    Args:
+        index: The sample's number, from 1.
+
+    Returns:
+        Its name in bins, readings and results.
     """
     return f"test_{index}"
 
@@ -125,7 +129,9 @@ class LmdbSamples:
     def label_problem(self, index: int) -> Optional[Problem]:
         """Return what was wrong with the label of a sample that was read."""
         text = self._bad_labels.get(index)
-        return None if text is None else Problem(NOT_UTF8, text)
+        if text is None:
+            return None
+        return Problem(NOT_UTF8, text)
 
     def faults(self) -> List[Tuple[str, Problem]]:
         """Return what is wrong with the data set as a whole, with the key it is about."""
@@ -155,7 +161,10 @@ class LmdbSamples:
 
     def _sample(self, reading: Any, index: int) -> Sample:
         image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
-        problem = None if image is not None else Problem(MISSING_IMAGE, f"no key image-{index:09d}")
+        if image is not None:
+            problem = None
+        else:
+            problem = Problem(MISSING_IMAGE, f"no key image-{index:09d}")
         return Sample(name_of(index), image, self._label(index, label), problem)
 
     def _label(self, index: int, label: Optional[bytes]) -> Optional[str]:
@@ -171,7 +180,9 @@ class LmdbSamples:
         with _errors(self._file), self._reading() as reading:
             value = reading.get(key)
         try:
-            return () if value is None else decode_lexicons(value)
+            if value is None:
+                return ()
+            return decode_lexicons(value)
         except UnicodeDecodeError as error:
             raise InputError(f"{self._file}: {key.decode()} is not UTF-8: {error}") from error
 
@@ -187,7 +198,7 @@ def _data_file(path: Path) -> Path:
     if path.is_dir():
         file = path / DATA_FILE
         if not file.exists():
-            raise InputError(f"{path} is no LMDB: there is no {DATA_FILE} in it")
+            raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it")
     require_file(file, "an LMDB (a folder with data.mdb, or that file)")
     refuse_lfs_pointer(file)
     return file
@@ -296,7 +307,9 @@ def _first_keys(reading: Any) -> str:
         _text(key)
         for key in itertools.islice(reading.cursor().iternext(keys=True, values=False), 3)
     ]
-    return f"it has the keys {', '.join(map(repr, keys))} …" if keys else "it is empty"
+    if keys:
+        return f"it has the keys {', '.join(map(repr, keys))} …"
+    return "it is empty"
 
 
 def _text(value: bytes) -> str:

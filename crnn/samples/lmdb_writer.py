@@ -39,7 +39,7 @@ class LmdbWriter:
         self._lmdb = lmdb
         self._folder, self._target = folder, target or folder
         file = folder / DATA_FILE
-        # The size of the map is no size on disk: the file grows with what is put in.
+        # The size of the map is not a size on disk: the file grows with what is put in.
         size = max(_FIRST_MAP, 2 * file.stat().st_size if file.exists() else 0)
         with self._told():
             self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
@@ -117,11 +117,17 @@ class LmdbWriter:
 
 @contextlib.contextmanager
 def new_lmdb(path: Path, *, force: bool = False) -> Iterator[LmdbWriter]:
-    """Give a writer whose LMDB stands at ``path`` when the block ends well; after an exception
-    nothing new is left.
+    """Write an LMDB that appears when the block ends well; after an exception nothing new is left.
 
-    Raises `InputError` where something stands at ``path`` (see `require_free`), and where nothing
-    was written.
+    Args:
+        path: The folder that is to appear.
+        force: Whether an LMDB that stands there may be replaced.
+
+    Yields:
+        The writer.
+
+    Raises:
+        InputError: Something stands at ``path`` (see `require_free`), or nothing was written.
     """
     require_free(path, force=force)
     with atomic_folder(path) as folder:
@@ -136,11 +142,17 @@ def new_lmdb(path: Path, *, force: bool = False) -> Iterator[LmdbWriter]:
 def require_free(
     path: Path, *, force: bool = False, inside: Optional[Sequence[str]] = None
 ) -> None:
-    """Refuse to replace what stands at ``path``, but for an empty folder and, with ``force``, an
+    """Refuse to replace what stands at a path, but for an empty folder and, with ``force``, an
     LMDB.
 
-    ``inside`` names the files that the folder may hold to be replaced with ``force``, in the place
-    of an LMDB's.
+    Args:
+        path: The folder that is to be written.
+        force: Whether an LMDB that stands there may be replaced.
+        inside: The files that the folder may hold to be replaced with ``force``, in the place of an
+            LMDB's.
+
+    Raises:
+        InputError: Something else stands there.
     """
     require_parent(path)
     if not os.path.lexists(path):
@@ -169,6 +181,13 @@ def _last_index(reading: Any) -> int:
     """
     cursor = reading.cursor()
     # The first key after all labels; before it, the last of them.
-    found = cursor.prev() if cursor.set_range(b"label.") else cursor.last()
-    key = cursor.key() if found else b""
-    return int(key[len(b"label-") :]) if key.startswith(b"label-") else 0
+    if cursor.set_range(b"label."):
+        found = cursor.prev()
+    else:
+        found = cursor.last()
+    key = b""
+    if found:
+        key = cursor.key()
+    if key.startswith(b"label-"):
+        return int(key[len(b"label-") :])
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, ContextManager, Dict, Mapping
+from typing import Any, ContextManager, Dict, Mapping, Optional
 
 import numpy as np
 import torch
@@ -54,25 +54,31 @@ class Learner:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # is not in its overloads
         self.optimizer = make_optimizer(recipe, self.model.parameters())
         self.scaler = Scaler(recipe, world.device)
-        self.ema = Ema(self.model, recipe.ema) if recipe.ema is not None else None
+        self.ema: Optional[Ema] = None
+        if recipe.ema is not None:
+            self.ema = Ema(self.model, recipe.ema)
         self.rate = learning_rates(recipe, steps_per_epoch, steps)
         self.loss = CtcLoss(
-            spec.characters.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity
+            spec.alphabet.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity
         )
         self.table = torch.from_numpy(spec.table).to(world.device)
 
     @property
     def model_to_use(self) -> CRNN:
         """The network that is evaluated and saved: the averaged one where there is one."""
-        if self.ema:
-            return self.ema.model
-        return self.model
+        if self.ema is None:
+            return self.model
+        averaged: CRNN = self.ema.model
+        return averaged
 
     def connect(self) -> None:
         """Tie the network to the other processes' and compile it, after its weights are set."""
         network: Any = self.model
         if self._world.size > 1:
-            devices = None if self._world.device.type == "cpu" else [self._world.device]
+            if self._world.device.type == "cpu":
+                devices = None
+            else:
+                devices = [self._world.device]
             # A view saves a copy of all gradients a step: a tenth of it on two cores.
             network = nn.parallel.DistributedDataParallel(
                 network, device_ids=devices, gradient_as_bucket_view=True

@@ -73,7 +73,7 @@ Progress = Callable[[str, Optional[int]], ContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """What concerns this run and not the recipe.
 
     ``resume`` goes on from the folder's ``last.pth``. ``max_steps`` interrupts the run after that
@@ -98,7 +98,7 @@ class Console:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """How a run ended:
 
     steps done, the best accuracy (None where none was measured), and the signal that ended it.
@@ -180,7 +180,9 @@ class Meters:
 class Trainer:
     """A run of a recipe in one of its processes: everything is opened here, and `run` trains."""
 
-    def __init__(self, recipe: Recipe, options: Options, world: World, console: Console) -> None:
+    def __init__(
+        self, recipe: Recipe, options: TrainOptions, world: World, console: Console
+    ) -> None:
         """Open the data, the network and the run's folder.
 
         Args:
@@ -199,7 +201,10 @@ class Trainer:
         self.plans = Plans(self.mixture, recipe.batch_size, world.rank, world.size, 0, 0)
         self.steps = recipe.length.steps(self.plans.steps_per_epoch)
         self.end = _last_step(self.steps, options)
-        self.evaluators = [] if options.performance else self._evaluators(recipe)
+        if options.performance:
+            self.evaluators = []
+        else:
+            self.evaluators = self._evaluators(recipe)
         self.checkpoints = Checkpoints(options.folder, recipe.keep)
 
         state = self._state_to_resume()
@@ -223,7 +228,7 @@ class Trainer:
 
     # The loop
 
-    def run(self) -> Outcome:
+    def run(self) -> TrainingOutcome:
         """Train to the end, or until a signal; leave ``last.pth`` to go on from.
 
         Returns:
@@ -234,7 +239,10 @@ class Trainer:
         """
         stop = Stop()
         keeps = not self.options.performance
-        folder = self.options.folder if self.world.first and keeps else None
+        if self.world.first and keeps:
+            folder = self.options.folder
+        else:
+            folder = None
         report = Report(
             self.recipe.log_style,
             folder,
@@ -253,8 +261,11 @@ class Trainer:
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
-        best = self.counters.best if self.evaluators else None
-        return Outcome(self.counters.step, best, stop.number)
+        if self.evaluators:
+            best = self.counters.best
+        else:
+            best = None
+        return TrainingOutcome(self.counters.step, best, stop.number)
 
     def _train(
         self,
@@ -264,7 +275,10 @@ class Trainer:
         advance: Callable[[int], None],
     ) -> None:
         meters = Meters()
-        window = self.options.profile if self.world.first else None
+        if self.world.first:
+            window = self.options.profile
+        else:
+            window = None
         profile = StepProfile(window, self.options.folder, self.console.note)
         for step in range(self.counters.step, self.end):
             profile.before(step)
@@ -435,14 +449,20 @@ class Trainer:
             if part.words.skipped:
                 left = f"; left out: {describe(part.words.skipped)}"
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
-        plural = "s" if world.size > 1 else ""
+        plural = ""
+        if world.size > 1:
+            plural = "s"
         note(
             f"{world.size} device{plural} ({world.device.type}), batch"
             f" {recipe.batch_size} on each, {recipe.batch_size * world.size} in all;"
             f" {self.plans.steps_per_epoch} steps an epoch"
         )
-        begun = f"from step {self.counters.step} " if self.counters.step else ""
-        whole = f" of {self.steps}" if self.end != self.steps else ""
+        begun = ""
+        if self.counters.step:
+            begun = f"from step {self.counters.step} "
+        whole = ""
+        if self.end != self.steps:
+            whole = f" of {self.steps}"
         note(f"training {begun}to step {self.end}{whole}")
 
     # Evaluating and saving
@@ -493,7 +513,7 @@ class Trainer:
             self.console.note(f"no {CURVES}: {error.message}")
 
 
-def _last_step(steps: int, options: Options) -> int:
+def _last_step(steps: int, options: TrainOptions) -> int:
     """Return the step that a run of so many ends at."""
     end = min(steps, options.max_steps or steps)
     if options.performance:

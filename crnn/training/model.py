@@ -31,7 +31,7 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
         spec,
         width=width,
         time_steps=time_steps(width, variant),
-        alphabet=recipe.alphabet,
+        characters=recipe.alphabet,
         blank=0,
         fold_case=Alphabet(recipe.alphabet).folds_case,
     )
@@ -115,19 +115,24 @@ class CtcLoss:
             reduction="mean" if self._reduction == "mean" else "sum",
             zero_infinity=self._zero_infinity,
         )
-        return loss / words if self._reduction == "batch_mean" else loss
+        if self._reduction == "batch_mean":
+            return loss / words
+        return loss
 
 
 def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
     # A file that does not say what it is, is what the recipe says.
-    alphabet, variant = (None, None) if carries_spec(path) else (recipe.alphabet, recipe.network)
+    if carries_spec(path):
+        alphabet, variant = (None, None)
+    else:
+        alphabet, variant = (recipe.alphabet, recipe.network)
     checkpoint = load_checkpoint(
         path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant
     )
     weights, wanted = checkpoint.model.state_dict(), Alphabet(recipe.alphabet)
     config = checkpoint.model.config
-    if checkpoint.spec.characters != wanted:
-        weights = reorder_classes(weights, checkpoint.spec.characters, wanted)
+    if checkpoint.spec.alphabet != wanted:
+        weights = reorder_classes(weights, checkpoint.spec.alphabet, wanted)
         config = dataclasses.replace(config, classes=wanted.classes)
     if config != model.config:
         held, asked = (dataclasses.asdict(each) for each in (config, model.config))

@@ -37,7 +37,10 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int, steps: int) -> Callable
     cosine and the polynomial fall over ``schedule_length``, the run's length where None; by the
     epoch they keep their value through each. Nothing of it needs to be saved.
     """
-    whole = recipe.schedule_length.steps(steps_per_epoch) if recipe.schedule_length else steps
+    if recipe.schedule_length:
+        whole = recipe.schedule_length.steps(steps_per_epoch)
+    else:
+        whole = steps
     warmup = recipe.warmup.steps(steps_per_epoch)
     top, end = recipe.learning_rate, recipe.final_learning_rate
 
@@ -87,19 +90,24 @@ class Scaler:
     """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self._fixed = None if recipe.loss_scale == "dynamic" else float(recipe.loss_scale)
+        if recipe.loss_scale == "dynamic":
+            self._fixed = None
+        else:
+            self._fixed = float(recipe.loss_scale)
         enabled = recipe.precision == "float16"
         options: Dict[str, Any] = {
             "init_scale": recipe.loss_scale_start if self._fixed is None else self._fixed,
             "growth_interval": recipe.loss_scale_interval,
             "enabled": enabled,
         }
-        # Before PyTorch 2.3 there was one for CUDA alone.
-        self.inner: Any = (
-            torch.amp.GradScaler(device.type, **options)
-            if hasattr(torch.amp, "GradScaler")
-            else torch.cuda.amp.GradScaler(**options)
-        )
+        self.inner: Any
+        if hasattr(torch.amp, "GradScaler"):
+            self.inner = torch.amp.GradScaler(device.type, **options)
+        else:
+            # Before PyTorch 2.3 there was one for CUDA alone; on the CPU it warned and scaled
+            # nothing, as it does when it is told so.
+            options["enabled"] = enabled and device.type != "cpu"
+            self.inner = torch.cuda.amp.GradScaler(**options)
 
     def update(self) -> None:
         """Set the scale for the next step."""

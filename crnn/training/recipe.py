@@ -70,16 +70,18 @@ def _number(low: float, high: float = math.inf, *, above: bool = False) -> Parse
     def parse(value: Any) -> float:
         try:
             # YAML reads 1e-3, which has no point, as text.
-            number = (
-                float(value)
-                if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-                else math.nan
-            )
+            if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+                number = float(value)
+            else:
+                number = math.nan
         except (ValueError, OverflowError):
             number = math.nan
         if (low < number if above else low <= number) and number <= high and math.isfinite(number):
             return number
-        upper = "" if high == math.inf else f" and at most {high:g}"
+        if high == math.inf:
+            upper = ""
+        else:
+            upper = f" and at most {high:g}"
         raise ValueError(f"a number {'above' if above else 'from'} {low:g}{upper}")
 
     return parse
@@ -129,9 +131,10 @@ def _optional(parser: Parser) -> Parser:
 
 
 def _span(value: Any) -> Span:
-    match = (
-        re.fullmatch(r"\s*(\d{1,9})\s*(step|epoch)s?\s*", value) if isinstance(value, str) else None
-    )
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(step|epoch)s?\s*", value)
+    else:
+        match = None
     if not match:
         raise ValueError("a length such as '20 epochs' or '5000 steps'")
     return Span(int(match[1]), f"{match[2]}s")
@@ -177,7 +180,9 @@ def _paths(value: Any) -> Tuple[str, ...]:
 
 
 def _scale(value: Any) -> Any:
-    return value if value == "dynamic" else _number(0, above=True)(value)
+    if value == "dynamic":
+        return value
+    return _number(0, above=True)(value)
 
 
 _DATA: Mapping[str, Parser] = {

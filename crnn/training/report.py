@@ -67,7 +67,9 @@ class Style:
         """Give the lines of the steps since the last such lines; ``epoch`` is the mean of the epoch
         so far.
         """
-        share = f", data {100 * now.data_ms / now.step_ms:.0f} %" if now.step_ms else ""
+        share = ""
+        if now.step_ms:
+            share = f", data {100 * now.data_ms / now.step_ms:.0f} %"
         yield (
             f"step {at.step}/{at.steps}  epoch {at.epoch + 1}  loss {now.loss:.4f}  rate {rate:.3g}"
             f"  {now.words_per_second:.0f} words/s ({now.step_ms:.1f} ms a step{share})"
@@ -199,7 +201,10 @@ class Report:
         """
         self._style = STYLES[style]
         self._say = say
-        self._file = None if folder is None else _continued(folder / METRICS, after)
+        if folder is None:
+            self._file = None
+        else:
+            self._file = _continued(folder / METRICS, after)
         self._board: Any = None
         if board and folder is not None:
             with needs("tensorboard"):
@@ -252,7 +257,10 @@ class Report:
             self._file.write(json.dumps(line, sort_keys=True, allow_nan=False) + "\n")
             self._file.flush()
         if self._board and board:
-            name = f"{event}/{values['data']}" if "data" in values else event
+            if "data" in values:
+                name = f"{event}/{values['data']}"
+            else:
+                name = event
             for key, value in values.items():
                 if isinstance(value, (int, float)):
                     self._board.add_scalar(f"{name}/{key}", value, at.step)
@@ -309,11 +317,10 @@ def _column(lines: Sequence[Mapping[str, Any]], key: str) -> List[Any]:
 
 def _continued(path: Path, after: int) -> Any:
     """Open the metrics for appending, what lies after a step taken off: it will be done again."""
-    kept = (
-        [line for line in read_metrics(path) if line["step"] <= after]
-        if after and path.exists()
-        else []
-    )
+    if after and path.exists():
+        kept = [line for line in read_metrics(path) if line["step"] <= after]
+    else:
+        kept = []
     with atomic_file(path) as file:
         file.write(
             "".join(json.dumps(line, sort_keys=True) + "\n" for line in kept).encode("utf-8")

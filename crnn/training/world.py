@@ -33,7 +33,10 @@ class World:
         if self.size == 1:
             return list(values)
         # Not every backend knows float64.
-        kind = torch.float64 if self.device.type != "npu" else torch.float32
+        if self.device.type != "npu":
+            kind = torch.float64
+        else:
+            kind = torch.float32
         tensor = torch.tensor(values, dtype=kind, device=self.device)
         dist.all_reduce(tensor)
         return [float(value) for value in tensor.tolist()]

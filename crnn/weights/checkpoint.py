@@ -87,12 +87,23 @@ def load_checkpoint(
 
     Takes a bare state dict, one under ``state_dict`` or a whole training dictionary; split
     ``fw_rnn``/``bw_rnn`` LSTMs or bidirectional ones; ``module.`` prefixes; any floating-point
-    storage from any device. The spec is the file's own, or the default; ``alphabet`` (the blank
-    stays first or last) and ``width`` replace theirs. ``lstm_gate_order`` is "igfo" for files of
-    the first NPU training stack, which no tensor tells apart. What else no tensor tells apart (the
-    poolings, the last convolution, epsilon) the file says itself if the kit wrote it; for others
-    ``variant``, a name of `VARIANTS`, gives network and spec. Raises `InputError` for everything
-    that is not such a network, with what was found and what was expected.
+    storage from any device. The spec is the file's own, or the default.
+
+    Args:
+        path: The checkpoint.
+        alphabet: The characters, which replace the file's; the blank stays first or last.
+        width: The images' width in pixels, which replaces the file's.
+        lstm_gate_order: "igfo" for files of the first NPU training stack, which no tensor tells
+            apart.
+        variant: A preset's name, for files that do not say their poolings, last convolution and
+            epsilon.
+
+    Returns:
+        Weights, structure and spec.
+
+    Raises:
+        InputError: The file is not such a network; the message has what was found and what was
+            expected.
     """
     if lstm_gate_order not in GATE_ORDERS:
         raise UsageError(
@@ -114,7 +125,14 @@ def load_checkpoint(
 def carries_spec(path: Path) -> bool:
     """Say whether a checkpoint holds its own spec.
 
-    Raises `InputError` for what is no PyTorch file.
+    Args:
+        path: The checkpoint.
+
+    Returns:
+        True where it does.
+
+    Raises:
+        InputError: It is not a PyTorch file.
     """
     content = read_torch_file(path)
     return isinstance(content, dict) and METADATA_KEY in content
@@ -170,7 +188,16 @@ def save_checkpoint(
 
 
 def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) -> Dict[str, Any]:
-    """Return what every checkpoint of the kit's own holds: weights, structure and spec."""
+    """Return what every checkpoint of the kit's own holds: weights, structure and spec.
+
+    Args:
+        weights: Arrays or tensors by name.
+        config: The network's structure.
+        spec: How images are prepared and classes read.
+
+    Returns:
+        What `torch.save` is given.
+    """
     structure = {key: getattr(config, key) for key in _STRUCTURE}
     return {
         "state_dict": weights,
@@ -181,7 +208,10 @@ def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) ->
 
 def _weights(path: Path, content: Any) -> Tuple[Weights, List[str]]:
     """Find the state dict, and take ``module.`` off its names as often as all of them have it."""
-    found = content.get("state_dict", content) if isinstance(content, dict) else content
+    if isinstance(content, dict):
+        found = content.get("state_dict", content)
+    else:
+        found = content
     if not _is_state_dict(found):
         raise InputError(
             f"{path} holds {_describe(content)}; expected a state dict (names and tensors), bare or"
@@ -243,7 +273,10 @@ def _split(weights: Weights) -> Weights:
                 f"{match[1]} reads in one direction only, so it cannot be written as fw_rnn and"
                 " bw_rnn"
             )
-        names[name] = f"{match[1]}.{'bw' if match[3] else 'fw'}_rnn.{match[2]}" if match else name
+        if match:
+            names[name] = f"{match[1]}.{'bw' if match[3] else 'fw'}_rnn.{match[2]}"
+        else:
+            names[name] = name
     return {names[name]: tensor for name, tensor in weights.items()}
 
 
@@ -253,21 +286,7 @@ def _as_float32(path: Path, weights: Mapping[str, Any], notes: List[str]) -> Wei
     for name, tensor in weights.items():
         if _counter(name):
             continue
-        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            found = (
-                _name(tensor.dtype) if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            )
-            raise InputError(
-                f"{path}: {name} is {found}; expected a tensor of floating-point numbers"
-            )
-        if tensor.layout != torch.strided or tensor.device.type != "cpu":
-            found = (
-                _name(tensor.layout) if tensor.layout != torch.strided else f"on {tensor.device}"
-            )
-            raise InputError(
-                f"{path}: {name} is a tensor {found}; expected an ordinary one, with its values in"
-                " the file"
-            )
+        _require_ordinary(path, name, tensor)
         stored[name] = tensor
     # A strided view can claim more values than there are bytes: refused before anything of that
     # size is made.
@@ -281,6 +300,26 @@ def _as_float32(path: Path, weights: Mapping[str, Any], notes: List[str]) -> Wei
     if others:
         notes.append(f"{' and '.join(others)} values converted to float32")
     return {name: tensor.detach().float().contiguous() for name, tensor in stored.items()}
+
+
+def _require_ordinary(path: Path, name: str, tensor: Any) -> None:
+    """Refuse what is not a dense tensor of floating-point numbers with its values in the file."""
+    if not isinstance(tensor, torch.Tensor):
+        found = type(tensor).__name__
+        raise InputError(f"{path}: {name} is {found}; expected a tensor of floating-point numbers")
+    if not tensor.is_floating_point():
+        found = _name(tensor.dtype)
+        raise InputError(f"{path}: {name} is {found}; expected a tensor of floating-point numbers")
+    found = ""
+    if tensor.layout != torch.strided:
+        found = _name(tensor.layout)
+    elif tensor.device.type != "cpu":
+        found = f"on {tensor.device}"
+    if found:
+        raise InputError(
+            f"{path}: {name} is a tensor {found}; expected an ordinary one, with its values in"
+            " the file"
+        )
 
 
 def _counter(name: str) -> bool:
@@ -300,7 +339,10 @@ def _variant(path: Path, content: Any, name: Optional[str]) -> CrnnConfig:
         if name not in VARIANTS:
             raise UsageError(f"there is no preset {name!r}; expected one of {', '.join(VARIANTS)}")
         return VARIANTS[name]
-    stored = content.get(CONFIG_KEY) if isinstance(content, dict) else None
+    if isinstance(content, dict):
+        stored = content.get(CONFIG_KEY)
+    else:
+        stored = None
     if stored is None:
         return CrnnConfig()
     if not _is_structure(stored):
@@ -311,17 +353,21 @@ def _variant(path: Path, content: Any, name: Optional[str]) -> CrnnConfig:
 def _is_structure(stored: Any) -> bool:
     if not isinstance(stored, dict) or set(stored) != set(_STRUCTURE):
         return False
-    norms, epsilon = stored["batchnorms"], stored["epsilon"]
-    return (
-        all(isinstance(stored[key], str) for key in ("pooling", "last_convolution"))
-        and stored["pooling"] in POOLINGS
-        and stored["last_convolution"] in LAST_CONVOLUTIONS
-        and isinstance(norms, list)
-        and all(type(index) is int and 0 <= index < CONVOLUTIONS for index in norms)
-        and isinstance(epsilon, float)
-        and 0 <= epsilon < 1
-        and all(isinstance(stored[key], bool) for key in ("between", "backward"))
-    )
+    for key, known in (("pooling", POOLINGS), ("last_convolution", LAST_CONVOLUTIONS)):
+        if not isinstance(stored[key], str) or stored[key] not in known:
+            return False
+    if not all(isinstance(stored[key], bool) for key in ("between", "backward")):
+        return False
+    epsilon = stored["epsilon"]
+    if not isinstance(epsilon, float) or not 0 <= epsilon < 1:
+        return False
+    return _are_convolutions(stored["batchnorms"])
+
+
+def _are_convolutions(numbers: Any) -> bool:
+    if not isinstance(numbers, list):
+        return False
+    return all(type(number) is int and 0 <= number < CONVOLUTIONS for number in numbers)
 
 
 def check_weights(path: Path, weights: Weights, variant: CrnnConfig) -> CrnnConfig:
@@ -438,7 +484,10 @@ def _spec(
     width: Optional[int],
     preset: Optional[ModelSpec],
 ) -> Tuple[ModelSpec, str]:
-    stored = content.get(METADATA_KEY) if isinstance(content, dict) else None
+    if isinstance(content, dict):
+        stored = content.get(METADATA_KEY)
+    else:
+        stored = None
     if isinstance(stored, str):
         spec, spec_from = ModelSpec.from_json(stored, where=f"{path}: {METADATA_KEY}"), "file"
     elif stored is not None:
@@ -447,9 +496,14 @@ def _spec(
         spec, spec_from = preset or ModelSpec.default(), "default"
     if alphabet is not None:
         fold = Alphabet(alphabet).folds_case
-        blank = len(alphabet) if spec.blank else 0
-        spec = dataclasses.replace(spec, alphabet=alphabet, blank=blank, fold_case=fold)
-    width = spec.width if width is None else width
+        blank = 0
+        if spec.blank:
+            blank = len(alphabet)
+        spec = dataclasses.replace(spec, characters=alphabet, blank=blank, fold_case=fold)
+    if width is None:
+        width = spec.width
+    else:
+        width = width
     spec = dataclasses.replace(spec, width=width, time_steps=time_steps(width, config))
     check_spec(path, spec, config, given=alphabet is not None or spec_from == "file")
     return spec, spec_from
@@ -462,7 +516,7 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
     if spec.classes != config.classes:
         raise InputError(
             f"{path}: the checkpoint has {config.classes} classes, the"
-            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.alphabet)}"
+            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.characters)}"
             " characters and the blank)",
             hint=(
                 "Give the characters that it was trained on, in their order: --alphabet, in a"

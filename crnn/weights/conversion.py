@@ -58,10 +58,21 @@ def take_mindspore(
     alphabet: Optional[str] = None,
     classes: Classes,
 ) -> Checkpoint:
-    """Write a MindSpore checkpoint as one of the kit's own, and return it as loaded from there.
+    """Write a MindSpore checkpoint as one of the kit's own.
 
-    ``alphabet`` holds the file's characters in class order, the blank being the last class; by
-    default a-z0-9, and 0-9a-z for MindOCR's. Raises `InputError`.
+    Args:
+        path: MindSpore's checkpoint.
+        target: The kit's checkpoint to write.
+        version: The network's version; None to tell it from the tensors.
+        alphabet: The file's characters in class order, the blank being the last class; by default
+            a-z0-9, and 0-9a-z for MindOCR's.
+        classes: Which order of classes is written.
+
+    Returns:
+        The checkpoint as loaded from ``target``.
+
+    Raises:
+        InputError: The file is not such a checkpoint.
     """
     require_target(target)
     notes = _write_foreign(path, target, from_mindspore(path, version), alphabet, classes)
@@ -69,11 +80,19 @@ def take_mindspore(
 
 
 def take_tensorflow(path: Path, target: Path, *, ord_map: Path, classes: Classes) -> Checkpoint:
-    """Write a TensorFlow checkpoint or frozen graph as one of the kit's own, and return it as
-    loaded from there.
+    """Write a TensorFlow checkpoint or frozen graph as one of the kit's own.
 
-    ``ord_map`` is the file that says which class stands for which character; the blank is the last.
-    Raises `InputError`.
+    Args:
+        path: TensorFlow's checkpoint or frozen graph.
+        target: The kit's checkpoint to write.
+        ord_map: The file that says which class stands for which character; the blank is the last.
+        classes: Which order of classes is written.
+
+    Returns:
+        The checkpoint as loaded from ``target``.
+
+    Raises:
+        InputError: The file is not such a checkpoint.
     """
     require_target(target)
     characters = read_ord_map(ord_map)
@@ -92,12 +111,23 @@ def take_torch(
     classes: Classes,
     storage: Storage = AS_THEY_ARE,
 ) -> Checkpoint:
-    """Write a PyTorch checkpoint of any layout as one of the kit's own, and return it as loaded
-    from there.
+    """Write a PyTorch checkpoint of any layout as one of the kit's own.
 
-    ``preset`` names the network and the spec of a file that carries none. ``alphabet`` holds the
-    file's characters in class order, ``blank_last`` says that the blank stands after them,
-    ``storage`` how to write. Raises `InputError`.
+    Args:
+        path: PyTorch's checkpoint of any layout.
+        target: The kit's checkpoint to write.
+        preset: The network and spec of a file that carries none.
+        lstm_gate_order: "ifgo", or "igfo" for the first NPU training stack.
+        alphabet: The file's characters in class order.
+        blank_last: Whether the blank stands after them.
+        classes: Which order of classes is written.
+        storage: How the values are written.
+
+    Returns:
+        The checkpoint as loaded from ``target``.
+
+    Raises:
+        InputError: The file is not such a checkpoint.
     """
     require_target(target)
     old = load_checkpoint(path, alphabet=alphabet, lstm_gate_order=lstm_gate_order, variant=preset)
@@ -105,11 +135,14 @@ def take_torch(
         raise UsageError(
             f"{path} says itself which network and spec it has; --preset is for files that do not"
         )
-    blank = len(old.spec.alphabet) if blank_last else old.spec.blank
+    if blank_last:
+        blank = len(old.spec.characters)
+    else:
+        blank = old.spec.blank
     weights = {
         name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name
     }
-    source = Alphabet(old.spec.alphabet, blank)
+    source = Alphabet(old.spec.characters, blank)
     notes = _write(
         path, target, weights, old.model.config, old.spec, source, classes, old.notes, storage
     )
@@ -125,8 +158,14 @@ def _loaded(target: Path, notes: Tuple[str, ...]) -> Checkpoint:
 def _write_foreign(
     path: Path, target: Path, foreign: Foreign, alphabet: Optional[str], classes: Classes
 ) -> Tuple[str, ...]:
-    usual = DIGITS_AND_LETTERS if foreign.variant == "mindocr-vgg7" else LETTERS_AND_DIGITS
-    characters = usual if alphabet is None else alphabet
+    if foreign.variant == "mindocr-vgg7":
+        usual = DIGITS_AND_LETTERS
+    else:
+        usual = LETTERS_AND_DIGITS
+    if alphabet is None:
+        characters = usual
+    else:
+        characters = alphabet
     config = check_weights(path, foreign.weights, VARIANTS[foreign.variant])
     if len(characters) + 1 != config.classes:
         raise InputError(
@@ -151,11 +190,11 @@ def _write(
     storage: Storage = AS_THEY_ARE,
 ) -> Tuple[str, ...]:
     check_spec(
-        path, dataclasses.replace(spec, alphabet=source.characters, blank=source.blank), config
+        path, dataclasses.replace(spec, characters=source.characters, blank=source.blank), config
     )
     wanted = classes.target(source)
     spec = dataclasses.replace(
-        spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case
+        spec, characters=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case
     )
     if wanted != source:
         weights = reorder_classes(weights, source, wanted)
@@ -167,7 +206,10 @@ def _write(
 
 
 def _classes(alphabet: Alphabet) -> str:
-    shown = (
-        alphabet.characters if len(alphabet.characters) <= 40 else f"{alphabet.characters[:40]}…"
-    )
-    return f"blank, {shown}" if alphabet.blank == 0 else f"{shown}, blank"
+    if len(alphabet.characters) <= 40:
+        shown = alphabet.characters
+    else:
+        shown = f"{alphabet.characters[:40]}…"
+    if alphabet.blank == 0:
+        return f"blank, {shown}"
+    return f"{shown}, blank"

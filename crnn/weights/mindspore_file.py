@@ -102,11 +102,9 @@ def _refuse_others(path: Path, data: bytes) -> None:
             ),
         )
     if path.suffix in (".pb", ".onnx"):
-        verb = (
-            "crnn import tensorflow"
-            if path.suffix == ".pb"
-            else "crnn evaluate and crnn compile take it as it is"
-        )
+        verb = "crnn evaluate and crnn compile take it as it is"
+        if path.suffix == ".pb":
+            verb = "crnn import tensorflow"
         raise InputError(
             f"{path} is by its name no MindSpore checkpoint; expected {WHAT}",
             hint=f"For it: {verb}.",
@@ -161,7 +159,7 @@ def _value(data: memoryview) -> Tuple[str, str, Tuple[int, ...], memoryview]:
             tensor = payload(value)
         else:
             raise WireError(
-                f"{tag or 'a parameter'} is no tensor (field {number}); only tensors can be"
+                f"{tag or 'a parameter'} is not a tensor (field {number}); only tensors can be"
                 " imported"
             )
     if not tag or tensor is None:
@@ -207,23 +205,25 @@ def _safetensors(data: bytes) -> Dict[str, np.ndarray]:
     try:
         header = json.loads(data[8 : 8 + length].decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise WireError(f"its header is no JSON: {error}") from error
+        raise WireError(f"its header is not JSON: {error}") from error
     body = memoryview(data)[8 + length :]
     tensors = {}
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         kind, shape, content = _safetensor(name, entry, body)
-        tensors[name] = (
-            _bfloat16(name, shape, content)
-            if kind == "BF16"
-            else array_of(name, _safe_type(name, kind), shape, content)
-        )
+        if kind == "BF16":
+            tensors[name] = _bfloat16(name, shape, content)
+        else:
+            tensors[name] = array_of(name, _safe_type(name, kind), shape, content)
     return tensors
 
 
 def _safetensor(name: str, entry: Any, body: memoryview) -> Tuple[str, Tuple[int, ...], memoryview]:
-    found = entry if isinstance(entry, dict) else {}
+    if isinstance(entry, dict):
+        found = entry
+    else:
+        found = {}
     offsets, shape = _whole_numbers(found.get("data_offsets")), _whole_numbers(found.get("shape"))
     if offsets is None or len(offsets) != 2 or shape is None:
         raise WireError(f"{name} has no shape or no data_offsets")
@@ -242,7 +242,9 @@ def _safe_type(name: str, kind: str) -> str:
 
 
 def _whole_numbers(value: Any) -> Optional[List[int]]:
-    return value if isinstance(value, list) and all(type(item) is int for item in value) else None
+    if isinstance(value, list) and all(type(item) is int for item in value):
+        return value
+    return None
 
 
 def _bfloat16(name: str, shape: Tuple[int, ...], content: memoryview) -> np.ndarray:
@@ -255,4 +257,4 @@ def _text(value: memoryview) -> str:
     try:
         return bytes(value[:4096]).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise WireError(f"a name is no text: {error}") from error
+        raise WireError(f"a name is not text: {error}") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import torch
@@ -140,11 +140,19 @@ def from_tensorflow(path: Path) -> Foreign:
 
 
 def reorder_classes(weights: Weights, source: Alphabet, target: Alphabet) -> Weights:
-    """Return the weights with the last layer's rows moved from the classes of one alphabet to those
-    of another.
+    """Move the last layer's rows from the classes of one alphabet to those of another, exactly.
 
-    Exact: the same scores, elsewhere. Characters that ``target`` lacks are no longer read. Raises
-    `InputError` for a character that ``source`` lacks.
+    Args:
+        weights: Arrays by name.
+        source: The alphabet that the last layer's rows follow.
+        target: The alphabet that they are to follow.
+
+    Returns:
+        The weights with the rows moved: the same scores, elsewhere. Characters that ``target``
+        lacks are no longer read.
+
+    Raises:
+        InputError: ``source`` lacks a character.
     """
     unknown = source.outside(target.characters)
     if unknown:
@@ -230,8 +238,14 @@ def _names_tensorflow(prefix: str) -> Dict[str, str]:
     names = {}
     for index in range(CONVOLUTIONS):
         stage = index < 2
-        layer = f"{prefix}conv{index + 1}/conv" if stage else f"{prefix}conv{index + 1}"
-        norm = f"{prefix}conv{index + 1}/bn" if stage else f"{prefix}bn{index + 1}"
+        if stage:
+            layer = f"{prefix}conv{index + 1}/conv"
+        else:
+            layer = f"{prefix}conv{index + 1}"
+        if stage:
+            norm = f"{prefix}conv{index + 1}/bn"
+        else:
+            norm = f"{prefix}bn{index + 1}"
         names[f"cnn.conv{index}.weight"] = f"{layer}/W"
         if stage:
             names[f"cnn.conv{index}.bias"] = f"{layer}/b"
@@ -275,12 +289,9 @@ def _take(
             f" {_some(arrays)}"
         )
     wanted = set(names.values())
-    odd = [
-        name
-        for name, array in arrays.items()
-        if strict and name not in wanted and array.size > 1 and array.dtype.kind == "f"
-        if not any(part in wanted or part.startswith(tuple(ignored)) for part in _endings(name))
-    ]
+    odd = []
+    if strict:
+        odd = _unexpected(arrays, wanted, tuple(ignored))
     if odd:
         raise InputError(
             f"{path} is another network: it has all expected tensors and, besides, {_some(odd)}"
@@ -294,6 +305,19 @@ def _take(
     return taken
 
 
+def _unexpected(arrays: Arrays, wanted: Set[str], ignored: Tuple[str, ...]) -> List[str]:
+    """Return the tensors that another network would have: neither wanted nor an optimiser's."""
+    names = []
+    for name, array in arrays.items():
+        is_weight = array.size > 1 and array.dtype.kind == "f"
+        if not is_weight or name in wanted:
+            continue
+        endings = _endings(name)
+        if not any(part in wanted or part.startswith(ignored) for part in endings):
+            names.append(name)
+    return names
+
+
 def _endings(name: str) -> List[str]:
     """Return the name and what stands after each of its dots:
 
@@ -305,7 +329,9 @@ def _endings(name: str) -> List[str]:
 
 def _left_out(arrays: Arrays, names: Mapping[str, str]) -> List[str]:
     rest = len(arrays) - len(set(names.values()))
-    return [f"{rest} tensors of no use to inference left out"] if rest else []
+    if rest:
+        return [f"{rest} tensors of no use to inference left out"]
+    return []
 
 
 def _cell(
@@ -314,7 +340,9 @@ def _cell(
     """Split one kernel [inputs + hidden, 4 * hidden] of gates i, j, f, o into PyTorch's two of i,
     f, j, o.
     """
-    hidden = bias.shape[0] // 4 if bias.ndim == 1 else 0
+    hidden = 0
+    if bias.ndim == 1:
+        hidden = bias.shape[0] // 4
     if (
         not hidden
         or kernel.ndim != 2

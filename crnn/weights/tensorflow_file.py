@@ -84,9 +84,15 @@ def read_tensorflow(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.n
 
 
 def _prefix(path: Path) -> Path:
-    name = path.name.split(".data-")[0] if ".data-" in path.name else path.name
+    if ".data-" in path.name:
+        name = path.name.split(".data-")[0]
+    else:
+        name = path.name
     for ending in (".index", ".meta"):
-        name = name[: -len(ending)] if name.endswith(ending) else name
+        if name.endswith(ending):
+            name = name[: -len(ending)]
+        else:
+            name = name
     return path.with_name(name)
 
 
@@ -94,11 +100,9 @@ def _read_checkpoint(prefix: Path, wanted: Callable[[str], bool]) -> Dict[str, n
     index = prefix.with_name(prefix.name + ".index")
     if not index.exists() and prefix.is_dir():
         found = sorted(prefix.glob("*.index"))
-        hint = (
-            f"Give one of: {', '.join(str(file)[: -len('.index')] for file in found[:4])}"
-            if found
-            else ""
-        )
+        hint = ""
+        if found:
+            hint = f"Give one of: {', '.join(str(file)[: -len('.index')] for file in found[:4])}"
         raise InputError(f"{prefix} is a folder; expected {WHAT}", hint=hint)
     require_file(index, WHAT)
     refuse_lfs_pointer(index)
@@ -232,7 +236,7 @@ def _variable(key: bytes, data: memoryview) -> Variable:
     try:
         name = key.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise WireError(f"a name is no text: {error}") from error
+        raise WireError(f"a name is not text: {error}") from error
     numbers: Dict[int, int] = {}
     shape: Tuple[int, ...] = ()
     checksum = 0
@@ -324,15 +328,14 @@ def _tensor(name: str, data: memoryview) -> Optional[np.ndarray]:
     dtype = _TYPES.get(code, "")
     if np.dtype(dtype or "i4").kind != "f":
         return None
-    if (
-        code == 1
-        and len(content) == 4
-        and all(0 < side <= MAX_BYTES for side in shape)
-        and math.prod(shape) < 1 << 16
-    ):
+    if code == 1 and len(content) == 4 and _is_small(shape):
         # One value that fills the whole tensor is stored once.
         content = memoryview(bytes(content) * math.prod(shape))
     return _array(name, dtype, shape, content)
+
+
+def _is_small(shape: Tuple[int, ...]) -> bool:
+    return all(0 < side <= MAX_BYTES for side in shape) and math.prod(shape) < 1 << 16
 
 
 def _array(name: str, dtype: str, shape: Tuple[int, ...], content: memoryview) -> np.ndarray:

@@ -24,7 +24,7 @@ TAKES_NAMES = torch.__version__ >= torch.torch_version.TorchVersion("2.6")
 exist here need.
 """
 
-# What PyTorch's readers raise on bytes that are no checkpoint, found by fuzzing them.
+# What PyTorch's readers raise on bytes that are not a checkpoint, found by fuzzing them.
 _UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -43,11 +43,17 @@ _UNREADABLE = (
 
 
 def read_torch_file(path: Path) -> Any:
-    """Return the object that a file holds, its tensors on the CPU wherever they were saved from.
+    """Read a PyTorch file; one written on a GPU or an NPU needs neither here.
 
-    Files written on a GPU or an NPU need neither here. Raises `InputError` for anything that is no
-    checkpoint: a folder, an empty or truncated file, a Git LFS pointer, a TorchScript archive, a
-    pickle that would run code.
+    Args:
+        path: The file.
+
+    Returns:
+        The object that it holds, its tensors on the CPU wherever they were saved from.
+
+    Raises:
+        InputError: It is not a checkpoint: a folder, an empty or truncated file, a Git LFS pointer,
+            a TorchScript archive, a pickle that would run code.
     """
     require_file(path, WHAT)
     refuse_lfs_pointer(path)
@@ -84,7 +90,8 @@ def _is_tar(path: Path) -> bool:
 
 def _refused(path: Path, message: str) -> InputError:
     name = re.search(
-        r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)",
+        r"GLOBAL (\S+) was not an allowed|GLOBAL (\S+) whose module|unrecognized function (.+)"
+        r"|Unsupported class (\S+)",  # the last is PyTorch 2.1's
         message,
     )
     if not name:
@@ -130,7 +137,7 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
     elif head.startswith(PICKLE):
         found = "a pickle that is truncated, damaged or not PyTorch's"
     else:
-        found = f"no PyTorch file: it begins with {head!r}"
+        found = f"not a PyTorch file: it begins with {head!r}"
     return InputError(
         f"{path} is {found}; expected {WHAT}",
         hint=_OTHERS.get(path.suffix, _DAMAGED),
@@ -141,7 +148,9 @@ def _extra_globals() -> ContextManager[None]:
     """Allow what harmless training files hold besides tensors, where this PyTorch can be told of
     it.
     """
-    return torch.serialization.safe_globals(_allowed()) if TAKES_NAMES else contextlib.nullcontext()
+    if TAKES_NAMES:
+        return torch.serialization.safe_globals(_allowed())
+    return contextlib.nullcontext()
 
 
 def _allowed() -> List[Union[Callable[..., Any], Tuple[Callable[..., Any], str]]]:

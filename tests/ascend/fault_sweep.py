@@ -19,10 +19,11 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, 
 
 import numpy as np
 
-from crnn import cann, cli
+from crnn import cann
 from crnn.ascend.net import Net
 from crnn.ascend.pyacl import AscendError, error_type, load_acl
 from crnn.cann import codes
+from crnn.cli.main import main as crnn
 from crnn.runners.ascend_runner import open_ascend
 from crnn.simulator import Fault, Knobs
 from tests.ascend.machine import Findings, machine, write_om
@@ -143,7 +144,7 @@ def evaluation(path: Path) -> None:
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(
         io.StringIO()
     ):
-        code = cli.main([*command, "--batch", "2", "--json", str(result), "--threads", "1"])
+        code = crnn([*command, "--batch", "2", "--json", str(result), "--threads", "1"])
     left = sorted(entry.name for entry in path.parent.iterdir() if "result" in entry.name)
     assert left == ([] if code else ["result.json"]), left
     if code:

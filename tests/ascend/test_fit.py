@@ -9,7 +9,8 @@ from typing import List
 import pytest
 
 from crnn.ascend.fit import misfits
-from crnn.ascend.om import Om, read_om
+from crnn.ascend.om import Om
+from crnn.ascend.om_reader import read_om
 from crnn.spec import ModelSpec
 from tests.ascend.machine import write_om
 

@@ -172,10 +172,10 @@ def test_a_missing_key_is_named(om: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "is no JSON"),
-        (b"\xff\xfe", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b'{"format": "\\ud800"}', "is no JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"format": "\\ud800"}', "is not JSON"),
         (b"[]", "the format is 'list'; expected 'crnn-om/1'"),
         (b" " * (1 << 20) + b"1", "has 1048577 bytes; at most 1048576"),
     ],

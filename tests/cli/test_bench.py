@@ -204,9 +204,9 @@ def test_the_plot_is_a_png_and_its_folder_is_checked_first(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--batch", "1,0"], "'0' is no whole number from 1"),
-        (["--loop", "0"], "'0' is no whole number from 1"),
-        (["--budget", "nan"], "'nan' is no number of milliseconds"),
+        (["--batch", "1,0"], "'0' is not a whole number from 1"),
+        (["--loop", "0"], "'0' is not a whole number from 1"),
+        (["--budget", "nan"], "'nan' is not a number of milliseconds"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(
@@ -240,7 +240,7 @@ RUN = timing_of("m.onnx")
             "suggested  batch 1: 100 words/s, 2.000 ms (p99) of the 2 ms allowed",
         ),  # the bound is allowed
         (10.0, 4, "suggested  batch 4: 300 words/s"),
-        (50.0, 4, "suggested  batch 4: 300 words/s"),  # a larger batch that is no faster
+        (50.0, 4, "suggested  batch 4: 300 words/s"),  # a larger batch that is not faster
         (
             1.0,
             None,

@@ -330,8 +330,8 @@ def test_dry_run_prints_the_command_alone(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--batch", "0"], 2, "'0' is no whole number from 1"),
-        (["--batch", "1,,4"], 2, "'' is no whole number from 1"),
+        (["--batch", "0"], 2, "'0' is not a whole number from 1"),
+        (["--batch", "1,,4"], 2, "'' is not a whole number from 1"),
         (["--batch", "4,1"], 2, "ascending order"),
         (["--soc", "310P3"], 2, "Did you mean Ascend310P3?"),
         (
@@ -342,11 +342,11 @@ def test_dry_run_prints_the_command_alone(
         (["--precision", "fp8"], 2, "invalid choice"),
         (["--log", "loud"], 2, "invalid choice"),
         (["--extra=--soc_version=x"], 2, "Use --soc"),
-        (["--cann", "new"], 2, "no CANN version"),
+        (["--cann", "new"], 2, "not a CANN version"),
         (["--tune"], 2, "depends on the CANN version"),
         (["--tune", "--cann", "6.3"], 4, "aoe --framework=5"),
         (["--tune", "--cann", "5.1", "--dry-run"], 0, "--auto_tune_mode=RL,GA"),
-        (["--timeout", "0"], 2, "no whole number from 1"),
+        (["--timeout", "0"], 2, "not a whole number from 1"),
         (["--bacth", "4"], 2, "did you mean --batch?"),
     ],
 )
@@ -370,7 +370,7 @@ def test_places_and_files_that_cannot_be(
     (tmp_path / "folder.om").mkdir()
     for source, name, code, said in (
         (tmp_path / "none.onnx", "o", 1, "does not exist"),
-        (write(tmp_path / "text.onnx", "hello"), "o", 1, "no ONNX file"),
+        (write(tmp_path / "text.onnx", "hello"), "o", 1, "not an ONNX file"),
         (write(tmp_path / "om.onnx", "IMOD"), "o", 1, "om.onnx is an OM; expected an ONNX model"),
         (ROOT / "examples" / "crnn_small.pth", "o", 1, "Export it first: crnn export "),
         (model, "gone/o", 1, "does not exist"),

@@ -130,7 +130,8 @@ def test_an_empty_name_is_refused(words: List[str], capsys: pytest.CaptureFixtur
 def test_a_dash_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "m.onnx", "input_bin", "--readings", "-"]) == 2
     assert (
-        "--readings: - is no file here; for a file of that name say ./-" in capsys.readouterr().err
+        "--readings: - is not a file here; for a file of that name say ./-"
+        in capsys.readouterr().err
     )
 
 
@@ -226,7 +227,7 @@ def test_a_name_in_another_encoding_has_no_traceback(
         )
         == 1
     )
-    assert "is no UTF-8, as names must be here" in capsys.readouterr().err
+    assert "is not UTF-8, as names must be here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -274,10 +274,10 @@ BAD: List[Any] = [
     ),
     pytest.param(bad_model(b""), [], 1, "m.onnx is empty", id="empty model"),
     pytest.param(
-        bad_model(b"\xff" * 99), [], 1, "no ONNX file, no OM and no PyTorch", id="noise for a model"
+        bad_model(b"\xff" * 99), [], 1, "not an ONNX file, an OM or a Py", id="noise for a model"
     ),
     pytest.param(
-        bad_model(b"hello, this is text\n"), [], 1, "no ONNX file, no OM", id="text for a model"
+        bad_model(b"hello, this is text\n"), [], 1, "not an ONNX file, an OM", id="text for a model"
     ),
     pytest.param(
         bad_model(b"version https://git-lfs.github.com/spec/v1\n"),
@@ -313,19 +313,23 @@ BAD: List[Any] = [
         bad_labels("a.bin:x\n"), [], 1, "line 1 .*expected test_", id="labels of other bins"
     ),
     pytest.param(None, ["--device", "cuda"], 4, "CUDAExecutionProvider", id="no such provider"),
-    pytest.param(None, ["--device", "0"], 2, "--device 0: .* is no OM", id="a chip for an ONNX"),
-    pytest.param(None, ["--batch", "0"], 2, "'0' is no whole number from 1", id="batch 0"),
-    pytest.param(None, ["--batch", "1.5"], 2, "'1.5' is no whole number", id="batch 1.5"),
-    pytest.param(None, ["--batch", "9" * 5000], 2, "is no whole number", id="batch of 5000 digits"),
+    pytest.param(
+        None, ["--device", "0"], 2, "--device 0: .* is not an OM", id="a chip for an ONNX"
+    ),
+    pytest.param(None, ["--batch", "0"], 2, "'0' is not a whole number from 1", id="batch 0"),
+    pytest.param(None, ["--batch", "1.5"], 2, "'1.5' is not a whole number", id="batch 1.5"),
+    pytest.param(
+        None, ["--batch", "9" * 5000], 2, "is not a whole number", id="batch of 5000 digits"
+    ),
     pytest.param(
         None,
         ["--threads", "-1"],
         2,
-        "'-1' is no whole number|expected one argument",
+        "'-1' is not a whole number|expected one argument",
         id="threads -1",
     ),
     pytest.param(None, ["--min-accuracy", "79"], 2, "write 79 % as 0.79", id="percent"),
-    pytest.param(None, ["--min-accuracy", "nan"], 2, "is no fraction", id="not a number"),
+    pytest.param(None, ["--min-accuracy", "nan"], 2, "is not a fraction", id="not a number"),
     pytest.param(
         None, ["--against", "no.jsonl"], 1, "no.jsonl does not exist", id="nothing to compare with"
     ),

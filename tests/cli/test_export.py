@@ -107,7 +107,7 @@ def test_json_file_is_written_beside_the_printed_figures(
 def test_exported_file_is_read_as_the_checkpoint_is(place: Path) -> None:
     assert main(["export", "six.pth", "out.onnx", "--alphabet", "Hdeno!", "--width", "48"]) == 0
     with open_runner(place / "out.onnx") as runner:
-        assert runner.spec.alphabet == "Hdeno!"
+        assert runner.spec.characters == "Hdeno!"
         assert not runner.spec.fold_case
         assert (runner.spec.width, runner.spec.time_steps, runner.model.spec_from) == (
             48,
@@ -121,7 +121,7 @@ def test_alphabet_comes_from_a_file_in_any_of_its_forms(place: Path, content: st
     (place / "letters.txt").write_bytes(content.encode())
     assert main(["export", "six.pth", "out.onnx", "--alphabet", "@letters.txt"]) == 0
     with open_runner(place / "out.onnx") as runner:
-        assert runner.spec.alphabet == "abcdef"
+        assert runner.spec.characters == "abcdef"
 
 
 def test_real_words_are_checked_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,8 +247,8 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         "unrecognized arguments: --opset 18",
     ),
     "misspelt flag": (NOTHING, ["a.pth", TO, "--split-bilstn"], 2, "did you mean --split-bilstm?"),
-    "batch 0": (NOTHING, ["a.pth", TO, "--batch", "0"], 2, "'0' is no whole number from 1"),
-    "batch -1": (NOTHING, ["a.pth", TO, "--batch", "-1"], 2, "'-1' is no whole number from 1"),
+    "batch 0": (NOTHING, ["a.pth", TO, "--batch", "0"], 2, "'0' is not a whole number from 1"),
+    "batch -1": (NOTHING, ["a.pth", TO, "--batch", "-1"], 2, "'-1' is not a whole number from 1"),
     "batch 2000": (
         NOTHING,
         ["a.pth", TO, "--batch", "2000"],
@@ -297,7 +297,7 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     "another network": (foreign, ["x.pth", TO], 1, "is another network"),
     "whole module": (whole_module, ["x.pth", TO], 1, "code in a file is never run"),
     "truncated": (truncated, ["x.pth", TO], 1, "truncated, damaged"),
-    "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is no PyTorch file"),
+    "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is not a PyTorch file"),
     "NaN": (nan, ["x.pth", TO], 1, "4 values of 4 that are NaN or infinite"),
     # the target
     "no folder": (
@@ -327,7 +327,7 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     ),
     # the words
     "no words": (NOTHING, ["a.pth", TO, "--words", "no_lmdb"], 1, "no_lmdb does not exist"),
-    "words no LMDB": (folder, ["a.pth", TO, "--words", "words"], 1, "words is no LMDB"),
+    "words no LMDB": (folder, ["a.pth", TO, "--words", "words"], 1, "words is not an LMDB"),
 }
 
 

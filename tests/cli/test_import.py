@@ -168,9 +168,9 @@ def test_what_does_not_read_alike_is_a_failed_check(
         (
             ["tensorflow", str(TENSORFLOW / "crnn"), "x.pth", "--ord-map", V2],
             1,
-            "is no ord_map.json",
+            "is not an ord_map.json",
         ),
-        (["torch", V2, "x.pth"], 1, "is no PyTorch file"),
+        (["torch", V2, "x.pth"], 1, "is not a PyTorch file"),
         (
             ["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "y"],
             2,

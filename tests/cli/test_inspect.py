@@ -38,8 +38,8 @@ def test_table_of_an_onnx_without_spec(tmp_path: Path, capsys: pytest.CaptureFix
         (None, "does not exist"),
         (b"", "is empty"),
         (b"version https://git-lfs.github.com/spec/v1\nsize 3\n", "Git LFS pointer"),
-        (b"\x00" * 64, "no ONNX file"),
-        (b"words, words, words", "no ONNX file"),
+        (b"\x00" * 64, "not an ONNX file"),
+        (b"words, words, words", "not an ONNX file"),
     ],
 )
 def test_what_is_no_model(

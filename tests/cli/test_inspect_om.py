@@ -67,7 +67,7 @@ def test_it_is_told_by_content(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not an om", "is no OM: it begins with b'not '"),
+        (b"not an om", "is not an OM: it begins with b'not '"),
         (om_writer.static()[:-9], "is cut short"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
     ],

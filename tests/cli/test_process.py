@@ -126,7 +126,7 @@ def test_a_signal_leaves_nothing_half_written(
         # SIGHUP is ignored under nohup.
         "import argparse, signal, sys, time; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "for number in map(int, sys.argv[2:]):\n    signal.signal(number, signal.SIG_IGN)\n"
-        "from pathlib import Path; from crnn.cli import run; from crnn.files import"
+        "from pathlib import Path; from crnn.cli.main import run; from crnn.files import"
         " atomic_folder, atomic_file\ndef work(args):\n    with atomic_folder(Path('d')),"
         " atomic_file(Path('f')):\n        print('ready', flush=True);"
         " time.sleep(60)\nsys.exit(run(argparse.Namespace(run=work)))"

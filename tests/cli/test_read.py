@@ -12,6 +12,7 @@ from typing import List
 import numpy as np
 import onnx
 import onnx.numpy_helper
+import PIL
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -24,6 +25,8 @@ MODEL = ROOT / "examples" / "crnn_small.pth"
 
 
 def word_png(word: str) -> bytes:
+    if int(PIL.__version__.partition(".")[0]) <= 10:
+        pytest.skip("Pillow before 11 may lack a built-in font of any size")
     font = ImageFont.load_default(32)
     left, top, right, bottom = font.getbbox(word)
     image = Image.new("L", (int(right - left) + 12, int(bottom - top) + 12), 255)

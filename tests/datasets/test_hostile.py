@@ -298,7 +298,7 @@ HOSTILE = {
         "leads out of the folder",
     ),
     "an absolute name": ("tsv", names("/etc/hostname"), [], 3, "leads out of the folder"),
-    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is no file name"),
+    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is not a file name"),
     "a link that leads out": ("tsv", link_out, [], 3, "a link that leads out"),
     "a folder's link that leads out": ("tsv", link_folder_out, [], 3, "a link that leads out"),
     "a name of a folder": (
@@ -306,9 +306,9 @@ HOSTILE = {
         lambda f: (names("sub")(f), (f / "sub").mkdir()),
         [],
         3,
-        "no plain file",
+        "not a plain file",
     ),
-    "a name of a pipe": ("tsv", pipe, [], 3, "no plain file"),
+    "a name of a pipe": ("tsv", pipe, [], 3, "not a plain file"),
     "a name beyond all length": ("tsv", names("x" * 5000), [], 3, "unreadable image"),
     "a name of nothing": ("tsv", names("lost.png"), [], 3, "missing image"),
     "an image of zero bytes": ("tsv", image_of(b""), [], 3, "empty image"),
@@ -519,10 +519,10 @@ def test_a_report_that_cannot_be_written_is_named(place, capsys):
 
 
 REPORTS = {
-    "the annotation": ("source/labels.tsv", [], "is no report of a conversion"),
-    "an image": ("source/word_1.jpg", [], "is no report of a conversion"),
-    "a list in JSON": ("list.jsonl", [], "is no report of a conversion"),
-    "a number in JSON": ("number.json", [], "is no report of a conversion"),
+    "the annotation": ("source/labels.tsv", [], "is not a report of a conversion"),
+    "an image": ("source/word_1.jpg", [], "is not a report of a conversion"),
+    "a list in JSON": ("list.jsonl", [], "is not a report of a conversion"),
+    "a number in JSON": ("number.json", [], "is not a report of a conversion"),
     "the target itself": ("out", [], "out is named twice, as out and as report"),
     "a file in the target": ("out/report.jsonl", ["--force"], "would stand in out"),
 }
@@ -568,7 +568,7 @@ def test_a_conversion_that_fails_leaves_the_earlier_report(form, place):
 
 def test_a_stopped_conversion_leaves_nothing(place, monkeypatch):
     from crnn.datasets import convert
-    from crnn.datasets.options import Options
+    from crnn.datasets.options import ConvertOptions
 
     sources.tsv(place / "source")
 
@@ -576,5 +576,5 @@ def test_a_stopped_conversion_leaves_nothing(place, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert.convert("tsv", place / "source", place / "out", Options(), advance=stop)
+        convert.convert("tsv", place / "source", place / "out", ConvertOptions(), advance=stop)
     assert sorted(path.name for path in place.iterdir()) == [SECRET, "source"]

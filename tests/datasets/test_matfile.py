@@ -191,7 +191,10 @@ BROKEN = {
         array("<", 6, (1, 1), b"other", element("<", 9, bytes(8))),
         "holds no list; it holds other",
     ),
-    "no cell": (array("<", 6, (1, 1), b"list", element("<", 9, bytes(8))), "list is no cell array"),
+    "no cell": (
+        array("<", 6, (1, 1), b"list", element("<", 9, bytes(8))),
+        "list is not a cell array",
+    ),
 }
 
 

@@ -291,7 +291,7 @@ def test_a_model_asks_for_the_path_that_runs_it(tmp_path: Path) -> None:
     checkpoint.write_bytes(b"PK\x03\x04 and more")
     assert look(tmp_path, checkpoint).asked == "torch"
     text = write(tmp_path / "m.txt", "hello")
-    assert "no ONNX file" in line(look(tmp_path, text), "model").found
+    assert "not an ONNX file" in line(look(tmp_path, text), "model").found
     with pytest.raises(InputError, match="does not exist"):
         look(tmp_path, tmp_path / "none.om")
 

@@ -44,7 +44,7 @@ def batches(repeat: int = 1) -> Generator[np.ndarray, None, None]:
 
 
 def read(logits: np.ndarray) -> List[str]:
-    return ctc.greedy(logits, SPEC.characters)
+    return ctc.greedy(logits, SPEC.alphabet)
 
 
 @pytest.fixture(scope="module")
@@ -478,7 +478,7 @@ def beside(path: Path, spec: ModelSpec, checkpoint: Optional[str] = None) -> Non
 def test_models_of_different_specs_or_inputs_are_no_set(tmp_path: Path) -> None:
     folder = static_set(tmp_path / "set")
     beside(folder / "m_bs4.om", ModelSpec(blank=36))
-    with pytest.raises(InputError, match="no set: they are read by different specs"):
+    with pytest.raises(InputError, match="not a set: they are read by different specs"):
         open_ascend(folder)
     write_om(folder / "m_bs4.om", dtype="float16")
     (folder / "m_bs4.om.json").unlink()
@@ -504,7 +504,7 @@ def test_oms_of_different_checkpoints_are_no_set(tmp_path: Path) -> None:
     for batch, checkpoint in ((1, "a" * 64), (4, None), (8, "b" * 64)):
         beside(folder / f"m_bs{batch}.om", ModelSpec(), checkpoint)
     with pytest.raises(
-        InputError, match="m_bs1.om and .*m_bs8.om are no set: .*different checkpoints"
+        InputError, match="m_bs1.om and .*m_bs8.om are not a set: .*different checkpoints"
     ):
         open_ascend(folder)
 

@@ -120,7 +120,7 @@ BAD = {
     "unknown form": (
         b"a.png,x\n",
         "csv",
-        "'csv' is no form of annotation; expected one of quoted, jsonl, tab",
+        "'csv' is not a form of annotation; expected one of quoted, jsonl, tab",
     ),
     "another form": (
         b"a.png,x\n",

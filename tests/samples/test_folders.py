@@ -138,7 +138,7 @@ def test_an_annotation_goes_with_a_folder_of_images_only(images: Path, tmp_path:
     (tmp_path / "lmdb").mkdir()
     (tmp_path / "lmdb" / "data.mdb").write_bytes(b"x")
     with pytest.raises(
-        InputError, match="lmdb is no folder of images; an annotation file goes with such"
+        InputError, match="lmdb is not a folder of images; an annotation file goes with such"
     ):
         open_labelled(tmp_path / "lmdb", images / "gt.txt")
 

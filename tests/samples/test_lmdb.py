@@ -240,7 +240,7 @@ def test_what_is_no_such_lmdb(make: Make, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             LmdbSamples(tmp_path / name)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=r"folder is no LMDB: there is no data\.mdb in it"):
+    with pytest.raises(InputError, match=r"folder is not an LMDB: there is no data\.mdb in it"):
         LmdbSamples(tmp_path / "folder")
 
 

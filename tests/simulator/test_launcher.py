@@ -298,7 +298,8 @@ def test_a_tool_outside_the_launcher_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 
 def test_the_environment_scripts_find_the_simulated_cann(tmp_path: Path) -> None:
-    line = f'set -eu; source {ROOT}/acl_env_x86.sh; python3 -c "import acl; print(acl.simulated)"'
+    program = f'{sys.executable} -c "import acl; print(acl.simulated)"'
+    line = f"set -eu; source {ROOT}/acl_env_x86.sh; {program}"
     if os.uname().machine != "x86_64":
         line = line.replace("x86", "arm")
     code, _, out, err = run(tmp_path, "bash", "-c", line)

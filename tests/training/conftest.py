@@ -24,8 +24,11 @@ TINY = [
 def picture(text: str) -> bytes:
     """Return a PNG of a word in Pillow's built-in font."""
     font = ImageFont.load_default()
-    box = font.getbbox(text)
-    image = Image.new("L", (int(box[2]) + 8, 20), 255)
+    if hasattr(font, "getbbox"):
+        width = int(font.getbbox(text)[2])
+    else:  # Pillow before 9.2
+        width = font.getmask(text).size[0]
+    image = Image.new("L", (width + 8, 20), 255)
     ImageDraw.Draw(image).text((4, 4), text, fill=0, font=font)
     stream = io.BytesIO()
     image.save(stream, "PNG")

@@ -18,9 +18,7 @@ State = Dict[str, torch.Tensor]
 
 
 def network(config: CrnnConfig = TINY, seed: int = 0) -> CRNN:
-    """Return a network whose BatchNorm statistics are no identity and whose outputs tell images
-    apart.
-    """
+    """A network whose BatchNorm is not the identity and whose outputs tell images apart."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = CRNN(config)

@@ -239,11 +239,11 @@ def test_alphabet_replaces_the_default(tmp_path: Path, alphabet: str, folds: boo
             load_checkpoint(tmp_path / "x.pth", alphabet=alphabet)
         return
     spec = load_checkpoint(tmp_path / "x.pth", alphabet=alphabet).spec
-    assert (spec.alphabet, spec.fold_case) == (alphabet, folds)
+    assert (spec.characters, spec.fold_case) == (alphabet, folds)
 
 
 STORED = ModelSpec(
-    alphabet="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193
+    characters="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193
 )
 
 
@@ -254,7 +254,7 @@ def test_spec_that_the_file_carries_is_used(tmp_path: Path, stored: Any) -> None
     checkpoint = load_checkpoint(tmp_path / "x.pth")
     assert (checkpoint.spec, checkpoint.spec_from) == (STORED, "file")
     other = load_checkpoint(tmp_path / "x.pth", alphabet="uvwxyz", width=200).spec
-    assert (other.alphabet, other.fold_case, other.resizer) == ("uvwxyz", True, "pil-bilinear")
+    assert (other.characters, other.fold_case, other.resizer) == ("uvwxyz", True, "pil-bilinear")
     assert (other.width, other.time_steps) == (200, 51)
 
 
@@ -317,7 +317,7 @@ REFUSED: Dict[str, Any] = {
     "empty": (lambda path: path.write_bytes(b""), "is empty; expected a PyTorch checkpoint"),
     "text": (
         lambda path: path.write_text("hello world"),
-        r"is no PyTorch file: it begins with b'hello wo'",
+        r"is not a PyTorch file: it begins with b'hello wo'",
     ),
     "Git LFS pointer": (
         lambda path: path.write_text(
@@ -342,7 +342,7 @@ REFUSED: Dict[str, Any] = {
     "TorchScript": (torchscript, r"is a TorchScript archive.*\n.*state_dict"),
     "whole module": (
         lambda path: save(path, network()),
-        r"loading it would call crnn\.network\.crnn\.CRNN.*\n.*model\.state_dict\(\)",
+        r"loading it would call crnn\.network\.CRNN.*\n.*model\.state_dict\(\)",
     ),
     "single tensor": (
         lambda path: save(path, torch.ones(3)),
@@ -361,7 +361,7 @@ REFUSED: Dict[str, Any] = {
         lambda path: save(path, {"state_dict": {"a": 1}}),
         "the keys 'state_dict'; expected",
     ),
-    "keys that are no names": (
+    "keys that are not names": (
         lambda path: save(path, {1: torch.ones(2)}),
         "the keys 1; expected a state dict",
     ),
@@ -460,7 +460,7 @@ REFUSED: Dict[str, Any] = {
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: '{"format": "crnn-spec/9"}'}),
         r"crnn\.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'",
     ),
-    "spec that is no JSON": (
+    "spec that is not JSON": (
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: "{"}),
         r"crnn\.spec: not JSON",
     ),

@@ -151,10 +151,10 @@ BAD: Dict[str, Callable[[Path], Path]] = {
     r"no name or no tensor": lambda folder: write(
         folder / "x.ckpt", _crc(field(1, field(1, b"x")))
     ),
-    r"is no tensor \(field 3\)": lambda folder: write(
+    r"is not a tensor \(field 3\)": lambda folder: write(
         folder / "x.ckpt", field(1, field(1, b"x") + field(3, b""))
     ),
-    r"a name is no text": lambda folder: write(folder / "x.ckpt", field(1, field(1, b"\xff\xff"))),
+    r"a name is not text": lambda folder: write(folder / "x.ckpt", field(1, field(1, b"\xff\xff"))),
     r"a lies at 0 to 9 of 8 bytes": lambda folder: write(
         folder / "x.safetensors",
         _safe({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 9]}}, bytes(8)),
@@ -166,7 +166,7 @@ BAD: Dict[str, Callable[[Path], Path]] = {
         folder / "x.safetensors",
         _safe({"a": {"dtype": "F8", "shape": [8], "data_offsets": [0, 8]}}, bytes(8)),
     ),
-    r"its header is no JSON": lambda folder: write(
+    r"its header is not JSON": lambda folder: write(
         folder / "x.safetensors", (9).to_bytes(8, "little") + b"{" * 9
     ),
 }

@@ -77,9 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, or show what would be run."""
-    from crnn.compile.to_om import Request, build, plan
+    from crnn.compile.to_om import CompileRequest, build, plan
 
-    request = Request(
+    request = CompileRequest(
         model=args.model,
         name=args.name,
         batches=args.batch,
@@ -126,6 +126,6 @@ def _version(text: str) -> Optional[Version]:
     version = Version.parse(text)
     if version is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no CANN version such as 5.0.4, 6.0.RC1 or 8.0"
+            f"{text!r} is not a CANN version such as 5.0.4, 6.0.RC1 or 8.0"
         )
     return version

@@ -41,4 +41,6 @@ def run(args: argparse.Namespace) -> int:
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()
         console.out(found.verdict)
-    return 0 if found.ready else 4
+    if found.ready:
+        return 0
+    return 4

@@ -31,7 +31,9 @@ def run(args: argparse.Namespace) -> int:
                 {key: value for key, value in entry.items() if key != "documented" and value}
             )
             console.out()
-    return 0 if all(entry["documented"] for entry in entries) else 1
+    if all(entry["documented"] for entry in entries):
+        return 0
+    return 1
 
 
 def _explain(text: str) -> Dict[str, Any]:
@@ -40,7 +42,9 @@ def _explain(text: str) -> Dict[str, Any]:
     if found:
         return {**dataclasses.asdict(found), "reading": reading, "documented": True}
     near = [f"{entry.code} {entry.meaning}" for entry in codes.nearest(text)]
-    meaning = "not documented" if reading else "not documented, and of no form that CANN uses"
+    meaning = "not documented, and of no form that CANN uses"
+    if reading:
+        meaning = "not documented"
     return {
         "code": text,
         "meaning": meaning,

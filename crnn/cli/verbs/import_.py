@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
@@ -29,6 +29,13 @@ _CHARS = "CHARS|@FILE"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    _add_mindspore(kinds)
+    _add_tensorflow(kinds)
+    _add_torch(kinds)
+    _add_check(kinds)
+
+
+def _add_mindspore(kinds: Any) -> None:
     mindspore = _kind(
         kinds, "mindspore", "FILE.ckpt", "a .ckpt or .safetensors of MindSpore's or MindOCR's CRNN"
     )
@@ -42,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=_CHARS,
         help="the file's characters in class order (default: a-z0-9; MindOCR 0-9a-z)",
     )
+
+
+def _add_tensorflow(kinds: Any) -> None:
     tensorflow = _kind(
         kinds, "tensorflow", "PREFIX", "PREFIX of PREFIX.index and PREFIX.data-…, or a frozen .pb"
     )
@@ -52,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the training's ord_map.json, its order of classes",
     )
+
+
+def _add_torch(kinds: Any) -> None:
     torch = _kind(kinds, "torch", "FILE.pth", "a PyTorch checkpoint of any known layout")
     torch.add_argument(
         "--preset", metavar="NAME", help="network and spec of a file without, such as mindspore-v2"
@@ -78,6 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     torch.add_argument(
         "--blank-last", action="store_true", help="the file's blank is its last class (default: 0)"
     )
+
+
+def _add_check(kinds: Any) -> None:
     check = kinds.add_parser(
         "check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False
     )

@@ -32,7 +32,10 @@ def run(args: argparse.Namespace) -> int:
     kind = kind_of(args.file)
     if kind == OM or args.file.suffix == ".om":
         return _show_om(args)
-    data = _describe_checkpoint(args.file) if kind == TORCH else _describe_onnx(args.file)
+    if kind == TORCH:
+        data = _describe_checkpoint(args.file)
+    else:
+        data = _describe_onnx(args.file)
     if not put_json(data, args.json):
         console.out_fields(data)
     return 0

@@ -75,11 +75,11 @@ def run(args: argparse.Namespace) -> int:
         console.out(recipe.to_yaml().rstrip())
         return 0
 
-    from crnn.training.loop import Console, Options, Trainer
+    from crnn.training.loop import Console, Trainer, TrainOptions
     from crnn.training.world import is_first, open_world
 
     folder = args.out or Path("runs") / find_recipe(args.recipe).stem
-    options = Options(folder, args.resume, args.max_steps, args.profile, args.performance)
+    options = TrainOptions(folder, args.resume, args.max_steps, args.profile, args.performance)
     speaking = is_first()
     voice = Console(
         console.out if speaking else _silent,
@@ -92,9 +92,10 @@ def run(args: argparse.Namespace) -> int:
         voice.note(f"stopped after step {outcome.step}; go on with the same command and --resume")
         return 128 + outcome.signal
     if not args.performance:
-        best = (
-            "" if outcome.best is None else f"; the best is best.pth, accuracy {outcome.best:.4f}"
-        )
+        if outcome.best is None:
+            best = ""
+        else:
+            best = f"; the best is best.pth, accuracy {outcome.best:.4f}"
         voice.say(f"{folder}: {outcome.step} steps, last.pth{best}")
     return 0
 

@@ -55,7 +55,9 @@ def heavier(mask: np.ndarray, pixels: int) -> np.ndarray:
 def lighter(mask: np.ndarray, pixels: int) -> np.ndarray:
     """Return the mask with its strokes shrunk, unless nothing much would be left of them."""
     thin = cv2.erode(mask, _disc(pixels + 1))
-    return thin if int(thin.sum()) > 0.35 * int(mask.sum()) else mask
+    if int(thin.sum()) > 0.35 * int(mask.sum()):
+        return thin
+    return mask
 
 
 def rim(mask: np.ndarray, pixels: int) -> np.ndarray:
@@ -72,7 +74,9 @@ def shadow(mask: np.ndarray, offset: Tuple[float, float], sigma: float) -> np.nd
     """Return the mask moved by x and y pixels and blurred."""
     move = np.array([[1, 0, offset[0]], [0, 1, offset[1]]], dtype=np.float32)
     moved = cv2.warpAffine(mask, move, mask.shape[::-1])
-    return cv2.GaussianBlur(moved, (0, 0), sigma) if sigma > 0.2 else moved
+    if sigma > 0.2:
+        return cv2.GaussianBlur(moved, (0, 0), sigma)
+    return moved
 
 
 def worn(mask: np.ndarray, cell: float, share: float, rng: random.Random) -> np.ndarray:
@@ -266,7 +270,10 @@ def encode(picture: np.ndarray, quality: Optional[int]) -> bytes:
         name, options = "PNG", [cv2.IMWRITE_PNG_COMPRESSION, 3]
     else:
         name, options = "JPEG", [cv2.IMWRITE_JPEG_QUALITY, quality]
-    encoded, data = cv2.imencode(f".{name.lower()}", pixels, options)
+    try:
+        encoded, data = cv2.imencode(f".{name.lower()}", pixels, options)
+    except cv2.error as error:  # OpenCV 4.5 raises, newer ones return False
+        raise too_large(pixels.shape, f"{name} takes") from error
     if not encoded:
         raise too_large(pixels.shape, f"{name} takes")
     return bytes(data)

@@ -63,18 +63,14 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
     installed.
     """
     if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected one with .ttf or .otf files")
-    files = list(_files([folder] if folder else [Path(name).expanduser() for name in FOLDERS]))
-    if folder is None:
-        files = [file for file in files if family(file)]
-    files = [file for file in files if not any(mark in file.name for mark in _NOT_FOR_WORDS)]
-    fonts = [
-        file
-        for file in sorted(files, key=lambda file: (file.name, str(file)))
-        if has_glyphs(file, characters)
-    ]
+        raise InputError(f"{folder} is not a folder; expected one with .ttf or .otf files")
+    files = [file for file in _candidates(folder) if _is_for_words(file)]
+    by_name = sorted(files, key=lambda file: (file.name, str(file)))
+    fonts = [file for file in by_name if has_glyphs(file, characters)]
     if fonts:
-        return fonts if folder else _balanced(fonts)
+        if folder:
+            return fonts
+        return _balanced(fonts)
     if folder is not None:
         raise InputError(
             f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files"
@@ -86,6 +82,18 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
             " --fonts DIR."
         ),
     )
+
+
+def _candidates(folder: Optional[Path]) -> List[Path]:
+    """The font files of a folder; without one, the installed ones of the open families."""
+    if folder is not None:
+        return list(_files([folder]))
+    installed = _files([Path(name).expanduser() for name in FOLDERS])
+    return [file for file in installed if family(file)]
+
+
+def _is_for_words(file: Path) -> bool:
+    return not any(mark in file.name for mark in _NOT_FOR_WORDS)
 
 
 def family(file: Path) -> Optional[str]:
@@ -178,7 +186,9 @@ def _balanced(fonts: Sequence[Path]) -> List[Path]:
 
 def _glyph(font: Any, character: str) -> bytes:
     mask = font.getmask(character)
-    return bytes(mask) + repr(mask.size).encode() if mask.size[0] else b""
+    if mask.size[0]:
+        return bytes(mask) + repr(mask.size).encode()
+    return b""
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
@@ -186,11 +196,10 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
     for folder in folders:
         for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
             # The same font is often installed twice.
-            mark = (
-                (file.name, file.stat().st_size)
-                if file.suffix.lower() in _SUFFIXES and file.is_file()
-                else None
-            )
+            if file.suffix.lower() in _SUFFIXES and file.is_file():
+                mark = (file.name, file.stat().st_size)
+            else:
+                mark = None
             if mark and mark not in seen:
                 seen.add(mark)
                 yield file

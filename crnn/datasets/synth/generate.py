@@ -43,13 +43,26 @@ def generate(
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> int:
-    """Render words 1 to ``count`` into an LMDB; return how many of them an earlier, stopped run had
-    rendered.
+    """Render words 1 to ``count`` into an LMDB.
 
     Until all are there they stand in ``OUT.part``, which holds no ``num-samples`` and is not
     mistaken for a data set. Started again with the same recipe it goes on after the last word that
-    was committed. Raises `InputError` where something stands at ``out``, or ``OUT.part`` is of
-    another recipe or another run's that has not ended.
+    was committed.
+
+    Args:
+        renderer: Draws word number i.
+        out: The LMDB to write.
+        count: How many words.
+        processes: How many processes render.
+        force: Whether an LMDB that stands at ``out`` may be replaced.
+        advance: Called with a count of words that were rendered.
+
+    Returns:
+        How many of the words an earlier, stopped run had rendered.
+
+    Raises:
+        InputError: Something stands at ``out``, or ``OUT.part`` is of another recipe or of another
+            run that has not ended.
     """
     _require_free(out, force)
     part = out.with_name(out.name + ".part")
@@ -176,7 +189,10 @@ def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
     except (OSError, ValueError):
         found = None
     # A longer run of the same words may go on with them.
-    count = found.get("count") if isinstance(found, dict) else None
+    if isinstance(found, dict):
+        count = found.get("count")
+    else:
+        count = None
     if (
         not isinstance(count, int)
         or count > recipe["count"]

@@ -105,7 +105,9 @@ def _letters(shown: str, font: Any, renderer: Renderer, rng: random.Random) -> n
 
 
 def _mask(text: str, font: Any, table: Table, rng: random.Random) -> np.ndarray:
-    gap = table["spacing"].draw(rng, "gap") * font.size if table["spacing"].happens(rng) else 0.0
+    gap = 0.0
+    if table["spacing"].happens(rng):
+        gap = table["spacing"].draw(rng, "gap") * font.size
     mask = text_mask(text, font, gap)
     if table["stretch"].happens(rng):
         mask = effects.stretch(mask, table["stretch"].draw(rng, "factor"))
@@ -124,10 +126,16 @@ def _add_neighbours(
         gap = round(renderer.table["neighbours"].draw(rng, "gap") * font.size)
         if side in ("left", "right"):
             top = (height - mask.shape[0]) // 2
-            left = pad - gap - mask.shape[1] if side == "left" else width - pad + gap
+            if side == "left":
+                left = pad - gap - mask.shape[1]
+            else:
+                left = width - pad + gap
         else:
             left = rng.randint(-mask.shape[1] // 2, width - mask.shape[1] // 2)
-            top = pad - gap - mask.shape[0] if side == "above" else height - pad + gap
+            if side == "above":
+                top = pad - gap - mask.shape[0]
+            else:
+                top = height - pad + gap
         _paste(layer, mask, left, top)
 
 
@@ -146,8 +154,12 @@ def _placed(layers: np.ndarray, size: float, table: Table, rng: random.Random) -
     """Return the layers bent, turned and cropped."""
     if table["curve"].happens(rng):
         layers = effects.curve(layers, table["curve"].draw(rng, "rise") * size)
-    degrees = table["rotation"].draw(rng, "degrees") if table["rotation"].happens(rng) else 0.0
-    shear = table["shear"].draw(rng, "factor") if table["shear"].happens(rng) else 0.0
+    degrees = 0.0
+    if table["rotation"].happens(rng):
+        degrees = table["rotation"].draw(rng, "degrees")
+    shear = 0.0
+    if table["shear"].happens(rng):
+        shear = table["shear"].draw(rng, "factor")
     shifts = np.zeros((4, 2))
     if table["perspective"].happens(rng):
         shifts = np.array(
@@ -204,9 +216,9 @@ def _colours(table: Table, rng: random.Random) -> Tuple[np.ndarray, np.ndarray, 
     rng.shuffle(levels)
     found = []
     for level in (*levels, levels[0] if rng.random() < 0.3 else 255 - levels[1]):
-        saturation = (
-            table["colour"].draw(rng, "saturation") if table["colour"].happens(rng) else 0.0
-        )
+        saturation = 0.0
+        if table["colour"].happens(rng):
+            saturation = table["colour"].draw(rng, "saturation")
         found.append(effects.colour(level, saturation, _hue(table, rng)))
     return found[0], found[1], found[2]
 
@@ -219,7 +231,9 @@ def _hue(table: Table, rng: random.Random) -> float:
     line, which = table["hue"].ranges, rng.random()
     if which < line["warm"][0]:
         return rng.uniform(-0.04, 0.16) % 1.0
-    return rng.uniform(0.52, 0.68) if which < line["warm"][0] + line["blue"][0] else rng.random()
+    if which < line["warm"][0] + line["blue"][0]:
+        return rng.uniform(0.52, 0.68)
+    return rng.random()
 
 
 def _camera(picture: np.ndarray, table: Table, rng: random.Random) -> bytes:

@@ -77,7 +77,7 @@ def _read(path: Path) -> Dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise InputError(
             f"{path} holds {type(data).__name__}; expected lines of an effect and its values"
@@ -96,18 +96,21 @@ def _effect(where: str, values: Mapping[str, Any], limits: Mapping[str, Range]) 
 
 
 def _range(where: str, name: str, value: Union[float, list], limit: Range) -> Range:  # type: ignore[type-arg]
-    single, whole = name in _SINGLE, name in WHOLE
-    pair = [value, value] if single else value
+    whole = name in WHOLE
+    expected = "a range, such as [0.1, 0.5]"
+    pair: Any = value
+    if name in _SINGLE:
+        expected = "a number"
+        pair = [value, value]
     if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
-        raise InputError(
-            f"{where} is {value!r}; expected"
-            f" {'a number' if single else 'a range, such as [0.1, 0.5]'}"
-        )
+        raise InputError(f"{where} is {value!r}; expected {expected}")
     if pair[0] > pair[1]:
         raise InputError(f"{where} is {value!r}; expected the smaller end first")
     # Asked so that it does not hold for NaN.
     inside = limit[0] <= pair[0] <= pair[1] <= limit[1]
-    kind = "whole numbers, " if whole else ""
+    kind = ""
+    if whole:
+        kind = "whole numbers, "
     if not inside or (whole and any(end != int(end) for end in pair)):
         raise InputError(f"{where} is {value!r}; expected {kind}{limit[0]:g} to {limit[1]:g}")
     return (float(pair[0]), float(pair[1]))

@@ -62,9 +62,9 @@ class Words:
         else:
             return word
         # Some letters have no capital of one letter, or none in the alphabet.
-        return (
-            changed if len(changed) == len(word) and set(changed) <= set(self.characters) else word
-        )
+        if len(changed) == len(word) and set(changed) <= set(self.characters):
+            return changed
+        return word
 
 
 def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:

@@ -45,6 +45,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as", dest="form", choices=("lmdb", "folder"), default="lmdb", help="what to write (lmdb)"
     )
+    _add_source_options(parser)
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="list all that was dropped, a JSON object a line",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace an LMDB (or folder of this kit's) that is there",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit 3 if anything was dropped, or a lexicon is not an image's",
+    )
+    add_json(parser)
+    add_written(parser, "report")
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what a source's form needs to be told."""
     parser.add_argument(
         "--split", choices=("train", "val", "test", "all"), help="train, val, test or all, by kind"
     )
@@ -86,36 +109,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ord-map", type=Path, metavar="FILE", help="tfrecord: the training's ord_map.json"
     )
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE",
-        help="list all that was dropped, a JSON object a line",
-    )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="replace an LMDB (or folder of this kit's) that is there",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit 3 if anything was dropped, or a lexicon is no image's",
-    )
-    add_json(parser)
-    add_written(parser, "report")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, and say what became of the source."""
     from crnn.datasets.convert import convert
-    from crnn.datasets.options import Options
+    from crnn.datasets.options import ConvertOptions
 
     if args.ord_map and args.alphabet:
         raise UsageError(
             "--ord-map and --alphabet both say which class is which character; give one of them"
         )
-    options = Options(
+    options = ConvertOptions(
         split=args.split,
         annotation=args.annotation,
         images=args.images,
@@ -157,6 +162,6 @@ def run(args: argparse.Namespace) -> int:
         )
     if unmatched and args.strict:
         raise CheckError(
-            f"{unmatched} lines of {args.lexicons} are no image's; --strict allows none"
+            f"{unmatched} lines of {args.lexicons} are not an image's; --strict allows none"
         )
     return 0

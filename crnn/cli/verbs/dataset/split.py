@@ -55,5 +55,7 @@ def run(args: argparse.Namespace) -> int:
 def _part(text: str) -> Tuple[Path, float]:
     name, sign, share = text.rpartition("=")
     if not sign or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is no LMDB=FRACTION, such as train_lmdb=0.9")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an LMDB=FRACTION, such as train_lmdb=0.9"
+        )
     return Path(name), fraction(share)

@@ -59,4 +59,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _percent(count: int, total: int) -> str:
-    return f"{100 * count / total:.1f}" if total else "0.0"
+    if total:
+        return f"{100 * count / total:.1f}"
+    return "0.0"
