@@ -15,7 +15,7 @@
 PYTHON ?= python3
 # Per cent of lines and branches that the suite must run: without the simulator, and of it.
 FLOOR := 96
-SIMULATOR_FLOOR := 90
+SIMULATOR_FLOOR := 96
 ifdef OLDEST
 VENV := .venv-oldest
 EXTRA := oldest
@@ -47,7 +47,9 @@ fast: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n 2
+	# A process that a test has killed may leave a file cut short: what it ran is not counted.
 	$(BIN)/coverage combine --quiet
+	@rm -f .coverage.*
 	$(BIN)/coverage report --omit='crnn/simulator/*' --fail-under=$(FLOOR)
 	$(BIN)/coverage report --include='crnn/simulator/*' --fail-under=$(SIMULATOR_FLOOR)
 
