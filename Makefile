@@ -2,6 +2,8 @@
 # make test    the whole suite
 # make fast    the suite without its slow files: a third of the time or less
 # make check   linters, types, layers
+# make coverage
+#              the whole suite, its lines and branches counted, with floors
 # make setup   the development environment, in .venv
 # make fuzz    the long fuzzing runs
 # make clean   removes what these have made
@@ -11,6 +13,9 @@
 #              make test PYTHON=python3.8 OLDEST=1
 
 PYTHON ?= python3
+# Per cent of lines and branches that the suite must run: without the simulator, and of it.
+FLOOR := 96
+SIMULATOR_FLOOR := 96
 ifdef OLDEST
 VENV := .venv-oldest
 EXTRA := oldest
@@ -25,7 +30,7 @@ BIN := $(VENV)/bin
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
 SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
-.PHONY: help demo test fast setup check fuzz clean
+.PHONY: help demo test fast coverage setup check fuzz clean
 
 help:
 	@sed -n '/^#/!q; s/^#\( \|$$\)//p' Makefile
@@ -38,6 +43,15 @@ test: $(VENV)/.dev
 
 fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n 2
+	# A process that a test has killed may leave a file cut short: what it ran is not counted.
+	$(BIN)/coverage combine --quiet
+	@rm -f .coverage.*
+	$(BIN)/coverage report --omit='crnn/simulator/*' --fail-under=$(FLOOR)
+	$(BIN)/coverage report --include='crnn/simulator/*' --fail-under=$(SIMULATOR_FLOOR)
 
 setup: $(VENV)/.dev
 

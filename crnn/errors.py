@@ -60,6 +60,25 @@ class UnavailableError(KitError):
     exit_code = 4
 
 
+DISTRIBUTIONS = {
+    "PIL": "Pillow",
+    "cv2": "opencv-python-headless",
+    "defusedxml": "defusedxml",
+    "lmdb": "lmdb",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "rich": "rich",
+    "torch": "torch",
+    "yaml": "PyYAML",
+}
+"""What others make and the kit imports: what pip calls it, by module.
+
+Their absence is the machine's, not the kit's.
+"""
+
+
 @contextlib.contextmanager
 def needs(package: str, *, extra: str = "") -> Iterator[None]:
     """Turn the ImportError of an import inside the block into the kit's own error.

@@ -251,6 +251,34 @@ def starts_with(path: Path, mark: bytes) -> bool:
         return file.read(len(mark)) == mark
 
 
+def utf8_lines(path: Path) -> Iterator[Tuple[int, Optional[str], bytes]]:
+    r"""Read a text line by line; only LF and CRLF end a line, as elsewhere a label may hold others.
+
+    Args:
+        path: A file of UTF-8, with or without a byte order mark.
+
+    Yields:
+        The line's number from 1, its text without its end, or None where it is not UTF-8, and its
+        bytes as they stand in the file.
+    """
+    with open(path, "rb") as file:
+        encoding = "utf-8-sig"
+        for number, raw in enumerate(file, start=1):
+            try:
+                text: Optional[str] = _without_end(raw.decode(encoding))
+            except UnicodeDecodeError:
+                text = None
+            yield number, text, raw
+            encoding = "utf-8"
+
+
+def _without_end(line: str) -> str:
+    for end in ("\n", "\r"):
+        if line.endswith(end):
+            line = line[:-1]
+    return line
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, read in pieces.
 

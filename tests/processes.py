@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 
 @contextlib.contextmanager
@@ -23,3 +23,8 @@ def started(command: List[str], **options: Any) -> Iterator[subprocess.Popen]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def uncounted() -> Dict[str, str]:
+    """Return this environment for a process whose lines `make coverage` does not count."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

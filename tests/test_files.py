@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from crnn.errors import InputError
-from crnn.files import atomic_file, atomic_folder, natural_key, require_file, write_text
+from crnn.files import (
+    atomic_file,
+    atomic_folder,
+    natural_key,
+    require_file,
+    utf8_lines,
+    write_text,
+)
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -150,3 +157,15 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path: Path) -> None:
         folder.rmdir()
     assert os.listdir(target) == ["old"]
     assert os.listdir(tmp_path) == ["d"]
+
+
+def test_lines_end_with_lf_or_crlf_alone(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_bytes(b"\xef\xbb\xbfone\r\n\n\xff\xfe\ntw\xe2\x80\xa8o\r\r\nlast\x0b")
+    assert list(utf8_lines(file)) == [
+        (1, "one", b"\xef\xbb\xbfone\r\n"),
+        (2, "", b"\n"),
+        (3, None, b"\xff\xfe\n"),
+        (4, "tw\u2028o\r", b"tw\xe2\x80\xa8o\r\r\n"),
+        (5, "last\x0b", b"last\x0b"),
+    ]

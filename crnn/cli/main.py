@@ -20,7 +20,7 @@ from typing import Any, Callable, List, NoReturn, Optional, Sequence
 from crnn import __version__
 from crnn.cli import console
 from crnn.cli.arguments import path, refuse_overwriting, require_json
-from crnn.errors import InputError, KitError, UnavailableError
+from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
 from crnn.signals import ended_as_interrupted
 from crnn.spelling import nearest
 
@@ -178,8 +178,8 @@ def _told(error: Exception) -> Optional[KitError]:
         return error
     if isinstance(error, MemoryError):
         return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
-    if isinstance(error, ModuleNotFoundError) and error.name in _PACKAGES:
-        package = _PACKAGES[error.name]
+    if isinstance(error, ModuleNotFoundError) and error.name in DISTRIBUTIONS:
+        package = DISTRIBUTIONS[error.name]
         return UnavailableError(
             f"this needs {package}, which is not installed", hint=f"pip install {package}"
         )
@@ -196,18 +196,6 @@ def _told(error: Exception) -> Optional[KitError]:
         return InputError(f"{where}{error.strerror}")
     return None
 
-
-_PACKAGES = {
-    "PIL": "Pillow",
-    "cv2": "opencv-python-headless",
-    "yaml": "PyYAML",
-    **{
-        name: name
-        for name in ("defusedxml", "lmdb", "matplotlib", "numpy", "onnx", "onnxruntime", "torch")
-    },
-}
-"""What others make and the kit imports, by module; their absence is the machine's, not the kit's.
-"""
 
 _REFUSALS = frozenset(
     (

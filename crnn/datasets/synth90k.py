@@ -13,6 +13,7 @@ from crnn.batch import Problem
 from crnn.datasets.options import ConvertOptions, locate, read_lexicon
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError
+from crnn.files import utf8_lines
 
 NAMES = {
     "train": ("annotation_train.txt", "shuffle_labels.txt", "label.txt"),
@@ -81,12 +82,13 @@ def _fields(annotation: Path) -> Iterator[Tuple[str, Optional[str], int]]:
     """Yield path, second field or None for a line that is not two fields of UTF-8, and line
     number.
     """
-    with open(annotation, "rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                fields = raw.decode("utf-8-sig" if number == 1 else "utf-8").split()
-            except UnicodeDecodeError:
-                yield repr(raw[:80]), None, number
-                continue
-            if fields:
-                yield fields[0], fields[1] if len(fields) == 2 else None, number
+    for number, line, raw in utf8_lines(annotation):
+        if line is None:
+            yield repr(raw[:80]), None, number
+            continue
+        fields = line.split()
+        word = None
+        if len(fields) == 2:
+            word = fields[1]
+        if fields:
+            yield fields[0], word, number

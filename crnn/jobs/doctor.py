@@ -32,7 +32,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Device, Probe, probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.cann import DEVICE_GROUP, DRIVER_VERSION_FILE
-from crnn.errors import InputError, KitError
+from crnn.errors import DISTRIBUTIONS, InputError, KitError
 from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.files import sha256
 from crnn.runners.ascend_runner import om_files
@@ -52,17 +52,17 @@ _PATHS = {
     TORCH: "evaluating and exporting a PyTorch checkpoint",
 }
 
-# Module, distribution, and the paths that cannot do without it.
-_PACKAGES: Tuple[Tuple[str, str, Tuple[str, ...]], ...] = (
-    ("numpy", "numpy", (ONNX, CHIP, TORCH)),
-    ("PIL", "Pillow", (ONNX, TORCH)),
-    ("lmdb", "lmdb", (ONNX, TORCH)),
-    ("onnx", "onnx", (ONNX, TORCH)),
-    ("onnxruntime", "onnxruntime", (ONNX, TORCH)),
-    ("torch", "torch", (TORCH,)),
-    ("rich", "rich", ()),
-    ("cv2", "opencv-python-headless", ()),
-)
+# Which paths cannot do without a package, by its module.
+_NEEDED_BY: Mapping[str, Tuple[str, ...]] = {
+    "numpy": (ONNX, CHIP, TORCH),
+    "PIL": (ONNX, TORCH),
+    "lmdb": (ONNX, TORCH),
+    "onnx": (ONNX, TORCH),
+    "onnxruntime": (ONNX, TORCH),
+    "torch": (TORCH,),
+    "rich": (),
+    "cv2": (),
+}
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,8 @@ def _python() -> Check:
 
 
 def _packages(asked: str) -> Iterator[Check]:
-    for module, distribution, paths in _PACKAGES:
+    for module, paths in _NEEDED_BY.items():
+        distribution = DISTRIBUTIONS[module]
         needed = asked in paths
         remedy = f"pip install {distribution}"
         if not needed:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.files import refuse_lfs_pointer, require_file, utf8_lines
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -258,20 +258,8 @@ def _numbered(path: Path) -> Iterator[Tuple[int, str]]:
 
 
 def _lines(path: Path) -> Iterator[Union[Tuple[int, str], BadLine]]:
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                yield BadLine(repr(raw[:80]), number, "not UTF-8")
-                continue
-            if line.endswith("\n"):
-                line = line[:-1]
-            else:
-                line = line
-            if line.endswith("\r"):
-                line = line[:-1]
-            else:
-                line = line
-            if line.strip():
-                yield number, line
+    for number, line, raw in utf8_lines(path):
+        if line is None:
+            yield BadLine(repr(raw[:80]), number, "not UTF-8")
+        elif line.strip():
+            yield number, line

@@ -19,7 +19,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
-from crnn.files import natural_key, refuse_lfs_pointer, require_file
+from crnn.files import natural_key, refuse_lfs_pointer, require_file, utf8_lines
 from crnn.spec import ModelSpec
 
 MISSING = "missing bin"
@@ -331,19 +331,8 @@ def _strangers(folder: Path, labels: LabelFile) -> Tuple[Sequence[str], Sequence
 
 def _lines(path: Path) -> Iterator[Tuple[int, str]]:
     """Yield the numbered lines of a UTF-8 file, without blank ones; only LF and CRLF end a line."""
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(f"{path} line {number} is not UTF-8: {raw[:80]!r}") from error
-            if line.endswith("\n"):
-                line = line[:-1]
-            else:
-                line = line
-            if line.endswith("\r"):
-                line = line[:-1]
-            else:
-                line = line
-            if line:
-                yield number, line
+    for number, line, raw in utf8_lines(path):
+        if line is None:
+            raise InputError(f"{path} line {number} is not UTF-8: {raw[:80]!r}")
+        if line:
+            yield number, line

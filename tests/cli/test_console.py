@@ -114,6 +114,56 @@ def test_no_progress_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert sys.stderr.getvalue() == ""
 
 
+def test_progress_on_a_terminal_names_the_work_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with console.progress("reading", 3) as advance:
+        advance(3)
+    shown = sys.stderr.getvalue()
+    assert "reading" in shown
+    assert "3/3" in shown
+    assert shown.endswith("\x1b[2K")
+
+
+def test_progress_without_rich_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    for module in ("rich.console", "rich.progress"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with console.progress("reading", None) as advance:
+        while "reading" not in sys.stderr.getvalue():
+            advance(1)
+    assert re.fullmatch(r"\rreading \d+/\?\r\x1b\[K", sys.stderr.getvalue())
+
+
+CLOSED = """
+import os, sys
+from pathlib import Path
+os.close(0)
+sys.stdout = sys.stderr = None
+os.close(1)
+os.close(2)
+from crnn.cli import console
+console.prepare_streams()
+console.out("to nowhere")
+console.note("nor this")
+with open(sys.argv[1], "w") as file:
+    file.write(str(file.fileno()))
+"""
+
+
+def test_closed_streams_are_not_lent_to_files(tmp_path: Path) -> None:
+    target = tmp_path / "number"
+    subprocess.run(
+        [sys.executable, "-c", CLOSED, str(target)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert int(target.read_text()) > 2
+
+
 @pytest.mark.parametrize(
     "words",
     [

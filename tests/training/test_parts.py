@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from crnn.errors import CheckError, InputError, UsageError
+from crnn.errors import CheckError, InputError, UnavailableError, UsageError
 from crnn.labels import NO_LABEL, OUTSIDE, TOO_LONG
 from crnn.network import CRNN
 from crnn.presets import CrnnConfig
@@ -312,6 +313,35 @@ def test_devices_that_cannot_be_a_processs_own_are_refused(
     refused = pytest.raises((UsageError, InputError), match=re.escape(error))
     with refused, open_world(device, devices):
         pass
+
+
+def test_a_device_that_is_not_there_is_the_machines_lack() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    refused = pytest.raises(UnavailableError, match="there is no cuda:0: PyTorch .* sees 0 GPUs")
+    with refused, open_world("cuda"):
+        pass
+
+
+def test_an_npu_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_npu", None)
+    with pytest.raises(UnavailableError, match="this needs torch_npu"), open_world("npu"):
+        pass
+
+
+def test_without_accelerators_auto_is_the_processor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    monkeypatch.setitem(sys.modules, "torch_npu", None)
+    with open_world() as world:
+        assert world.device.type == "cpu"
+        assert world.first
+        values = [torch.ones(2)]
+        world.average(values)
+        world.copy_from_first(values)
+        world.wait()
+        assert torch.equal(values[0], torch.ones(2))
+        assert world.sum([0.5]) == [0.5]
 
 
 @pytest.mark.parametrize(
