@@ -20,9 +20,9 @@ import common
 
 from crnn.ascend import acl_state as process
 from crnn.export.graph import GraphOptions, build_graph
-from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.jobs.scorer import Scorer
-from crnn.jobs.sources import ImageSource, Source
+from crnn.jobs.sources import ImageSource, WordSource
 from crnn.jobs.stream import run_batches
 from crnn.runners.ascend_runner import AscendRunner
 from crnn.samples.bins import BinFolder
@@ -78,7 +78,7 @@ def compile_simulated(folder: Path, batch: int) -> Path:
     return target
 
 
-def busy_share(om: Path, source: Source, batch: int) -> float:
+def busy_share(om: Path, source: WordSource, batch: int) -> float:
     """Evaluate the source on the simulated chip and return the share of time that it computed."""
     knobs = Knobs(soc="Ascend310P3", timing_only=True, compute_ms=1000 * batch / RATE)
     simulator = Simulator(knobs)
@@ -107,7 +107,9 @@ def main() -> None:
         sources = {"the LMDB": ImageSource(words, common.SPEC, args.threads)}
         for dtype in ("float32", "uint8"):
             bins = Path(memory) / dtype
-            prepare(Request(words, str(bins), bins.with_suffix(".txt"), common.SPEC, dtype=dtype))
+            prepare(
+                PrepareRequest(words, str(bins), bins.with_suffix(".txt"), common.SPEC, dtype=dtype)
+            )
             sources[f"{dtype} bins"] = BinFolder(bins, bins.with_suffix(".txt"), common.SPEC)
         shares: dict[str, List[float]] = {what: [] for what in sources}
         for _ in range(args.runs):

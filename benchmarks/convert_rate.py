@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from crnn.datasets.convert import convert
-from crnn.datasets.options import Options
+from crnn.datasets.options import ConvertOptions
 from crnn.datasets.synth.render import Renderer
 
 IMAGES = 1000
@@ -38,7 +38,9 @@ def main(lines: int) -> None:
                     f" {marks[-1]:7.1f} MB"
                 )
 
-        report = convert("synth90k", folder / "source", folder / "out", Options(), advance=advance)
+        report = convert(
+            "synth90k", folder / "source", folder / "out", ConvertOptions(), advance=advance
+        )
         seconds = time.perf_counter() - start
         size = (folder / "out/data.mdb").stat().st_size
         rate = report.written / seconds

@@ -16,7 +16,7 @@ from crnn.runners.torch_runner import TorchRunner
 
 N = 256
 LOOPS = 20
-ALPHABET = common.SPEC.characters
+ALPHABET = common.SPEC.alphabet
 
 
 def historical(logits: Any, sizes: Any) -> List[str]:

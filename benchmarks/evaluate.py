@@ -19,7 +19,7 @@ import common
 import numpy as np
 
 from crnn.image import decode
-from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.jobs.scorer import Scorer
 from crnn.jobs.sources import ImageSource
 from crnn.jobs.stream import run_batches
@@ -79,7 +79,7 @@ def opencv_model(onnx: Path, words: common.Repeated, threads: int) -> Run:
     cv2.setNumThreads(threads)
     model = cv2.dnn.TextRecognitionModel(str(onnx))
     model.setDecodeType("CTC-greedy")
-    model.setVocabulary(list(common.SPEC.alphabet))
+    model.setVocabulary(list(common.SPEC.characters))
     model.setInputParams(1 / 127.5, (100, 32), (127.5,))
     images = [
         cv2.imdecode(np.frombuffer(sample.image or b"", dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -120,7 +120,7 @@ def main() -> None:
         checkpoint, onnx = common.full_width(Path(name))
         words = common.Repeated(args.data, args.words)
         bins, labels = Path(memory) / "bins", Path(memory) / "label.txt"
-        prepare(Request(words, str(bins), labels, common.SPEC))
+        prepare(PrepareRequest(words, str(bins), labels, common.SPEC))
         folder = BinFolder(bins, labels, common.SPEC)
         images = np.concatenate([group.images.copy() for group in folder.batches(args.batch)])
         with OnnxRunner(onnx, threads=args.threads) as runner:

@@ -17,7 +17,7 @@ from evaluate import bare_session
 
 from crnn.errors import KitError
 from crnn.export.quantize import quantise
-from crnn.jobs.evaluate import Request, evaluate
+from crnn.jobs.evaluate import EvaluateRequest, evaluate
 from crnn.runners.int8 import saturates
 from crnn.runners.onnx_runner import OnnxRunner
 
@@ -29,7 +29,7 @@ def accuracy(model: Path, data: Path, threads: int) -> float:
     from crnn.cli import console
 
     return evaluate(
-        Request(model, data, batch=64, threads=threads), console.progress
+        EvaluateRequest(model, data, batch=64, threads=threads), console.progress
     ).evaluation.accuracy
 
 

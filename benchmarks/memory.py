@@ -23,7 +23,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.samples.lmdb import LmdbSamples
 
 
@@ -45,7 +45,9 @@ def write_bins(source: Path, folder: Path, count: int) -> None:
     """Prepare up to 1000 words, and link ``count`` bins to them."""
     first = min(1000, len(LmdbSamples(source)))
     words = common.Repeated(source, first)
-    prepare(Request(words, str(folder), folder.parent / "first.txt", common.SPEC, oov="strip"))
+    prepare(
+        PrepareRequest(words, str(folder), folder.parent / "first.txt", common.SPEC, oov="strip")
+    )
     labels = [
         line.partition(":")[2] for line in (folder.parent / "first.txt").read_text().splitlines()
     ]

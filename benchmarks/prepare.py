@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from crnn.image import decode
-from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.samples.lmdb import LmdbSamples
 
 
@@ -88,7 +88,7 @@ def main() -> None:
 
         def kit() -> None:
             prepare(
-                Request(
+                PrepareRequest(
                     source,
                     str(folders["crnn prepare"]),
                     Path(name) / "label.txt",

@@ -21,7 +21,7 @@ import common
 import torch
 
 from crnn.training.data import Batches, Plans, load
-from crnn.training.loop import Console, Options, Trainer
+from crnn.training.loop import Console, Trainer, TrainOptions
 from crnn.training.recipe import Recipe, load_recipe
 from crnn.training.world import World
 
@@ -37,7 +37,7 @@ def silent(label: str, total: object) -> Iterator[object]:
 def make_trainer(recipe: Recipe, steps: int) -> Trainer:
     """Open a run of the recipe that keeps nothing."""
     voice = Console(lambda line: None, lambda line: None, silent)
-    options = Options(Path(tempfile.gettempdir()), max_steps=steps, performance=True)
+    options = TrainOptions(Path(tempfile.gettempdir()), max_steps=steps, performance=True)
     return Trainer(recipe, options, World(torch.device("cpu")), voice)
 
 

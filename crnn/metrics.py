@@ -102,7 +102,7 @@ class TextMetric:
         return 0.0
 
     @property
-    def ned1(self) -> float:
+    def one_minus_ned(self) -> float:
         """1 - the mean normalised edit distance."""
         if self.total:
             return self._similarity / self.total

@@ -26,7 +26,7 @@ class CRNN(nn.Module):
         super().__init__()
         self.config = config
         self.cnn = _convolutions(config)
-        if config.between:
+        if config.linear_between_lstms:
             between = config.hidden
         else:
             between = None
@@ -36,7 +36,7 @@ class CRNN(nn.Module):
                 between or 2 * config.hidden,
                 config.hidden,
                 config.classes,
-                backward=config.backward,
+                bidirectional=config.second_lstm_bidirectional,
             ),
         )
 
@@ -53,12 +53,12 @@ class Recurrent(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, hidden: int, outputs: Optional[int], *, backward: bool = True
+        self, inputs: int, hidden: int, outputs: Optional[int], *, bidirectional: bool = True
     ) -> None:
         super().__init__()
-        self.rnn = nn.LSTM(inputs, hidden, bidirectional=backward)
+        self.rnn = nn.LSTM(inputs, hidden, bidirectional=bidirectional)
         if outputs is not None:
-            self.embedding = nn.Linear(2 * hidden if backward else hidden, outputs)
+            self.embedding = nn.Linear(2 * hidden if bidirectional else hidden, outputs)
 
     def forward(self, sequence: torch.Tensor) -> torch.Tensor:
         states = self.rnn(sequence)[0]

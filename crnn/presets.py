@@ -7,8 +7,9 @@ commit in docs/migration.md. Needs no PyTorch.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, replace
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.errors import InputError
@@ -31,14 +32,19 @@ LAST_CONVOLUTIONS: Mapping[str, int] = {"valid": 0, "padded": 1}
 _SQUARE = ((2, 2), (2, 2), (0, 0))
 
 
+STORED_NAMES = {"linear_between_lstms": "between", "second_lstm_bidirectional": "backward"}
+"""Fields of `CrnnConfig` that have another name in checkpoints and in JSON."""
+
+
 @dataclass(frozen=True)
 class CrnnConfig:
     """The sizes of a CRNN and what its variants differ in; the defaults are the published network
     of 8 331 301 values.
 
     ``batchnorms`` names the convolutions that a BatchNorm follows, ``epsilon`` is theirs.
-    ``between`` says whether a linear layer joins the two LSTMs, ``backward`` whether the second one
-    reads in both directions. A network without biases is one whose biases are 0.
+    ``linear_between_lstms`` and ``second_lstm_bidirectional`` say what they are called; files hold
+    them as ``between`` and ``backward`` (`to_dict`). A network without biases is one whose biases
+    are 0.
     """
 
     in_channels: int = 1
@@ -49,8 +55,15 @@ class CrnnConfig:
     last_convolution: str = "valid"
     batchnorms: Tuple[int, ...] = (2, 4, 6)
     epsilon: float = 1e-5
-    between: bool = True
-    backward: bool = True
+    linear_between_lstms: bool = True
+    second_lstm_bidirectional: bool = True
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the fields by the names that checkpoints and JSON have for them."""
+        values = dataclasses.asdict(self)
+        for name, stored in STORED_NAMES.items():
+            values[stored] = values.pop(name)
+        return values
 
     def pool(self, index: int) -> Optional[Pooling]:
         """Return the max pooling after a convolution.
@@ -127,13 +140,16 @@ PRESETS: Mapping[str, Preset] = {
         CrnnConfig(),
     ),
     "mindspore-v2": Preset(_MINDSPORE_SPEC, _MINDSPORE),
-    "mindspore-v1": Preset(_MINDSPORE_SPEC, replace(_MINDSPORE, between=False, backward=False)),
+    "mindspore-v1": Preset(
+        _MINDSPORE_SPEC,
+        replace(_MINDSPORE, linear_between_lstms=False, second_lstm_bidirectional=False),
+    ),
     "mindocr-vgg7": Preset(
         replace(_MINDSPORE_SPEC, color="rgb", mean=127.0, std=127.0),
-        replace(_MINDSPORE, batchnorms=(2, 4, 6), between=False),
+        replace(_MINDSPORE, batchnorms=(2, 4, 6), linear_between_lstms=False),
     ),
     "mindspore-native": Preset(
-        replace(_MINDSPORE_SPEC, alphabet=LETTERS_AND_DIGITS, blank=36),
+        replace(_MINDSPORE_SPEC, characters=LETTERS_AND_DIGITS, blank=36),
         _MINDSPORE,
         stands_for="mindspore-v2",
     ),
@@ -142,7 +158,7 @@ PRESETS: Mapping[str, Preset] = {
         ModelSpec(
             color="rgb", resizer="pil-bilinear", divisor=127.5, mean=1.0, std=1.0, time_steps=25
         ),
-        replace(_MINDSPORE, last_convolution="padded", epsilon=1e-3, between=False),
+        replace(_MINDSPORE, last_convolution="padded", epsilon=1e-3, linear_between_lstms=False),
     ),
 }
 """The one table. The classes are blank 0, then 0-9a-z, as `crnn import` puts them;

@@ -162,7 +162,7 @@ class Recognizer:
                 on_error(error)
         logits = logits[:, finite]
         keys = [key for (key, _), good in zip(group, finite) if good]
-        texts = ctc.greedy(logits, self.spec.characters)
+        texts = ctc.greedy(logits, self.spec.alphabet)
         for key, text, confidence in zip(keys, texts, ctc.confidences(logits).tolist()):
             yield Reading(key, text, confidence, None)
 

@@ -66,7 +66,7 @@ class Evaluation:
     total: int
     interval95: Tuple[float, float]
     cer: float
-    ned1: float
+    one_minus_ned: float
     skipped: Mapping[str, int]
     by_length: Mapping[int, Mapping[str, float]]
     throughput: float

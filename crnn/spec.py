@@ -67,7 +67,7 @@ class ModelSpec:
     mean: float = 0.5
     std: float = 0.5
     input_dtype: str = "float32"
-    alphabet: str = DIGITS_AND_LETTERS
+    characters: str = DIGITS_AND_LETTERS
     blank: int = 0
     fold_case: bool = True
     time_steps: int = 26
@@ -88,7 +88,7 @@ class ModelSpec:
         for name in ("divisor", "std"):
             if np.float32(getattr(self, name)) == 0:
                 raise InputError(f"spec: {name} is 0; pixels are divided by it")
-        self.characters  # noqa: B018  an alphabet that cannot be built refuses the spec
+        self.alphabet  # noqa: B018  an alphabet that cannot be built refuses the spec
 
     @classmethod
     def default(cls) -> ModelSpec:
@@ -96,14 +96,14 @@ class ModelSpec:
         return cls()
 
     @property
-    def characters(self) -> Alphabet:
-        """The alphabet with its blank."""
-        return Alphabet(self.alphabet, self.blank)
+    def alphabet(self) -> Alphabet:
+        """The characters with the blank, as CTC classes."""
+        return Alphabet(self.characters, self.blank)
 
     @property
     def classes(self) -> int:
         """K, the number of CTC classes."""
-        return len(self.alphabet) + 1
+        return len(self.characters) + 1
 
     @property
     def channels(self) -> int:
@@ -140,7 +140,9 @@ class ModelSpec:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the spec as plain data, with its format's name and version."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        values["alphabet"] = values.pop("characters")
+        return {"format": FORMAT, **values}
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "spec") -> ModelSpec:
@@ -180,6 +182,7 @@ class ModelSpec:
                 raise InputError(
                     f"{where}: {key} is {value!r}; expected {_TYPES[key][-1].__name__}"
                 )
+        values["characters"] = values.pop("alphabet")
         try:
             return cls(**values)
         except InputError as error:

@@ -63,7 +63,7 @@ def echo_pixels(text: str) -> np.ndarray:
     pixels = np.zeros((1, 32, 100), dtype=np.uint8)
     pixels[0, 0, :26] = 128  # blank wherever nothing is brighter
     for position, character in enumerate(text):
-        pixels[0, SPEC.characters.table.index(character), 2 * position] = 255
+        pixels[0, SPEC.alphabet.table.index(character), 2 * position] = 255
     return pixels
 
 

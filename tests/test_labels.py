@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from crnn import labels
 from crnn.alphabet import Alphabet
-from crnn.datasets.check import Rules as CheckRules
+from crnn.datasets.check import CheckRules as CheckRules
 from crnn.datasets.extract import extract
-from crnn.jobs.prepare import Request, prepare
+from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
-from crnn.training.labels import Labels as TrainingLabels
+from crnn.training.labels import LabelRules as TrainingLabels
 from tests.datasets.test_look import change, make
 
 SPEC = ModelSpec()
@@ -63,7 +63,7 @@ def test_steps_count_a_blank_between_equal_neighbours() -> None:
     ],
 )
 def test_check_and_training_name_one_fault_by_one_word(label: Optional[str], reason: str) -> None:
-    found = CheckRules(Alphabet(SPEC.alphabet), SPEC.time_steps).problems(label)
+    found = CheckRules(Alphabet(SPEC.characters), SPEC.time_steps).problems(label)
     assert [problem.reason for problem in found] == [reason][: len(found)]
     assert bool(found) == bool(reason)
     assert TrainingLabels(SPEC).take(label)[1] == reason
@@ -72,7 +72,7 @@ def test_check_and_training_name_one_fault_by_one_word(label: Optional[str], rea
 def test_prepare_and_extract_name_one_fault_by_one_word(tmp_path: Path) -> None:
     path = change(make(tmp_path / "lmdb", "one", "two", "th\nree"), label_000000002=None)
     bins = str(tmp_path / "bins")
-    request = Request(LmdbSamples(path), bins, tmp_path / "label.txt", SPEC)
+    request = PrepareRequest(LmdbSamples(path), bins, tmp_path / "label.txt", SPEC)
     counts = prepare(request).counts
     extracted = extract(path, tmp_path / "out")
     assert extracted.skipped == {labels.NO_LABEL: 1}

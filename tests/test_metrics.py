@@ -65,7 +65,7 @@ def test_text_metric_on_three_words() -> None:
         metric.update(text, truth)
     assert (metric.correct, metric.total, metric.accuracy) == (1, 3, pytest.approx(1 / 3))
     assert metric.cer == pytest.approx(2 / 9)
-    assert metric.ned1 == pytest.approx((1 + 0.75 + 0) / 3)
+    assert metric.one_minus_ned == pytest.approx((1 + 0.75 + 0) / 3)
     assert metric.by_length == {
         1: {"accuracy": 0.0, "correct": 0, "total": 1},
         4: {"accuracy": 0.5, "correct": 1, "total": 2},
@@ -74,11 +74,16 @@ def test_text_metric_on_three_words() -> None:
 
 def test_text_metric_of_nothing_and_of_empty_strings() -> None:
     metric = metrics.TextMetric()
-    assert (metric.accuracy, metric.cer, metric.ned1, metric.by_length) == (0.0, 0.0, 0.0, {})
+    assert (metric.accuracy, metric.cer, metric.one_minus_ned, metric.by_length) == (
+        0.0,
+        0.0,
+        0.0,
+        {},
+    )
     metric.update("", "")
-    assert (metric.accuracy, metric.cer, metric.ned1) == (1.0, 0.0, 1.0)
+    assert (metric.accuracy, metric.cer, metric.one_minus_ned) == (1.0, 0.0, 1.0)
     metric.update("abc", "")
-    assert metric.ned1 == 0.5
+    assert metric.one_minus_ned == 0.5
     assert metric.cer == 0.0  # no character of truth to be wrong about
 
 

@@ -75,7 +75,7 @@ def test_trained_checkpoint_reads_rendered_words() -> None:
     pixels = np.stack([decode(sample.image or b"", checkpoint.spec) for sample in samples])
     with torch.no_grad():
         logits = checkpoint.model(torch.from_numpy(checkpoint.spec.table[pixels])).numpy()
-    texts = ctc.greedy(logits, checkpoint.spec.characters)
+    texts = ctc.greedy(logits, checkpoint.spec.alphabet)
     right = sum(
         text == checkpoint.spec.fold(sample.label or "") for text, sample in zip(texts, samples)
     )

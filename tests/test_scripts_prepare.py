@@ -62,7 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pointer").write_text(
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     )
-    (tmp_path / "spec.json").write_text(ModelSpec(alphabet="abc").to_json())
+    (tmp_path / "spec.json").write_text(ModelSpec(characters="abc").to_json())
     (tmp_path / "gt.txt").write_text("a.png,x\nb.png\nc.png,z\n")
     return tmp_path
 

@@ -47,7 +47,7 @@ def test_table_has_the_bits_of_training() -> None:
         color=st.sampled_from(["gray", "rgb", "bgr"]),
         mean=st.floats(-2, 2),
         std=st.floats(0.01, 2),
-        alphabet=st.sampled_from(["ab", "字母", '"\\', "0-9"]),
+        characters=st.sampled_from(["ab", "字母", '"\\', "0-9"]),
         fold_case=st.booleans(),
     )
 )

@@ -46,7 +46,7 @@ DEFAULT_SOC = "Ascend310"
 
 
 @dataclass(frozen=True)
-class Request:
+class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
     One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
@@ -70,13 +70,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompilePlan:
     """What will be done:
 
     one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why.
     """
 
-    request: Request
+    request: CompileRequest
     jobs: Tuple[AtcJob, ...]
     graph: Any
     rewritten: bool
@@ -113,7 +113,7 @@ class Built:
         }
 
 
-def plan(request: Request, environ: Mapping[str, str]) -> Plan:
+def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     """Check everything that can be checked without ATC and return what will be run.
 
     Args:
@@ -160,7 +160,7 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
     aipp_text = ""
     if request.aipp:
         aipp_text = aipp_config(spec)
-    return Plan(
+    return CompilePlan(
         request=request,
         jobs=tuple(jobs),
         graph=proto,
@@ -176,7 +176,12 @@ def plan(request: Request, environ: Mapping[str, str]) -> Plan:
 
 
 def _job(
-    request: Request, name: Path, group: Tuple[int, ...], input_name: str, spec: ModelSpec, soc: str
+    request: CompileRequest,
+    name: Path,
+    group: Tuple[int, ...],
+    input_name: str,
+    spec: ModelSpec,
+    soc: str,
 ) -> AtcJob:
     output = name
     if request.static_set:
@@ -202,7 +207,7 @@ def _job(
     )
 
 
-def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
+def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built]:
     """Run ATC for each job.
 
     The OMs, each with its ``NAME.om.json``, are put in place when all of them are good.
@@ -230,7 +235,7 @@ def build(todo: Plan, environ: Mapping[str, str], say: Say) -> List[Built]:
 
 
 def _compile(
-    todo: Plan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
 ) -> Tuple[AtcJob, Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
@@ -263,7 +268,7 @@ def _compile(
     return job, om, run
 
 
-def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
+def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     """The job as ATC gets it: in a folder of its own, by names that it takes."""
     output = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", job.output.name)
     model = job.model.resolve()
@@ -280,7 +285,7 @@ def _staged(todo: Plan, job: AtcJob, folder: Path) -> AtcJob:
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
-def _place(todo: Plan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -336,7 +341,7 @@ def _workplace() -> Generator[Path, None, None]:
 
 
 def _installed(
-    request: Request, environ: Mapping[str, str]
+    request: CompileRequest, environ: Mapping[str, str]
 ) -> Tuple[Optional[Path], Optional[Version]]:
     """The atc on PATH and the version of its CANN, where they can be told."""
     found = shutil.which("atc", path=environ.get("PATH"))
@@ -401,7 +406,7 @@ def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpe
     return ModelSpec.default()
 
 
-def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
+def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> str:
     if request.soc:
         if not re.fullmatch(r"Ascend\w+", request.soc):
             bare = re.sub(r"(?i)^ascend[ _-]?", "", request.soc)
@@ -430,7 +435,7 @@ def _soc(request: Request, cann: Optional[Version], notes: List[str]) -> str:
     return chips[0].soc
 
 
-def _precision_note(request: Request) -> str:
+def _precision_note(request: CompileRequest) -> str:
     inputs = "FP32"
     if request.aipp:
         inputs = "uint8 (AIPP normalises)"

@@ -31,7 +31,7 @@ from crnn.datasets.parallel import ordered_map
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
 from crnn.samples.lmdb import LmdbSamples, name_of
-from crnn.samples.source import Source, open_labelled
+from crnn.samples.source import LabelledSource, open_labelled
 
 GAP = "gap in the numbering"
 DUPLICATE = "same image and label as an earlier one"
@@ -42,7 +42,7 @@ EXAMPLES = 10
 
 
 @dataclass(frozen=True)
-class Rules:
+class CheckRules:
     """What labels must be:
 
     of these characters, case folded where the alphabet has no capitals, in so many steps.
@@ -122,7 +122,7 @@ class _Looked(NamedTuple):
 
 def check(
     path: Path,
-    rules: Rules,
+    rules: CheckRules,
     *,
     against: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda count: None,
@@ -179,7 +179,7 @@ def check(
     return Verdict(len(keys), dict(errors.counts), dict(warnings.counts), examples)
 
 
-def _look(numbered: Tuple[int, Sample], rules: Rules) -> _Looked:
+def _look(numbered: Tuple[int, Sample], rules: CheckRules) -> _Looked:
     index, sample = numbered
     problems = rules.problems(sample.label)
     if sample.image is None:
@@ -240,11 +240,11 @@ def _overlap(images: np.ndarray, other: Path, name: Callable[[int], str], found:
         found.add(name(row), Problem(OVERLAP, f"in {other}"))
 
 
-def _digests(source: Source) -> Iterable[int]:
+def _digests(source: LabelledSource) -> Iterable[int]:
     return (digest(sample.image) for sample in source if sample.image is not None)
 
 
-def parse_rules(alphabet: str, time_steps: int) -> Rules:
+def parse_rules(alphabet: str, time_steps: int) -> CheckRules:
     """Return the rules of an alphabet.
 
     Args:
@@ -259,4 +259,4 @@ def parse_rules(alphabet: str, time_steps: int) -> Rules:
     """
     if time_steps < 1:
         raise InputError(f"{time_steps} time steps; expected 1 or more")
-    return Rules(Alphabet(alphabet), time_steps)
+    return CheckRules(Alphabet(alphabet), time_steps)

@@ -27,16 +27,16 @@ from typing import (
 
 from crnn.datasets import iiit5k, lists, scenes, synth90k, synthtext, tfrecords
 from crnn.datasets.folder_writer import FolderWriter, new_folder
-from crnn.datasets.options import Options, read_lexicon, read_lines
+from crnn.datasets.options import ConvertOptions, read_lexicon, read_lines
 from crnn.datasets.parallel import ordered_map
-from crnn.datasets.pictures import Dropped, Item, Lexicons, Source, Tag, WordLoader
+from crnn.datasets.pictures import Dropped, Item, Lexicons, PictureSource, Tag, WordLoader
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.folders import MISSING_IMAGE
 from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
-KINDS: Mapping[str, Callable[[Path, Options], Source]] = {
+KINDS: Mapping[str, Callable[[Path, ConvertOptions], PictureSource]] = {
     "folder": lists.read_folder,
     "ic03": scenes.read_ic03,
     "ic13": lists.read_ic13,
@@ -68,7 +68,7 @@ def convert(
     kind: str,
     source: Path,
     out: Path,
-    options: Options,
+    options: ConvertOptions,
     *,
     form: str = "lmdb",
     force: bool = False,

@@ -10,8 +10,8 @@ from typing import Dict, Iterator, Sequence, Tuple
 
 from crnn.batch import Problem
 from crnn.datasets.matfile import struct_rows, text, texts, variables
-from crnn.datasets.options import Options, locate, read_lexicon
-from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions, locate, read_lexicon
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError
 
 NAMES = {
@@ -22,7 +22,7 @@ _LABELS = ("GroundTruth", "chars")
 _LEXICONS = ("smallLexi", "mediumLexi")
 
 
-def read(source: Path, options: Options) -> Source:
+def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Read the split's ``.mat``, or the one named; the lexicon is the folder's ``lexicon.txt``."""
     annotation, root = locate(source, options, NAMES, "IIIT5K's testdata.mat or traindata.mat")
     variable, label = _struct_array(annotation)
@@ -30,7 +30,7 @@ def read(source: Path, options: Options) -> Source:
     whole: Sequence[str] = ()
     if options.lexicon is None and lexicon.is_file():
         whole = read_lexicon(lexicon)
-    return Source(root, _items(annotation, variable, label), whole)
+    return PictureSource(root, _items(annotation, variable, label), whole)
 
 
 def _struct_array(path: Path) -> Tuple[str, str]:

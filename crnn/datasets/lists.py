@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from crnn.batch import Problem
-from crnn.datasets.options import Options, locate
-from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions, locate
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
 from crnn.samples.annotations import IMAGE_SUFFIXES, BadLine, scan_annotations
@@ -35,34 +35,34 @@ the last (Synth90k's ``115_Lube_45484.jpg``), or all of it but the suffix.
 """
 
 
-def read_ic13(source: Path, options: Options) -> Source:
+def read_ic13(source: Path, options: ConvertOptions) -> PictureSource:
     r"""Read ICDAR 2013 word recognition:
 
     lines ``name, "label"``, ``\"`` for a quote, with or without BOM and CR.
     """
     annotation, root = locate(source, options, IC13_NAMES, "ICDAR 2013's gt.txt")
-    return Source(root, _lines(annotation, options.form or "quoted"))
+    return PictureSource(root, _lines(annotation, options.form or "quoted"))
 
 
-def read_ic15(source: Path, options: Options) -> Source:
+def read_ic15(source: Path, options: ConvertOptions) -> PictureSource:
     """Read ICDAR 2015 word recognition, in the form of 2013's."""
     annotation, root = locate(source, options, IC15_NAMES, "ICDAR 2015's gt.txt")
-    return Source(root, _lines(annotation, options.form or "quoted"))
+    return PictureSource(root, _lines(annotation, options.form or "quoted"))
 
 
-def read_tsv(source: Path, options: Options) -> Source:
+def read_tsv(source: Path, options: ConvertOptions) -> PictureSource:
     """Read lines of a name, a tab and a label; ``source`` is the file, or a folder with one text
     file.
     """
     if options.annotation is None and source.is_dir():
-        return Source(
+        return PictureSource(
             options.images or source, _lines(find_annotation(source), options.form or "tab")
         )
     annotation, root = locate(source, options, {}, "a file of names and labels, with tabs between")
-    return Source(root, _lines(annotation, options.form or "tab"))
+    return PictureSource(root, _lines(annotation, options.form or "tab"))
 
 
-def read_folder(source: Path, options: Options) -> Source:
+def read_folder(source: Path, options: ConvertOptions) -> PictureSource:
     """Read a folder of images with an annotation file in any known form, or with labels in the
     names.
     """
@@ -72,13 +72,13 @@ def read_folder(source: Path, options: Options) -> Source:
             raise UsageError(
                 "--annotation and --label-from-name both say where the labels are; give one of them"
             )
-        return Source(root, _named(root, options.label_from_name))
+        return PictureSource(root, _named(root, options.label_from_name))
     annotation = options.annotation or (source if source.is_file() else None)
     if annotation is None and not source.is_dir():
         raise InputError(
             f"{source} does not exist; expected a folder of images or its annotation file"
         )
-    return Source(root, _lines(annotation or find_annotation(source), options.form))
+    return PictureSource(root, _lines(annotation or find_annotation(source), options.form))
 
 
 def _lines(annotation: Path, form: Optional[str]) -> Iterator[Item]:

@@ -11,7 +11,7 @@ from crnn.files import refuse_lfs_pointer, require_file
 
 
 @dataclass(frozen=True)
-class Options:
+class ConvertOptions:
     """All that `convert` may be told besides kind and source; each converter's docstring says what
     it heeds.
     """
@@ -29,7 +29,7 @@ class Options:
 
 def locate(
     source: Path,
-    options: Options,
+    options: ConvertOptions,
     names: Mapping[str, Sequence[str]],
     what: str,
     default: str = "test",

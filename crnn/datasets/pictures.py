@@ -81,7 +81,7 @@ Item = Union[Picture, Dropped]
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureSource:
     """What a converter found:
 
     pictures, whose names are relative to ``root``, and the lexicon of the whole set.

@@ -9,24 +9,33 @@ from pathlib import Path
 from typing import Any, Iterator, Optional, Tuple
 
 from crnn.batch import Problem
-from crnn.datasets.options import Options, locate
-from crnn.datasets.pictures import BAD_BOX, BAD_LINE, Dropped, Item, Lexicons, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions, locate
+from crnn.datasets.pictures import (
+    BAD_BOX,
+    BAD_LINE,
+    Dropped,
+    Item,
+    Lexicons,
+    Picture,
+    PictureSource,
+    Tag,
+)
 from crnn.errors import InputError, needs
 
 IC03_NAMES = {"test": ("word.xml", "words.xml"), "train": ("word.xml", "words.xml")}
 SVT_NAMES = {"test": ("test.xml",), "train": ("train.xml",)}
 
 
-def read_ic03(source: Path, options: Options) -> Source:
+def read_ic03(source: Path, options: ConvertOptions) -> PictureSource:
     """Read ``word.xml`` or ``words.xml``; the splits are separate downloads."""
     annotation, root = locate(source, options, IC03_NAMES, "ICDAR 2003's word.xml or words.xml")
-    return Source(root, _items(annotation))
+    return PictureSource(root, _items(annotation))
 
 
-def read_svt(source: Path, options: Options) -> Source:
+def read_svt(source: Path, options: ConvertOptions) -> PictureSource:
     """Read ``test.xml`` or ``train.xml``, with each scene's lexicon (``lex``)."""
     annotation, root = locate(source, options, SVT_NAMES, "SVT's test.xml or train.xml")
-    return Source(root, _items(annotation))
+    return PictureSource(root, _items(annotation))
 
 
 def _items(path: Path) -> Iterator[Item]:

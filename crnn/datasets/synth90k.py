@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
 from crnn.batch import Problem
-from crnn.datasets.options import Options, locate, read_lexicon
-from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions, locate, read_lexicon
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError
 
 NAMES = {
@@ -22,14 +22,14 @@ NAMES = {
 }
 
 
-def read(source: Path, options: Options) -> Source:
+def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Stream the annotation file. The lexicon is the file named, or ``lexicon.txt`` beside the
     annotation.
 
     It is not repeated in the LMDB: it is the vocabulary, not a help in reading.
     """
     annotation, root = locate(source, options, NAMES, "Synth90k's annotation file", default="train")
-    return Source(root, _items(annotation, _words(annotation, options.lexicon)))
+    return PictureSource(root, _items(annotation, _words(annotation, options.lexicon)))
 
 
 def _words(annotation: Path, lexicon: Optional[Path]) -> Optional[List[str]]:

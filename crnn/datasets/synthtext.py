@@ -10,15 +10,15 @@ import numpy as np
 
 from crnn.batch import Problem
 from crnn.datasets.matfile import cells, text, texts, variables
-from crnn.datasets.options import Options, locate
-from crnn.datasets.pictures import BAD_LINE, Box, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions, locate
+from crnn.datasets.pictures import BAD_LINE, Box, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError
 
 NAMES = {"train": ("gt.mat",)}
 _VARIABLES = ("imnames", "wordBB", "txt")
 
 
-def read(source: Path, options: Options) -> Source:
+def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Stream ``imnames``, ``wordBB`` (2, 4, words) and ``txt`` side by side; characters' boxes are
     passed over.
 
@@ -36,7 +36,7 @@ def read(source: Path, options: Options) -> Source:
         raise InputError(
             f"{annotation}: {', '.join(_VARIABLES)} hold {counts} scenes; expected as many each"
         )
-    return Source(root, _items(*(cells(annotation, name) for name in _VARIABLES)))
+    return PictureSource(root, _items(*(cells(annotation, name) for name in _VARIABLES)))
 
 
 def _items(names: Iterator[Any], boxes: Iterator[Any], lines: Iterator[Any]) -> Iterator[Item]:

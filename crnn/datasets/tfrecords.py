@@ -10,8 +10,8 @@ from PIL import Image
 
 from crnn.alphabet import read_ord_map
 from crnn.batch import Problem
-from crnn.datasets.options import Options
-from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, Source, Tag
+from crnn.datasets.options import ConvertOptions
+from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag
 from crnn.datasets.tfrecord_file import Values, read_examples
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
@@ -21,7 +21,7 @@ SIZE = (100, 32)
 """Width and height of the raw images, three bytes a pixel, red first."""
 
 
-def read(source: Path, options: Options) -> Source:
+def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Stream a file, or the files of a folder whose names begin with the split, in natural order.
 
     Labels are class numbers, whose order was another for each training: ``options.ord_map`` or
@@ -31,7 +31,9 @@ def read(source: Path, options: Options) -> Source:
         files = [source]
     else:
         files = _files(source, options.split)
-    return Source(source.parent if source.is_file() else source, _items(files, _classes(options)))
+    return PictureSource(
+        source.parent if source.is_file() else source, _items(files, _classes(options))
+    )
 
 
 def _files(folder: Path, split: Optional[str]) -> List[Path]:
@@ -53,7 +55,7 @@ def _files(folder: Path, split: Optional[str]) -> List[Path]:
     return sorted(files, key=lambda file: natural_key(str(file.relative_to(folder))))
 
 
-def _classes(options: Options) -> Mapping[int, str]:
+def _classes(options: ConvertOptions) -> Mapping[int, str]:
     if options.ord_map is not None:
         return dict(enumerate(read_ord_map(options.ord_map)))
     if options.alphabet is not None:

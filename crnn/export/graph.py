@@ -175,11 +175,11 @@ class _Writer:
 
     def _recurrent(self, sequence: str) -> str:
         config = self.checkpoint.model.config
-        for layer, backward, linear in (
-            ("rnn.0", True, config.between),
-            ("rnn.1", config.backward, True),
+        for layer, bidirectional, linear in (
+            ("rnn.0", True, config.linear_between_lstms),
+            ("rnn.1", config.second_lstm_bidirectional, True),
         ):
-            if not backward:
+            if not bidirectional:
                 sequence = self._forward_lstm(layer, sequence)
             else:
                 sequence = self._lstm(layer, sequence)

@@ -174,7 +174,7 @@ def _samples(words: Optional[Path], spec: ModelSpec) -> Iterable[Sample]:
 
 
 def _spells(spec: ModelSpec, label: str) -> bool:
-    return not spec.characters.outside(spec.fold(label))
+    return not spec.alphabet.outside(spec.fold(label))
 
 
 def _usable(words: Optional[Path], spec: ModelSpec) -> Iterator[Word]:
@@ -267,7 +267,7 @@ def _compare(
     for group in iter(lambda: list(itertools.islice(held, BATCH)), []):
         count += len(group)
         images = np.stack([image for image, _ in group])
-        texts = [ctc.greedy(each.run(images), runner.spec.characters) for each in (runner, other)]
+        texts = [ctc.greedy(each.run(images), runner.spec.alphabet) for each in (runner, other)]
         for first, second, (_, truth) in zip(*texts, group):
             lost += first == truth != second
             gained += first != truth == second

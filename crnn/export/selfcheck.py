@@ -66,7 +66,7 @@ class Figure:
         }
 
 
-class Comparison:
+class GraphComparison:
     """An ONNX graph and the network that it was written from, side by side on the processor.
 
     PyTorch computes in float64: its float32 convolutions round differently from one processor to
@@ -103,7 +103,7 @@ class Comparison:
         return output
 
 
-def check_generated(comparison: Comparison) -> List[Figure]:
+def check_generated(comparison: GraphComparison) -> List[Figure]:
     """Compare on generated images, at batches 1, 2, 3, 7 and 16, or at a static graph's own.
 
     The argmax must be equal at every time step. A tie could turn over within the other limits, but
@@ -149,13 +149,13 @@ def check_generated(comparison: Comparison) -> List[Figure]:
     ]
 
 
-def check_words(comparison: Comparison, batches: Iterable[np.ndarray]) -> List[Figure]:
+def check_words(comparison: GraphComparison, batches: Iterable[np.ndarray]) -> List[Figure]:
     """Compare on real images, float32 batches (n, C, H, W): outputs within the limit and the same
     text for each.
 
     Raises `InputError` where there is no image.
     """
-    alphabet = comparison.spec.characters
+    alphabet = comparison.spec.alphabet
     differences = []
     words, changed = 0, 0
     for images in batches:
@@ -223,7 +223,7 @@ def _rows(batch: Optional[int]) -> Sequence[int]:
     return range(IMAGES)
 
 
-def _closest(comparison: Comparison, images: np.ndarray) -> float:
+def _closest(comparison: GraphComparison, images: np.ndarray) -> float:
     """Return how far apart the outputs of the two most alike of the first images are."""
     size = comparison.batch or IMAGES
     logits = np.concatenate(

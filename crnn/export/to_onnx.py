@@ -12,7 +12,7 @@ import torch
 
 from crnn.errors import CheckError, InputError, UsageError, needs
 from crnn.export.graph import IR_VERSION, OPSET, GraphOptions, build_graph
-from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words
+from crnn.export.selfcheck import Figure, GraphComparison, check_generated, check_words
 from crnn.files import atomic_file, require_target
 from crnn.machine import versions
 from crnn.weights.checkpoint import Checkpoint
@@ -113,7 +113,7 @@ def export_onnx(
     if options.batch is not None and not 1 <= options.batch <= MAX_BATCH:
         raise UsageError(f"the batch is {options.batch}; expected 1 to {MAX_BATCH}")
     graph = build_graph(checkpoint, options)
-    comparison = Comparison(graph, checkpoint, options)
+    comparison = GraphComparison(graph, checkpoint, options)
     figures = check_generated(comparison)
     if words is not None:
         figures += check_words(comparison, words)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Tuple
 
-from crnn.jobs.evaluate import Outcome, Progress, Request, evaluate
+from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest, Progress, evaluate
 
 
 def read_alike(
@@ -17,7 +17,7 @@ def read_alike(
     *,
     batch: int = 16,
     max_differ: int = 0,
-) -> Tuple[Outcome, Outcome]:
+) -> Tuple[EvaluateOutcome, EvaluateOutcome]:
     """Evaluate two models on the same words, each by its own spec, the second against the first.
 
     Args:
@@ -34,6 +34,6 @@ def read_alike(
     """
     with tempfile.TemporaryDirectory(prefix="crnn-") as folder:
         readings = Path(folder) / "first.jsonl"
-        one = Request(first, data, batch=batch, readings=readings)
-        other = Request(second, data, batch=batch, against=readings, max_differ=max_differ)
+        one = EvaluateRequest(first, data, batch=batch, readings=readings)
+        other = EvaluateRequest(second, data, batch=batch, against=readings, max_differ=max_differ)
         return evaluate(one, progress), evaluate(other, progress)

@@ -18,8 +18,8 @@ from crnn import ctc
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
 from crnn.jobs.sources import ImageSource, open_source
-from crnn.jobs.sources import Source as DataSource
-from crnn.jobs.stream import Source, Stages, run_batches
+from crnn.jobs.sources import WordSource as DataSource
+from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
@@ -34,7 +34,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchRequest:
     """What to measure; the fields are the options of ``crnn bench``."""
 
     model: Path
@@ -50,7 +50,7 @@ class Request:
     budget: Optional[float] = None
 
 
-def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
+def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
     """Measure each batch size ``loop`` times, one model or two in turn.
 
     The sizes, and the models within each, take turns, so that what else the machine does falls on
@@ -85,13 +85,13 @@ def bench(request: Request, advance: Advance = lambda count: None) -> Benchmark:
     )
 
 
-def _runners(request: Request) -> Iterator[Runner]:
+def _runners(request: BenchRequest) -> Iterator[Runner]:
     yield open_runner(request.model, device=request.device, threads=request.threads)
     if request.versus is not None:
         yield open_runner(request.versus, device=request.versus_device, threads=request.threads)
 
 
-def _measure(subjects: Sequence[_Subject], request: Request, advance: Advance) -> None:
+def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
     for subject in subjects:
         subject.times = {size: _Times() for size in request.batch}
         for size in request.batch:
@@ -125,7 +125,7 @@ def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
     return Suggestion(budget, best.batch)
 
 
-class _Words(Source, Protocol):
+class _Words(BatchSource, Protocol):
     """A data set's words, over and over: `batches` gives full ones without end."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
@@ -248,7 +248,7 @@ class _Bins:
         """Do nothing: no bin stays open."""
 
 
-def _open_words(request: Request, runners: Sequence[Runner]) -> List[_Words]:
+def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
     def source_for(spec: ModelSpec) -> DataSource:
         return open_source(request.data, spec, label=request.label, workers=request.threads)
 
@@ -301,11 +301,11 @@ class _Subject:
         images = self._words.fill(size, laps)
         logits = self.runner.run(images)
         laps(COPIED_OUT)
-        ctc.greedy(logits, self.runner.spec.characters)
+        ctc.greedy(logits, self.runner.spec.alphabet)
         laps(CTC)
         return laps.seconds
 
-    def result(self, request: Request) -> ModelTiming:
+    def result(self, request: BenchRequest) -> ModelTiming:
         """Measure what overlaps, and return everything."""
         notes: List[str] = []
         for size in request.batch:
@@ -348,7 +348,7 @@ class _Subject:
         with contextlib.closing(run_batches(self.runner, words, size)) as results:
             for _, logits in results:
                 assert logits is not None  # batches are full
-                ctc.greedy(logits, self.runner.spec.characters)
+                ctc.greedy(logits, self.runner.spec.alphabet)
         return time.perf_counter() - start
 
 

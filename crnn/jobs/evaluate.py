@@ -30,11 +30,11 @@ from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.compare import Comparer
-from crnn.jobs.protocol import Protocol as Counting
-from crnn.jobs.protocol import Rules, apply, protocol_named
+from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
+from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.jobs.scorer import Scorer, evaluation_of
-from crnn.jobs.sources import Source, open_source
+from crnn.jobs.sources import WordSource, open_source
 from crnn.jobs.stream import Stages, run_batches
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
@@ -62,7 +62,7 @@ class Screen(Protocol):
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluateRequest:
     """What to evaluate and what to check; the fields are the options of ``crnn evaluate``."""
 
     model: Path
@@ -99,11 +99,11 @@ class ScoreRequest:
     format: Optional[str] = None
 
 
-AnyRequest = Union[Request, ScoreRequest]
+AnyRequest = Union[EvaluateRequest, ScoreRequest]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EvaluateOutcome:
     """The evaluation, what a person should see beside it, and the checks that did not hold, a
     sentence each.
 
@@ -130,7 +130,9 @@ class _Wanted:
     screen: Optional[Screen]
 
 
-def evaluate(request: Request, progress: Progress, *, screen: Optional[Screen] = None) -> Outcome:
+def evaluate(
+    request: EvaluateRequest, progress: Progress, *, screen: Optional[Screen] = None
+) -> EvaluateOutcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
     Args:
@@ -183,7 +185,9 @@ def evaluate(request: Request, progress: Progress, *, screen: Optional[Screen] =
         return _outcome(request, evaluation, scorer, comparer, _notes(request, runner))
 
 
-def score(request: ScoreRequest, progress: Progress, *, screen: Optional[Screen] = None) -> Outcome:
+def score(
+    request: ScoreRequest, progress: Progress, *, screen: Optional[Screen] = None
+) -> EvaluateOutcome:
     """Score the raw outputs that another tool has left, exactly as `evaluate` scores those of a
     runner.
 
@@ -270,7 +274,7 @@ def _readings_file(request: AnyRequest) -> ContextManager[Optional[IO[bytes]]]:
 
 
 @contextlib.contextmanager
-def _outputs_writer(request: Request, runner: Runner) -> Iterator[Optional[OutputWriter]]:
+def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Optional[OutputWriter]]:
     path = request.save_outputs
     if path is None:
         yield None
@@ -289,12 +293,12 @@ def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
     return Comparer(request.against, spec)
 
 
-def _report_extras(scorer: Scorer, source: Union[Source, ResultFolder]) -> None:
+def _report_extras(scorer: Scorer, source: Union[WordSource, ResultFolder]) -> None:
     for key, problem in source.extras():
         scorer.report(key, problem)
 
 
-def _notes(request: Request, runner: Runner) -> List[str]:
+def _notes(request: EvaluateRequest, runner: Runner) -> List[str]:
     notes = list(batch_note(request.batch, runner.batch_sizes))
     if runner.model.spec_from == "default":
         default = ModelSpec.default()
@@ -302,7 +306,7 @@ def _notes(request: Request, runner: Runner) -> List[str]:
             0,
             f"{request.model} carries no spec, so it is read by the historical contract:"
             f" {default.color}, {default.width}x{default.height}, {default.resizer}, blank"
-            f" {default.blank}, then {default.alphabet}",
+            f" {default.blank}, then {default.characters}",
         )
     notes.extend(runner.notes)
     return notes
@@ -325,24 +329,24 @@ def _outcome(
     scorer: Scorer,
     comparer: Optional[Comparer],
     notes: Sequence[str],
-) -> Outcome:
+) -> EvaluateOutcome:
     comparison = None
     if comparer:
         comparison = comparer.finish()
     failures = tuple(_failures(evaluation, comparison, request))
-    return Outcome(evaluation, scorer.named, tuple(notes), comparison, failures)
+    return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
 
 
 def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
     return {"name": name, **dataclasses.asdict(protocol)}
 
 
-def _source(request: Request, spec: ModelSpec, protocol: Counting) -> Source:
+def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
     workers, label = request.threads, request.label
     if protocol == Counting():
         return open_source(request.data, spec, label=label, workers=workers)
     under = apply(protocol, spec)
-    rules = Rules(protocol, spec)
+    rules = AppliedProtocol(protocol, spec)
     source = open_source(request.data, under, label=label, workers=workers, rules=rules)
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import ContextManager, Iterator, List, Optional, Sequence, Tuple, Un
 
 from crnn.errors import InputError, KitError
 from crnn.files import natural_key
-from crnn.jobs.evaluate import Advance, Outcome, Progress, Request, evaluate
+from crnn.jobs.evaluate import Advance, EvaluateOutcome, EvaluateRequest, Progress, evaluate
 
 SUFFIXES = (".pth", ".pt", ".pth.tar", ".onnx")
 
@@ -19,7 +19,7 @@ class Row:
     """A model and what came of it on each data set: an outcome, or why there is none."""
 
     model: Path
-    cells: Sequence[Union[Outcome, KitError]]
+    cells: Sequence[Union[EvaluateOutcome, KitError]]
 
 
 def models_in(path: Path) -> List[Path]:
@@ -40,7 +40,7 @@ def models_in(path: Path) -> List[Path]:
     return sorted(models, key=lambda file: natural_key(file.name))
 
 
-def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> List[Row]:
+def evaluate_all(request: EvaluateRequest, data: Sequence[Path], progress: Progress) -> List[Row]:
     """Evaluate several models on several data sets.
 
     A model or data set that cannot be read, or not here, does not stop the others.
@@ -63,7 +63,7 @@ def evaluate_all(request: Request, data: Sequence[Path], progress: Progress) -> 
             )
     rows: List[Row] = []
     for model in models_in(request.model):
-        cells: List[Union[Outcome, KitError]] = []
+        cells: List[Union[EvaluateOutcome, KitError]] = []
         for place in data:
             one = dataclasses.replace(request, model=model, data=place)
             cells.append(_cell(one, progress))
@@ -125,14 +125,14 @@ def failures(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:
     return lines
 
 
-def _outcomes(rows: Sequence[Row], data: Sequence[Path]) -> Iterator[Tuple[str, Outcome]]:
+def _outcomes(rows: Sequence[Row], data: Sequence[Path]) -> Iterator[Tuple[str, EvaluateOutcome]]:
     for row in rows:
         for place, cell in zip(data, row.cells):
-            if isinstance(cell, Outcome):
+            if isinstance(cell, EvaluateOutcome):
                 yield f"{row.model.name} on {place}", cell
 
 
-def _cell(request: Request, progress: Progress) -> Union[Outcome, KitError]:
+def _cell(request: EvaluateRequest, progress: Progress) -> Union[EvaluateOutcome, KitError]:
     def named(label: str, total: Optional[int]) -> ContextManager[Advance]:
         return progress(f"{label} {request.model.name} on {request.data.name}", total)
 

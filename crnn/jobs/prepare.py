@@ -19,7 +19,7 @@ from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_pro
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
-from crnn.samples.source import Source
+from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
 
 BINS_FORMAT = "crnn-bins/1"
@@ -42,7 +42,7 @@ its name.
 
 
 @dataclass(frozen=True)
-class Request:
+class PrepareRequest:
     """What to prepare and where to.
 
     ``out`` is a string because the info file repeats it as the user wrote it. ``oov`` says what
@@ -52,7 +52,7 @@ class Request:
     bins. ``workers`` threads or processes decode; None for all usable processors.
     """
 
-    source: Source
+    source: LabelledSource
     out: str
     label_file: Path
     spec: ModelSpec
@@ -95,7 +95,9 @@ class Summary:
         return {"schema": "crnn-prepare/1", **asdict(self), "named": named}
 
 
-def prepare(request: Request, advance: Callable[[int], None] = lambda count: None) -> Summary:
+def prepare(
+    request: PrepareRequest, advance: Callable[[int], None] = lambda count: None
+) -> Summary:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
     Beside the folder, `description_path` says how they were made.
@@ -152,7 +154,7 @@ def description_path(out: Path) -> Path:
     return out.with_name(out.name + ".json")
 
 
-def _description(request: Request) -> str:
+def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
     # In processes of their own, what decodes is not imported here.
     from crnn import image  # noqa: F401
@@ -223,7 +225,7 @@ def _consequence(reason: str, summary: Summary) -> str:
 class _Preparation:
     """The work of one request and its counts."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: PrepareRequest) -> None:
         self.request = request
         self.samples = self.bins = self.labels = 0
         self._counts: Dict[str, int] = {}
@@ -301,11 +303,13 @@ class _BinWriter:
     do so at once.
     """
 
-    def __init__(self, source: Source, folder: Path, spec: ModelSpec, dtype: str, oov: str) -> None:
+    def __init__(
+        self, source: LabelledSource, folder: Path, spec: ModelSpec, dtype: str, oov: str
+    ) -> None:
         self._source = source
         self._prefix = str(folder) + os.sep
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
         self._raw = dtype == "uint8"
         self._oov = oov
 
@@ -347,7 +351,7 @@ class _BinWriter:
             if self._oov == "drop":
                 return None
             if self._oov == "strip":
-                label = strip(label, self._spec.alphabet)
+                label = strip(label, self._spec.characters)
         if not label:
             notes.append((sample.key, Problem(EMPTY_LABEL, repr(sample.label))))
             # An image without text would make an emptied label right.
@@ -370,7 +374,7 @@ def _write_errors(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None:
+def _check_targets(request: PrepareRequest, out: Path, targets: Sequence[Path]) -> None:
     """Refuse to write over what is not the kit's, or over the data itself."""
     if len(set(targets)) != len(targets) or out in targets:
         raise UsageError("OUT_DIR, --label and --info name the same place; expected three")
@@ -393,7 +397,7 @@ def _check_targets(request: Request, out: Path, targets: Sequence[Path]) -> None
     _check_folder(request, out, targets)
 
 
-def _check_folder(request: Request, out: Path, targets: Sequence[Path]) -> None:
+def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -> None:
     """Refuse what cannot be made anew, or holds what an earlier run has not written."""
     if out.exists() and not out.is_dir():
         raise InputError(

@@ -19,7 +19,7 @@ LEFT_OVER = "not in a whole batch: dropped"
 
 
 @dataclass(frozen=True)
-class Protocol:
+class CountingProtocol:
     """What a system counts when it publishes an accuracy.
 
     ``oov`` says what becomes of a label with characters outside the alphabet: it is kept and counts
@@ -36,17 +36,17 @@ class Protocol:
     normalisation: Optional[Tuple[float, float, float]] = None
 
 
-PROTOCOLS: Mapping[str, Protocol] = {
-    "modelzoo": Protocol(),
-    "mindspore-ic": Protocol(oov="drop", min_length=3),
-    "mindspore-iiit5k": Protocol(oov="strip"),
+PROTOCOLS: Mapping[str, CountingProtocol] = {
+    "modelzoo": CountingProtocol(),
+    "mindspore-ic": CountingProtocol(oov="drop", min_length=3),
+    "mindspore-iiit5k": CountingProtocol(oov="strip"),
     # The mean of the whole batches' means is the mean over their samples; the values have half the
     # training's range.
-    "tensorflow": Protocol(batch=64, trim=True, normalisation=(1.0, 127.5, 255.0)),
+    "tensorflow": CountingProtocol(batch=64, trim=True, normalisation=(1.0, 127.5, 255.0)),
 }
 
 
-def apply(protocol: Protocol, spec: ModelSpec) -> ModelSpec:
+def apply(protocol: CountingProtocol, spec: ModelSpec) -> ModelSpec:
     """Return the spec under a protocol."""
     if protocol.normalisation is None:
         return spec
@@ -54,12 +54,12 @@ def apply(protocol: Protocol, spec: ModelSpec) -> ModelSpec:
     return dataclasses.replace(spec, divisor=divisor, mean=mean, std=std)
 
 
-def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:
+def protocol_named(name: Optional[str], oov: Optional[str] = None) -> CountingProtocol:
     """Return a protocol by name, or one with an ``oov`` policy alone; `UsageError` for both at a
     time.
     """
     if name is None:
-        return Protocol(oov=oov or "keep")
+        return CountingProtocol(oov=oov or "keep")
     if oov is not None:
         raise UsageError(
             f"--protocol {name} says what becomes of labels outside the alphabet; leave --oov out"
@@ -69,17 +69,17 @@ def protocol_named(name: Optional[str], oov: Optional[str] = None) -> Protocol:
     return PROTOCOLS[name]
 
 
-class Rules:
+class AppliedProtocol:
     """A protocol at work: which samples count, and by which label.
 
     ``problems`` says which did not, and why.
     """
 
-    def __init__(self, protocol: Protocol, spec: ModelSpec) -> None:
+    def __init__(self, protocol: CountingProtocol, spec: ModelSpec) -> None:
         self.problems: List[Tuple[str, Problem]] = []
         self._protocol = protocol
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
 
     def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yield the samples that count, with the labels that they are compared with; unlabelled
@@ -113,5 +113,5 @@ class Rules:
             return None
         if outside and self._protocol.oov == "strip":
             self.problems.append((key, Problem(STRIPPED, detail)))
-            return strip(folded, self._spec.alphabet)
+            return strip(folded, self._spec.characters)
         return label

@@ -277,7 +277,7 @@ def _layout(paths: Sequence[Path], spec: Optional[ModelSpec]) -> Tuple[ModelSpec
 
 def _described(spec: ModelSpec, dtype: np.dtype) -> str:
     shape = f"({spec.time_steps}, 1, {spec.classes})"
-    order = f"{spec.alphabet}, then the blank"
+    order = f"{spec.characters}, then the blank"
     if spec.blank == 0:
-        order = f"blank, then {spec.alphabet}"
+        order = f"blank, then {spec.characters}"
     return f"read as {shape} {dtype.name} with the classes {order}; --spec says otherwise"

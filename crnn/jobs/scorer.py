@@ -41,7 +41,7 @@ class Scorer:
         """Rows that a model has read."""
         self.named: List[Tuple[str, Problem]] = []
         self._spec = spec
-        self._alphabet = spec.characters
+        self._alphabet = spec.alphabet
         self._confidences = confidences
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
@@ -193,7 +193,7 @@ def evaluation_of(
         total=metric.total,
         interval95=wilson(metric.correct, metric.total),
         cer=metric.cer,
-        ned1=metric.ned1,
+        one_minus_ned=metric.one_minus_ned,
         skipped=dict(scorer.skipped),
         by_length=metric.by_length,
         throughput=throughput,

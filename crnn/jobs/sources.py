@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Protocol, Sequence, 
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
-from crnn.jobs.protocol import Rules
-from crnn.samples.bins import BinFolder, Labels
+from crnn.jobs.protocol import AppliedProtocol
+from crnn.samples.bins import BinFolder, LabelFile
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from crnn.samples.source import Source as LabelledImages
+    from crnn.samples.source import LabelledSource as LabelledImages
 
 
-class Source(Protocol):
+class WordSource(Protocol):
     """Samples of a data set, ready for a model."""
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class ImageSource:
         samples: LabelledImages,
         spec: ModelSpec,
         workers: Optional[int] = None,
-        rules: Optional[Rules] = None,
+        rules: Optional[AppliedProtocol] = None,
     ) -> None:
         self.samples = samples
         self._spec = spec
@@ -67,7 +67,7 @@ class ImageSource:
         return len(self.samples)
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
-        """See `Source`."""
+        """See `WordSource`."""
         from crnn.samples.batches import image_batches
 
         counted = iter(self.samples)
@@ -82,7 +82,7 @@ class ImageSource:
         self.samples.close()
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
-        """See `Source`."""
+        """See `WordSource`."""
         problems = list(self.samples.extras())
         if self._rules:
             problems.extend(self._rules.problems)
@@ -92,16 +92,18 @@ class ImageSource:
 class RuledBins(BinFolder):
     """A folder of bins of which a protocol leaves some out."""
 
-    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec, rules: Rules) -> None:
+    def __init__(
+        self, folder: Path, label_file: Path, spec: ModelSpec, rules: AppliedProtocol
+    ) -> None:
         super().__init__(folder, label_file, spec)
         self._rules = rules
         kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
-        self.labels = Labels(
+        self.labels = LabelFile(
             (int(sample.key.rpartition("_")[2]), sample.label or "") for sample in kept
         )
 
     def extras(self) -> List[Tuple[str, Problem]]:
-        """See `Source`."""
+        """See `WordSource`."""
         return [*super().extras(), *self._rules.problems]
 
 
@@ -111,8 +113,8 @@ def open_source(
     *,
     label: Optional[Path] = None,
     workers: Optional[int] = None,
-    rules: Optional[Rules] = None,
-) -> Source:
+    rules: Optional[AppliedProtocol] = None,
+) -> WordSource:
     """Return the source for ``data``.
 
     Args:

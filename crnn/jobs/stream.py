@@ -66,7 +66,7 @@ def _figures(values: array[float]) -> Mapping[str, float]:
     return figures
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What `run_batches` takes its batches from."""
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
@@ -79,7 +79,7 @@ class Source(Protocol):
 
 
 def run_batches(
-    runner: Runner, source: Source, size: int, stages: Optional[Stages] = None
+    runner: Runner, source: BatchSource, size: int, stages: Optional[Stages] = None
 ) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
     """Run every batch of a source through a runner.
 

@@ -31,9 +31,10 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
     data.update(run_dict(evaluation.run))
     data["misses"] = [dataclasses.asdict(reading) for reading in evaluation.misses]
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
+    data["ned1"] = data.pop("one_minus_ned")
     data["schema"] = SCHEMA
     data["title"] = TITLE
-    classes = len(evaluation.run.model.spec.alphabet) + 1
+    classes = len(evaluation.run.model.spec.characters) + 1
     data["value"] = [
         {"key": "Number of images", "value": str(evaluation.total)},
         {"key": "Number of classes", "value": str(classes)},

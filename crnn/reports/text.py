@@ -45,7 +45,7 @@ def summary(evaluation: Evaluation) -> List[str]:
     protocol = evaluation.protocol.get("name")
     if protocol:
         found.append(f"protocol   {protocol}")
-    found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.ned1:.4f}")
+    found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
     return found
 

@@ -129,7 +129,7 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
         raise InputError(f"{path} holds no labels; expected lines test_1.bin:label")
 
 
-class Labels:
+class LabelFile:
     """The labels of many bins in the order of their indices, in a few bytes each: there may be
     millions.
 
@@ -192,7 +192,7 @@ class BinFolder:
     def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
         self.folder = folder
         self.spec = spec
-        self.labels = Labels(label_lines(label_file))
+        self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         self._unlabelled, self._misnamed = _strangers(folder, self.labels)
         self.dtype = self._dtype(label_file)
@@ -307,7 +307,7 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
 
 
-def _strangers(folder: Path, labels: Labels) -> Tuple[Sequence[str], Sequence[str]]:
+def _strangers(folder: Path, labels: LabelFile) -> Tuple[Sequence[str], Sequence[str]]:
     """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are
     named otherwise.
     """

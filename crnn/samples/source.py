@@ -9,12 +9,12 @@ from crnn.errors import InputError
 from crnn.samples.folders import FolderSamples, find_annotation
 from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 
-Source = Union[LmdbSamples, FolderSamples]
+LabelledSource = Union[LmdbSamples, FolderSamples]
 
 
 def open_labelled(
     path: Path, annotation_file: Optional[Path] = None, form: Optional[str] = None
-) -> Source:
+) -> LabelledSource:
     """Open a data set of words.
 
     Args:

@@ -33,7 +33,7 @@ from crnn.image import ImageError, decode
 from crnn.samples.lmdb import LmdbSamples
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
-from crnn.training.labels import Labels
+from crnn.training.labels import LabelRules
 from crnn.training.recipe import Data, Recipe
 
 TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
@@ -43,7 +43,7 @@ TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
 class LmdbWords:
     """The words of an LMDB that are trained on; ``skipped`` counts the others by reason."""
 
-    def __init__(self, path: Path, labels: Labels) -> None:
+    def __init__(self, path: Path, labels: LabelRules) -> None:
         self._samples = LmdbSamples(path, in_order=False)
         self.name = str(path)
         self.skipped: Counter[str] = collections.Counter()
@@ -141,7 +141,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DataPlan:
     """The words of one step on one device."""
 
     epoch: int
@@ -172,14 +172,14 @@ class Plans:
     def __len__(self) -> int:
         return max(0, self._end - self._start)
 
-    def __iter__(self) -> Iterator[Plan]:
+    def __iter__(self) -> Iterator[DataPlan]:
         epoch, order = -1, np.empty(0)
         for step in range(self._start, self._end):
             wanted, place = divmod(step, self.steps_per_epoch)
             if wanted != epoch:
                 epoch, order = wanted, self._mixture.order(wanted)
             first = (place * self._size + self._rank) * self._batch
-            yield Plan(epoch, order[first : first + self._batch])
+            yield DataPlan(epoch, order[first : first + self._batch])
 
 
 @dataclass(frozen=True)
@@ -208,19 +208,19 @@ class TrainBatch:
 class Batches:
     """Plans to batches; what a `torch.utils.data.DataLoader` takes for a data set."""
 
-    def __init__(self, mixture: Mixture, labels: Labels) -> None:
+    def __init__(self, mixture: Mixture, labels: LabelRules) -> None:
         self._mixture = mixture
         self._labels = labels
         self._classes = class_table(labels.spec)
 
-    def __getitem__(self, plan: Plan) -> Union[TrainBatch, KitError]:
+    def __getitem__(self, plan: DataPlan) -> Union[TrainBatch, KitError]:
         # An error raised in another process would come as the text of its traceback.
         try:
             return self._batch(plan)
         except KitError as error:
             return error
 
-    def _batch(self, plan: Plan) -> TrainBatch:
+    def _batch(self, plan: DataPlan) -> TrainBatch:
         images: List[np.ndarray] = []
         texts: List[str] = []
         skipped: Counter[str] = collections.Counter()
@@ -246,9 +246,9 @@ class Batches:
         return TrainBatch(torch.from_numpy(np.stack(images)), targets, lengths, dict(skipped))
 
 
-def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, Labels]:
+def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelRules]:
     """Open what a recipe trains on. Raises `InputError` with the path that was tried."""
-    labels = Labels(
+    labels = LabelRules(
         spec,
         recipe.oov == "strip",
         recipe.min_text_length,
@@ -354,9 +354,9 @@ def load(
 
 def class_table(spec: ModelSpec) -> Mapping[str, int]:
     """Return each character's class."""
-    blank = spec.characters.blank
+    blank = spec.alphabet.blank
     return {
-        character: index for index, character in enumerate(spec.characters.table) if index != blank
+        character: index for index, character in enumerate(spec.alphabet.table) if index != blank
     }
 
 
@@ -375,7 +375,7 @@ def describe(skipped: Mapping[str, int]) -> str:
     )
 
 
-def _words(entry: Data, labels: Labels, seed: int) -> Any:
+def _words(entry: Data, labels: LabelRules, seed: int) -> Any:
     if entry.path is not None:
         path = Path(entry.path)
         if not path.exists():
@@ -389,7 +389,9 @@ def _words(entry: Data, labels: Labels, seed: int) -> Any:
             ("effects_file", entry.effects),
         )
     }
-    return RenderedWords(Renderer.create(seed, alphabet=labels.spec.alphabet, **files), entry.size)
+    return RenderedWords(
+        Renderer.create(seed, alphabet=labels.spec.characters, **files), entry.size
+    )
 
 
 def _below(folder: Optional[str], name: str) -> List[Path]:

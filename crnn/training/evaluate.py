@@ -18,7 +18,7 @@ from crnn.samples.batches import image_batches
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 from crnn.training.data import class_table, encode
-from crnn.training.labels import Labels
+from crnn.training.labels import LabelRules
 from crnn.training.model import CtcLoss
 from crnn.training.world import World
 
@@ -69,9 +69,9 @@ class Evaluator:
         self._batch = batch
         self._drop_oov = drop_oov
         self._examples = examples
-        self._labels = Labels(spec)
+        self._labels = LabelRules(spec)
         self._classes = class_table(spec)
-        self._loss = CtcLoss(spec.characters.blank)
+        self._loss = CtcLoss(spec.alphabet.blank)
 
     def score(self, model: nn.Module) -> Score:
         """Return the score of a network, the same in every process; its mode is put back as it
@@ -109,7 +109,7 @@ class Evaluator:
         )
 
     def _mine(self) -> Iterator[Sample]:
-        known = frozenset(self._spec.alphabet)
+        known = frozenset(self._spec.characters)
         samples = iter(self._samples)
         if self._drop_oov:
             samples = (
@@ -134,8 +134,8 @@ class Evaluator:
     def _shown(
         self, batch: Batch, logits: torch.Tensor, readings: List[Reading]
     ) -> List[Tuple[str, str, str]]:
-        path = ctc.best_path(logits.numpy(), self._spec.characters)
-        table = self._spec.characters.table.replace("\0", "-")
+        path = ctc.best_path(logits.numpy(), self._spec.alphabet)
+        table = self._spec.alphabet.table.replace("\0", "-")
         rows = list(zip(path, batch.readable))[: self._examples]
         return [
             ("".join(table[index] for index in line), readings[row].text, readings[row].label or "")

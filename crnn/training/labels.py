@@ -13,7 +13,7 @@ LONG = "longer than max_text_length"
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelRules:
     """Takes labels in, or says why not.
 
     Case is folded as the spec says; characters outside the alphabet are taken out where ``strip``
@@ -30,7 +30,7 @@ class Labels:
 
     def __post_init__(self) -> None:
         # Kept here: millions of labels are looked at.
-        object.__setattr__(self, "_known", frozenset(self.spec.alphabet))
+        object.__setattr__(self, "_known", frozenset(self.spec.characters))
 
     def take(self, label: Optional[str]) -> Tuple[str, str]:
         """Return the text to train on and "", or "" and the reason."""

@@ -59,7 +59,7 @@ class Learner:
             self.ema = Ema(self.model, recipe.ema)
         self.rate = learning_rates(recipe, steps_per_epoch, steps)
         self.loss = CtcLoss(
-            spec.characters.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity
+            spec.alphabet.blank, recipe.ctc_reduction, zero_infinity=recipe.zero_infinity
         )
         self.table = torch.from_numpy(spec.table).to(world.device)
 

@@ -73,7 +73,7 @@ Progress = Callable[[str, Optional[int]], ContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """What concerns this run and not the recipe.
 
     ``resume`` goes on from the folder's ``last.pth``. ``max_steps`` interrupts the run after that
@@ -98,7 +98,7 @@ class Console:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """How a run ended:
 
     steps done, the best accuracy (None where none was measured), and the signal that ended it.
@@ -180,7 +180,9 @@ class Meters:
 class Trainer:
     """A run of a recipe in one of its processes: everything is opened here, and `run` trains."""
 
-    def __init__(self, recipe: Recipe, options: Options, world: World, console: Console) -> None:
+    def __init__(
+        self, recipe: Recipe, options: TrainOptions, world: World, console: Console
+    ) -> None:
         """Open the data, the network and the run's folder.
 
         Args:
@@ -226,7 +228,7 @@ class Trainer:
 
     # The loop
 
-    def run(self) -> Outcome:
+    def run(self) -> TrainingOutcome:
         """Train to the end, or until a signal; leave ``last.pth`` to go on from.
 
         Returns:
@@ -263,7 +265,7 @@ class Trainer:
             best = self.counters.best
         else:
             best = None
-        return Outcome(self.counters.step, best, stop.number)
+        return TrainingOutcome(self.counters.step, best, stop.number)
 
     def _train(
         self,
@@ -511,7 +513,7 @@ class Trainer:
             self.console.note(f"no {CURVES}: {error.message}")
 
 
-def _last_step(steps: int, options: Options) -> int:
+def _last_step(steps: int, options: TrainOptions) -> int:
     """Return the step that a run of so many ends at."""
     end = min(steps, options.max_steps or steps)
     if options.performance:

@@ -31,7 +31,7 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
         spec,
         width=width,
         time_steps=time_steps(width, variant),
-        alphabet=recipe.alphabet,
+        characters=recipe.alphabet,
         blank=0,
         fold_case=Alphabet(recipe.alphabet).folds_case,
     )
@@ -131,11 +131,11 @@ def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
     )
     weights, wanted = checkpoint.model.state_dict(), Alphabet(recipe.alphabet)
     config = checkpoint.model.config
-    if checkpoint.spec.characters != wanted:
-        weights = reorder_classes(weights, checkpoint.spec.characters, wanted)
+    if checkpoint.spec.alphabet != wanted:
+        weights = reorder_classes(weights, checkpoint.spec.alphabet, wanted)
         config = dataclasses.replace(config, classes=wanted.classes)
     if config != model.config:
-        held, asked = (dataclasses.asdict(each) for each in (config, model.config))
+        held, asked = (each.to_dict() for each in (config, model.config))
         told = [
             f"{name} {held[name]}, the recipe's {asked[name]}"
             for name in held

@@ -20,6 +20,7 @@ from crnn.presets import (
     LAST_CONVOLUTIONS,
     POOLINGS,
     SPECS,
+    STORED_NAMES,
     VARIANTS,
     CrnnConfig,
     time_steps,
@@ -68,7 +69,7 @@ class Checkpoint:
             "bytes": self.path.stat().st_size,
             "sha256": self.sha256,
             "parameters": self.parameters,
-            "network": dataclasses.asdict(self.model.config),
+            "network": self.model.config.to_dict(),
             "notes": list(self.notes),
             "spec_from": self.spec_from,
             "spec": self.spec.to_dict(),
@@ -198,7 +199,8 @@ def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) ->
     Returns:
         What `torch.save` is given.
     """
-    structure = {key: getattr(config, key) for key in _STRUCTURE}
+    stored = config.to_dict()
+    structure = {key: stored[key] for key in _STRUCTURE}
     return {
         "state_dict": weights,
         CONFIG_KEY: {**structure, "batchnorms": list(config.batchnorms)},
@@ -347,7 +349,10 @@ def _variant(path: Path, content: Any, name: Optional[str]) -> CrnnConfig:
         return CrnnConfig()
     if not _is_structure(stored):
         raise InputError(f"{path}: {CONFIG_KEY} is {stored!r}; expected {', '.join(_STRUCTURE)}")
-    return CrnnConfig(**{**stored, "batchnorms": tuple(stored["batchnorms"])})
+    values = {**stored, "batchnorms": tuple(stored["batchnorms"])}
+    for name, key in STORED_NAMES.items():
+        values[name] = values.pop(key)
+    return CrnnConfig(**values)
 
 
 def _is_structure(stored: Any) -> bool:
@@ -499,7 +504,7 @@ def _spec(
         blank = 0
         if spec.blank:
             blank = len(alphabet)
-        spec = dataclasses.replace(spec, alphabet=alphabet, blank=blank, fold_case=fold)
+        spec = dataclasses.replace(spec, characters=alphabet, blank=blank, fold_case=fold)
     if width is None:
         width = spec.width
     else:
@@ -516,7 +521,7 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
     if spec.classes != config.classes:
         raise InputError(
             f"{path}: the checkpoint has {config.classes} classes, the"
-            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.alphabet)}"
+            f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.characters)}"
             " characters and the blank)",
             hint=(
                 "Give the characters that it was trained on, in their order: --alphabet, in a"

@@ -136,13 +136,13 @@ def take_torch(
             f"{path} says itself which network and spec it has; --preset is for files that do not"
         )
     if blank_last:
-        blank = len(old.spec.alphabet)
+        blank = len(old.spec.characters)
     else:
         blank = old.spec.blank
     weights = {
         name: tensor for name, tensor in old.model.state_dict().items() if "num_batches" not in name
     }
-    source = Alphabet(old.spec.alphabet, blank)
+    source = Alphabet(old.spec.characters, blank)
     notes = _write(
         path, target, weights, old.model.config, old.spec, source, classes, old.notes, storage
     )
@@ -190,11 +190,11 @@ def _write(
     storage: Storage = AS_THEY_ARE,
 ) -> Tuple[str, ...]:
     check_spec(
-        path, dataclasses.replace(spec, alphabet=source.characters, blank=source.blank), config
+        path, dataclasses.replace(spec, characters=source.characters, blank=source.blank), config
     )
     wanted = classes.target(source)
     spec = dataclasses.replace(
-        spec, alphabet=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case
+        spec, characters=wanted.characters, blank=wanted.blank, fold_case=wanted.folds_case
     )
     if wanted != source:
         weights = reorder_classes(weights, source, wanted)

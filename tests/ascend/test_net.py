@@ -43,7 +43,7 @@ def caller(device: int = 0) -> Iterator[Tuple[Acl, int]]:
 
 
 def read(logits: np.ndarray) -> list:
-    return ctc.greedy(logits, SPEC.characters)
+    return ctc.greedy(logits, SPEC.alphabet)
 
 
 def test_one_array_or_a_list(tmp_path: Path) -> None:

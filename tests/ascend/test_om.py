@@ -320,9 +320,9 @@ class TestRefusals:
         ("data", "message"),
         [
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
-            (b"PK\x03\x04" + bytes(300), "no OM: it begins with b'PK.*PyTorch checkpoint"),
-            (b"\x08\x06\x12\x07pytorch" + bytes(300), "no OM: it begins with"),
-            (b"", "no OM: it begins with b''"),
+            (b"PK\x03\x04" + bytes(300), "not an OM: it begins with b'PK.*PyTorch checkpoint"),
+            (b"\x08\x06\x12\x07pytorch" + bytes(300), "not an OM: it begins with"),
+            (b"", "not an OM: it begins with b''"),
             (STATIC[:100], "cut short: 100 bytes, and an OM's header alone has 256"),
             (STATIC[:-1], "cut short: the header promises"),
             (STATIC + b"\0", "longer than it should be: the header promises"),

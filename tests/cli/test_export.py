@@ -107,7 +107,7 @@ def test_json_file_is_written_beside_the_printed_figures(
 def test_exported_file_is_read_as_the_checkpoint_is(place: Path) -> None:
     assert main(["export", "six.pth", "out.onnx", "--alphabet", "Hdeno!", "--width", "48"]) == 0
     with open_runner(place / "out.onnx") as runner:
-        assert runner.spec.alphabet == "Hdeno!"
+        assert runner.spec.characters == "Hdeno!"
         assert not runner.spec.fold_case
         assert (runner.spec.width, runner.spec.time_steps, runner.model.spec_from) == (
             48,
@@ -121,7 +121,7 @@ def test_alphabet_comes_from_a_file_in_any_of_its_forms(place: Path, content: st
     (place / "letters.txt").write_bytes(content.encode())
     assert main(["export", "six.pth", "out.onnx", "--alphabet", "@letters.txt"]) == 0
     with open_runner(place / "out.onnx") as runner:
-        assert runner.spec.alphabet == "abcdef"
+        assert runner.spec.characters == "abcdef"
 
 
 def test_real_words_are_checked_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

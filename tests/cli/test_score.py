@@ -154,8 +154,8 @@ def test_a_model_without_spec_is_read_by_the_one_given(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = place / "spec.json"
-    reverse = SPECS["modelzoo"].alphabet[::-1]
-    spec.write_text(SPECS["modelzoo"].to_json().replace(SPECS["modelzoo"].alphabet, reverse))
+    reverse = SPECS["modelzoo"].characters[::-1]
+    spec.write_text(SPECS["modelzoo"].to_json().replace(SPECS["modelzoo"].characters, reverse))
     words = ["evaluate", "bare.onnx", "input_bin", "--label", "label.txt", "--json", "-"]
     assert main([*words, "--spec", "spec.json"]) == 0
     out, err = capsys.readouterr()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crnn.cli.main import main
 from crnn.datasets.convert import KINDS, convert, match_lexicons, read_lexicons
-from crnn.datasets.options import Options
+from crnn.datasets.options import ConvertOptions
 from crnn.errors import InputError
 from crnn.samples.lexicons import decode_lexicons
 from crnn.samples.lmdb import LmdbSamples
@@ -61,8 +61,8 @@ CASES = [
 ]
 
 
-def options_of(folder: Path, given: dict[str, str]) -> Options:
-    return Options(
+def options_of(folder: Path, given: dict[str, str]) -> ConvertOptions:
+    return ConvertOptions(
         **{
             key: folder / text if key in ("annotation", "ord_map") else text
             for key, text in given.items()
@@ -91,7 +91,7 @@ def test_a_source_gives_the_same_words_as_a_folder(tmp_path, kind, make, given, 
         "folder",
         tmp_path / "out",
         tmp_path / "again",
-        Options(annotation=tmp_path / "out/annotation.txt"),
+        ConvertOptions(annotation=tmp_path / "out/annotation.txt"),
     )
     assert words(tmp_path / "again") == expected
 
@@ -99,18 +99,18 @@ def test_a_source_gives_the_same_words_as_a_folder(tmp_path, kind, make, given, 
 def test_the_same_source_gives_the_same_bytes(tmp_path):
     sources.ic13(tmp_path / "source")
     for name in ("a", "b"):
-        convert("ic13", tmp_path / "source", tmp_path / name, Options())
+        convert("ic13", tmp_path / "source", tmp_path / name, ConvertOptions())
     assert (tmp_path / "a/data.mdb").read_bytes() == (tmp_path / "b/data.mdb").read_bytes()
 
 
 def test_whole_images_are_stored_as_they_are(tmp_path):
     folder = sources.ic13(tmp_path / "source")
-    convert("ic13", folder, tmp_path / "out", Options())
+    convert("ic13", folder, tmp_path / "out", ConvertOptions())
     assert value(tmp_path / "out", b"image-000000001") == (folder / "word_1.png").read_bytes()
 
 
 def test_boxes_lose_their_fractions_and_are_clipped_on_both_axes(tmp_path):
-    convert("ic03", sources.ic03_scenes(tmp_path / "source"), tmp_path / "out", Options())
+    convert("ic03", sources.ic03_scenes(tmp_path / "source"), tmp_path / "out", ConvertOptions())
     # The scene's pixel (x, y) is (x, y, 0).
     one, corner, edge = (crop(tmp_path / "out", index) for index in (1, 2, 3))
     assert (one[0, 0].tolist(), one[-1, -1].tolist()) == ([10, 20, 0], [39, 29, 0])
@@ -119,7 +119,7 @@ def test_boxes_lose_their_fractions_and_are_clipped_on_both_axes(tmp_path):
 
 
 def test_corners_are_cut_by_the_rectangle_around_them(tmp_path):
-    convert("synthtext", sources.synthtext(tmp_path / "source"), tmp_path / "out", Options())
+    convert("synthtext", sources.synthtext(tmp_path / "source"), tmp_path / "out", ConvertOptions())
     first, second = crop(tmp_path / "out", 1), crop(tmp_path / "out", 2)
     assert (first[0, 0].tolist(), first[-1, -1].tolist()) == ([10, 5, 0], [40, 20, 0])
     assert (second[0, 0].tolist(), second[-1, -1].tolist()) == ([50, 30, 0], [89, 59, 0])
@@ -127,7 +127,7 @@ def test_corners_are_cut_by_the_rectangle_around_them(tmp_path):
 
 def test_raw_tfrecord_images_keep_their_pixels(tmp_path):
     folder = sources.tfrecord(tmp_path / "source")
-    convert("tfrecord", folder, tmp_path / "out", Options(alphabet=sources.ORD_CLASSES))
+    convert("tfrecord", folder, tmp_path / "out", ConvertOptions(alphabet=sources.ORD_CLASSES))
     assert crop(tmp_path / "out", 1).tobytes() == sources.example("cab")["images"][0]
 
 
@@ -149,7 +149,7 @@ def test_an_encoded_image_as_long_as_raw_ones_is_stored_as_it_is(tmp_path):
         "tfrecord",
         tmp_path / "a.tfrecords",
         tmp_path / "out",
-        Options(alphabet=sources.ORD_CLASSES),
+        ConvertOptions(alphabet=sources.ORD_CLASSES),
     )
     assert value(tmp_path / "out", b"image-000000001") == image
 
@@ -164,19 +164,19 @@ def test_raw_pixels_may_begin_like_an_image_file(tmp_path, mark):
         "tfrecord",
         tmp_path / "a.tfrecords",
         tmp_path / "out",
-        Options(alphabet=sources.ORD_CLASSES),
+        ConvertOptions(alphabet=sources.ORD_CLASSES),
     )
     assert crop(tmp_path / "out", 1).tobytes() == raw(mark)
 
 
 def test_lexicons_are_kept(tmp_path):
-    convert("iiit5k", sources.iiit5k(tmp_path / "a"), tmp_path / "iiit5k", Options())
+    convert("iiit5k", sources.iiit5k(tmp_path / "a"), tmp_path / "iiit5k", ConvertOptions())
     assert decode_lexicons(value(tmp_path / "iiit5k", b"lexicon-000000003")) == (
         ("CAFÉ", "ELSE"),
         ("CAFÉ", "ELSE", "MORE", "WORDS"),
     )
     assert decode_lexicons(value(tmp_path / "iiit5k", b"lexicon")) == (("CAFÉ", "ELSE", "Hello"),)
-    convert("svt", sources.svt(tmp_path / "b"), tmp_path / "svt", Options())
+    convert("svt", sources.svt(tmp_path / "b"), tmp_path / "svt", ConvertOptions())
     assert value(tmp_path / "svt", b"lexicon-000000002") == b"ROOM DOOR"
 
 
@@ -184,7 +184,7 @@ def test_lexicons_of_other_making_are_taken_too(tmp_path):
     folder = sources.ic03_scenes(tmp_path / "a")
     each = sources.put(tmp_path / "each.txt", "a ONE,TWO\nb THREE\n")
     whole = sources.put(tmp_path / "whole.txt", "ALL\nWORDS\n")
-    convert("ic03", folder, tmp_path / "out", Options(lexicons=each, lexicon=whole))
+    convert("ic03", folder, tmp_path / "out", ConvertOptions(lexicons=each, lexicon=whole))
     assert value(tmp_path / "out", b"lexicon-000000002") == b"ONE TWO"
     assert value(tmp_path / "out", b"lexicon") == b"ALL WORDS"
 
@@ -200,7 +200,7 @@ def test_real_annotations_give_the_published_counts(tmp_path, shared_data):
         ("ic15", "ic15/train_gt.txt"),
         ("iiit5k", "iiit5k/trainCharBound.mat"),
     ):
-        items = list(KINDS[kind](annotations / file, Options()).items)
+        items = list(KINDS[kind](annotations / file, ConvertOptions()).items)
         assert not [item for item in items if isinstance(item, Dropped)]
         counts[kind] = (len(items), sum(len(item.tags) for item in items))
     assert counts == {"ic03": (246, 1156), "ic15": (4468, 4468), "iiit5k": (2000, 2000)}
@@ -210,7 +210,7 @@ def test_real_words_are_read_right(shared_data):
     annotations = shared_data / "annotations"
     quoted = {
         item.name: item.tags[0].label
-        for item in KINDS["ic15"](annotations / "ic15/train_gt.txt", Options()).items
+        for item in KINDS["ic15"](annotations / "ic15/train_gt.txt", ConvertOptions()).items
     }
     assert [quoted[f"word_{n}.png"] for n in (1, 1013, 1018, 1409)] == [
         "Genaxis Theatre",
@@ -218,7 +218,7 @@ def test_real_words_are_read_right(shared_data):
         '"SCAN"',
         "CAFÉ",
     ]
-    bound = list(KINDS["iiit5k"](annotations / "iiit5k/trainCharBound.mat", Options()).items)
+    bound = list(KINDS["iiit5k"](annotations / "iiit5k/trainCharBound.mat", ConvertOptions()).items)
     truths = [sample.label for sample in LmdbSamples(shared_data / "IIIT5K_train_lmdb")]
     assert [item.tags[0].label for item in bound] == truths
 
@@ -234,7 +234,7 @@ def test_damaged_labels_of_the_real_ic03_are_dropped(tmp_path, shared_data):
     for name in {element.text for element in ElementTree.parse(xml).iter("imageName")}:
         (tmp_path / "images" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "images" / name).symlink_to(large)
-    report = convert("ic03", xml, tmp_path / "out", Options(images=tmp_path / "images"))
+    report = convert("ic03", xml, tmp_path / "out", ConvertOptions(images=tmp_path / "images"))
     assert (report.written, dict(report.dropped)) == (1150, {"damaged label": 6})
 
 

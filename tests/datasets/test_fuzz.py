@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.datasets.convert import KINDS
-from crnn.datasets.options import Options
+from crnn.datasets.options import ConvertOptions
 from crnn.datasets.pictures import Dropped, Picture, WordLoader
 from crnn.errors import InputError
 from tests.datasets import sources
@@ -39,7 +39,7 @@ def case(request, tmp_path_factory) -> tuple[str, Path, bytes]:
 
 def read(kind: str, file: Path) -> None:
     with contextlib.suppress(InputError):
-        found = KINDS[kind](file, Options(alphabet=sources.ORD_CLASSES, images=file.parent))
+        found = KINDS[kind](file, ConvertOptions(alphabet=sources.ORD_CLASSES, images=file.parent))
         for item in found.items:
             assert isinstance(item, (Dropped, Picture))
             for word in WordLoader(found.root)(item):

@@ -306,9 +306,9 @@ HOSTILE = {
         lambda f: (names("sub")(f), (f / "sub").mkdir()),
         [],
         3,
-        "no plain file",
+        "not a plain file",
     ),
-    "a name of a pipe": ("tsv", pipe, [], 3, "no plain file"),
+    "a name of a pipe": ("tsv", pipe, [], 3, "not a plain file"),
     "a name beyond all length": ("tsv", names("x" * 5000), [], 3, "unreadable image"),
     "a name of nothing": ("tsv", names("lost.png"), [], 3, "missing image"),
     "an image of zero bytes": ("tsv", image_of(b""), [], 3, "empty image"),
@@ -568,7 +568,7 @@ def test_a_conversion_that_fails_leaves_the_earlier_report(form, place):
 
 def test_a_stopped_conversion_leaves_nothing(place, monkeypatch):
     from crnn.datasets import convert
-    from crnn.datasets.options import Options
+    from crnn.datasets.options import ConvertOptions
 
     sources.tsv(place / "source")
 
@@ -576,5 +576,5 @@ def test_a_stopped_conversion_leaves_nothing(place, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert.convert("tsv", place / "source", place / "out", Options(), advance=stop)
+        convert.convert("tsv", place / "source", place / "out", ConvertOptions(), advance=stop)
     assert sorted(path.name for path in place.iterdir()) == [SECRET, "source"]

@@ -18,7 +18,7 @@ from crnn.cli.main import main
 from crnn.datasets.convert import convert
 from crnn.datasets.extract import extract
 from crnn.datasets.merge import merge, split
-from crnn.datasets.options import Options
+from crnn.datasets.options import ConvertOptions
 from crnn.datasets.show import choose, contact_sheet
 from crnn.datasets.stats import stats
 from crnn.errors import InputError, UsageError
@@ -246,7 +246,7 @@ def test_lmdb_to_files_and_back(tmp_path_factory, words):
             writer.add(encoded(text, kind), text, [[text.split()[0], "other"]])
     extract(folder / "words", folder / "files")
     files = folder / "files"
-    options = Options(
+    options = ConvertOptions(
         annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt"
     )
     convert("folder", files, folder / "again", options)
@@ -262,7 +262,7 @@ def test_a_lexicon_without_words_survives_the_way_to_files_and_back(tmp_path):
     extract(tmp_path / "words", tmp_path / "files")
     assert (tmp_path / "files/lexicons.txt").read_text() == "word_000000002\ttwo too\n"
     files = tmp_path / "files"
-    options = Options(
+    options = ConvertOptions(
         annotation=files / "annotation.txt", form="tab", lexicons=files / "lexicons.txt"
     )
     convert("folder", files, tmp_path / "again", options)
@@ -315,7 +315,7 @@ def test_every_form_is_read_back_by_its_content(form, tmp_path):
         "folder",
         tmp_path / "files",
         tmp_path / "again",
-        Options(annotation=tmp_path / "files/annotation.txt"),
+        ConvertOptions(annotation=tmp_path / "files/annotation.txt"),
     )
     assert labels(tmp_path / "again") == words
 

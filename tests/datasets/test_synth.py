@@ -14,7 +14,7 @@ import yaml
 
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.cli.main import main
-from crnn.datasets.check import Rules, check
+from crnn.datasets.check import CheckRules, check
 from crnn.datasets.synth import effects, fonts, generate, table, words
 from crnn.datasets.synth.fonts import find_fonts, text_mask
 from crnn.datasets.synth.limits import LIMITS, WHOLE
@@ -84,7 +84,7 @@ def test_a_plain_word_is_its_letters_and_nothing_else(tmp_path, renderer):
 
 def test_labels_are_of_the_alphabet_and_fit(renderer):
     seen = [renderer.sample(index).label for index in range(1, 401)]
-    rules = Rules(Alphabet(DIGITS_AND_LETTERS))
+    rules = CheckRules(Alphabet(DIGITS_AND_LETTERS))
     assert not [label for label in seen if rules.problems(label)]
     folded = {label.lower() for label in seen}
     assert {"apple", "banana", "cherry", "the", "seven"} <= folded
@@ -131,7 +131,7 @@ def test_one_and_two_processes_render_the_same(tmp_path, renderer):
         generate.generate(renderer, tmp_path / f"{processes}", 230, processes=processes)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     assert (tmp_path / "1/data.mdb").read_bytes() == (tmp_path / "2/data.mdb").read_bytes()
-    verdict = check(tmp_path / "2", Rules(Alphabet(DIGITS_AND_LETTERS)))
+    verdict = check(tmp_path / "2", CheckRules(Alphabet(DIGITS_AND_LETTERS)))
     assert (verdict.samples, dict(verdict.errors)) == (230, {})
     assert [path.name for path in (tmp_path / "1").iterdir()] == ["data.mdb"]
 

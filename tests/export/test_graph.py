@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from crnn.export.graph import CHECKPOINT_KEY, INPUT, OUTPUT, GraphOptions, build_graph
-from crnn.export.selfcheck import Comparison, check_generated, generated_images
+from crnn.export.selfcheck import GraphComparison, check_generated, generated_images
 from crnn.presets import CrnnConfig
 from crnn.spec import METADATA_KEY, ModelSpec
 from crnn.weights.checkpoint import Checkpoint, load_checkpoint
@@ -151,7 +151,7 @@ def test_metadata_hold_the_spec_and_the_checkpoints_hash(tmp_path: Path) -> None
         for entry in parse(build_graph(checkpoint, GraphOptions())).metadata_props
     }
     assert ModelSpec.from_json(metadata[METADATA_KEY]) == checkpoint.spec
-    assert (checkpoint.spec.alphabet, checkpoint.spec.time_steps) == ("Aaé一 ", 17)
+    assert (checkpoint.spec.characters, checkpoint.spec.time_steps) == ("Aaé一 ", 17)
     assert metadata[CHECKPOINT_KEY] == checkpoint.sha256
 
 
@@ -169,7 +169,7 @@ def test_trained_network_differs_by_rounding_alone(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(ROOT / "examples" / "crnn_small.pth")
     data = build_graph(checkpoint, GraphOptions())
     images = generated_images(checkpoint.spec, 16)
-    comparison = Comparison(data, checkpoint, GraphOptions())
+    comparison = GraphComparison(data, checkpoint, GraphOptions())
     difference = np.abs(comparison.onnx(images) - comparison.torch(images))
     assert difference.max() < 3e-5
     assert difference.mean() < 2e-6
@@ -182,7 +182,7 @@ def test_published_architecture_exports_small_and_close(tmp_path: Path) -> None:
     data = build_graph(checkpoint, GraphOptions())
     assert len(parse(data).graph.node) <= 32
     assert len(data) <= 34_000_000
-    figures = check_generated(Comparison(data, checkpoint, GraphOptions()))
+    figures = check_generated(GraphComparison(data, checkpoint, GraphOptions()))
     assert all(figure.passed for figure in figures)
     assert figures[0].value <= 1e-5
     bidirectional = build_graph(

@@ -136,7 +136,7 @@ def test_an_alphabet_that_spells_none_of_them_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     greek = "".join(chr(0x3B1 + index) for index in range(36))
-    spec = dataclasses.replace(SPEC, alphabet=greek)
+    spec = dataclasses.replace(SPEC, characters=greek)
     path = write_echo_model(tmp_path / "greek.onnx", spec=spec)
     assert main(["quantize", str(path), str(tmp_path / "o.onnx")]) == 1
     err = capsys.readouterr().err

@@ -13,7 +13,13 @@ from onnx import helper, numpy_helper
 
 from crnn.errors import InputError
 from crnn.export.graph import OUTPUT, GraphOptions, build_graph
-from crnn.export.selfcheck import Comparison, Figure, check_generated, check_words, generated_images
+from crnn.export.selfcheck import (
+    Figure,
+    GraphComparison,
+    check_generated,
+    check_words,
+    generated_images,
+)
 from crnn.weights.checkpoint import Checkpoint, load_checkpoint
 from tests.weights.checkpoints import save, split, state
 
@@ -80,7 +86,8 @@ def without_reverse(model: Any) -> None:
 
 def check(data: bytes, checkpoint: Checkpoint, options: GraphOptions) -> Dict[str, Figure]:
     return {
-        figure.name: figure for figure in check_generated(Comparison(data, checkpoint, options))
+        figure.name: figure
+        for figure in check_generated(GraphComparison(data, checkpoint, options))
     }
 
 
@@ -155,28 +162,30 @@ def test_network_of_zeros_fails(tmp_path: Path) -> None:
 def test_words_are_compared_by_their_text(tiny: Checkpoint) -> None:
     options = GraphOptions()
     images = generated_images(tiny.spec, 20)
-    comparison = Comparison(build_graph(tiny, options), tiny, options)
+    comparison = GraphComparison(build_graph(tiny, options), tiny, options)
     difference, texts = check_words(comparison, [images[:15], images[15:]])
     assert difference.passed
     assert texts.passed
     assert texts.where == "20 words"
     model = onnx.load_model_from_string(build_graph(tiny, options))
     last("Neg")(model)
-    difference, texts = check_words(Comparison(model.SerializeToString(), tiny, options), [images])
+    difference, texts = check_words(
+        GraphComparison(model.SerializeToString(), tiny, options), [images]
+    )
     assert not difference.passed
     assert texts.value > 10
 
 
 def test_words_fill_up_a_static_batch(tiny: Checkpoint) -> None:
     options = GraphOptions(batch=8)
-    comparison = Comparison(build_graph(tiny, options), tiny, options)
+    comparison = GraphComparison(build_graph(tiny, options), tiny, options)
     figures = check_words(comparison, [generated_images(tiny.spec, 13)])
     assert all(figure.passed for figure in figures)
     assert figures[0].where == "13 words"
 
 
 def test_no_word_at_all_is_refused(tiny: Checkpoint) -> None:
-    comparison = Comparison(build_graph(tiny, GraphOptions()), tiny, GraphOptions())
+    comparison = GraphComparison(build_graph(tiny, GraphOptions()), tiny, GraphOptions())
     with pytest.raises(InputError, match="no image that can be read"):
         check_words(comparison, [])
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from crnn.errors import InputError, UsageError
-from crnn.jobs.prepare import Request, Summary, prepare, summary_lines
+from crnn.jobs.prepare import PrepareRequest, Summary, prepare, summary_lines
 from crnn.samples.bins import BinFolder
 from crnn.samples.folders import FolderSamples
 from crnn.samples.lmdb import LmdbSamples
@@ -67,7 +67,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         runs += 1
         source = LmdbSamples(write_lmdb(tmp_path / f"words{runs}", samples))
         settings = {"out": "input_bin", "label_file": Path("label.txt"), "spec": SPEC, **options}
-        return prepare(Request(source=source, **settings))  # type: ignore[arg-type]
+        return prepare(PrepareRequest(source=source, **settings))  # type: ignore[arg-type]
 
     return work
 
@@ -124,7 +124,11 @@ def test_what_is_written_is_what_is_read(run: Run, tmp_path: Path) -> None:
 
 def test_the_spec_rules(run: Run, tmp_path: Path) -> None:
     spec = replace(
-        SPEC, width=60, color="rgb", alphabet="RESCUEyou2nd".replace("E", "") + "E", fold_case=False
+        SPEC,
+        width=60,
+        color="rgb",
+        characters="RESCUEyou2nd".replace("E", "") + "E",
+        fold_case=False,
     )
     run(WORDS, spec=spec, label_file=tmp_path / "case.txt")
     assert (tmp_path / "input_bin" / "test_1.bin").stat().st_size == 3 * 32 * 60 * 4
@@ -231,7 +235,9 @@ def test_a_folder_of_images_is_numbered_by_its_annotation(
     Path("photos/b.png").write_bytes(picture(1))
     Path("photos/a.png").write_bytes(picture(2))
     Path("gt.txt").write_text("b.png,Bee\n../secret.png,x\na.png,Ay\n")
-    request = Request(FolderSamples(Path("photos"), Path("gt.txt")), "out", Path("label.txt"), SPEC)
+    request = PrepareRequest(
+        FolderSamples(Path("photos"), Path("gt.txt")), "out", Path("label.txt"), SPEC
+    )
     summary = prepare(request)
     assert contents(tmp_path / "out") == {
         "test_1.bin": historical(picture(1)),
@@ -336,7 +342,9 @@ def test_an_interrupt_leaves_the_old_run_whole(
     source = LmdbSamples(
         write_lmdb(tmp_path / "words", {i: (picture(i), "new") for i in range(1, 200)})
     )
-    request = Request(source, "input_bin", Path("label.txt"), SPEC, info_file=Path("crnn.info"))
+    request = PrepareRequest(
+        source, "input_bin", Path("label.txt"), SPEC, info_file=Path("crnn.info")
+    )
 
     def unplug(count: int) -> None:
         raise error
@@ -415,7 +423,7 @@ def test_places_that_cannot_be_meant(run: Run, tmp_path: Path) -> None:
 
 def test_real_words_are_pillows_bit_for_bit(shared_data: Path, tmp_path: Path) -> None:
     source = LmdbSamples(shared_data / "IIIT5K_train_lmdb")
-    request = Request(source, str(tmp_path / "bins"), tmp_path / "label.txt", SPEC)
+    request = PrepareRequest(source, str(tmp_path / "bins"), tmp_path / "label.txt", SPEC)
     summary = prepare(request)
     labels = (tmp_path / "label.txt").read_text(encoding="utf-8").splitlines()
     assert (summary.bins, len(labels), summary.counts) == (2000, 2000, {})

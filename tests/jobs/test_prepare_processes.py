@@ -56,7 +56,7 @@ def running(group: int) -> bool:
 def test_processes_write_what_threads_write(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = job.Request(
+    request = job.PrepareRequest(
         LmdbSamples(many),
         str(tmp_path / "a"),
         tmp_path / "a.txt",

@@ -13,8 +13,8 @@ from crnn.jobs.protocol import (
     PROTOCOLS,
     STRIPPED,
     TOO_SHORT,
-    Protocol,
-    Rules,
+    AppliedProtocol,
+    CountingProtocol,
     apply,
     protocol_named,
 )
@@ -26,9 +26,9 @@ LABELS = ["House", "it's", "no", "d-", "é", " abc ", ""]
 
 
 def applied(
-    protocol: Protocol, labels: List[Optional[str]]
+    protocol: CountingProtocol, labels: List[Optional[str]]
 ) -> Tuple[List[Optional[str]], List[Tuple[str, str]]]:
-    rules = Rules(protocol, SPEC)
+    rules = AppliedProtocol(protocol, SPEC)
     kept = list(rules.apply(Sample(f"test_{i}", b"", label) for i, label in enumerate(labels, 1)))
     return [sample.label for sample in kept], [
         (key, problem.reason) for key, problem in rules.problems
@@ -94,7 +94,7 @@ def test_normalisations_are_the_published_ones() -> None:
 
 
 def test_names_and_policies() -> None:
-    assert protocol_named(None) == Protocol()
+    assert protocol_named(None) == CountingProtocol()
     assert protocol_named(None, "strip") == PROTOCOLS["mindspore-iiit5k"]
     with pytest.raises(UsageError, match="no protocol 'x'; expected one of modelzoo, mindspore-ic"):
         protocol_named("x")

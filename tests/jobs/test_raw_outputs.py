@@ -140,7 +140,7 @@ def test_mindspores_own_outputs_are_known_by_their_size(tmp_path: Path) -> None:
         logits = np.zeros((24, 37), "<f2")
         logits[:, spec.blank] = 1
         for step, character in enumerate(text):
-            logits[2 * step, spec.characters.table.index(character)] = 2
+            logits[2 * step, spec.alphabet.table.index(character)] = 2
         (folder / f"{name}_0.bin").write_bytes(logits.tobytes())
     (tmp_path / "annotation.txt").write_text("test/word_1.png,AB0\ntest/word_2.png,8\n")
     results = ResultFolder(folder, tmp_path / "annotation.txt")

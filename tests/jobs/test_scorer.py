@@ -21,7 +21,7 @@ def logits_of(texts: List[str]) -> np.ndarray:
     logits[:, :, 0] = 1
     for row, text in enumerate(texts):
         for position, character in enumerate(text):
-            logits[2 * position, row, SPEC.characters.table.index(character)] = 5
+            logits[2 * position, row, SPEC.alphabet.table.index(character)] = 5
     return logits
 
 

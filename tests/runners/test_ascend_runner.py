@@ -44,7 +44,7 @@ def batches(repeat: int = 1) -> Generator[np.ndarray, None, None]:
 
 
 def read(logits: np.ndarray) -> List[str]:
-    return ctc.greedy(logits, SPEC.characters)
+    return ctc.greedy(logits, SPEC.alphabet)
 
 
 @pytest.fixture(scope="module")

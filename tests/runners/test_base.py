@@ -22,7 +22,7 @@ WORDS = ["hello", "0", "", "aa11", "good", "lamp", "3"]
 
 
 def read(logits: np.ndarray) -> List[str]:
-    return ctc.greedy(logits, SPEC.characters)
+    return ctc.greedy(logits, SPEC.alphabet)
 
 
 @pytest.mark.parametrize("batch", [None, 1, 2, 4, 7, 16])
@@ -123,7 +123,7 @@ def test_cut_batch(count: int, sizes: tuple, pieces: List[int]) -> None:
 
 
 def test_a_model_that_is_not_its_spec_is_refused_with_both(tmp_path: Path) -> None:
-    path = write_echo_model(tmp_path / "m.onnx", spec=ModelSpec(alphabet="0123456789"))
+    path = write_echo_model(tmp_path / "m.onnx", spec=ModelSpec(characters="0123456789"))
     with pytest.raises(
         InputError, match=r"output1 float32 \(26, any, 37\).*\(file\) expects .*\(26, any, 11\)"
     ), OnnxRunner(path):

@@ -35,7 +35,7 @@ class Touchy(OnnxRunner):
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         logits = super()._run(images)
-        for word in ctc.greedy(logits, SPEC.characters):
+        for word in ctc.greedy(logits, SPEC.alphabet):
             if word == "bad":
                 raise InputError("a bad word", hint="Say another.")
             if word == "bug":
@@ -67,7 +67,7 @@ def batches(words: List[str], size: int = 3) -> Generator[np.ndarray, None, None
 
 
 def read(logits: np.ndarray) -> List[str]:
-    return ctc.greedy(logits, SPEC.characters)
+    return ctc.greedy(logits, SPEC.alphabet)
 
 
 def alive(pid: int) -> bool:

@@ -19,7 +19,7 @@ from crnn.errors import InputError
 from crnn.labels import one_line
 from crnn.samples.bins import (
     BinFolder,
-    Labels,
+    LabelFile,
     bin_bytes,
     bin_index,
     bin_name,
@@ -153,7 +153,7 @@ def test_labels_take_a_few_bytes_each(tmp_path: Path) -> None:
     )
     tracemalloc.start()
     try:
-        labels = Labels(label_lines(lines))
+        labels = LabelFile(label_lines(lines))
         assert tracemalloc.get_traced_memory()[0] < 20000 * 40
     finally:
         tracemalloc.stop()
@@ -161,7 +161,7 @@ def test_labels_take_a_few_bytes_each(tmp_path: Path) -> None:
 
 
 def test_the_last_label_of_an_index_counts() -> None:
-    labels = Labels([(3, "a"), (1, "é"), (3, ""), (2, "b:c"), (3, "d")])
+    labels = LabelFile([(3, "a"), (1, "é"), (3, ""), (2, "b:c"), (3, "d")])
     assert list(labels) == [(1, "é"), (2, "b:c"), (3, "d")]
     assert labels.repeated == [3, 3]
 

@@ -18,7 +18,7 @@ from crnn.cli import console
 from crnn.cli.main import main
 from crnn.errors import CheckError
 from crnn.runners.open import open_runner
-from crnn.training.loop import Console, Options, Trainer
+from crnn.training.loop import Console, Trainer, TrainOptions
 from crnn.training.recipe import load_recipe
 from crnn.training.world import World
 from crnn.weights.checkpoint import load_checkpoint
@@ -127,7 +127,9 @@ def test_a_signal_leaves_a_run_to_go_on_with(number: int, tiny: List[str], tmp_p
 
     before = signal.getsignal(number)
     voice = Console(say, lambda line: None, console.progress)
-    outcome = Trainer(recipe, Options(tmp_path / "run"), World(torch.device("cpu")), voice).run()
+    outcome = Trainer(
+        recipe, TrainOptions(tmp_path / "run"), World(torch.device("cpu")), voice
+    ).run()
     assert outcome.signal == number
     assert signal.getsignal(number) is before
     assert 0 < outcome.step < STEPS
@@ -166,7 +168,7 @@ def test_a_run_that_diverges_stops_with_its_last_good_checkpoint(
     with pytest.raises(
         CheckError, match=re.escape(f"the last good checkpoint is {run / 'last.pth'}")
     ):
-        Trainer(recipe, Options(run), World(torch.device("cpu")), voice).run()
+        Trainer(recipe, TrainOptions(run), World(torch.device("cpu")), voice).run()
     load_checkpoint(run / "last.pth")
 
 

@@ -27,7 +27,7 @@ from crnn.training.data import (
     valid_sets,
 )
 from crnn.training.divergence import Divergence
-from crnn.training.labels import LONG, SHORT, Labels
+from crnn.training.labels import LONG, SHORT, LabelRules
 from crnn.training.loop import Stop
 from crnn.training.model import CtcLoss, build_model, initialise, spec_and_config
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
@@ -59,7 +59,7 @@ SMALL = CrnnConfig(channels=(2, 2, 2, 2, 2, 2, 2), hidden=2)
     ],
 )
 def test_labels(label: str, options: dict, expected: tuple) -> None:
-    assert Labels(SPEC, **options).take(label) == expected
+    assert LabelRules(SPEC, **options).take(label) == expected
 
 
 def test_each_epoch_has_an_order_of_its_own_and_all_words(words: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_is_left_out_is_counted_and_the_rest_is_read_as_it_is(tmp_path: Pat
     assert batch.images.dtype == torch.uint8
     lengths = batch.lengths.tolist()
     texts = [
-        "".join(SPEC.characters.table[index] for index in part)
+        "".join(SPEC.alphabet.table[index] for index in part)
         for part in batch.targets.split(lengths)
     ]
     assert sorted(texts) == ["ab", "b"]

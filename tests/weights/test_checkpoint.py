@@ -239,11 +239,11 @@ def test_alphabet_replaces_the_default(tmp_path: Path, alphabet: str, folds: boo
             load_checkpoint(tmp_path / "x.pth", alphabet=alphabet)
         return
     spec = load_checkpoint(tmp_path / "x.pth", alphabet=alphabet).spec
-    assert (spec.alphabet, spec.fold_case) == (alphabet, folds)
+    assert (spec.characters, spec.fold_case) == (alphabet, folds)
 
 
 STORED = ModelSpec(
-    alphabet="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193
+    characters="ABCdef", fold_case=False, resizer="pil-bilinear", mean=0.588, std=0.193
 )
 
 
@@ -254,7 +254,7 @@ def test_spec_that_the_file_carries_is_used(tmp_path: Path, stored: Any) -> None
     checkpoint = load_checkpoint(tmp_path / "x.pth")
     assert (checkpoint.spec, checkpoint.spec_from) == (STORED, "file")
     other = load_checkpoint(tmp_path / "x.pth", alphabet="uvwxyz", width=200).spec
-    assert (other.alphabet, other.fold_case, other.resizer) == ("uvwxyz", True, "pil-bilinear")
+    assert (other.characters, other.fold_case, other.resizer) == ("uvwxyz", True, "pil-bilinear")
     assert (other.width, other.time_steps) == (200, 51)
 
 

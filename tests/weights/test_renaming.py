@@ -79,23 +79,21 @@ def test_outputs_are_the_frameworks(
     for how, found in outputs(kept, images).items():
         assert np.abs(found - logits).max() <= LIMIT, how
     moved = take(source, tmp_path / "moved.pth", Classes())
-    assert moved.spec.characters == Alphabet(DIGITS_AND_LETTERS)
-    rows = [
-        kept.spec.characters.table.index(character) for character in moved.spec.characters.table
-    ]
+    assert moved.spec.alphabet == Alphabet(DIGITS_AND_LETTERS)
+    rows = [kept.spec.alphabet.table.index(character) for character in moved.spec.alphabet.table]
     for how, found in outputs(moved, images).items():
         assert np.abs(found - logits[:, :, rows]).max() <= LIMIT, how
 
 
 def test_class_orders_are_the_sources(tmp_path: Path) -> None:
-    assert take("v2.ckpt", tmp_path / "a.pth", KEPT).spec.characters == Alphabet(
+    assert take("v2.ckpt", tmp_path / "a.pth", KEPT).spec.alphabet == Alphabet(
         LETTERS_AND_DIGITS, 36
     )
-    assert take("crnn", tmp_path / "b.pth", KEPT).spec.characters == Alphabet(
+    assert take("crnn", tmp_path / "b.pth", KEPT).spec.alphabet == Alphabet(
         read_ord_map(ORD_MAP), 36
     )
     wanted = take("v2.ckpt", tmp_path / "c.pth", Classes(wanted="zyx0"))
-    assert wanted.spec.characters == Alphabet("zyx0")
+    assert wanted.spec.alphabet == Alphabet("zyx0")
     assert wanted.model.config.classes == 5
 
 

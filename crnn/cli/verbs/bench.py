@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, then print tables or JSON."""
     import dataclasses
 
-    from crnn.jobs.bench import Request, bench
+    from crnn.jobs.bench import BenchRequest, bench
     from crnn.reports import bench as report
 
     if args.plot:
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 
         # Said before the measurement, not after it.
         require_matplotlib()
-    request = Request(
-        **{field.name: getattr(args, field.name) for field in dataclasses.fields(Request)}
+    request = BenchRequest(
+        **{field.name: getattr(args, field.name) for field in dataclasses.fields(BenchRequest)}
     )
     with console.progress("measuring", request.loop) as advance:
         benchmark = bench(request, advance)

@@ -77,9 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, or show what would be run."""
-    from crnn.compile.to_om import Request, build, plan
+    from crnn.compile.to_om import CompileRequest, build, plan
 
-    request = Request(
+    request = CompileRequest(
         model=args.model,
         name=args.name,
         batches=args.batch,

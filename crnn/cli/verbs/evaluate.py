@@ -12,7 +12,7 @@ from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural,
 from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
-    from crnn.jobs.evaluate import Outcome
+    from crnn.jobs.evaluate import EvaluateOutcome
 
 R = TypeVar("R")
 
@@ -147,30 +147,30 @@ def _holds_models(path: Path) -> bool:
 
 def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
-    from crnn.jobs.evaluate import Request, evaluate
+    from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
-    outcome = evaluate(request_of(Request, args), console.progress, screen=console)
+    outcome = evaluate(request_of(EvaluateRequest, args), console.progress, screen=console)
     return present(args, outcome)
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     """Evaluate each model on each data set and show a table."""
-    from crnn.jobs.evaluate import Outcome, Request
+    from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
     from crnn.reports import table, text
 
     _refuse_options_of_one(args, data)
-    rows = evaluate_all(request_of(Request, args), data, console.progress)
+    rows = evaluate_all(request_of(EvaluateRequest, args), data, console.progress)
     models = [row.model.name for row in rows]
     places = [str(place) for place in data]
-    outcomes: List[Outcome] = []
+    outcomes: List[EvaluateOutcome] = []
     notes: List[str] = []
     cells: List[List[table.Cell]] = []
     for row in rows:
         cells.append([])
         for cell in row.cells:
-            if isinstance(cell, Outcome):
+            if isinstance(cell, EvaluateOutcome):
                 outcomes.append(cell)
                 notes.extend(cell.notes)
                 cells[-1].append(cell.evaluation)
@@ -218,7 +218,7 @@ def require_format(args: argparse.Namespace) -> None:
     format_named(args.format)
 
 
-def present(args: argparse.Namespace, outcome: Outcome) -> int:
+def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     """Show an outcome as the options of `add_checks` and ``--json`` say."""
     from crnn.reports import text
     from crnn.reports.formats import format_named

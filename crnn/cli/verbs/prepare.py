@@ -94,7 +94,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare and print the summary."""
-    from crnn.jobs.prepare import Request, prepare, summary_lines
+    from crnn.jobs.prepare import PrepareRequest, prepare, summary_lines
     from crnn.runners.open import open_spec
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         spec = ModelSpec.default()
     source = open_labelled(args.data, args.annotation, args.form)
-    request = Request(
+    request = PrepareRequest(
         source=source,
         out=args.out,
         label_file=args.label,

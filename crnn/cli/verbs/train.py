@@ -75,11 +75,11 @@ def run(args: argparse.Namespace) -> int:
         console.out(recipe.to_yaml().rstrip())
         return 0
 
-    from crnn.training.loop import Console, Options, Trainer
+    from crnn.training.loop import Console, Trainer, TrainOptions
     from crnn.training.world import is_first, open_world
 
     folder = args.out or Path("runs") / find_recipe(args.recipe).stem
-    options = Options(folder, args.resume, args.max_steps, args.profile, args.performance)
+    options = TrainOptions(folder, args.resume, args.max_steps, args.profile, args.performance)
     speaking = is_first()
     voice = Console(
         console.out if speaking else _silent,

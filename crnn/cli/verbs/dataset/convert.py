@@ -114,13 +114,13 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert, and say what became of the source."""
     from crnn.datasets.convert import convert
-    from crnn.datasets.options import Options
+    from crnn.datasets.options import ConvertOptions
 
     if args.ord_map and args.alphabet:
         raise UsageError(
             "--ord-map and --alphabet both say which class is which character; give one of them"
         )
-    options = Options(
+    options = ConvertOptions(
         split=args.split,
         annotation=args.annotation,
         images=args.images,
