@@ -4,6 +4,7 @@
 # make check   linters, types, layers
 # make coverage
 #              the whole suite, its lines and branches counted, with floors
+# make measure figures of the code itself, to hold before and after a change
 # make setup   the development environment, in .venv
 # make fuzz    the long fuzzing runs
 # make clean   removes what these have made
@@ -30,7 +31,7 @@ BIN := $(VENV)/bin
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
 SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
-.PHONY: help demo test fast coverage setup check fuzz clean
+.PHONY: help demo test fast coverage setup check fuzz clean measure
 
 help:
 	@sed -n '/^#/!q; s/^#\( \|$$\)//p' Makefile
@@ -64,6 +65,10 @@ check: $(VENV)/.dev
 	$(BIN)/vermin --no-tips --violations -t=3.8- crnn *.py
 	$$(command -v $(BIN)/shellcheck || echo shellcheck) --external-sources $(SCRIPTS) crnn/ascend/*.sh
 	$(BIN)/codespell $(SOURCES) *.md docs $(SCRIPTS) Makefile pyproject.toml
+
+measure: $(VENV)/.dev
+	$(BIN)/python -m tools.measure
+	$(BIN)/python -m tests.measure.walk
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
