@@ -1,8 +1,8 @@
 """Measure the code: ``make measure``; the same figures before and after a change.
 
 Prints, for the kit and for the simulator, lines, tokens a line, conditional expressions, the
-longest function and the one with the most branches; then the walk of an evaluation (`tests.measure.walk`, printed beside)
-and the pairs of files that share six or more lines.
+longest function, the one with the most branches, and the pairs of files that share six or more
+lines. `tests.measure.walk`, which make runs after it, has the walk of an evaluation.
 """
 
 from __future__ import annotations

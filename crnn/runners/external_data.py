@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 from crnn.errors import InputError, needs
 from crnn.files import refuse_lfs_pointer, require_file, sha256
@@ -85,16 +85,14 @@ def _require_inside(name: str, path: Path) -> None:
         )
 
 
-def _external(proto: Any) -> Iterator[Any]:
+def _external(proto: Any) -> List[Any]:
     with needs("onnx"):
         from onnx.external_data_helper import uses_external_data
-    for tensor in _tensors(proto.graph):
-        if uses_external_data(tensor):
-            yield tensor
+    tensors: List[Any] = []
+    _collect(proto.graph, tensors)
     for function in proto.functions:
-        for tensor in _tensors_of_nodes(function.node):
-            if uses_external_data(tensor):
-                yield tensor
+        _collect_of_nodes(function.node, tensors)
+    return [tensor for tensor in tensors if uses_external_data(tensor)]
 
 
 def _location(tensor: Any) -> str:
@@ -104,19 +102,18 @@ def _location(tensor: Any) -> str:
     return ""
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
+def _collect(graph: Any, tensors: List[Any]) -> None:
+    tensors.extend(graph.initializer)
     for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    yield from _tensors_of_nodes(graph.node)
+        tensors.extend((sparse.values, sparse.indices))
+    _collect_of_nodes(graph.node, tensors)
 
 
-def _tensors_of_nodes(nodes: Any) -> Iterator[Any]:
+def _collect_of_nodes(nodes: Any, tensors: List[Any]) -> None:
     for node in nodes:
         for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            yield from _tensors(attribute.g)
+            tensors.append(attribute.t)
+            tensors.extend(attribute.tensors)
+            _collect(attribute.g, tensors)
             for graph in attribute.graphs:
-                yield from _tensors(graph)
+                _collect(graph, tensors)

@@ -443,7 +443,7 @@ def test_without_the_simulator_its_om_is_refused_by_name(
         ({"dtype": "int32"}, {}, "got actual_input_1 int32"),
         (
             {},
-            {"alphabet": "0123456789"},
+            {"characters": "0123456789"},
             (
                 r"expects float32 or float16 logits \(26, 4, 11\); got output:0:output1 .* \(26, 4,"
                 r" 37\)"
