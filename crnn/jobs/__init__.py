@@ -1,1 +1,1 @@
-"""The work of the verbs that stream words: prepare, evaluate, score, read, bench, and doctor."""
+"""The work of the verbs that stream words: prepare, evaluate, score, bench; and doctor."""

@@ -88,8 +88,7 @@ def _require_inside(name: str, path: Path) -> None:
 def _external(proto: Any) -> List[Any]:
     with needs("onnx"):
         from onnx.external_data_helper import uses_external_data
-    tensors: List[Any] = []
-    _collect(proto.graph, tensors)
+    tensors = graph_tensors(proto.graph)
     for function in proto.functions:
         _collect_of_nodes(function.node, tensors)
     return [tensor for tensor in tensors if uses_external_data(tensor)]
@@ -102,6 +101,21 @@ def _location(tensor: Any) -> str:
     return ""
 
 
+def graph_tensors(graph: Any) -> List[Any]:
+    """Collect the constants of a graph and of those inside it.
+
+    Args:
+        graph: A GraphProto.
+
+    Returns:
+        Its TensorProtos: initialisers, sparse ones as their values and indices, and the tensors of
+        nodes' attributes.
+    """
+    tensors: List[Any] = []
+    _collect(graph, tensors)
+    return tensors
+
+
 def _collect(graph: Any, tensors: List[Any]) -> None:
     tensors.extend(graph.initializer)
     for sparse in graph.sparse_initializer:
@@ -112,8 +126,10 @@ def _collect(graph: Any, tensors: List[Any]) -> None:
 def _collect_of_nodes(nodes: Any, tensors: List[Any]) -> None:
     for node in nodes:
         for attribute in node.attribute:
-            tensors.append(attribute.t)
+            if attribute.HasField("t"):
+                tensors.append(attribute.t)
             tensors.extend(attribute.tensors)
-            _collect(attribute.g, tensors)
+            if attribute.HasField("g"):
+                _collect(attribute.g, tensors)
             for graph in attribute.graphs:
                 _collect(graph, tensors)

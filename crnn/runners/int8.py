@@ -16,6 +16,7 @@ from typing import Any, Iterator, Optional, Tuple
 import numpy as np
 
 from crnn.errors import needs
+from crnn.runners.external_data import graph_tensors
 
 EXACT_KEY = "session.x64quantprecision"
 SAFE = 64
@@ -74,7 +75,7 @@ def int8_of(proto: Any) -> Int8:
     if not operators:
         return Int8((), False, False)
     bare = any(node.op_type in _WITH_ZERO_POINTS and len(node.input) < 4 for node in nodes)
-    tensors = list(_tensors(proto.graph))
+    tensors = graph_tensors(proto.graph)
     wide = any(_is_wide(tensor) for tensor in tensors) or _quantised_at_load(nodes, tensors)
     return Int8(tuple(operators), wide, bare)
 
@@ -174,19 +175,6 @@ def _nodes(graph: Any) -> Iterator[Any]:
                 yield from _nodes(attribute.g)
             for inner in attribute.graphs:
                 yield from _nodes(inner)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Yield the constants of a graph and of those inside it."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-            for inner in attribute.graphs:
-                yield from _tensors(inner)
 
 
 def _is_wide(tensor: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The PyTorch side: the network, and the files that its weights come in.
+"""The files that a network's weights come in, whoever wrote them.
 
 Importing it needs PyTorch.
 """
