@@ -8,6 +8,7 @@ from crnn.batch import Problem
 from crnn.results import Comparison, Evaluation
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
+REHEARSED = "SIMULATED  {} rehearsed on this processor: no chip ran this; its times are no chip's"
 
 
 def lines(
@@ -36,7 +37,9 @@ def summary(evaluation: Evaluation) -> List[str]:
     """
     low, high = evaluation.interval95
     found: List[str] = []
-    if evaluation.run.simulated:
+    if evaluation.run.rehearsed:
+        found.append(REHEARSED.format(evaluation.run.rehearsed))
+    elif evaluation.run.simulated:
         found.append(SIMULATED)
     found.append(
         f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"

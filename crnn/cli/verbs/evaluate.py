@@ -72,6 +72,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="NAME_0.bin or NAME_1.bin",
     )
     parser.add_argument(
+        "--rehearse",
+        choices=("float16",),
+        help="compute an ONNX as a chip would, in float16, on this processor: simulated",
+    )
+    parser.add_argument(
         "--protocol",
         metavar="NAME",
         help="count what a system counts: modelzoo, mindspore-ic, mindspore-iiit5k or tensorflow",
