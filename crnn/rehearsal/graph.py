@@ -70,7 +70,9 @@ class Rehearsal:
         for name in self.inputs:
             values[name] = _held(feeds[name])
         for position, step in enumerate(self._steps):
-            result = step.compute(_gathered(step.node, values))
+            # Infinities are values here, and what they lead to.
+            with np.errstate(all="ignore"):
+                result = step.compute(_gathered(step.node, values))
             self._watch(position, result)
             values[step.node.outputs[0]] = result
             for name in step.spent:
@@ -115,25 +117,25 @@ def _constants(model: Any) -> Dict[str, np.ndarray]:
 
 
 def _value_of(proto: Any) -> np.ndarray:
-    from onnx import numpy_helper
-
     node = _node(proto, 0, {})
-    value = node.attributes.get("value")
-    if value is None:
+    if "value" not in node.attributes:
         node.refuse("another attribute than value")
-    result: np.ndarray = numpy_helper.to_array(value)
-    return result
+    value: np.ndarray = node.attributes["value"]
+    return value
 
 
 def _node(proto: Any, opset: int, exact: Mapping[str, np.ndarray]) -> Node:
-    from onnx import helper
+    from onnx import helper, numpy_helper
 
     operator = proto.op_type
     if proto.domain not in ("", "ai.onnx"):
         operator = f"{proto.domain}.{proto.op_type}"
     attributes: Dict[str, Any] = {}
     for attribute in proto.attribute:
-        attributes[attribute.name] = helper.get_attribute_value(attribute)
+        if attribute.HasField("t"):
+            attributes[attribute.name] = numpy_helper.to_array(attribute.t)
+        else:
+            attributes[attribute.name] = helper.get_attribute_value(attribute)
     name = proto.name or proto.output[0]
     return Node(operator, name, tuple(proto.input), tuple(proto.output), attributes, opset, exact)
 

@@ -186,6 +186,14 @@ def _add(node: Node) -> Compute:
     return compute
 
 
+def _multiply(node: Node) -> Compute:
+    def compute(inputs: Inputs) -> np.ndarray:
+        left, right = _several(inputs)
+        return _rounded(left * right)
+
+    return compute
+
+
 def _cast(node: Node) -> Compute:
     target = node.read("to")["to"]
     if target not in _FLOATS and target not in _INTEGERS:
@@ -322,6 +330,21 @@ def _optional(inputs: Inputs, position: int) -> Optional[np.ndarray]:
     return None
 
 
+def _constant_of_shape(node: Node) -> Compute:
+    zero = np.zeros(1, dtype=np.float32)
+    fill = _rounded(node.read("value").get("value", zero))
+    return lambda inputs: np.full(_integers(_first(inputs)), fill[0])
+
+
+def _expand(node: Node) -> Compute:
+    def compute(inputs: Inputs) -> np.ndarray:
+        values, shape = _several(inputs)
+        larger: np.ndarray = values * np.ones(_integers(shape), dtype=values.dtype)
+        return larger
+
+    return compute
+
+
 def _first(inputs: Inputs) -> np.ndarray:
     return _several(inputs[:1])[0]
 
@@ -339,8 +362,10 @@ MODELLED: Dict[str, Callable[[Node], Compute]] = {
     "Add": _add,
     "Cast": _cast,
     "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
     "Conv": _conv,
     "Dropout": _identity,
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
@@ -349,6 +374,7 @@ MODELLED: Dict[str, Callable[[Node], Compute]] = {
     "LogSoftmax": _log_softmax,
     "MatMul": _matmul,
     "MaxPool": _max_pool,
+    "Mul": _multiply,
     "Pad": _pad,
     "Relu": _relu,
     "Reshape": _reshape,

@@ -55,8 +55,9 @@ class Node:
             NotModelledError: An attribute is another one, or has another value.
         """
         for name, value in self.attributes.items():
-            known = name in names or only.get(name) == value
-            if not known:
+            if name in names:
+                continue
+            if name not in only or only[name] != value:
                 self.refuse(f"{name} {_shown(value)}")
         return self.attributes
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Problem
-from crnn.results import Comparison, Evaluation
+from crnn.results import Comparison, Evaluation, RunInfo
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
-REHEARSED = "SIMULATED  {} rehearsed on this processor: no chip ran this; its times are no chip's"
 
 
 def lines(
@@ -37,10 +36,8 @@ def summary(evaluation: Evaluation) -> List[str]:
     """
     low, high = evaluation.interval95
     found: List[str] = []
-    if evaluation.run.rehearsed:
-        found.append(REHEARSED.format(evaluation.run.rehearsed))
-    elif evaluation.run.simulated:
-        found.append(SIMULATED)
+    if evaluation.run.simulated:
+        found.append(simulated(evaluation.run))
     found.append(
         f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"
         f" words; 95 % interval {low:.4f} to {high:.4f})"
@@ -51,6 +48,20 @@ def summary(evaluation: Evaluation) -> List[str]:
     found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
     return found
+
+
+def simulated(run: RunInfo) -> str:
+    """Return the line that stands before whatever came of a simulated run.
+
+    Args:
+        run: A simulated run.
+
+    Returns:
+        The line, with the precision where it was rehearsed.
+    """
+    if run.rehearsed:
+        return f"{SIMULATED}; {run.rehearsed} was rehearsed on this processor"
+    return SIMULATED
 
 
 def accuracy(evaluation: Evaluation) -> str:

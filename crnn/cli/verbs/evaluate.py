@@ -185,7 +185,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.SIMULATED)
+            console.out(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
