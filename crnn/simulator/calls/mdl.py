@@ -273,7 +273,7 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
     try:
         models.rehearsal_of(om, sim.knobs)
     except NotModelledError as error:
-        raise RefusedError(cann.ACL_ERROR_FEATURE_UNSUPPORTED, str(error)) from error
+        raise RefusedError(_PARAM, str(error)) from error
     own = 0
     if given is None:
         own = charged(models.work_size(om))
