@@ -26,6 +26,8 @@ SHORT = [
     "log_every=1",
     "save_every=4 steps",
 ]
+# PyTorch has it on the CPU since 2.3, as it has the class that scales the loss there.
+CPU_FLOAT16 = hasattr(torch.amp, "GradScaler")
 # Where a machine measures what "auto" is, two runs may measure differently.
 DECIDED = {"synthetic": ["precision=bfloat16"]}
 SHORT += ["evaluate_from=0 steps", "evaluate_every=1 epoch"]
