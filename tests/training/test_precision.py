@@ -234,7 +234,7 @@ def test_a_precision_that_pytorch_lacks_is_refused() -> None:
         choose_together("auto", "bfloat16", CrnnConfig(), 1, World(torch.device("meta")))
 
 
-@pytest.mark.skipif(CPU_FLOAT16, reason="this PyTorch has float16 on the CPU")
+@pytest.mark.skipif(CPU_FLOAT16, reason="only PyTorch before 2.3 lacks it")
 def test_a_run_in_a_precision_that_pytorch_lacks_ends_in_a_sentence(
     tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
