@@ -119,7 +119,7 @@ def summary(report: Dict[str, Any]) -> List[str]:
         f" {len(leaks)}"
     )
     if knobs["compute"] != FLOAT32:
-        head += f"; computed in {knobs['compute']}"
+        head += f"; --compute {knobs['compute']}"
     lines = [head]
     for row in report["violations"][:_SHOWN]:
         lines.append(f"  broken: {row['rule']} at {row['where']}, {row['call']}: {row['text']}")

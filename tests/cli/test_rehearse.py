@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -16,6 +19,7 @@ from crnn.cli.main import main
 from crnn.cli.scripts import post_processing
 from crnn.filekind import OM_MAGIC
 from crnn.spec import METADATA_KEY
+from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
 from tests.models import SPEC, write_bins, write_echo_model
 
@@ -163,6 +167,25 @@ def test_pixels_and_weights_in_another_file(place: Path) -> None:
     onnx.save(model, "out.onnx", save_as_external_data=True, location="out.data", size_threshold=0)
     assert rehearse("out.onnx", "--json", "r.json") == 0
     assert list(read("r.json")["model"]["external_data"]) == ["out.data"]
+
+
+def test_an_om_under_the_simulator_gives_the_same_values(place: Path) -> None:
+    """The same batches too: a product of other sizes may add in another order."""
+    simulator = [sys.executable, "-m", "crnn.simulator"]
+    kit = ["--", sys.executable, "-m", "crnn"]
+    outputs = ["--batch", "3", "--save-outputs"]
+    for words in (
+        [*simulator, *kit, "compile", "lstm.onnx", "lstm", "--batch", "3"],
+        [*simulator, "--compute", "float16", *kit, "evaluate", "lstm.om", *DATA, *outputs, "om"],
+    ):
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert done.stderr.rstrip().endswith("broken rules: 0, leaks: 0; --compute float16")
+    assert rehearse("lstm.onnx", *outputs, "half") == 0
+    for number in (1, 2, 3):
+        name = f"test_{number}_0.bin"
+        assert (place / "om" / name).read_bytes() == (place / "half" / name).read_bytes()
 
 
 def test_two_inputs_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

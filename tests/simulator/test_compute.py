@@ -92,6 +92,6 @@ def test_an_operator_that_is_not_modelled_ends_the_load(start: Start, tmp_path: 
 
 def test_the_summary_names_the_precision() -> None:
     report = {"leaks": [], "violations": [], "processes": [], "calls": {}, "devices": []}
-    for compute, ends in (("float16", "leaks: 0; computed in float16"), ("float32", "leaks: 0")):
+    for compute, ends in (("float16", "leaks: 0; --compute float16"), ("float32", "leaks: 0")):
         knobs = {"soc": "Ascend310", "cann": [6, 0], "devices": 1, "compute": compute}
         assert summary({**report, "knobs": knobs})[0].endswith(ends)
