@@ -96,7 +96,7 @@ class RehearsalRunner(Runner):
 
 
 def _threads() -> int:
-    """Return how many threads NumPy's matrix library has: its own number, whatever is asked for."""
+    """Return how many threads NumPy's matrix library has: all, or what it was told as it loaded."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "")
         if text.isdigit() and int(text):

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from crnn.cli.main import main
 from crnn.cli.scripts import post_processing
 from crnn.filekind import OM_MAGIC
+from crnn.machine import usable_cpus
 from crnn.spec import METADATA_KEY
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
@@ -227,6 +228,18 @@ def test_the_threads_are_those_of_numpys_library(
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     assert rehearse("echo.onnx", "--json", "r.json") == 0
     assert read("r.json")["threads"] == 1
+
+
+def test_the_command_has_one_thread_or_as_many_as_are_asked_for(place: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    seen = []
+    for more in ([], ["--threads", str(usable_cpus())]):
+        words = ["evaluate", "echo.onnx", *DATA, "--rehearse", "float16", "--json", "r.json", *more]
+        command = [sys.executable, "-m", "crnn", *words]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        seen.append(read("r.json")["threads"])
+    assert seen == [1, usable_cpus()]
 
 
 def test_a_spec_that_is_given_is_read_by(place: Path) -> None:

@@ -16,7 +16,8 @@ def half(value: np.ndarray) -> np.ndarray:
 
 
 def ulps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """How many values of float16 apart two arrays are."""
+    """How many values of float16 apart two arrays are; the first must hold nothing else."""
+    assert np.array_equal(first, half(first)), "values that float16 does not have"
 
     def place(values: np.ndarray) -> np.ndarray:
         bits = np.ascontiguousarray(values, dtype=np.float16).view(np.int16).astype(np.int64)
