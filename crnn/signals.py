@@ -82,7 +82,7 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
         ended.append(number)
         # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
         if callable(signal.getsignal(signal.SIGINT)):
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         else:
             raise KeyboardInterrupt
 
@@ -121,7 +121,7 @@ def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
     Args:
         more: Other signals to block.
     """
-    from multiprocessing import resource_tracker
+    from crnn.python37 import resource_tracker
 
     # Starting the tracker would unblock it again.
     resource_tracker.ensure_running()

@@ -15,12 +15,13 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Callable, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, NoReturn, Optional, Sequence
 
 from crnn import __version__
 from crnn.cli import console
 from crnn.cli.arguments import path, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
+from crnn.interpreter import KIT, require
 from crnn.signals import ended_as_interrupted
 from crnn.spelling import nearest
 
@@ -40,6 +41,10 @@ VERBS = (
     "bench",
     "train",
 )
+
+
+BOX_VERBS = ("prepare", "evaluate", "score", "explain", "doctor")
+"""Those that Python 3.7 runs too: what a box with an old CANN needs, and the preprocessor."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,6 +99,17 @@ def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParse
     return command
 
 
+def _wanted(words: Sequence[str]) -> Sequence[str]:
+    """Return the verb asked for, which alone is imported; all where it is none, for the message."""
+    for verb in VERBS:
+        if verb not in words[:1]:
+            continue
+        if verb not in BOX_VERBS:
+            require(KIT, f"crnn {verb}")
+        return [verb]
+    return VERBS
+
+
 def _module(verb: str) -> str:
     if keyword.iskeyword(verb):
         return f"{verb}_"
@@ -103,10 +119,8 @@ def _module(verb: str) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code; a user's error is printed, never raised."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # Only the verb asked for is imported; an unknown one gets the whole list in its message.
-    wanted: List[str] = [verb for verb in VERBS if verb in words[:1]]
     try:
-        args, unknown = build_parser(wanted or VERBS).parse_known_args(words)
+        args, unknown = build_parser(_wanted(words)).parse_known_args(words)
         # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.
         if hasattr(args, "overrides"):
             args.overrides += [word for word in unknown if not word.startswith("-")]

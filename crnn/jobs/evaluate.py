@@ -18,7 +18,6 @@ from typing import (
     List,
     Mapping,
     Optional,
-    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -36,6 +35,7 @@ from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.jobs.scorer import Scorer, evaluation_of
 from crnn.jobs.sources import WordSource, open_source
 from crnn.jobs.stream import Stages, run_batches
+from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading

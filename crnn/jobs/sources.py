@@ -5,11 +5,12 @@ what is there.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, List, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.jobs.protocol import AppliedProtocol
+from crnn.python37 import Protocol
 from crnn.samples.bins import BinFolder, LabelFile
 from crnn.spec import ModelSpec
 

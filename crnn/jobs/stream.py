@@ -21,7 +21,6 @@ from typing import (
     Iterator,
     Mapping,
     Optional,
-    Protocol,
     Tuple,
     TypeVar,
     Union,
@@ -30,6 +29,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch
+from crnn.python37 import Protocol
 from crnn.runners.base import Runner
 
 T = TypeVar("T")
