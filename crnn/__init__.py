@@ -9,12 +9,13 @@ from crnn.interpreter import BOX, require
 # Python 2.7 and 3.6 read so far, and are told that they are too old.
 require(BOX, "crnn")
 
-__all__ = ["Recognizer", "__version__"]
+__all__ = ["CRNN", "Recognizer", "__version__"]
 
 MYPY = False  # true for type checkers
 if MYPY:
     from typing import Any
 
+    from crnn.network import CRNN as CRNN
     from crnn.recognizer import Recognizer as Recognizer
 
     __version__ = ""
@@ -23,6 +24,10 @@ if MYPY:
 def __getattr__(name):
     # type: (str) -> Any
     # Lazy, so that "import crnn" costs nothing and needs nothing.
+    if name == "CRNN":
+        from crnn.network import CRNN
+
+        return CRNN
     if name == "Recognizer":
         from crnn.recognizer import Recognizer
 

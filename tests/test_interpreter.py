@@ -20,7 +20,13 @@ import pytest
 from crnn.cli.main import BOX_VERBS, VERBS
 from tests.conftest import ROOT
 
-SCRIPTS = ["pth2onnx.py", "parse_testdata.py", "get_info.py", "post_CRNN_pytorch_acl.py"]
+SCRIPTS = [
+    "pth2onnx.py",
+    "parse_testdata.py",
+    "get_info.py",
+    "post_CRNN_pytorch_acl.py",
+    "postpossess_CRNN_pytorch.py",
+]
 TAKEN = 99
 """The exit code of the stand-in for the checkout's own Python."""
 
@@ -162,6 +168,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
 TYPED = [
     ["pth2onnx.py", "in.pth", "out.onnx"],
     ["parse_testdata.py", "lmdb", "out dir"],
+    ["postpossess_CRNN_pytorch.py", "result", "label.txt"],
     ["get_info.py", "jpg", "images", "crnn.info"],
     ["post_CRNN_pytorch_acl.py", "--pre_dir", "a", "--modelpath", "b.om", "--label", "c"],
     ["./post_CRNN_pytorch_acl.py", "--pre_dir", "a", "--modelpath", "b.onnx", "--label", "c"],

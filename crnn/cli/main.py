@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Optional, Sequence
 
-from crnn import __version__
+from crnn import __version__, dialects
 from crnn.cli import console
 from crnn.cli.arguments import path, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
@@ -63,10 +63,25 @@ class Parser(argparse.ArgumentParser):
         choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
         near = None
         if message.startswith("unrecognized arguments") and unknown:
+            own = _here(unknown[0], self.prog)
+            if own is not None:
+                super().error(f"{message}; here {unknown[0].partition('=')[0]} is {own}")
             near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
             near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         super().error(message + (f" (did you mean {near}?)" if near else ""))
+
+
+def _here(option: str, program: str) -> Optional[str]:
+    """Return what the kit calls an option that another system has, or a recipe's key."""
+    training = program == "crnn train"
+    if training:
+        from crnn.training.recipe import KEYS
+
+        key = option.lstrip("-").partition("=")[0].replace("-", "_")
+        if key in KEYS:
+            return f"a key of the recipe, without dashes: {key}=VALUE"
+    return dialects.here(option, training)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
