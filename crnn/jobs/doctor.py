@@ -497,11 +497,12 @@ def _onnx(path: Path) -> Iterator[Check]:
         proto = load_graph(path)
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
+        hashes = hash_external_data(proto, path)
     except KitError as error:
         yield Check("model", False, error.message, error.hint, needed=True)
         return
     found = f"{path}: ONNX, sha256 {sha256(path)[:16]}…"
-    for name, outside in hash_external_data(proto, path).items():
+    for name, outside in hashes.items():
         found += f", weights in {name}, sha256 {outside[:16]}…"
     yield Check("model", True, found, needed=True)
     where = "the default (the file carries none)"
