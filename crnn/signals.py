@@ -121,10 +121,10 @@ def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
     Args:
         more: Other signals to block.
     """
-    from crnn.python37 import resource_tracker
+    from crnn.python37 import ensure_tracker
 
     # Starting the tracker would unblock it again.
-    resource_tracker.ensure_running()
+    ensure_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield
