@@ -86,5 +86,5 @@ def installed_version(distribution: str) -> Optional[str]:
         pattern = f"{distribution.replace('-', '_')}-*.dist-info"
         for folder in sys.path:
             for found in Path(folder).glob(pattern):
-                return found.name.split("-")[1]
+                return found.name[: -len(".dist-info")].rpartition("-")[2]
         return None
