@@ -72,7 +72,15 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
     )
     add_written(parser, "json")
     evaluate_verb.add_options(parser)
-    return run_script(parser, argv, evaluate_verb.run_one)
+    return run_script(parser, argv, _evaluated)
+
+
+def _evaluated(args: argparse.Namespace) -> int:
+    """Evaluate, and name the file with the result, whose suffix may have been added."""
+    code = evaluate_verb.run_one(args)
+    if args.json != STDOUT:
+        console.note(f"the result is in {args.json}")
+    return code
 
 
 def postpossess(argv: Optional[Sequence[str]] = None) -> int:
