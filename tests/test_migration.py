@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import List
 
@@ -37,3 +38,18 @@ def test_a_name_that_is_nowhere_is_found_missing(tmp_path: Path) -> None:
 
 def test_each_name_is_listed_once() -> None:
     assert len(names()) == len(set(names()))
+
+
+def rows(page: str) -> List[List[str]]:
+    """Return the commands, names and links of each row of a page's tables."""
+    lines = (ROOT / "docs" / page).read_text(encoding="utf-8").splitlines()
+    found = []
+    for line in lines:
+        if line.startswith("|"):
+            found.append(sorted(re.findall(r"`[^`]+`|\]\([^)]+\)", line)))
+    return found
+
+
+def test_both_pages_have_the_same_rows() -> None:
+    english, chinese = (rows(page) for page in PAGES)
+    assert english == chinese
