@@ -46,6 +46,7 @@ def rows(page: str) -> List[List[str]]:
     found = []
     for line in lines:
         if line.startswith("|"):
+            line = line.replace(".zh-CN.md", ".md")
             found.append(sorted(re.findall(r"`[^`]+`|\]\([^)]+\)", line)))
     return found
 
