@@ -21,6 +21,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # would inherit. SIGHUP stays as it is: a run under nohup has to outlive its terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Lines are as wide as they are everywhere: 80 columns.
+os.environ.pop("COLUMNS", None)
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The files that take most of the whole suite's time: `make fast` leaves them out.

@@ -99,17 +99,17 @@ def run(args: argparse.Namespace) -> int:
     if put_json(report.to_dict(benchmark), args.json):
         return 0
     for line in report.head(benchmark):
-        console.out(line)
+        console.say(line)
     for timing in benchmark.runs:
-        console.out(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.say(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
         console.out_table(*report.stage_table(timing))
-        console.out("words a second, and milliseconds of computation alone")
+        console.say("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))
     console.out()
     for ratio in benchmark.ratios:
-        console.out(report.ratio_line(ratio, benchmark.runs))
+        console.say(report.ratio_line(ratio, benchmark.runs))
     if benchmark.suggestion:
-        console.out(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
+        console.say(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
     return 0
 
 

@@ -187,8 +187,8 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
     }
     if put_json(result, args.json):
         return
-    console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
-    console.out(
+    console.say(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
+    console.say(
         f"{args.target}: {checkpoint.parameters} parameters, images"
         f" ({', '.join(map(str, spec.image_shape))}) {spec.color} by {spec.resizer}, logits"
         f" ({spec.time_steps}, N, {spec.classes})"
@@ -217,9 +217,9 @@ def _check(args: argparse.Namespace) -> int:
     }
     if not put_json(result, args.json):
         for path, outcome in ((args.first, first), (args.second, second)):
-            console.out(f"{path}: {text.accuracy(outcome.evaluation)}")
+            console.say(f"{path}: {text.accuracy(outcome.evaluation)}")
         for line in text.differences(second.comparison):
-            console.out(line)
+            console.say(line)
     if second.failures:
         differing = len(second.comparison.differing)
         raise CheckError(
