@@ -5,6 +5,7 @@ Only blanks are places to break at, so that paths, hashes and single words stay 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import List, Sequence
 
@@ -47,17 +48,16 @@ def wrapped(text: str, width: int, first: str = "", indent: str = "") -> List[st
     """
     if columns_of(first + text) <= width:
         return [first + text]
-    line = first + text[: len(text) - len(text.lstrip(" "))]
     lines: List[str] = []
+    line = first
     empty = True
-    for word in text.split():
-        longer = f"{line} {word}"
-        if empty:
-            longer = line + word
-        elif columns_of(longer) > width:
+    # A word comes with the blanks before it, which a new line drops.
+    for word in re.findall(r" *[^ ]+", text):
+        if not empty and columns_of(line + word) > width:
             lines.append(line)
-            longer = indent + word
-        line = longer
+            line = indent
+            word = word.lstrip(" ")
+        line += word
         empty = False
     return [*lines, line]
 
