@@ -83,6 +83,28 @@ MUTATIONS = (
         "        if not folder:\n",
         "tests/cli/test_score.py::test_whatever_a_simulated_run_leaves_says_so",
     ),
+    # One way to run a model, alignment, events.
+    Mutation(
+        "a run of one batch executed at once, beside streams",
+        "crnn/ascend/slot.py",
+        "        if self._streams is None:\n",
+        "        if laps is None:\n",
+        "tests/runners/test_modes_simulated.py::test_a_model_is_run_one_way_only",
+    ),
+    Mutation(
+        "host memory taken as CANN gives it",
+        "crnn/ascend/model.py",
+        "pointer = given + -given % cann.DEVICE_ALIGNMENT",
+        "pointer = given",
+        "tests/runners/test_modes_simulated.py::test_on_the_chip_itself_batches_begin_on_64_bytes",
+    ),
+    Mutation(
+        "events reset in every release",
+        "crnn/ascend/slot.py",
+        "self._resets = not acl.has(LASTING_EVENT_CALL)",
+        "self._resets = True",
+        "tests/runners/test_modes_simulated.py::test_where_events_last_none_is_reset",
+    ),
     # Batches and their arrays.
     Mutation(
         "an array too few for the batches on their way",
