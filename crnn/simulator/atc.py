@@ -214,12 +214,20 @@ def _check_open(shapes: Mapping[str, Dims], gears: _Gears) -> None:
     if not gears.given and flat:
         text = f"Input [{flat[0][0]}] has a -1, which needs [--dynamic_batch_size]"
         raise AtcError("E10001", text)
-    wrong = [gear for gear in gears.dims if len(gear) != len(flat)]
-    if wrong:
-        text = f"the profile {wrong[0]} of [--dynamic_dims] does not fit the {len(flat)} of -1"
-        raise AtcError("E10001", text)
     if gears.dims:
-        return
+        _check_profiles(gears.dims, len(flat))
+    else:
+        _check_batches(flat)
+
+
+def _check_profiles(gears: Sequence[Gear], places: int) -> None:
+    for gear in gears:
+        if len(gear) != places:
+            text = f"the profile {gear} of [--dynamic_dims] does not fit the {places} of -1"
+            raise AtcError("E10001", text)
+
+
+def _check_batches(flat: Sequence[Tuple[str, int]]) -> None:
     for name, position in flat:
         if position:
             raise AtcError(

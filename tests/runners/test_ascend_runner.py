@@ -363,6 +363,17 @@ def test_it_lives_with_a_caller_who_uses_acl_himself(tmp_path: Path) -> None:
     clean(findings)
 
 
+def test_a_callers_own_init_is_the_last_to_be_given_back(tmp_path: Path) -> None:
+    """From CANN 8.0 on init and finalize_reference are counted."""
+    with machine(Knobs(cann=(8, 0))) as findings:
+        acl = load_acl()
+        acl.init()
+        with open_ascend(write_om(tmp_path / "m.om")) as runner:
+            runner.run(echo_images(WORDS[:1]))
+        assert acl._call("finalize_reference") == (0, 0)
+    clean(findings)
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
