@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 SCRIPT = """
 import sys, threading
 from pathlib import Path
+from crnn.errors import KitError
 from crnn.runners.open import open_runner
 from tests.models import echo_images
 from tests.runners.test_ascend_runner import WORDS, batches, read
@@ -31,7 +32,7 @@ def use(runner, wrong):
     if found != 3 * WORDS:
         wrong.append(found)
 
-if __name__ == "__main__":
+def main():
     wrong, stages = [], []
     with open_runner(Path(sys.argv[1])) as runner:
         use(runner, wrong)
@@ -43,6 +44,12 @@ if __name__ == "__main__":
         runner.lap = stages.append
         use(runner, wrong)
     print(wrong, sorted(set(stages)))
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KitError as error:
+        print(error.message)  # and the simulator ends with 70, having told the broken rule
 """
 
 
