@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Optional, Tuple
 
 from crnn import cann
 from crnn.ascend.om import UNKNOWN, Gears, OmTensor
 from crnn.errors import InputError
+from crnn.python37 import prod
 
 _GEAR_PLACES = {"batch": 1, "hw": 2}
 
@@ -27,7 +27,7 @@ def sized(tensor: OmTensor, gears: Optional[Gears]) -> OmTensor:
     if tensor.shape is None or size is None:
         return tensor
     open_places = sum(length < 0 for length in tensor.shape)
-    count = math.prod(length for length in tensor.shape if length >= 0)
+    count = prod(length for length in tensor.shape if length >= 0)
     if open_places:
         largest = _largest(gears, open_places)
         if largest is None:
@@ -53,7 +53,7 @@ def _largest(gears: Optional[Gears], places: int) -> Optional[int]:
         expected = len(gears.sizes[0])
     if places != expected:
         return None
-    return max(math.prod(size) for size in gears.sizes)
+    return max(prod(size) for size in gears.sizes)
 
 
 def checked_shape(dims: Tuple[int, ...], where: str) -> Tuple[int, ...]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from math import prod
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from crnn import cann
+from crnn.python37 import prod
 from crnn.simulator import aipp as aipp_file
 from crnn.simulator import atc_flags, standin
 from crnn.simulator.atc_flags import AtcError, Release
@@ -97,7 +97,7 @@ def compile_om(
         name=target.stem,
         soc=values["soc_version"],
         release=release,
-        command=shlex.join(["atc", *argv]),
+        command=" ".join(shlex.quote(word) for word in ["atc", *argv]),
         precision=precision or "force_fp16",
         inputs=tuple(inputs),
         outputs=_outputs(graph, values, release, largest),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from math import prod
 from typing import Any, List, Optional, Tuple
 
 from crnn import cann
+from crnn.python37 import prod
 from crnn.simulator.calls import implements
 from crnn.simulator.record import line_of, site, within_finalizer
 from crnn.simulator.state import RefusedError, Simulator
