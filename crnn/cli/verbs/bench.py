@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.cli.arguments import (
+    add_devices,
+    add_json,
+    add_threads,
+    add_written,
+    milliseconds,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -48,12 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each size before that (default 3)",
     )
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
         "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
     )

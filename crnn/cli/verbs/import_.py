@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_batch,
+    add_json,
+    add_written,
+    natural,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
@@ -106,9 +113,7 @@ def _add_check(kinds: Any) -> None:
         metavar="LMDB",
         help="labelled words: LMDB or image folder",
     )
-    check.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(check)
     check.add_argument(
         "--max-differ",
         type=natural,
