@@ -483,7 +483,7 @@ def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
     except NotSimulatedError as error:
         assert str(error)
     else:
-        assert all(tensor.count(1) >= 0 for tensor in om.all_inputs)
+        assert len(om.all_inputs) >= len(om.inputs)
 
 
 def test_a_real_om_is_told_apart(shared_data: Path) -> None:
