@@ -148,6 +148,19 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
     return content.replace("\r", "").replace("\n", "")
 
 
+def add_color(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--color``, the order of a checkpoint's three input channels.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--color",
+        choices=("rgb", "bgr"),
+        help="the order of three input channels (default: the file's, or rgb; OpenCV's is bgr)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json FILE|-``.
 

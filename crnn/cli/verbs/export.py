@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_color,
+    add_json,
+    add_written,
+    positive,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -55,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " 0-9a-z)"
         ),
     )
+    add_color(parser)
     parser.add_argument(
         "--lstm-gate-order",
         choices=("ifgo", "igfo"),
@@ -83,7 +91,11 @@ def run(args: argparse.Namespace) -> int:
     from crnn.weights.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(
-        args.checkpoint, alphabet=alphabet, width=args.width, lstm_gate_order=args.lstm_gate_order
+        args.checkpoint,
+        alphabet=alphabet,
+        width=args.width,
+        lstm_gate_order=args.lstm_gate_order,
+        color=args.color,
     )
     options = GraphOptions(
         batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_color,
+    add_json,
+    add_written,
+    natural,
+    positive,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
@@ -80,6 +88,7 @@ def _add_torch(kinds: Any) -> None:
         metavar=_CHARS,
         help="the file's characters in class order (default: the spec's)",
     )
+    add_color(torch)
     torch.add_argument(
         "--half", action="store_true", help="write float16: half the bytes, read as float32"
     )
@@ -149,6 +158,7 @@ def run(args: argparse.Namespace) -> int:
             blank_last=args.blank_last,
             classes=classes,
             storage=Storage(args.half, args.split),
+            color=args.color,
         )
     _print(args, checkpoint)
     return 0
