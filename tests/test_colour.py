@@ -1,4 +1,4 @@
-"""A network of three input channels goes all the way: import, export, bins, evaluation, reading, OM.
+"""A network of three input channels goes all the way, from its import to its OM.
 
 The model is the example's with its first convolution spread over red, green and blue by ITU-R
 BT.601's weights, which is what Pillow's 'L' does: it reads colour images as the gray one does.

@@ -9,7 +9,6 @@ from typing import Any, Dict, FrozenSet, Iterator, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
-from crnn.files import require_file
 
 STDOUT = "-"
 """What ``--json`` takes for stdout."""
@@ -129,23 +128,19 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
         text: The argument; None where it was not given.
 
     Returns:
-        The characters in the order of their classes, or None.
+        The characters in the order of their classes, or None. What was done to a file is printed.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8.
+        InputError: The file cannot be read, or a file was named without ``@``.
     """
-    if text is None or not text.startswith("@"):
-        return text
-    source = Path(text[1:])
-    require_file(source, "a UTF-8 text file of the alphabet's characters")
-    try:
-        content = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source} is not UTF-8: {error}; expected the alphabet's characters"
-        ) from error
-    # One line of characters, or one character a line: no alphabet has line ends.
-    return content.replace("\r", "").replace("\n", "")
+    from crnn.alphabet_file import alphabet_of
+
+    if text is None:
+        return None
+    given = alphabet_of(text)
+    for note in given.notes:
+        console.note(note)
+    return given.characters
 
 
 def add_color(parser: argparse.ArgumentParser) -> None:

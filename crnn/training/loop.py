@@ -444,6 +444,9 @@ class Trainer:
             f"network {recipe.network}, {parameters} parameters, {self.spec.classes} classes,"
             f" {recipe.precision}"
         )
+        if not self.counters.step:
+            for line in self.learner.notes:
+                note(line)
         for part in self.mixture.parts:
             left = ""
             if part.words.skipped:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
+from crnn.alphabet_file import alphabet_of
 from crnn.errors import InputError, KitError, UsageError, needs
 from crnn.files import require_file, write_text
 from crnn.presets import PRESETS, VARIANTS
@@ -22,6 +23,10 @@ FOLDER = Path(__file__).parent / "recipes"
 """The recipes that the kit brings, by their names."""
 
 Parser = Callable[[Any], Any]
+Say = Callable[[str], None]
+
+ALPHABETS = ("alphabet", "start_alphabet")
+"""The keys that take characters, or ``@FILE``."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,7 @@ class Recipe:
     dropout: float = _key(0.0, _number(0, 0.95))
     dropout_at: str = _key("first", _one_of("first", "last"))
     start_from: Optional[str] = _key(None, _optional(_text))
+    start_alphabet: Optional[str] = _key(None, _optional(_alphabet))
     start_gate_order: str = _key("ifgo", _one_of("ifgo", "igfo"))
     # the data
     data_path: Optional[str] = _key(None, _optional(_text))
@@ -327,7 +333,7 @@ def precision_of(text: str) -> str:
     return str(yaml.safe_load(text).get("precision", Recipe.precision))
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str, overrides: Sequence[str] = (), say: Say = lambda text: None) -> Recipe:
     """Read a recipe and put ``key=value`` pairs in the place of its own.
 
     A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it,
@@ -336,6 +342,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         name: a file's path, or the name of a recipe that the kit brings.
         overrides: the pairs, such as ``learning_rate=0.1``; the values are YAML.
+        say: told, a line each, what was done to files of characters.
 
     Returns:
         The recipe.
@@ -345,10 +352,11 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: a pair has. Both name the key and what it takes; for an unknown one the nearest.
     """
     path = find_recipe(name)
-    values = _values(path)
+    values = _values(path, say)
     for pair in overrides:
         key, value = _pair(pair)
         _known(key, list(_FIELDS), UsageError, f"{pair}: the key")
+        value = _characters(key, key, value, say)
         values[key] = _parsed(key, _FIELDS[key], value, UsageError)
     recipe = Recipe(**values)
     _check(recipe, str(path))
@@ -382,7 +390,20 @@ def find_recipe(name: str) -> Path:
     return own
 
 
-def _values(path: Path, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
+def _characters(where: str, key: str, value: Any, say: Say) -> Any:
+    """Return the characters of an alphabet's ``@FILE``; any other value as it is."""
+    if key not in ALPHABETS or not isinstance(value, str):
+        return value
+    try:
+        given = alphabet_of(value)
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+    for note in given.notes:
+        say(note)
+    return given.characters
+
+
+def _values(path: Path, say: Say, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
     if path in below:
         raise InputError(f"{path} is its own base, by way of {' and '.join(map(str, below))}")
     content = _read(path)
@@ -390,9 +411,11 @@ def _values(path: Path, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
     values = {}
     if base is not None:
         beside = path.parent / str(base)
-        values = _values(beside if beside.is_file() else find_recipe(str(base)), (*below, path))
+        above = find_recipe(str(beside if beside.is_file() else base))
+        values = _values(above, say, (*below, path))
     for key, value in content.items():
         _known(key, list(_FIELDS), InputError, f"{path}: the key")
+        value = _characters(f"{path}: {key}", key, value, say)
         values[key] = _parsed(f"{path}: {key}", _FIELDS[key], value)
     return values
 
@@ -403,7 +426,12 @@ def _read(path: Path) -> Dict[Any, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        hint = ""
+        if "'@'" in str(error):
+            hint = "YAML wants quotes around it: alphabet: '@FILE'"
+        raise InputError(
+            f"{path} is not YAML: {' '.join(str(error).split())}", hint=hint
+        ) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its"
@@ -421,9 +449,12 @@ def _pair(pair: str) -> Tuple[str, Any]:
             f"{pair!r} is not a key=value pair",
             hint="Options come with two dashes: see crnn train --help",
         )
+    # No value of YAML begins with this sign.
+    if key in ALPHABETS and text.startswith("@"):
+        return key, text
     try:
         # YAML would take the digits of an alphabet for a number.
-        if key == "alphabet":
+        if key in ALPHABETS:
             return key, yaml.load(text, yaml.BaseLoader)  # noqa: S506
         return key, yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:

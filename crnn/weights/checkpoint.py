@@ -148,6 +148,25 @@ def carries_spec(path: Path) -> bool:
     return isinstance(content, dict) and METADATA_KEY in content
 
 
+def classes_in(path: Path) -> int:
+    """Say how many classes the network of a checkpoint tells apart.
+
+    Args:
+        path: The checkpoint.
+
+    Returns:
+        The rows of its last layer; 0 where it has no such layer.
+
+    Raises:
+        InputError: It is not a PyTorch file, or holds no network or several.
+    """
+    weights, _ = find_weights(path, read_torch_file(path))
+    last = weights.get("rnn.1.embedding.weight")
+    if isinstance(last, torch.Tensor) and last.dim():
+        return len(last)
+    return 0
+
+
 @dataclass(frozen=True)
 class Storage:
     """How weights are written:

@@ -159,11 +159,33 @@ def reorder_classes(weights: Weights, source: Alphabet, target: Alphabet) -> Wei
         raise InputError(
             f"the weights have no class for {unknown!r}; they know {source.characters!r}"
         )
-    rows = [source.table.index(character) for character in target.table]
+    return moved_classes(weights, source, target, weights)
+
+
+def moved_classes(weights: Weights, source: Alphabet, target: Alphabet, new: Weights) -> Weights:
+    """Move the last layer's rows to the classes of another alphabet, which may have characters that
+    the weights do not know.
+
+    Args:
+        weights: Tensors by name.
+        source: The alphabet that the last layer's rows follow.
+        target: The alphabet that they are to follow.
+        new: Has the rows of the unknown characters, at their places in ``target``.
+
+    Returns:
+        The weights with the rows moved, exactly.
+    """
+    rows = {character: index for index, character in enumerate(source.table)}
     moved = dict(weights)
     for part in ("weight", "bias"):
         name = f"rnn.1.embedding.{part}"
-        moved[name] = weights[name][rows].contiguous()
+        parts = []
+        for index, character in enumerate(target.table):
+            if character in rows:
+                parts.append(weights[name][rows[character]])
+            else:
+                parts.append(new[name][index].to(weights[name].dtype))
+        moved[name] = torch.stack(parts)
     return moved
 
 
