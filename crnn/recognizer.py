@@ -25,7 +25,7 @@ from crnn.files import require_file
 from crnn.image import decode
 from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
 
 Image = Union[str, Path, bytes]
 
@@ -38,7 +38,9 @@ class Recognizer:
     'hello'
 
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
-    inferred at a time. It holds the model until `close`, which leaving a ``with`` block calls.
+    inferred at a time. ``spec`` names the spec to read the model by, as ``--spec`` does, and
+    ``output`` the one to take of several outputs. It holds the model until `close`, which leaving a
+    ``with`` block calls.
     """
 
     def __init__(
@@ -48,12 +50,19 @@ class Recognizer:
         device: str = "",
         threads: Optional[int] = None,
         batch: int = 16,
+        spec: Optional[str] = None,
+        output: Optional[str] = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
         self._batch = batch
         self._closed = False
         self._runner = open_runner(Path(model), device=device, threads=threads)
+        if output:
+            self._runner.take(output)
+        if spec:
+            own, steps = self._runner.spec, self._runner.steps
+            self._runner.read_by(spec_given(own, spec, None, steps))
         self._runner.__enter__()
         self.spec = self._runner.spec
         self.notes = self._runner.notes

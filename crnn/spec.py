@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -289,26 +289,66 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
     return ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
 
 
-def read_spec(path: Path) -> ModelSpec:
-    """Read a spec from a file.
+def read_spec(path: Path) -> Any:
+    """Read what a file says of a spec.
 
     Args:
         path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
 
     Returns:
-        The spec.
+        The JSON's value: all keys of a spec, or those that differ.
 
     Raises:
-        InputError: There is none in it.
+        InputError: It is not JSON.
     """
     require_file(path, "a spec's JSON")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
-    return ModelSpec.from_dict(
-        data["spec"] if isinstance(data, dict) and "spec" in data else data, where=str(path)
-    )
+    if isinstance(data, dict) and "spec" in data:
+        return data["spec"]
+    return data
+
+
+def changed_spec(
+    own: ModelSpec, data: Any, *, where: str, steps: Callable[[int], Optional[int]]
+) -> ModelSpec:
+    """Return a spec with the keys that a JSON has in the place of its own.
+
+    What hangs together stays so where the JSON does not say otherwise: a blank after the old
+    characters comes after the new ones, labels are folded where they have no capitals, and a new
+    width brings its time steps.
+
+    Args:
+        own: The spec that is changed.
+        data: The JSON's value; with all keys of a spec it is that spec.
+        where: Its source, for errors.
+        steps: Gives the time steps of a width; None where they cannot be told.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: A key is unknown, or a value is of a wrong type or outside its range.
+    """
+    required = {key for key in _TYPES if not is_new(key, ADDED)}
+    if not isinstance(data, dict) or required <= set(data):
+        return ModelSpec.from_dict(data, where=where)
+    if "format" in data and optional_keys(FORMAT, ADDED, data["format"]) is None:
+        return ModelSpec.from_dict(data, where=where)
+    values = {**own.to_dict(), **data}
+    alphabet = data.get("alphabet")
+    if isinstance(alphabet, str):
+        if "blank" not in data and own.blank:
+            values["blank"] = len(alphabet)
+        if "fold_case" not in data:
+            values["fold_case"] = alphabet == alphabet.lower()
+    width = data.get("width")
+    if type(width) is int and width > 0 and "time_steps" not in data:
+        values["time_steps"] = steps(width) or own.time_steps
+    del values["format"]
+    return ModelSpec.from_dict({"format": numbered(FORMAT, ADDED, values), **values}, where=where)
 
 
 def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:

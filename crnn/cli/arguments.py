@@ -156,6 +156,34 @@ def add_color(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare how a model is read: ``--spec`` and ``--output``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    add_spec(parser)
+    parser.add_argument(
+        "--output", metavar="NAME", help="the logits of a model that has several outputs"
+    )
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--spec``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--spec",
+        metavar="FILE|NAME",
+        help=(
+            "read the model by this spec: a preset, another model, or a spec's JSON, which may"
+            " hold only the keys that differ"
+        ),
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json FILE|-``.
 

@@ -33,6 +33,7 @@ VERBS = (
     "score",
     "read",
     "inspect",
+    "spec",
     "explain",
     "doctor",
     "dataset",

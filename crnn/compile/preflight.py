@@ -48,6 +48,10 @@ _LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "
 _ACTIVATIONS = ("sigmoid", "tanh", "tanh")
 
 
+SPEC = "the spec expects"
+"""What a line says where the graph may well be sound, and is read by another spec than its own."""
+
+
 @dataclass(frozen=True)
 class Input:
     """The graph's image input: its name and its batch, None where that is open."""
@@ -68,6 +72,14 @@ def check_graph(
     found = list(problems(graph, spec=spec, batches=batches, cann=cann))
     if found:
         lines = [f"  - {text}" for text in found]
+        if all(SPEC in text for text in found):
+            raise InputError(
+                "\n".join([f"{where}: the graph is not what its spec says", *lines]),
+                hint=(
+                    "Name its own with --spec: a preset, or JSON of the keys that differ; crnn spec"
+                    " set MODEL.onnx SPEC -o OUT.onnx writes it into a copy."
+                ),
+            )
         raise InputError(
             "\n".join([f"{where}: ATC would reject this graph", *lines]),
             hint="crnn export writes a graph that ATC takes: crnn export CHECKPOINT.pth MODEL.onnx",

@@ -36,6 +36,7 @@ from crnn.compile.atc import (
 )
 from crnn.compile.preflight import check_graph
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
@@ -68,6 +69,8 @@ class CompileRequest:
     extra: str = ""
     cann: Optional[Version] = None
     timeout: Optional[float] = None
+    spec: Optional[str] = None
+    output: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     proto = _load(request.model)
     outside = hash_external_data(proto, request.model)
     proto = load_external_data(proto, request.model)
+    proto = adjusted(proto, request.model, spec=request.spec, output=request.output)
+    rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = _spec(request.model, metadata, notes)
     groups: List[Tuple[int, ...]] = [tuple(request.batches)]
@@ -147,8 +152,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
     ]
-    rewritten = not takes_two_directions(version) and needs_split(proto)
-    if rewritten:
+    if not takes_two_directions(version) and needs_split(proto):
+        rewritten = True
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
             f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"

@@ -18,6 +18,7 @@ import numpy as np
 from crnn import ctc
 from crnn.batch import Sample
 from crnn.errors import CheckError, InputError, needs
+from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
 from crnn.image import ImageError, decode
@@ -95,6 +96,8 @@ def quantise(
     *,
     calibrate: int = 128,
     max_drop: float = 0.005,
+    spec: Optional[str] = None,
+    output: Optional[str] = None,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
@@ -108,6 +111,8 @@ def quantise(
         words: an LMDB; None for the rendered words inside the package.
         calibrate: how many words set the ranges.
         max_drop: the fraction of the held-back words that may be lost; one word always may.
+        spec: what ``--spec`` names, which the copy then carries; None for the model's own.
+        output: the logits of a model that has several outputs.
 
     Returns:
         What was written, and how both models read.
@@ -117,12 +122,25 @@ def quantise(
         CheckError: Too many words are lost, and not by chance; nothing was written.
     """
     require_parent(target)
-    proto = load_external_data(load_graph(model), model)
+    with adjusted_file(model, spec=spec, output=output) as source:
+        return _quantise(source, model, target, words, calibrate, max_drop)
+
+
+def _quantise(
+    source: Path,
+    model: Path,
+    target: Path,
+    words: Optional[Path],
+    calibrate: int,
+    max_drop: float,
+) -> Quantised:
+    """Do `quantise` with ``source``, which is ``model`` as it is to be read."""
+    proto = load_external_data(load_graph(source), source)
     if int8_of(proto).operators:
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
-    with OnnxRunner(model) as runner:
+    with OnnxRunner(source) as runner:
         spec = runner.spec
         chosen = _chosen(words, spec, calibrate)
         seen = [word for index, word in enumerate(_usable(words, spec)) if index in chosen]

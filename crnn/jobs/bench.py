@@ -23,7 +23,7 @@ from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
 from crnn.spec import ModelSpec
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
@@ -48,6 +48,9 @@ class BenchRequest:
     versus: Optional[Path] = None
     versus_device: str = ""
     budget: Optional[float] = None
+    spec: Optional[str] = None
+    output: Optional[str] = None
+    versus_spec: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -86,9 +89,17 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
-    yield open_runner(request.model, device=request.device, threads=request.threads)
+    runner = open_runner(request.model, device=request.device, threads=request.threads)
+    if request.output:
+        runner.take(request.output)
+    if request.spec:
+        runner.read_by(spec_given(runner.spec, request.spec, None, runner.steps))
+    yield runner
     if request.versus is not None:
-        yield open_runner(request.versus, device=request.versus_device, threads=request.threads)
+        other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
+        if request.versus_spec:
+            other.read_by(spec_given(other.spec, request.versus_spec, None, other.steps))
+        yield other
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:

@@ -62,6 +62,16 @@ class AscendRunner(Runner):
         self._streaming = False
         self._unsettled = False
 
+    def steps(self, width: int) -> Optional[int]:
+        """See `Runner`."""
+        shapes = [output.shape for output in self._oms[0].outputs]
+        if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) != len(self.spec.output_axes):
+            return None
+        steps = shapes[0][self.spec.output_axes.index("T")]
+        if steps < 1:
+            return None
+        return steps
+
     def _open(self) -> None:
         acl = open_acl(self._paths, self._oms)
         with uninterrupted():
@@ -236,9 +246,14 @@ class AscendRunner(Runner):
 def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
+        names = ", ".join(port.name for port in model.outputs)
         raise InputError(
-            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected"
-            " one of each"
+            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs ({names});"
+            " expected one of each",
+            hint=(
+                "Compile its ONNX again with the output that has the logits alone: crnn compile"
+                " MODEL.onnx NAME --output OUTPUT"
+            ),
         )
     image, logits = model.inputs[0], model.outputs[0]
     channels, height, width = spec.image_shape

@@ -25,7 +25,7 @@ from typing import (
 
 import numpy as np
 
-from crnn.errors import InputError, KitError
+from crnn.errors import InputError, KitError, UsageError
 from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec
@@ -93,6 +93,33 @@ class Runner(ABC):
         """Replace the spec that the model is read by, before the runner is entered."""
         self.model = replace(self.model, spec=spec, spec_from="given")
         self.spec = spec
+
+    def steps(self, width: int) -> Optional[int]:
+        """Return the time steps that the model itself says it gives.
+
+        Args:
+            width: The images' width in pixels.
+
+        Returns:
+            T for images of that width; None where the file does not tell.
+        """
+        return None
+
+    def take(self, output: str) -> None:
+        """Choose the output that has the logits, of a model with several, before the runner is
+        entered.
+
+        Args:
+            output: Its name.
+
+        Raises:
+            UsageError: The backend runs models of one output alone.
+        """
+        raise UsageError(
+            f"--output {output}: {self.model.path} is not an ONNX model, and the others are run"
+            " with one output",
+            hint="crnn compile MODEL.onnx NAME --output NAME makes an OM of one output.",
+        )
 
     def __enter__(self: R) -> R:
         try:
@@ -219,7 +246,8 @@ class Runner(ABC):
                     f"{Tensor(tensor.name, tensor.dtype, expected)}",
                     hint=(
                         "The model is another network than its spec says: see crnn inspect on it."
-                        " Name its own with --spec, such as --spec mindspore-native."
+                        " Name its own with --spec: a preset such as mindspore-native, or a JSON"
+                        " file of the keys that differ."
                     ),
                 )
 

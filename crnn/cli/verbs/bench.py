@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_reading,
+    add_written,
+    milliseconds,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -58,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
     )
     parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    parser.add_argument(
+        "--versus-spec", metavar="FILE|NAME", help="the spec of OTHER, where it needs one"
+    )
+    add_reading(parser)
     parser.add_argument(
         "--budget",
         type=milliseconds,

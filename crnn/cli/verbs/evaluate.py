@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_json,
+    add_spec,
+    add_written,
+    fraction,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +72,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
     )
     parser.add_argument(
+        "--output", metavar="NAME", help="the logits of a model that has several outputs"
+    )
+    parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
     )
     parser.add_argument(
@@ -89,11 +101,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
-    parser.add_argument(
-        "--spec",
-        metavar="FILE|NAME",
-        help="read the model by this spec: a preset, a spec's JSON or another model",
-    )
+    add_spec(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",
