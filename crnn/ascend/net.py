@@ -10,7 +10,7 @@ import threading
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import List, Optional, Sequence, Type, Union
+from typing import Dict, List, Optional, Sequence, Type, Union
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from crnn import cann
 from crnn.ascend import acl_state as process
 from crnn.ascend.model import (
     Pinned,
+    Port,
     device_memory,
     load_model,
     make_dataset,
@@ -36,9 +37,13 @@ class Net:
 
     ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts;
     ``device_id`` is kept for the signature's sake. ``config_path``, with ``first``, is handed to
-    `acl.init` where nobody has called it yet. Inputs must have the model's own dtypes and shapes;
-    with gears, the first axis of all of them must be a gear. Outputs are copies. `release`, a
-    ``with`` block or ``del`` give the device's memory back; the context must still be alive then.
+    `acl.init` where nobody has called it yet. Inputs have the model's own dtypes, or are their
+    bytes (uint8), in any shape of the right size; with gears that size tells the batch, which must
+    be a gear. Outputs are copies. `release`, a ``with`` block or ``del`` give the device's memory
+    back; the context must still be alive then.
+
+    ``model_id``, ``model_desc``, ``input_data`` and ``output_data`` (a dictionary of "buffer", the
+    device's address, and "size" for each input and output) are what the historical class had.
     """
 
     def __init__(
@@ -100,6 +105,9 @@ class Net:
         outputs = [
             (pointer, port.size) for pointer, port in zip(self._device[count:], self._model.outputs)
         ]
+        self.model_id, self.model_desc = self._model.id, self._model.desc
+        self.input_data = [_place(pointer, size) for pointer, size in inputs]
+        self.output_data = [_place(pointer, size) for pointer, size in outputs]
         self._inputs, self._outputs = (
             make_dataset(acl, inputs, held),
             make_dataset(acl, outputs, held),
@@ -111,11 +119,10 @@ class Net:
 
     def forward(self, data: Union[np.ndarray, Sequence[np.ndarray]]) -> List[np.ndarray]:
         """Do what a call does."""
-        arrays = [
-            np.ascontiguousarray(item)
-            for item in (data if isinstance(data, (list, tuple)) else [data])
-        ]
-        self._check(arrays)
+        items: Sequence[object] = [data]
+        if isinstance(data, (list, tuple)):
+            items = data
+        arrays = self._fitted([_as_array(item) for item in items])
         with self._lock:
             if not self._finalizer.alive:
                 raise InputError(f"{self.model_path}: the net was released")
@@ -140,26 +147,61 @@ class Net:
         with contextlib.suppress(*() if error is None else (AscendError,)):
             self.release()
 
-    def _check(self, arrays: Sequence[np.ndarray]) -> None:
+    def get_result(self, output_data: object = None) -> List[np.ndarray]:
+        """Return copies of the outputs of the last run, as a call does.
+
+        Args:
+            output_data: The historical argument; the net's own outputs are what is read.
+
+        Returns:
+            An array for each output.
+        """
+        with self._lock:
+            if not self._finalizer.alive:
+                raise InputError(f"{self.model_path}: the net was released")
+            with process.current(self._acl, self.context):
+                return self._results()
+
+    def _fitted(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Return the inputs in the model's own types and shapes: the same bytes."""
         model = self._model
         if len(arrays) != len(model.inputs):
             raise InputError(f"{self.model_path} has {len(model.inputs)} inputs; got {len(arrays)}")
-        for port, array in zip(model.inputs, arrays):
-            if model.gears and array.ndim:
-                batch = array.shape[0]
-            else:
-                batch = None
-            expected = tuple(batch if size == -1 else size for size in port.dims)
-            if str(array.dtype) != port.dtype or array.shape != expected:
-                raise InputError(
-                    f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype}"
-                    f" {array.shape}"
-                )
-            if batch is not None and batch not in model.gears:
+        fitted = [self._shaped(port, array) for port, array in zip(model.inputs, arrays)]
+        batches = set()
+        for port, array in zip(model.inputs, fitted):
+            if -1 in port.dims:
+                batches.add(array.shape[port.dims.index(-1)])
+        for batch in sorted(batches):
+            if batch not in model.gears:
                 raise InputError(
                     f"{self.model_path} has the gears {', '.join(map(str, model.gears))}; got"
                     f" {batch} rows"
                 )
+        if len(batches) > 1:
+            rows = " and ".join(map(str, sorted(batches)))
+            raise InputError(
+                f"{self.model_path}: its inputs have {rows} rows; expected the same for all"
+            )
+        return fitted
+
+    def _shaped(self, port: Port, array: np.ndarray) -> np.ndarray:
+        known = [size for size in port.dims if size != -1]
+        row = port.itemsize * int(np.prod(known, dtype=np.int64))
+        rows, rest = divmod(array.nbytes, row)
+        fits = rest == 0 and rows > 0 and (rows == 1 or -1 in port.dims)
+        if str(array.dtype) == port.dtype:
+            fits = fits and _same_axes(array.shape, port.dims)
+        elif array.dtype != np.uint8:
+            fits = False
+        if not fits:
+            raise InputError(
+                f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype}"
+                f" {array.shape}"
+            )
+        shape = tuple(rows if size == -1 else size for size in port.dims)
+        shaped: np.ndarray = array.reshape(-1).view(port.dtype).reshape(shape)
+        return shaped
 
     def _run(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
         acl, model = self._acl, self._model
@@ -169,6 +211,10 @@ class Net:
         if model.gears:
             acl.set_dynamic_batch_size(model.id, self._inputs, model.gear_index, arrays[0].shape[0])
         acl.execute(model.id, self._inputs, self._outputs)
+        return self._results()
+
+    def _results(self) -> List[np.ndarray]:
+        acl, model = self._acl, self._model
         results = []
         start = len(model.inputs)
         for index, port in enumerate(model.outputs):
@@ -178,6 +224,25 @@ class Net:
             acl.memcpy(host.pointer, port.size, device, size, self._kind_out)
             results.append(host.bytes[:size].view(port.dtype).reshape(shape).copy())
         return results
+
+
+def _place(pointer: int, size: int) -> Dict[str, int]:
+    return {"buffer": pointer, "size": size}
+
+
+def _same_axes(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    """Say whether an array of as many axes has the model's, but for axes of one; an array of fewer
+    or more axes is taken for its bytes.
+    """
+    if len(shape) != len(dims) or all(size in (-1, own) for own, size in zip(shape, dims)):
+        return True
+    return [size for size in shape if size != 1] == [size for size in dims if size != 1]
+
+
+def _as_array(item: object) -> np.ndarray:
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return np.frombuffer(item, dtype=np.uint8)
+    return np.ascontiguousarray(item)
 
 
 def _release(acl: Acl, context: int, held: Releases) -> None:
