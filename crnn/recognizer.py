@@ -25,7 +25,7 @@ from crnn.files import require_file
 from crnn.image import decode
 from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
 
 Image = Union[str, Path, bytes]
 
@@ -38,7 +38,8 @@ class Recognizer:
     'hello'
 
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
-    inferred at a time. It holds the model until `close`, which leaving a ``with`` block calls.
+    inferred at a time. ``output_axes`` says the order of the file's logits where its spec does not.
+    It holds the model until `close`, which leaving a ``with`` block calls.
     """
 
     def __init__(
@@ -48,12 +49,15 @@ class Recognizer:
         device: str = "",
         threads: Optional[int] = None,
         batch: int = 16,
+        output_axes: Optional[str] = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
         self._batch = batch
         self._closed = False
         self._runner = open_runner(Path(model), device=device, threads=threads)
+        if output_axes:
+            self._runner.read_by(spec_given(self._runner.spec, None, output_axes))
         self._runner.__enter__()
         self.spec = self._runner.spec
         self.notes = self._runner.notes

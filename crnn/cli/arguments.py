@@ -148,6 +148,19 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
     return content.replace("\r", "").replace("\n", "")
 
 
+def add_output_axes(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--output-axes``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--output-axes",
+        choices=("TNK", "NTK", "NKT"),  # those of crnn.spec, which would need NumPy for --help
+        help="the order of the logits' axes: T time steps, N images, K classes (default: TNK)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json FILE|-``.
 

@@ -26,8 +26,9 @@ from crnn.metrics import TextMetric, paired_test, wilson
 from crnn.runners.external_data import load_external_data
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
+from crnn.runners.open import spec_given
 from crnn.samples.lmdb import LmdbSamples
-from crnn.spec import ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec
 
 OPSET = 13
 """Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
@@ -95,6 +96,7 @@ def quantise(
     *,
     calibrate: int = 128,
     max_drop: float = 0.005,
+    output_axes: Optional[str] = None,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
@@ -108,6 +110,7 @@ def quantise(
         words: an LMDB; None for the rendered words inside the package.
         calibrate: how many words set the ranges.
         max_drop: the fraction of the held-back words that may be lost; one word always may.
+        output_axes: the order of the logits' axes; None for what the model's spec says.
 
     Returns:
         What was written, and how both models read.
@@ -122,7 +125,11 @@ def quantise(
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
-    with OnnxRunner(model) as runner:
+    runner = OnnxRunner(model)
+    if output_axes:
+        runner.read_by(spec_given(runner.spec, None, output_axes))
+        _carry(proto, runner.spec)
+    with runner:
         spec = runner.spec
         chosen = _chosen(words, spec, calibrate)
         seen = [word for index, word in enumerate(_usable(words, spec)) if index in chosen]
@@ -139,6 +146,14 @@ def quantise(
 
 
 Word = Tuple[np.ndarray, str]
+
+
+def _carry(proto: Any, spec: ModelSpec) -> None:
+    """Put a spec into a model, in the place of one that is there."""
+    others = [entry for entry in proto.metadata_props if entry.key != METADATA_KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(others)
+    proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
 
 
 def _chosen(words: Optional[Path], spec: ModelSpec, calibrate: int) -> Set[int]:

@@ -23,7 +23,7 @@ from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
 from crnn.spec import ModelSpec
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
@@ -48,6 +48,7 @@ class BenchRequest:
     versus: Optional[Path] = None
     versus_device: str = ""
     budget: Optional[float] = None
+    output_axes: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -86,7 +87,10 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
-    yield open_runner(request.model, device=request.device, threads=request.threads)
+    runner = open_runner(request.model, device=request.device, threads=request.threads)
+    if request.output_axes:
+        runner.read_by(spec_given(runner.spec, None, request.output_axes))
+    yield runner
     if request.versus is not None:
         yield open_runner(request.versus, device=request.versus_device, threads=request.threads)
 

@@ -40,7 +40,7 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_runner, open_spec
+from crnn.runners.open import open_runner, spec_given
 from crnn.samples.bins import BinFolder
 from crnn.spec import ModelSpec
 
@@ -79,6 +79,7 @@ class EvaluateRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     spec: Optional[str] = None
+    output_axes: Optional[str] = None
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
@@ -91,6 +92,7 @@ class ScoreRequest:
     results: Path
     label: Path
     spec: Optional[str] = None
+    output_axes: Optional[str] = None
     readings: Optional[Path] = None
     against: Optional[Path] = None
     max_differ: int = 0
@@ -155,8 +157,8 @@ def evaluate(
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
     runner = open_runner(request.model, device=request.device, threads=request.threads)
-    if request.spec:
-        runner.read_by(open_spec(request.spec))
+    if request.spec or request.output_axes:
+        runner.read_by(spec_given(runner.spec, request.spec, request.output_axes))
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
@@ -205,8 +207,8 @@ def score(
     if request.readings is not None:
         require_target(request.readings)
     spec = None
-    if request.spec:
-        spec = open_spec(request.spec)
+    if request.spec or request.output_axes:
+        spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
     folder = ResultFolder(request.results, request.label, spec)
     comparer = _comparer(request, folder.spec)
     stages = Stages()

@@ -144,8 +144,12 @@ class ResultFolder:
                 problems[row] = problem
         logits = None
         if outputs:
-            shape = (len(outputs), self.spec.time_steps, self.spec.classes)
-            logits = np.stack(outputs).reshape(shape).transpose(1, 0, 2).astype(np.float32)
+            # A file is one image's: of three axes those of the time and of the classes are left.
+            own = self.spec.output_axes.replace("N", "")
+            sizes = {"T": self.spec.time_steps, "K": self.spec.classes}
+            stacked = np.stack(outputs).reshape(len(outputs), *(sizes[axis] for axis in own))
+            order = [f"N{own}".index(axis) for axis in "TNK"]
+            logits = stacked.transpose(order).astype(np.float32)
         labels = [self.labels[key] for key in keys]
         no_images = np.empty((len(outputs), 0))
         return Batch(keys, labels, no_images, problems), logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Optional
 
@@ -47,6 +48,28 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
     from crnn.runners.onnx_runner import OnnxRunner
 
     return OnnxRunner(path, device=device, threads=threads)
+
+
+def spec_given(own: ModelSpec, text: Optional[str], output_axes: Optional[str]) -> ModelSpec:
+    """Return the spec that a model is to be read by, after the options of a command.
+
+    Args:
+        own: The spec that the model carries, or the default.
+        text: What ``--spec`` names (`open_spec`); None where it was not given.
+        output_axes: What ``--output-axes`` says; None where it was not given.
+
+    Returns:
+        The spec; ``own`` where neither was given.
+
+    Raises:
+        InputError: There is no spec of that name.
+    """
+    spec = own
+    if text:
+        spec = open_spec(text)
+    if output_axes:
+        spec = dataclasses.replace(spec, output_axes=output_axes)
+    return spec
 
 
 def open_spec(text: str) -> ModelSpec:

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_output_axes,
+    add_written,
+    milliseconds,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -64,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="suggest the fastest batch whose p99 latency is within this",
     )
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(

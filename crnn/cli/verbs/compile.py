@@ -10,7 +10,7 @@ from typing import Optional, Sequence, Tuple
 
 from crnn.ascend.environment import Version
 from crnn.cli import console
-from crnn.cli.arguments import add_json, positive, put_json
+from crnn.cli.arguments import add_json, add_output_axes, positive, put_json
 from crnn.compile.atc import LOG_LEVELS, PRECISION_MODES, AtcJob
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
     )
+    add_output_axes(parser)
     add_json(parser)
 
 
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         extra=args.extra,
         cann=args.cann,
         timeout=args.timeout,
+        output_axes=args.output_axes,
     )
     todo = plan(request, os.environ)
     for text in todo.notes:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_json,
+    add_output_axes,
+    add_written,
+    fraction,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +103,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help="read the model by this spec: a preset, a spec's JSON or another model",
     )
+    add_output_axes(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",

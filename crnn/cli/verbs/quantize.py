@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, fraction, positive, put_json
+from crnn.cli.arguments import add_json, add_output_axes, add_written, fraction, positive, put_json
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = """  crnn quantize crnn.onnx crnn_int8.onnx
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="accuracy that may be lost (default 0.005); one word always may",
     )
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -48,7 +49,12 @@ def run(args: argparse.Namespace) -> int:
     from crnn.export.quantize import quantise
 
     result = quantise(
-        args.model, args.target, args.calibrate, calibrate=args.count, max_drop=args.max_drop
+        args.model,
+        args.target,
+        args.calibrate,
+        calibrate=args.count,
+        max_drop=args.max_drop,
+        output_axes=args.output_axes,
     )
     if put_json(result.to_dict(), args.json):
         return 0

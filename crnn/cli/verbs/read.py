@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, positive, put_json
+from crnn.cli.arguments import STDOUT, add_json, add_output_axes, positive, put_json
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
     )
+    add_output_axes(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
@@ -38,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
 
     unreadable: List[InputError] = []
     with Recognizer(
-        args.model, device=args.device, threads=args.threads, batch=args.batch
+        args.model,
+        device=args.device,
+        threads=args.threads,
+        batch=args.batch,
+        output_axes=args.output_axes,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
