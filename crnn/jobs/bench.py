@@ -49,6 +49,8 @@ class BenchRequest:
     versus_device: str = ""
     budget: Optional[float] = None
     output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -254,7 +256,14 @@ class _Bins:
 
 def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
     def source_for(spec: ModelSpec) -> DataSource:
-        return open_source(request.data, spec, label=request.label, workers=request.threads)
+        return open_source(
+            request.data,
+            spec,
+            label=request.label,
+            workers=request.threads,
+            columns=request.columns,
+            encoding=request.encoding,
+        )
 
     source = source_for(runners[0].spec)
     if isinstance(source, ImageSource):

@@ -41,6 +41,7 @@ from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
+from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.spec import ModelSpec
 
@@ -80,6 +81,8 @@ class EvaluateRequest:
     strict: bool = False
     spec: Optional[str] = None
     output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
@@ -93,6 +96,8 @@ class ScoreRequest:
     label: Path
     spec: Optional[str] = None
     output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     readings: Optional[Path] = None
     against: Optional[Path] = None
     max_differ: int = 0
@@ -184,7 +189,8 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        return _outcome(request, evaluation, scorer, comparer, _notes(request, runner))
+        notes = [*_notes(request, runner), *source.notes]
+        return _outcome(request, evaluation, scorer, comparer, notes)
 
 
 def score(
@@ -209,7 +215,8 @@ def score(
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
-    folder = ResultFolder(request.results, request.label, spec)
+    options = ListOptions(None, request.columns, request.encoding)
+    folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
     stages = Stages()
     with _readings_file(request) as readings, progress("scoring", len(folder)) as advance:
@@ -344,12 +351,19 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
 
 
 def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
-    workers, label = request.threads, request.label
-    if protocol == Counting():
-        return open_source(request.data, spec, label=label, workers=workers)
-    under = apply(protocol, spec)
-    rules = AppliedProtocol(protocol, spec)
-    source = open_source(request.data, under, label=label, workers=workers, rules=rules)
+    under, rules = spec, None
+    if protocol != Counting():
+        under = apply(protocol, spec)
+        rules = AppliedProtocol(protocol, spec)
+    source = open_source(
+        request.data,
+        under,
+        label=request.label,
+        workers=request.threads,
+        rules=rules,
+        columns=request.columns,
+        encoding=request.encoding,
+    )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"

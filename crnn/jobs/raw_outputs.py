@@ -27,7 +27,7 @@ from crnn.jobs.stream import Stages
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info
-from crnn.samples.annotations import read_annotations
+from crnn.samples.annotations import ListOptions, read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
 from crnn.spec import ModelSpec
 
@@ -90,8 +90,14 @@ class ResultFolder:
     `InputError`.
     """
 
-    def __init__(self, folder: Path, label_file: Path, spec: Optional[ModelSpec] = None) -> None:
-        self.labels, self._repeated = _labels(label_file)
+    def __init__(
+        self,
+        folder: Path,
+        label_file: Path,
+        spec: Optional[ModelSpec] = None,
+        options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    ) -> None:
+        self.labels, self._repeated = _labels(label_file, options)
         self.folder, self._files = _find(folder)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
@@ -175,7 +181,7 @@ class ResultFolder:
         return None
 
 
-def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
+def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the label by the stem of the file that was read, and the bins that a label.txt names
     twice.
 
@@ -189,7 +195,8 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
         by_name = {f"test_{index}": label for index, label in sorted(by_index.items())}
         return by_name, [bin_name(index) for index in repeated]
     labels: Dict[str, str] = {}
-    for entry in read_annotations(path).entries:
+    found = read_annotations(path, columns=options.columns, encoding=options.encoding)
+    for entry in found.entries:
         name = Path(entry.name).stem
         if name in labels:
             raise InputError(

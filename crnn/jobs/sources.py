@@ -31,6 +31,9 @@ class WordSource(Protocol):
     def close(self) -> None:
         """Let go of the data's files; a later call of `batches` opens them again."""
 
+    notes: Sequence[str]
+    """What a user should be told of how the data were read, a line each."""
+
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """Return problems that belong to no labelled sample; all are known once all batches are
         taken.
@@ -55,6 +58,7 @@ class ImageSource:
         rules: Optional[AppliedProtocol] = None,
     ) -> None:
         self.samples = samples
+        self.notes: Sequence[str] = samples.notes
         self._spec = spec
         # A model that normalises by itself is spared the way to values and back.
         self.dtype = "float32"
@@ -114,6 +118,8 @@ def open_source(
     label: Optional[Path] = None,
     workers: Optional[int] = None,
     rules: Optional[AppliedProtocol] = None,
+    columns: Optional[Tuple[str, str]] = None,
+    encoding: Optional[str] = None,
 ) -> WordSource:
     """Return the source for ``data``.
 
@@ -123,6 +129,8 @@ def open_source(
         label: The label file of bins, or the annotation file of images.
         workers: Threads that decode images; None for all usable processors.
         rules: Which samples count; None for all.
+        columns: The annotation's columns of image and label.
+        encoding: The annotation's encoding; None for UTF-8.
 
     Returns:
         The source, not yet opened where that is possible later.
@@ -143,9 +151,11 @@ def open_source(
         if rules:
             return RuledBins(data, label, spec, rules)
         return BinFolder(data, label, spec)
+    from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
 
-    return ImageSource(open_labelled(data, label), spec, workers, rules)
+    options = ListOptions(None, columns, encoding)
+    return ImageSource(open_labelled(data, label, options), spec, workers, rules)
 
 
 def _holds_bins(data: Path) -> bool:

@@ -192,6 +192,7 @@ class BinFolder:
     def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
         self.folder = folder
         self.spec = spec
+        self.notes: Sequence[str] = ()
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         self._unlabelled, self._misnamed = _strangers(folder, self.labels)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from crnn.errors import InputError
+from crnn.samples.annotations import ListOptions
 from crnn.samples.folders import FolderSamples, find_annotation
 from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 
@@ -13,14 +14,17 @@ LabelledSource = Union[LmdbSamples, FolderSamples]
 
 
 def open_labelled(
-    path: Path, annotation_file: Optional[Path] = None, form: Optional[str] = None
+    path: Path,
+    annotation_file: Optional[Path] = None,
+    options: ListOptions = ListOptions(),  # noqa: B008  frozen
 ) -> LabelledSource:
     """Open a data set of words.
 
     Args:
         path: An LMDB (its folder or ``data.mdb``), or a folder of images.
         annotation_file: The folder's annotation; its only text file where none is named.
-        form: The form of its lines, where the content is not to decide.
+        options: The form, columns and encoding of the annotation, where the content is not to
+            decide.
 
     Returns:
         A source that is iterable, can be sent to other processes, and has ``len()``,
@@ -32,8 +36,8 @@ def open_labelled(
     """
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
-        return FolderSamples(path, annotation_file or find_annotation(path), form)
-    if annotation_file or form:
+        return FolderSamples(path, annotation_file or find_annotation(path), options)
+    if annotation_file or options != ListOptions():
         raise InputError(
             f"{path} is not a folder of images; an annotation file goes with such a folder only"
         )

@@ -11,6 +11,7 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
     add_json,
+    add_list_options,
     add_output_axes,
     add_written,
     fraction,
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="label file of bins, annotation file of images",
     )
+    add_list_options(parser)
     add_json(parser)
     add_options(parser)
 
