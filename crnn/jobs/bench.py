@@ -17,13 +17,14 @@ import numpy as np
 from crnn import ctc
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.jobs.sources import ImageSource, open_source
-from crnn.jobs.sources import WordSource as DataSource
-from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
+from crnn.samples.annotations import ListOptions
+from crnn.samples.source import BatchSource, ImageSource, open_source
+from crnn.samples.source import WordSource as DataSource
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
@@ -261,8 +262,7 @@ def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words
             spec,
             label=request.label,
             workers=request.threads,
-            columns=request.columns,
-            encoding=request.encoding,
+            options=ListOptions(None, request.columns, request.encoding),
         )
 
     source = source_for(runners[0].spec)

@@ -33,9 +33,6 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
-from crnn.jobs.scorer import Scorer, evaluation_of
-from crnn.jobs.sources import WordSource, open_source
-from crnn.jobs.stream import Stages, run_batches
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
@@ -43,6 +40,9 @@ from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import WordSource, open_source
+from crnn.scoring.scorer import Scorer, evaluation_of
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 Advance = Callable[[int], None]
@@ -361,8 +361,7 @@ def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> Wo
         label=request.label,
         workers=request.threads,
         rules=rules,
-        columns=request.columns,
-        encoding=request.encoding,
+        options=ListOptions(None, request.columns, request.encoding),
     )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(

@@ -14,7 +14,7 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
@@ -82,7 +82,7 @@ class LmdbSamples:
                         " annotation file."
                     ),
                 )
-        self.notes: Tuple[str, ...] = ()
+        self.notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return self._count
