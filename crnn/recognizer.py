@@ -23,9 +23,9 @@ from crnn import ctc
 from crnn.errors import InputError, UsageError
 from crnn.files import require_file
 from crnn.image import decode
-from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
 from crnn.runners.open import open_runner, spec_given
+from crnn.scoring.scorer import NOT_FINITE
 
 Image = Union[str, Path, bytes]
 
@@ -38,9 +38,10 @@ class Recognizer:
     'hello'
 
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
-    inferred at a time. ``spec`` names the spec to read the model by, as ``--spec`` does, and
-    ``output`` the one to take of several outputs. It holds the model until `close`, which leaving a
-    ``with`` block calls.
+    inferred at a time. ``spec`` names the spec to read the model by, as ``--spec`` does,
+    ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
+    to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
+    calls.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Recognizer:
         batch: int = 16,
         spec: Optional[str] = None,
         output: Optional[str] = None,
+        output_axes: Optional[str] = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -60,9 +62,9 @@ class Recognizer:
         self._runner = open_runner(Path(model), device=device, threads=threads)
         if output:
             self._runner.take(output)
-        if spec:
+        if spec or output_axes:
             own, steps = self._runner.spec, self._runner.steps
-            self._runner.read_by(spec_given(own, spec, None, steps))
+            self._runner.read_by(spec_given(own, spec, output_axes, steps))
         self._runner.__enter__()
         self.spec = self._runner.spec
         self.notes = self._runner.notes

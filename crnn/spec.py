@@ -9,7 +9,18 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -30,7 +41,7 @@ CHECKPOINT_KEY = "crnn.checkpoint_sha256"
 COLORS: Mapping[str, int] = {"gray": 1, "rgb": 3, "bgr": 3}
 RESIZERS = ("pil-bicubic", "pil-bilinear", "cv2-linear", "cv2-cubic", "cv2-cubic-two-step")
 INPUT_DTYPES = ("float32", "float16", "uint8")
-OUTPUT_AXES = ("TNK", "NTK")
+OUTPUT_AXES = ("TNK", "NTK", "NKT")
 
 _TYPES: Mapping[str, Tuple[type, ...]] = {
     "height": (int,),
@@ -135,6 +146,27 @@ class ModelSpec:
     def fold(self, label: str) -> str:
         """Return the label as it is compared with what the model reads."""
         return labels.fold(label, folds_case=self.fold_case)
+
+    def output_shape(self, batch: Optional[int]) -> Tuple[Optional[int], ...]:
+        """Return the shape of the file's logits for a batch; None stands for any size."""
+        return self._shape_of(self.output_axes, batch)
+
+    def fitting_axes(self, shape: Sequence[Optional[int]], batch: Optional[int]) -> List[str]:
+        """Say by which orders of axes logits can have a shape.
+
+        Args:
+            shape: The logits' shape; None for an axis of any size.
+            batch: N; None for any.
+
+        Returns:
+            Those of `OUTPUT_AXES` that fit, the spec's own first.
+        """
+        orders = sorted(OUTPUT_AXES, key=lambda axes: axes != self.output_axes)
+        return [axes for axes in orders if fits(shape, self._shape_of(axes, batch))]
+
+    def _shape_of(self, axes: str, batch: Optional[int]) -> Tuple[Optional[int], ...]:
+        sizes = {"T": self.time_steps, "N": batch, "K": self.classes}
+        return tuple(sizes[axis] for axis in axes)
 
     def to_json(self) -> str:
         """Return the spec as one line of JSON with sorted keys."""
@@ -349,6 +381,21 @@ def changed_spec(
         values["time_steps"] = steps(width) or own.time_steps
     del values["format"]
     return ModelSpec.from_dict({"format": numbered(FORMAT, ADDED, values), **values}, where=where)
+
+
+def fits(shape: Sequence[Optional[int]], expected: Sequence[Optional[int]]) -> bool:
+    """Say whether a tensor can have a shape.
+
+    Args:
+        shape: What it has; None for an axis of any size.
+        expected: What it should have; None likewise.
+
+    Returns:
+        True where each axis agrees or is open.
+    """
+    if len(shape) != len(expected):
+        return False
+    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, expected))
 
 
 def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:

@@ -184,6 +184,59 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def columns(text: str) -> Tuple[str, str]:
+    """Parse two columns of a table.
+
+    Args:
+        text: The argument as it was typed: IMAGE,LABEL, each a name or a number from 1.
+
+    Returns:
+        The image's column and the label's.
+
+    Raises:
+        argparse.ArgumentTypeError: They are not two, or they are the same.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 2 or not all(words) or words[0] == words[1]:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not IMAGE,LABEL: two names of the first row, or two numbers from 1"
+        )
+    return words[0], words[1]
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--columns`` and ``--encoding``, of an annotation file.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--columns",
+        type=columns,
+        metavar="IMAGE,LABEL",
+        help="the annotation's columns: names of a CSV's first row or numbers from 1; JSON's keys",
+    )
+    parser.add_argument(
+        "--encoding",
+        type=filled,
+        metavar="NAME",
+        help="the annotation's encoding, such as utf-16 or gb18030 (default: utf-8)",
+    )
+
+
+def add_output_axes(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--output-axes``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--output-axes",
+        choices=("TNK", "NTK", "NKT"),  # those of crnn.spec, which would need NumPy for --help
+        help="the order of the logits' axes: T time steps, N images, K classes (default: TNK)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json FILE|-``.
 

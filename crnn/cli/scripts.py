@@ -69,6 +69,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         help="written as NAME.json (default result)",
     )
     add_written(parser, "json")
+    parser.set_defaults(columns=None, encoding=None)
     evaluate_verb.add_options(parser)
     return run_script(parser, argv, evaluate_verb.run_one)
 

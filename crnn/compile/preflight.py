@@ -180,15 +180,14 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
     if not outputs[0].type.tensor_type.HasField("shape"):
         return
     sizes = _sizes(outputs[0])
-    expected = [
-        {"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes
-    ]
-    fits = len(sizes) == 3 and all(
-        want is None or got in (None, want) for got, want in zip(sizes, expected)
-    )
-    if not fits:
-        names = ", ".join("N" if size is None else str(size) for size in expected)
-        yield f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    fitting = spec.fitting_axes(sizes, None)
+    if spec.output_axes in fitting:
+        return
+    names = ", ".join("N" if size is None else str(size) for size in spec.output_shape(None))
+    line = f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    if fitting:
+        line += f"; its axes are {fitting[0]}: --output-axes {fitting[0]}"
+    yield line
 
 
 def _lstm(graph: Graph, node: Any) -> Iterator[str]:

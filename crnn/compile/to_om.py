@@ -42,6 +42,7 @@ from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_pa
 from crnn.machine import versions
 from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import load_graph
+from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
 
 DEFAULT_SOC = "Ascend310"
@@ -71,6 +72,7 @@ class CompileRequest:
     timeout: Optional[float] = None
     spec: Optional[str] = None
     output: Optional[str] = None
+    output_axes: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     proto = adjusted(proto, request.model, spec=request.spec, output=request.output)
     rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    spec = _spec(request.model, metadata, notes)
+    spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
     groups: List[Tuple[int, ...]] = [tuple(request.batches)]
     if request.static_set:
         groups = [(batch,) for batch in request.batches]

@@ -17,13 +17,14 @@ import numpy as np
 from crnn import ctc
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.jobs.sources import ImageSource, open_source
-from crnn.jobs.sources import WordSource as DataSource
-from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
+from crnn.samples.annotations import ListOptions
+from crnn.samples.source import BatchSource, ImageSource, open_source
+from crnn.samples.source import WordSource as DataSource
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
@@ -51,6 +52,9 @@ class BenchRequest:
     spec: Optional[str] = None
     output: Optional[str] = None
     versus_spec: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -92,8 +96,9 @@ def _runners(request: BenchRequest) -> Iterator[Runner]:
     runner = open_runner(request.model, device=request.device, threads=request.threads)
     if request.output:
         runner.take(request.output)
-    if request.spec:
-        runner.read_by(spec_given(runner.spec, request.spec, None, runner.steps))
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+        runner.read_by(spec)
     yield runner
     if request.versus is not None:
         other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
@@ -261,7 +266,13 @@ class _Bins:
 
 def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
     def source_for(spec: ModelSpec) -> DataSource:
-        return open_source(request.data, spec, label=request.label, workers=request.threads)
+        return open_source(
+            request.data,
+            spec,
+            label=request.label,
+            workers=request.threads,
+            options=ListOptions(None, request.columns, request.encoding),
+        )
 
     source = source_for(runners[0].spec)
     if isinstance(source, ImageSource):

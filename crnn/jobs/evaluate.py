@@ -33,15 +33,16 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
-from crnn.jobs.scorer import Scorer, evaluation_of
-from crnn.jobs.sources import WordSource, open_source
-from crnn.jobs.stream import Stages, run_batches
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
+from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import WordSource, open_source
+from crnn.scoring.scorer import Scorer, evaluation_of
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 Advance = Callable[[int], None]
@@ -80,6 +81,9 @@ class EvaluateRequest:
     strict: bool = False
     spec: Optional[str] = None
     output: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
@@ -92,6 +96,9 @@ class ScoreRequest:
     results: Path
     label: Path
     spec: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     readings: Optional[Path] = None
     against: Optional[Path] = None
     max_differ: int = 0
@@ -158,8 +165,9 @@ def evaluate(
     runner = open_runner(request.model, device=request.device, threads=request.threads)
     if request.output:
         runner.take(request.output)
-    if request.spec:
-        runner.read_by(spec_given(runner.spec, request.spec, None, runner.steps))
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+        runner.read_by(spec)
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
@@ -185,7 +193,8 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        return _outcome(request, evaluation, scorer, comparer, _notes(request, runner))
+        notes = [*_notes(request, runner), *source.notes]
+        return _outcome(request, evaluation, scorer, comparer, notes)
 
 
 def score(
@@ -208,9 +217,10 @@ def score(
     if request.readings is not None:
         require_target(request.readings)
     spec = None
-    if request.spec:
-        spec = spec_given(ModelSpec.default(), request.spec, None)
-    folder = ResultFolder(request.results, request.label, spec)
+    if request.spec or request.output_axes:
+        spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    options = ListOptions(None, request.columns, request.encoding)
+    folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
     stages = Stages()
     with _readings_file(request) as readings, progress("scoring", len(folder)) as advance:
@@ -345,12 +355,18 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
 
 
 def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
-    workers, label = request.threads, request.label
-    if protocol == Counting():
-        return open_source(request.data, spec, label=label, workers=workers)
-    under = apply(protocol, spec)
-    rules = AppliedProtocol(protocol, spec)
-    source = open_source(request.data, under, label=label, workers=workers, rules=rules)
+    under, rules = spec, None
+    if protocol != Counting():
+        under = apply(protocol, spec)
+        rules = AppliedProtocol(protocol, spec)
+    source = open_source(
+        request.data,
+        under,
+        label=request.label,
+        workers=request.threads,
+        rules=rules,
+        options=ListOptions(None, request.columns, request.encoding),
+    )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"

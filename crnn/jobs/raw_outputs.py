@@ -26,12 +26,12 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
 from crnn.files import natural_key, require_file
-from crnn.jobs.stream import Stages
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info
-from crnn.samples.annotations import read_annotations
+from crnn.samples.annotations import ListOptions, read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
+from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 STYLES = {"ais_bench": "_0.bin", "benchmark": "_1.bin"}
@@ -98,8 +98,14 @@ class ResultFolder:
     `InputError`.
     """
 
-    def __init__(self, folder: Path, label_file: Path, spec: Optional[ModelSpec] = None) -> None:
-        self.labels, self._repeated = _labels(label_file)
+    def __init__(
+        self,
+        folder: Path,
+        label_file: Path,
+        spec: Optional[ModelSpec] = None,
+        options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    ) -> None:
+        self.labels, self._repeated = _labels(label_file, options)
         self.folder, self._files = _find(folder, self.labels)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
@@ -152,8 +158,12 @@ class ResultFolder:
                 problems[row] = problem
         logits = None
         if outputs:
-            shape = (len(outputs), self.spec.time_steps, self.spec.classes)
-            logits = np.stack(outputs).reshape(shape).transpose(1, 0, 2).astype(np.float32)
+            # A file is one image's: of three axes those of the time and of the classes are left.
+            own = self.spec.output_axes.replace("N", "")
+            sizes = {"T": self.spec.time_steps, "K": self.spec.classes}
+            stacked = np.stack(outputs).reshape(len(outputs), *(sizes[axis] for axis in own))
+            order = [f"N{own}".index(axis) for axis in "TNK"]
+            logits = stacked.transpose(order).astype(np.float32)
         labels = [self.labels[key] for key in keys]
         no_images = np.empty((len(outputs), 0))
         return Batch(keys, labels, no_images, problems), logits
@@ -187,7 +197,7 @@ class ResultFolder:
         return None
 
 
-def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
+def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the label by the stem of the file that was read, and the bins that a label.txt names
     twice.
 
@@ -201,7 +211,8 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
         by_name = {f"test_{index}": label for index, label in sorted(by_index.items())}
         return by_name, [bin_name(index) for index in repeated]
     labels: Dict[str, str] = {}
-    for entry in read_annotations(path).entries:
+    found = read_annotations(path, columns=options.columns, encoding=options.encoding)
+    for entry in found.entries:
         name = Path(entry.name).stem
         if name in labels:
             raise InputError(

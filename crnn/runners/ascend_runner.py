@@ -169,6 +169,13 @@ class AscendRunner(Runner):
             return nhwc
         return super()._input_shape()
 
+    def _prove_axes(self, piece: np.ndarray) -> None:
+        # An output has here the shape that it is given. Where gears end at a batch of T, the file
+        # tells no axes for any of them: that one is asked, whatever the batch at hand.
+        batch = self.spec.time_steps
+        if batch in self._tasks:
+            super()._prove_axes(np.zeros((batch, *piece.shape[1:]), dtype=piece.dtype))
+
     def _run(self, images: np.ndarray) -> np.ndarray:
         with self._working() as acl:
             self._settle(acl)
@@ -276,6 +283,12 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
         sizes = {"T": spec.time_steps, "N": batch, "K": spec.classes}
         shape = tuple(sizes[axis] for axis in spec.output_axes)
         tasks.append(Task(model, batch, image.dtype, (batch, *image.dims[1:]), logits.dtype, shape))
+    if logits.dims != tasks[-1].out_shape:
+        for axes in spec.fitting_axes(logits.dims, batches[-1]):
+            hint = (
+                f"The output's axes are {axes} (T time steps, N images, K classes): say so with"
+                f" --output-axes {axes}, or output_axes in the spec; see crnn inspect {model.path}."
+            )
     if logits.dtype not in ("float32", "float16") or logits.dims != tasks[-1].out_shape:
         raise InputError(
             f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"

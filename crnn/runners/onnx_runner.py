@@ -13,7 +13,7 @@ from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
-from crnn.runners.external_data import external_files, hash_external_data, load_external_data
+from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.inner_sizes import InnerSizes
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
@@ -241,10 +241,10 @@ def load_graph(path: Path) -> Any:
         path: The file.
 
     Returns:
-        Its ModelProto. Weights that lie in other files are not loaded, but their files are there.
+        Its ModelProto. Weights that lie in other files are not looked at: see `external_data`.
 
     Raises:
-        InputError: It is not an ONNX file, or weights leave its folder or cannot be read.
+        InputError: It is not an ONNX file.
     """
     kind = kind_of(path)
     if kind == OM:
@@ -270,7 +270,6 @@ def load_graph(path: Path) -> Any:
         raise InputError(
             f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: it holds no graph"
         )
-    external_files(proto, path)
     return proto
 
 

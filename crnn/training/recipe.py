@@ -6,6 +6,7 @@ every choice of a training run, read from YAML, every key of it open to ``key=va
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from dataclasses import dataclass, field
@@ -199,6 +200,12 @@ _DATA: Mapping[str, Parser] = {
     "fonts": _optional(_text),
     "effects": _optional(_text),
 }
+
+
+_TEXTS = frozenset(
+    "alphabet start_alphabet start_from data_path train valid base path words fonts effects".split()
+)
+"""The keys, of a recipe and of its training data, whose values are text."""
 
 
 def _key(default: Any, parser: Parser) -> Any:
@@ -424,7 +431,7 @@ def _read(path: Path) -> Dict[Any, Any]:
     with needs("PyYAML", extra="torch"):
         import yaml
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _loaded(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         hint = ""
         if "'@'" in str(error):
@@ -440,6 +447,58 @@ def _read(path: Path) -> Dict[Any, Any]:
     return content
 
 
+def _loaded(text: str, key: Optional[str] = None) -> Any:
+    """Return what a YAML text says; what a text key has is text, as it was typed.
+
+    YAML 1.1 takes 012345 for an octal number, 12:34 for one to the base of sixty, yes for true and
+    2024-01-02 for a date (https://yaml.org/type/), all of which are alphabets and files' names.
+
+    Args:
+        text: A recipe, or the value of one key.
+        key: The key; None for a recipe.
+    """
+    import yaml
+
+    value = yaml.load(text, _loader())  # noqa: S506  a SafeLoader
+    typed = yaml.load(text, yaml.BaseLoader)  # noqa: S506  it gives strings, lists and maps alone
+    return _as_typed(value, typed, key)
+
+
+@functools.lru_cache(maxsize=None)
+def _loader() -> Any:
+    """Return YAML's safe loader without the forms that no key takes: dates, and the sign =."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def whole(self, node: Any) -> Any:
+            try:
+                return self.construct_yaml_int(node)
+            except ValueError:  # such as 0x_, which only looks like a number
+                return self.construct_scalar(node)
+
+    unused = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+    resolvers: Dict[Any, List[Any]] = {}
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        resolvers[first] = [one for one in known if one[0] not in unused]
+    Loader.yaml_implicit_resolvers = resolvers
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole)
+    return Loader
+
+
+def _as_typed(value: Any, typed: Any, key: Optional[str]) -> Any:
+    """Return the value of a key, with its text in the place of what YAML made of it."""
+    if isinstance(value, dict) and isinstance(typed, dict):
+        return {name: _as_typed(one, typed.get(name), name) for name, one in value.items()}
+    if isinstance(value, list) and isinstance(typed, list):
+        return [_as_typed(one, text, key) for one, text in zip(value, typed)]
+    if key not in _TEXTS or not isinstance(typed, str):
+        return value
+    # No file is meant where a key says null; an alphabet may have these letters, or the sign ~.
+    if value is None and (key != "alphabet" or not typed):
+        return None
+    return typed
+
+
 def _pair(pair: str) -> Tuple[str, Any]:
     with needs("PyYAML", extra="torch"):
         import yaml
@@ -453,10 +512,7 @@ def _pair(pair: str) -> Tuple[str, Any]:
     if key in ALPHABETS and text.startswith("@"):
         return key, text
     try:
-        # YAML would take the digits of an alphabet for a number.
-        if key in ALPHABETS:
-            return key, yaml.load(text, yaml.BaseLoader)  # noqa: S506
-        return key, yaml.safe_load(text)
+        return key, _loaded(text, key)
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(
             f"{pair}: the value is not YAML: {' '.join(str(error).split())}"

@@ -9,6 +9,8 @@ from typing import Tuple
 from crnn.cli import console
 from crnn.cli.arguments import (
     add_json,
+    add_list_options,
+    add_output_axes,
     add_reading,
     add_written,
     milliseconds,
@@ -76,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="suggest the fastest batch whose p99 latency is within this",
     )
+    add_list_options(parser)
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(

@@ -11,6 +11,8 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
     add_json,
+    add_list_options,
+    add_output_axes,
     add_spec,
     add_written,
     fraction,
@@ -59,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="label file of bins, annotation file of images",
     )
+    add_list_options(parser)
     add_json(parser)
     add_options(parser)
 
@@ -102,6 +105,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     add_spec(parser)
+    add_output_axes(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",

@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_reading, add_written, fraction, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_output_axes,
+    add_reading,
+    add_written,
+    fraction,
+    positive,
+    put_json,
+)
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = """  crnn quantize crnn.onnx crnn_int8.onnx
@@ -40,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="accuracy that may be lost (default 0.005); one word always may",
     )
     add_reading(parser)
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -56,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         max_drop=args.max_drop,
         spec=args.spec,
         output=args.output,
+        output_axes=args.output_axes,
     )
     if put_json(result.to_dict(), args.json):
         return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_reading, positive, put_json
+from crnn.cli.arguments import STDOUT, add_json, add_output_axes, add_reading, positive, put_json
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
     )
     add_reading(parser)
+    add_output_axes(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         spec=args.spec,
         output=args.output,
+        output_axes=args.output_axes,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)

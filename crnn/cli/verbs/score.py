@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json
+from crnn.cli.arguments import add_json, add_list_options
 from crnn.cli.verbs.evaluate import add_checks, present, request_of, require_format
 
 HELP = (
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="label.txt of the bins, or an annotation file",
     )
+    add_list_options(parser)
     add_json(parser)
     add_checks(parser)
 
