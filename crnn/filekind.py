@@ -116,14 +116,19 @@ _HEAD = 4096
 _MINDSPORE = "crnn import mindspore FILE OUT.pth, then crnn export."
 _TENSORFLOW = "crnn import tensorflow PREFIX OUT.pth --ord-map ord_map.json, then crnn export."
 _DATA = "It is what a model reads: crnn evaluate MODEL DATA, crnn read MODEL IMAGE."
-_PICTURE = Foreign("an image", _DATA)
+AN_IMAGE = Foreign("an image", _DATA)
+AN_LMDB = Foreign("an LMDB, a data set", _DATA)
 _MARKS = (
     (0, b"\x89HDF\r\n\x1a\n", Foreign("HDF5, as Keras keeps weights", "The kit does not read it.")),
     (4, b"TFL3", Foreign("a TFLite model", f"Take the checkpoint: {_TENSORFLOW}")),
-    (16, b"\xde\xc0\xef\xbe", Foreign("an LMDB, a data set", _DATA)),
-    (0, b"\x89PNG\r\n\x1a\n", _PICTURE),
-    (0, b"\xff\xd8\xff", _PICTURE),
-    (0, b"GIF8", _PICTURE),
+    (16, b"\xde\xc0\xef\xbe", AN_LMDB),
+    (0, b"\x89PNG\r\n\x1a\n", AN_IMAGE),
+    (0, b"\xff\xd8\xff", AN_IMAGE),
+    (0, b"GIF8", AN_IMAGE),
+    (0, b"BM", AN_IMAGE),
+    (0, b"II*\0", AN_IMAGE),
+    (0, b"MM\0*", AN_IMAGE),
+    (8, b"WEBP", AN_IMAGE),
     (
         0,
         ENCRYPTED_MINDSPORE,

@@ -168,6 +168,55 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def listing(text: str) -> Path:
+    """Parse the name of a list of labels, which may come from a pipe (``<(…)``, /dev/stdin): its
+    content is then kept in a temporary file, since lists are read more than once.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The path of a file, or of what is not there.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is empty or ``-``, or the pipe cannot be read.
+    """
+    named = path(text)
+    try:
+        if not (named.is_fifo() or named.is_char_device()):
+            return named
+        return _kept(named)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from error
+
+
+def _kept(pipe: Path) -> Path:
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="crnn-list-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kept = Path(folder) / f"from-{pipe.name}"
+    with open(pipe, "rb") as source, open(kept, "wb") as target:
+        shutil.copyfileobj(source, target)
+    return kept
+
+
+def add_annotation(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--annotation``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="image and label a line, for a folder of images (default: its only text file)",
+    )
+
+
 def add_spec(parser: argparse.ArgumentParser) -> None:
     """Declare ``--spec``.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_written, filled, positive
+from crnn.cli.arguments import STDOUT, add_written, filled, listing, positive
 from crnn.cli.main import Parser, run_script
 from crnn.cli.verbs import evaluate as evaluate_verb
 from crnn.samples.info import file_paths, write_info
@@ -58,7 +58,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         help="an .om or .onnx",
     )
     parser.add_argument(
-        "--label", type=Path, required=True, metavar="FILE", help="the label.txt of the bins"
+        "--label", type=listing, required=True, metavar="FILE", help="the label.txt of the bins"
     )
     parser.add_argument(
         "--json_output_file",

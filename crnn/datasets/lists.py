@@ -37,10 +37,12 @@ IC15_NAMES = {
 LABELS_IN_NAMES = {
     "last": re.compile(r".*_([^_]+)\.[^.]+\Z", re.DOTALL),
     "middle": re.compile(r".*?_(.+)_[0-9]+\.[^.]+\Z", re.DOTALL),
+    "text": re.compile(r"(.+)_[^_]*\.[^.]+\Z", re.DOTALL),
     "stem": re.compile(r"(.+)\.[^.]+\Z", re.DOTALL),
 }
 """Where a file's name holds the label: after the last ``_`` (SVT's crops), between the first and
-the last (Synth90k's ``115_Lube_45484.jpg``), or all of it but the suffix.
+the last (Synth90k's ``115_Lube_45484.jpg``), before the last (TextRecognitionDataGenerator's
+``hello_0.png``), or all of it but the suffix.
 """
 
 

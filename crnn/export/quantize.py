@@ -30,7 +30,7 @@ from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.samples.batches import image_batches
-from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches
 from crnn.spec import METADATA_KEY, ModelSpec
@@ -98,6 +98,7 @@ def quantise(
     model: Path,
     target: Path,
     words: Optional[Path] = None,
+    annotation: Optional[Path] = None,
     *,
     calibrate: int = 128,
     max_drop: float = 0.005,
@@ -114,7 +115,8 @@ def quantise(
     Args:
         model: the float ONNX.
         target: the int8 ONNX to write.
-        words: an LMDB; None for the rendered words inside the package.
+        words: an LMDB or a folder of images; None for the rendered words inside the package.
+        annotation: the list of a folder's images; None for its only text file.
         calibrate: how many words set the ranges.
         max_drop: the fraction of the held-back words that may be lost; one word always may.
         spec: what ``--spec`` names, which the copy then carries; None for the model's own.
@@ -130,14 +132,28 @@ def quantise(
     """
     require_parent(target)
     with adjusted_file(model, spec=spec, output=output) as source:
-        return _quantise(source, model, target, words, calibrate, max_drop, output_axes)
+        data = None
+        if words is not None:
+            data = _DataSet(words, annotation)
+        return _quantise(source, model, target, data, calibrate, max_drop, output_axes)
+
+
+@dataclass(frozen=True)
+class _DataSet:
+    """The words that were given, and the list of a folder of images where one was named."""
+
+    path: Path
+    annotation: Optional[Path]
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 def _quantise(
     source: Path,
     model: Path,
     target: Path,
-    words: Optional[Path],
+    words: Optional[_DataSet],
     calibrate: int,
     max_drop: float,
     output_axes: Optional[str],
@@ -187,7 +203,7 @@ class _Words:
         taken: For each sample, whether it is one of them.
     """
 
-    def __init__(self, words: Optional[Path], spec: ModelSpec, taken: Sequence[bool]) -> None:
+    def __init__(self, words: Optional[_DataSet], spec: ModelSpec, taken: Sequence[bool]) -> None:
         self._words = words
         self._spec = spec
         self._taken = taken
@@ -210,7 +226,7 @@ def _carry(proto: Any, spec: ModelSpec) -> None:
 
 
 def _divided(
-    words: Optional[Path], spec: ModelSpec, calibrate: int
+    words: Optional[_DataSet], spec: ModelSpec, calibrate: int
 ) -> Tuple[List[np.ndarray], _Words]:
     """Return the values of the words to calibrate on, batch by batch, taken evenly, and the words
     that are held back.
@@ -227,7 +243,7 @@ def _divided(
     return seen, _Words(words, spec, (usable & ~chosen).tolist())
 
 
-def _usable(words: Optional[Path], spec: ModelSpec) -> np.ndarray:
+def _usable(words: Optional[_DataSet], spec: ModelSpec) -> np.ndarray:
     """Return for each sample whether it has a label and an image that can be decoded."""
     usable: List[bool] = []
     for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
@@ -236,7 +252,7 @@ def _usable(words: Optional[Path], spec: ModelSpec) -> np.ndarray:
     return np.array(usable, dtype=bool)
 
 
-def _too_few(words: Optional[Path], usable: int, calibrate: int) -> InputError:
+def _too_few(words: Optional[_DataSet], usable: int, calibrate: int) -> InputError:
     have = f"{words} has {usable} usable words"
     if words is None:
         have = f"{NAME} (0-9, a-z and capitals) leave {usable} that this model's alphabet spells"
@@ -246,7 +262,7 @@ def _too_few(words: Optional[Path], usable: int, calibrate: int) -> InputError:
     )
 
 
-def _more_words(words: Optional[Path], usable: int) -> str:
+def _more_words(words: Optional[_DataSet], usable: int) -> str:
     fewer = f"calibrate on fewer: --count {max(1, usable // 2)}"
     if words is not None:
         return f"Give more words, or {fewer}"
@@ -255,10 +271,10 @@ def _more_words(words: Optional[Path], usable: int) -> str:
     return f"Give words in the model's own alphabet (--calibrate LMDB), or {fewer}"
 
 
-def _samples(words: Optional[Path], spec: ModelSpec) -> Iterable[Sample]:
-    """Return the samples of an LMDB, or those inside the package that the alphabet spells."""
+def _samples(words: Optional[_DataSet], spec: ModelSpec) -> Iterable[Sample]:
+    """Return the samples of a data set, or those inside the package that the alphabet spells."""
     if words is not None:
-        return LmdbSamples(words)
+        return open_labelled(words.path, words.annotation)
     return (sample for sample in rendered_samples() if _spells(spec, sample.label or ""))
 
 

@@ -68,6 +68,7 @@ class EvaluateRequest:
 
     model: Path
     data: Path
+    more: Sequence[Path] = ()
     label: Optional[Path] = None
     batch: int = 16
     device: str = ""
@@ -162,7 +163,9 @@ def evaluate(
     protocol = Counting()
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
-    runner = open_runner(request.model, device=request.device, threads=request.threads)
+    runner = open_runner(
+        request.model, device=request.device, threads=request.threads, more=request.more
+    )
     if request.output:
         runner.take(request.output)
     if request.spec or request.output_axes:

@@ -362,6 +362,48 @@ def om_files(path: Path) -> List[Path]:
     )
 
 
+def set_of(paths: Sequence[Path]) -> List[Path]:
+    """Return OMs that are a static set, named one by one.
+
+    Args:
+        paths: The OMs.
+
+    Returns:
+        The same in the order of their batches.
+
+    Raises:
+        InputError: They are not known to be of one ONNX, or two are of one batch.
+    """
+    origin: Dict[str, Path] = {}
+    batches: Dict[Tuple[int, ...], Path] = {}
+    for path in paths:
+        sidecar = find_sidecar(path, read_om(path).sha256)
+        if sidecar is None:
+            others = " and ".join(str(other) for other in paths if other != path)
+            raise InputError(
+                f"{path} has no {path.name}.json beside it, so nothing says that it is of a set"
+                f" with {others}",
+                hint="Evaluate one of them, or copy the file that crnn compile wrote beside each.",
+            )
+        origin.setdefault(sidecar.onnx_sha256, path)
+        if sidecar.batch_sizes in batches:
+            raise InputError(
+                f"{batches[sidecar.batch_sizes]} and {path} are both of batch"
+                f" {', '.join(map(str, sidecar.batch_sizes))}; a set has each once"
+            )
+        batches[sidecar.batch_sizes] = path
+    if len(origin) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, origin.values()))} are not a set: they were compiled from"
+            " different ONNX models",
+            hint=(
+                "Evaluate one at a time, or compile all batch sizes from one model: crnn compile"
+                " MODEL.onnx NAME --batch 1,4,8 --static-set"
+            ),
+        )
+    return [batches[sizes] for sizes in sorted(batches)]
+
+
 def parse_devices(text: str) -> List[int]:
     """Return the chips that ``--device`` names, as "0" or "0,1,2,3"."""
     words = text.split(",")

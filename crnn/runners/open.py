@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 from crnn.errors import InputError, UsageError
 from crnn.filekind import OM, TORCH, kind_of, refuse_foreign_folder
@@ -17,7 +17,9 @@ NARROWEST = 8
 """The least width that every network of the presets takes."""
 
 
-def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
+def open_runner(
+    path: Path, *, device: str = "", threads: Optional[int] = None, more: Sequence[Path] = ()
+) -> Runner:
     """Choose the runner for a model file.
 
     Args:
@@ -26,6 +28,7 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
             (default 0), or several with commas.
         threads: The most processor threads of a model that runs on the processor; None for all
             usable.
+        more: Further OMs, which with ``path`` are a static set.
 
     Returns:
         The runner, not yet entered.
@@ -40,8 +43,10 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
     else:
         kind = kind_of(path)
     if kind == OM:
-        from crnn.runners.ascend_runner import open_ascend
+        from crnn.runners.ascend_runner import open_ascend, set_of
 
+        if more:
+            return open_ascend(set_of([path, *more]), device or "0")
         return open_ascend(path, device or "0")
     device = device or "cpu"
     if device not in ("cpu", "cuda"):

@@ -77,6 +77,11 @@ class FolderSamples:
         """Return the sample of a place."""
         return self._sample(os.path.realpath(self.path), self._entries[number - 1])
 
+    def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
+        """Yield each place with its label, without reading the image."""
+        for number, entry in enumerate(self._entries, start=1):
+            yield number, entry.label
+
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return nothing: the annotation file was read as a whole."""
         return None

@@ -18,10 +18,13 @@ from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
+from crnn.files import refuse_lfs_pointer, require_file, starts_with
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 
 DATA_FILE = "data.mdb"
+_WHAT = "an LMDB (a folder with data.mdb, or that file)"
+_LOCK_MARK = b"\xde\xc0\xef\xbe"
 MISSING_IMAGE = "missing image"
 WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
@@ -197,13 +200,34 @@ class LmdbSamples:
 
 def _data_file(path: Path) -> Path:
     file = path
+    if path.is_file():
+        _refuse_other(path)
     if path.is_dir():
         file = path / DATA_FILE
         if not file.exists():
             raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it")
-    require_file(file, "an LMDB (a folder with data.mdb, or that file)")
+    require_file(file, _WHAT)
     refuse_lfs_pointer(file)
     return file
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse files that are often given in an LMDB's place."""
+    if starts_with(path, _LOCK_MARK):
+        raise InputError(
+            f"{path} is the lock of an LMDB, not its data",
+            hint=f"Give the folder, {path.parent}, or the {DATA_FILE} in it.",
+        )
+    other = foreign(path)
+    if other is None or other == AN_LMDB:
+        return
+    hint = ""
+    if other == AN_IMAGE:
+        hint = (
+            f"Read it by itself: crnn read MODEL {path}; several with their labels are a folder"
+            " with an annotation file."
+        )
+    raise InputError(f"{path} is {other.what}; expected {_WHAT}", hint=hint)
 
 
 def _open(file: Path, *, readahead: bool) -> Any:

@@ -42,6 +42,9 @@ class LabelledSource(Protocol):
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
 
+    def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
+        """Yield the number and the label of each labelled sample, without reading its image."""
+
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return what was wrong with the label of a sample that was read."""
 
@@ -69,6 +72,8 @@ def open_labelled(
     path: Path,
     annotation_file: Optional[Path] = None,
     options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    *,
+    in_order: bool = True,
 ) -> LabelledSource:
     """Open a data set of words.
 
@@ -77,6 +82,7 @@ def open_labelled(
         annotation_file: The folder's annotation; its only text file where none is named.
         options: The form, columns and encoding of the annotation, where the content is not to
             decide.
+        in_order: Whether an LMDB is read from its beginning to its end.
 
     Returns:
         The data set.
@@ -89,12 +95,29 @@ def open_labelled(
 
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
+        if annotation_file is None:
+            _refuse_collection(path)
         return FolderSamples(path, annotation_file or find_annotation(path), options)
     if annotation_file or options != ListOptions():
         raise InputError(
             f"{path} is not a folder of images; an annotation file goes with such a folder only"
         )
-    return LmdbSamples(path)
+    return LmdbSamples(path, in_order=in_order)
+
+
+def _refuse_collection(path: Path) -> None:
+    from crnn.samples.nested import lmdbs_below
+
+    found = lmdbs_below(path)
+    if found:
+        named = ", ".join(map(str, found[:5]))
+        more = ""
+        if len(found) > 5:
+            more = f" and {len(found) - 5} more"
+        raise InputError(
+            f"{path} is not a data set itself: it holds {len(found)} LMDBs: {named}{more}",
+            hint="Name one of them; crnn evaluate and crnn train take all at once.",
+        )
 
 
 class BatchSource(Protocol):

@@ -6,6 +6,7 @@ a function of seed, epoch and step, so that any step can be resumed.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -30,7 +31,8 @@ from crnn.batch import Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode
-from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.nested import lmdbs_below
+from crnn.samples.source import open_labelled
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 from crnn.training.labels import LabelRules
@@ -40,11 +42,13 @@ TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
 """What ModelZoo's scripts look for below ``data_path``; case does not matter."""
 
 
-class LmdbWords:
-    """The words of an LMDB that are trained on; ``skipped`` counts the others by reason."""
+class LabelledWords:
+    """The words of an LMDB, or of a folder of images, that are trained on; ``skipped`` counts the
+    others by reason.
+    """
 
-    def __init__(self, path: Path, labels: LabelRules) -> None:
-        self._samples = LmdbSamples(path, in_order=False)
+    def __init__(self, path: Path, labels: LabelRules, annotation: Optional[Path] = None) -> None:
+        self._samples = open_labelled(path, annotation, in_order=False)
         self.name = str(path)
         self.skipped: Counter[str] = collections.Counter()
         kept = []
@@ -63,7 +67,7 @@ class LmdbWords:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def resized(self, count: int) -> LmdbWords:
+    def resized(self, count: int) -> LabelledWords:
         """Return the source for epochs that take ``count`` of its words."""
         return self
 
@@ -266,6 +270,7 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelR
                 " with MJ_LMDB in it."
             ),
         )
+    entries = tuple(_expanded(entries))
     words: List[Any] = [_words(entry, labels, recipe.seed) for entry in entries]
     total, weights = sum(map(len, words)), sum(entry.weight or 0 for entry in entries)
     counts = [
@@ -281,14 +286,34 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelR
     )
 
 
+def _expanded(entries: Sequence[Data]) -> Sequence[Data]:
+    """Return the sources with the LMDBs below a folder in its place; they share its weight."""
+    expanded: List[Data] = []
+    for entry in entries:
+        below = []
+        if entry.path is not None and entry.annotation is None:
+            below = lmdbs_below(Path(entry.path))
+        if not below:
+            expanded.append(entry)
+        weight = entry.weight
+        if weight is not None and below:
+            weight = weight / len(below)
+        for path in below:
+            expanded.append(dataclasses.replace(entry, path=str(path), weight=weight))
+    return expanded
+
+
 def valid_sets(recipe: Recipe) -> Sequence[Tuple[Path, str]]:
     """Return the LMDBs that a run is evaluated on, each of them there, with names that tell them
     apart.
     """
     paths = [Path(path) for path in recipe.valid] or _below(recipe.data_path, VALID_FOLDER)
+    found: List[Path] = []
     for path in paths:
         if not path.exists():
             raise InputError(f"there is no data set to evaluate on at {path}")
+        found.extend(lmdbs_below(path) or [path])
+    paths = found
     return [(path, _name_among(path, paths)) for path in paths]
 
 
@@ -379,8 +404,13 @@ def _words(entry: Data, labels: LabelRules, seed: int) -> Any:
     if entry.path is not None:
         path = Path(entry.path)
         if not path.exists():
-            raise InputError(f"there is no training data at {path}; expected an LMDB")
-        return LmdbWords(path, labels)
+            raise InputError(
+                f"there is no training data at {path}; expected an LMDB or a folder of images"
+            )
+        annotation = None
+        if entry.annotation is not None:
+            annotation = Path(entry.annotation)
+        return LabelledWords(path, labels, annotation)
     files = {
         name: None if given is None else Path(given)
         for name, given in (

@@ -17,7 +17,7 @@ from crnn.batch import Batch, Sample
 from crnn.results import Model, Reading
 from crnn.runners.base import Runner, Tensor
 from crnn.samples.batches import image_batches
-from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches
 from crnn.spec import ModelSpec
@@ -101,7 +101,7 @@ class Evaluator:
         examples: int,
     ) -> None:
         self.name = name
-        self._samples = LmdbSamples(path)
+        self._samples = open_labelled(path)
         self._spec = spec
         self._world = world
         self._batch = batch

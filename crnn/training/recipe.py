@@ -47,7 +47,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Data:
-    """A source of words to train on: an LMDB at ``path``, or words rendered as they are needed.
+    """A source of words to train on: an LMDB or a folder of images at ``path``, or words rendered
+    as they are needed.
+
+    ``annotation`` is the folder's list of names and labels where it is not its only text file.
 
     ``weight`` is the source's share of an epoch, in proportion to the others'; without one a source
     gives all of its words once. ``size`` is the number of rendered words in an epoch; ``words``,
@@ -55,6 +58,7 @@ class Data:
     """
 
     path: Optional[str] = None
+    annotation: Optional[str] = None
     render: bool = False
     weight: Optional[float] = None
     size: int = 100_000
@@ -174,6 +178,8 @@ def _data(value: Any) -> Data:
     entry = Data(**{key: _parsed(key, _DATA[key], given) for key, given in value.items()})
     if (entry.path is None) != entry.render:
         raise ValueError("either a path or render: true in each source")
+    if entry.annotation is not None and entry.path is None:
+        raise ValueError("a path beside an annotation: the folder of the images that it names")
     return entry
 
 
@@ -193,6 +199,7 @@ def _scale(value: Any) -> Any:
 
 _DATA: Mapping[str, Parser] = {
     "path": _optional(_text),
+    "annotation": _optional(_text),
     "render": _flag,
     "weight": _optional(_number(0, above=True)),
     "size": _whole(1),
@@ -203,7 +210,10 @@ _DATA: Mapping[str, Parser] = {
 
 
 _TEXTS = frozenset(
-    "alphabet start_alphabet start_from data_path train valid base path words fonts effects".split()
+    (
+        "alphabet start_alphabet start_from data_path train valid base path annotation words fonts"
+        " effects"
+    ).split()
 )
 """The keys, of a recipe and of its training data, whose values are text."""
 

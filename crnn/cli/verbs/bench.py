@@ -13,6 +13,7 @@ from crnn.cli.arguments import (
     add_output_axes,
     add_reading,
     add_written,
+    listing,
     milliseconds,
     natural,
     positive,
@@ -39,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of bins, an LMDB or a folder of images",
     )
     parser.add_argument(
-        "--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+        "--label",
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
     )
     parser.add_argument(
         "--batch",

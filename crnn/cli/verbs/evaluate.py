@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Type, TypeVar
 
+from crnn.cann import OM_MAGIC
 from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
@@ -16,11 +17,13 @@ from crnn.cli.arguments import (
     add_spec,
     add_written,
     fraction,
+    listing,
     natural,
     positive,
     put_json,
 )
 from crnn.errors import CheckError, KitError, UsageError
+from crnn.files import starts_with
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="a folder of bins, an LMDB or a folder of images; or several",
+        help="a folder of bins, an LMDB, a folder of images or of LMDBs; or several",
     )
     parser.add_argument(
         "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
@@ -57,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label",
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="label file of bins, annotation file of images",
     )
@@ -68,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
+    parser.set_defaults(more=())
     parser.add_argument(
         "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
     )
@@ -142,11 +146,43 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
-    data: List[Path] = args.data
+    args.more, data = _rest_of_set(args.model, args.data)
+    data = _expanded(data, args.label)
     args.data = data[0]
     if len(data) > 1 or _holds_models(args.model):
         return _table(args, data)
     return run_one(args)
+
+
+def _rest_of_set(model: Path, words: Sequence[Path]) -> Tuple[List[Path], List[Path]]:
+    """Return the OMs that stand before the data, which are a static set with the first, and the
+    data.
+    """
+    data = list(words)
+    more: List[Path] = []
+    if _is_om(model):
+        while len(data) > 1 and _is_om(data[0]):
+            more.append(data.pop(0))
+    return more, data
+
+
+def _is_om(path: Path) -> bool:
+    return path.is_file() and starts_with(path, OM_MAGIC)
+
+
+def _expanded(data: Sequence[Path], label: Optional[Path]) -> List[Path]:
+    """Return the data sets with the LMDBs below a folder in its place."""
+    if label is not None:
+        return list(data)
+    from crnn.samples.nested import lmdbs_below
+
+    expanded: List[Path] = []
+    for place in data:
+        below = lmdbs_below(place)
+        if below:
+            console.note(f"{place}: {len(below)} data sets: {', '.join(map(str, below))}")
+        expanded.extend(below or [place])
+    return expanded
 
 
 def _holds_models(path: Path) -> bool:

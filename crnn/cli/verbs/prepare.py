@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_list_options, add_written, filled, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_list_options,
+    add_written,
+    filled,
+    listing,
+    positive,
+    put_json,
+)
 from crnn.cli.main import Parser, run_script
 from crnn.errors import InputError
 
@@ -61,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="image and label a line, for a folder of images",
     )

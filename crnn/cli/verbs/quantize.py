@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crnn.cli import console
 from crnn.cli.arguments import (
+    add_annotation,
     add_json,
     add_output_axes,
     add_reading,
@@ -30,9 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate",
         type=Path,
-        metavar="LMDB",
-        help="words: some set the ranges, the others check (default: 400 inside the package)",
+        metavar="DATA",
+        help=(
+            "words, an LMDB or a folder of images: some set the ranges, the others check (default:"
+            " 400 inside the package)"
+        ),
     )
+    add_annotation(parser)
     parser.add_argument(
         "--count",
         type=positive,
@@ -61,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         args.target,
         args.calibrate,
+        args.annotation,
         calibrate=args.count,
         max_drop=args.max_drop,
         spec=args.spec,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_list_options
+from crnn.cli.arguments import add_json, add_list_options, listing
 from crnn.cli.verbs.evaluate import add_checks, present, request_of, require_format
 
 HELP = (
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--label",
-        type=Path,
+        type=listing,
         required=True,
         metavar="FILE",
         help="label.txt of the bins, or an annotation file",

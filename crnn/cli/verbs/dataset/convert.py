@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_list_options, add_written, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_json,
+    add_list_options,
+    add_written,
+    listing,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, UsageError
 
 HELP = (
@@ -73,7 +80,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="the annotation file, if it has another name",
     )
@@ -98,10 +105,10 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--label-from-name",
-        choices=("last", "middle", "stem"),
+        choices=("last", "middle", "text", "stem"),
         help=(
             "folder: take labels from file names: after the last _, between the first and last _,"
-            " or the whole stem"
+            " before the last _ (text: TextRecognitionDataGenerator's TEXT_ID), or the whole stem"
         ),
     )
     parser.add_argument(
