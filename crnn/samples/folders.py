@@ -77,6 +77,11 @@ class FolderSamples:
         """Return the sample of a place."""
         return self._sample(os.path.realpath(self.path), self._entries[number - 1])
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, without reading its image."""
+        for entry in self._entries:
+            yield entry.name, entry.label
+
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return nothing: the annotation file was read as a whole."""
         return None

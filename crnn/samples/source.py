@@ -39,6 +39,9 @@ class LabelledSource(Protocol):
     def numbers(self) -> Iterator[int]:
         """Yield the numbers, without reading the samples."""
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
+
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
 
@@ -118,6 +121,9 @@ class WordSource(BatchSource, Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
+
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """Return problems that belong to no labelled sample; all are known once all batches are
         taken.
@@ -168,6 +174,10 @@ class ImageSource:
     def close(self) -> None:
         """Close the data: LMDB lets a process open a file only once at a time."""
         self.samples.close()
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """See `WordSource`."""
+        return self.samples.every_label()
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """See `WordSource`."""
