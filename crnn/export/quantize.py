@@ -10,13 +10,13 @@ import contextlib
 import itertools
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, ProblemCounts, Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
@@ -30,8 +30,9 @@ from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.samples.batches import image_batches
+from crnn.samples.label_check import LabelCheck
 from crnn.samples.source import open_labelled
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import NOT_FINITE, Scorer
 from crnn.scoring.stream import run_batches
 from crnn.spec import METADATA_KEY, ModelSpec
 
@@ -45,6 +46,10 @@ DYNAMIC = ("LSTM",)
 """By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after
 them stay float: their conversions cost more than they save (docs/formats.md has the figures).
 """
+WEIGHTS_ONLY = frozenset(("DequantizeLinear", "MatMulNBits"))
+"""Operators of models whose weights alone are quantised."""
+NOTHING = 0.01
+"""Of a model whose accuracy is below this an int8 copy proves nothing."""
 NOTE_KEY = "crnn.quantised"
 NOTE = "int8 for ONNX Runtime on processors; not for ATC"
 BATCH = 32
@@ -66,6 +71,8 @@ class Quantised:
     differing: int
     lost: int
     gained: int
+    problems: ProblemCounts = field(default_factory=ProblemCounts)
+    """What kept words that were given from being used, or from being read right."""
 
     @property
     def p_value(self) -> float:
@@ -78,8 +85,12 @@ class Quantised:
         return self.accuracy_float - self.accuracy_int8
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON; ``skipped`` only where there is something in it."""
+        skipped = {}
+        if self.problems.counts:
+            skipped["skipped"] = dict(self.problems.counts)
         return {
+            **skipped,
             "schema": "crnn-quantised/1",
             "target": self.target.name,
             "bytes": {"float": self.bytes_before, "int8": self.bytes_after},
@@ -160,7 +171,7 @@ def _quantise(
 ) -> Quantised:
     """Do `quantise` with ``source``, which is ``model`` as it is to be read."""
     proto = load_external_data(load_graph(source), source)
-    if int8_of(proto).operators:
+    if _is_quantised(proto):
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
@@ -169,12 +180,15 @@ def _quantise(
         runner.read_by(spec_given(runner.spec, None, output_axes))
         _carry(proto, runner.spec)
     with runner:
-        seen, held = _divided(words, runner.spec, calibrate)
+        problems = ProblemCounts()
+        seen, held = _divided(words, runner.spec, calibrate, problems)
+        first = _read(runner, held)
+        _require_sound(model, first, target)
         with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
             made = Path(folder) / "int8.onnx"
             made.write_bytes(_quantised(proto, seen, Path(folder)))
             with OnnxRunner(made) as other:
-                first, second = _read(runner, held), _read(other, held)
+                second = _read(other, held)
             differing, lost, gained = _compared(first, second, runner.spec)
             result = Quantised(
                 target=target,
@@ -187,11 +201,18 @@ def _quantise(
                 differing=differing,
                 lost=lost,
                 gained=gained,
+                problems=problems,
             )
             _require(result, max_drop)
             with atomic_file(target) as file:
                 file.write(made.read_bytes())
     return result
+
+
+def _is_quantised(proto: Any) -> bool:
+    """Say whether a model computes in eight bits, or keeps weights in eight bits or fewer."""
+    names = {node.op_type for node in proto.graph.node}
+    return bool(int8_of(proto).operators or names & WEIGHTS_ONLY)
 
 
 class _Words:
@@ -226,12 +247,12 @@ def _carry(proto: Any, spec: ModelSpec) -> None:
 
 
 def _divided(
-    words: Optional[_DataSet], spec: ModelSpec, calibrate: int
+    words: Optional[_DataSet], spec: ModelSpec, calibrate: int, problems: ProblemCounts
 ) -> Tuple[List[np.ndarray], _Words]:
     """Return the values of the words to calibrate on, batch by batch, taken evenly, and the words
     that are held back.
     """
-    usable = _usable(words, spec)
+    usable = _usable(words, spec, problems)
     numbers = np.flatnonzero(usable)
     if len(numbers) < 2 * calibrate:
         raise _too_few(words, len(numbers), calibrate)
@@ -243,12 +264,16 @@ def _divided(
     return seen, _Words(words, spec, (usable & ~chosen).tolist())
 
 
-def _usable(words: Optional[_DataSet], spec: ModelSpec) -> np.ndarray:
+def _usable(words: Optional[_DataSet], spec: ModelSpec, problems: ProblemCounts) -> np.ndarray:
     """Return for each sample whether it has a label and an image that can be decoded."""
     usable: List[bool] = []
+    check = LabelCheck(spec)
     for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
         for row, label in enumerate(batch.labels):
             usable.append(label is not None and row not in batch.problems)
+            problem = batch.problems.get(row) or check.problem(label)
+            if problem:
+                problems.add(batch.keys[row], problem)
     return np.array(usable, dtype=bool)
 
 
@@ -363,6 +388,7 @@ class _Run:
 
     accuracy: float
     readings: Sequence[Reading]
+    not_finite: int
 
 
 def _read(runner: Runner, words: _Words) -> _Run:
@@ -371,7 +397,29 @@ def _read(runner: Runner, words: _Words) -> _Run:
     with contextlib.closing(run_batches(runner, words, BATCH)) as results:
         for batch, logits in results:
             readings.extend(scorer.add(batch, logits))
-    return _Run(scorer.metric.accuracy, readings)
+    not_finite = scorer.skipped.get(NOT_FINITE.reason, 0)
+    return _Run(scorer.metric.accuracy, readings, not_finite)
+
+
+def _require_sound(model: Path, run: _Run, target: Path) -> None:
+    """Refuse a model whose own outputs say nothing of an int8 copy."""
+    hint = (
+        "Usually it is the alphabet or its order, the order of the LSTMs' gates (crnn export"
+        " --lstm-gate-order igfo), the spec, or labels that the model cannot read."
+    )
+    if run.not_finite:
+        raise CheckError(
+            f"{model} gives NaN or infinity for {run.not_finite} of {len(run.readings)} held-back"
+            f" words; {target} was not written",
+            hint="Export it again from a sound checkpoint: crnn evaluate shows the words.",
+        )
+    if run.accuracy < NOTHING:
+        right = round(run.accuracy * len(run.readings))
+        raise CheckError(
+            f"{model} reads {right} of {len(run.readings)} held-back words, so there is nothing to"
+            f" compare an int8 copy with; {target} was not written",
+            hint=hint,
+        )
 
 
 def _compared(first: _Run, second: _Run, spec: ModelSpec) -> Tuple[int, int, int]:

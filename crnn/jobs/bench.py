@@ -15,13 +15,14 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Proto
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, Sample, problem_lines
 from crnn.errors import InputError
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
 from crnn.samples.annotations import ListOptions
+from crnn.samples.label_check import label_problems
 from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches
@@ -78,7 +79,7 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            subjects.append(_Subject(runner, words))
+            subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
         _measure(subjects, request, advance)
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
@@ -264,21 +265,29 @@ class _Bins:
         """Do nothing: no bin stays open."""
 
 
-def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
-    def source_for(spec: ModelSpec) -> DataSource:
-        return open_source(
-            request.data,
-            spec,
-            label=request.label,
-            workers=request.threads,
-            options=ListOptions(None, request.columns, request.encoding),
-        )
+def _source(request: BenchRequest, spec: ModelSpec) -> DataSource:
+    return open_source(
+        request.data,
+        spec,
+        label=request.label,
+        workers=request.threads,
+        options=ListOptions(None, request.columns, request.encoding),
+    )
 
-    source = source_for(runners[0].spec)
+
+def _label_notes(request: BenchRequest, spec: ModelSpec) -> Sequence[str]:
+    """Return what is wrong with the data's labels for a model, and how their list was read."""
+    with contextlib.closing(_source(request, spec)) as source:
+        found = label_problems(source.every_label(), spec)
+    return [*source.notes, *problem_lines(found.counts, found.named)]
+
+
+def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
+    source = _source(request, runners[0].spec)
     if isinstance(source, ImageSource):
         # A process can open an LMDB once only.
         return [_Images(source, runner.spec, request.data) for runner in runners]
-    return [_Bins(source_for(runner.spec)) for runner in runners]
+    return [_Bins(_source(request, runner.spec)) for runner in runners]
 
 
 class _Laps:
@@ -312,8 +321,9 @@ class _Times:
 class _Subject:
     """A model that is measured: its runner, entered, and its words."""
 
-    def __init__(self, runner: Runner, words: _Words) -> None:
+    def __init__(self, runner: Runner, words: _Words, notes: Sequence[str]) -> None:
         self.runner = runner
+        self._notes = notes
         self.times: Dict[int, _Times] = {}
         self._words = words
 
@@ -333,6 +343,7 @@ class _Subject:
         for size in request.batch:
             notes.extend(batch_note(size, self.runner.batch_sizes))
         notes.extend(self.runner.notes)
+        notes.extend(self._notes)
         batches = tuple(self._timing(size, request.loop) for size in request.batch)
         return ModelTiming(self.runner.info(), tuple(notes), batches)
 

@@ -50,9 +50,10 @@ Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
 Results = Generator[Tuple[Batch, Optional[np.ndarray]], None, None]
 """Batches, each with the logits (T, n, K) of its readable rows, None where it has none."""
 
-FEW = 20
 HARDLY = 0.05
-"""Below this accuracy, over `FEW` words or more, something else than the model is wrong."""
+"""Below this accuracy something else than the model is wrong."""
+FEW = 20
+"""Fewer words than this say nothing of how a tool cut its outputs."""
 
 
 class Screen(Protocol):
@@ -196,7 +197,7 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner), *source.notes]
+        notes = [*_notes(request, runner), *source.notes, *_hardly_note(evaluation)]
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -242,7 +243,7 @@ def score(
             seconds=seconds,
             protocol=_rules(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation)]
+        notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -335,6 +336,19 @@ def _axis_note(evaluation: Evaluation) -> Sequence[str]:
         "hardly a word is right: if the tool ran batches, it may have cut its outputs along time;"
         " run it with an output batch axis of 1 (ais_bench --output_batchsize_axis 1), or with"
         " batch 1"
+    )
+    return (note,)
+
+
+def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
+    """Return what is usually wrong where hardly a word is right."""
+    if evaluation.accuracy >= HARDLY:
+        return ()
+    note = (
+        f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"
+        " alphabet or its order, the order of the LSTMs' gates (crnn export --lstm-gate-order igfo,"
+        " for checkpoints of the first NPU training stack), a spec that is not the model's"
+        " (--spec), or labels that the model cannot read"
     )
     return (note,)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from crnn.batch import Problem
+from crnn.batch import Problem, problem_lines
 from crnn.results import Comparison, Evaluation
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
@@ -25,7 +25,7 @@ def lines(
     """
     yield from summary(evaluation)
     for reading in evaluation.misses[:misses]:
-        yield f"{reading.key}  label:{reading.label}  pred:{reading.text}"
+        yield f"{reading.key}  label:{_visible(reading.label)}  pred:{reading.text}"
     if comparison:
         yield from differences(comparison)
 
@@ -68,6 +68,14 @@ def accuracy(evaluation: Evaluation) -> str:
     )
 
 
+def _visible(label: Optional[str]) -> str:
+    r"""Return a label so that a space at its end, or a ``\r``, can be seen."""
+    text = str(label)
+    if text.isprintable() and text == text.strip():
+        return text
+    return repr(text)
+
+
 def _run_by(evaluation: Evaluation) -> str:
     run = evaluation.run
     if run.backend is None:
@@ -86,21 +94,7 @@ def problems(evaluation: Evaluation, named: Sequence[Tuple[str, Problem]]) -> It
     Yields:
         A line each.
     """
-    for reason, count in evaluation.skipped.items():
-        yield f"{reason}: {count}"
-        shown = 0
-        for key, problem in named:
-            if problem.reason == reason:
-                shown += 1
-                yield _named(key, problem)
-        if count > shown:
-            yield f"  and {count - shown} more"
-
-
-def _named(key: str, problem: Problem) -> str:
-    if problem.detail:
-        return f"  {key}: {problem.detail}"
-    return f"  {key}"
+    yield from problem_lines(evaluation.skipped, named)
 
 
 def differences(comparison: Comparison) -> Iterator[str]:

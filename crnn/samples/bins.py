@@ -226,6 +226,11 @@ class BinFolder:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each labelled bin's name and its label."""
+        for index, label in self.labels:
+            yield bin_name(index), label
+
     def extras(self) -> List[Tuple[str, Problem]]:
         """Return bins without label, misnamed bins and labels given twice, with their names."""
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]

@@ -82,6 +82,19 @@ class FolderSamples:
         for number, entry in enumerate(self._entries, start=1):
             yield number, entry.label
 
+    def key_of(self, number: int) -> str:
+        """Return the name of a place's sample."""
+        return self._entries[number - 1].name
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield nothing: a list has a label for each image."""
+        return iter(())
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, without reading its image."""
+        for entry in self._entries:
+            yield entry.name, entry.label
+
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return nothing: the annotation file was read as a whole."""
         return None

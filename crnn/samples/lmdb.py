@@ -115,6 +115,28 @@ class LmdbSamples:
             for index in _indices(reading, b"label-"):
                 yield index, self._label(index, reading.get(b"label-%09d" % index))
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, without reading its image; those without a label
+        come last.
+        """
+        for index, label in self.labels():
+            yield name_of(index), label
+        for key in self.unlabelled():
+            yield key, None
+
+    def key_of(self, number: int) -> str:
+        """Return the name of an index's sample."""
+        return name_of(number)
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the name of each image without a label."""
+        with _errors(self._file), self._reading() as reading:
+            if _is_regular(reading, len(self)):
+                return
+            for index in _indices(reading, b"image-"):
+                if reading.get(b"label-%09d" % index) is None:
+                    yield name_of(index)
+
     def lexicons(self, index: int) -> Tuple[Tuple[str, ...], ...]:
         """Return the lexicons of a sample, the smallest first."""
         return self._lexicons(b"lexicon-%09d" % index)

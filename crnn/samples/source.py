@@ -39,11 +39,20 @@ class LabelledSource(Protocol):
     def numbers(self) -> Iterator[int]:
         """Yield the numbers, without reading the samples."""
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
+
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
 
     def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
         """Yield the number and the label of each labelled sample, without reading its image."""
+
+    def key_of(self, number: int) -> str:
+        """Return the name of a number's sample."""
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the name of each image without a label."""
 
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return what was wrong with the label of a sample that was read."""
@@ -141,6 +150,9 @@ class WordSource(BatchSource, Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
+
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """Return problems that belong to no labelled sample; all are known once all batches are
         taken.
@@ -191,6 +203,10 @@ class ImageSource:
     def close(self) -> None:
         """Close the data: LMDB lets a process open a file only once at a time."""
         self.samples.close()
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """See `WordSource`."""
+        return self.samples.every_label()
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """See `WordSource`."""

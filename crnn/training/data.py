@@ -27,10 +27,11 @@ from typing import (
 import numpy as np
 import torch
 
-from crnn.batch import Sample
+from crnn.batch import Problem, ProblemCounts, Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode
+from crnn.labels import NO_LABEL
 from crnn.samples.nested import lmdbs_below
 from crnn.samples.source import open_labelled
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
@@ -44,20 +45,24 @@ TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
 
 class LabelledWords:
     """The words of an LMDB, or of a folder of images, that are trained on; ``skipped`` counts the
-    others by reason.
+    others by reason, and ``named`` are the first few of each.
     """
 
     def __init__(self, path: Path, labels: LabelRules, annotation: Optional[Path] = None) -> None:
         self._samples = open_labelled(path, annotation, in_order=False)
         self.name = str(path)
-        self.skipped: Counter[str] = collections.Counter()
+        problems = ProblemCounts()
+        self.skipped: Mapping[str, int] = problems.counts
+        self.named: Sequence[Tuple[str, Problem]] = problems.named
         kept = []
         for index, label in self._samples.labels():
             reason = labels.take(label)[1]
             if reason:
-                self.skipped[reason] += 1
+                problems.add(self._samples.key_of(index), Problem(reason, repr(label)))
             else:
                 kept.append(index)
+        for key in self._samples.unlabelled():
+            problems.add(key, Problem(NO_LABEL))
         self._kept = np.array(kept, dtype=np.int32)
         if not kept:
             raise InputError(
@@ -84,7 +89,8 @@ class RenderedWords:
     def __init__(self, renderer: Renderer, size: int) -> None:
         self._renderer = renderer
         self._size = size
-        self.skipped: Counter[str] = collections.Counter()
+        self.skipped: Mapping[str, int] = {}
+        self.named: Sequence[Tuple[str, Problem]] = ()
 
     def __len__(self) -> int:
         return self._size

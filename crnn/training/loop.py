@@ -452,6 +452,11 @@ class Trainer:
             if part.words.skipped:
                 left = f"; left out: {describe(part.words.skipped)}"
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
+            for key, problem in part.words.named:
+                note(f"  {problem.reason}: {key} {problem.detail}".rstrip())
+        for evaluator in self.evaluators:
+            for line in evaluator.label_lines():
+                note(f"{evaluator.name}: {line}")
         plural = ""
         if world.size > 1:
             plural = "s"

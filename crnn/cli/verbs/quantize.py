@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from crnn.batch import problem_lines
 from crnn.cli import console
 from crnn.cli.arguments import (
     add_annotation,
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         output_axes=args.output_axes,
     )
+    for line in problem_lines(result.problems.counts, result.problems.named):
+        console.note(line)
     if put_json(result.to_dict(), args.json):
         return 0
     console.out(
