@@ -81,7 +81,8 @@ def foreign(path: Path) -> Optional[Foreign]:
         return Foreign(
             "TensorFlow's note of its newest checkpoint", f"{_TENSORFLOW} PREFIX is what it names."
         )
-    if MINDIR in head[:64]:
+    # MindSpore names itself in its ONNX files too; those begin with a whole number.
+    if head[:1] == b"\x0a" and MINDIR in head[:64]:
         return Foreign(
             "a MindIR, MindSpore's compiled graph, whose weights have lost their layers' names",
             f"Take the .ckpt that it was exported from: {_MINDSPORE}",

@@ -321,7 +321,22 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
     return ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
 
 
-def read_spec(path: Path) -> Any:
+def read_spec(path: Path) -> ModelSpec:
+    """Read a whole spec from a file.
+
+    Args:
+        path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: There is none in it.
+    """
+    return ModelSpec.from_dict(spec_json(path), where=str(path))
+
+
+def spec_json(path: Path) -> Any:
     """Read what a file says of a spec.
 
     Args:

@@ -17,6 +17,7 @@ import numpy as np
 from crnn import ctc
 from crnn.batch import Batch, Sample, problem_lines
 from crnn.errors import InputError
+from crnn.jobs.command import by_name, now
 from crnn.machine import describe
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
@@ -41,6 +42,7 @@ class BenchRequest:
 
     model: Path
     data: Path
+    typed: Sequence[str] = ()
     label: Optional[Path] = None
     batch: Tuple[int, ...] = (1, 4, 16, 64)
     loop: int = 50
@@ -89,7 +91,15 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
     if request.budget is not None:
         suggestion = suggest(runs[0].batches, request.budget)
     return Benchmark(
-        request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion
+        data=request.data.name,
+        loop=request.loop,
+        warm_up=request.warm_up,
+        machine=machine,
+        runs=runs,
+        ratios=ratios,
+        suggestion=suggestion,
+        date=now(),
+        command=by_name(request.typed),
     )
 
 

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
-    IO,
     Callable,
     ContextManager,
     Generator,
@@ -29,13 +28,14 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
+from crnn.jobs.command import by_name, now
 from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.reports.formats import Format, format_named
-from crnn.reports.result_json import reading_line
-from crnn.results import Comparison, Evaluation, Reading
+from crnn.reports.readings import ReadingsWriter
+from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
 from crnn.samples.annotations import ListOptions
@@ -70,6 +70,7 @@ class EvaluateRequest:
     model: Path
     data: Path
     more: Sequence[Path] = ()
+    typed: Sequence[str] = ()
     label: Optional[Path] = None
     batch: int = 16
     device: str = ""
@@ -97,6 +98,7 @@ class ScoreRequest:
 
     results: Path
     label: Path
+    typed: Sequence[str] = ()
     spec: Optional[str] = None
     output_axes: Optional[str] = None
     columns: Optional[Tuple[str, str]] = None
@@ -134,7 +136,7 @@ class _Wanted:
     spec: ModelSpec
     simulated: bool
     comparer: Optional[Comparer]
-    readings: Optional[IO[bytes]]
+    readings: Optional[ReadingsWriter]
     outputs: Optional[OutputWriter]
     style: Optional[Format]
     screen: Optional[Screen]
@@ -175,7 +177,7 @@ def evaluate(
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
-    with runner, _readings_file(request) as readings, _outputs_writer(
+    with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
         request, runner
     ) as outputs, progress("evaluating", len(source)) as advance:
         wanted = _Wanted(
@@ -227,7 +229,9 @@ def score(
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
     stages = Stages()
-    with _readings_file(request) as readings, progress("scoring", len(folder)) as advance:
+    with _readings_file(request, simulated=folder.simulated) as readings, progress(
+        "scoring", len(folder)
+    ) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
@@ -262,7 +266,7 @@ def _count(
             for reading in readings:
                 wanted.comparer.add(reading)
         if wanted.readings:
-            wanted.readings.write(_lines(readings, simulated=wanted.simulated))
+            wanted.readings.add(readings)
         if wanted.outputs and logits is not None:
             wanted.outputs.add(batch, logits)
         if wanted.style and wanted.screen:
@@ -273,21 +277,19 @@ def _count(
     return time.perf_counter() - start
 
 
-def _lines(readings: Sequence[Reading], *, simulated: bool) -> bytes:
-    lines = [reading_line(reading, simulated=simulated) for reading in readings]
-    return "".join(lines).encode("utf-8")
-
-
 def _style(request: AnyRequest) -> Optional[Format]:
     if request.format is None:
         return None
     return format_named(request.format)
 
 
-def _readings_file(request: AnyRequest) -> ContextManager[Optional[IO[bytes]]]:
+@contextlib.contextmanager
+def _readings_file(request: AnyRequest, *, simulated: bool) -> Iterator[Optional[ReadingsWriter]]:
     if request.readings is None:
-        return contextlib.nullcontext()
-    return atomic_file(request.readings)
+        yield None
+        return
+    with atomic_file(request.readings) as file:
+        yield ReadingsWriter(file, request.readings, simulated=simulated)
 
 
 @contextlib.contextmanager
@@ -363,6 +365,13 @@ def _outcome(
     comparison = None
     if comparer:
         comparison = comparer.finish()
+    if isinstance(request, ScoreRequest):
+        data = request.results
+    else:
+        data = request.data
+    evaluation = dataclasses.replace(
+        evaluation, data=data.resolve().name, date=now(), command=by_name(request.typed)
+    )
     failures = tuple(_failures(evaluation, comparison, request))
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
 

@@ -10,8 +10,16 @@ from crnn.results import Comparison, Evaluation
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 
 
+DIFFERENCES = 20
+"""How many words that two runs read differently are shown where nothing else is asked for."""
+
+
 def lines(
-    evaluation: Evaluation, comparison: Optional[Comparison], *, misses: int
+    evaluation: Evaluation,
+    comparison: Optional[Comparison],
+    *,
+    misses: int,
+    shown: int = DIFFERENCES,
 ) -> Iterator[str]:
     """Yield what a person reads of an evaluation.
 
@@ -19,6 +27,7 @@ def lines(
         evaluation: Its figures come first.
         comparison: Comes last, where there is one.
         misses: How many of the worst misses are shown.
+        shown: How many of the words that differ are.
 
     Yields:
         A line each.
@@ -27,7 +36,7 @@ def lines(
     for reading in evaluation.misses[:misses]:
         yield f"{reading.key}  label:{_visible(reading.label)}  pred:{reading.text}"
     if comparison:
-        yield from differences(comparison)
+        yield from differences(comparison, shown)
 
 
 def summary(evaluation: Evaluation) -> List[str]:
@@ -97,17 +106,22 @@ def problems(evaluation: Evaluation, named: Sequence[Tuple[str, Problem]]) -> It
     yield from problem_lines(evaluation.skipped, named)
 
 
-def differences(comparison: Comparison) -> Iterator[str]:
-    """Yield the words that two runs read differently, then the paired test.
+def differences(comparison: Comparison, shown: int = DIFFERENCES) -> Iterator[str]:
+    """Yield the words that two runs read differently, regressions first, then the paired test.
 
     Args:
         comparison: Of this run with another.
+        shown: How many words are shown.
 
     Yields:
         A line each.
     """
-    for word in comparison.differing:
-        yield f"differs  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
+    for word in comparison.differing[:shown]:
+        mark = word.change or "differs"
+        yield f"{mark}  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
+    more = len(comparison.differing) - shown
+    if more > 0:
+        yield f"… and {more} more (--show-differences N shows them, --json FILE has them)"
     test = comparison.test
     low, high = test.interval95
     mark = ""

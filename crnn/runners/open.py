@@ -11,7 +11,7 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import OM, TORCH, kind_of, refuse_foreign_folder
 from crnn.presets import SPECS, time_steps
 from crnn.runners.base import Runner
-from crnn.spec import ModelSpec, changed_spec, read_spec
+from crnn.spec import ModelSpec, changed_spec, spec_json
 
 NARROWEST = 8
 """The least width that every network of the presets takes."""
@@ -140,5 +140,5 @@ def open_spec(text: str, own: ModelSpec = _DEFAULT, steps: Steps = unknown_steps
             f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}"
         )
     if path.suffix == ".json":
-        return changed_spec(own, read_spec(path), where=str(path), steps=steps_at)
+        return changed_spec(own, spec_json(path), where=str(path), steps=steps_at)
     return open_runner(path).spec

@@ -119,11 +119,21 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line"
+        "--readings",
+        type=Path,
+        metavar="FILE.jsonl|FILE.csv",
+        help="write every reading: an object a line, or CSV where the name ends so",
     )
     add_written(parser, "readings")
     parser.add_argument(
         "--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses"
+    )
+    parser.add_argument(
+        "--show-differences",
+        type=natural,
+        default=20,
+        metavar="N",
+        help="print N of the words that --against reads otherwise, regressions first (default 20)",
     )
     parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
     parser.add_argument(
@@ -280,13 +290,16 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     if args.json is not None:
         from crnn.reports.result_json import to_dict
 
-        taken = put_json(to_dict(evaluation), args.json)
+        taken = put_json(to_dict(evaluation, outcome.comparison), args.json)
     if args.format:
         taken = True
         for line in format_named(args.format).end(evaluation):
             console.out(line)
     # With something for programs on stdout, what is for people goes to stderr.
-    for line in text.lines(evaluation, outcome.comparison, misses=args.show_misses):
+    shown = text.lines(
+        evaluation, outcome.comparison, misses=args.show_misses, shown=args.show_differences
+    )
+    for line in shown:
         if taken:
             console.note(line)
         else:
