@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+import numpy as np
+
 from crnn.ascend.environment import Version
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
-from crnn.errors import InputError, KitError
+from crnn.errors import InputError, KitError, needs
 from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.jobs.doctor.check import CHIP, Check, looked, simulated_mark
 from crnn.runners.ascend_runner import om_files
 from crnn.runners.external_data import hash_external_data
 from crnn.runners.int8 import int8_of, way_here
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.spec import ModelSpec, spec_in
 
 
@@ -41,11 +43,23 @@ def model_checks(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -
             needed=True,
         )
     elif asked == TORCH:
-        yield Check(
-            "model", True, f"{path}: a PyTorch checkpoint, sha256 {sha256(path)[:16]}…", needed=True
-        )
+        yield _checkpoint(path)
     else:
         yield from _onnx(path)
+
+
+def _checkpoint(path: Path) -> Check:
+    """Load it, as an export and an evaluation do: another network is a PyTorch file, too."""
+    try:
+        with needs("torch", extra="torch"):
+            from crnn.weights.checkpoint import load_checkpoint
+        found = load_checkpoint(path)
+    except KitError as error:
+        return Check("model", False, error.message, error.hint, needed=True)
+    text = (
+        f"{path}: a PyTorch checkpoint, {found.spec.classes} classes, sha256 {found.sha256[:16]}…"
+    )
+    return Check("model", True, text, needed=True)
 
 
 def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
@@ -154,7 +168,22 @@ def _onnx(path: Path) -> Iterator[Check]:
     if carried:
         where = "in the file"
     yield Check("spec", True, where)
+    yield _runs(path)
     yield from _int8(proto)
+
+
+def _runs(path: Path) -> Check:
+    """Run it on an empty image, as an evaluation does: many a graph loads that is another's."""
+    try:
+        with OnnxRunner(path, threads=1) as runner:
+            logits = runner.run(np.zeros((1, *runner.spec.image_shape), dtype=np.float32))
+    except KitError as error:
+        return Check("run", False, error.message, error.hint, needed=True)
+    finite = bool(np.isfinite(logits).all())
+    found = "an empty image gives logits of the spec's shape"
+    if not finite:
+        found = "an empty image gives NaN or infinity"
+    return looked("run", finite, found, "Export it again from a sound checkpoint.", needed=True)
 
 
 def _int8(proto: Any) -> Iterator[Check]:
