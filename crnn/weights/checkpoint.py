@@ -39,6 +39,12 @@ CONFIG_KEY = "crnn.config"
 """The key under which a checkpoint of the kit holds the structure that its tensors do not show."""
 _STRUCTURE = ("pooling", "last_convolution", "batchnorms", "epsilon", "between", "backward")
 
+SPLIT_NOTE = "fw_rnn and bw_rnn taken as one bidirectional LSTM"
+GATES_NOTE = (
+    "LSTM gates taken in PyTorch's order; files of the first NPU training stack need"
+    " --lstm-gate-order igfo"
+)
+
 Weights = Dict[str, torch.Tensor]
 
 
@@ -121,6 +127,8 @@ def load_checkpoint(
     if lstm_gate_order != "ifgo":
         weights = _reorder_gates(weights, GATE_ORDERS[lstm_gate_order])
         notes.append(f"LSTM gates taken in the order {lstm_gate_order}")
+    elif SPLIT_NOTE in notes:
+        notes.append(GATES_NOTE)
     preset = None
     if variant:
         preset = SPECS[variant]
@@ -251,7 +259,7 @@ def _rename(path: Path, weights: Weights, notes: List[str]) -> Weights:
             )
         renamed[name] = tensor
     if split:
-        notes.append("fw_rnn and bw_rnn taken as one bidirectional LSTM")
+        notes.append(SPLIT_NOTE)
     return renamed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from crnn.export.sample_images import WordImages
     from crnn.export.to_onnx import Export
     from crnn.spec import ModelSpec
+    from crnn.weights.checkpoint import Checkpoint
 
 HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
 EXAMPLE = """  crnn export crnn.pth crnn.onnx
@@ -73,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too"
+        "--words",
+        type=Path,
+        metavar="LMDB",
+        help="check with the first 2000 words of an LMDB too, and show how many are read right",
     )
     add_json(parser)
     add_written(parser, "target")
@@ -87,21 +92,27 @@ def run(args: argparse.Namespace) -> int:
         import torch  # noqa: F401  the modules below import it at their top
 
     from crnn.export.graph import GraphOptions
-    from crnn.export.to_onnx import export_onnx
+    from crnn.export.to_onnx import OtherOrder, export_onnx
     from crnn.weights.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(
-        args.checkpoint,
-        alphabet=alphabet,
-        width=args.width,
-        lstm_gate_order=args.lstm_gate_order,
-        color=args.color,
-    )
+    def load(order: str) -> Checkpoint:
+        return load_checkpoint(
+            args.checkpoint,
+            alphabet=alphabet,
+            width=args.width,
+            lstm_gate_order=order,
+            color=args.color,
+        )
+
+    checkpoint = load(args.lstm_gate_order)
+    others = {"ifgo": "igfo", "igfo": "ifgo"}
+    order = others[args.lstm_gate_order]
+    other = OtherOrder(order, functools.partial(load, order))
     options = GraphOptions(
         batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax
     )
     with _words(args.words, checkpoint.spec) as words:
-        export = export_onnx(checkpoint, args.target, options, words=words)
+        export = export_onnx(checkpoint, args.target, options, words=words, other=other)
     if words and words.skipped:
         console.note(
             f"{words.skipped} words of {args.words} have no image that can be read, and were"
@@ -145,6 +156,11 @@ def _print(export: Export, json: Optional[str]) -> None:
         for figure in export.figures
     ]
     console.out_table(["check", "measured", "limit", "on", ""], rows)
+    if export.words:
+        console.out(
+            f"words read right: {export.words.right} of {export.words.labelled}"
+            f" ({export.words.accuracy:.4f})"
+        )
     if export.passed:
         from crnn.export.graph import INPUT, OPSET, OUTPUT
 
