@@ -306,3 +306,37 @@ def test_the_batch_that_a_graph_holds_inside_is_named(
     assert main(["evaluate", str(model), str(data), "--batch", str(given)]) == 1
     assert f"try --batch {batch}." in capsys.readouterr().err
     assert main(["evaluate", str(model), str(data), "--batch", str(batch)]) == 0
+
+
+# What looks at a model without running data through it.
+
+
+@pytest.mark.parametrize("given", ['{"width": 120}', "FILE"])
+def test_the_doctor_reads_a_model_by_the_spec_that_is_given(
+    given: str, case: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, model, _ = case
+    spec = given.replace("FILE", str(folder / "s.json"))
+    assert main(["doctor", str(model)]) == 4
+    assert main(["doctor", str(model), "--spec", spec]) == 0
+    assert "the one of --spec" in capsys.readouterr().out
+    assert main(["doctor", str(EXAMPLE), "--spec", '{"mean": 0.4}']) == 0
+    assert main(["doctor", str(EXAMPLE), "--spec", '{"alphabet": "abc"}']) == 4
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("--output_type=FP16", "the output FP16"),
+        ("--output_type FP16", "the output FP16"),
+        ('--output_type="output1:0:UINT8"', "the output UINT8"),
+        ("--fusion_switch_file=x", "the output FP32"),
+    ],
+)
+def test_the_note_on_precision_follows_flags_of_the_users_own(
+    extra: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_echo_model(tmp_path / "m.onnx")
+    words = ["compile", str(model), str(tmp_path / "om"), "--dry-run", f"--extra={extra}"]
+    assert main(words) == 0
+    assert said in capsys.readouterr().err
