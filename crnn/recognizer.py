@@ -26,6 +26,7 @@ from crnn.image import decode
 from crnn.results import Reading
 from crnn.runners.open import open_runner, spec_given
 from crnn.scoring.scorer import NOT_FINITE
+from crnn.spec import ModelSpec
 
 Image = Union[str, Path, bytes]
 
@@ -38,7 +39,7 @@ class Recognizer:
     'hello'
 
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
-    inferred at a time. ``spec`` names the spec to read the model by, as ``--spec`` does,
+    inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
     to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
     calls.
@@ -51,7 +52,7 @@ class Recognizer:
         device: str = "",
         threads: Optional[int] = None,
         batch: int = 16,
-        spec: Optional[str] = None,
+        spec: Union[str, Path, ModelSpec, None] = None,
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
     ) -> None:
@@ -62,9 +63,14 @@ class Recognizer:
         self._runner = open_runner(Path(model), device=device, threads=threads)
         if output:
             self._runner.take(output)
-        if spec or output_axes:
-            own, steps = self._runner.spec, self._runner.steps
-            self._runner.read_by(spec_given(own, spec, output_axes, steps))
+        own: ModelSpec = self._runner.spec
+        text = None
+        if isinstance(spec, ModelSpec):
+            own = spec
+        elif spec is not None:
+            text = str(spec)
+        if spec is not None or output_axes:
+            self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         self._runner.__enter__()
         self.spec = self._runner.spec
         self.notes = self._runner.notes

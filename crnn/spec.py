@@ -384,18 +384,22 @@ def changed_spec(
         return ModelSpec.from_dict(data, where=where)
     if "format" in data and optional_keys(FORMAT, ADDED, data["format"]) is None:
         return ModelSpec.from_dict(data, where=where)
-    values = {**own.to_dict(), **data}
-    alphabet = data.get("alphabet")
-    if isinstance(alphabet, str):
-        if "blank" not in data and own.blank:
-            values["blank"] = len(alphabet)
-        if "fold_case" not in data:
-            values["fold_case"] = alphabet == alphabet.lower()
+    values = {**own.to_dict(), **_with_alphabet(own, data.get("alphabet")), **data}
     width = data.get("width")
     if type(width) is int and width > 0 and "time_steps" not in data:
         values["time_steps"] = steps(width) or own.time_steps
     del values["format"]
     return ModelSpec.from_dict({"format": numbered(FORMAT, ADDED, values), **values}, where=where)
+
+
+def _with_alphabet(own: ModelSpec, alphabet: object) -> Mapping[str, object]:
+    """Return what changes with other characters."""
+    if not isinstance(alphabet, str):
+        return {}
+    blank = 0
+    if own.blank:
+        blank = len(alphabet)
+    return {"blank": blank, "fold_case": alphabet == alphabet.lower()}
 
 
 def fits(shape: Sequence[Optional[int]], expected: Sequence[Optional[int]]) -> bool:

@@ -20,7 +20,7 @@ from crnn.samples.nested import lmdbs_below
 from crnn.samples.source import open_labelled
 from tests.conftest import ROOT
 from tests.models import echo_pixels, write_bins, write_echo_model, write_images
-from tests.processes import uncounted
+from tests.processes import started, uncounted
 
 WORDS = ROOT / "examples" / "words_lmdb"
 
@@ -221,7 +221,7 @@ def test_lists_come_from_pipes(verb: str, tmp_path: Path) -> None:
     command = fifo(pipe, content)
     if verb.startswith("evaluate"):
         words[verb] += ["--min-accuracy", "1"]
-    with subprocess.Popen(command, env=uncounted()) as writer:
+    with started(command, env=uncounted()) as writer:
         assert main(words[verb]) == 0
         assert writer.wait(timeout=60) == 0
 

@@ -146,8 +146,9 @@ def test_every_verb_that_reads_a_model_takes_a_spec(
 
 def test_the_recognizer_takes_a_spec(case: Any) -> None:
     folder, model, _ = case
-    with Recognizer(model, spec='{"width": 120}') as recognizer:
-        assert recognizer.read(folder / "w.png").text == "hello"
+    for spec in ('{"width": 120}', str(folder / "s.json"), folder / "s.json", ModelSpec(width=120)):
+        with Recognizer(model, spec=spec) as recognizer:
+            assert recognizer.read(folder / "w.png").text == "hello"
 
 
 def test_a_spec_is_written_into_a_copy_and_no_other_byte_of_the_graph(case: Any) -> None:
@@ -306,6 +307,18 @@ def test_the_batch_that_a_graph_holds_inside_is_named(
     assert main(["evaluate", str(model), str(data), "--batch", str(given)]) == 1
     assert f"try --batch {batch}." in capsys.readouterr().err
     assert main(["evaluate", str(model), str(data), "--batch", str(batch)]) == 0
+
+
+@pytest.mark.parametrize(("batch", "words"), [(4, 6), (4, 5), (3, 7)])
+def test_the_rest_of_the_data_fills_the_batch_that_a_graph_holds(
+    batch: int, words: int, tmp_path: Path
+) -> None:
+    model = fixed_inside(tmp_path / "m.onnx", batch)
+    data = write_images(
+        tmp_path / "data", ["abc", "def", "hello", "net", "4", "foot", "run"][:words]
+    )
+    checked = ["evaluate", str(model), str(data), "--min-accuracy", "1"]
+    assert main([*checked, "--batch", str(batch)]) == 0
 
 
 # What looks at a model without running data through it.

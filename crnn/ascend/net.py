@@ -10,7 +10,7 @@ import threading
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Dict, List, Optional, Sequence, Type, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
@@ -80,14 +80,10 @@ class Net:
             self._model = load_model(acl, path, held)
         except AscendError as error:
             raise error.of(str(path)) from error
-        same = acl.get_run_mode() == cann.ACL_DEVICE
-        if same:
-            self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+        if acl.get_run_mode() == cann.ACL_DEVICE:
+            self._kind_in = self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
         else:
             self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
-        if same:
-            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
-        else:
             self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
         ports = (*self._model.inputs, *self._model.outputs)
         for port in ports:
@@ -106,8 +102,7 @@ class Net:
             (pointer, port.size) for pointer, port in zip(self._device[count:], self._model.outputs)
         ]
         self.model_id, self.model_desc = self._model.id, self._model.desc
-        self.input_data = [_place(pointer, size) for pointer, size in inputs]
-        self.output_data = [_place(pointer, size) for pointer, size in outputs]
+        self.input_data, self.output_data = _places(inputs), _places(outputs)
         self._inputs, self._outputs = (
             make_dataset(acl, inputs, held),
             make_dataset(acl, outputs, held),
@@ -226,8 +221,8 @@ class Net:
         return results
 
 
-def _place(pointer: int, size: int) -> Dict[str, int]:
-    return {"buffer": pointer, "size": size}
+def _places(buffers: Sequence[Tuple[int, int]]) -> List[Dict[str, int]]:
+    return [{"buffer": pointer, "size": size} for pointer, size in buffers]
 
 
 def _same_axes(shape: Sequence[int], dims: Sequence[int]) -> bool:

@@ -252,16 +252,7 @@ class AscendRunner(Runner):
 
 def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        names = ", ".join(port.name for port in model.outputs)
-        raise InputError(
-            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs ({names});"
-            " expected one of each",
-            hint=(
-                "Compile its ONNX again with the output that has the logits alone: crnn compile"
-                " MODEL.onnx NAME --output OUTPUT"
-            ),
-        )
+    _require_one_of_each(model)
     image, logits = model.inputs[0], model.outputs[0]
     channels, height, width = spec.image_shape
     layouts = [spec.image_shape, (height, width, channels)]
@@ -301,6 +292,20 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
             f" {logits.size} bytes)"
         )
     return tasks
+
+
+def _require_one_of_each(model: LoadedModel) -> None:
+    if len(model.inputs) == 1 and len(model.outputs) == 1:
+        return
+    names = ", ".join(port.name for port in model.outputs)
+    raise InputError(
+        f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs ({names});"
+        " expected one of each",
+        hint=(
+            "Compile its ONNX again with the output that has the logits alone: crnn compile"
+            " MODEL.onnx NAME --output OUTPUT"
+        ),
+    )
 
 
 def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class OnnxRunner(Runner):
         self.threads = threads or usable_cpus()
         self._session: Any = None
         self._taken: Optional[str] = None
+        self._ran: Set[int] = set()
         self._proto_outputs = list(proto.graph.output)
         self._inner = InnerSizes(proto)
         self._int8 = int8_of(proto)
@@ -124,21 +125,35 @@ class OnnxRunner(Runner):
         try:
             output: np.ndarray = self._session.run([self.outputs[0].name], self._fed(images))[0]
         except Exception as error:
+            size = self._inner_batch(images, str(error))
+            if size in self._ran and len(images) < size:
+                # The rest of the data, after whole batches.
+                self.lap(COMPUTED)
+                return self._padded_run(images, size)
             # Of what it raises, nothing is the kit's: the input has been checked against the
             # graph's own words.
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
                 f" {_first_line(error)}",
-                hint=self._batch_hint(images, str(error)),
+                hint=_batch_hint(size),
             ) from error
+        self._ran.add(len(images))
         self.lap(COMPUTED)
         return output
+
+    def _padded_run(self, images: np.ndarray, size: int) -> np.ndarray:
+        padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
+        padded[: len(images)] = images
+        output: np.ndarray = self._session.run([self.outputs[0].name], self._fed(padded))[0]
+        return output.take(range(len(images)), axis=self.spec.output_axes.index("N"))
 
     def _fed(self, images: np.ndarray) -> Dict[str, np.ndarray]:
         return {self.inputs[0].name: images}
 
-    def _batch_hint(self, images: np.ndarray, message: str) -> str:
-        """Try the sizes that the graph or the error names, and say which of them it takes."""
+    def _inner_batch(self, images: np.ndarray, message: str) -> int:
+        """Return the first of the sizes that the graph or the error names which the graph takes; 0
+        where there is none.
+        """
         for size in self._inner.candidates(message):
             if size == len(images):
                 continue
@@ -147,11 +162,17 @@ class OnnxRunner(Runner):
                 self._session.run([self.outputs[0].name], self._fed(tried))
             except Exception:  # noqa: BLE001, S112  another size may do
                 continue
-            return f"The graph holds a fixed batch inside, {size}: try --batch {size}."
-        return "The graph takes neither this batch nor one that it names itself: export it again."
+            return size
+        return 0
 
     def _close(self) -> None:
         self._session = None
+
+
+def _batch_hint(size: int) -> str:
+    if size:
+        return f"The graph holds a fixed batch inside, {size}: try --batch {size}."
+    return "The graph takes neither this batch nor one that it names itself: export it again."
 
 
 def chosen_output(path: Path, outputs: Sequence[Any], taken: Optional[str]) -> Any:

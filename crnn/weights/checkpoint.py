@@ -528,8 +528,16 @@ def _default(config: CrnnConfig) -> ModelSpec:
 
 
 def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool = True) -> None:
-    """Refuse, with `InputError`, a spec that the network does not go with; ``given`` says that the
-    user named it.
+    """Refuse a spec that the network does not go with.
+
+    Args:
+        path: The checkpoint, for the error.
+        spec: How images are prepared and classes read.
+        config: The network's sizes.
+        given: Whether the user named the characters.
+
+    Raises:
+        InputError: The number of classes, the channels or the height is another.
     """
     if spec.classes != config.classes:
         raise InputError(

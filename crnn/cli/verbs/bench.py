@@ -69,13 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
     )
-    parser.add_argument(
-        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
-    )
-    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
-    parser.add_argument(
-        "--versus-spec", metavar="FILE|NAME", help="the spec of OTHER, where it needs one"
-    )
+    _add_other(parser)
     add_reading(parser)
     parser.add_argument(
         "--budget",
@@ -92,6 +86,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT.png",
         help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_other(parser: argparse.ArgumentParser) -> None:
+    """Declare the model that is measured besides."""
+    parser.add_argument(
+        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
+    )
+    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    parser.add_argument(
+        "--versus-spec", metavar="FILE|NAME", help="the spec of OTHER, where it needs one"
     )
 
 
