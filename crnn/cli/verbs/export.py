@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_json,
+    add_picture_options,
+    add_written,
+    by_picture_options,
+    positive,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -72,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LMDB",
         help="check with the first 2000 words of an LMDB too, and show how many are read right",
     )
+    add_picture_options(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -88,9 +98,10 @@ def run(args: argparse.Namespace) -> int:
     from crnn.weights.checkpoint import load_checkpoint
 
     def load(order: str) -> Checkpoint:
-        return load_checkpoint(
+        found = load_checkpoint(
             args.checkpoint, alphabet=alphabet, width=args.width, lstm_gate_order=order
         )
+        return dataclasses.replace(found, spec=by_picture_options(found.spec, args))
 
     checkpoint = load(args.lstm_gate_order)
     others = {"ifgo": "igfo", "igfo": "ifgo"}

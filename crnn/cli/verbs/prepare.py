@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_list_options, add_written, filled, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_list_options,
+    add_picture_options,
+    add_written,
+    by_picture_options,
+    filled,
+    positive,
+    put_json,
+)
 from crnn.cli.main import Parser, run_script
 from crnn.errors import InputError
 
@@ -69,6 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--form", metavar="FORM", help="the annotation's form, where its content does not tell"
     )
     add_list_options(parser)
+    add_picture_options(parser)
     parser.add_argument(
         "--oov",
         choices=("keep", "drop", "strip"),
@@ -105,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         spec = open_spec(args.spec)
     else:
         spec = ModelSpec.default()
+    spec = by_picture_options(spec, args)
     options = ListOptions(args.form, args.columns, args.encoding)
     source = open_labelled(args.data, args.annotation, options)
     request = PrepareRequest(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crnn.batch import problem_lines
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_output_axes, add_written, fraction, positive, put_json
 
@@ -47,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise and print both accuracies."""
+    from crnn.batch import problem_lines
     from crnn.export.quantize import quantise
 
     result = quantise(
