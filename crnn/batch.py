@@ -94,6 +94,8 @@ class Batch:
     labels: Sequence[Optional[str]]
     images: np.ndarray
     problems: Mapping[int, Problem] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
+    """What else the images' pictures depend on, counted (`crnn.image.remark_lines`)."""
 
     @property
     def readable(self) -> Sequence[int]:

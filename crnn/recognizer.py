@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 from pathlib import Path
 from types import TracebackType
 from typing import (
     Callable,
+    Counter,
     Iterable,
     Iterator,
     List,
@@ -22,7 +24,7 @@ import numpy as np
 from crnn import ctc
 from crnn.errors import InputError, UsageError
 from crnn.files import require_file
-from crnn.image import decode
+from crnn.image import decode_remarked
 from crnn.results import Reading
 from crnn.runners.open import open_runner, spec_given
 from crnn.scoring.scorer import NOT_FINITE
@@ -60,6 +62,8 @@ class Recognizer:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
         self._batch = batch
         self._closed = False
+        self.remarks: Counter[str] = collections.Counter()
+        """How many images were transparent or turned (`crnn.image.remark_lines`)."""
         self._runner = open_runner(Path(model), device=device, threads=threads)
         if output:
             self._runner.take(output)
@@ -154,15 +158,20 @@ class Recognizer:
 
     def _load(self, image: Image) -> Tuple[str, np.ndarray]:
         if isinstance(image, bytes):
-            return "", decode(image, self.spec)
+            return "", self._decoded(image)
         if not isinstance(image, (str, Path)):
             raise TypeError(_unfit(image))
         path = Path(image)
         require_file(path, "an image")
         try:
-            return str(image), decode(path.read_bytes(), self.spec)
+            return str(image), self._decoded(path.read_bytes())
         except InputError as error:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+
+    def _decoded(self, data: bytes) -> np.ndarray:
+        pixels, remarks = decode_remarked(data, self.spec)
+        self.remarks.update(remarks)
+        return pixels
 
     def _infer(
         self,

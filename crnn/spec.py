@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
@@ -30,7 +31,7 @@ from crnn.errors import InputError
 from crnn.files import require_file
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = ()
+ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background")),)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
@@ -57,7 +58,11 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
     "fold_case": (bool,),
     "time_steps": (int,),
     "output_axes": (str,),
+    "orient": (bool,),
+    "background": (str,),
 }
+BACKGROUND = re.compile("|#[0-9a-f]{6}")
+"""What `ModelSpec.background` may be."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,11 @@ class ModelSpec:
     A pixel x becomes ``(x / divisor - mean) / std``, each step in float32, in this order: it is the
     training's, and not the same bits as ``(x - 127.5) / 127.5``. ``output_axes`` names the axes of
     the file's logits: time steps T, batch N, classes K; whoever runs the model gives them out as
-    (T, N, K). The defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without
-    keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37). Raises `InputError` for a value
-    outside its range.
+    (T, N, K). ``orient`` turns an image as its EXIF tag says; ``background`` is the colour, as
+    "#ffffff", that is put under transparent pixels, and with "" their own colour is taken, whatever
+    it is: both defaults are the training's. The defaults are the kit's historical contract: Pillow
+    'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37).
+    Raises `InputError` for a value outside its range.
     """
 
     height: int = 32
@@ -85,12 +92,19 @@ class ModelSpec:
     fold_case: bool = True
     time_steps: int = 26
     output_axes: str = "TNK"
+    orient: bool = False
+    background: str = ""
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, tuple(COLORS))
         _one_of("resizer", self.resizer, RESIZERS)
         _one_of("input_dtype", self.input_dtype, INPUT_DTYPES)
         _one_of("output_axes", self.output_axes, OUTPUT_AXES)
+        if not BACKGROUND.fullmatch(self.background):
+            raise InputError(
+                f"spec: background is {self.background!r}; expected a colour such as '#ffffff', or"
+                " nothing"
+            )
         for name in ("height", "width", "time_steps"):
             if not 1 <= getattr(self, name) <= 65535:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected 1 to 65535")

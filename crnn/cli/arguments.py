@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
+
+if TYPE_CHECKING:
+    from crnn.spec import ModelSpec
 
 STDOUT = "-"
 """What ``--json`` takes for stdout."""
@@ -231,6 +235,63 @@ def add_spec(parser: argparse.ArgumentParser) -> None:
             " hold only the keys that differ"
         ),
     )
+
+
+def background(text: str) -> str:
+    """Parse the colour that is put under transparent pixels.
+
+    Args:
+        text: The argument as it was typed: white, black or #rrggbb.
+
+    Returns:
+        The colour as #rrggbb.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    found = {"white": "#ffffff", "black": "#000000"}.get(text.lower(), text.lower())
+    if re.fullmatch("#[0-9a-f]{6}", found):
+        return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a colour: white, black or #rrggbb")
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--orient`` and ``--background``, which the spec then carries.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--orient",
+        action="store_true",
+        help="turn images as their EXIF tag says (default: as stored, as in training)",
+    )
+    parser.add_argument(
+        "--background",
+        type=background,
+        metavar="COLOUR",
+        help=(
+            "white, black or #rrggbb under transparent pixels (default: their own colour, as in"
+            " training)"
+        ),
+    )
+
+
+def by_picture_options(spec: ModelSpec, args: argparse.Namespace) -> ModelSpec:
+    """Return a spec with what the options of `add_picture_options` say.
+
+    Args:
+        spec: The spec that is changed.
+        args: The parsed arguments.
+
+    Returns:
+        The spec; the same where neither was given.
+    """
+    import dataclasses
+
+    orient = spec.orient or args.orient
+    ground = args.background or spec.background
+    return dataclasses.replace(spec, orient=orient, background=ground)
 
 
 def columns(text: str) -> Tuple[str, str]:

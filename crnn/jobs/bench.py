@@ -217,15 +217,12 @@ class _Images:
         """Leave the data open: the next round goes on with it."""
 
     def _decoded(self, group: Sequence[Sample]) -> Iterator[Any]:
-        from crnn.image import ImageError, picture
+        from crnn.image import ImageError, spec_picture
 
-        mode = "RGB"
-        if self._spec.color == "gray":
-            mode = "L"
         for sample in group:
             if sample.image is not None:
                 with contextlib.suppress(ImageError):
-                    yield picture(sample.image, mode)
+                    yield spec_picture(sample.image, self._spec)[0]
 
     def _endless(self) -> Iterator[Sample]:
         return itertools.chain.from_iterable(self._source.samples for _ in itertools.count())

@@ -199,7 +199,8 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner), *source.notes, *_hardly_note(evaluation)]
+        notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        notes.extend(_hardly_note(evaluation))
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -340,6 +341,15 @@ def _axis_note(evaluation: Evaluation) -> Sequence[str]:
         " batch 1"
     )
     return (note,)
+
+
+def _remarks(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
+    """Say once how many images were transparent or turned."""
+    if scorer.remarks:
+        # Bins have none: what decodes images is not needed for them.
+        from crnn.image import remark_lines
+
+        yield from remark_lines(scorer.remarks, spec)
 
 
 def _hardly_note(evaluation: Evaluation) -> Sequence[str]:

@@ -274,17 +274,11 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
         sizes = {"T": spec.time_steps, "N": batch, "K": spec.classes}
         shape = tuple(sizes[axis] for axis in spec.output_axes)
         tasks.append(Task(model, batch, image.dtype, (batch, *image.dims[1:]), logits.dtype, shape))
-    if logits.dims != tasks[-1].out_shape:
-        for axes in spec.fitting_axes(logits.dims, batches[-1]):
-            hint = (
-                f"The output's axes are {axes} (T time steps, N images, K classes): say so with"
-                f" --output-axes {axes}, or output_axes in the spec; see crnn inspect {model.path}."
-            )
     if logits.dtype not in ("float32", "float16") or logits.dims != tasks[-1].out_shape:
         raise InputError(
             f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"
             f" {logits.dtype} {logits.dims}",
-            hint=hint,
+            hint=_axes_hint(model, spec, batches[-1]) or hint,
         )
     if image.size < tasks[-1].in_bytes or logits.size < tasks[-1].out_bytes:
         raise InputError(
@@ -305,6 +299,19 @@ def _require_one_of_each(model: LoadedModel) -> None:
             "Compile its ONNX again with the output that has the logits alone: crnn compile"
             " MODEL.onnx NAME --output OUTPUT"
         ),
+    )
+
+
+def _axes_hint(model: LoadedModel, spec: ModelSpec, batch: int) -> str:
+    """Return the order of axes that an OM's output has; "" where it is the spec's, or none."""
+    logits = model.outputs[0]
+    fitting = spec.fitting_axes(logits.dims, batch)
+    if not fitting or fitting[0] == spec.output_axes:
+        return ""
+    axes = fitting[0]
+    return (
+        f"The output's axes are {axes} (T time steps, N images, K classes): say so with"
+        f" --output-axes {axes}, or output_axes in the spec; see crnn inspect {model.path}."
     )
 
 

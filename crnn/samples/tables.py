@@ -149,7 +149,7 @@ class Table:
         return named, cut
 
     def _choose(self, rows: Sequence[Sequence[str]], asked: Optional[Tuple[str, str]]) -> Columns:
-        width = collections.Counter(map(len, rows)).most_common(1)[0][0]
+        width = self._width = collections.Counter(map(len, rows)).most_common(1)[0][0]
         if width < 2:
             raise InputError(
                 f"{self._path} has one column; expected an image and a label a row, with a comma"
@@ -160,7 +160,7 @@ class Table:
             return self._asked(asked, first, rows, width)
         image = _one([cell.lower() in NAMES for cell in first])
         label = _one([cell.lower() in LABELS for cell in first])
-        if image is not None and label is not None:
+        if image is not None and label is not None and len(first) == width:
             return Columns(image, label, width, first)
         found = self._image_column(rows, width)
         head = self._head(found, first, rows)
@@ -186,7 +186,7 @@ class Table:
                 places.append(int(word) - 1)
                 continue
             lower = [cell.lower() for cell in first]
-            if word.lower() not in lower:
+            if word.lower() not in lower or len(first) != width:
                 raise InputError(
                     f"{self._path} has no column {word!r}; it has {width}, and the first row is"
                     f" {', '.join(map(repr, first))}",
@@ -197,9 +197,10 @@ class Table:
         head: Optional[Sequence[str]] = first
         if not named:
             head = self._head(places[0], first, rows)
-            known = first[places[0]].lower() in NAMES and first[places[1]].lower() in LABELS
-            if known:
-                head = first
+            if head is None and len(first) == width:
+                known = first[places[0]].lower() in NAMES and first[places[1]].lower() in LABELS
+                if known:
+                    head = first
         return Columns(places[0], places[1], width, head)
 
     def _image_column(self, rows: Sequence[Sequence[str]], width: int) -> int:
@@ -214,7 +215,7 @@ class Table:
         self, image: int, first: Sequence[str], rows: Sequence[Sequence[str]]
     ) -> Optional[Sequence[str]]:
         """Return the first row where it alone has no image's name."""
-        if len(rows) < 2 or image >= len(first) or self._is_image(first[image]):
+        if len(rows) < 2 or len(first) != self._width or self._is_image(first[image]):
             return None
         like = sum(self._is_image(cells[image].strip()) for cells in rows[1:] if len(cells) > image)
         if 2 * like > len(rows) - 1:

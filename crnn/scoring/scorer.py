@@ -4,8 +4,9 @@ with the data.
 
 from __future__ import annotations
 
+import collections
 import heapq
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Scorer:
         self.metric = TextMetric()
         self.read = 0
         """Rows that a model has read."""
+        self.remarks: Counter[str] = collections.Counter()
+        """What else the images' pictures depend on, counted."""
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
@@ -57,6 +60,7 @@ class Scorer:
             The reading of every row, in the batch's order.
         """
         problems = dict(batch.problems)
+        self.remarks.update(batch.remarks)
         texts = [""] * len(batch.keys)
         columns: Dict[int, int] = {}
         if logits is not None:

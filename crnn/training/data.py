@@ -30,7 +30,7 @@ import torch
 from crnn.batch import Problem, ProblemCounts, Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
-from crnn.image import ImageError, decode
+from crnn.image import ImageError, decode_remarked
 from crnn.labels import NO_LABEL
 from crnn.samples.nested import lmdbs_below
 from crnn.samples.source import open_labelled
@@ -197,13 +197,15 @@ class TrainBatch:
     """Pixels uint8 (n, C, H, W), the classes of all labels in a row, and each label's length; both
     int64.
 
-    ``skipped`` counts the planned words that are not in it, by reason.
+    ``skipped`` counts the planned words that are not in it, by reason, ``remarks`` what else its
+    pictures depend on (`crnn.image.remark_lines`).
     """
 
     images: torch.Tensor
     targets: torch.Tensor
     lengths: torch.Tensor
     skipped: Mapping[str, int] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
 
     def pin_memory(self) -> TrainBatch:
         """Return the batch in memory that a GPU can copy from by itself."""
@@ -212,6 +214,7 @@ class TrainBatch:
             self.targets.pin_memory(),
             self.lengths.pin_memory(),
             self.skipped,
+            self.remarks,
         )
 
 
@@ -234,6 +237,7 @@ class Batches:
         images: List[np.ndarray] = []
         texts: List[str] = []
         skipped: Counter[str] = collections.Counter()
+        remarks: Counter[str] = collections.Counter()
         for number in plan.numbers.tolist():
             sample = self._mixture.sample(plan.epoch, number)
             text, reason = self._labels.take(sample.label)
@@ -242,8 +246,10 @@ class Batches:
             if not reason:
                 assert sample.image is not None
                 try:
-                    images.append(decode(sample.image, self._labels.spec))
+                    pixels, remarked = decode_remarked(sample.image, self._labels.spec)
+                    images.append(pixels)
                     texts.append(text)
+                    remarks.update(remarked)
                 except ImageError as error:
                     reason = error.problem.reason
             if reason:
@@ -253,7 +259,8 @@ class Batches:
                 f"none of a step's {len(plan.numbers)} words can be used: {describe(skipped)}"
             )
         targets, lengths = encode(texts, self._classes)
-        return TrainBatch(torch.from_numpy(np.stack(images)), targets, lengths, dict(skipped))
+        stacked = torch.from_numpy(np.stack(images))
+        return TrainBatch(stacked, targets, lengths, dict(skipped), dict(remarks))
 
 
 def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelRules]:

@@ -29,6 +29,7 @@ from typing import (
 import torch
 
 from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.image import remark_lines
 from crnn.machine import usable_cpus
 from crnn.presets import CrnnConfig
 from crnn.signals import handled
@@ -222,6 +223,7 @@ class Trainer:
         self.divergence = Divergence(recipe.diverged, guess)
         self.counters = Counters()
         self.skipped: Counter[str] = collections.Counter()
+        self.remarks: Counter[str] = collections.Counter()
         if not options.performance:
             self._open_folder(state)
         self.learner.connect()
@@ -258,6 +260,8 @@ class Trainer:
             advance(self.counters.step)
             batches = stack.enter_context(contextlib.closing(self._batches()))
             self._train(batches, report, stop, advance)
+        for line in remark_lines(self.remarks, self.spec):
+            self.console.note(f"of this device's words: {line}")
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
@@ -288,6 +292,7 @@ class Trainer:
             loss = self.learner.step(step, batch)
             self.counters.step = step + 1
             self.skipped.update(batch.skipped)
+            self.remarks.update(batch.remarks)
             meters.add(loss, len(batch.lengths), waited)
             advance(1)
 

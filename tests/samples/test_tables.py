@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from pathlib import Path
@@ -179,6 +180,37 @@ def test_what_pythons_csv_writes_reads_back(
     writer = csv.writer(text, delimiter=sign, quoting=quoting, lineterminator="\r\n")  # type: ignore[arg-type]
     writer.writerows(pairs)
     assert read(tmp_path, text.getvalue(), file=file)[0] == pairs
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "title\n1.png,x\n2.png,y\n",
+        "filename,text,\n1.png,x\n2.png,y\n",
+        "image,label,more\n1.png,x\n2.png,y\n3.png,z\n",
+    ],
+)
+def test_a_first_row_of_another_width_is_named(tmp_path: Path, content: str) -> None:
+    for columns in (None, ("1", "2"), ("2", "1")):
+        with pytest.raises(InputError, match=r"line 1 .*columns; the others have 2"):
+            read(tmp_path, content, columns=columns)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["1.png", "a", ",", ";", "\t", '"', '""', "\n", "\r\n", " ", "text", "\0"]),
+        max_size=40,
+    ),
+    st.sampled_from([None, ("1", "2"), ("3", "1"), ("image", "text")]),
+)
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_stands_in_a_table_is_read_or_refused(
+    tmp_path: Path, parts: List[str], columns: Optional[Tuple[str, str]]
+) -> None:
+    with contextlib.suppress(InputError):
+        read(tmp_path, "".join(parts), columns=columns)
 
 
 ENCODINGS = ["utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk", "big5", "utf-8-sig"]

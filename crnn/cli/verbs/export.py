@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
@@ -12,7 +13,9 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     add_color,
     add_json,
+    add_picture_options,
     add_written,
+    by_picture_options,
     positive,
     put_json,
     read_alphabet,
@@ -80,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LMDB",
         help="check with the first 2000 words of an LMDB too, and show how many are read right",
     )
+    add_picture_options(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -96,13 +100,14 @@ def run(args: argparse.Namespace) -> int:
     from crnn.weights.checkpoint import load_checkpoint
 
     def load(order: str) -> Checkpoint:
-        return load_checkpoint(
+        found = load_checkpoint(
             args.checkpoint,
             alphabet=alphabet,
             width=args.width,
             lstm_gate_order=order,
             color=args.color,
         )
+        return dataclasses.replace(found, spec=by_picture_options(found.spec, args))
 
     checkpoint = load(args.lstm_gate_order)
     others = {"ifgo": "igfo", "igfo": "ifgo"}

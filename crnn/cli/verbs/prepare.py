@@ -10,7 +10,9 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     add_json,
     add_list_options,
+    add_picture_options,
     add_written,
+    by_picture_options,
     filled,
     listing,
     positive,
@@ -77,6 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--form", metavar="FORM", help="the annotation's form, where its content does not tell"
     )
     add_list_options(parser)
+    add_picture_options(parser)
     parser.add_argument(
         "--oov",
         choices=("keep", "drop", "strip"),
@@ -113,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
         spec = open_spec(args.spec)
     else:
         spec = ModelSpec.default()
+    spec = by_picture_options(spec, args)
     options = ListOptions(args.form, args.columns, args.encoding)
     source = open_labelled(args.data, args.annotation, options)
     request = PrepareRequest(

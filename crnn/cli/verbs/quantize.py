@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crnn.batch import problem_lines
 from crnn.cli import console
 from crnn.cli.arguments import (
     add_annotation,
@@ -61,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise and print both accuracies."""
+    from crnn.batch import problem_lines
     from crnn.export.quantize import quantise
 
     result = quantise(

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read every image that can be read; exit 1 after them if one could not."""
+    from crnn.image import remark_lines
     from crnn.recognizer import Recognizer
     from crnn.reports.text import SIMULATED
 
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
             {"schema": "crnn-readings/1", "readings": readings, "simulated": recognizer.simulated},
             args.json,
         )
+    for line in remark_lines(recognizer.remarks, recognizer.spec):
+        console.note(line)
     for problem in unreadable:
         console.error(problem)
     if unreadable:
