@@ -17,7 +17,6 @@ from typing import (
     List,
     Mapping,
     Optional,
-    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -33,6 +32,7 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
+from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
+from crnn import dialects
 from crnn.errors import InputError, UsageError
 from crnn.filekind import OM, TORCH, kind_of, refuse_foreign_folder
 from crnn.presets import SPECS, time_steps
@@ -24,8 +26,9 @@ def open_runner(
 
     Args:
         path: A model file, or a folder with the static set of OMs (NAME_bs1.om, NAME_bs4.om …).
-        device: "cpu" (default) or "cuda" for ONNX and checkpoints; a chip's number for an OM
-            (default 0), or several with commas.
+        device: For ONNX and checkpoints cpu (default), cuda or npu, the latter two with a number
+            or without (cuda:1); for an OM a chip's number (default 0), or several with commas, with
+            "npu:" before them or without.
         threads: The most processor threads of a model that runs on the processor; None for all
             usable.
         more: Further OMs, which with ``path`` are a static set.
@@ -45,12 +48,16 @@ def open_runner(
     if kind == OM:
         from crnn.runners.ascend_runner import open_ascend, set_of
 
+        chips = _chips(path, device)
         if more:
-            return open_ascend(set_of([path, *more]), device or "0")
-        return open_ascend(path, device or "0")
-    device = device or "cpu"
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"--device {device}: {path} is not an OM, so it runs on cpu or cuda")
+            return open_ascend(set_of([path, *more]), chips)
+        return open_ascend(path, chips)
+    device = dialects.device(device or "cpu")
+    if not re.fullmatch(r"cpu|(cuda|npu)(:[0-9]+)?", device):
+        raise UsageError(
+            f"--device {device}: {path} is not an OM, so it runs on cpu, cuda or npu, or a numbered"
+            " one such as cuda:1"
+        )
     if kind == TORCH:
         from crnn.runners.torch_runner import TorchRunner
 
@@ -58,6 +65,21 @@ def open_runner(
     from crnn.runners.onnx_runner import OnnxRunner
 
     return OnnxRunner(path, device=device, threads=threads)
+
+
+def _chips(path: Path, device: str) -> str:
+    """Return the numbers of the chips that an OM is to run on."""
+    if device in ("", "npu"):
+        return "0"
+    name = dialects.device(device)
+    kind, colon, numbers = name.partition(":")
+    if colon and kind == "npu":
+        return numbers
+    if name == "npu":
+        return "0"
+    if kind in ("cpu", "cuda"):
+        raise UsageError(f"--device {device}: {path} is an OM, which runs on an Ascend chip alone")
+    return device
 
 
 _DEFAULT = ModelSpec.default()
