@@ -37,7 +37,7 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_runner, spec_given
+from crnn.runners.open import open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.source import WordSource, open_source
@@ -90,6 +90,7 @@ class EvaluateRequest:
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
+    rehearse: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -166,14 +167,7 @@ def evaluate(
     protocol = Counting()
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
-    runner = open_runner(
-        request.model, device=request.device, threads=request.threads, more=request.more
-    )
-    if request.output:
-        runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
-        runner.read_by(spec)
+    runner = _runner(request)
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
@@ -384,6 +378,21 @@ def _outcome(
     )
     failures = tuple(_failures(evaluation, comparison, request))
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
+
+
+def _runner(request: EvaluateRequest) -> Runner:
+    if request.rehearse is None:
+        runner = open_runner(
+            request.model, device=request.device, threads=request.threads, more=request.more
+        )
+    else:
+        runner = open_rehearsal(request.model, device=request.device)
+    if request.output:
+        runner.take(request.output)
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+        runner.read_by(spec)
+    return runner
 
 
 def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:

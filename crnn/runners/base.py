@@ -71,6 +71,8 @@ class Runner(ABC):
     backend: str = ""
     device: str = ""
     simulated: bool = False
+    rehearsed: Optional[str] = None
+    """The precision in which a chip's computation is rehearsed; such a runner is simulated."""
     threads: int = 1
     versions: Mapping[str, str] = {}
     """What stands below the kit, by name: the runtime, CANN."""
@@ -122,8 +124,8 @@ class Runner(ABC):
             UsageError: The backend runs models of one output alone.
         """
         raise UsageError(
-            f"--output {output}: {self.model.path} is not an ONNX model, and the others are run"
-            " with one output",
+            f"--output {output}: {self.model.path} is run by {self.backend}, which takes models of"
+            " one output; ONNX Runtime takes an ONNX of several",
             hint="crnn compile MODEL.onnx NAME --output NAME makes an OM of one output.",
         )
 
@@ -189,6 +191,7 @@ class Runner(ABC):
             threads=self.threads,
             versions=self.versions,
             simulated=self.simulated,
+            rehearsed=self.rehearsed,
         )
 
     @abstractmethod
@@ -328,6 +331,7 @@ def run_info(
     threads: int = 1,
     versions: Optional[Mapping[str, str]] = None,
     simulated: bool = False,
+    rehearsed: Optional[str] = None,
 ) -> RunInfo:
     """Describe a run of a model, with the versions of the kit and of what it stands on.
 
@@ -337,13 +341,14 @@ def run_info(
         device: Where; None for another tool.
         threads: Processor threads.
         versions: Of what stands below the kit, by name.
-        simulated: Whether the Ascend simulator stood in a chip's place.
+        simulated: Whether the Ascend simulator, or a rehearsal, stood in a chip's place.
+        rehearsed: The precision of a rehearsal.
 
     Returns:
         What results and benchmarks say of the run.
     """
     everything = {**process_versions(), **(versions or {})}
-    return RunInfo(model, backend, device, threads, everything, simulated)
+    return RunInfo(model, backend, device, threads, everything, simulated, rehearsed)
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:

@@ -10,7 +10,7 @@ from typing import Callable, Optional, Sequence
 
 from crnn import dialects
 from crnn.errors import InputError, UsageError
-from crnn.filekind import OM, TORCH, kind_of, refuse_foreign_folder
+from crnn.filekind import OM, ONNX, TORCH, kind_of, refuse_foreign_folder
 from crnn.presets import SPECS, time_steps
 from crnn.runners.base import Runner
 from crnn.spec import ModelSpec, changed_spec, spec_json
@@ -65,6 +65,32 @@ def open_runner(
     from crnn.runners.onnx_runner import OnnxRunner
 
     return OnnxRunner(path, device=device, threads=threads)
+
+
+def open_rehearsal(path: Path, *, device: str = "") -> Runner:
+    """Return the runner that computes an ONNX as a chip would, in float16, on this processor.
+
+    Args:
+        path: An ONNX file.
+        device: "" or "cpu".
+
+    Returns:
+        The runner, not yet entered.
+
+    Raises:
+        InputError: The file is not a model.
+        UsageError: The file is a model of another kind, or the device another one.
+    """
+    if path.is_dir() or kind_of(path) != ONNX:
+        raise UsageError(
+            f"--rehearse computes an ONNX on this processor, and {path} is not one: rehearse the"
+            " ONNX that an OM was compiled from, or export a checkpoint first"
+        )
+    if dialects.device(device or "cpu") != "cpu":
+        raise UsageError(f"--rehearse computes on this processor; --device {device} is another one")
+    from crnn.runners.rehearsal_runner import RehearsalRunner
+
+    return RehearsalRunner(path)
 
 
 def _chips(path: Path, device: str) -> str:
