@@ -757,6 +757,30 @@ MUTATIONS = (
         'self.optimizer.state_dict().update(content["optimizer"])',
         "tests/training/test_loop.py::test_a_killed_run_resumes_to_the_same_bits",
     ),
+    # Training.
+    Mutation(
+        "the group of a finished training outlives it",
+        "crnn/training/world.py",
+        "    import torch.distributed.nn  # noqa: F401\n",
+        "    import torch.distributed  # noqa: F401\n",
+        "tests/training/test_loop.py::test_two_processes_train_every_recipe_and_resume",
+    ),
+    Mutation(
+        "an evaluation's loss that is not finite goes on",
+        "crnn/training/loop.py",
+        "if not math.isfinite(score.loss):",
+        "if math.isinf(score.loss):",
+        "tests/training/test_loop.py::test_an_evaluation_whose_loss_is_lost_ends_the_run",
+    ),
+    # Quantising.
+    Mutation(
+        "words without label or image calibrate",
+        "crnn/export/quantize.py",
+        "usable.append(label is not None and row not in batch.problems)",
+        "usable.append(label is not None)",
+        "tests/export/test_quantize.py"
+        "::test_words_without_label_or_image_neither_calibrate_nor_count",
+    ),
 )
 
 

@@ -52,7 +52,10 @@ def open_runner(
         if more:
             return open_ascend(set_of([path, *more]), chips)
         return open_ascend(path, chips)
-    device = dialects.device(device or "cpu")
+    if device:
+        device = dialects.device(device)
+    else:
+        device = "cpu"
     if not re.fullmatch(r"cpu|(cuda|npu)(:[0-9]+)?", device):
         raise UsageError(
             f"--device {device}: {path} is not an OM, so it runs on cpu, cuda or npu, or a numbered"

@@ -365,7 +365,12 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         1,
         "letters does not exist",
     ),
-    "alphabet not UTF-8": (not_utf8, ["a.pth", TO, "--alphabet", "@letters"], 1, "is not UTF-8"),
+    "alphabet not UTF-8": (
+        not_utf8,
+        ["a.pth", TO, "--alphabet", "@letters"],
+        1,
+        "is neither UTF-8 nor GB18030",
+    ),
     # the checkpoint
     "no checkpoint": (
         NOTHING,

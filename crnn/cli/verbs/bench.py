@@ -8,10 +8,12 @@ from typing import Tuple
 
 from crnn.cli import console
 from crnn.cli.arguments import (
+    add_devices,
     add_json,
     add_list_options,
     add_output_axes,
     add_reading,
+    add_threads,
     add_written,
     listing,
     milliseconds,
@@ -63,12 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each size before that (default 3)",
     )
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     _add_other(parser)
     add_reading(parser)
     parser.add_argument(

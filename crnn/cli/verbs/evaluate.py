@@ -13,15 +13,17 @@ from crnn.cann import OM_MAGIC
 from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
+    add_batch,
+    add_devices,
     add_json,
     add_list_options,
     add_output_axes,
     add_spec,
+    add_threads,
     add_written,
     fraction,
     listing,
     natural,
-    positive,
     put_json,
 )
 from crnn.errors import CheckError, KitError, UsageError
@@ -56,9 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a folder of bins, an LMDB, a folder of images or of LMDBs; or several",
     )
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
     parser.add_argument(
         "--label",
         "--annotation",
@@ -74,12 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
     parser.set_defaults(more=())
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
         "--output", metavar="NAME", help="the logits of a model that has several outputs"
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from crnn.cli import console
 from crnn.cli.arguments import (
+    add_batch,
     add_color,
     add_json,
     add_written,
     natural,
-    positive,
     put_json,
     read_alphabet,
 )
@@ -115,9 +115,7 @@ def _add_check(kinds: Any) -> None:
         metavar="LMDB",
         help="labelled words: LMDB or image folder",
     )
-    check.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(check)
     check.add_argument(
         "--max-differ",
         type=natural,
