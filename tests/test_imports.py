@@ -136,7 +136,7 @@ def test_an_om_evaluation_needs_numpy_alone(compiled: Path, tmp_path: Path) -> N
     script = str(ROOT / "post_CRNN_pytorch_acl.py")
     simulated("-c", ONLY_NUMPY, script, *words, folder=tmp_path)
     data = json.loads(result.read_text(encoding="utf-8"))
-    assert data["schema"] == "crnn-evaluation/1"
+    assert data["schema"] == "crnn-evaluation/2"
     assert data["total"] == len(texts)
     assert data["skipped"] == {}
     assert data["backend"] == "pyacl"

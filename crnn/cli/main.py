@@ -34,6 +34,7 @@ VERBS = (
     "score",
     "read",
     "inspect",
+    "spec",
     "explain",
     "doctor",
     "dataset",
@@ -147,6 +148,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
+    args.typed = ["crnn", *words]
     return run(args)
 
 
@@ -171,6 +173,7 @@ def run_script(
         check(args)
     except SystemExit as stop:
         return int(stop.code or 0)
+    args.typed = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
     args.run = command
     return run(args)
 

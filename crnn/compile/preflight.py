@@ -48,6 +48,10 @@ _LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "
 _ACTIVATIONS = ("sigmoid", "tanh", "tanh")
 
 
+SPEC = "the spec expects"
+"""What a line says where the graph may well be sound, and is read by another spec than its own."""
+
+
 @dataclass(frozen=True)
 class Input:
     """The graph's image input: its name and its batch, None where that is open."""
@@ -68,6 +72,14 @@ def check_graph(
     found = list(problems(graph, spec=spec, batches=batches, cann=cann))
     if found:
         lines = [f"  - {text}" for text in found]
+        if all(SPEC in text for text in found):
+            raise InputError(
+                "\n".join([f"{where}: the graph is not what its spec says", *lines]),
+                hint=(
+                    "Name its own with --spec: a preset, or JSON of the keys that differ; crnn spec"
+                    " set MODEL.onnx SPEC -o OUT.onnx writes it into a copy."
+                ),
+            )
         raise InputError(
             "\n".join([f"{where}: ATC would reject this graph", *lines]),
             hint="crnn export writes a graph that ATC takes: crnn export CHECKPOINT.pth MODEL.onnx",
@@ -168,15 +180,14 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
     if not outputs[0].type.tensor_type.HasField("shape"):
         return
     sizes = _sizes(outputs[0])
-    expected = [
-        {"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes
-    ]
-    fits = len(sizes) == 3 and all(
-        want is None or got in (None, want) for got, want in zip(sizes, expected)
-    )
-    if not fits:
-        names = ", ".join("N" if size is None else str(size) for size in expected)
-        yield f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    fitting = spec.fitting_axes(sizes, None)
+    if spec.output_axes in fitting:
+        return
+    names = ", ".join("N" if size is None else str(size) for size in spec.output_shape(None))
+    line = f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    if fitting:
+        line += f"; its axes are {fitting[0]}: --output-axes {fitting[0]}"
+    yield line
 
 
 def _lstm(graph: Graph, node: Any) -> Iterator[str]:

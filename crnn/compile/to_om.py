@@ -20,6 +20,7 @@ from crnn.ascend.fit import misfits
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
+from crnn.cann import SOC_VERSIONS
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
     GEAR_KINDS,
@@ -39,14 +40,21 @@ from crnn.compile.atc import (
 )
 from crnn.compile.preflight import check_graph
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
 from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import load_graph
+from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
 
 DEFAULT_SOC = "Ascend310"
+OTHER_SOCS = (
+    *("Ascend710", "Ascend910", "Ascend910A", "Ascend910B", "Ascend910ProA", "Ascend910ProB"),
+    *("Ascend910PremiumA", "Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4"),
+)
+"""Chips that CANN knows besides the kit's own (`SOC_VERSIONS`), for the spelling of their names."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,9 @@ class CompileRequest:
     extra: str = ""
     cann: Optional[Version] = None
     timeout: Optional[float] = None
+    spec: Optional[str] = None
+    output: Optional[str] = None
+    output_axes: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -144,8 +155,10 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     proto = _load(request.model)
     outside = hash_external_data(proto, request.model)
     proto = load_external_data(proto, request.model)
+    proto = adjusted(proto, request.model, spec=request.spec, output=request.output)
+    rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    spec = _spec(request.model, metadata, notes)
+    spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
     groups: List[Tuple[int, ...]] = [tuple(request.batches)]
     if request.static_set:
         groups = [(batch,) for batch in request.batches]
@@ -153,8 +166,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
     ]
-    rewritten = not takes_two_directions(version) and needs_split(proto)
-    if rewritten:
+    if not takes_two_directions(version) and needs_split(proto):
+        rewritten = True
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
             f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
@@ -410,13 +423,25 @@ def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpe
     return ModelSpec.default()
 
 
+def _soc_meant(text: str) -> str:
+    """Return the name of a chip as CANN spells it; empty where none can be meant."""
+    bare = re.sub(r"(?i)^ascend", "", text.strip()).strip(" _-").replace(" ", "")
+    if not re.fullmatch(r"[0-9]\w*", bare):
+        return ""
+    for name in (*SOC_VERSIONS, *OTHER_SOCS):
+        if name.lower() == f"ascend{bare.lower()}":
+            return name
+    return f"Ascend{bare.upper()}"
+
+
 def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> str:
     if request.soc:
-        if not re.fullmatch(r"Ascend\w+", request.soc):
-            bare = re.sub(r"(?i)^ascend[ _-]?", "", request.soc)
+        meant = _soc_meant(request.soc)
+        known = meant == request.soc or meant not in (*SOC_VERSIONS, *OTHER_SOCS)
+        if not (known and re.fullmatch(r"Ascend\w+", request.soc)):
             near = ""
-            if bare[:1].isdigit():
-                near = f"Did you mean Ascend{bare}? "
+            if meant:
+                near = f"Did you mean {meant}? "
             raise UsageError(
                 f"--soc {request.soc}: expected a name such as Ascend310 or Ascend310P3",
                 hint=f"{near}npu-smi info shows the part after Ascend.",
@@ -448,7 +473,15 @@ def _precision_note(request: CompileRequest) -> str:
         computes = "ATC computes in FP16"
     else:
         computes = f"precision mode {precision}"
-    return f"{computes}; the input is {inputs}, the output FP32"
+    return f"{computes}; the input is {inputs}, the output {_output_type(request.extra)}"
+
+
+def _output_type(extra: str) -> str:
+    """Return the type of the output as flags of the user's own may set it."""
+    found = re.search(r"--output_type[= ]+[\"']?(?:[^\s\"']*:)?(\w+)", extra)
+    if found:
+        return found[1]
+    return "FP32"
 
 
 def _output_name(name: Path) -> Path:

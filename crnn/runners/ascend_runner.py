@@ -61,6 +61,16 @@ class AscendRunner(Runner):
         self._slots: List[Slot] = []
         self._streaming = False
 
+    def steps(self, width: int) -> Optional[int]:
+        """See `Runner`."""
+        shapes = [output.shape for output in self._oms[0].outputs]
+        if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) != len(self.spec.output_axes):
+            return None
+        steps = shapes[0][self.spec.output_axes.index("T")]
+        if steps < 1:
+            return None
+        return steps
+
     def _open(self) -> None:
         acl = open_acl(self._paths, self._oms)
         with uninterrupted():
@@ -155,6 +165,13 @@ class AscendRunner(Runner):
             return nhwc
         return super()._input_shape()
 
+    def _prove_axes(self, piece: np.ndarray) -> None:
+        # An output has here the shape that it is given. Where gears end at a batch of T, the file
+        # tells no axes for any of them: that one is asked, whatever the batch at hand.
+        batch = self.spec.time_steps
+        if batch in self._tasks:
+            super()._prove_axes(np.zeros((batch, *piece.shape[1:]), dtype=piece.dtype))
+
     def _run(self, images: np.ndarray) -> np.ndarray:
         laps = None
         if self.lap is not no_lap:
@@ -236,11 +253,7 @@ class AscendRunner(Runner):
 
 def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected"
-            " one of each"
-        )
+    _require_one_of_each(model)
     image, logits = model.inputs[0], model.outputs[0]
     channels, height, width = spec.image_shape
     layouts = [spec.image_shape, (height, width, channels)]
@@ -270,7 +283,7 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
         raise InputError(
             f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"
             f" {logits.dtype} {logits.dims}",
-            hint=hint,
+            hint=_axes_hint(model, spec, tasks[-1].batch) or hint,
         )
     if image.size < tasks[-1].in_bytes or logits.size < tasks[-1].out_bytes:
         raise InputError(
@@ -278,6 +291,33 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
             f" {logits.size} bytes)"
         )
     return tasks
+
+
+def _require_one_of_each(model: LoadedModel) -> None:
+    if len(model.inputs) == 1 and len(model.outputs) == 1:
+        return
+    names = ", ".join(port.name for port in model.outputs)
+    raise InputError(
+        f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs ({names});"
+        " expected one of each",
+        hint=(
+            "Compile its ONNX again with the output that has the logits alone: crnn compile"
+            " MODEL.onnx NAME --output OUTPUT"
+        ),
+    )
+
+
+def _axes_hint(model: LoadedModel, spec: ModelSpec, batch: int) -> str:
+    """Return the order of axes that an OM's output has; "" where it is the spec's, or none."""
+    logits = model.outputs[0]
+    fitting = spec.fitting_axes(logits.dims, batch)
+    if not fitting or fitting[0] == spec.output_axes:
+        return ""
+    axes = fitting[0]
+    return (
+        f"The output's axes are {axes} (T time steps, N images, K classes): say so with"
+        f" --output-axes {axes}, or output_axes in the spec; see crnn inspect {model.path}."
+    )
 
 
 def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
@@ -337,6 +377,48 @@ def om_files(path: Path) -> List[Path]:
         (file for file, match in found.items() if match),
         key=lambda file: int(file.stem.rpartition("_bs")[2]),
     )
+
+
+def set_of(paths: Sequence[Path]) -> List[Path]:
+    """Return OMs that are a static set, named one by one.
+
+    Args:
+        paths: The OMs.
+
+    Returns:
+        The same in the order of their batches.
+
+    Raises:
+        InputError: They are not known to be of one ONNX, or two are of one batch.
+    """
+    origin: Dict[str, Path] = {}
+    batches: Dict[Tuple[int, ...], Path] = {}
+    for path in paths:
+        sidecar = find_sidecar(path, read_om(path).sha256)
+        if sidecar is None:
+            others = " and ".join(str(other) for other in paths if other != path)
+            raise InputError(
+                f"{path} has no {path.name}.json beside it, so nothing says that it is of a set"
+                f" with {others}",
+                hint="Evaluate one of them, or copy the file that crnn compile wrote beside each.",
+            )
+        origin.setdefault(sidecar.onnx_sha256, path)
+        if sidecar.batch_sizes in batches:
+            raise InputError(
+                f"{batches[sidecar.batch_sizes]} and {path} are both of batch"
+                f" {', '.join(map(str, sidecar.batch_sizes))}; a set has each once"
+            )
+        batches[sidecar.batch_sizes] = path
+    if len(origin) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, origin.values()))} are not a set: they were compiled from"
+            " different ONNX models",
+            hint=(
+                "Evaluate one at a time, or compile all batch sizes from one model: crnn compile"
+                " MODEL.onnx NAME --batch 1,4,8 --static-set"
+            ),
+        )
+    return [batches[sizes] for sizes in sorted(batches)]
 
 
 def parse_devices(text: str) -> List[int]:

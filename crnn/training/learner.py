@@ -49,7 +49,9 @@ class Learner:
         """
         self._recipe = recipe
         self._world = world
-        self.model = build_model(recipe, config).to(world.device)
+        model, self.notes = build_model(recipe, config)
+        """What a person should know of the first weights."""
+        self.model = model.to(world.device)
         if world.device.type in CHANNELS_LAST:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # is not in its overloads
         self.optimizer = make_optimizer(recipe, self.model.parameters())

@@ -30,6 +30,7 @@ from typing import (
 import torch
 
 from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.image import remark_lines
 from crnn.machine import usable_cpus
 from crnn.presets import CrnnConfig
 from crnn.signals import handled
@@ -223,6 +224,7 @@ class Trainer:
         self.divergence = Divergence(recipe.diverged, guess)
         self.counters = Counters()
         self.skipped: Counter[str] = collections.Counter()
+        self.remarks: Counter[str] = collections.Counter()
         if not options.performance:
             self._open_folder(state)
         self.learner.connect()
@@ -260,6 +262,8 @@ class Trainer:
             advance(self.counters.step)
             batches = stack.enter_context(contextlib.closing(self._batches()))
             self._train(batches, report, stop, advance)
+        for line in remark_lines(self.remarks, self.spec):
+            self.console.note(f"of this device's words: {line}")
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
@@ -290,6 +294,7 @@ class Trainer:
             loss = self.learner.step(step, batch)
             self.counters.step = step + 1
             self.skipped.update(batch.skipped)
+            self.remarks.update(batch.remarks)
             meters.add(loss, len(batch.lengths), waited)
             advance(1)
 
@@ -444,11 +449,19 @@ class Trainer:
             f"network {recipe.network}, {parameters} parameters, {self.spec.classes} classes,"
             f" {recipe.precision}"
         )
+        if not self.counters.step:
+            for line in self.learner.notes:
+                note(line)
         for part in self.mixture.parts:
             left = ""
             if part.words.skipped:
                 left = f"; left out: {describe(part.words.skipped)}"
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
+            for key, problem in part.words.named:
+                note(f"  {problem.reason}: {key} {problem.detail}".rstrip())
+        for evaluator in self.evaluators:
+            for line in evaluator.label_lines():
+                note(f"{evaluator.name}: {line}")
         plural = ""
         if world.size > 1:
             plural = "s"

@@ -52,10 +52,10 @@ def test_json_has_every_stage_and_rate_of_each_batch(
     data = measure(capsys, "m.onnx", "--data", str(WORDS), "--batch", "4,1,4", "--budget", "1e6")
     assert sorted(data) == sorted(
         # docs/formats.md
-        "schema simulated data loop warm_up machine runs ratios suggestion".split()
+        "schema simulated data date command loop warm_up machine runs ratios suggestion".split()
     )
     assert (data["schema"], data["simulated"], data["data"], data["loop"]) == (
-        "crnn-bench/1",
+        "crnn-bench/2",
         False,
         "words_lmdb",
         3,

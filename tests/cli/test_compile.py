@@ -334,6 +334,13 @@ def test_dry_run_prints_the_command_alone(
         (["--batch", "1,,4"], 2, "'' is not a whole number from 1"),
         (["--batch", "4,1"], 2, "ascending order"),
         (["--soc", "310P3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "ascend310p3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "Ascend310p3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "ASCEND_310b4"], 2, "Did you mean Ascend310B4?"),
+        (["--soc", "ascend-310"], 2, "Did you mean Ascend310?"),
+        (["--soc", "910proa"], 2, "Did you mean Ascend910ProA?"),
+        (["--soc", "Ascend910premiuma"], 2, "Did you mean Ascend910PremiumA?"),
+        (["--soc", "310p7"], 2, "Did you mean Ascend310P7?"),
         (
             ["--soc", "Foo"],
             2,

@@ -170,7 +170,7 @@ def test_what_does_not_read_alike_is_a_failed_check(
             1,
             "is not an ord_map.json",
         ),
-        (["torch", V2, "x.pth"], 1, "is not a PyTorch file"),
+        (["torch", V2, "x.pth"], 1, "is a checkpoint of MindSpore"),
         (
             ["torch", str(ROOT / "examples/crnn_small.pth"), "x.pth", "--preset", "y"],
             2,
@@ -181,7 +181,7 @@ def test_what_does_not_read_alike_is_a_failed_check(
             1,
             "is not this CRNN",
         ),
-        (["torch", V2, "x.pth"], 1, "A checkpoint of MindSpore: crnn import mindspore"),
+        (["torch", V2, "x.pth"], 1, "crnn import mindspore FILE"),
         (["mindspore", str(TENSORFLOW / "crnn.pb"), "x.pth"], 1, "For it: crnn import tensorflow"),
         (["mindspore", str(MINDSPORE / "v2.onnx"), "x.pth"], 1, "crnn compile take it as it is"),
         (["caffe", "a", "b"], 2, "invalid choice"),

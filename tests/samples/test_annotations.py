@@ -119,16 +119,20 @@ BAD = {
     "a line number counts blank lines": (b"a.png,x\n\n\nb.png\nc.png,y\n", None, "line 4 is"),
     "unknown form": (
         b"a.png,x\n",
-        "csv",
-        "'csv' is not a form of annotation; expected one of quoted, jsonl, tab",
+        "xml",
+        "'xml' is not a form of annotation; expected one of quoted, jsonl, tab",
     ),
     "another form": (
         b"a.png,x\n",
         "colon",
         "line 1 is .*; expected the form 'colon', as the others: a.png:label",
     ),
-    "not UTF-8": (b"a.png x\nb.png \xd7\xd6\n", None, r"line 2 is not UTF-8: b'b.png \\xd7\\xd6"),
-    "UTF-16": ("a.png x\n".encode("utf-16"), None, "line 1 is not UTF-8"),
+    "not UTF-8": (
+        b"a.png x\nb.png \xd7\xd6\n",
+        None,
+        r"is not UTF-8: line 2 is b'b.png \\xd7\\xd6",
+    ),
+    "UTF-16": ("a.png x\n".encode("utf-16"), None, "is not UTF-8: line 1 is"),
     "JSON cut off": (
         b'{"path": "a", "text": "x"}\n{"path"\n{"path": "b", "text": "y"}\n',
         None,

@@ -10,8 +10,12 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     add_devices,
     add_json,
+    add_list_options,
+    add_output_axes,
+    add_reading,
     add_threads,
     add_written,
+    listing,
     milliseconds,
     natural,
     positive,
@@ -38,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of bins, an LMDB or a folder of images",
     )
     parser.add_argument(
-        "--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+        "--label",
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
     )
     parser.add_argument(
         "--batch",
@@ -59,16 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_devices(parser)
     add_threads(parser)
-    parser.add_argument(
-        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
-    )
-    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    _add_other(parser)
+    add_reading(parser)
     parser.add_argument(
         "--budget",
         type=milliseconds,
         metavar="MS",
         help="suggest the fastest batch whose p99 latency is within this",
     )
+    add_list_options(parser)
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(
@@ -76,6 +84,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT.png",
         help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_other(parser: argparse.ArgumentParser) -> None:
+    """Declare the model that is measured besides."""
+    parser.add_argument(
+        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
+    )
+    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    parser.add_argument(
+        "--versus-spec", metavar="FILE|NAME", help="the spec of OTHER, where it needs one"
     )
 
 

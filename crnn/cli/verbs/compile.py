@@ -10,7 +10,7 @@ from typing import Optional, Sequence, Tuple
 
 from crnn.ascend.environment import Version
 from crnn.cli import console
-from crnn.cli.arguments import add_json, positive, put_json
+from crnn.cli.arguments import add_json, add_output_axes, add_reading, positive, put_json
 from crnn.compile.atc import GEAR_KINDS, LOG_LEVELS, PRECISION_MODES, AtcJob
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
@@ -79,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
     )
+    add_reading(parser)
+    add_output_axes(parser)
     add_json(parser)
 
 
@@ -101,6 +103,9 @@ def run(args: argparse.Namespace) -> int:
         extra=args.extra,
         cann=args.cann,
         timeout=args.timeout,
+        spec=args.spec,
+        output=args.output,
+        output_axes=args.output_axes,
     )
     todo = plan(request, os.environ)
     for text in todo.notes:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, put_json
+from crnn.cli.arguments import add_json, add_spec, put_json
 from crnn.errors import needs
 
 HELP = "Show what this machine has and lacks for the kit, with the remedy for each line."
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ascend", action="store_true", help="ask for running OMs on a chip (default: ONNX)"
     )
+    add_spec(parser)
     add_json(parser)
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     with needs("numpy"):
         from crnn.jobs.doctor.diagnosis import diagnose, rows
 
-    found = diagnose(args.model, ascend=args.ascend, environ=os.environ)
+    found = diagnose(args.model, ascend=args.ascend, environ=os.environ, spec=args.spec)
     if not put_json(found.to_dict(), args.json):
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from crnn.cli import console
 from crnn.cli.arguments import (
     add_batch,
+    add_color,
     add_json,
     add_written,
     natural,
@@ -19,6 +19,7 @@ from crnn.cli.arguments import (
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
+    from crnn.results import Difference
     from crnn.weights.checkpoint import Checkpoint
 
 HELP = (
@@ -87,6 +88,7 @@ def _add_torch(kinds: Any) -> None:
         metavar=_CHARS,
         help="the file's characters in class order (default: the spec's)",
     )
+    add_color(torch)
     torch.add_argument(
         "--half", action="store_true", help="write float16: half the bytes, read as float32"
     )
@@ -154,6 +156,7 @@ def run(args: argparse.Namespace) -> int:
             blank_last=args.blank_last,
             classes=classes,
             storage=Storage(args.half, args.split),
+            color=args.color,
         )
     _print(args, checkpoint)
     return 0
@@ -200,6 +203,10 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
     )
 
 
+def _differing(word: Difference) -> Dict[str, Optional[str]]:
+    return {"key": word.key, "label": word.label, "text": word.text, "other": word.other}
+
+
 def _check(args: argparse.Namespace) -> int:
     from crnn.jobs.alike import read_alike
     from crnn.reports import result_json as report
@@ -218,7 +225,7 @@ def _check(args: argparse.Namespace) -> int:
         "schema": "crnn-alike/1",
         "alike": not second.failures,
         "models": [report.to_dict(outcome.evaluation) for outcome in (first, second)],
-        "differing": [dataclasses.asdict(word) for word in second.comparison.differing],
+        "differing": [_differing(word) for word in second.comparison.differing],
     }
     if not put_json(result, args.json):
         for path, outcome in ((args.first, first), (args.second, second)):
