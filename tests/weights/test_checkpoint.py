@@ -458,7 +458,7 @@ REFUSED: Dict[str, Any] = {
     ),
     "spec of another version": (
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: '{"format": "crnn-spec/9"}'}),
-        r"crnn\.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'",
+        r"crnn\.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/2'",
     ),
     "spec that is not JSON": (
         lambda path: save(path, {"state_dict": state(), METADATA_KEY: "{"}),
