@@ -7,10 +7,11 @@ Importing this needs only NumPy: what reads images is imported where images are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
+from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, LabelFile
 from crnn.spec import ModelSpec

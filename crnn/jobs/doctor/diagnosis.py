@@ -94,7 +94,7 @@ def diagnose(
     version = None
     if cann:
         version = cann.version
-    checks: List[Check] = [python_check(), *package_checks(asked)]
+    checks: List[Check] = [python_check(asked), *package_checks(asked)]
     # The simulator puts all of CANN's programs in the place of the real ones, so what is found is
     # its own.
     said = simulated_mark(seen.simulated)

@@ -10,9 +10,10 @@ from typing import Iterator, Mapping, Tuple
 
 from crnn.errors import DISTRIBUTIONS
 from crnn.filekind import ONNX, TORCH
+from crnn.interpreter import BOX, KIT
 from crnn.jobs.doctor.check import CHIP, Check, looked
+from crnn.python37 import installed_version
 
-OLDEST_PYTHON = (3, 8)
 NEEDED_BY: Mapping[str, Tuple[str, ...]] = {
     "numpy": (ONNX, CHIP, TORCH),
     "PIL": (ONNX, TORCH),
@@ -26,11 +27,15 @@ NEEDED_BY: Mapping[str, Tuple[str, ...]] = {
 """What cannot do without a package, by its module."""
 
 
-def python_check() -> Check:
-    """Look at the Python that runs this."""
+def python_check(asked: str) -> Check:
+    """Look at the Python that runs this; ``asked`` is the path that it is needed for."""
     found = f"{platform.python_version()} at {sys.executable}"
-    ok = sys.version_info >= OLDEST_PYTHON
-    return looked("Python", ok, found, "Install Python 3.8 or later.", needed=True)
+    oldest = KIT
+    if asked == CHIP:
+        oldest = BOX
+    ok = sys.version_info >= oldest
+    remedy = f"Install Python {oldest[0]}.{oldest[1]} or later."
+    return looked("Python", ok, found, remedy, needed=True)
 
 
 def package_checks(asked: str) -> Iterator[Check]:
@@ -55,12 +60,9 @@ def package_checks(asked: str) -> Iterator[Check]:
 
 
 def _version_of(distribution: str, module: str) -> str:
-    from importlib import metadata
-
     # OpenCV comes under several names.
     for name in (distribution, distribution.replace("-headless", ""), module):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        version = installed_version(name)
+        if version is not None:
+            return version
     return "version unknown"
