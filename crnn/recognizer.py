@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 from pathlib import Path
-from types import TracebackType
 from typing import (
     Callable,
     Counter,
@@ -14,7 +13,6 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Type,
     Union,
     overload,
 )
@@ -70,12 +68,7 @@ class Recognizer:
     def __enter__(self) -> Recognizer:
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -43,6 +43,10 @@ host is left.
 """
 
 
+def no_lap(stage: str) -> None:
+    """Time nothing: what `Runner.lap` is where nobody asks for stages."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output of a model; ``dtype`` is NumPy's name, None in ``shape`` stands for any
@@ -92,7 +96,7 @@ class Runner(ABC):
         self.model = model
         self.spec = model.spec
         self._axes_known = False
-        self.lap: Callable[[str], None] = lambda stage: None
+        self.lap: Callable[[str], None] = no_lap
         """Called with the stage's name when a stage of `run` ends; used for timing. `stream` may
         not call it.
         """
@@ -207,7 +211,7 @@ class Runner(ABC):
         if self._axes_known or len(piece) != self.spec.time_steps:
             return
         self._axes_known = True
-        lap, self.lap = self.lap, lambda stage: None
+        lap, self.lap = self.lap, no_lap
         striped = np.zeros_like(piece)
         plain = striped.copy()
         striped[0, ..., ::2] = 1
