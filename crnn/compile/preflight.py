@@ -181,6 +181,9 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
         return
     sizes = _sizes(outputs[0])
     fitting = spec.fitting_axes(sizes, None)
+    batch_axis = _batch_axis(graph)
+    by_name = [axes for axes in fitting if axes.index("N") == batch_axis]
+    fitting = by_name or fitting
     if spec.output_axes in fitting:
         return
     names = ", ".join("N" if size is None else str(size) for size in spec.output_shape(None))
@@ -188,6 +191,20 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
     if fitting:
         line += f"; its axes are {fitting[0]}: --output-axes {fitting[0]}"
     yield line
+
+
+def _batch_axis(graph: Graph) -> Optional[int]:
+    """Return the only axis of the output that has the name of the input's batch; None where the
+    names do not tell.
+    """
+    images = graph.model.graph.input[0].type.tensor_type.shape.dim
+    if not images or not images[0].dim_param:
+        return None
+    name = images[0].dim_param
+    names = [dim.dim_param for dim in graph.model.graph.output[0].type.tensor_type.shape.dim]
+    if names.count(name) != 1:
+        return None
+    return names.index(name)
 
 
 def _lstm(graph: Graph, node: Any) -> Iterator[str]:

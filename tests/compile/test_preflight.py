@@ -56,6 +56,29 @@ def test_the_inputs_name_is_taken_from_the_graph() -> None:
     assert check_graph(model, spec=SPEC, batches=(1,), cann=None, where="m").name == "imgs"
 
 
+def _turned(model: onnx.ModelProto, names: Tuple[str, ...]) -> onnx.ModelProto:
+    """Give the output another order of axes, with open sizes of these names."""
+    dims = model.graph.output[0].type.tensor_type.shape.dim
+    for dim, name in zip(dims, names):
+        dim.Clear()
+        dim.dim_param = name
+    return model
+
+
+def test_the_name_of_the_batch_tells_its_axis() -> None:
+    model = lstm_model()
+    name = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    assert name
+    for names, axes in (((name, "t", "k"), "NTK"), ((name, "", ""), "NTK")):
+        line = refused(_turned(lstm_model(), names), 26)
+        assert f"--output-axes {axes}" in line
+    assert check(_turned(lstm_model(), ("t", name, "k")), 26) is None
+    assert check(_turned(lstm_model(), (name, name, "k")), 26) is None
+    assert check(_turned(lstm_model(), ("a", "b", "c")), 26) is None
+    spec = dataclasses.replace(SPEC, output_axes="NTK")
+    assert check(_turned(lstm_model(), (name, "t", "k")), 26, spec=spec) is None
+
+
 def set_opset(version: int) -> Change:
     return lambda model: setattr(model.opset_import[0], "version", version)
 
