@@ -219,6 +219,28 @@ MUTATIONS = (
         "        if len(problems) > 9:\n",
         "tests/jobs/test_compare.py::test_runs_over_other_words_are_refused",
     ),
+    # Codes of CANN.
+    Mutation(
+        "a code of CANN's headers dropped from the table",
+        "crnn/cann/codes.txt",
+        "507009 ACL_ERROR_RT_TASK_TYPE_NOT_SUPPORT\n",
+        "507099 ACL_ERROR_RT_TASK_TYPE_NOT_SUPPORT\n",
+        "tests/test_cann.py::TestCodes::test_none_of_both_lists_is_unknown_or_explained_by_its_name_alone",
+    ),
+    Mutation(
+        "a meaning that only repeats the name",
+        "crnn/cann/codes.txt",
+        "  no loaded model has this number\n",
+        "  invalid model id\n",
+        "tests/test_cann.py::TestCodes::test_none_of_both_lists_is_unknown_or_explained_by_its_name_alone",
+    ),
+    Mutation(
+        "hexadecimal codes not read",
+        "crnn/cann/codes.py",
+        "return str(int(text, 16))",
+        "return text",
+        "tests/cli/test_explain.py::test_hexadecimal",
+    ),
     # Exit codes.
     Mutation(
         "a check that failed exits like wrong input",
