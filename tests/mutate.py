@@ -241,6 +241,20 @@ MUTATIONS = (
         "return text",
         "tests/cli/test_explain.py::test_hexadecimal",
     ),
+    # CANN's variables.
+    Mutation(
+        "CANN's own script sourced in zsh",
+        "crnn/ascend/acl_env.sh",
+        """    if [ -n "${BASH_VERSION:-}" ]; then
+        # shellcheck disable=SC1090
+        . "$script" >/dev/null
+""",
+        """    if true; then
+        # shellcheck disable=SC1090
+        . "$script" >/dev/null
+""",
+        "tests/test_atc_script.py::test_cann_s_own_script_from_8_5_on",
+    ),
     # Exit codes.
     Mutation(
         "a check that failed exits like wrong input",
@@ -498,15 +512,16 @@ def told(mutation: Mutation) -> str:
 
 
 def outcome(mutation: Mutation) -> str:
-    """Return what becomes of a mutation; one that does not run as Python is stale."""
+    """Return what becomes of a mutation; Python that is none any more is stale."""
     text = (ROOT / mutation.file).read_text(encoding="utf-8")
     if text.count(mutation.old) != 1:
         return STALE
     changed = text.replace(mutation.old, mutation.new)
-    try:
-        compile(changed, mutation.file, "exec")
-    except SyntaxError:
-        return STALE
+    if mutation.file.endswith(".py"):
+        try:
+            compile(changed, mutation.file, "exec")
+        except SyntaxError:
+            return STALE
     code = tested([mutation.test], mutation.file, changed, timeout=TIMEOUT)
     if code == 0:
         return SURVIVED
