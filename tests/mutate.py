@@ -241,6 +241,28 @@ MUTATIONS = (
         "return text",
         "tests/cli/test_explain.py::test_hexadecimal",
     ),
+    # Old releases of CANN, small boards.
+    Mutation(
+        "ATC of 5.0 not tried again with LSTMs of one direction",
+        "crnn/compile/to_om.py",
+        "        if may_need_split(todo.cann):\n",
+        "        if False:\n",
+        "tests/cli/test_compile.py::test_an_atc_of_5_0_gets_the_graph_as_it_is_and_forward_lstms_after_its_refusal",
+    ),
+    Mutation(
+        "a killed ATC not told of",
+        "crnn/compile/atc.py",
+        "    if run.exit_code in _KILLED:\n",
+        "    if False:\n",
+        "tests/compile/test_atc.py::test_an_atc_that_is_killed_names_the_variables_for_small_boards",
+    ),
+    Mutation(
+        "negative means written for AIPP",
+        "crnn/compile/aipp.py",
+        "    if not _MINIMA[0] <= least <= _MINIMA[1]:\n",
+        "    if False:\n",
+        "tests/compile/test_aipp.py::test_numbers_that_aipp_does_not_take",
+    ),
     # CANN's variables.
     Mutation(
         "CANN's own script sourced in zsh",

@@ -27,14 +27,17 @@ from crnn.compile.atc import (
     Say,
     atc_environment,
     check_batches,
+    check_precision,
     check_run,
     check_tune,
+    knows_lstm,
+    may_need_split,
     run_atc,
     safe_path,
     split_extra,
-    takes_two_directions,
 )
-from crnn.compile.preflight import check_graph
+from crnn.compile.precision import precision_note
+from crnn.compile.preflight import check_graph, doubts
 from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
@@ -66,6 +69,7 @@ class CompileRequest:
     debug: bool = False
     tune: bool = False
     extra: str = ""
+    split_bilstm: bool = False
     cann: Optional[Version] = None
     timeout: Optional[float] = None
 
@@ -147,19 +151,21 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
     ]
-    rewritten = not takes_two_directions(version) and needs_split(proto)
+    rewritten = request.split_bilstm and needs_split(proto)
     if rewritten:
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
-            f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
-            " instead"
+            "ATC gets a copy in which each LSTM of two directions is two forward ones, which"
+            " compute the same"
         )
+    notes += doubts(proto, version)
     soc = _soc(request, version, notes)
+    check_precision(request.precision, soc)
     if not safe_path(request.model.resolve()) or not safe_path(name):
         notes.append(
             "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
         )
-    notes.append(_precision_note(request))
+    notes.append(precision_note(request.precision, request.aipp, request.extra))
     jobs = [_job(request, name, group, image[0].name, spec, soc) for group in groups]
     aipp_text = ""
     if request.aipp:
@@ -235,13 +241,60 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
     for job in todo.jobs:
         require_parent(job.output)
     with _workplace() as folder:
-        made = [_compile(todo, job, folder, environ, say) for job in todo.jobs]
+        made = []
+        for job in todo.jobs:
+            todo, om, run = _compile_or_split(todo, job, folder, environ, say)
+            made.append((job, om, run))
         return [_place(todo, job, om, run) for job, om, run in made]
+
+
+def _compile_or_split(
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[CompilePlan, Om, AtcRun]:
+    """Compile; where an ATC of 5.0 refuses, once more with LSTMs of one direction.
+
+    Returns the plan that ATC took, too.
+    """
+    try:
+        return (todo, *_compile(todo, job, folder, environ, say))
+    except InputError as error:
+        split = None
+        if may_need_split(todo.cann):
+            split = _split(todo)
+        if split is None:
+            hint = f"{error.hint} {_way_out(todo)}".strip()
+            raise InputError(error.message, hint=hint) from error
+    say(f"refused; once more with LSTMs of one direction, as CANN {todo.cann} may need them")
+    return (split, *_compile(split, job, folder, environ, say))
+
+
+def _split(todo: CompilePlan) -> Optional[CompilePlan]:
+    """Return the plan with LSTMs of one direction; None where there is nothing to split."""
+    if todo.rewritten or not needs_split(todo.graph):
+        return None
+    graph = split_directions(
+        todo.graph, time_steps=todo.spec.time_steps, where=str(todo.request.model)
+    )
+    return dataclasses.replace(todo, graph=graph, rewritten=True)
+
+
+def _way_out(todo: CompilePlan) -> str:
+    """Say what else can be tried after ATC's refusal, where an LSTM may be the reason."""
+    if not any(node.op_type == "LSTM" for node in todo.graph.graph.node):
+        return ""
+    if not knows_lstm(todo.cann):
+        return (
+            f"CANN {todo.cann} is not known to compile a standard LSTM: compile with CANN 5.0.2 or"
+            " newer. The OM runs under that CANN or a newer one."
+        )
+    if not todo.rewritten and needs_split(todo.graph):
+        return "If it is the LSTM of two directions that it refuses: --split-bilstm."
+    return ""
 
 
 def _compile(
     todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
-) -> Tuple[AtcJob, Om, AtcRun]:
+) -> Tuple[Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -270,7 +323,7 @@ def _compile(
                 " --extra."
             ),
         )
-    return job, om, run
+    return om, run
 
 
 def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
@@ -281,6 +334,8 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
         with needs("onnx"):
             import onnx
         model = folder / "model.onnx"
+        if todo.rewritten:
+            model = folder / "split.onnx"
         if not model.exists():
             onnx.save(todo.graph, str(model))
     aipp = None
@@ -430,18 +485,6 @@ def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> 
         more = f" (of {', '.join(names)}; --soc names another)"
     notes.append(f"compiling for {chips[0].soc}, the chip that npu-smi lists{more}")
     return chips[0].soc
-
-
-def _precision_note(request: CompileRequest) -> str:
-    inputs = "FP32"
-    if request.aipp:
-        inputs = "uint8 (AIPP normalises)"
-    precision = request.precision or "force_fp16"
-    if precision == "force_fp16":
-        computes = "ATC computes in FP16"
-    else:
-        computes = f"precision mode {precision}"
-    return f"{computes}; the input is {inputs}, the output FP32"
 
 
 def _output_name(name: Path) -> Path:

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"'
     )
     parser.add_argument(
+        "--split-bilstm",
+        action="store_true",
+        help="give ATC two forward LSTMs for each of two directions (CANN 5.0: done by itself after"
+        " a refusal)",
+    )
+    parser.add_argument(
         "--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)"
     )
     parser.add_argument(
@@ -91,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         debug=args.debug,
         tune=args.tune,
         extra=args.extra,
+        split_bilstm=args.split_bilstm,
         cann=args.cann,
         timeout=args.timeout,
     )
