@@ -241,6 +241,28 @@ MUTATIONS = (
         "return text",
         "tests/cli/test_explain.py::test_hexadecimal",
     ),
+    # What the ONNX read, read again on the box.
+    Mutation(
+        "another text than the ONNX's passes",
+        "crnn/cli/verbs/doctor.py",
+        "    if all(reading.same for reading in readings):\n",
+        "    if True:\n",
+        "tests/jobs/test_read_again.py::test_a_text_that_differs_is_exit_3",
+    ),
+    Mutation(
+        "onnxruntime imported to read the built-in pictures again",
+        "crnn/jobs/read_again.py",
+        "import numpy as np\n",
+        "import numpy as np, onnxruntime\n",
+        "tests/test_imports.py::test_reading_the_built_in_pictures_again_needs_numpy_alone",
+    ),
+    Mutation(
+        "built-in pictures of another seed",
+        "crnn/strokes.py",
+        "SEED = 310\n",
+        "SEED = 311\n",
+        "tests/test_strokes.py::test_the_pixels_are_golden",
+    ),
     # Old releases of CANN, small boards.
     Mutation(
         "ATC of 5.0 not tried again with LSTMs of one direction",

@@ -19,6 +19,7 @@ from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
+from crnn.ascend.reference import Reference, make_reference
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
@@ -38,13 +39,15 @@ from crnn.compile.atc import (
 )
 from crnn.compile.precision import precision_note
 from crnn.compile.preflight import check_graph, doubts
-from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.ctc import greedy
+from crnn.errors import CheckError, InputError, KitError, UnavailableError, UsageError, needs
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
 from crnn.runners.external_data import hash_external_data, load_external_data
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
+from crnn.strokes import digest, stroke_pictures
 
 DEFAULT_SOC = "Ascend310"
 
@@ -240,12 +243,26 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
         raise _no_atc(environ)
     for job in todo.jobs:
         require_parent(job.output)
+    reference = _reference(todo, say)
     with _workplace() as folder:
         made = []
         for job in todo.jobs:
             todo, om, run = _compile_or_split(todo, job, folder, environ, say)
             made.append((job, om, run))
-        return [_place(todo, job, om, run) for job, om, run in made]
+        return [_place(todo, job, om, run, reference) for job, om, run in made]
+
+
+def _reference(todo: CompilePlan, say: Say) -> Optional[Reference]:
+    """Let the ONNX read the built-in pictures, for the box to compare; None where it cannot."""
+    pictures = stroke_pictures(todo.spec)
+    try:
+        with OnnxRunner(todo.request.model) as runner:
+            logits = runner.run(pictures)
+    except KitError as error:
+        say(f"no readings are kept for crnn doctor --run: {error.message}")
+        return None
+    texts = tuple(greedy(logits, todo.spec.alphabet))
+    return make_reference(digest(pictures), texts, logits)
 
 
 def _compile_or_split(
@@ -345,7 +362,9 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
-def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+def _place(
+    todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun, reference: Optional[Reference]
+) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -366,6 +385,7 @@ def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         batch_sizes=job.batches,
         simulated=om.simulated,
         external_data=todo.external_data,
+        reference=reference,
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)

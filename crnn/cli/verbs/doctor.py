@@ -8,12 +8,14 @@ from pathlib import Path
 
 from crnn.cli import console
 from crnn.cli.arguments import add_json, put_json
-from crnn.errors import needs
+from crnn.errors import UsageError, needs
 
 HELP = "Show what this machine has and lacks for the kit, with the remedy for each line."
 EXAMPLE = """  crnn doctor                 would an ONNX model run here?
   crnn doctor --ascend        would an OM run here?
-  crnn doctor crnn_bs1.om     would this OM run here, on this chip?"""
+  crnn doctor crnn_bs1.om     would this OM run here, on this chip?
+  crnn doctor crnn_bs1.om --run
+                              … and does it read what its ONNX read?"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,19 +30,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ascend", action="store_true", help="ask for running OMs on a chip (default: ONNX)"
     )
+    parser.add_argument(
+        "--run",
+        dest="reads",
+        action="store_true",
+        help="let the OM read the built-in pictures and compare with what its ONNX read; exit 3"
+        " where a text differs",
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; exit 4 when what was asked for would not run."""
+    """Print the table; exit 4 when what was asked for would not run, 3 when it reads otherwise."""
+    if args.reads and args.model is None:
+        raise UsageError("--run needs an OM: crnn doctor NAME.om --run")
     with needs("numpy"):
         from crnn.jobs.doctor import diagnose, rows
+        from crnn.jobs.read_again import read_again
 
     found = diagnose(args.model, ascend=args.ascend, environ=os.environ)
-    if not put_json(found.to_dict(), args.json):
+    data = found.to_dict()
+    readings = []
+    if args.reads and found.ready:
+        readings = read_again(args.model)
+        data["run"] = [reading.to_dict() for reading in readings]
+    if not put_json(data, args.json):
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()
         console.out(found.verdict)
-    if found.ready:
+        for reading in readings:
+            for line in reading.lines():
+                console.out(line)
+    if not found.ready:
+        return 4
+    if all(reading.same for reading in readings):
         return 0
-    return 4
+    return 3
