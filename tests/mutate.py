@@ -263,6 +263,20 @@ MUTATIONS = (
         "SEED = 311\n",
         "tests/test_strokes.py::test_the_pixels_are_golden",
     ),
+    Mutation(
+        "the user's name left in a chip report",
+        "crnn/jobs/redact.py",
+        '    words = [(user, "<user>") for user in sorted(set(_users(environ)))]\n',
+        "    words: List[Tuple[str, str]] = []\n",
+        "tests/jobs/test_chip_report.py::test_what_is_taken_out",
+    ),
+    Mutation(
+        "a chip report ends with the step that fails",
+        "crnn/jobs/chip_report.py",
+        "        results.append(result)\n",
+        "        results.append(result)\n        if result.outcome == FAILED: break\n",
+        "tests/jobs/test_chip_report.py::test_a_report_of_an_om_with_a_step_that_fails",
+    ),
     # Old releases of CANN, small boards.
     Mutation(
         "ATC of 5.0 not tried again with LSTMs of one direction",
