@@ -468,8 +468,8 @@ MUTATIONS = (
     Mutation(
         "AIPP's var_reci 1 % off",
         "crnn/compile/aipp.py",
-        "{1 / (spec.divisor * spec.std):.9g}",
-        "{1.01 / (spec.divisor * spec.std):.9g}",
+        "    factor = 1 / (spec.divisor * spec.std)\n",
+        "    factor = 1.01 / (spec.divisor * spec.std)\n",
         "tests/compile/test_aipp.py::test_the_chips_formula_gives_the_specs_values",
     ),
     # Weights and graphs.

@@ -368,11 +368,7 @@ def check_run(run: AtcRun, om: Path) -> None:
                 " acl_env_x86.sh or acl_env_arm.sh) in this shell and try again."
             ),
         )
-    if run.exit_code in _KILLED:
-        raise UnavailableError(
-            "ATC was killed (signal 9), as the system does when memory runs out",
-            hint=_SMALL_BOARD,
-        )
+    _refuse_killed(run)
     found = atc_codes(run.output)
     if run.exit_code:
         what = f"ATC failed (exit {run.exit_code})"
@@ -388,6 +384,16 @@ def check_run(run: AtcRun, om: Path) -> None:
 
 
 _MORE = "More of its log: add --debug (and look into NAME_debug/)."
+
+
+def _refuse_killed(run: AtcRun) -> None:
+    if run.exit_code in _KILLED:
+        raise UnavailableError(
+            "ATC was killed (signal 9), as the system does when memory runs out",
+            hint=_SMALL_BOARD,
+        )
+
+
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """How a process ends that was killed: as its parent sees it, and as a shell between them says."""
 _SMALL_BOARD = (

@@ -16,7 +16,8 @@ from crnn.ascend.reference import PICTURES, Reference
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.ctc import greedy
 from crnn.errors import InputError
-from crnn.runners.ascend_runner import om_files, open_ascend
+from crnn.runners.ascend_runner import om_files
+from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
 from crnn.strokes import digest, stroke_pictures
 
@@ -91,7 +92,7 @@ def read_again(path: Path, device: str = "0") -> List[ReadAgain]:
     found = []
     for om in om_files(path):
         reference = _reference(om)
-        with open_ascend(om, device) as runner:
+        with open_runner(om, device=device) as runner:
             pictures = _pictures(runner.spec, reference, om)
             logits = runner.run(pictures)
             found.append(_compared(om, reference, runner.spec, logits, runner.simulated))
