@@ -243,12 +243,12 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
         raise _no_atc(environ)
     for job in todo.jobs:
         require_parent(job.output)
-    reference = _reference(todo, say)
     with _workplace() as folder:
         made = []
         for job in todo.jobs:
             todo, om, run = _compile_or_split(todo, job, folder, environ, say)
             made.append((job, om, run))
+        reference = _reference(todo, say)
         return [_place(todo, job, om, run, reference) for job, om, run in made]
 
 
