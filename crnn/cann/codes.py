@@ -118,6 +118,7 @@ FAMILIES: Tuple[Tuple[str, str], ...] = (
     ("E9", "the compiler of operators"),
     ("EA", "the compiler of operators"),
     ("EB", "the compiler of operators"),
+    ("EC", "TBE, the operator compiler"),
     ("EE", "the runtime"),
     ("EF", "MDAT, which spreads graphs over devices"),
     ("EH", "ACL"),

@@ -403,7 +403,7 @@ _SMALL_BOARD = (
 )
 # These say that the Python which ATC starts lacks a module: the environment's fault, not the
 # model's.
-_PYTHON_CODES = ("EC0010", "E40000")
+_PYTHON_CODES = ("EC0010", "E40000", "E40020")
 _PYTHON_HINT = (
     "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses"
     " there, such as numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate"
