@@ -86,10 +86,10 @@ MUTATIONS = (
     # Batches and their arrays.
     Mutation(
         "an array too few for the batches on their way",
-        "crnn/jobs/stream.py",
+        "crnn/scoring/stream.py",
         "keep=READ_AHEAD + runner.ahead)",
         "keep=READ_AHEAD + runner.ahead - 1)",
-        "tests/jobs/test_stream.py::test_no_array_is_overwritten_while_it_is_in_use",
+        "tests/scoring/test_stream.py::test_no_array_is_overwritten_while_it_is_in_use",
     ),
     Mutation(
         "an array of bins too few",
@@ -188,15 +188,15 @@ MUTATIONS = (
         "crnn/metrics.py",
         "right = distance == 0 and not wrong",
         "right = distance == 0",
-        "tests/jobs/test_scorer.py"
+        "tests/scoring/test_scorer.py"
         "::test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty",
     ),
     Mutation(
         "output that is not finite is read",
-        "crnn/jobs/scorer.py",
+        "crnn/scoring/scorer.py",
         "if finite[column]:",
         "if finite:",
-        "tests/jobs/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
+        "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(
         "--against sees no difference",

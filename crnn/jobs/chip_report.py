@@ -343,9 +343,9 @@ def _page(results: Sequence[Done], simulated: bool) -> str:
         "Where to: an issue in the repository that you have the kit from, with the archive and the",
         "name of the board (such as Atlas 300I, 200I DK A2, Orange Pi AIpro).",
         "",
-        f"要发送的文件:只有 {ARCHIVE}。其中是 report/ 目录里的文本:版本、数据和各命令的输出。",
-        "主目录、用户名、主机名和本机路径已经去掉,发送前仍请自行查看 report/。模型留在 work/ 中。",
-        "发送到:您获得本工具的代码仓,新建 issue 并附上该文件,同时写明板卡型号。",
+        f"要发送的文件：只有 {ARCHIVE}。其中是 report/ 目录里的文本：版本、数据和各命令的输出。",  # noqa: RUF001
+        "主目录、用户名、主机名和本机路径已经去掉，发送前仍请自行查看 report/。模型留在 work/ 中。",  # noqa: RUF001
+        "发送到：您获得本工具的代码仓，新建 issue 并附上该文件，同时写明板卡型号。",  # noqa: RUF001
         "",
     ]
     for result in results:

@@ -18,7 +18,6 @@ from typing import (
     List,
     Mapping,
     Optional,
-    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -33,15 +32,16 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
-from crnn.jobs.scorer import Scorer, evaluation_of
-from crnn.jobs.sources import WordSource, open_source
-from crnn.jobs.stream import Stages, run_batches
+from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_runner, open_spec
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import WordSource, open_source
+from crnn.scoring.scorer import Scorer, evaluation_of
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 Advance = Callable[[int], None]

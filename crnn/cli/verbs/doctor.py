@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.chip_report is not None:
         return _chip_report(args)
     with needs("numpy"):
-        from crnn.jobs.doctor import diagnose, rows
+        from crnn.jobs.doctor.diagnosis import diagnose, rows
         from crnn.jobs.read_again import read_again
 
     found = diagnose(args.model, ascend=args.ascend, environ=os.environ)
