@@ -8,7 +8,7 @@ from typing import Optional
 
 from crnn import dialects
 from crnn.errors import InputError, UsageError
-from crnn.filekind import OM, TORCH, kind_of
+from crnn.filekind import OM, ONNX, TORCH, kind_of
 from crnn.presets import SPECS
 from crnn.runners.base import Runner
 from crnn.spec import ModelSpec, read_spec
@@ -40,7 +40,10 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
         from crnn.runners.ascend_runner import open_ascend
 
         return open_ascend(path, _chips(path, device))
-    device = dialects.device(device or "cpu")
+    if device:
+        device = dialects.device(device)
+    else:
+        device = "cpu"
     if not re.fullmatch(r"cpu|(cuda|npu)(:[0-9]+)?", device):
         raise UsageError(
             f"--device {device}: {path} is not an OM, so it runs on cpu, cuda or npu, or a numbered"
@@ -53,6 +56,32 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
     from crnn.runners.onnx_runner import OnnxRunner
 
     return OnnxRunner(path, device=device, threads=threads)
+
+
+def open_rehearsal(path: Path, *, device: str = "") -> Runner:
+    """Return the runner that computes an ONNX as a chip would, in float16, on this processor.
+
+    Args:
+        path: An ONNX file.
+        device: "" or "cpu".
+
+    Returns:
+        The runner, not yet entered.
+
+    Raises:
+        InputError: The file is not a model.
+        UsageError: The file is a model of another kind, or the device another one.
+    """
+    if path.is_dir() or kind_of(path) != ONNX:
+        raise UsageError(
+            f"--rehearse computes an ONNX on this processor, and {path} is not one: rehearse the"
+            " ONNX that an OM was compiled from, or export a checkpoint first"
+        )
+    if dialects.device(device or "cpu") != "cpu":
+        raise UsageError(f"--rehearse computes on this processor; --device {device} is another one")
+    from crnn.runners.rehearsal_runner import RehearsalRunner
+
+    return RehearsalRunner(path)
 
 
 def _chips(path: Path, device: str) -> str:

@@ -484,7 +484,9 @@ def test_the_simulator_reads_back_what_it_wrote(base: List[str], aipp_file: Path
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(strategies.data())
 def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:

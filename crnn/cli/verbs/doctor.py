@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
     if not put_json(data, args.json):
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()
-        console.out(found.verdict)
+        console.say(found.verdict)
         for reading in readings:
             for line in reading.lines():
-                console.out(line)
+                console.say(line)
     if not found.ready:
         return 4
     if all(reading.same for reading in readings):

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_batch,
+    add_devices,
+    add_json,
+    add_threads,
+    add_written,
+    fraction,
+    natural,
+    put_json,
+)
 from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a folder of bins, an LMDB or a folder of images; or several",
     )
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
     parser.add_argument(
         "--label",
         "--annotation",
@@ -56,12 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
     )
@@ -70,6 +76,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("ais_bench", "benchmark"),
         default="ais_bench",
         help="NAME_0.bin or NAME_1.bin",
+    )
+    parser.add_argument(
+        "--rehearse",
+        choices=("float16",),
+        help="compute an ONNX as a chip would, in float16, on this processor: simulated",
     )
     parser.add_argument(
         "--protocol",
@@ -128,8 +139,19 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _bound_threads(args: argparse.Namespace) -> None:
+    """Set the threads of NumPy's matrix library, which reads them as it is loaded, and not later.
+
+    By default it takes all processors, and on busy ones its threads wait for one another, many
+    times longer than they compute.
+    """
+    if args.rehearse and "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(args.threads or 1))
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
+    _bound_threads(args)
     data: List[Path] = args.data
     args.data = data[0]
     if len(data) > 1 or _holds_models(args.model):
@@ -147,6 +169,7 @@ def _holds_models(path: Path) -> bool:
 
 def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
+    _bound_threads(args)
     from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
@@ -180,7 +203,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.SIMULATED)
+            console.out(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
