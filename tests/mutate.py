@@ -579,8 +579,8 @@ MUTATIONS = (
     Mutation(
         "Net takes the bytes of any type",
         "crnn/ascend/net.py",
-        "elif array.dtype != np.uint8:",
-        "elif array.dtype == np.bool_:",
+        "return array.dtype == np.uint8",
+        "return array.dtype != np.bool_",
         "tests/ascend/test_net.py::test_another_size_type_or_order_is_refused",
     ),
     Mutation(
@@ -624,6 +624,100 @@ MUTATIONS = (
         "SEPARATORS.get(path.suffix.lower())",
         "SEPARATORS.get(path.name)",
         "tests/jobs/test_against.py::test_readings_are_csv_where_the_name_says_so",
+    ),
+    # Codes of CANN.
+    Mutation(
+        "a code of CANN's headers dropped from the table",
+        "crnn/cann/codes.txt",
+        "507009 ACL_ERROR_RT_TASK_TYPE_NOT_SUPPORT\n",
+        "507099 ACL_ERROR_RT_TASK_TYPE_NOT_SUPPORT\n",
+        "tests/test_cann.py::TestCodes::test_none_of_both_lists_is_unknown_or_explained_by_its_name_alone",
+    ),
+    Mutation(
+        "a meaning that only repeats the name",
+        "crnn/cann/codes.txt",
+        "  no loaded model has this number\n",
+        "  invalid model id\n",
+        "tests/test_cann.py::TestCodes::test_none_of_both_lists_is_unknown_or_explained_by_its_name_alone",
+    ),
+    Mutation(
+        "hexadecimal codes not read",
+        "crnn/cann/codes.py",
+        "return str(int(text, 16))",
+        "return text",
+        "tests/cli/test_explain.py::test_hexadecimal",
+    ),
+    # What the ONNX read, read again on the box.
+    Mutation(
+        "another text than the ONNX's passes",
+        "crnn/cli/verbs/doctor.py",
+        "    if all(reading.same for reading in readings):\n",
+        "    if True:\n",
+        "tests/jobs/test_read_again.py::test_a_text_that_differs_is_exit_3",
+    ),
+    Mutation(
+        "onnxruntime imported to read the built-in pictures again",
+        "crnn/jobs/read_again.py",
+        "import numpy as np\n",
+        "import numpy as np, onnxruntime\n",
+        "tests/test_imports.py::test_reading_the_built_in_pictures_again_needs_numpy_alone",
+    ),
+    Mutation(
+        "built-in pictures of another seed",
+        "crnn/strokes.py",
+        "SEED = 310\n",
+        "SEED = 311\n",
+        "tests/test_strokes.py::test_the_pixels_are_golden",
+    ),
+    Mutation(
+        "the user's name left in a chip report",
+        "crnn/jobs/redact.py",
+        '    words = [(user, "<user>") for user in sorted(set(_users(environ)))]\n',
+        "    words: List[Tuple[str, str]] = []\n",
+        "tests/jobs/test_chip_report.py::test_what_is_taken_out",
+    ),
+    Mutation(
+        "a chip report ends with the step that fails",
+        "crnn/jobs/chip_report.py",
+        "        results.append(result)\n",
+        "        results.append(result)\n        if result.outcome == FAILED: break\n",
+        "tests/jobs/test_chip_report.py::test_a_report_of_an_om_with_a_step_that_fails",
+    ),
+    # Old releases of CANN, small boards.
+    Mutation(
+        "ATC of 5.0 not tried again with LSTMs of one direction",
+        "crnn/compile/to_om.py",
+        "        if may_need_split(todo.cann):\n",
+        "        if False:\n",
+        "tests/cli/test_compile.py::test_an_atc_of_5_0_gets_the_graph_as_it_is_and_forward_lstms_after_its_refusal",
+    ),
+    Mutation(
+        "a killed ATC not told of",
+        "crnn/compile/atc.py",
+        "    if run.exit_code in _KILLED:\n",
+        "    if False:\n",
+        "tests/compile/test_atc.py::test_an_atc_that_is_killed_names_the_variables_for_small_boards",
+    ),
+    Mutation(
+        "negative means written for AIPP",
+        "crnn/compile/aipp.py",
+        "    if not _MINIMA[0] <= least <= _MINIMA[1]:\n",
+        "    if False:\n",
+        "tests/compile/test_aipp.py::test_numbers_that_aipp_does_not_take",
+    ),
+    # CANN's variables.
+    Mutation(
+        "CANN's own script sourced in zsh",
+        "crnn/ascend/acl_env.sh",
+        """    if [ -n "${BASH_VERSION:-}" ]; then
+        # shellcheck disable=SC1090
+        . "$script" >/dev/null
+""",
+        """    if true; then
+        # shellcheck disable=SC1090
+        . "$script" >/dev/null
+""",
+        "tests/test_atc_script.py::test_cann_s_own_script_from_8_5_on",
     ),
     # Exit codes.
     Mutation(
@@ -780,8 +874,8 @@ MUTATIONS = (
     Mutation(
         "AIPP's var_reci 1 % off",
         "crnn/compile/aipp.py",
-        "{1 / (spec.divisor * spec.std):.9g}",
-        "{1.01 / (spec.divisor * spec.std):.9g}",
+        "    factor = 1 / (spec.divisor * spec.std)\n",
+        "    factor = 1.01 / (spec.divisor * spec.std)\n",
         "tests/compile/test_aipp.py::test_the_chips_formula_gives_the_specs_values",
     ),
     # Weights and graphs.
@@ -906,15 +1000,16 @@ def told(mutation: Mutation) -> str:
 
 
 def outcome(mutation: Mutation) -> str:
-    """Return what becomes of a mutation; one that does not run as Python is stale."""
+    """Return what becomes of a mutation; Python that is none any more is stale."""
     text = (ROOT / mutation.file).read_text(encoding="utf-8")
     if text.count(mutation.old) != 1:
         return STALE
     changed = text.replace(mutation.old, mutation.new)
-    try:
-        compile(changed, mutation.file, "exec")
-    except SyntaxError:
-        return STALE
+    if mutation.file.endswith(".py"):
+        try:
+            compile(changed, mutation.file, "exec")
+        except SyntaxError:
+            return STALE
     code = tested([mutation.test], mutation.file, changed, timeout=TIMEOUT)
     if code == 0:
         return SURVIVED

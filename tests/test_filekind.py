@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from crnn.ascend.om_reader import read_om
 from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.filekind import OM, ONNX, TORCH, kind_of
@@ -141,3 +143,41 @@ def test_a_saved_model_is_imported_by_its_variables(
     assert "folder/variables/variables" in said
     assert main(["evaluate", "folder", str(WORDS)]) == 1
     assert "folder/variables/variables" in capsys.readouterr().err
+
+
+def om2(path: Path, prefix: str = "") -> Path:
+    """An archive with the entries and the order of GE's."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{prefix}manifest.json", '{"model_num":1,"compatibility":{}}')
+        archive.writestr(f"{prefix}data/model_0/model_meta.json", "{}")
+    return path
+
+
+@pytest.mark.parametrize("name", ["m.om2", "m.om", "m.onnx"])
+@pytest.mark.parametrize("prefix", ["", "m/"])
+@pytest.mark.parametrize("verb", ["inspect", "evaluate", "doctor"])
+def test_an_om2_is_named_for_what_it_is(
+    verb: str, prefix: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = om2(tmp_path / name, prefix)
+    words = [verb, str(path)]
+    if verb == "evaluate":
+        words.append(str(ROOT / "examples" / "words_lmdb"))
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert f"{name} is an OM2, a zip archive that ATC of CANN 9.1 writes with --mode=7" in said
+    assert "Compile the ONNX to an OM" in said
+
+
+def test_an_om2_among_a_folders_oms_is_named(tmp_path: Path) -> None:
+    om2(tmp_path / "set_bs1.om")
+    with pytest.raises(InputError, match="is an OM2"):
+        read_om(tmp_path / "set_bs1.om")
+
+
+def test_other_zip_archives_are_no_om2(tmp_path: Path) -> None:
+    path = tmp_path / "m.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/data.pkl", b"")
+        archive.writestr("manifest.json", "{}")
+    assert kind_of(path) == TORCH

@@ -28,8 +28,12 @@ PRECISION_MODES = (
     "allow_mix_precision_fp16",
     "force_fp32",
     "cube_fp16in_fp32out",
+    "allow_mix_precision_bf16",
+    "allow_fp32_to_bf16",
 )
-"""What --precision_mode takes on a 310 or 310P; the modes with bfloat16 are for other chips."""
+"""What --precision_mode takes; of the chips that the kit is for, only the 310B has bfloat16."""
+BFLOAT16_MODES = ("allow_mix_precision_bf16", "allow_fp32_to_bf16")
+BFLOAT16_SOC = "Ascend310B"
 
 GEAR_KINDS = ("batch", "dims")
 """How ATC is asked for gears: --dynamic_batch_size, or --dynamic_dims on inputs of format ND, which
@@ -265,16 +269,50 @@ def check_tune(cann: Optional[Version], model: Path) -> None:
         )
 
 
-def takes_two_directions(cann: Optional[Version]) -> bool:
-    """Say whether this ATC compiles a bidirectional LSTM.
+def may_need_split(cann: Optional[Version]) -> bool:
+    """Say whether this ATC may refuse an LSTM of two directions.
+
+    The pass that takes `direction=bidirectional` came to CANN's operators in April and May 2021,
+    between the first and the second release of 5.0.
 
     Args:
         cann: The CANN whose ATC will run; None where it is unknown.
 
     Returns:
-        False up to CANN 5.0, which refuses such an LSTM; unknown counts as newer.
+        True for a release of 5.0.
     """
-    return cann is None or cann.pair > (5, 0)
+    return cann is not None and cann.pair == (5, 0)
+
+
+def knows_lstm(cann: Optional[Version]) -> bool:
+    """Say whether this ATC is known to compile a standard ONNX LSTM, forward ones included.
+
+    Before 5.0 (20.x, 3.x) CANN's operators had none, or one that took the weights as they stand
+    for those of its own operator, whose gates come in another order.
+
+    Args:
+        cann: The CANN whose ATC will run; None where it is unknown.
+
+    Returns:
+        False before 5.0; an unknown one counts as newer.
+    """
+    return cann is None or cann.pair >= (5, 0)
+
+
+def check_precision(mode: Optional[str], soc: str) -> None:
+    """Refuse a precision mode that the chip does not have.
+
+    Args:
+        mode: The value for --precision_mode; None for ATC's own.
+        soc: The chip, as --soc_version has it.
+
+    Raises:
+        UsageError: The mode has bfloat16 and the chip has not.
+    """
+    if mode in BFLOAT16_MODES and not soc.startswith(BFLOAT16_SOC):
+        raise UsageError(
+            f"--precision {mode}: {soc} has no bfloat16; of these chips only the 310B has"
+        )
 
 
 def safe_path(path: Path) -> bool:
@@ -407,6 +445,7 @@ def check_run(run: AtcRun, om: Path) -> None:
                 " acl_env_x86.sh or acl_env_arm.sh) in this shell and try again."
             ),
         )
+    _refuse_killed(run)
     found = atc_codes(run.output)
     if run.exit_code:
         what = f"ATC failed (exit {run.exit_code})"
@@ -422,9 +461,26 @@ def check_run(run: AtcRun, om: Path) -> None:
 
 
 _MORE = "More of its log: add --debug (and look into NAME_debug/)."
+
+
+def _refuse_killed(run: AtcRun) -> None:
+    if run.exit_code in _KILLED:
+        raise UnavailableError(
+            "ATC was killed (signal 9), as the system does when memory runs out",
+            hint=_SMALL_BOARD,
+        )
+
+
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""How a process ends that was killed: as its parent sees it, and as a shell between them says."""
+_SMALL_BOARD = (
+    "On a board of 4 GB (200I DK A2, Orange Pi): export TE_PARALLEL_COMPILER=1"
+    " MAX_COMPILE_CORE_NUMBER=1, end other programs, or compile on another machine and copy NAME.om"
+    " and NAME.om.json. See dmesg | tail."
+)
 # These say that the Python which ATC starts lacks a module: the environment's fault, not the
 # model's.
-_PYTHON_CODES = ("EC0010", "E40000")
+_PYTHON_CODES = ("EC0010", "E40000", "E40020")
 _PYTHON_HINT = (
     "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses"
     " there, such as numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate"

@@ -19,6 +19,7 @@ from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
+from crnn.ascend.reference import Reference, make_reference
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cann import SOC_VERSIONS
 from crnn.compile.aipp import aipp_config
@@ -31,23 +32,28 @@ from crnn.compile.atc import (
     atc_environment,
     check_batches,
     check_gears,
+    check_precision,
     check_run,
     check_tune,
+    knows_lstm,
+    may_need_split,
     run_atc,
     safe_path,
     split_extra,
-    takes_two_directions,
 )
-from crnn.compile.preflight import check_graph
-from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.compile.precision import precision_note
+from crnn.compile.preflight import check_graph, doubts
+from crnn.ctc import greedy
+from crnn.errors import CheckError, InputError, KitError, UnavailableError, UsageError, needs
 from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
 from crnn.runners.external_data import hash_external_data, load_external_data
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
+from crnn.strokes import digest, stroke_pictures
 
 DEFAULT_SOC = "Ascend310"
 OTHER_SOCS = (
@@ -78,6 +84,7 @@ class CompileRequest:
     debug: bool = False
     tune: bool = False
     extra: str = ""
+    split_bilstm: bool = False
     cann: Optional[Version] = None
     timeout: Optional[float] = None
     spec: Optional[str] = None
@@ -166,19 +173,21 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
     ]
-    if not takes_two_directions(version) and needs_split(proto):
+    if request.split_bilstm and needs_split(proto):
         rewritten = True
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
-            f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
-            " instead"
+            "ATC gets a copy in which each LSTM of two directions is two forward ones, which"
+            " compute the same"
         )
+    notes += doubts(proto, version)
     soc = _soc(request, version, notes)
+    check_precision(request.precision, soc)
     if not safe_path(request.model.resolve()) or not safe_path(name):
         notes.append(
             "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
         )
-    notes.append(_precision_note(request))
+    notes.append(precision_note(request.precision, request.aipp, request.extra))
     jobs = [_job(request, name, group, image[0].name, spec, soc) for group in groups]
     aipp_text = ""
     if request.aipp:
@@ -255,13 +264,74 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
     for job in todo.jobs:
         require_parent(job.output)
     with _workplace() as folder:
-        made = [_compile(todo, job, folder, environ, say) for job in todo.jobs]
-        return [_place(todo, job, om, run) for job, om, run in made]
+        made = []
+        for job in todo.jobs:
+            todo, om, run = _compile_or_split(todo, job, folder, environ, say)
+            made.append((job, om, run))
+        reference = _reference(todo, say)
+        return [_place(todo, job, om, run, reference) for job, om, run in made]
+
+
+def _reference(todo: CompilePlan, say: Say) -> Optional[Reference]:
+    """Let the ONNX read the built-in pictures, for the box to compare; None where it cannot."""
+    pictures = stroke_pictures(todo.spec)
+    try:
+        with OnnxRunner(todo.request.model) as runner:
+            logits = runner.run(pictures)
+    except KitError as error:
+        say(f"no readings are kept for crnn doctor --run: {error.message}")
+        return None
+    texts = tuple(greedy(logits, todo.spec.alphabet))
+    return make_reference(digest(pictures), texts, logits)
+
+
+def _compile_or_split(
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[CompilePlan, Om, AtcRun]:
+    """Compile; where an ATC of 5.0 refuses, once more with LSTMs of one direction.
+
+    Returns the plan that ATC took, too.
+    """
+    try:
+        return (todo, *_compile(todo, job, folder, environ, say))
+    except InputError as error:
+        split = None
+        if may_need_split(todo.cann):
+            split = _split(todo)
+        if split is None:
+            hint = f"{error.hint} {_way_out(todo)}".strip()
+            raise InputError(error.message, hint=hint) from error
+    say(f"refused; once more with LSTMs of one direction, as CANN {todo.cann} may need them")
+    return (split, *_compile(split, job, folder, environ, say))
+
+
+def _split(todo: CompilePlan) -> Optional[CompilePlan]:
+    """Return the plan with LSTMs of one direction; None where there is nothing to split."""
+    if todo.rewritten or not needs_split(todo.graph):
+        return None
+    graph = split_directions(
+        todo.graph, time_steps=todo.spec.time_steps, where=str(todo.request.model)
+    )
+    return dataclasses.replace(todo, graph=graph, rewritten=True)
+
+
+def _way_out(todo: CompilePlan) -> str:
+    """Say what else can be tried after ATC's refusal, where an LSTM may be the reason."""
+    if not any(node.op_type == "LSTM" for node in todo.graph.graph.node):
+        return ""
+    if not knows_lstm(todo.cann):
+        return (
+            f"CANN {todo.cann} is not known to compile a standard LSTM: compile with CANN 5.0.2 or"
+            " newer. The OM runs under that CANN or a newer one."
+        )
+    if not todo.rewritten and needs_split(todo.graph):
+        return "If it is the LSTM of two directions that it refuses: --split-bilstm."
+    return ""
 
 
 def _compile(
     todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
-) -> Tuple[AtcJob, Om, AtcRun]:
+) -> Tuple[Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -290,7 +360,7 @@ def _compile(
                 " --extra."
             ),
         )
-    return job, om, run
+    return om, run
 
 
 def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
@@ -301,6 +371,8 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
         with needs("onnx"):
             import onnx
         model = folder / "model.onnx"
+        if todo.rewritten:
+            model = folder / "split.onnx"
         if not model.exists():
             onnx.save(todo.graph, str(model))
     aipp = None
@@ -310,7 +382,9 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
-def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+def _place(
+    todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun, reference: Optional[Reference]
+) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -331,6 +405,7 @@ def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         batch_sizes=job.batches,
         simulated=om.simulated,
         external_data=todo.external_data,
+        reference=reference,
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)
@@ -462,26 +537,6 @@ def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> 
         more = f" (of {', '.join(names)}; --soc names another)"
     notes.append(f"compiling for {chips[0].soc}, the chip that npu-smi lists{more}")
     return chips[0].soc
-
-
-def _precision_note(request: CompileRequest) -> str:
-    inputs = "FP32"
-    if request.aipp:
-        inputs = "uint8 (AIPP normalises)"
-    precision = request.precision or "force_fp16"
-    if precision == "force_fp16":
-        computes = "ATC computes in FP16"
-    else:
-        computes = f"precision mode {precision}"
-    return f"{computes}; the input is {inputs}, the output {_output_type(request.extra)}"
-
-
-def _output_type(extra: str) -> str:
-    """Return the type of the output as flags of the user's own may set it."""
-    found = re.search(r"--output_type[= ]+[\"']?(?:[^\s\"']*:)?(\w+)", extra)
-    if found:
-        return found[1]
-    return "FP32"
 
 
 def _output_name(name: Path) -> Path:

@@ -92,7 +92,7 @@ The releases of some are approximate.
 MANDATORY = ("framework", "model", "output", "soc_version")
 
 _SOCS: Mapping[str, Tuple[Release, Release]] = {
-    "Ascend310": ((0, 0), (8, 0)),
+    "Ascend310": ((0, 0), (8, 3)),
     "Ascend710": ((0, 0), (5, 1)),
     "Ascend310P1": ((5, 1), (99, 0)),
     "Ascend310P3": ((5, 1), (99, 0)),
@@ -206,10 +206,10 @@ def _check_pairs(values: Mapping[str, str]) -> None:
     _check_dims_gears(values)
     if "optypelist_for_implmode" in values and "op_select_implmode" not in values:
         raise AtcError("E10001", "[--optypelist_for_implmode] needs [--op_select_implmode]")
-    if "bf16" in values.get("precision_mode", "") or "bfloat16" in values.get(
-        "precision_mode_v2", ""
-    ):
-        raise AtcError("E10001", "bfloat16 is not supported by this chip")
+    modes = values.get("precision_mode", "") + values.get("precision_mode_v2", "")
+    half = "bf16" in modes or "bfloat16" in modes
+    if half and not values["soc_version"].startswith("Ascend310B"):
+        raise AtcError("E10001", f"bfloat16 is not supported by {values['soc_version']}")
 
 
 def _check_dims_gears(values: Mapping[str, str]) -> None:

@@ -132,7 +132,7 @@ def test_exit_code_follows_the_range(code: int, kind: type) -> None:
 
 
 def test_every_documented_code_says_what_to_do() -> None:
-    for text, entry in codes.CODES.items():
+    for text, entry in codes.table().items():
         if text.isdigit() and text != "0":
             error = error_type(int(text))("rt.malloc", int(text))
             assert text in error.message

@@ -22,14 +22,16 @@ from crnn.compile.atc import (
     atc_environment,
     check_batches,
     check_gears,
+    check_precision,
     check_run,
     check_tune,
     explain,
     gear_flags,
+    knows_lstm,
+    may_need_split,
     run_atc,
     safe_path,
     split_extra,
-    takes_two_directions,
 )
 from crnn.errors import InputError, KitError, UnavailableError, UsageError
 from tests.cann_trees import ATC, write
@@ -193,12 +195,29 @@ def test_tuning_by_version() -> None:
         check_tune(None, Path("m.onnx"))
 
 
-def test_two_directions_by_version() -> None:
-    taken = [
-        takes_two_directions(version)
-        for version in (None, Version(5, 1), Version(5, 0), Version(2, 1))
-    ]
-    assert taken == [True, True, False, False]
+def test_lstms_by_version() -> None:
+    versions = (None, Version(5, 1), Version(5, 0), Version(3, 3), Version(2, 1))
+    assert [may_need_split(version) for version in versions] == [False, False, True, False, False]
+    assert [knows_lstm(version) for version in versions] == [True, True, True, False, False]
+
+
+def test_bfloat16_is_for_the_310b_alone() -> None:
+    check_precision("allow_fp32_to_bf16", "Ascend310B4")
+    check_precision(None, "Ascend310")
+    check_precision("force_fp32", "Ascend310")
+    with pytest.raises(UsageError, match="Ascend310P3 has no bfloat16"):
+        check_precision("allow_mix_precision_bf16", "Ascend310P3")
+
+
+@pytest.mark.parametrize("how", ["kill -9 $$", "exit 137"])
+def test_an_atc_that_is_killed_names_the_variables_for_small_boards(
+    how: str, tmp_path: Path
+) -> None:
+    atc = write(tmp_path / "atc", f"#!/bin/sh\necho E19999: half a line\n{how}\n", executable=True)
+    done = run_atc([str(atc)], folder=tmp_path, environ={}, timeout=None, say=lambda line: None)
+    with pytest.raises(UnavailableError, match="ATC was killed") as caught:
+        check_run(done, tmp_path / "none.om")
+    assert "TE_PARALLEL_COMPILER=1 MAX_COMPILE_CORE_NUMBER=1" in caught.value.hint
 
 
 # --- the run

@@ -12,8 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from crnn.ascend.environment import Version
-from crnn.compile.preflight import check_graph
+from crnn.compile.preflight import check_graph, doubts, problems
 from crnn.errors import InputError
+from crnn.export.onnx_graph import Graph
 from crnn.spec import ModelSpec
 from tests.lstm_models import HIDDEN, lstm_model, traced_model
 
@@ -278,3 +279,33 @@ def test_graphs_traced_by_pytorch_pass_for_a_static_batch(
     if open_batch:
         check(model, 16)
         assert "initial states are given" in refused(model, 1, 4)
+
+
+def test_operators_by_release() -> None:
+    for operator, first, last in (("Upsample", (5, 1), (7, 0)), ("GRU", (5, 1), (9, 1))):
+        model = lstm_model()
+        model.graph.node.append(helper.make_node(operator, ["a"], ["b"]))
+        for release in ((5, 0), (5, 1), (7, 0), (8, 0), (9, 1)):
+            found = "\n".join(
+                problems(Graph(model), spec=SPEC, batches=(1,), cann=Version(*release))
+            )
+            assert (f"(E16002): {operator}" in found) == (not first <= release <= last)
+
+
+def test_doubts_about_lstms_under_old_releases() -> None:
+    assert HIDDEN % 16
+    model = lstm_model()
+    for release, words in (
+        ((3, 3), ["standard LSTM is not known to pass", "not a multiple of 16"]),
+        ((5, 0), ["not a multiple of 16"]),
+        ((5, 1), []),
+    ):
+        said = list(doubts(model, Version(*release)))
+        assert len(said) == len(words)
+        assert all(word in text for word, text in zip(words, said))
+    assert list(doubts(model, None)) == []
+    for node in model.graph.node:
+        for entry in node.attribute:
+            if entry.name == "hidden_size":
+                entry.i = 32
+    assert list(doubts(model, Version(5, 0))) == []

@@ -151,6 +151,9 @@ def test_a_root_without_cann_is_named(tmp_path: Path) -> None:
         ((6, 0), (3, 9), True),
         ((6, 0), (3, 11), False),
         ((8, 0), (3, 11), True),
+        ((8, 5), (3, 13), True),
+        ((9, 0), (3, 14), False),
+        ((9, 1), (3, 14), True),
         ((5, 0), (3, 8), True),
     ],
 )
@@ -160,6 +163,16 @@ def test_whether_this_python_fits_that_cann(
     check = python_fits(Version(*cann), python)
     assert check.ok == ok
     assert bool(check.remedy) == (not ok)
+
+
+def test_the_candidates_of_8_0_end_at_python_3_10() -> None:
+    candidate = Version.parse("8.0.RC2")
+    release = Version.parse("8.0.0")
+    assert candidate is not None
+    assert release is not None
+    assert not python_fits(candidate, (3, 11)).ok
+    assert python_fits(candidate, (3, 10)).ok
+    assert python_fits(release, (3, 11)).ok
 
 
 def test_a_simulated_chip_is_never_shown_as_a_real_one(tmp_path: Path) -> None:

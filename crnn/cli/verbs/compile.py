@@ -58,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
     )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
+    _add_atc(parser)
+    add_reading(parser)
+    add_output_axes(parser)
+    add_json(parser)
+
+
+def _add_atc(parser: argparse.ArgumentParser) -> None:
+    """Declare how ATC is run."""
     parser.add_argument(
         "--log", choices=LOG_LEVELS, default="info", help="ATC's log level (default: %(default)s)"
     )
@@ -71,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"'
     )
     parser.add_argument(
+        "--split-bilstm",
+        action="store_true",
+        help="give ATC two forward LSTMs for each of two directions (CANN 5.0: done by itself after"
+        " a refusal)",
+    )
+    parser.add_argument(
         "--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)"
     )
     parser.add_argument(
@@ -79,9 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
     )
-    add_reading(parser)
-    add_output_axes(parser)
-    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
         debug=args.debug,
         tune=args.tune,
         extra=args.extra,
+        split_bilstm=args.split_bilstm,
         cann=args.cann,
         timeout=args.timeout,
         spec=args.spec,
