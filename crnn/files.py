@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
 from crnn.errors import InputError
+from crnn.exchange import exchanged
+from crnn.leftovers import OLD, PART, locked, temporary_file, temporary_folder, tidy
+from crnn.signals import uninterrupted
 from crnn.spelling import nearest
 
 LFS_MARK = b"version https://git-lfs"
@@ -45,13 +48,14 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield device
         return
     path = path.resolve()
+    tidy(path.parent)
     with _told_as_input_error(path):
-        descriptor, name = tempfile.mkstemp(dir=str(path.parent), prefix=".crnn-", suffix=".part")
+        descriptor, name = temporary_file(path.parent)
     try:
         with io.BufferedWriter(_Target(descriptor, path)) as file:
             yield file
         with _told_as_input_error(path):
-            # mkstemp makes files private; a result is as readable as any other file of the user's.
+            # It was made private; a result is as readable as any other file of the user's.
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
     except BaseException:
@@ -115,9 +119,15 @@ def _told_as_input_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        hint = "Check the permissions of its folder, and the space left on the disk."
+        if error.errno == errno.EXDEV:
+            # An overlay's lower layer: a container's folder that came with its image.
+            hint = (
+                "This file system cannot move folders there: remove what stands there, or name a"
+                " place on another one."
+            )
         raise InputError(
-            f"cannot write {path}: {error.strerror}; nothing was changed",
-            hint="Check the permissions of its folder, and the space left on the disk.",
+            f"cannot write {path}: {error.strerror}; nothing was changed", hint=hint
         ) from error
 
 
@@ -126,9 +136,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder that appears whole or not at all.
 
     A temporary folder beside it is put in its place when the block ends well. A folder that stands
-    there is replaced (it is moved aside first and removed last); whether it may be is the caller's
-    to decide. After an exception the old folder is untouched and nothing new is left. A link is
-    followed.
+    there is replaced, in one step where the system can do that (`replace_folder`); whether it may
+    be is the caller's to decide. After an exception the old folder is untouched and nothing new is
+    left. A link is followed.
 
     Args:
         path: The folder that is to appear.
@@ -142,25 +152,51 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     require_parent(path)
     _require_writable(path)
     path = path.resolve()
-    old = None
+    tidy(path.parent)
     with _told_as_input_error(path):
-        new = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".part"))
+        new = temporary_folder(path.parent, PART)
     try:
         os.chmod(new, 0o777 & ~_umask())
-        yield new
+        with locked(new):
+            yield new
         with _told_as_input_error(path):
-            if path.exists():
-                old = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".old"))
-                os.replace(path, old)
-            os.replace(new, path)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        if old is not None and not path.exists():
-            os.replace(old, path)
-        raise
+            replace_folder(new, path)
     finally:
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+        # What is left here is what was not to appear, or what was replaced.
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another one, or of nothing.
+
+    Where the file system can exchange them, that is one step, and the old one stands at ``new``
+    afterwards, for the caller to remove. Elsewhere the old one is moved aside first and removed
+    last; of a process that is killed in between, `crnn.leftovers.tidy` puts it back.
+
+    Args:
+        new: The folder that is to appear.
+        path: Where; a folder beside it.
+
+    Raises:
+        OSError: The system refuses; the old folder is in its place.
+    """
+    with uninterrupted():
+        if not path.exists():
+            os.replace(new, path)
+        elif not exchanged(new, path):
+            _move_aside_and_replace(new, path)
+
+
+def _move_aside_and_replace(new: Path, path: Path) -> None:
+    holder = temporary_folder(path.parent, OLD)
+    old = holder / path.name
+    try:
+        os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(holder, ignore_errors=True)
 
 
 def require_target(path: Path) -> None:

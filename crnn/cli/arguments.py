@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
 from crnn.files import require_file
+from crnn.leftovers import tidy
 
 STDOUT = "-"
 """What ``--json`` takes for stdout."""
@@ -210,6 +212,25 @@ def add_written(parser: argparse.ArgumentParser, *names: str) -> None:
     """
     before = parser.get_default("written") or ()
     parser.set_defaults(written=(*before, *names))
+
+
+def put_back(args: argparse.Namespace) -> List[str]:
+    """Put back what a killed command had moved aside, where something that is named is missing.
+
+    Args:
+        args: The parsed command line.
+
+    Returns:
+        A sentence for each folder that was put back.
+    """
+    folders: Dict[Path, None] = {}
+    for _, named in _paths(args, frozenset((*getattr(args, "written", ()), "out"))):
+        if not os.path.lexists(named):
+            folders[named.parent] = None
+    told: List[str] = []
+    for folder in folders:
+        told += tidy(folder)
+    return told
 
 
 def refuse_overwriting(args: argparse.Namespace) -> None:

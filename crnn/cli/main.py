@@ -19,7 +19,7 @@ from typing import Any, Callable, List, NoReturn, Optional, Sequence
 
 from crnn import __version__
 from crnn.cli import console
-from crnn.cli.arguments import path, refuse_overwriting, require_json
+from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
 from crnn.signals import ended_as_interrupted
 from crnn.spelling import nearest
@@ -153,6 +153,8 @@ def run(args: argparse.Namespace) -> int:
     console.prepare_streams()
     with ended_as_interrupted() as ended:
         try:
+            for sentence in put_back(args):
+                console.note(sentence)
             refuse_overwriting(args)
             require_json(getattr(args, "json", None))
             code: int = args.run(args)
