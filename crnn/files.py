@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import io
 import json
 import os
 import re
+import select
 import shutil
+import stat
 from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
 from crnn.errors import InputError
 from crnn.exchange import exchanged
 from crnn.leftovers import OLD, PART, locked, temporary_file, temporary_folder, tidy
+from crnn.limits import advice, limit
 from crnn.signals import uninterrupted
 from crnn.spelling import nearest
 
 LFS_MARK = b"version https://git-lfs"
+PATIENCE = 5.0
+"""Seconds that somebody has to begin to write to a pipe that is to be read."""
 
 
 @contextlib.contextmanager
@@ -231,15 +237,16 @@ def require_parent(path: Path) -> None:
         )
 
 
-def require_file(path: Path, what: str) -> None:
+def require_file(path: Path, what: str, *, stream: bool = False) -> None:
     """Refuse a path that is not a readable file.
 
     Args:
         path: The file that is to be read.
         what: What it was meant to be, for the message.
+        stream: Whether a pipe will do, which `open_input` reads once.
 
     Raises:
-        InputError: It is missing, a folder, or not readable.
+        InputError: It is missing, a folder, a pipe or device, or not readable.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected {what}")
@@ -249,8 +256,93 @@ def require_file(path: Path, what: str) -> None:
         raise InputError(
             f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}"
         )
-    if path.stat().st_size == 0:
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        if not stream:
+            raise InputError(f"{path} is a pipe or a device; expected {what}, as a file")
+    elif state.st_size == 0:
         raise InputError(f"{path} is empty; expected {what}")
+
+
+def open_input(path: Path, *, stream: bool = False) -> IO[bytes]:
+    """Open a file for reading, without waiting for what never comes.
+
+    Args:
+        path: The file.
+        stream: Whether a pipe or a device will do.
+
+    Returns:
+        The file, or the pipe that somebody writes to.
+
+    Raises:
+        InputError: It is something else, or nobody writes to the pipe within `PATIENCE`.
+        OSError: It cannot be opened.
+    """
+    # A pipe that has no writer would not be opened before it gets one.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISFIFO(mode) and stream:
+            _wait_for_writer(path, descriptor)
+        elif not stat.S_ISREG(mode) and not (stat.S_ISCHR(mode) and stream):
+            raise InputError(f"{path} is a pipe or a device; expected a file")
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _wait_for_writer(path: Path, descriptor: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(1000 * PATIENCE):
+        raise InputError(
+            f"{path} is a pipe, and nobody has written to it for {PATIENCE:g} s",
+            hint="Start what writes to it first, or give a file.",
+        )
+
+
+def read_bounded(path: Path, name: str = "text") -> bytes:
+    """Read a file that is not larger than a limit.
+
+    Args:
+        path: A regular file.
+        name: The limit's name in `crnn.limits`.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        InputError: It is larger, or a pipe or device.
+        OSError: It cannot be read.
+    """
+    most = limit(name)
+    with open_input(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{path} has more than {most} bytes", hint=advice(name))
+    return data
+
+
+def read_text(path: Path, name: str = "text", encoding: str = "utf-8") -> str:
+    """Read a text that is not larger than a limit.
+
+    Args:
+        path: A regular file.
+        name: The limit's name in `crnn.limits`.
+        encoding: Its encoding.
+
+    Returns:
+        The text, with line ends as Python has them.
+
+    Raises:
+        InputError: It is larger, or a pipe or device.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It has another encoding.
+    """
+    text = read_bounded(path, name).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_lfs_pointer(path: Path) -> None:
@@ -262,7 +354,8 @@ def refuse_lfs_pointer(path: Path) -> None:
     Raises:
         InputError: It is such a pointer.
     """
-    if starts_with(path, LFS_MARK):
+    # What a pipe holds can be read only once.
+    if path.is_file() and starts_with(path, LFS_MARK):
         raise InputError(
             f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of"
             " text)",
@@ -291,15 +384,25 @@ def utf8_lines(path: Path) -> Iterator[Tuple[int, Optional[str], bytes]]:
     r"""Read a text line by line; only LF and CRLF end a line, as elsewhere a label may hold others.
 
     Args:
-        path: A file of UTF-8, with or without a byte order mark.
+        path: A file of UTF-8, or a pipe, with or without a byte order mark.
+
+    Raises:
+        InputError: A line is too long, or there are too many (`crnn.limits`).
 
     Yields:
         The line's number from 1, its text without its end, or None where it is not UTF-8, and its
         bytes as they stand in the file.
     """
-    with open(path, "rb") as file:
-        encoding = "utf-8-sig"
-        for number, raw in enumerate(file, start=1):
+    longest, most = limit("line"), limit("lines")
+    encoding = "utf-8-sig"
+    with open_input(path, stream=True) as file:
+        pieces = iter(functools.partial(file.readline, longest + 1), b"")
+        for number, raw in enumerate(pieces, start=1):
+            if len(raw) > longest:
+                told = f"{path} line {number} has more than {longest} bytes"
+                raise InputError(told, hint=advice("line"))
+            if number > most:
+                raise InputError(f"{path} has more than {most} lines", hint=advice("lines"))
             try:
                 text: Optional[str] = _without_end(raw.decode(encoding))
             except UnicodeDecodeError:

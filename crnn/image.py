@@ -7,11 +7,12 @@ orientation is not applied and transparency is dropped, as in training. Thread-s
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -30,10 +31,14 @@ from PIL import (
 
 from crnn.batch import Problem
 from crnn.errors import InputError, needs
+from crnn.files import read_bounded
+from crnn.limits import LIMITS, limit
 from crnn.spec import ModelSpec
 
-MAX_PIXELS = 50_000_000
-"""Images of more pixels are refused before they are decoded."""
+MAX_PIXELS = LIMITS["pixels"].value
+"""The most pixels that a first pass of resizing makes."""
+_FEW = 1 << 20
+"""Images of fewer pixels are decoded without asking how many others are."""
 
 # Plain pictures only: Pillow would hand PostScript to an interpreter, for one.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
@@ -42,6 +47,9 @@ _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # Image.BILINEAR and Image.BICUBIC, whose home in Pillow's name space moved between versions.
 _PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
 _WARNINGS = threading.Lock()
+_FREED = threading.Condition()
+_taken = 0
+"""Pixels of large images that are being decoded, over all threads."""
 # Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C
 # library keeps as much for the future, in each thread that decodes: small blocks are what keeps
 # memory flat (Pillow's docs, block allocator).
@@ -63,7 +71,7 @@ class ImageError(InputError):
         self.problem = Problem(reason, detail)
 
 
-def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(data: bytes, spec: ModelSpec, *, max_pixels: Optional[int] = None) -> np.ndarray:
     """Decode an image to the spec's size.
 
     Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1
@@ -72,7 +80,7 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
     Args:
         data: The encoded image.
         spec: Colour, size and resizer.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         Pixels, uint8 (C, H, W); ``spec.table[pixels]`` is the float32 input.
@@ -80,8 +88,12 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    image = picture(data, "L" if spec.color == "gray" else "RGB", max_pixels=max_pixels)
-    return resize(image, spec)
+    mode = "RGB"
+    if spec.color == "gray":
+        mode = "L"
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        return resize(_decoded(opened, mode), spec)
 
 
 def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
@@ -102,13 +114,13 @@ def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Image.Image:
     """Decode an image in its own size.
 
     Args:
         data: The encoded image.
         mode: Pillow's mode, ``L`` or ``RGB``.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         The image in its own size.
@@ -116,14 +128,47 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        return _decoded(opened, mode)
+
+
+def _sized(data: bytes, max_pixels: Optional[int]) -> Image.Image:
+    """Read the header, and refuse what is too large before it is decoded."""
     image = _open(data)
     width, height = image.size
-    if width * height > max_pixels:
+    most, side = max_pixels or limit("pixels"), limit("side")
+    if width * height > most:
         raise ImageError(
             ImageError.HUGE,
-            f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is"
-            f" {max_pixels / 1e6:g}",
+            f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is {most / 1e6:g}",
         )
+    if max(width, height) > side:
+        # Pillow keeps a pointer for each row, and codecs more than that.
+        raise ImageError(ImageError.HUGE, f"{width}x{height}: the limit of a side is {side}")
+    return image
+
+
+@contextlib.contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Wait until so many pixels may be decoded beside those of the other threads."""
+    global _taken
+    if pixels < _FEW:
+        yield
+        return
+    most = max(pixels, limit("pixels_at_once"))
+    with _FREED:
+        _FREED.wait_for(lambda: _taken + pixels <= most)
+        _taken += pixels
+    try:
+        yield
+    finally:
+        with _FREED:
+            _taken -= pixels
+            _FREED.notify_all()
+
+
+def _decoded(image: Image.Image, mode: str) -> Image.Image:
     try:
         return _converted(image, mode)
     except ImageError:
@@ -147,7 +192,7 @@ def read_size(path: Path) -> Tuple[int, int]:
         InputError: It cannot be read; the message names the file.
     """
     try:
-        return size_of(path.read_bytes())
+        return size_of(read_bounded(path, "image_bytes"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except ImageError as error:

@@ -21,7 +21,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.errors import InputError, UsageError
-from crnn.files import require_file
+from crnn.files import read_bounded, require_file
 from crnn.image import decode
 from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
@@ -143,7 +143,7 @@ class Recognizer:
         path = Path(image)
         require_file(path, "an image")
         try:
-            return str(image), decode(path.read_bytes(), self.spec)
+            return str(image), decode(read_bounded(path, "image_bytes"), self.spec)
         except InputError as error:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 

@@ -10,7 +10,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
-from crnn.files import require_file
+from crnn.files import read_bounded, require_file
 from crnn.leftovers import tidy
 
 STDOUT = "-"
@@ -141,7 +141,7 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
     source = Path(text[1:])
     require_file(source, "a UTF-8 text file of the alphabet's characters")
     try:
-        content = source.read_bytes().decode("utf-8-sig")
+        content = read_bounded(source).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{source} is not UTF-8: {error}; expected the alphabet's characters"

@@ -22,7 +22,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
-from crnn.files import natural_key, require_file
+from crnn.files import natural_key, open_input, require_file
 from crnn.jobs.stream import Stages
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
@@ -161,12 +161,13 @@ class ResultFolder:
     def _read(self, key: str, outputs: List[np.ndarray]) -> Optional[Problem]:
         if key not in self._files:
             return Problem(MISSING)
-        data = (self.folder / self._files[key]).read_bytes()
+        path = self.folder / self._files[key]
         expected = self.spec.time_steps * self.spec.classes * self._dtype.itemsize
+        with open_input(path) as file:
+            data = file.read(expected + 1)
         if len(data) != expected:
-            return Problem(
-                WRONG_SIZE, f"{self._files[key]}: {len(data)} bytes; expected {expected}"
-            )
+            size = path.stat().st_size
+            return Problem(WRONG_SIZE, f"{self._files[key]}: {size} bytes; expected {expected}")
         outputs.append(np.frombuffer(data, dtype=self._dtype))
         return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
 from crnn.errors import InputError
-from crnn.files import json_text, require_file
+from crnn.files import json_text, read_text, require_file
 from crnn.results import Evaluation, Reading, RunInfo
 
 SCHEMA = "crnn-evaluation/1"
@@ -115,7 +115,7 @@ def read_run(path: Path) -> EarlierRun:
     """
     require_file(path, "a result JSON or the JSON Lines of --readings")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "result", "utf-8-sig")
         # Not splitlines: a label may hold what Unicode calls a line's end, and JSON does not.
         lines = text.rstrip("\n").split("\n")
         if _is_reading(lines[0]):

@@ -80,7 +80,7 @@ def read_annotations(path: Path, form: Optional[str] = None) -> Annotations:
     Raises:
         InputError: A line does not fit; the message has its number.
     """
-    require_file(path, "an annotation file, with an image and a label a line")
+    require_file(path, "an annotation file, with an image and a label a line", stream=True)
     refuse_lfs_pointer(path)
     if form is not None and form not in FORMS:
         raise InputError(
@@ -129,21 +129,22 @@ def scan_annotations(
     Raises:
         InputError: The file cannot be read.
     """
-    require_file(path, "an annotation file, with an image and a label a line")
+    require_file(path, "an annotation file, with an image and a label a line", stream=True)
     refuse_lfs_pointer(path)
     if form is not None and form not in FORMS:
         raise InputError(
             f"{form!r} is not a form of annotation; expected one of {', '.join(FORMS)}"
         )
+    lines = _lines(path)
     if form is None:
-        first = [
-            line for line in itertools.islice(_lines(path), 1000) if not isinstance(line, BadLine)
-        ]
-        if not first:
+        first = list(itertools.islice(lines, 1000))
+        good = [line for line in first if not isinstance(line, BadLine)]
+        if not good:
             raise InputError(f"{path} holds no annotations; expected an image and a label a line")
-        form = _detect(path, first)
+        form = _detect(path, good)
+        lines = itertools.chain(first, lines)
     parse, example = FORMS[form], EXAMPLES[form]
-    for line in _lines(path):
+    for line in lines:
         if isinstance(line, BadLine):
             yield line
             continue

@@ -93,7 +93,7 @@ def test_a_folder_that_is_itself_a_link(images: Path) -> None:
 def test_what_cannot_be_read_is_a_problem_of_its_sample(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_BYTES", 15)
+    monkeypatch.setenv("CRNN_MAX_IMAGE_BYTES", "15")
     os.mkfifo(images / "pipe.png")
     (images / "loop.png").symlink_to("loop.png")
     names = [

@@ -17,7 +17,7 @@ from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Tuple
 
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError
-from crnn.files import replace_folder, write_text
+from crnn.files import read_text, replace_folder, write_text
 from crnn.leftovers import PART, temporary_folder, tidy
 from crnn.samples.lmdb import DATA_FILE
 from crnn.samples.lmdb_writer import LmdbWriter, require_free
@@ -187,8 +187,8 @@ def _holds_words(part: Path) -> bool:
 
 def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
     try:
-        found = json.loads((part / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_text(part / RECIPE))
+    except (InputError, OSError, ValueError):
         found = None
     # A longer run of the same words may go on with them.
     if isinstance(found, dict):
