@@ -15,6 +15,7 @@ import time
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.errors import KitError
+from crnn.foreign import shown
 
 Advance = Callable[[int], None]
 
@@ -25,6 +26,16 @@ _PLAIN_SIGNS = str.maketrans({"✓": "v", "✗": "x", "…": "...", "→": "->"}
 
 def out(text: str = "") -> None:
     """Print a line of the result."""
+    _out(shown(text))
+
+
+def out_text(text: str) -> None:
+    """Print a text of several lines."""
+    for line in text.split("\n"):
+        out(line)
+
+
+def _out(text: str) -> None:
     print(text if _encodable(text) else text.translate(_PLAIN_SIGNS))  # noqa: T201
 
 
@@ -33,12 +44,15 @@ def note(text: str) -> None:
     done.
     """
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201
+        print(shown(text), file=sys.stderr)  # noqa: T201
 
 
 def error(problem: KitError) -> None:
     """Print a user's error and its hint."""
-    note(f"crnn: error: {problem.message}")
+    first, *lines = problem.parts
+    note(f"crnn: error: {first}")
+    for line in lines:
+        note(line)
     if problem.hint:
         note(f"  {problem.hint}")
 
@@ -47,7 +61,7 @@ def out_json(value: Any) -> None:
     """Print a value as JSON, keys sorted; in ASCII where stdout is not UTF-8, as JSON has to be."""
     from crnn.files import json_text
 
-    out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
+    _out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
 
 
 def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
@@ -74,6 +88,8 @@ def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
 
 def out_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: aligned columns, never wrapped."""
+    head = [shown(cell) for cell in head]
+    rows = [[shown(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, ["-" * width for width in widths], *rows]:
         out("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
@@ -151,7 +167,7 @@ def progress(label: str, total: Optional[int]) -> Iterator[Advance]:
         yield from _plain_progress(label, total)
         return
     columns: List[Any] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

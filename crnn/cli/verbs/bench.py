@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     for line in report.head(benchmark):
         console.out(line)
     for timing in benchmark.runs:
-        console.out(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.out()
+        console.out(f"{report.title(timing)}: milliseconds a batch, one stage after another")
         console.out_table(*report.stage_table(timing))
         console.out("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))

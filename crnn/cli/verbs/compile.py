@@ -113,7 +113,7 @@ def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
         return
     if aipp:
         console.out(f"# {jobs[0].aipp}")
-        console.out(aipp.rstrip())
+        console.out_text(aipp.rstrip())
     for job in jobs:
         console.out(shlex.join(job.command))
 
