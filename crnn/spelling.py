@@ -18,7 +18,7 @@ def nearest(name: object, known: Iterable[str]) -> Optional[str]:
     # Imported where a name is wrong: the command line starts faster without it.
     import difflib
 
-    found = difflib.get_close_matches(str(name), list(known), n=1)
+    found = difflib.get_close_matches(str(name)[:200], list(known), n=1)
     if not found:
         return None
     return found[0]
