@@ -15,9 +15,12 @@ from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.external_data import external_files, hash_external_data, load_external_data
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
+from crnn.runners.plain_graph import require_plain_graph
 from crnn.spec import ModelSpec, spec_in
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_FATAL = 4
+"""The severity from which on ONNX Runtime writes to stderr."""
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
@@ -28,6 +31,7 @@ class OnnxRunner(Runner):
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
         proto = load_graph(path)
+        require_plain_graph(proto, path)
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
         spec = carried or ModelSpec.default()
@@ -53,7 +57,10 @@ class OnnxRunner(Runner):
                 hint="Install onnxruntime-gpu in place of onnxruntime, or use --device cpu.",
             )
         self.versions = {"onnxruntime": onnxruntime.__version__}
+        # What it would say in colours on stderr, its errors say too.
+        onnxruntime.set_default_logger_severity(_FATAL)
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         # Threads that wait by spinning take the processors from those that decode images, and from

@@ -19,13 +19,14 @@ BUG = 70
 class Ended(NamedTuple):
     """How a child ended.
 
-    ``code`` is negative for a signal; ``peak`` is the most memory it had beyond this process's own,
-    in bytes.
+    ``code`` is negative for a signal; ``cpu`` are its processors' seconds, which a busy machine
+    does not lengthen; ``peak`` is the most memory it had beyond this process's own, in bytes.
     """
 
     code: int
     text: str
     seconds: float
+    cpu: float
     peak: int
 
 
@@ -125,7 +126,8 @@ class Child:
             text += f"\nHUNG: killed after {limit} s"
         # A child begins with its parent's pages.
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return Ended(_code(status), text, seconds, max(0, usage.ru_maxrss - own) << 10)
+        cpu = usage.ru_utime + usage.ru_stime
+        return Ended(_code(status), text, seconds, cpu, max(0, usage.ru_maxrss - own) << 10)
 
 
 def _code(status: int) -> int:
@@ -143,8 +145,8 @@ def fails(ended: Ended, *, seconds: float, memory: int) -> List[str]:
         found.append(f"signal {-ended.code}")
     if "HUNG" in ended.text:
         found.append("hang")
-    if ended.seconds > seconds:
-        found.append(f"{ended.seconds:.1f} s")
+    if ended.cpu > seconds:
+        found.append(f"{ended.cpu:.1f} s")
     if ended.peak > memory:
         found.append(f"{ended.peak >> 20} MiB")
     return found

@@ -22,7 +22,7 @@ from tests.fuzz.forked import Child, Ended, command, fails, warm
 
 SECONDS, MEMORY = 10.0, 1 << 30
 """What a try may take: a file that is itself larger may take more, but no input here is."""
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a try counts as hanging; the machine may be busy."""
 
 Commands = Sequence[Sequence[object]]
@@ -57,7 +57,7 @@ def try_kind(kind: Kind, inputs: Path, count: int, seed: int, first: int = 0) ->
                         f"{kind.name} {case}: {found}: crnn {words}\n{ended.text[-1500:]}"
                     )
                 endings[f"exit {ended.code}"] += 1
-                slowest, largest = max(slowest, ended.seconds), max(largest, ended.peak)
+                slowest, largest = max(slowest, ended.cpu), max(largest, ended.peak)
         finally:
             shutil.rmtree(place, ignore_errors=True)
     console.out(
@@ -70,7 +70,9 @@ def try_kind(kind: Kind, inputs: Path, count: int, seed: int, first: int = 0) ->
 
 def _faults(ended: Ended) -> List[str]:
     found = fails(ended, seconds=SECONDS, memory=MEMORY)
-    if ended.code == 1 and "crnn: error: " not in ended.text:
+    # A code that is not documented is an answer, not an error.
+    answered = "not documented" in ended.text
+    if ended.code == 1 and "crnn: error: " not in ended.text and not answered:
         found.append("no message")
     if ended.code not in (0, 1, 2, 3, 4):
         found.append(f"exit {ended.code}")
