@@ -31,6 +31,7 @@ SLOW = (
     "export/test_int8_exact.py",
     "export/test_quantize.py",
     "fuzz/test_fuzz.py",
+    "fuzz/test_hostile.py",
     "jobs/test_prepare_processes.py",
     "runners/test_ascend_runner.py",
     "runners/test_devices.py",
