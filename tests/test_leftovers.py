@@ -224,7 +224,7 @@ with atomic_folder(Path(sys.argv[1])) as folder:
 
 
 def mounted(kind: str, options: str, place: Path) -> list[str]:
-    """Return a command line that mounts a file system of the process's own and then runs `sh -c`."""
+    """Return the beginning of a command line: a file system is mounted for that process alone."""
     script = f'mount -t {kind} {kind} {options} {place} && exec "$@"'
     return ["unshare", "-m", "sh", "-c", script, "sh"]
 

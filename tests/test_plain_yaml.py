@@ -84,7 +84,7 @@ def test_a_billion_laughs_are_refused_in_every_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = ["a0: &a0 [x, x]"]
-    lines += [f"a{level}: &a{level} [{'*a%d, ' % (level - 1) * 9}]" for level in range(1, 10)]
+    lines += [f"a{level}: &a{level} [{f'*a{level - 1}, ' * 9}]" for level in range(1, 10)]
     path = tmp_path / "laughs.yaml"
     path.write_text("\n".join(lines))
     assert main(["train", str(path), "--show"]) == 1

@@ -60,9 +60,10 @@ def try_kind(kind: Kind, inputs: Path, count: int, seed: int, first: int = 0) ->
                 slowest, largest = max(slowest, ended.cpu), max(largest, ended.peak)
         finally:
             shutil.rmtree(place, ignore_errors=True)
+    told = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))
     console.out(
-        f"{kind.name}: {count} inputs, {sum(endings.values())} commands,"
-        f" {dict(sorted(endings.items()))}, slowest {slowest:.1f} s, most memory {largest >> 20} MiB, {len(faults)} faults",
+        f"{kind.name}: {count} inputs, {sum(endings.values())} commands: {told}; slowest"
+        f" {slowest:.1f} s, most memory {largest >> 20} MiB, {len(faults)} faults"
     )
     console.flush()
     return faults

@@ -44,11 +44,11 @@ def _ints(name: str, *values: int) -> Any:
 
 def _loop(chance: random.Random, path: Path, sound: Path) -> None:
     info = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["c"], ["c2"]), helper.make_node("Identity", ["v"], ["v2"])], "b",
-        [info("i", TensorProto.INT64, []), info("c", TensorProto.BOOL, []), info("v", TensorProto.FLOAT, None)],
-        [info("c2", TensorProto.BOOL, []), info("v2", TensorProto.FLOAT, None)],
-    )  # fmt: skip
+    value, flag = TensorProto.FLOAT, TensorProto.BOOL
+    same = helper.make_node("Identity", ["c"], ["c2"]), helper.make_node("Identity", ["v"], ["v2"])
+    given = info("i", TensorProto.INT64, []), info("c", flag, []), info("v", value, None)
+    wanted = info("c2", flag, []), info("v2", value, None)
+    body = helper.make_graph(list(same), "b", list(given), list(wanted))
     true = numpy_helper.from_array(np.array(True), "true")
     saved(path, [helper.make_node("Loop", ["", "true", "x"], ["y"], body=body)], [true])
 
@@ -58,16 +58,11 @@ def _nested_if(chance: random.Random, path: Path, sound: Path) -> None:
     for depth in range(chance.choice((3, 10, 20))):
         wanted = helper.make_tensor_value_info(f"y{depth}", TensorProto.FLOAT, None)
         branch = helper.make_graph(inner, f"b{depth}", [], [wanted])
-        inner = (
-            [
-                helper.make_node(
-                    "If", ["true"], [f"y{depth + 1}"], then_branch=branch, else_branch=branch
-                )
-            ]
-            if depth < 8
-            else [helper.make_node("If", ["true"], [f"y{depth + 1}"], then_branch=branch)]
-        )
+        branches = {"then_branch": branch}
+        if depth < 8:  # twice as many a level
+            branches["else_branch"] = branch
         last = f"y{depth + 1}"
+        inner = [helper.make_node("If", ["true"], [last], **branches)]
     inner.append(helper.make_node("Identity", [last], ["y"]))
     saved(path, inner, [numpy_helper.from_array(np.array(True), "true")])
 

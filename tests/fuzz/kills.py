@@ -83,8 +83,13 @@ def cases(place: Path) -> List[Case]:
              "save_every=1 steps", "evaluate_every=4 steps", "keep=2", "schedule_length=9 steps",
              "--out", there["train"]]  # fmt: skip
     quantize = ["quantize", onnx, files["quantize"], "--calibrate", WORDS, "--count"]
+    split = [[], ["--split-bilstm"]]
     return [
-        Case("prepare", [prepare, [*prepare, "--dtype", "uint8"]], [out, out.with_name("out.json"), label]),
+        Case(
+            "prepare",
+            [prepare, [*prepare, "--dtype", "uint8"]],
+            [out, out.with_name("out.json"), label],
+        ),
         Case(
             "convert",
             [[*convert, inputs / name, there["convert"], "--force"] for name in ("a", "b")],
@@ -99,11 +104,11 @@ def cases(place: Path) -> List[Case]:
         ),
         Case(
             "export",
-            [["export", checkpoint, files["export"], *options] for options in ([], ["--split-bilstm"])],
+            [["export", checkpoint, files["export"], *options] for options in split],
             [files["export"]],
         ),
         Case("quantize", [[*quantize, 8], [*quantize, 40]], [files["quantize"]]),
-    ]  # fmt: skip
+    ]
 
 
 def _images(folder: Path, words: Sequence[int]) -> None:

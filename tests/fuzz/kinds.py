@@ -30,7 +30,8 @@ def sound_inputs(inputs: Path) -> None:
 
         main(["export", str(CHECKPOINT), str(inputs / "crnn.onnx")])
         write_words(inputs / "words", 150)
-        return main(["prepare", str(inputs / "words"), str(inputs / "bins"), "--label", str(inputs / "label.txt")])  # fmt: skip
+        words, bins, label = inputs / "words", inputs / "bins", inputs / "label.txt"
+        return main(["prepare", str(words), str(bins), "--label", str(label)])
 
     ended = Child(write).end()
     assert ended.code == 0, ended.text
@@ -64,12 +65,13 @@ def write_words(folder: Path, count: int) -> None:
 def readers(data: Path, place: Path, inputs: Path) -> Commands:
     """Return the verbs that read words: of one file, all four."""
     out = place / "out"
+    train = ["train", "modelzoo-1p", f"train={data}", f"valid={inputs / 'words'}", *TINY]
     return [
         ["dataset", "check", data],
         ["evaluate", inputs / "crnn.onnx", data, "--threads", 1],
         ["prepare", data, out / "bins", "--label", out / "label.txt"],
-        ["train", "modelzoo-1p", f"train={data}", f"valid={inputs / 'words'}", *TINY, "--out", out / "run"],
-    ]  # fmt: skip
+        [*train, "--out", out / "run"],
+    ]
 
 
 # LMDBs
@@ -170,7 +172,10 @@ def _node(data: bytearray, page: int, chance: random.Random) -> int:
 
 
 _Damage = Callable[[bytearray, random.Random], None]
-_DAMAGES: Tuple[_Damage, ...] = (_bytes, _structure, _structure, _zeros, _cut, _page_number, _page_number, _count, _count)  # fmt: skip
+_DAMAGES: Tuple[_Damage, ...] = (
+    *(_bytes, _structure, _structure, _zeros, _cut),
+    *(_page_number, _page_number, _count, _count),
+)
 
 
 # What is no regular file
@@ -489,12 +494,13 @@ def _escapes(chance: random.Random, place: Path, inputs: Path) -> Commands:
 # YAML and recipes
 
 _YAML = (
-    "!!int x", "!!float x", "!!bool x", "!!timestamp x", "!!binary x", "!!python/object/apply:os.system [id]",
-    "!!set {a, b}", "!!omap [a: 1]", "!x y", "2001-99-99", "2001-01-01", "0o9", "0x", "0b2", "_", "1__", "._", "+_1",
-    "9" * 5000, "0x" + "f" * 5000, "1" * 400 + ".5", "1.0e+999999999", ".inf", "-.nan", "190:20:30", "1e5",
-    "&a [1]", "*a", "<<: x", "[" * 5000, "{" * 5000, "- " * 5000, "? x", "? [a]", "{[a]: b}", "%TAG ! x", "--- a\n--- b",
-    "\x07", "\ufeff", "'", '"', "|\n  x", ">\n x", "@x", "`x", "a: b: c", "\t x",
-)  # fmt: skip
+    *("!!int x", "!!float x", "!!bool x", "!!timestamp x", "!!binary x", "!!set {a, b}"),
+    *("!!python/object/apply:os.system [id]", "!!omap [a: 1]", "!x y", "2001-99-99", "0o9"),
+    *("2001-01-01", "0x", "0b2", "_", "1__", "._", "+_1", "9" * 5000, "0x" + "f" * 5000),
+    *("1" * 400 + ".5", "1.0e+999999999", ".inf", "-.nan", "190:20:30", "1e5", "&a [1]", "*a"),
+    *("<<: x", "[" * 5000, "{" * 5000, "- " * 5000, "? x", "? [a]", "{[a]: b}", "%TAG ! x"),
+    *("--- a\n--- b", "\x07", "\ufeff", "'", '"', "|\n  x", ">\n x", "@x", "`x", "a: b: c", "\t x"),
+)
 
 
 def _laughs(chance: random.Random) -> str:
@@ -555,8 +561,16 @@ def _hostile_yaml(chance: random.Random, place: Path, inputs: Path) -> Commands:
 
 def _training_values(chance: random.Random, place: Path, inputs: Path) -> Commands:
     """Give values that no machine can compute with."""
-    large = ["1000000000", "1e9", "1e39", "1e308", "1e400", "-1", "0", "1e-320", "9223372036854775807", "10" * 30, ".inf", ".nan", "2147483648", "true", "[]", "{}", "~", "''"]  # fmt: skip
-    keys = "hidden channels width batch_size valid_batch_size learning_rate weight_decay momentum epsilon rho betas power clip_norm loss_scale loss_scale_start loss_scale_interval diverged ema dropout keep log_every examples seed max_text_length min_text_length workers threads".split()  # fmt: skip
+    large = [
+        *("1000000000", "1e9", "1e39", "1e308", "1e400", "-1", "0", "1e-320", "2147483648"),
+        *("9223372036854775807", "10" * 30, ".inf", ".nan", "true", "[]", "{}", "~", "''"),
+    ]
+    keys = (
+        "hidden channels width batch_size valid_batch_size learning_rate weight_decay momentum"
+        " epsilon rho betas power clip_norm loss_scale loss_scale_start loss_scale_interval"
+        " diverged ema dropout keep log_every examples seed max_text_length min_text_length"
+        " workers threads"
+    ).split()
     key = chance.choice(keys)
     value = chance.choice(large)
     if key == "channels":

@@ -10,7 +10,6 @@ import pytest
 
 from crnn.batch import Sample
 from crnn.errors import InputError
-from crnn.samples import folders
 from crnn.samples.folders import FolderSamples, find_annotation
 from crnn.samples.source import open_labelled
 
