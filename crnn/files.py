@@ -319,8 +319,11 @@ def read_bounded(path: Path, name: str = "text") -> bytes:
     """
     most = limit(name)
     with open_input(path) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        data = b""
+        if size <= most:
+            data = file.read(most + 1)  # it may have grown
+    if max(size, len(data)) > most:
         raise InputError(f"{path} has more than {most} bytes", hint=advice(name))
     return data
 

@@ -23,7 +23,7 @@ LIMITS: Mapping[str, Limit] = {
     "line": Limit(1 << 20, "bytes in a line of a text file"),
     "lines": Limit(20_000_000, "lines in a text file"),
     "text": Limit(64 << 20, "bytes in a recipe, a spec, a sidecar or another small text"),
-    "result": Limit(1 << 30, "bytes in a result JSON or JSON Lines of readings"),
+    "result": Limit(512 << 20, "bytes in a result JSON or JSON Lines of readings"),
     "image_bytes": Limit(256 << 20, "bytes in an image file"),
     "pixels": Limit(50_000_000, "pixels in an image"),
     "side": Limit(65_535, "pixels along a side of an image"),

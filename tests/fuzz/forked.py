@@ -33,7 +33,6 @@ class Ended(NamedTuple):
 def warm() -> None:
     """Import what the verbs import, so that no child has to."""
     import onnxruntime  # noqa: F401
-    import torch  # noqa: F401
 
     import crnn.cli.main
     import crnn.datasets.convert
