@@ -183,8 +183,7 @@ class ModelSpec:
         required = {key for key in _TYPES if not is_new(key, ADDED)}
         odd = sorted((set(values) ^ required) - known)
         if odd:
-            few = ", ".join(key[:40] for key in odd[:5])
-            raise InputError(f"{where}: unknown or missing keys: {few}")
+            raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)[:300]}")
         for key, value in values.items():
             # bool is an int to Python, but "width": true is not a width.
             if not isinstance(value, _TYPES[key]) or (
