@@ -13,6 +13,7 @@ import re
 import select
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
@@ -49,7 +50,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     require_target(path)
     if _is_special(path):
         with _told_as_input_error(path):
-            descriptor = os.open(path, os.O_WRONLY)
+            descriptor = _open_special(path)
         with io.BufferedWriter(_Target(descriptor, path)) as device:
             yield device
         return
@@ -68,6 +69,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _open_special(path: Path) -> int:
+    """Open a device, or a pipe that somebody reads from within `PATIENCE`."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > end:
+                raise
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+        time.sleep(0.01)
 
 
 def write_text(path: Path, text: str) -> None:
