@@ -88,7 +88,8 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
             raise KeyboardInterrupt
 
     def interrupt(number: int, frame: Optional[FrameType]) -> None:
-        ended.append(number)
+        if not ended:  # else it comes by way of `end`
+            ended.append(number)
         raise KeyboardInterrupt
 
     before: Dict[int, Any] = {}
