@@ -44,7 +44,7 @@ def note(text: str) -> None:
     done.
     """
     with contextlib.suppress(OSError):
-        print(shown(text), file=sys.stderr)  # noqa: T201
+        print(shown(str(text)), file=sys.stderr)  # noqa: T201
 
 
 def error(problem: KitError) -> None:
