@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from crnn.errors import InputError, needs
 from crnn.limits import advice, limit
+from crnn.python37 import prod
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """ONNX's own operators and ONNX Runtime's."""
@@ -94,7 +94,7 @@ def _shapes(graph: Any, node: Any) -> Iterator[np.ndarray]:
             yield np.array(attribute.floats, np.float64)
     named = set(node.input)
     for tensor in _tensors(graph):
-        if tensor.name in named and math.prod(tensor.dims) <= _FEW:
+        if tensor.name in named and prod(tensor.dims) <= _FEW:
             values = _values(tensor)
             if values.size and np.issubdtype(values.dtype, np.number):
                 yield values.reshape(-1)
@@ -173,7 +173,7 @@ def _constants(proto: Any) -> Iterator[Tuple[str, int, List[int]]]:
 
 def _declared(name: str, kind: int, dims: Any) -> Tuple[str, int, List[int]]:
     sizes = [int(size) for size in dims]
-    return name, math.prod(max(0, size) for size in sizes) * _BYTES.get(kind, 4), sizes
+    return name, prod(max(0, size) for size in sizes) * _BYTES.get(kind, 4), sizes
 
 
 # TensorProto's numbers: bytes and booleans, 16-bit, and 64-bit types (onnx.proto, DataType).
