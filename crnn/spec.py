@@ -167,9 +167,7 @@ class ModelSpec:
         """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are
         refused.
         """
-        found: Any = type(data).__name__
-        if isinstance(data, dict):
-            found = data.get("format")
+        found = format_of(data)
         known = optional_keys(FORMAT, ADDED, found)
         if known is None:
             raise InputError(
@@ -232,6 +230,20 @@ def newest(first: str, added: Sequence[FrozenSet[str]]) -> str:
         The format's name with its newest number.
     """
     return f"{_stem(first)}{len(added) + 1}"
+
+
+def format_of(data: object) -> object:
+    """Return the format that a file says it has.
+
+    Args:
+        data: What the file's JSON holds.
+
+    Returns:
+        The value of its key "format"; the name of the type of data that is not a JSON object.
+    """
+    if isinstance(data, dict):
+        return data.get("format")
+    return type(data).__name__
 
 
 def optional_keys(

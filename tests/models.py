@@ -56,6 +56,24 @@ def write_echo_model(
     return path
 
 
+def write_width_model(path: Path) -> Path:
+    """Write an ONNX file that takes any batch and any width: logits (width / 4, N, 32), the largest
+    of four neighbours of each row.
+    """
+    nodes = [
+        helper.make_node("MaxPool", ["image"], ["pooled"], kernel_shape=[1, 4], strides=[1, 4]),
+        helper.make_node("Squeeze", ["pooled"], ["squeezed"], axes=[1]),
+        helper.make_node("Transpose", ["squeezed"], ["logits"], perm=[2, 0, 1]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 32, "width"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["steps", "batch", 32])
+    graph = helper.make_graph(nodes, "wide", [image], [logits])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
 def echo_pixels(text: str) -> np.ndarray:
     """Return a uint8 image (1, 32, 100) that the echo model reads as ``text``, at most 13
     characters of 0-9a-u.

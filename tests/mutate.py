@@ -83,6 +83,94 @@ MUTATIONS = (
         "        if not folder:\n",
         "tests/cli/test_score.py::test_whatever_a_simulated_run_leaves_says_so",
     ),
+    # One way to run a model, alignment, events.
+    Mutation(
+        "a run of one batch executed at once, beside streams",
+        "crnn/ascend/slot.py",
+        "        if self._streams is None:\n",
+        "        if laps is None:\n",
+        "tests/runners/test_modes_simulated.py::test_a_model_is_run_one_way_only",
+    ),
+    Mutation(
+        "host memory taken as CANN gives it",
+        "crnn/ascend/model.py",
+        "pointer = given + -given % cann.DEVICE_ALIGNMENT",
+        "pointer = given",
+        "tests/runners/test_modes_simulated.py::test_on_the_chip_itself_batches_begin_on_64_bytes",
+    ),
+    Mutation(
+        "events reset in every release",
+        "crnn/ascend/slot.py",
+        "self._resets = not acl.has(LASTING_EVENT_CALL)",
+        "self._resets = True",
+        "tests/runners/test_modes_simulated.py::test_where_events_last_none_is_reset",
+    ),
+    # The simulator, as strict as the documents.
+    Mutation(
+        "the simulator forgets how a model was first run",
+        "crnn/simulator/calls/mdl_execute.py",
+        "    if model.mode != mode:\n",
+        "    if not model.mode:\n",
+        "tests/simulator/test_modes.py::test_a_loaded_model_is_run_one_way_only",
+    ),
+    Mutation(
+        "the simulator lets any release reset any event",
+        "crnn/simulator/knobs.py",
+        "return self.cann < (8, 5)",
+        "return self.cann < (99, 0)",
+        "tests/simulator/test_modes.py::test_events_of_create_event_are_reset_until_8_5",
+    ),
+    Mutation(
+        "the simulator's host memory always on 64 bytes",
+        "crnn/simulator/memory.py",
+        "            off = 16\n",
+        "            off = 0\n",
+        "tests/simulator/test_modes.py::test_host_memory_has_the_alignment_that_is_promised",
+    ),
+    Mutation(
+        "model ids from 0",
+        "crnn/simulator/calls/mdl.py",
+        "number = len(sim.models) + 1",
+        "number = len(sim.models)",
+        "tests/simulator/test_public_programs.py::test_a_small_wrapper_on_two_devices",
+    ),
+    Mutation(
+        "a gear buffer of 4 bytes refused",
+        "crnn/cann/__init__.py",
+        "DYNAMIC_INPUT_MIN_BYTES = 4",
+        "DYNAMIC_INPUT_MIN_BYTES = 8",
+        "tests/simulator/test_public_programs.py::"
+        "test_a_wrapper_library_asks_at_its_import_and_logs",
+    ),
+    Mutation(
+        "lines of the simulator's own told as the program's",
+        "crnn/simulator/record.py",
+        "os.path.realpath(name).startswith(HERE)",
+        "name.startswith(HERE)",
+        "tests/simulator/test_launcher.py::test_lines_are_the_programs_however_the_kit_is_reached",
+    ),
+    Mutation(
+        "what a destructor gives back at the end told as a leak",
+        "crnn/simulator/binding.py",
+        "            if sim.closed:\n",
+        "            if False:\n",
+        "tests/simulator/test_launcher.py::"
+        "test_what_a_destructor_gives_back_at_the_very_end_is_no_leak",
+    ),
+    Mutation(
+        "gears of dims asked for as batches",
+        "crnn/compile/atc.py",
+        'if rows and kind == "dims":',
+        'if rows and kind == "never":',
+        "tests/compile/test_atc.py::test_gears_of_dims_want_the_format_nd",
+    ),
+    Mutation(
+        "gears of dims beside AIPP",
+        "crnn/compile/atc.py",
+        "    if aipp:\n",
+        "    if False:\n",
+        "tests/compile/test_atc.py::test_where_gears_of_dims_make_no_sense",
+    ),
     # Batches and their arrays.
     Mutation(
         "an array too few for the batches on their way",
@@ -637,6 +725,30 @@ MUTATIONS = (
         'self.optimizer.load_state_dict(content["optimizer"])',
         'self.optimizer.state_dict().update(content["optimizer"])',
         "tests/training/test_loop.py::test_a_killed_run_resumes_to_the_same_bits",
+    ),
+    # Training.
+    Mutation(
+        "the group of a finished training outlives it",
+        "crnn/training/world.py",
+        "    import torch.distributed.nn  # noqa: F401\n",
+        "    import torch.distributed  # noqa: F401\n",
+        "tests/training/test_loop.py::test_two_processes_train_every_recipe_and_resume",
+    ),
+    Mutation(
+        "an evaluation's loss that is not finite goes on",
+        "crnn/training/loop.py",
+        "if not math.isfinite(score.loss):",
+        "if math.isinf(score.loss):",
+        "tests/training/test_loop.py::test_an_evaluation_whose_loss_is_lost_ends_the_run",
+    ),
+    # Quantising.
+    Mutation(
+        "words without label or image calibrate",
+        "crnn/export/quantize.py",
+        "usable.append(label is not None and row not in batch.problems)",
+        "usable.append(label is not None)",
+        "tests/export/test_quantize.py"
+        "::test_words_without_label_or_image_neither_calibrate_nor_count",
     ),
 )
 

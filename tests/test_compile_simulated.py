@@ -94,6 +94,7 @@ def modern(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs = {
         "static": [crnn, "static", "--batch", "4"],
         "gears": [crnn, "gears", "--batch", "1,4"],
+        "dims": [crnn, "dims", "--batch", "1,4", "--gears", "dims"],
         "set": [crnn, "set/crnn", "--batch", "1,4", "--static-set"],
         "aipp": [crnn, "aipp", "--aipp"],
         "traced": [str(models / "traced.onnx"), "traced"],
@@ -114,6 +115,7 @@ def answer(folder: Path, name: str) -> Dict[str, Any]:
     [
         ("static", "crnn", [4]),
         ("gears", "crnn", [1, 4]),
+        ("dims", "crnn", [1, 4]),
         ("set", "crnn", [1, 4]),
         ("traced", "traced", [1]),
         ("traced_split", "traced_split", [4]),

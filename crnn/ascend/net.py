@@ -17,6 +17,7 @@ import numpy as np
 from crnn import cann
 from crnn.ascend import acl_state as process
 from crnn.ascend.model import (
+    Gear,
     Pinned,
     device_memory,
     load_model,
@@ -37,7 +38,7 @@ class Net:
     ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts;
     ``device_id`` is kept for the signature's sake. ``config_path``, with ``first``, is handed to
     `acl.init` where nobody has called it yet. Inputs must have the model's own dtypes and shapes;
-    with gears, the first axis of all of them must be a gear. Outputs are copies. `release`, a
+    with gears, their shapes must be those of a gear. Outputs are copies. `release`, a
     ``with`` block or ``del`` give the device's memory back; the context must still be alive then.
     """
 
@@ -145,29 +146,32 @@ class Net:
         if len(arrays) != len(model.inputs):
             raise InputError(f"{self.model_path} has {len(model.inputs)} inputs; got {len(arrays)}")
         for port, array in zip(model.inputs, arrays):
-            if model.gears and array.ndim:
-                batch = array.shape[0]
-            else:
-                batch = None
-            expected = tuple(batch if size == -1 else size for size in port.dims)
-            if str(array.dtype) != port.dtype or array.shape != expected:
+            if str(array.dtype) != port.dtype or not _fits(array.shape, port.dims):
                 raise InputError(
                     f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype}"
                     f" {array.shape}"
                 )
-            if batch is not None and batch not in model.gears:
-                raise InputError(
-                    f"{self.model_path} has the gears {', '.join(map(str, model.gears))}; got"
-                    f" {batch} rows"
-                )
+        if not model.gears or self._gear(arrays) is not None:
+            return
+        got = f"{arrays[0].shape[0]} rows"
+        if model.gears[0].by_dims:
+            got = ", ".join("x".join(map(str, array.shape)) for array in arrays)
+        gears = ", ".join(map(str, model.gears))
+        raise InputError(f"{self.model_path} has the gears {gears}; got {got}")
+
+    def _gear(self, arrays: Sequence[np.ndarray]) -> Optional[Gear]:
+        """Return the gear of these inputs, None where there is none."""
+        shapes = tuple(array.shape for array in arrays)
+        return next((gear for gear in self._model.gears if gear.shapes == shapes), None)
 
     def _run(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
         acl, model = self._acl, self._model
         for array, host, device, port in zip(arrays, self._host, self._device, model.inputs):
             host.bytes[: array.nbytes] = array.reshape(-1).view(np.uint8)
             acl.memcpy(device, port.size, host.pointer, array.nbytes, self._kind_in)
-        if model.gears:
-            acl.set_dynamic_batch_size(model.id, self._inputs, model.gear_index, arrays[0].shape[0])
+        gear = self._gear(arrays)
+        if gear is not None:
+            model.set_gear(acl, self._inputs, gear)
         acl.execute(model.id, self._inputs, self._outputs)
         results = []
         start = len(model.inputs)
@@ -178,6 +182,13 @@ class Net:
             acl.memcpy(host.pointer, port.size, device, size, self._kind_out)
             results.append(host.bytes[:size].view(port.dtype).reshape(shape).copy())
         return results
+
+
+def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    """Whether a shape is one of these dims, of which -1 is any size."""
+    if len(shape) != len(dims):
+        return False
+    return all(own in (-1, size) for size, own in zip(shape, dims))
 
 
 def _release(acl: Acl, context: int, held: Releases) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from crnn.errors import InputError
 from crnn.files import read_bounded, sha256, write_text
-from crnn.spec import ModelSpec, is_new, newest, numbered, optional_keys
+from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
 ADDED = (frozenset(["external_data"]),)
@@ -103,9 +103,7 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", hint=_hint(path)) from error
-    found: Any = type(data).__name__
-    if isinstance(data, dict):
-        found = data.get("format")
+    found = format_of(data)
     known = optional_keys(FORMAT, ADDED, found)
     if known is None:
         raise InputError(

@@ -150,6 +150,50 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
     return content.replace("\r", "").replace("\n", "")
 
 
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--batch N``, the images that a model is given at a time.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``, where a model runs.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--threads N``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+
+
+def add_labelled_data(parser: argparse.ArgumentParser) -> None:
+    """Declare ``DATA``, a data set that is looked at.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Declare ``--json FILE|-``.
 

@@ -137,6 +137,9 @@ def _module(verb: str) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code; a user's error is printed, never raised."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        console.note(build_parser().format_help().rstrip())
+        return 2
     try:
         args, unknown = build_parser(_wanted(words)).parse_known_args(words)
         # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.

@@ -31,6 +31,10 @@ PRECISION_MODES = (
 )
 """What --precision_mode takes on a 310 or 310P; the modes with bfloat16 are for other chips."""
 
+GEAR_KINDS = ("batch", "dims")
+"""How ATC is asked for gears: --dynamic_batch_size, or --dynamic_dims on inputs of format ND, which
+is the road with published results of recognisers with BiLSTMs.
+"""
 LARGEST_BATCH = 2048
 """ATC's documentation advises no gear beyond this."""
 
@@ -44,6 +48,7 @@ _OWN_FLAGS: Mapping[str, str] = {
     "input_format": "",
     "input_shape": "--batch",
     "dynamic_batch_size": "--batch 1,4,8,16",
+    "dynamic_dims": "--batch 1,4,8,16 --gears dims",
     "soc_version": "--soc",
     "log": "--log",
     "precision_mode": "--precision",
@@ -57,8 +62,8 @@ class AtcJob:
     """One OM to compile.
 
     ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static
-    OM, several give gears, and their ascending order is the caller's. ``extra`` are further flags,
-    as they stand.
+    OM, several give gears of the kind ``gears``, one of `GEAR_KINDS`, and their ascending order is
+    the caller's. ``extra`` are further flags, as they stand.
     """
 
     model: Path
@@ -72,23 +77,20 @@ class AtcJob:
     aipp: Optional[Path] = None
     tune: bool = False
     extra: Tuple[str, ...] = ()
+    gears: str = GEAR_KINDS[0]
 
     @property
     def command(self) -> List[str]:
         """The command line. Without options only flags that every ATC of CANN 5 to 9 takes."""
-        gears = len(self.batches) > 1
-        shape = ",".join(map(str, (-1 if gears else self.batches[0], *self.image_shape)))
         command = [
             "atc",
             f"--framework={ATC_FRAMEWORK_ONNX}",
             f"--model={self.model}",
             f"--output={self.output}",
-            "--input_format=NCHW",
-            f"--input_shape={self.input_name}:{shape}",
+            *self._shape_flags(),
+            f"--soc_version={self.soc}",
+            f"--log={self.log}",
         ]
-        if gears:
-            command.append(f"--dynamic_batch_size={','.join(map(str, self.batches))}")
-        command += [f"--soc_version={self.soc}", f"--log={self.log}"]
         if self.precision:
             command.append(f"--precision_mode={self.precision}")
         if self.aipp:
@@ -96,6 +98,41 @@ class AtcJob:
         if self.tune:
             command.append("--auto_tune_mode=RL,GA")
         return [*command, *self.extra]
+
+    def _shape_flags(self) -> List[str]:
+        """What says the input's shape; with gears the batch is open, -1."""
+        if len(self.batches) == 1:
+            return gear_flags(self.input_name, (self.batches[0], *self.image_shape), (), "batch")
+        rows = [(batch,) for batch in self.batches]
+        return gear_flags(self.input_name, (-1, *self.image_shape), rows, self.gears)
+
+
+def gear_flags(
+    name: str, shape: Sequence[int], rows: Sequence[Sequence[int]], kind: str
+) -> List[str]:
+    """Return ATC's flags for an input's shape and its gears.
+
+    Args:
+        name: The input's name in the graph.
+        shape: Its dims, -1 where gears give the size.
+        rows: For each gear a number for each -1; none for a static model.
+        kind: One of `GEAR_KINDS`: "batch" where the first dim alone is open, "dims" for any.
+
+    Returns:
+        The flags.
+    """
+    layout = "NCHW"
+    gears: List[str] = []
+    if rows and kind == "dims":
+        layout = "ND"
+        gears = [f"--dynamic_dims={';'.join(_numbers(row) for row in rows)}"]
+    elif rows:
+        gears = [f"--dynamic_batch_size={_numbers([row[0] for row in rows])}"]
+    return [f"--input_format={layout}", f"--input_shape={name}:{_numbers(shape)}", *gears]
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
 
 
 @dataclass(frozen=True)
@@ -127,6 +164,32 @@ def check_batches(batches: Sequence[int], *, gears: bool) -> None:
         )
     if gears and len(batches) > ATC_MAX_GEARS:
         raise UsageError(f"--batch has {len(batches)} gears; ATC takes {ATC_MAX_GEARS} at most")
+
+
+def check_gears(kind: str, batches: Sequence[int], *, static_set: bool, aipp: bool) -> None:
+    """Refuse gears of dims where there are no gears, or where ATC does not take them.
+
+    Args:
+        kind: One of `GEAR_KINDS`.
+        batches: The batch sizes.
+        static_set: Whether each becomes an OM of its own.
+        aipp: Whether the chip is to normalise the images.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    if kind != "dims":
+        return
+    if aipp:
+        raise UsageError(
+            "--aipp and --gears dims exclude each other: ATC takes no AIPP with --dynamic_dims",
+            hint="With --aipp use --gears batch, or --static-set.",
+        )
+    if static_set or len(batches) == 1:
+        raise UsageError(
+            "--gears dims needs several batch sizes in one OM",
+            hint="As in --batch 1,4,16 --gears dims, without --static-set.",
+        )
 
 
 def split_extra(text: str, folder: Path) -> Tuple[str, ...]:

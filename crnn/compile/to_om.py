@@ -22,12 +22,14 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
+    GEAR_KINDS,
     TUNE_NOTE,
     AtcJob,
     AtcRun,
     Say,
     atc_environment,
     check_batches,
+    check_gears,
     check_run,
     check_tune,
     run_atc,
@@ -52,14 +54,15 @@ class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
     One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
-    ``NAME_bs1.om`` …. ``soc`` None asks npu-smi, ``cann`` None the installation. ``timeout`` is in
-    seconds for each run of ATC.
+    ``NAME_bs1.om`` …; ``gears`` is their kind, "batch" or "dims". ``soc`` None asks npu-smi,
+    ``cann`` None the installation. ``timeout`` is in seconds for each run of ATC.
     """
 
     model: Path
     name: Path
     batches: Tuple[int, ...] = (1,)
     static_set: bool = False
+    gears: str = GEAR_KINDS[0]
     soc: Optional[str] = None
     precision: Optional[str] = None
     aipp: bool = False
@@ -133,6 +136,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     notes: List[str] = []
     name = _output_name(request.name)
     check_batches(request.batches, gears=len(request.batches) > 1 and not request.static_set)
+    check_gears(request.gears, request.batches, static_set=request.static_set, aipp=request.aipp)
     atc, version = _installed(request, environ)
     if request.tune:
         check_tune(version, request.model)
@@ -211,6 +215,7 @@ def _job(
         aipp=aipp,
         tune=request.tune,
         extra=split_extra(request.extra, Path.cwd()),
+        gears=request.gears,
     )
 
 

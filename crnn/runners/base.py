@@ -38,6 +38,10 @@ host is left.
 """
 
 
+def no_lap(stage: str) -> None:
+    """Time nothing: what `Runner.lap` is where nobody asks for stages."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output of a model; ``dtype`` is NumPy's name, None in ``shape`` stands for any
@@ -86,7 +90,7 @@ class Runner(ABC):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.spec = model.spec
-        self.lap: Callable[[str], None] = lambda stage: None
+        self.lap: Callable[[str], None] = no_lap
         """Called with the stage's name when a stage of `run` ends; used for timing. `stream` may
         not call it.
         """

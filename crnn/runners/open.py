@@ -40,7 +40,10 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
         from crnn.runners.ascend_runner import open_ascend
 
         return open_ascend(path, _chips(path, device))
-    device = dialects.device(device or "cpu")
+    if device:
+        device = dialects.device(device)
+    else:
+        device = "cpu"
     if not re.fullmatch(r"cpu|(cuda|npu)(:[0-9]+)?", device):
         raise UsageError(
             f"--device {device}: {path} is not an OM, so it runs on cpu, cuda or npu, or a numbered"

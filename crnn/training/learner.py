@@ -88,6 +88,12 @@ class Learner:
         if self._recipe.compile:
             self._network = torch.compile(network)
 
+    def disconnect(self) -> None:
+        """Let go of the other processes, so that their group ends where the world is left, whatever
+        an error's frames still hold of this run.
+        """
+        self._ddp = self._network = self.model
+
     def step(self, step: int, batch: TrainBatch) -> torch.Tensor:
         """Do one step.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import math
 import signal
 import time
 from dataclasses import dataclass, field
@@ -259,6 +260,7 @@ class Trainer:
         )
         self._introduce()
         with contextlib.ExitStack() as stack:
+            stack.callback(self.learner.disconnect)
             stack.callback(report.close)
             stack.enter_context(stop.listening())
             advance = stack.enter_context(self.console.progress("training", self.end))
@@ -339,9 +341,7 @@ class Trainer:
         if not due.anything:
             return
         pace = meters.lines.pace(self.world)
-        saved = None
-        if self.checkpoints.last.exists() and not self.options.performance:
-            saved = self.checkpoints.last
+        saved = self._saved()
         weights = self.learner.model.parameters()
         self.divergence.require_sound(pace.loss, weights, at.step, saved)
         if due.log or due.cut:
@@ -488,6 +488,10 @@ class Trainer:
         # BatchNorm's statistics are each process's own between steps.
         self.world.copy_from_first(list(model.buffers()))
         scores = [evaluator.score(model) for evaluator in self.evaluators]
+        for score in scores:
+            # The steps' losses may leave words out (zero_infinity) that show here what is lost.
+            if not math.isfinite(score.loss):
+                self.divergence.require_sound(score.loss, (), at.step, self._saved())
         counters = self.counters
         counters.accuracy = scores[0].accuracy
         is_best = counters.accuracy > counters.best or not counters.best_step
@@ -496,6 +500,12 @@ class Trainer:
             if self.world.first:
                 self.checkpoints.save_best(self._content(at))
         report.evaluation(at, scores, counters.best, is_best)
+
+    def _saved(self) -> Optional[Path]:
+        """Return the checkpoint to go back to, if there is one."""
+        if self.checkpoints.last.exists() and not self.options.performance:
+            return self.checkpoints.last
+        return None
 
     def _save(self, at: Place, due: Due) -> None:
         if not self.world.first or self.options.performance:

@@ -26,6 +26,7 @@ def write_om(
     *,
     batches: Sequence[int] = (4,),
     gears: bool = False,
+    dims: bool = False,
     dtype: str = "float32",
     out_dtype: str = "float32",
     aipp: bool = False,
@@ -34,7 +35,8 @@ def write_om(
 ) -> Path:
     """Write an OM of the echo model:
 
-    static for one batch, or with gears; AIPP takes uint8 images (N, H, W, C).
+    static for one batch, or with gears, of batches or with ``dims`` of dims; AIPP takes uint8
+    images (N, H, W, C).
     """
     graph = write_echo_model(path.with_suffix(".onnx"))
     rows = -1 if gears else batches[0]
@@ -50,11 +52,13 @@ def write_om(
         inputs=(image,),
         outputs=(OmTensor("output:0:output1", out_dtype, (time_steps, max(batches), 37), "ND"),),
         fed=(OmTensor("actual_input_1", "float32", (rows, 1, 32, 100), "NCHW"),),
-        sizes=tuple(batches),
+        sizes=() if dims else tuple(batches),
         dynamic=gears,
         outputs_by_size=tuple(((time_steps, batch, 37),) for batch in batches),
         aipp=AIPP if aipp else None,
         onnx=onnx.load(str(graph)).SerializeToString(),
+        dims_gears=tuple((batch,) for batch in batches) if dims else (),
+        shape_order=("actual_input_1",) if dims else (),
     )
     path.write_bytes(to_bytes(om))
     return path

@@ -15,8 +15,8 @@ def test_a_code_of_acl(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "code     145013"
     assert lines[1] == "name     ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID"
     assert lines[2] == "meaning  the batch is not one of the gears"
-    assert "crnn inspect MODEL.om" in lines[4]
-    assert lines[5] == "reading  a mistake of the caller, reported by GE"
+    assert "crnn inspect MODEL.om" in " ".join(" ".join(lines).split())
+    assert lines[-2] == "reading  a mistake of the caller, reported by GE"
 
 
 @pytest.mark.parametrize("text", ["EZ9999", "e10016", "ACL_ERROR_RT_CONTEXT_NULL", "0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -20,9 +21,11 @@ from crnn.compile.atc import (
     atc_codes,
     atc_environment,
     check_batches,
+    check_gears,
     check_run,
     check_tune,
     explain,
+    gear_flags,
     run_atc,
     safe_path,
     split_extra,
@@ -49,6 +52,47 @@ def test_the_default_command_holds_only_flags_that_every_version_takes() -> None
 def test_several_batches_become_gears() -> None:
     job = AtcJob(Path("m.onnx"), Path("out"), "x", (3, 32, 100), (1, 4, 16), "Ascend310P3")
     assert job.command[5:7] == ["--input_shape=x:-1,3,32,100", "--dynamic_batch_size=1,4,16"]
+
+
+def test_gears_of_dims_want_the_format_nd() -> None:
+    job = AtcJob(
+        Path("m.onnx"), Path("out"), "x", (1, 32, 100), (1, 4, 16), "Ascend310", gears="dims"
+    )
+    assert job.command[4:7] == [
+        "--input_format=ND",
+        "--input_shape=x:-1,1,32,100",
+        "--dynamic_dims=1;4;16",
+    ]
+    # One batch has no gears, of whatever kind.
+    assert dataclasses.replace(job, batches=(4,)).command[4:6] == [
+        "--input_format=NCHW",
+        "--input_shape=x:4,1,32,100",
+    ]
+
+
+def test_gears_of_dims_may_give_any_dimension() -> None:
+    assert gear_flags("x", (-1, 3, 32, -1), [(1, 320), (4, 320)], "dims") == [
+        "--input_format=ND",
+        "--input_shape=x:-1,3,32,-1",
+        "--dynamic_dims=1,320;4,320",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batches", "static_set", "aipp", "said"),
+    [
+        ((1, 4), False, True, "--aipp and --gears dims exclude each other"),
+        ((4,), False, False, "needs several batch sizes in one OM"),
+        ((1, 4), True, False, "needs several batch sizes in one OM"),
+    ],
+)
+def test_where_gears_of_dims_make_no_sense(
+    batches: tuple[int, ...], static_set: bool, aipp: bool, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        check_gears("dims", batches, static_set=static_set, aipp=aipp)
+    assert "--gears" in caught.value.hint
+    check_gears("batch", batches, static_set=static_set, aipp=aipp)
 
 
 def test_what_is_asked_for_is_added_at_the_end() -> None:
@@ -100,6 +144,7 @@ def test_a_static_set_may_have_more_members_than_gears() -> None:
         ("--soc_version=Ascend310P3", "Use --soc"),
         ("--input-shape=x:1", "Use --batch"),  # ATC takes hyphens for underscores
         ("--output o", "Use NAME"),
+        ("--dynamic_dims=1;4", "Use --batch 1,4,8,16 --gears dims"),
         ("--external_weight=1", "would not hold its own weights"),
         ("--a='b", "cannot be split"),
     ],

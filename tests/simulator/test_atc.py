@@ -467,7 +467,9 @@ def test_the_simulator_reads_back_what_it_wrote(base: List[str], aipp_file: Path
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(strategies.data())
 def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
@@ -481,7 +483,7 @@ def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
     except NotSimulatedError as error:
         assert str(error)
     else:
-        assert all(tensor.count(1) >= 0 for tensor in om.all_inputs)
+        assert len(om.all_inputs) >= len(om.inputs)
 
 
 def test_a_real_om_is_told_apart(shared_data: Path) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.cli.arguments import (
+    add_devices,
+    add_json,
+    add_threads,
+    add_written,
+    milliseconds,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -48,12 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each size before that (default 3)",
     )
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
         "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
     )
@@ -99,18 +104,18 @@ def run(args: argparse.Namespace) -> int:
     if put_json(report.to_dict(benchmark), args.json):
         return 0
     for line in report.head(benchmark):
-        console.out(line)
+        console.say(line)
     for timing in benchmark.runs:
         console.out()
-        console.out(f"{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.say(f"{report.title(timing)}: milliseconds a batch, one stage after another")
         console.out_table(*report.stage_table(timing))
-        console.out("words a second, and milliseconds of computation alone")
+        console.say("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))
     console.out()
     for ratio in benchmark.ratios:
-        console.out(report.ratio_line(ratio, benchmark.runs))
+        console.say(report.ratio_line(ratio, benchmark.runs))
     if benchmark.suggestion:
-        console.out(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
+        console.say(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
     return 0
 
 

@@ -11,12 +11,13 @@ from typing import Optional, Sequence, Tuple
 from crnn.ascend.environment import Version
 from crnn.cli import console
 from crnn.cli.arguments import add_json, positive, put_json
-from crnn.compile.atc import LOG_LEVELS, PRECISION_MODES, AtcJob
+from crnn.compile.atc import GEAR_KINDS, LOG_LEVELS, PRECISION_MODES, AtcJob
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
 EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
   crnn compile crnn.onnx crnn_bs16 --batch 16 --soc Ascend310P3
   crnn compile crnn.onnx crnn_gears --batch 1,4,8,16       one OM, four batch sizes
+  crnn compile crnn.onnx crnn_dims --batch 1,4,8,16 --gears dims   the same, by --dynamic_dims
   crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
   crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
 
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--static-set", action="store_true", help="one OM for each batch size instead of gears"
+    )
+    parser.add_argument(
+        "--gears",
+        choices=GEAR_KINDS,
+        default=GEAR_KINDS[0],
+        help="the kind of gears: --dynamic_batch_size, or --dynamic_dims (default: %(default)s)",
     )
     parser.add_argument(
         "--soc",
@@ -84,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         batches=args.batch,
         static_set=args.static_set,
+        gears=args.gears,
         soc=args.soc,
         precision=args.precision,
         aipp=args.aipp,

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if not put_json(found.to_dict(), args.json):
         console.out_remedies(["", "check", "found", "remedy"], rows(found.checks))
         console.out()
-        console.out(found.verdict)
+        console.say(found.verdict)
     if found.ready:
         return 0
     return 4

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_batch,
+    add_devices,
+    add_json,
+    add_threads,
+    add_written,
+    fraction,
+    natural,
+    put_json,
+)
 from crnn.errors import CheckError, KitError, UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a folder of bins, an LMDB or a folder of images; or several",
     )
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
     parser.add_argument(
         "--label",
         "--annotation",
@@ -58,12 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
     )

@@ -117,29 +117,32 @@ def _print(export: Export, json: Optional[str]) -> None:
     if put_json(export.to_dict(), json):
         return
     checkpoint = export.checkpoint
-    console.out(
+    console.say(
         f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes"
     )
     for note in checkpoint.notes:
-        console.out(f"  {note}")
+        console.say(f"  {note}")
     rows = [
         [
             figure.name,
             f"{figure.value:.3g}",
             figure.bound,
-            figure.where,
             "ok" if figure.passed else "FAILED",
         ]
         for figure in export.figures
     ]
-    console.out_table(["check", "measured", "limit", "on", ""], rows)
+    console.out_table(["check", "measured", "limit", ""], rows)
+    places = dict.fromkeys(figure.where for figure in export.figures)
+    console.say(f"on {'; '.join(places)}")
     if export.passed:
         from crnn.export.graph import INPUT, OPSET, OUTPUT
 
         batch = export.options.batch or "batch"
         channels, height, width = checkpoint.spec.image_shape
-        console.out(
-            f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}, "
-            f"{INPUT} ({batch}, {channels}, {height}, {width}) to "
-            f"{OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
+        console.say(
+            f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}"
+        )
+        console.say(
+            f"  {INPUT} ({batch}, {channels}, {height}, {width}) to"
+            f" {OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
         )

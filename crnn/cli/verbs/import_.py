@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_batch,
+    add_json,
+    add_written,
+    natural,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
@@ -106,9 +113,7 @@ def _add_check(kinds: Any) -> None:
         metavar="LMDB",
         help="labelled words: LMDB or image folder",
     )
-    check.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(check)
     check.add_argument(
         "--max-differ",
         type=natural,
@@ -187,8 +192,8 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
     }
     if put_json(result, args.json):
         return
-    console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
-    console.out(
+    console.say(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
+    console.say(
         f"{args.target}: {checkpoint.parameters} parameters, images"
         f" ({', '.join(map(str, spec.image_shape))}) {spec.color} by {spec.resizer}, logits"
         f" ({spec.time_steps}, N, {spec.classes})"
@@ -217,9 +222,9 @@ def _check(args: argparse.Namespace) -> int:
     }
     if not put_json(result, args.json):
         for path, outcome in ((args.first, first), (args.second, second)):
-            console.out(f"{path}: {text.accuracy(outcome.evaluation)}")
+            console.say(f"{path}: {text.accuracy(outcome.evaluation)}")
         for line in text.differences(second.comparison):
-            console.out(line)
+            console.say(line)
     if second.failures:
         differing = len(second.comparison.differing)
         raise CheckError(

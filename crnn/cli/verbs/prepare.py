@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         summary = prepare(request, advance)
     if not put_json(summary.to_dict(), args.json):
         for line in summary_lines(summary):
-            console.out(line)
+            console.say(line)
     return 0
 
 

@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     )
     if put_json(result.to_dict(), args.json):
         return 0
-    console.out(
+    console.say(
         f"{result.target}: {result.bytes_after} bytes, of {result.bytes_before}; for processors,"
         " not for ATC"
     )
-    console.out(
+    console.say(
         f"accuracy   {result.accuracy_int8:.4f} int8, {result.accuracy_float:.4f} float, on"
         f" {result.held_back} words held back; {result.differing} of them read differently"
         f" ({result.calibrated_on} set the ranges)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, positive, put_json
+from crnn.cli.arguments import STDOUT, add_batch, add_json, add_threads, put_json
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -22,13 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, one word each")
     add_json(parser)
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
