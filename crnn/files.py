@@ -487,7 +487,8 @@ def _is_special(path: Path) -> bool:
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
+    # A folder holds few names, and one that is only roughly like it may be meant.
+    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()), alike=0.6)
     if near is None:
         return ""
     return f"; did you mean {path.parent / near}?"
