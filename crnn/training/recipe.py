@@ -516,6 +516,9 @@ def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None
     if key in known:
         return
     own = dialects.here(str(key), training=True)
+    bare = str(key).rpartition(".")[2].lower()
+    if own is None and bare in known:
+        own = f"{bare}=VALUE"
     if own is not None:
         raise error(f"{what} {_brief(repr(key))} is unknown; here it is {own}")
     question = did_you_mean(key, known)
