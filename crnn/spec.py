@@ -30,6 +30,7 @@ from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError
 from crnn.files import read_text, require_file
 from crnn.limits import advice, limit
+from crnn.spelling import did_you_mean
 
 FORMAT = "crnn-spec/1"
 ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background")),)
@@ -414,6 +415,12 @@ def changed_spec(
     required = {key for key in _TYPES if not is_new(key, ADDED)}
     if not isinstance(data, dict) or required <= set(data):
         return ModelSpec.from_dict(data, where=where)
+    odd = sorted(set(data) - set(_TYPES) - {"format"})
+    if odd:
+        question = did_you_mean(odd[0], _TYPES)
+        raise InputError(
+            f"{where}: unknown key {odd[0]!r}{question}", hint=f"There are {', '.join(_TYPES)}."
+        )
     if "format" in data and optional_keys(FORMAT, ADDED, data["format"]) is None:
         return ModelSpec.from_dict(data, where=where)
     values = {**own.to_dict(), **_with_alphabet(own, data.get("alphabet")), **data}

@@ -87,7 +87,7 @@ def test_they_differ_from_the_models_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"with": 160}', "unknown or missing keys: with"),
+        ('{"with": 160}', "unknown key 'with'; did you mean width\\?"),
         ('{"width": "160"}', "width is '160'; expected int"),
         ('{"width": 0}', "width is 0; expected 1 to 65535"),
         ('{"format": "crnn-spec/99", "width": 8}', "the format is 'crnn-spec/99'"),
@@ -168,6 +168,10 @@ def test_a_spec_that_does_not_fit_writes_nothing(
     folder, model, _ = case
     assert main(["spec", "set", str(model), '{"width": 64}', "-o", str(folder / "x.onnx")]) == 1
     assert not (folder / "x.onnx").exists()
+    error = capsys.readouterr().err
+    assert f"{model}: got " in error
+    assert "the spec (given) expects" in error
+    assert "--spec" not in error
     assert main(["spec", "set", str(model), "modelzo", "-o", str(folder / "x.onnx")]) == 1
     assert main(["spec", "set", str(model), "modelzoo", "-o", str(model)]) == 1
     assert "would be overwritten" in capsys.readouterr().err

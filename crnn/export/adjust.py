@@ -9,12 +9,18 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Set
 
-from crnn.errors import needs
+from crnn.errors import InputError, needs
 from crnn.files import atomic_file, require_target
+from crnn.runners.base import OTHER_NETWORK
 from crnn.runners.external_data import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, chosen_output, load_graph, steps_of
 from crnn.runners.open import spec_given
 from crnn.spec import METADATA_KEY, ModelSpec, spec_in
+
+_OTHER_SPEC = (
+    "The model is another network than this spec says: see crnn inspect on it. Give another preset,"
+    " or the JSON of the keys that differ."
+)
 
 
 def adjusted(proto: Any, path: Path, *, spec: Optional[str], output: Optional[str]) -> Any:
@@ -95,12 +101,24 @@ def set_spec(path: Path, target: Path, *, spec: str, output: Optional[str]) -> M
     """
     require_target(target)
     with adjusted_file(path, spec=spec, output=output) as copy:
-        # Its inputs and outputs are checked against the spec.
-        with OnnxRunner(copy) as runner:
-            found = runner.spec
+        found = _checked(copy, path)
         with atomic_file(target) as file:
             file.write(copy.read_bytes())
     return found
+
+
+def _checked(copy: Path, path: Path) -> ModelSpec:
+    """Return the spec of a copy whose inputs and outputs fit it; errors name the file itself."""
+    try:
+        with OnnxRunner(copy) as runner:
+            return runner.spec
+    except InputError as error:
+        message = error.message.replace(str(copy), str(path))
+        message = message.replace("the spec (file)", "the spec (given)")
+        hint = error.hint
+        if hint == OTHER_NETWORK:
+            hint = _OTHER_SPEC
+        raise InputError(message, hint=hint) from error
 
 
 def _put_spec(proto: Any, path: Path, text: str) -> None:
