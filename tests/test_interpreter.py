@@ -184,6 +184,13 @@ def test_a_script_hands_over_where_a_package_is_missing(
     assert run.stdout.splitlines() == ["-W", "error", *words]
 
 
+def test_the_simulator_hands_over_where_a_package_is_missing(bare: str, owner: Path) -> None:
+    words = ["-m", "crnn.simulator", "--report", "r.json", "--", "true"]
+    run = started(bare, *words, folder=owner)
+    assert run.returncode == TAKEN
+    assert run.stdout.splitlines() == words
+
+
 def test_a_script_hands_over_from_another_folder(bare: str, owner: Path, tmp_path: Path) -> None:
     run = started(bare, str(owner / "pth2onnx.py"), "a", "b", folder=tmp_path)
     assert run.returncode == TAKEN

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from crnn.interpreter import prefer
+
 MISSING = 4
 """The kit's exit code where the environment lacks something."""
 
@@ -14,6 +16,8 @@ def run() -> int:
     Returns:
         The exit code: the launcher's, or 4 where NumPy is missing.
     """
+    # The stand-ins of ATC and of models run in the Python that runs this.
+    prefer(["numpy", "onnx", "onnxruntime"])
     try:
         from crnn.simulator.launcher import main
     except ModuleNotFoundError as error:

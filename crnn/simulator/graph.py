@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
 
@@ -39,7 +40,12 @@ class Graph:
     """An ONNX file. Raises `AtcError` for what is none."""
 
     def __init__(self, path: Path) -> None:
-        import onnx
+        try:
+            import onnx
+        except ImportError as error:
+            raise SystemExit(
+                f"the simulated ATC needs onnx, which {sys.executable} lacks: pip install onnx"
+            ) from error
 
         self.data = path.read_bytes()
         try:

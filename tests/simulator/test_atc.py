@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -15,6 +16,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.simulator import Knobs, aipp
 from crnn.simulator.atc import compile_om
 from crnn.simulator.atc_flags import FLAGS, AtcError, check, parse
+from crnn.simulator.graph import Graph
 from crnn.simulator.om_file import NotSimulatedError, SimulatedOm, from_bytes, to_bytes
 from tests.models import write_echo_model
 from tests.simulator.conftest import AIPP
@@ -521,3 +523,11 @@ def test_the_command_line_is_kept(base: List[str]) -> None:
     om: SimulatedOm = compile_om([*base, STATIC, "--precision_mode=force_fp32"], (6, 0), ENVIRON)[1]
     assert om.command.startswith("atc --framework=5 ")
     assert om.precision == "force_fp32"
+
+
+def test_without_onnx_a_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(SystemExit, match="ATC needs onnx, which .*: pip install onnx"):
+        Graph(tmp_path / "m.onnx")
