@@ -77,6 +77,27 @@ MUTATIONS = (
         "tests/samples/test_tables.py::test_csv_is_read_as_csv",
     ),
     Mutation(
+        "the simulator keeps a Python without its packages",
+        "crnn/simulator/__main__.py",
+        '    prefer(["numpy", "onnx", "onnxruntime"])\n',
+        "    prefer([])\n",
+        "tests/test_interpreter.py::test_the_simulator_hands_over_where_a_package_is_missing",
+    ),
+    Mutation(
+        "a spec that does not fit is told of a temporary file",
+        "crnn/export/adjust.py",
+        "        message = error.message.replace(str(copy), str(path))\n",
+        "        message = error.message\n",
+        "tests/test_spec_given.py::test_a_spec_that_does_not_fit_writes_nothing",
+    ),
+    Mutation(
+        "a key in capitals is unknown",
+        "crnn/training/recipe.py",
+        "    if own is None and bare in known:\n",
+        "    if bare is None:\n",
+        "tests/test_dialects.py::test_what_training_is_given_is_answered",
+    ),
+    Mutation(
         "a line of another encoding let through",
         "crnn/samples/encoding.py",
         "                decoder.decode(line, final=not line)\n",

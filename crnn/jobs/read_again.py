@@ -16,6 +16,7 @@ from crnn.ascend.reference import PICTURES, Reference
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.ctc import greedy
 from crnn.errors import InputError
+from crnn.filekind import OM, kind_of
 from crnn.runners.ascend_runner import om_files
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
@@ -100,6 +101,11 @@ def read_again(path: Path, device: str = "0") -> List[ReadAgain]:
 
 
 def _reference(om: Path) -> Reference:
+    if kind_of(om) != OM:
+        raise InputError(
+            f"{om} is not an OM; expected one, or the folder of a static set",
+            hint="Compile it first: crnn compile MODEL.onnx NAME",
+        )
     sidecar = find_sidecar(om)
     if sidecar is None or sidecar.reference is None:
         raise InputError(

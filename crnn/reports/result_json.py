@@ -159,7 +159,7 @@ def read_run(path: Path) -> EarlierRun:
         InputError: The file is neither, a key stands twice, or a result holds only some of its
             misses.
     """
-    require_file(path, "a result JSON or the JSON Lines of --readings")
+    require_file(path, "a result JSON, or the JSON Lines or CSV of --readings")
     try:
         text = _text_of(path)
         if path.suffix.lower() in SEPARATORS:

@@ -107,6 +107,8 @@ def _half_zeros(path: Path) -> bool:
 
 
 def _remedy(path: Path, tried: str) -> str:
+    if tried != UTF8 and not _trouble(path, UTF8):
+        return "It is UTF-8: leave out --encoding."
     fitting: List[str] = []
     for name in _candidates(path):
         if name != tried and not _trouble(path, name):

@@ -142,6 +142,16 @@ def test_an_om_without_a_reference_is_told_of(compiled: Path, tmp_path: Path) ->
     assert "bare.om.json keeps no readings of the ONNX" in done.stderr
 
 
+def test_run_with_an_onnx_says_that_it_is_not_an_om(
+    compiled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (onnx,) = compiled.glob("*.onnx")
+    assert main(["doctor", str(onnx), "--run"]) == 1
+    error = capsys.readouterr().err
+    assert f"{onnx.name} is not an OM" in error
+    assert "crnn compile" in error
+
+
 def test_run_needs_an_om(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--run"]) == 2
     assert "--run needs an OM" in capsys.readouterr().err

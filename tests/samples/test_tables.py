@@ -267,6 +267,13 @@ def test_a_named_encoding_that_is_wrong_is_refused(tmp_path: Path) -> None:
         read_annotations(tmp_path / "l.txt", encoding="big5")
 
 
+def test_a_file_of_utf8_under_another_name_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text("a.png\tgo\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is not utf-16: line 1") as caught:
+        read_annotations(tmp_path / "l.txt", encoding="utf-16")
+    assert caught.value.hint == "It is UTF-8: leave out --encoding."
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -146,7 +146,10 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         help="exit 3 below this fraction, such as 0.79",
     )
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="compare with another run's JSON or JSON Lines"
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="compare with another run's --json, or its --readings, JSON Lines or CSV",
     )
     parser.add_argument(
         "--max-differ",
