@@ -10,6 +10,7 @@ from typing import List
 
 import pytest
 
+from tests import kind
 from tests.real_data import real_data
 
 # Several test processes share the processors: OpenMP's idle threads must not spin in one another's
@@ -48,7 +49,7 @@ SLOW = (
 EXPECTED_SKIPS = re.compile(
     r"no GPU|there is a GPU|root reads what it likes|no zsh here|CANN is installed here"
     r"|no font with|standard library's modules came with 3.10"
-    r"|PyTorch before 2.3|Pillow before 11"
+    r"|PyTorch before 2.3|Pillow before 11|no qemu-x86_64"
 )
 
 
@@ -62,6 +63,12 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if item.path in slow:
             item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what this run has proved something for, since much depends on where it ran."""
+    for line in kind.lines():
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(hookwrapper=True)

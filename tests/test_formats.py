@@ -111,6 +111,10 @@ def missing(then: Any, now: Any, where: str = "") -> List[str]:
 
 
 def test_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.training.runs import CPU_FLOAT16
+
+    if not CPU_FLOAT16:
+        pytest.skip("the run is one in float16, which PyTorch before 2.3 lacks on the CPU")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(str(OLD / "run"), "run")
     shutil.copytree(str(OLD / "words"), "words")

@@ -232,10 +232,19 @@ def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) 
     onnx.helper.set_model_props(
         made, {**{entry.key: entry.value for entry in proto.metadata_props}, NOTE_KEY: NOTE}
     )
+    _leave_used_domains(made)
     made.ir_version = 7  # the one that opset 13 came with
     made.doc_string = NOTE
     data: bytes = made.SerializeToString()
     return data
+
+
+def _leave_used_domains(model: Any) -> None:
+    """Take out of a model the operator sets that no node is of: early quantisers name them all."""
+    used = {node.domain for node in model.graph.node}
+    for entry in list(model.opset_import):
+        if entry.domain not in used:
+            model.opset_import.remove(entry)
 
 
 def _not_advice(record: logging.LogRecord) -> bool:

@@ -10,11 +10,13 @@ import contextlib
 import os
 import platform
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Dict, FrozenSet, Optional, Tuple
 
 import torch
 
+from crnn.errors import UnavailableError
 from crnn.machine import instruction_sets
 from crnn.network import CRNN
 from crnn.presets import CrnnConfig
@@ -155,7 +157,13 @@ def choose_together(
 
     Returns:
         The precision, and the line about it in the first process.
+
+    Raises:
+        UnavailableError: this PyTorch cannot compute in the precision on the device.
     """
+    for precision in (asked, kept):
+        if precision not in (None, AUTO):
+            _refuse_impossible(world.device, str(precision))
     choice = Choice(PRECISIONS[0])
     # Processes that measure at the same time would disturb each other.
     if world.first:
@@ -224,6 +232,20 @@ def measured_rate(config: CrnnConfig, batch: int, device: torch.device, precisio
     once = train(1)
     steps = max(1, min(100, round(_SECONDS / once)))
     return words * steps / train(steps)
+
+
+def _refuse_impossible(device: torch.device, precision: str) -> None:
+    """Raise where PyTorch has no such mixed precision: before 2.3 no float16 on a CPU."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with autocast(device, precision):
+                pass
+    except RuntimeError as problem:
+        raise UnavailableError(
+            f"PyTorch {torch.__version__} cannot train in {precision} on {device.type}",
+            hint="take precision=float32 or precision=auto, or a newer PyTorch",
+        ) from problem
 
 
 def _cuda_support(precision: str, hardware: Hardware) -> Support:

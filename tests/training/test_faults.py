@@ -84,7 +84,7 @@ def test_going_on_takes_the_recipes_options_and_refuses_what_its_state_is_not_of
     before = (run / "recipe.yaml").read_bytes()
     for pair in (
         "optimizer=adamw",
-        "precision=float16",
+        "precision=bfloat16",
         "alphabet=abcdefghijklmnopqrstuvwxyz0123456789",
         "seed=9",
     ):

@@ -10,17 +10,20 @@ import pytest
 import torch
 
 from crnn.cli.main import main
+from crnn.errors import UnavailableError
 from crnn.presets import CrnnConfig
 from crnn.training.precision import (
     PRECISIONS,
     Hardware,
     choose,
+    choose_together,
     look,
     measured_rate,
     support,
 )
 from crnn.training.recipe import load_recipe
-from tests.training.runs import SHORT, saved, train
+from crnn.training.world import World
+from tests.training.runs import CPU_FLOAT16, SHORT, saved, train
 
 AVX2 = frozenset({"SSE4.2", "AVX", "AVX2", "FMA"})
 AVX512 = AVX2 | {"AVX512F", "AVX512BW", "AVX512_VNNI"}
@@ -217,8 +220,26 @@ def test_a_run_that_goes_on_keeps_its_precision_on_another_machine(
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_measurement_trains_a_step(precision: str) -> None:
+    if precision == "float16" and not CPU_FLOAT16:
+        pytest.skip("PyTorch before 2.3 has no float16 on the CPU")
     config = CrnnConfig(in_channels=3, channels=(2, 2, 2, 2, 2, 2, 2), hidden=2)
     assert measured_rate(config, 3, torch.device("cpu"), precision) > 0
+
+
+def test_a_precision_that_pytorch_lacks_is_refused() -> None:
+    # PyTorch has no mixed precision on the device "meta"; before 2.3 no float16 on the CPU.
+    with pytest.raises(UnavailableError, match="cannot train in bfloat16 on meta"):
+        choose_together("bfloat16", None, CrnnConfig(), 1, World(torch.device("meta")))
+    with pytest.raises(UnavailableError, match="cannot train in bfloat16 on meta"):
+        choose_together("auto", "bfloat16", CrnnConfig(), 1, World(torch.device("meta")))
+
+
+@pytest.mark.skipif(CPU_FLOAT16, reason="only PyTorch before 2.3 lacks it")
+def test_a_run_in_a_precision_that_pytorch_lacks_ends_in_a_sentence(
+    tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("synthetic", tmp_path / "run", *tiny, *SHORT, "precision=float16", code=4)
+    assert "cannot train in float16 on cpu" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("first", "other"), [("float32", "bfloat16"), ("bfloat16", "float32")])
