@@ -471,8 +471,8 @@ MUTATIONS = (
     Mutation(
         "a family as often as it has files",
         "crnn/datasets/synth/fonts.py",
-        "[math.sqrt(len(files)) for files in members]",
-        "[float(len(files)) for files in members]",
+        "weights = [math.sqrt(len(files)) for files in members]",
+        "weights = [float(len(files)) for files in members]",
         "tests/datasets/test_synth_craft.py::test_a_family_of_many_is_drawn_more_often_but_not_so_many_times",
     ),
     Mutation(

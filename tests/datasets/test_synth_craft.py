@@ -113,6 +113,7 @@ def test_a_family_of_many_is_drawn_more_often_but_not_so_many_times():
 
 def test_plain_faces_are_drawn_where_there_are_any():
     files = [Path("Lobster-Regular.ttf"), Path("OpenSans-Bold.ttf"), Path("OpenSans-Light.ttf")]
+    files += [Path("RobotoSlab-Bold.ttf"), Path("DejaVuSerif.ttf")]
     rng = random.Random(3)
     drawn = {fonts.families(files).draw(rng, plain=True).name for _ in range(50)}
     assert drawn == {"OpenSans-Bold.ttf", "OpenSans-Light.ttf"}
@@ -172,3 +173,13 @@ def test_no_family_has_more_than_its_share_of_files(tmp_path, monkeypatch):
         (folder / f"A{number:02}.ttf").write_bytes(installed()[0].read_bytes() + bytes(number))
     monkeypatch.setattr(fonts, "FOLDERS", (str(tmp_path),))
     assert len(fonts.find_fonts(None, "abc")) == 32
+
+
+def test_fonts_of_other_families_have_another_fingerprint(tmp_path):
+    """The same files are drawn in other shares where their folders make other families of them."""
+    prints = set()
+    for folder in ("truetype/andika", "truetype/akatab", "opentype/public/qualitype"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "A.ttf").write_bytes(b"the same")
+        prints.add(fonts.fingerprint([tmp_path / folder / "A.ttf"]))
+    assert len(prints) == 3

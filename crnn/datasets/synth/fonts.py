@@ -56,12 +56,13 @@ OPEN_FAMILIES = {
     ),
 }
 PLAIN_FAMILIES = (
-    *(
-        "Arimo Archivo ClearSans DejaVu FiraSans Inter- Lato Liberation LinBiolinum Montserrat"
-    ).split(),
-    *("NotoSans- OpenSans Overpass Oxygen Play- Poppins Roboto SourceSans Ubuntu WorkSans").split(),
+    *"Arimo Archivo ClearSans DejaVu FiraSans Inter- Lato Liberation LinBiolinum".split(),
+    *"Montserrat NotoSans- OpenSans Overpass Oxygen Play- Poppins Roboto".split(),
+    *"SourceSans Ubuntu WorkSans".split(),
+    *"opentype/inter opentype/public/cooperhewitt truetype/roadgeek truetype/tiresias".split(),
 )
-"""Sans faces without ornament."""
+"""What families of plain sans faces begin with."""
+_NOT_PLAIN = ("Serif", "Slab", "Mono", "Narrow", "Italic", "Oblique", "Thin")
 _NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon")
 _MOST_OF_A_FAMILY = 32
 _SUFFIXES = (".ttf", ".otf", ".pfb")
@@ -137,6 +138,10 @@ def family(file: Path) -> Optional[str]:
     return None
 
 
+def _known_by(file: Path) -> str:
+    return family(file) or _beginning(file)
+
+
 def _beginning(file: Path) -> str:
     return re.split("[-_ .]", file.name)[0]
 
@@ -196,10 +201,11 @@ def load_font(file: str, size: int) -> Any:
 
 
 def fingerprint(fonts: Sequence[Path]) -> str:
-    """Return a digest of the fonts' names and contents: another set renders other words."""
+    """Return a digest of families, names and contents: other fonts render other words."""
     digest = hashlib.sha256()
     for font in fonts:
-        digest.update(font.name.encode() + b"\0" + hashlib.sha256(font.read_bytes()).digest())
+        names = f"{_known_by(font)}\0{font.name}\0"
+        digest.update(names.encode() + hashlib.sha256(font.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -265,14 +271,14 @@ class Families:
 
     members: Sequence[Sequence[Path]]
     weights: Sequence[float]
-    plain: Sequence[int]
+    plain: Sequence[Sequence[Path]]
 
     def draw(self, rng: random.Random, *, plain: bool) -> Path:
         """Draw a font: a family by its weight, then one of its files; a plain one where asked for
         and there is any.
         """
         if plain and self.plain:
-            return rng.choice(self.members[rng.choice(self.plain)])
+            return rng.choice(rng.choice(self.plain))
         return rng.choice(rng.choices(self.members, self.weights)[0])
 
 
@@ -282,13 +288,18 @@ def families(fonts: Sequence[Path]) -> Families:
     """
     found: Dict[str, List[Path]] = {}
     for font in fonts:
-        name = family(font)
-        if name is None:
-            name = _beginning(font)
-        found.setdefault(name, []).append(font)
-    plain = [place for place, name in enumerate(found) if name in PLAIN_FAMILIES]
+        found.setdefault(_known_by(font), []).append(font)
+    plain = []
+    for name, files in found.items():
+        if name.startswith(PLAIN_FAMILIES):
+            plain.append([file for file in files if not _is_ornate(file)])
     members = list(found.values())
-    return Families(members, [math.sqrt(len(files)) for files in members], plain)
+    weights = [math.sqrt(len(files)) for files in members]
+    return Families(members, weights, list(filter(None, plain)))
+
+
+def _is_ornate(file: Path) -> bool:
+    return any(mark in file.name for mark in _NOT_PLAIN)
 
 
 def _balanced(fonts: Sequence[Path]) -> List[Path]:
