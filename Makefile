@@ -62,7 +62,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.budget
-	$(BIN)/vermin --no-tips --violations -t=3.8- crnn *.py
+	$(BIN)/vermin --no-tips --violations -t=3.7- crnn *.py
 	$$(command -v $(BIN)/shellcheck || echo shellcheck) --external-sources $(SCRIPTS) crnn/ascend/*.sh
 	$(BIN)/codespell $(SOURCES) *.md docs $(SCRIPTS) Makefile pyproject.toml
 

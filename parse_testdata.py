@@ -5,11 +5,14 @@ python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options.
 
 import sys
 
-from crnn.cli.verbs.prepare import parse_testdata
+from crnn.interpreter import prefer
 
 # Used where the command line does not say.
 test_dir = "./IIIT5K_lmdb"
 output_bin = "./input_bin"
 
 if __name__ == "__main__":
+    prefer(["numpy", "PIL", "lmdb"])
+    from crnn.cli.verbs.prepare import parse_testdata
+
     sys.exit(parse_testdata(test_dir, output_bin))

@@ -4,7 +4,10 @@ has the options.
 
 import sys
 
-from crnn.cli.scripts import post_processing
+from crnn.interpreter import of_model, prefer
 
 if __name__ == "__main__":
+    prefer(of_model(sys.argv))
+    from crnn.cli.scripts import post_processing
+
     sys.exit(post_processing())

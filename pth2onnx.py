@@ -2,7 +2,11 @@
 
 import sys
 
-from crnn.cli.scripts import pth2onnx
+from crnn.interpreter import KIT, prefer, require
 
 if __name__ == "__main__":
+    require(KIT, "pth2onnx.py")
+    prefer(["torch", "onnx", "onnxruntime"])
+    from crnn.cli.scripts import pth2onnx
+
     sys.exit(pth2onnx())

@@ -21,11 +21,11 @@ import common
 from crnn.ascend import acl_state as process
 from crnn.export.graph import GraphOptions, build_graph
 from crnn.jobs.prepare import PrepareRequest, prepare
-from crnn.jobs.scorer import Scorer
-from crnn.jobs.sources import ImageSource, WordSource
-from crnn.jobs.stream import run_batches
 from crnn.runners.ascend_runner import AscendRunner
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import ImageSource, WordSource
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import run_batches
 from crnn.simulator import Knobs, Simulator, installed
 from crnn.simulator.atc import compile_om
 from crnn.simulator.clock import Clock

@@ -21,9 +21,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from crnn.batch import Sample  # noqa: E402
 from crnn.image import decode  # noqa: E402  the line above finds it
 from crnn.machine import describe, usable_cpus  # noqa: E402
-from crnn.results import Sample  # noqa: E402
 from crnn.samples.lmdb import LmdbSamples  # noqa: E402
 from crnn.spec import ModelSpec  # noqa: E402
 

@@ -20,11 +20,11 @@ import numpy as np
 
 from crnn.image import decode
 from crnn.jobs.prepare import PrepareRequest, prepare
-from crnn.jobs.scorer import Scorer
-from crnn.jobs.sources import ImageSource
-from crnn.jobs.stream import run_batches
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import ImageSource
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import run_batches
 
 Run = Callable[[], object]
 

@@ -16,8 +16,8 @@ import common
 import onnxruntime
 from evaluate import bare_session, evaluation
 
-from crnn.jobs.sources import ImageSource
 from crnn.runners.onnx_runner import OnnxRunner
+from crnn.samples.source import ImageSource
 
 SPIN = "session.intra_op.allow_spinning"
 STOP = "session.force_spinning_stop"

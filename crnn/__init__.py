@@ -2,20 +2,32 @@
 reads.
 """
 
-from __future__ import annotations
+import sys
 
-from typing import TYPE_CHECKING, Any
+from crnn.interpreter import BOX, require
 
-__all__ = ["Recognizer", "__version__"]
+# Python 2.7 and 3.6 read so far, and are told that they are too old.
+require(BOX, "crnn")
 
-if TYPE_CHECKING:
+__all__ = ["CRNN", "Recognizer", "__version__"]
+
+MYPY = False  # true for type checkers
+if MYPY:
+    from typing import Any
+
+    from crnn.network import CRNN as CRNN
     from crnn.recognizer import Recognizer as Recognizer
 
-    __version__: str
+    __version__ = ""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name):
+    # type: (str) -> Any
     # Lazy, so that "import crnn" costs nothing and needs nothing.
+    if name == "CRNN":
+        from crnn.network import CRNN
+
+        return CRNN
     if name == "Recognizer":
         from crnn.recognizer import Recognizer
 
@@ -24,4 +36,4 @@ def __getattr__(name: str) -> Any:
         from crnn.version import version
 
         return version()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError("module %r has no attribute %r" % (__name__, name))

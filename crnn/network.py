@@ -16,13 +16,15 @@ from torch import nn
 
 from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS, CrnnConfig
 
+MODELZOO = CrnnConfig()
+
 
 class CRNN(nn.Module):
     """Images (N, C, 32, W) to raw class scores (T, N, K), T = ``time_steps(W, config)``; no
-    softmax.
+    softmax. Without a config it is the network of the PyTorch port with 37 classes.
     """
 
-    def __init__(self, config: CrnnConfig) -> None:
+    def __init__(self, config: CrnnConfig = MODELZOO) -> None:
         super().__init__()
         self.config = config
         self.cnn = _convolutions(config)

@@ -23,9 +23,9 @@ from crnn import ctc
 from crnn.errors import InputError, UsageError
 from crnn.files import require_file
 from crnn.image import decode
-from crnn.jobs.scorer import NOT_FINITE
 from crnn.results import Reading
 from crnn.runners.open import open_runner
+from crnn.scoring.scorer import NOT_FINITE
 
 Image = Union[str, Path, bytes]
 

@@ -42,7 +42,8 @@ class RunInfo:
 
     ``backend`` and ``device`` are None where another tool ran it and only its outputs are here.
     ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
-    it. ``simulated`` says that no chip was involved.
+    it. ``simulated`` says that no chip was involved; ``rehearsed`` is the precision in which a
+    chip's computation was rehearsed, None where none was.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class RunInfo:
     threads: int
     versions: Mapping[str, str]
     simulated: bool
+    rehearsed: Optional[str] = None
 
 
 @dataclass(frozen=True)

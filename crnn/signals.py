@@ -82,7 +82,7 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
         ended.append(number)
         # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
         if callable(signal.getsignal(signal.SIGINT)):
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         else:
             raise KeyboardInterrupt
 
@@ -121,10 +121,10 @@ def interrupts_blocked(*more: signal.Signals) -> Generator[None, None, None]:
     Args:
         more: Other signals to block.
     """
-    from multiprocessing import resource_tracker
+    from crnn.python37 import ensure_tracker
 
     # Starting the tracker would unblock it again.
-    resource_tracker.ensure_running()
+    ensure_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield

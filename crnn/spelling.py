@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Iterable, Optional
 
+_ALIKE = 0.75
+"""The least share of letters in common, by difflib: below it names are only as long as each other,
+such as epoch_size and batch_size."""
+
 
 def nearest(name: object, known: Iterable[str]) -> Optional[str]:
     """Return the known name that is spelled most like another one.
@@ -18,7 +22,7 @@ def nearest(name: object, known: Iterable[str]) -> Optional[str]:
     # Imported where a name is wrong: the command line starts faster without it.
     import difflib
 
-    found = difflib.get_close_matches(str(name), list(known), n=1)
+    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=_ALIKE)
     if not found:
         return None
     return found[0]

@@ -86,10 +86,10 @@ MUTATIONS = (
     # Batches and their arrays.
     Mutation(
         "an array too few for the batches on their way",
-        "crnn/jobs/stream.py",
+        "crnn/scoring/stream.py",
         "keep=READ_AHEAD + runner.ahead)",
         "keep=READ_AHEAD + runner.ahead - 1)",
-        "tests/jobs/test_stream.py::test_no_array_is_overwritten_while_it_is_in_use",
+        "tests/scoring/test_stream.py::test_no_array_is_overwritten_while_it_is_in_use",
     ),
     Mutation(
         "an array of bins too few",
@@ -118,6 +118,105 @@ MUTATIONS = (
         "while start < len(self.labels):",
         "while start + size <= len(self.labels):",
         "tests/samples/test_bins.py::test_batches_are_full_but_for_the_last",
+    ),
+    # float16, rehearsed.
+    Mutation(
+        "ties of float16 rounded up and not to the even value",
+        "crnn/rehearsal/half.py",
+        "    rounded &= _LAST\n",
+        "    rounded |= _LAST\n",
+        "tests/rehearsal/test_half.py::test_between_two_values_the_nearer_and_of_two_as_near_the_even_one",
+    ),
+    Mutation(
+        "65520 kept finite in float16",
+        "crnn/rehearsal/half.py",
+        "np.uint32(0x477FF000 - 0x38800000)",
+        "np.uint32(0x47800000 - 0x38800000)",
+        "tests/rehearsal/test_half.py::test_the_ends_of_the_range",
+    ),
+    Mutation(
+        "small values of float16 cut to zero",
+        "crnn/rehearsal/half.py",
+        "source[special].astype(np.float16)",
+        "np.where(np.abs(source[special]) < 1, 0, source[special].astype(np.float16))",
+        "tests/rehearsal/test_half.py::test_every_value_of_float16_stays",
+    ),
+    Mutation(
+        "a convolution's sums not rounded",
+        "crnn/rehearsal/operators.py",
+        "rounded = to_half(sums).reshape",
+        "rounded = sums.reshape",
+        "tests/rehearsal/test_operators.py::test_convolution",
+    ),
+    Mutation(
+        "a product rounded before its bias",
+        "crnn/rehearsal/operators.py",
+        "sums = sums + bias",
+        "sums = to_half(sums) + bias",
+        "tests/rehearsal/test_operators.py::test_a_sum_is_rounded_once_and_not_each_of_its_terms",
+    ),
+    Mutation(
+        "the LSTM's h kept in float32",
+        "crnn/rehearsal/operators.py",
+        "hidden = to_half(opened[:, size : 2 * size] * np.tanh(cell))",
+        "hidden = opened[:, size : 2 * size] * np.tanh(cell)",
+        "tests/rehearsal/test_operators.py::test_the_lstms_h_is_rounded_at_each_step",
+    ),
+    Mutation(
+        "the LSTM's cell rounded",
+        "crnn/rehearsal/operators.py",
+        "cell = opened[:, 2 * size :] * cell + opened[:, :size] * candidate",
+        "cell = to_half(opened[:, 2 * size :] * cell + opened[:, :size] * candidate)",
+        "tests/rehearsal/test_operators.py::test_the_lstms_cell_stays_in_float32",
+    ),
+    Mutation(
+        "the LSTM's biases rounded",
+        "crnn/rehearsal/modelled.py",
+        "return stored.astype(np.float32)",
+        "return to_half(stored.astype(np.float32))",
+        "tests/rehearsal/test_graph.py::test_an_lstm_takes_its_first_states_and_both_biases_in_float32",
+    ),
+    Mutation(
+        "constants of the rehearsal left in float32",
+        "crnn/rehearsal/graph.py",
+        "self._constants[name] = _held(value)",
+        "self._constants[name] = value",
+        "tests/rehearsal/test_graph.py::test_a_convolutions_bias_and_weights_are_rounded",
+    ),
+    Mutation(
+        "an overflow of float16 not told",
+        "crnn/rehearsal/graph.py",
+        "            self._overflow = position\n",
+        "            pass\n",
+        "tests/cli/test_rehearse.py::test_values_beyond_float16s_are_told",
+    ),
+    Mutation(
+        "a rehearsal not marked as simulated",
+        "crnn/runners/rehearsal_runner.py",
+        "    simulated = True\n",
+        "    simulated = False\n",
+        "tests/cli/test_rehearse.py::test_it_counts_as_ever_and_says_that_it_was_simulated",
+    ),
+    Mutation(
+        "a rehearsal not named in the result",
+        "crnn/reports/result_json.py",
+        "    if run.rehearsed:\n",
+        "    if not run:\n",
+        "tests/cli/test_rehearse.py::test_it_counts_as_ever_and_says_that_it_was_simulated",
+    ),
+    Mutation(
+        "the simulator computing in float32 whatever is asked for",
+        "crnn/simulator/models.py",
+        "knobs.compute != FLOAT16",
+        "knobs.compute == FLOAT16",
+        "tests/simulator/test_compute.py::test_a_model_gives_the_rehearsals_values",
+    ),
+    Mutation(
+        "an OM compiled for float32 rehearsed in float16",
+        "crnn/simulator/models.py",
+        "or om.precision in FLOAT32_MODES",
+        "or om.precision in ()",
+        "tests/simulator/test_compute.py::test_a_model_compiled_for_float32_stays_so",
     ),
     # Decoding and scoring.
     Mutation(
@@ -188,15 +287,15 @@ MUTATIONS = (
         "crnn/metrics.py",
         "right = distance == 0 and not wrong",
         "right = distance == 0",
-        "tests/jobs/test_scorer.py"
+        "tests/scoring/test_scorer.py"
         "::test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty",
     ),
     Mutation(
         "output that is not finite is read",
-        "crnn/jobs/scorer.py",
+        "crnn/scoring/scorer.py",
         "if finite[column]:",
         "if finite:",
-        "tests/jobs/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
+        "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(
         "--against sees no difference",

@@ -61,7 +61,13 @@ def imported_by(*words: str) -> Set[str]:
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
-SCRIPTS = ["post_CRNN_pytorch_acl.py", "parse_testdata.py", "pth2onnx.py", "get_info.py"]
+SCRIPTS = [
+    "post_CRNN_pytorch_acl.py",
+    "postpossess_CRNN_pytorch.py",
+    "parse_testdata.py",
+    "pth2onnx.py",
+    "get_info.py",
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

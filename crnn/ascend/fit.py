@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Iterator, Optional, Sequence, Tuple
 
 from crnn.ascend.om import Om, OmTensor
+from crnn.python37 import prod
 from crnn.spec import ModelSpec
 
 INPUT_DTYPES = ("float32", "float16", "uint8", "unknown")
@@ -42,7 +42,7 @@ def misfits(om: Om, spec: ModelSpec, batches: Optional[Sequence[int]] = None) ->
 def _input(tensor: OmTensor, spec: ModelSpec) -> Iterator[str]:
     if tensor.dtype not in INPUT_DTYPES:
         yield f"input {tensor.name} is {tensor.dtype}; expected float32, float16 or uint8"
-    if tensor.shape is not None and math.prod(tensor.shape[1:]) != math.prod(spec.image_shape):
+    if tensor.shape is not None and prod(tensor.shape[1:]) != prod(spec.image_shape):
         yield (
             f"input {tensor.name} is ({_text(tensor.shape)}); the spec expects (N,"
             f" {_text(spec.image_shape)})"

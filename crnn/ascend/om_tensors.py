@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Optional, Tuple
 
 from crnn import cann
 from crnn.ascend.om import UNKNOWN, Gears, OmTensor
 from crnn.errors import InputError
+from crnn.python37 import prod
 
 _GEAR_PLACES = {"batch": 1, "hw": 2}
 
@@ -27,7 +27,7 @@ def sized(tensor: OmTensor, gears: Optional[Gears]) -> OmTensor:
     if tensor.shape is None or size is None:
         return tensor
     open_places = sum(length < 0 for length in tensor.shape)
-    count = math.prod(length for length in tensor.shape if length >= 0)
+    count = prod(length for length in tensor.shape if length >= 0)
     if open_places:
         largest = _largest(gears, open_places)
         if largest is None:
@@ -47,7 +47,7 @@ def _largest(gears: Optional[Gears], places: int) -> Optional[int]:
     """Return by how much the largest gear multiplies a tensor with this many open places."""
     if gears is None or places != _GEAR_PLACES.get(gears.kind):
         return None
-    return max(math.prod(size) for size in gears.sizes)
+    return max(prod(size) for size in gears.sizes)
 
 
 def checked_shape(dims: Tuple[int, ...], where: str) -> Tuple[int, ...]:

@@ -15,12 +15,13 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Callable, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, NoReturn, Optional, Sequence
 
-from crnn import __version__
+from crnn import __version__, dialects
 from crnn.cli import console
 from crnn.cli.arguments import path, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
+from crnn.interpreter import KIT, require
 from crnn.signals import ended_as_interrupted
 from crnn.spelling import nearest
 
@@ -42,6 +43,10 @@ VERBS = (
 )
 
 
+BOX_VERBS = ("prepare", "evaluate", "score", "explain", "doctor")
+"""Those that Python 3.7 runs too: what a box with an old CANN needs, and the preprocessor."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with the nearest spelling suggested for an unknown word.
 
@@ -58,10 +63,25 @@ class Parser(argparse.ArgumentParser):
         choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
         near = None
         if message.startswith("unrecognized arguments") and unknown:
+            own = _here(unknown[0], self.prog)
+            if own is not None:
+                super().error(f"{message}; here {unknown[0].partition('=')[0]} is {own}")
             near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
             near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         super().error(message + (f" (did you mean {near}?)" if near else ""))
+
+
+def _here(option: str, program: str) -> Optional[str]:
+    """Return what the kit calls an option that another system has, or a recipe's key."""
+    training = program == "crnn train"
+    if training:
+        from crnn.training.recipe import KEYS
+
+        key = option.lstrip("-").partition("=")[0].replace("-", "_")
+        if key in KEYS:
+            return f"a key of the recipe, without dashes: {key}=VALUE"
+    return dialects.here(option, training)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:
@@ -94,6 +114,17 @@ def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParse
     return command
 
 
+def _wanted(words: Sequence[str]) -> Sequence[str]:
+    """Return the verb asked for, which alone is imported; all where it is none, for the message."""
+    for verb in VERBS:
+        if verb not in words[:1]:
+            continue
+        if verb not in BOX_VERBS:
+            require(KIT, f"crnn {verb}")
+        return [verb]
+    return VERBS
+
+
 def _module(verb: str) -> str:
     if keyword.iskeyword(verb):
         return f"{verb}_"
@@ -103,10 +134,8 @@ def _module(verb: str) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code; a user's error is printed, never raised."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # Only the verb asked for is imported; an unknown one gets the whole list in its message.
-    wanted: List[str] = [verb for verb in VERBS if verb in words[:1]]
     try:
-        args, unknown = build_parser(wanted or VERBS).parse_known_args(words)
+        args, unknown = build_parser(_wanted(words)).parse_known_args(words)
         # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.
         if hasattr(args, "overrides"):
             args.overrides += [word for word in unknown if not word.startswith("-")]

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_written, filled, positive
+from crnn.cli.arguments import STDOUT, add_json, add_written, filled, positive
 from crnn.cli.main import Parser, run_script
 from crnn.cli.verbs import evaluate as evaluate_verb
+from crnn.cli.verbs import score as score_verb
+from crnn.cli.verbs.evaluate import add_checks
 from crnn.samples.info import file_paths, write_info
 
 
@@ -70,7 +72,34 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
     )
     add_written(parser, "json")
     evaluate_verb.add_options(parser)
-    return run_script(parser, argv, evaluate_verb.run_one)
+    return run_script(parser, argv, _evaluated)
+
+
+def _evaluated(args: argparse.Namespace) -> int:
+    """Evaluate, and name the file with the result, whose suffix may have been added."""
+    code = evaluate_verb.run_one(args)
+    if args.json != STDOUT:
+        console.note(f"the result is in {args.json}")
+    return code
+
+
+def postpossess(argv: Optional[Sequence[str]] = None) -> int:
+    """``postpossess_CRNN_pytorch.py``: ``crnn score`` with the lines of the historical script."""
+    parser = Parser(
+        prog="postpossess_CRNN_pytorch.py",
+        description=score_verb.HELP,
+        epilog="example:\n  python postpossess_CRNN_pytorch.py result/dumpOutput_device0 label.txt",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "results", type=Path, metavar="RESULT", help="the folder of NAME_0.bin or NAME_1.bin"
+    )
+    parser.add_argument("label", type=Path, metavar="LABEL", help="the label.txt of the bins")
+    add_json(parser)
+    add_checks(parser)
+    parser.set_defaults(format="postpossess")
+    return run_script(parser, argv, score_verb.run)
 
 
 def _json_file(text: str) -> str:

@@ -172,6 +172,11 @@ def _absolute(word: str, folder: Path) -> str:
     return word
 
 
+TUNE_NOTE = (
+    "Auto Tune takes hours; its RL needs TensorFlow in the Python that ATC starts (GA does not)"
+)
+
+
 def check_tune(cann: Optional[Version], model: Path) -> None:
     """Refuse Auto Tune where ATC has none: it left after 5.x.
 
@@ -221,8 +226,10 @@ def safe_path(path: Path) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_./\-\u4e00-\u9fff]+", str(path)) is not None
 
 
-def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[str, str]:
-    """Return the environment for ATC: the caller's, and two additions.
+def atc_environment(
+    environ: Mapping[str, str], *, debug: bool = False, tune: bool = False
+) -> Dict[str, str]:
+    """Return the environment for ATC: the caller's, and few additions.
 
     Where no driver is installed ATC finds the driver's library only in CANN's ``devlib``, which no
     other program may see, so it is added here. ``debug`` dumps the graphs and prints ATC's log.
@@ -230,6 +237,7 @@ def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[
     Args:
         environ: The caller's environment variables.
         debug: Whether ATC dumps the graphs and prints its log.
+        tune: Whether Auto Tune is asked for: it begins anew, as the historical script has it.
 
     Returns:
         The variables that ATC is started with.
@@ -246,8 +254,14 @@ def atc_environment(environ: Mapping[str, str], *, debug: bool = False) -> Dict[
         result["LD_LIBRARY_PATH"] = ":".join(libraries)
     if debug:
         result.update(
-            DUMP_GE_GRAPH="2", ASCEND_SLOG_PRINT_TO_STDOUT="1", ASCEND_GLOBAL_LOG_LEVEL="1"
+            DUMP_GE_GRAPH="2",
+            ASCEND_SLOG_PRINT_TO_STDOUT="1",
+            ASCEND_GLOBAL_LOG_LEVEL="1",
+            # Its name in CANN 3.x.
+            SLOG_PRINT_TO_STDOUT="1",
         )
+    if tune:
+        result["REPEAT_TUNE"] = "True"
     return result
 
 

@@ -22,6 +22,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
+    TUNE_NOTE,
     AtcJob,
     AtcRun,
     Say,
@@ -135,6 +136,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     atc, version = _installed(request, environ)
     if request.tune:
         check_tune(version, request.model)
+        notes.append(TUNE_NOTE)
     proto = _load(request.model)
     outside = hash_external_data(proto, request.model)
     proto = load_external_data(proto, request.model)
@@ -250,7 +252,7 @@ def _compile(
     run = run_atc(
         [str(todo.atc), *staged.command[1:]],
         folder=place,
-        environ=atc_environment(environ, debug=todo.request.debug),
+        environ=atc_environment(environ, debug=todo.request.debug, tune=todo.request.tune),
         timeout=todo.request.timeout,
         say=say,
     )

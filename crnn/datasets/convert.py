@@ -20,7 +20,6 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
-    Set,
     Tuple,
     Union,
 )
@@ -176,21 +175,48 @@ def match_lexicons(names: Iterable[str], lexicons: Mapping[str, object]) -> Dict
     of these that is the image's alone. Where several images could be meant, it is that with the
     fullest agreement, or none if there are two.
     """
-    claims: Dict[str, Tuple[int, Set[str]]] = {}
+    claims = {key: _Claim() for key in lexicons}
     for name in names:
-        base = PurePosixPath(name).name
-        for rank, form in enumerate((name, _without_suffix(name), base, _without_suffix(base))):
-            if form in lexicons:
-                best, claimants = claims.get(form, (rank, set()))
-                if rank < best or (rank == best and len(claimants) < 2):
-                    claims[form] = (rank, {name} if rank < best else claimants | {name})
-    alone = [
-        (rank, next(iter(claimants)), key)
-        for key, (rank, claimants) in claims.items()
-        if len(claimants) == 1
-    ]
-    # The best of an image's is the last to be put in.
-    return {name: key for _, name, key in sorted(alone, reverse=True)}
+        for rank, form in enumerate(_forms(name)):
+            if form in claims:
+                claims[form].add(name, rank)
+    ranked: List[Tuple[int, str, str]] = []
+    for key, claim in claims.items():
+        if claim.image is not None:
+            ranked.append((claim.rank, claim.image, key))
+    # An image may have claimed several: the best of them is the last to be put in.
+    ranked.sort(reverse=True)
+    return {name: key for _, name, key in ranked}
+
+
+_NO_FORM = 4
+"""A rank after those of all forms of `_forms`."""
+
+
+class _Claim:
+    """Which image a name of the lexicons' list is about: the one that agrees most fully with it.
+
+    ``rank`` is the place, in `_forms`, of the fullest agreement so far; ``image`` is the image that
+    agrees so, None where there is none, or more than one.
+    """
+
+    def __init__(self) -> None:
+        self.rank = _NO_FORM
+        self.image: Optional[str] = None
+
+    def add(self, image: str, rank: int) -> None:
+        """Count an image in."""
+        if rank < self.rank:
+            self.rank = rank
+            self.image = image
+        elif rank == self.rank and image != self.image:
+            self.image = None
+
+
+def _forms(name: str) -> Tuple[str, ...]:
+    """Return what a list may call an image, the fullest form first."""
+    base = PurePosixPath(name).name
+    return name, _without_suffix(name), base, _without_suffix(base)
 
 
 def _without_suffix(name: str) -> str:

@@ -9,7 +9,6 @@ in memory.
 from __future__ import annotations
 
 import contextlib
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import IO, Any, Iterator, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from crnn.errors import InputError
+from crnn.python37 import prod
 
 MAX_INFLATED = 8 << 30
 """Compressed variables that inflate to more bytes are refused; SynthText's boxes are the largest
@@ -328,7 +328,7 @@ def _tag(stream: _Stream) -> Tuple[int, int, Any]:
 
 
 def _count(dims: Sequence[int]) -> int:
-    return math.prod(dims)
+    return prod(dims)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,9 @@ def choose(
     for number, sample in enumerate(samples):
         if number < count:
             kept.append((number, sample))
-        elif (place := chance.randrange(number + 1)) < count:
+            continue
+        place = chance.randrange(number + 1)
+        if place < count:
             kept[place] = (number, sample)
     return [sample for _, sample in sorted(kept, key=lambda entry: entry[0])]
 

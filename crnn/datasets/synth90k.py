@@ -15,6 +15,7 @@ from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSour
 from crnn.errors import InputError
 from crnn.files import utf8_lines
 
+WHAT = "Synth90k's annotation file"
 NAMES = {
     "train": ("annotation_train.txt", "shuffle_labels.txt", "label.txt"),
     "val": ("annotation_val.txt",),
@@ -23,14 +24,37 @@ NAMES = {
 }
 
 
+ARCHIVE = Path("mnt/ramdisk/max/90kDICT32px")
+"""Where the published archive keeps its images, below the folder that it was unpacked in."""
+
+
 def read(source: Path, options: ConvertOptions) -> PictureSource:
     """Stream the annotation file. The lexicon is the file named, or ``lexicon.txt`` beside the
     annotation.
 
-    It is not repeated in the LMDB: it is the vocabulary, not a help in reading.
+    It is not repeated in the LMDB: it is the vocabulary, not a help in reading. The folder may be
+    the one that the archive was unpacked in, with lists beside ``mnt`` or without.
     """
-    annotation, root = locate(source, options, NAMES, "Synth90k's annotation file", default="train")
+    try:
+        annotation, root = locate(source, options, NAMES, WHAT, default="train")
+    except InputError:
+        if not (source / ARCHIVE).is_dir():
+            raise
+        annotation, root = locate(source / ARCHIVE, options, NAMES, WHAT, default="train")
+    if options.images is None:
+        root = _images_of(annotation, root)
     return PictureSource(root, _items(annotation, _words(annotation, options.lexicon)))
+
+
+def _images_of(annotation: Path, root: Path) -> Path:
+    """Return the folder that the first image of a list is in: the list's, or the archive's."""
+    for name, word, _ in _fields(annotation):
+        if word is None:
+            continue
+        if not (root / name).exists() and (root / ARCHIVE / name).exists():
+            return root / ARCHIVE
+        break
+    return root
 
 
 def _words(annotation: Path, lexicon: Optional[Path]) -> Optional[List[str]]:

@@ -13,6 +13,7 @@ from crnn.datasets.matfile import cells, text, texts, variables
 from crnn.datasets.options import ConvertOptions, locate
 from crnn.datasets.pictures import BAD_LINE, Box, Dropped, Item, Picture, PictureSource, Tag
 from crnn.errors import InputError
+from crnn.python37 import prod
 
 NAMES = {"train": ("gt.mat",)}
 _VARIABLES = ("imnames", "wordBB", "txt")
@@ -31,7 +32,7 @@ def read(source: Path, options: ConvertOptions) -> PictureSource:
         raise InputError(
             f"{annotation} holds no {', '.join(missing)}; it holds {', '.join(found) or 'nothing'}"
         )
-    counts = [math.prod(found[name].dims) for name in _VARIABLES]
+    counts = [prod(found[name].dims) for name in _VARIABLES]
     if len(set(counts)) != 1:
         raise InputError(
             f"{annotation}: {', '.join(_VARIABLES)} hold {counts} scenes; expected as many each"

@@ -6,27 +6,31 @@ calibrated on words, and compared with the float one on others. Weights keep to 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn import ctc
-from crnn.batch import Sample
+from crnn.batch import Batch, Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
-from crnn.image import ImageError, decode
 from crnn.machine import describe
-from crnn.metrics import TextMetric, paired_test, wilson
+from crnn.metrics import paired_test, wilson
+from crnn.results import Reading
+from crnn.runners.base import Runner
 from crnn.runners.external_data import load_external_data
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
+from crnn.samples.batches import image_batches
 from crnn.samples.lmdb import LmdbSamples
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import run_batches
 from crnn.spec import ModelSpec
 
 OPSET = 13
@@ -123,39 +127,89 @@ def quantise(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
     with OnnxRunner(model) as runner:
-        spec = runner.spec
-        chosen = _chosen(words, spec, calibrate)
-        seen = [word for index, word in enumerate(_usable(words, spec)) if index in chosen]
-        held = (word for index, word in enumerate(_usable(words, spec)) if index not in chosen)
+        seen, held = _divided(words, runner.spec, calibrate)
         with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
             made = Path(folder) / "int8.onnx"
-            made.write_bytes(_quantised(proto, seen, spec, Path(folder)))
+            made.write_bytes(_quantised(proto, seen, Path(folder)))
             with OnnxRunner(made) as other:
-                result = _compare(runner, other, held, model, target, len(seen))
+                first, second = _read(runner, held), _read(other, held)
+            differing, lost, gained = _compared(first, second, runner.spec)
+            result = Quantised(
+                target=target,
+                bytes_before=model.stat().st_size,
+                bytes_after=made.stat().st_size,
+                calibrated_on=calibrate,
+                held_back=len(first.readings),
+                accuracy_float=first.accuracy,
+                accuracy_int8=second.accuracy,
+                differing=differing,
+                lost=lost,
+                gained=gained,
+            )
             _require(result, max_drop)
             with atomic_file(target) as file:
                 file.write(made.read_bytes())
     return result
 
 
-Word = Tuple[np.ndarray, str]
+class _Words:
+    """Some of the words that were given, as a source of batches of pixels.
+
+    Args:
+        words: An LMDB; None for the words inside the package.
+        spec: What the model takes.
+        taken: For each sample, whether it is one of them.
+    """
+
+    def __init__(self, words: Optional[Path], spec: ModelSpec, taken: Sequence[bool]) -> None:
+        self._words = words
+        self._spec = spec
+        self._taken = taken
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        """See `BatchSource`."""
+        samples = itertools.compress(_samples(self._words, self._spec), self._taken)
+        return image_batches(samples, self._spec, size, dtype="uint8", keep=keep)
+
+    def close(self) -> None:
+        """Do nothing: an LMDB is opened anew each time, since it may be larger than memory."""
 
 
-def _chosen(words: Optional[Path], spec: ModelSpec, calibrate: int) -> Set[int]:
-    """Return the numbers, among the usable words, of those to calibrate on, taken evenly."""
-    usable = sum(1 for _ in _usable(words, spec))
-    if usable < 2 * calibrate:
-        where = words or NAME
-        have = f"{where} has {usable} usable words"
-        if words is None:
-            have = (
-                f"{NAME} (0-9, a-z and capitals) leave {usable} that this model's alphabet spells"
-            )
-        raise InputError(
-            f"{have}; expected at least {2 * calibrate}, half of them to check with",
-            hint=_more_words(words, usable),
-        )
-    return set(np.linspace(0, usable - 1, calibrate).astype(int).tolist())
+def _divided(
+    words: Optional[Path], spec: ModelSpec, calibrate: int
+) -> Tuple[List[np.ndarray], _Words]:
+    """Return the values of the words to calibrate on, batch by batch, taken evenly, and the words
+    that are held back.
+    """
+    usable = _usable(words, spec)
+    numbers = np.flatnonzero(usable)
+    if len(numbers) < 2 * calibrate:
+        raise _too_few(words, len(numbers), calibrate)
+    chosen = np.zeros_like(usable)
+    chosen[numbers[np.linspace(0, len(numbers) - 1, calibrate).astype(int)]] = True
+    seen: List[np.ndarray] = []
+    for batch in _Words(words, spec, chosen.tolist()).batches(BATCH, keep=1):
+        seen.append(spec.table[batch.images])
+    return seen, _Words(words, spec, (usable & ~chosen).tolist())
+
+
+def _usable(words: Optional[Path], spec: ModelSpec) -> np.ndarray:
+    """Return for each sample whether it has a label and an image that can be decoded."""
+    usable: List[bool] = []
+    for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
+        for row, label in enumerate(batch.labels):
+            usable.append(label is not None and row not in batch.problems)
+    return np.array(usable, dtype=bool)
+
+
+def _too_few(words: Optional[Path], usable: int, calibrate: int) -> InputError:
+    have = f"{words} has {usable} usable words"
+    if words is None:
+        have = f"{NAME} (0-9, a-z and capitals) leave {usable} that this model's alphabet spells"
+    return InputError(
+        f"{have}; expected at least {2 * calibrate}, half of them to check with",
+        hint=_more_words(words, usable),
+    )
 
 
 def _more_words(words: Optional[Path], usable: int) -> str:
@@ -178,19 +232,7 @@ def _spells(spec: ModelSpec, label: str) -> bool:
     return not spec.alphabet.outside(spec.fold(label))
 
 
-def _usable(words: Optional[Path], spec: ModelSpec) -> Iterator[Word]:
-    """Yield the words that have image and label; anew at each call, since an LMDB may be larger
-    than memory.
-    """
-    for sample in _samples(words, spec):
-        if sample.image is not None and sample.label is not None:
-            try:
-                yield decode(sample.image, spec), spec.fold(sample.label)
-            except ImageError:
-                continue
-
-
-def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) -> bytes:
+def _quantised(proto: Any, seen: Sequence[np.ndarray], folder: Path) -> bytes:
     with needs("onnx"):
         import onnx
         from onnx import version_converter
@@ -210,7 +252,7 @@ def _quantised(proto: Any, seen: Sequence[Word], spec: ModelSpec, folder: Path) 
         quantize_static(
             str(folder / "newer.onnx"),
             str(folder / "static.onnx"),
-            _Reader(name, [image for image, _ in seen], spec),
+            _Reader(name, seen),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
             per_channel=True,
@@ -254,49 +296,47 @@ def _not_advice(record: logging.LogRecord) -> bool:
 class _Reader:
     """What the quantiser asks for its images, batch after batch."""
 
-    def __init__(self, name: str, images: Sequence[np.ndarray], spec: ModelSpec) -> None:
-        starts = range(0, len(images), BATCH)
-        self._batches = (
-            {name: spec.table[np.stack(images[start : start + BATCH])]} for start in starts
-        )
+    def __init__(self, name: str, batches: Sequence[np.ndarray]) -> None:
+        self._name = name
+        self._batches = iter(batches)
 
     def get_next(self) -> Any:
-        return next(self._batches, None)
+        batch = next(self._batches, None)
+        if batch is None:
+            return None
+        return {self._name: batch}
 
 
-def _compare(
-    runner: OnnxRunner,
-    other: OnnxRunner,
-    held: Iterator[Word],
-    model: Path,
-    target: Path,
-    seen: int,
-) -> Quantised:
-    metrics = (TextMetric(), TextMetric())
-    count = differing = lost = gained = 0
-    for group in iter(lambda: list(itertools.islice(held, BATCH)), []):
-        count += len(group)
-        images = np.stack([image for image, _ in group])
-        texts = [ctc.greedy(each.run(images), runner.spec.alphabet) for each in (runner, other)]
-        for first, second, (_, truth) in zip(*texts, group):
-            lost += first == truth != second
-            gained += first != truth == second
-        for metric, read in zip(metrics, texts):
-            for text, (_, truth) in zip(read, group):
-                metric.update(text, truth)
-        differing += sum(first != second for first, second in zip(*texts))
-    return Quantised(
-        target=target,
-        bytes_before=model.stat().st_size,
-        bytes_after=other.model.path.stat().st_size,
-        calibrated_on=seen,
-        held_back=count,
-        accuracy_float=metrics[0].accuracy,
-        accuracy_int8=metrics[1].accuracy,
-        differing=differing,
-        lost=lost,
-        gained=gained,
-    )
+@dataclass(frozen=True)
+class _Run:
+    """What a model read of the words that were held back."""
+
+    accuracy: float
+    readings: Sequence[Reading]
+
+
+def _read(runner: Runner, words: _Words) -> _Run:
+    scorer = Scorer(runner.spec)
+    readings: List[Reading] = []
+    with contextlib.closing(run_batches(runner, words, BATCH)) as results:
+        for batch, logits in results:
+            readings.extend(scorer.add(batch, logits))
+    return _Run(scorer.metric.accuracy, readings)
+
+
+def _compared(first: _Run, second: _Run, spec: ModelSpec) -> Tuple[int, int, int]:
+    """Return how many words the second run read differently, how many of them the first alone read
+    right, and how many the second alone.
+    """
+    differing = lost = gained = 0
+    for one, other in zip(first.readings, second.readings):
+        if one.text == other.text:
+            continue
+        truth = spec.fold(one.label or "")
+        differing += 1
+        lost += one.text == truth
+        gained += other.text == truth
+    return differing, lost, gained
 
 
 def _require(result: Quantised, max_drop: float) -> None:

@@ -10,20 +10,21 @@ import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.jobs.sources import ImageSource, open_source
-from crnn.jobs.sources import WordSource as DataSource
-from crnn.jobs.stream import BatchSource, Stages, run_batches
 from crnn.machine import describe
+from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner
+from crnn.samples.source import BatchSource, ImageSource, open_source
+from crnn.samples.source import WordSource as DataSource
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"

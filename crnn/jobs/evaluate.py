@@ -18,7 +18,6 @@ from typing import (
     List,
     Mapping,
     Optional,
-    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -33,15 +32,16 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
-from crnn.jobs.scorer import Scorer, evaluation_of
-from crnn.jobs.sources import WordSource, open_source
-from crnn.jobs.stream import Stages, run_batches
+from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.result_json import reading_line
 from crnn.results import Comparison, Evaluation, Reading
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_runner, open_spec
+from crnn.runners.open import open_rehearsal, open_runner, open_spec
 from crnn.samples.bins import BinFolder
+from crnn.samples.source import WordSource, open_source
+from crnn.scoring.scorer import Scorer, evaluation_of
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 Advance = Callable[[int], None]
@@ -82,6 +82,7 @@ class EvaluateRequest:
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
+    rehearse: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,7 @@ def evaluate(
     protocol = Counting()
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
-    runner = open_runner(request.model, device=request.device, threads=request.threads)
-    if request.spec:
-        runner.read_by(open_spec(request.spec))
+    runner = _runner(request)
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
@@ -335,6 +334,16 @@ def _outcome(
         comparison = comparer.finish()
     failures = tuple(_failures(evaluation, comparison, request))
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
+
+
+def _runner(request: EvaluateRequest) -> Runner:
+    if request.rehearse is None:
+        runner = open_runner(request.model, device=request.device, threads=request.threads)
+    else:
+        runner = open_rehearsal(request.model, device=request.device)
+    if request.spec:
+        runner.read_by(open_spec(request.spec))
+    return runner
 
 
 def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:

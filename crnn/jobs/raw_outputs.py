@@ -23,12 +23,12 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
 from crnn.files import natural_key, require_file
-from crnn.jobs.stream import Stages
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
+from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 STYLES = {"ais_bench": "_0.bin", "benchmark": "_1.bin"}

@@ -50,8 +50,9 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
         run: What has run it.
 
     Returns:
-        ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``; outputs
-        that another tool has left are of the backend "files" and the device "none".
+        ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``, and
+        ``rehearsed`` where it was; outputs that another tool has left are of the backend "files"
+        and the device "none".
     """
     model: Dict[str, Any] = {
         "path": run.model.path.name,
@@ -61,7 +62,7 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
     }
     if run.model.external_data:
         model["external_data"] = dict(run.model.external_data)
-    return {
+    data: Dict[str, Any] = {
         "model": model,
         "backend": run.backend or "files",
         "device": run.device or "none",
@@ -69,6 +70,9 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
         "versions": dict(run.versions),
         "simulated": run.simulated,
     }
+    if run.rehearsed:
+        data["rehearsed"] = run.rehearsed
+    return data
 
 
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
@@ -76,7 +80,7 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
 
     Args:
         reading: What a model read.
-        simulated: Whether the Ascend simulator ran it; the line then says so.
+        simulated: Whether it was simulated; the line then says so.
 
     Returns:
         The line, with its end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Problem
-from crnn.results import Comparison, Evaluation
+from crnn.results import Comparison, Evaluation, RunInfo
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 
@@ -37,7 +37,7 @@ def summary(evaluation: Evaluation) -> List[str]:
     low, high = evaluation.interval95
     found: List[str] = []
     if evaluation.run.simulated:
-        found.append(SIMULATED)
+        found.append(simulated(evaluation.run))
     found.append(
         f"accuracy   {evaluation.accuracy:.4f}  ({evaluation.correct} of {evaluation.total}"
         f" words; 95 % interval {low:.4f} to {high:.4f})"
@@ -48,6 +48,20 @@ def summary(evaluation: Evaluation) -> List[str]:
     found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
     return found
+
+
+def simulated(run: RunInfo) -> str:
+    """Return the line that stands before whatever came of a simulated run.
+
+    Args:
+        run: A simulated run.
+
+    Returns:
+        The line, with the precision where it was rehearsed.
+    """
+    if run.rehearsed:
+        return f"{SIMULATED}; {run.rehearsed} was rehearsed on this processor"
+    return SIMULATED
 
 
 def accuracy(evaluation: Evaluation) -> str:

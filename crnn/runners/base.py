@@ -66,6 +66,8 @@ class Runner(ABC):
     backend: str = ""
     device: str = ""
     simulated: bool = False
+    rehearsed: Optional[str] = None
+    """The precision in which a chip's computation is rehearsed; such a runner is simulated."""
     threads: int = 1
     versions: Mapping[str, str] = {}
     """What stands below the kit, by name: the runtime, CANN."""
@@ -150,6 +152,7 @@ class Runner(ABC):
             threads=self.threads,
             versions=self.versions,
             simulated=self.simulated,
+            rehearsed=self.rehearsed,
         )
 
     @abstractmethod
@@ -254,6 +257,7 @@ def run_info(
     threads: int = 1,
     versions: Optional[Mapping[str, str]] = None,
     simulated: bool = False,
+    rehearsed: Optional[str] = None,
 ) -> RunInfo:
     """Describe a run of a model, with the versions of the kit and of what it stands on.
 
@@ -263,13 +267,14 @@ def run_info(
         device: Where; None for another tool.
         threads: Processor threads.
         versions: Of what stands below the kit, by name.
-        simulated: Whether the Ascend simulator stood in a chip's place.
+        simulated: Whether the Ascend simulator, or a rehearsal, stood in a chip's place.
+        rehearsed: The precision of a rehearsal.
 
     Returns:
         What results and benchmarks say of the run.
     """
     everything = {**process_versions(), **(versions or {})}
-    return RunInfo(model, backend, device, threads, everything, simulated)
+    return RunInfo(model, backend, device, threads, everything, simulated, rehearsed)
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:

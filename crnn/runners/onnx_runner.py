@@ -13,16 +13,27 @@ from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
-from crnn.runners.external_data import external_files, hash_external_data, load_external_data
+from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "npu": "CANNExecutionProvider",
+}
+PACKAGES = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu", "npu": "onnxruntime-cann"}
+"""Which distribution has a provider."""
+
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
 class OnnxRunner(Runner):
-    """Runs an ONNX file of one image input and one logits output; ``device`` is "cpu" or "cuda"."""
+    """Runs an ONNX file of one image input and one logits output.
+
+    ``device`` is cpu, cuda or npu, or a numbered one: "cuda:1". An NPU is reached through ONNX
+    Runtime's CANN provider, which has not been tried.
+    """
 
     backend = "onnxruntime"
 
@@ -44,14 +55,7 @@ class OnnxRunner(Runner):
     def _open(self) -> None:
         with needs("onnxruntime"):
             import onnxruntime
-        provider = PROVIDERS[self.device]
-        available = onnxruntime.get_available_providers()
-        if provider not in available:
-            raise UnavailableError(
-                f"--device {self.device} needs ONNX Runtime's {provider}; this build offers"
-                f" {', '.join(available)}",
-                hint="Install onnxruntime-gpu in place of onnxruntime, or use --device cpu.",
-            )
+        provider = _provider(onnxruntime, self.device)
         self.versions = {"onnxruntime": onnxruntime.__version__}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
@@ -74,6 +78,7 @@ class OnnxRunner(Runner):
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot load it: {_first_line(error)}"
             ) from error
+        _require_started(self._session, self.device)
         self.inputs = tuple(_tensor(self.model.path, node) for node in self._session.get_inputs())
         self.outputs = tuple(_tensor(self.model.path, node) for node in self._session.get_outputs())
         if len(self.inputs) != 1 or len(self.outputs) != 1:
@@ -118,6 +123,32 @@ class OnnxRunner(Runner):
         self._session = None
 
 
+def _provider(onnxruntime: Any, device: str) -> Any:
+    """Return what ONNX Runtime takes for a device; raise `UnavailableError` where it lacks it."""
+    kind, _, number = device.partition(":")
+    provider = PROVIDERS[kind]
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise UnavailableError(
+            f"--device {device} needs ONNX Runtime's {provider}; this build offers"
+            f" {', '.join(available)}",
+            hint=f"Install {PACKAGES[kind]} in place of onnxruntime, or use --device cpu.",
+        )
+    if number:
+        return provider, {"device_id": number}
+    return provider
+
+
+def _require_started(session: Any, device: str) -> None:
+    # It takes the processor where a provider does not start, and says so in a line of its log.
+    provider = PROVIDERS[device.partition(":")[0]]
+    if provider not in session.get_providers():
+        raise UnavailableError(
+            f"--device {device}: ONNX Runtime's {provider} does not start here",
+            hint="Its own lines above say why; --device cpu runs on the processor.",
+        )
+
+
 def _loadable(path: Path) -> Union[str, bytes]:
     """Return the path, or the model's content, weights included, where the path is not text (a
     name in another encoding).
@@ -137,10 +168,10 @@ def load_graph(path: Path) -> Any:
         path: The file.
 
     Returns:
-        Its ModelProto. Weights that lie in other files are not loaded, but their files are there.
+        Its ModelProto. Weights that lie in other files are not looked at: see `external_data`.
 
     Raises:
-        InputError: It is not an ONNX file, or weights leave its folder or cannot be read.
+        InputError: It is not an ONNX file.
     """
     kind = kind_of(path)
     if kind == OM:
@@ -165,7 +196,6 @@ def load_graph(path: Path) -> Any:
         raise InputError(
             f"{path} is not an ONNX file, an OM or a PyTorch checkpoint: it holds no graph"
         )
-    external_files(proto, path)
     return proto
 
 

@@ -17,7 +17,9 @@ from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 
 
 class TorchRunner(Runner):
-    """Runs a checkpoint of any layout; ``device`` is "cpu" or "cuda".
+    """Runs a checkpoint of any layout; ``device`` is cpu, cuda or npu, or numbered: "cuda:1".
+
+    An NPU is reached through torch_npu, which has not been tried.
 
     PyTorch's number of threads is the process's; it is set while the runner is open and put back
     afterwards.
@@ -42,15 +44,7 @@ class TorchRunner(Runner):
     def _open(self) -> None:
         import torch
 
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UnavailableError(
-                f"--device cuda needs a GPU that PyTorch can use; PyTorch {torch.__version__} here"
-                " finds none",
-                hint=(
-                    "Look at: python -c 'import torch; print(torch.version.cuda,"
-                    " torch.cuda.is_available())'"
-                ),
-            )
+        _require_device(torch, self.device)
         spec = self.spec
         self.inputs = (Tensor("images", "float32", (None, *spec.image_shape)),)
         self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
@@ -70,10 +64,11 @@ class TorchRunner(Runner):
         return logits
 
     def _told(self, tensor: Any, stage: str) -> Any:
-        if self.device == "cuda":
+        kind = self.device.partition(":")[0]
+        if kind != "cpu":
             import torch
 
-            torch.cuda.synchronize()
+            getattr(torch, kind).synchronize()
         self.lap(stage)
         return tensor
 
@@ -83,3 +78,27 @@ class TorchRunner(Runner):
         if self._threads_before is not None:
             torch.set_num_threads(self._threads_before)
             self._threads_before = None
+
+
+_CALLED = {"cuda": "a GPU", "npu": "an NPU"}
+
+
+def _require_device(torch: Any, device: str) -> None:
+    """Raise `UnavailableError` where this PyTorch does not find a device, or not so many."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return
+    if kind == "npu":
+        # PyTorch knows of such a device only then.
+        with needs("torch_npu"):
+            import torch_npu  # noqa: F401
+    count = getattr(torch, kind).device_count()
+    if int(number or 0) >= count:
+        raise UnavailableError(
+            f"--device {device} needs {_CALLED[kind]} that PyTorch can use; PyTorch"
+            f" {torch.__version__} here finds {count or 'none'}",
+            hint=(
+                "Look at: python -c 'import torch; print(torch.version.cuda,"
+                f" torch.{kind}.is_available())'"
+            ),
+        )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
-import multiprocessing.connection
 import os
 import threading
 from collections import deque
@@ -33,6 +32,7 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.errors import UnavailableError
 from crnn.image import MAX_PIXELS, ImageError, decode
 from crnn.machine import usable_cpus
+from crnn.python37 import wait_for_parents_end
 from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
@@ -282,11 +282,8 @@ def _work_for_parent(chunk: List[Any]) -> List[Any]:
 
 def _end_with_parent() -> None:
     # A pool's processes would wait for work for ever if their parent were killed.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
     def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
+        wait_for_parents_end()
         os._exit(1)
 
     threading.Thread(target=watch, name="crnn-parent", daemon=True).start()

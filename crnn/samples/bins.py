@@ -138,25 +138,19 @@ class LabelFile:
     """
 
     def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
-        given, ends, text = array("q"), array("q", [0]), bytearray()
-        for index, label in numbered:
-            given.append(index)
-            text += label.encode("utf-8")
-            ends.append(len(text))
-        order = np.argsort(np.array(given), kind="stable")
-        ordered = np.array(given)[order]
-        last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
-        self.repeated: List[int] = ordered[~last].tolist()
-        self.indices = _narrow(ordered[last])
-        rows = order[last]
-        lengths = np.diff(np.array(ends))[rows]
+        given, ends, text = _columns(numbered)
+        order = np.argsort(given, kind="stable")
+        ordered = given[order]
+        counts = _is_last_of_its_kind(ordered)
+        self.repeated: List[int] = ordered[~counts].tolist()
+        self.indices = _narrow(ordered[counts])
+        # The places, among all lines of the file, of those that count.
+        lines = order[counts]
+        lengths = np.diff(ends)[lines]
         bounds = np.append(0, np.cumsum(lengths))
         self._bounds = _narrow(bounds)
-        if len(rows) < len(given) or not (rows[1:] > rows[:-1]).all():
-            # Each byte's place in the file's order: no object for each label, whose memory would
-            # not come back.
-            places = np.arange(bounds[-1]) + np.repeat(np.array(ends)[rows] - bounds[:-1], lengths)
-            text = bytearray(np.frombuffer(text, dtype=np.uint8)[places].tobytes())
+        if not np.array_equal(lines, np.arange(len(given))):
+            text = _joined(text, ends[lines], lengths)
         self._text = text
 
     def __len__(self) -> int:
@@ -173,6 +167,37 @@ class LabelFile:
     def keys(self, start: int, end: int) -> List[str]:
         """Return the names of these rows' samples."""
         return [f"test_{index}" for index in self.indices[start:end].tolist()]
+
+
+def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarray, bytearray]:
+    """Return the indices, in the order given, and all labels one after the other in UTF-8; label i
+    stands from end i to end i + 1.
+    """
+    indices, ends, text = array("q"), array("q", [0]), bytearray()
+    for index, label in numbered:
+        indices.append(index)
+        text += label.encode("utf-8")
+        ends.append(len(text))
+    return np.array(indices), np.array(ends), text
+
+
+def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
+    """Return for each of some ascending numbers whether the next one is another, or none."""
+    is_last = np.ones(len(ordered), dtype=bool)
+    is_last[:-1] = ordered[1:] != ordered[:-1]
+    return is_last
+
+
+def _joined(text: bytearray, starts: np.ndarray, lengths: np.ndarray) -> bytearray:
+    """Return pieces of a text one after the other.
+
+    All at once, by the place that each byte comes from: an object for each label would take memory
+    that does not come back.
+    """
+    new_starts = np.cumsum(lengths) - lengths
+    moved_by = np.repeat(starts - new_starts, lengths)
+    places = np.arange(len(moved_by)) + moved_by
+    return bytearray(np.frombuffer(text, dtype=np.uint8)[places].tobytes())
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

@@ -1,15 +1,66 @@
-"""What the user calls "the data", told apart by what it is."""
+"""What the user calls "the data", told apart by what it is: an LMDB, a folder of images or, for an
+evaluation, a folder of bins.
+
+Importing this needs only NumPy: what reads images is imported where images are read.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Union
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
-from crnn.errors import InputError
-from crnn.samples.folders import FolderSamples, find_annotation
-from crnn.samples.lmdb import DATA_FILE, LmdbSamples
+from crnn.batch import Batch, Problem, Sample
+from crnn.errors import InputError, UsageError
+from crnn.python37 import Protocol
+from crnn.samples.bins import BinFolder, LabelFile
+from crnn.spec import ModelSpec
 
-LabelledSource = Union[LmdbSamples, FolderSamples]
+
+class LabelledSource(Protocol):
+    """Encoded images with their labels, each with a number; `pickle` takes it to another
+    process.
+    """
+
+    path: Path
+    gaps: int
+    """Numbers, below the last one, that no sample has; known once all are read."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield the samples in their order."""
+
+    def numbered(self) -> Iterator[Tuple[int, Sample]]:
+        """Yield each sample with its number."""
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers, without reading the samples."""
+
+    def sample(self, number: int) -> Sample:
+        """Return the sample of a number."""
+
+    def label_problem(self, number: int) -> Optional[Problem]:
+        """Return what was wrong with the label of a sample that was read."""
+
+    def faults(self) -> List[Tuple[str, Problem]]:
+        """Return what is wrong with the data set as a whole, with the key it is about."""
+
+    def extras(self) -> List[Tuple[str, Problem]]:
+        """Return `faults`, and what belongs to no readable sample."""
+
+    def close(self) -> None:
+        """Let go of the data's files; a later iteration opens them again."""
+
+
+class Rules(Protocol):
+    """Which samples count, and by which label."""
+
+    problems: List[Tuple[str, Problem]]
+    """The samples that did not count, and why."""
+
+    def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yield the samples that count."""
 
 
 def open_labelled(
@@ -23,13 +74,14 @@ def open_labelled(
         form: The form of its lines, where the content is not to decide.
 
     Returns:
-        A source that is iterable, can be sent to other processes, and has ``len()``,
-        ``numbered()``, ``numbers()``, ``sample(number)``, ``label_problem(number)``, ``faults()``
-        and ``extras()``.
+        The data set.
 
     Raises:
         InputError: There is no such data set.
     """
+    from crnn.samples.folders import FolderSamples, find_annotation
+    from crnn.samples.lmdb import DATA_FILE, LmdbSamples
+
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
         return FolderSamples(path, annotation_file or find_annotation(path), form)
@@ -38,3 +90,138 @@ def open_labelled(
             f"{path} is not a folder of images; an annotation file goes with such a folder only"
         )
     return LmdbSamples(path)
+
+
+class BatchSource(Protocol):
+    """What gives batches to a model."""
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        """Yield batches of ``size`` readable rows, but for the last; the arrays of the last
+        ``keep`` stay intact while the next one is made.
+        """
+
+    def close(self) -> None:
+        """Let go of the data's files; a later call of `batches` opens them again."""
+
+
+class WordSource(BatchSource, Protocol):
+    """Samples of a data set, ready for a model."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def extras(self) -> Sequence[Tuple[str, Problem]]:
+        """Return problems that belong to no labelled sample; all are known once all batches are
+        taken.
+        """
+
+
+class ImageSource:
+    """Encoded images as a source.
+
+    Args:
+        samples: The images with their labels.
+        spec: What the model takes.
+        workers: Threads that decode; None for all usable processors.
+        rules: Which samples count; None for all.
+    """
+
+    def __init__(
+        self,
+        samples: LabelledSource,
+        spec: ModelSpec,
+        workers: Optional[int] = None,
+        rules: Optional[Rules] = None,
+    ) -> None:
+        self.samples = samples
+        self._spec = spec
+        # A model that normalises by itself is spared the way to values and back.
+        self.dtype = "float32"
+        if spec.input_dtype == "uint8":
+            self.dtype = "uint8"
+        self.workers = workers
+        self._rules = rules
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        """See `WordSource`."""
+        from crnn.samples.batches import image_batches
+
+        counted = iter(self.samples)
+        if self._rules:
+            counted = self._rules.apply(self.samples)
+        return image_batches(
+            counted, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+        )
+
+    def close(self) -> None:
+        """Close the data: LMDB lets a process open a file only once at a time."""
+        self.samples.close()
+
+    def extras(self) -> Sequence[Tuple[str, Problem]]:
+        """See `WordSource`."""
+        problems = list(self.samples.extras())
+        if self._rules:
+            problems.extend(self._rules.problems)
+        return problems
+
+
+class RuledBins(BinFolder):
+    """A folder of bins of which a protocol leaves some out."""
+
+    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec, rules: Rules) -> None:
+        super().__init__(folder, label_file, spec)
+        self._rules = rules
+        kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
+        self.labels = LabelFile(
+            (int(sample.key.rpartition("_")[2]), sample.label or "") for sample in kept
+        )
+
+    def extras(self) -> List[Tuple[str, Problem]]:
+        """See `WordSource`."""
+        return [*super().extras(), *self._rules.problems]
+
+
+def open_source(
+    data: Path,
+    spec: ModelSpec,
+    *,
+    label: Optional[Path] = None,
+    workers: Optional[int] = None,
+    rules: Optional[Rules] = None,
+) -> WordSource:
+    """Return the source for ``data``.
+
+    Args:
+        data: A folder of bins, an LMDB, or a folder of images.
+        spec: What the model takes.
+        label: The label file of bins, or the annotation file of images.
+        workers: Threads that decode images; None for all usable processors.
+        rules: Which samples count; None for all.
+
+    Returns:
+        The source, not yet opened where that is possible later.
+
+    Raises:
+        InputError: ``data`` does not exist, or is none of these.
+        UsageError: Bins without their label file.
+    """
+    if not data.exists():
+        raise InputError(
+            f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
+        )
+    if _holds_bins(data):
+        if label is None:
+            raise UsageError(
+                f"{data} holds bins: give their label file too, with --label label.txt"
+            )
+        if rules:
+            return RuledBins(data, label, spec, rules)
+        return BinFolder(data, label, spec)
+    return ImageSource(open_labelled(data, label), spec, workers, rules)
+
+
+def _holds_bins(data: Path) -> bool:
+    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())

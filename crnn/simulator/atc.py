@@ -96,7 +96,7 @@ def compile_om(
         name=target.stem,
         soc=values["soc_version"],
         release=release,
-        command=shlex.join(["atc", *argv]),
+        command=" ".join(shlex.quote(word) for word in ["atc", *argv]),
         precision=precision or "force_fp16",
         inputs=tuple(inputs),
         outputs=_outputs(graph, values, release, largest),

@@ -13,6 +13,7 @@ from crnn import cann
 from crnn.simulator.signatures import SIGNATURES
 
 Outcome = Union[int, str]
+FLOAT32, FLOAT16 = "float32", "float16"
 
 _EXCEPTIONS = {
     "KeyboardInterrupt": KeyboardInterrupt,
@@ -91,6 +92,7 @@ class Knobs:
     compute_ms_per_row: float = 0.0
     bandwidth: float = 0.0
     timing_only: bool = False
+    compute: str = FLOAT32
     faults: Tuple[Fault, ...] = ()
 
     @property
@@ -168,6 +170,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-only",
         action="store_true",
         help="models are not computed: their output is a constant",
+    )
+    parser.add_argument(
+        "--compute",
+        choices=(FLOAT32, FLOAT16),
+        default=default.compute,
+        help="in which precision models are computed (default: %(default)s)",
     )
     parser.add_argument(
         "--fail",

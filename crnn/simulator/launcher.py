@@ -22,7 +22,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.simulator import knobs as knob_module
 from crnn.simulator import report, standin
-from crnn.simulator.knobs import Knobs
+from crnn.simulator.knobs import FLOAT16, Knobs
 
 BROKEN = 70
 """The exit code of a command that succeeded but broke a rule or leaked."""
@@ -147,6 +147,9 @@ def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
             standin.VARIABLE: standin.variable(knobs, parts),
         }
     )
+    if knobs.compute == FLOAT16:
+        # NumPy's matrix library reads it as it is loaded; float32 runs on one thread as well.
+        environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     return environment
 
 

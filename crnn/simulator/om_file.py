@@ -12,12 +12,12 @@ import dataclasses
 import json
 import struct
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
 from crnn import cann
+from crnn.python37 import prod
 
 _BODY_MAGIC = b"CRNN-SIMULATED-OM\n"
 _BODY_HEAD = struct.Struct("<Q")

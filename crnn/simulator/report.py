@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 from typing import Counter as CounterType
 
-from crnn.simulator.knobs import Knobs
+from crnn.simulator.knobs import FLOAT32, Knobs
 
 SCHEMA = "crnn-simulator/1"
 _SHOWN = 10
@@ -118,6 +118,8 @@ def summary(report: Dict[str, Any]) -> List[str]:
         f" {sum(report['calls'].values())}, broken rules: {len(report['violations'])}, leaks:"
         f" {len(leaks)}"
     )
+    if knobs["compute"] != FLOAT32:
+        head += f"; --compute {knobs['compute']}"
     lines = [head]
     for row in report["violations"][:_SHOWN]:
         lines.append(f"  broken: {row['rule']} at {row['where']}, {row['call']}: {row['text']}")

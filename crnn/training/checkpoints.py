@@ -39,7 +39,10 @@ class Counters:
 
 
 class Checkpoints:
-    """The files in a run's folder; of the numbered ones the newest ``keep`` stay."""
+    """The files in a run's folder; of the numbered ones the newest ``keep`` stay.
+
+    With ``keep`` 0 none is written, and none that is there already is removed.
+    """
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
@@ -58,6 +61,8 @@ class Checkpoints:
     def save_numbered(self, content: Mapping[str, Any], name: str) -> None:
         """Write ``last.pth``, and the same as ``name``; remove what is more than ``keep``."""
         self.save_last(content)
+        if self._keep == 0:
+            return
         self._copy(name)
         # By age, not by number: another run's files may have higher ones.
         numbered = sorted(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from crnn import ctc
 from crnn.batch import Batch, Sample
-from crnn.jobs.scorer import Scorer
-from crnn.results import Reading
+from crnn.results import Model, Reading
+from crnn.runners.base import Runner, Tensor
 from crnn.samples.batches import image_batches
 from crnn.samples.lmdb import LmdbSamples
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import run_batches
 from crnn.spec import ModelSpec
 from crnn.training.data import class_table, encode
 from crnn.training.labels import LabelRules
@@ -44,6 +48,40 @@ class Score:
         if self.total:
             return self.correct / self.total
         return 0.0
+
+
+class NetworkRunner(Runner):
+    """The network that is being trained, as a runner: in evaluation mode while it is open.
+
+    Args:
+        network: Takes float32 (N, C, H, W); gives logits (T, N, K).
+        spec: What it is trained for.
+        device: Where it is.
+    """
+
+    backend = "torch"
+
+    def __init__(self, network: nn.Module, spec: ModelSpec, device: torch.device) -> None:
+        super().__init__(Model(Path(), "", spec, "given"))
+        self.device = str(device)
+        self.inputs = (Tensor("images", "uint8", (None, *spec.image_shape)),)
+        self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
+        self._network = network
+        self._was_training = network.training
+        self._table = torch.from_numpy(spec.table).to(device)
+
+    def _open(self) -> None:
+        self._network.eval()
+
+    @torch.no_grad()
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        # Pixels are a quarter of the bytes of values: they become values on the device.
+        pixels = torch.from_numpy(images).to(self._table.device)
+        logits: np.ndarray = self._network(self._table[pixels.long()]).float().cpu().numpy()
+        return logits
+
+    def _close(self) -> None:
+        self._network.train(self._was_training)
 
 
 class Evaluator:
@@ -77,36 +115,35 @@ class Evaluator:
         """Return the score of a network, the same in every process; its mode is put back as it
         was.
         """
-        training = model.training
-        model.eval()
-        try:
-            return self._score(model)
-        finally:
-            model.train(training)
-
-    @torch.no_grad()
-    def _score(self, model: nn.Module) -> Score:
         scorer = Scorer(self._spec)
-        table = torch.from_numpy(self._spec.table).to(self._world.device)
-        losses = words = 0.0
+        loss_sum = words = 0.0
         examples: List[Tuple[str, str, str]] = []
-        for batch in image_batches(self._mine(), self._spec, self._batch, dtype="uint8"):
-            if not len(batch.images):
-                scorer.add(batch, None)
-                continue
-            pixels = torch.from_numpy(batch.images).to(self._world.device)
-            logits = model(table[pixels.long()]).float().cpu()
-            readings = scorer.add(batch, logits.numpy())
-            loss, count = self._batch_loss(batch, logits)
-            losses += loss
-            words += count
-            examples = self._shown(batch, logits, readings)
-        correct, total, losses, words = self._world.sum(
-            [scorer.metric.correct, scorer.metric.total, losses, words]
+        with NetworkRunner(model, self._spec, self._world.device) as runner, contextlib.closing(
+            run_batches(runner, self, self._batch)
+        ) as results:
+            for batch, logits in results:
+                readings = scorer.add(batch, logits)
+                if logits is None:
+                    continue
+                loss, count = self._batch_loss(batch, torch.from_numpy(logits))
+                loss_sum += loss
+                words += count
+                examples = self._shown(batch, logits, readings)
+        correct, total, loss_sum, words = self._world.sum(
+            [scorer.metric.correct, scorer.metric.total, loss_sum, words]
         )
-        return Score(
-            self.name, int(correct), int(total), losses / words if words else 0.0, tuple(examples)
-        )
+        mean = 0.0
+        if words:
+            mean = loss_sum / words
+        return Score(self.name, int(correct), int(total), mean, tuple(examples))
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        """Yield this process's share of the words as pixels, as `BatchSource` says."""
+        return image_batches(self._mine(), self._spec, size, dtype="uint8", keep=keep)
+
+    def close(self) -> None:
+        """Close the LMDB; the next score opens it again."""
+        self._samples.close()
 
     def _mine(self) -> Iterator[Sample]:
         known = frozenset(self._spec.characters)
@@ -132,9 +169,9 @@ class Evaluator:
         return float(self._loss(logits[:, columns], targets, lengths)) * len(columns), len(columns)
 
     def _shown(
-        self, batch: Batch, logits: torch.Tensor, readings: List[Reading]
+        self, batch: Batch, logits: np.ndarray, readings: List[Reading]
     ) -> List[Tuple[str, str, str]]:
-        path = ctc.best_path(logits.numpy(), self._spec.alphabet)
+        path = ctc.best_path(logits, self._spec.alphabet)
         table = self._spec.alphabet.table.replace("\0", "-")
         rows = list(zip(path, batch.readable))[: self._examples]
         return [

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
+from crnn import dialects
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError, KitError, UsageError, needs
 from crnn.files import require_file, write_text
@@ -264,7 +265,7 @@ class Recipe:
     evaluate_from: Span = _key(Span(0, "steps"), _span)
     evaluate_every: Span = _key(Span(1, "epochs"), _interval)
     save_every: Span = _key(Span(1, "epochs"), _interval)
-    keep: int = _key(5, _whole(1))
+    keep: int = _key(5, _whole(0))
     log_every: int = _key(100, _whole(1))
     log_style: str = _key("plain", _one_of("plain", "modelzoo", "mindspore", "tensorflow"))
     examples: int = _key(10, _whole(0))
@@ -287,6 +288,9 @@ class Recipe:
         """Write the whole recipe, so that the run can be repeated from it."""
         write_text(path, self.to_yaml())
 
+
+KEYS = tuple(entry.name for entry in dataclasses.fields(Recipe))
+"""What a recipe may hold."""
 
 _FIELDS: Mapping[str, Parser] = {
     entry.name: entry.metadata["parse"] for entry in dataclasses.fields(Recipe)
@@ -433,12 +437,16 @@ def _pair(pair: str) -> Tuple[str, Any]:
 
 
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
-    if key not in known:
-        question = did_you_mean(key, known)
-        hint = f"There are {', '.join(known)}."
-        if question:
-            hint = ""
-        raise error(f"{what} {key!r} is unknown{question}", hint=hint)
+    if key in known:
+        return
+    own = dialects.here(str(key), training=True)
+    if own is not None:
+        raise error(f"{what} {key!r} is unknown; here it is {own}")
+    question = did_you_mean(key, known)
+    hint = f"There are {', '.join(known)}."
+    if question:
+        hint = ""
+    raise error(f"{what} {key!r} is unknown{question}", hint=hint)
 
 
 def _parsed(where: str, parser: Parser, value: Any, error: Type[KitError] = InputError) -> Any:

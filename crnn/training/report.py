@@ -145,7 +145,7 @@ class MindSpore(Style):
     def epoch(self, at: Place, pace: Pace, seconds: float) -> Iterator[str]:
         """See `Style`."""
         yield f"epoch: {at.epoch + 1} step: {at.place}, loss is {pace.loss}"
-        yield f"Epoch time: {1000 * seconds:.3f}, per step time: {pace.step_ms:.3f}"
+        yield f"Epoch time: {seconds:.3f}s, per step time: {pace.step_ms / 1000:.3f}s"
 
     def evaluation(
         self, at: Place, scores: Sequence[Score], best: float, is_best: bool

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Tuple
 
 import numpy as np
 
 from crnn.protobuf import WireError
+from crnn.python37 import prod
 
 MAX_BYTES = 2 << 30
 """No file and no tensor of a CRNN is larger."""
@@ -31,7 +31,7 @@ def array_of(name: str, dtype: str, shape: Tuple[int, ...], content: memoryview)
     """
     size = np.dtype(dtype).itemsize
     sound = len(shape) <= _MOST_SIDES and all(0 <= side <= MAX_BYTES for side in shape)
-    if not sound or math.prod(shape) * size != len(content):
+    if not sound or prod(shape) * size != len(content):
         raise WireError(
             f"{name} has the shape {shape} of {dtype} and {len(content)} bytes, which do not fit"
         )

@@ -10,7 +10,6 @@ not share with the key before, and a footer that finds them. Its values are mess
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
@@ -21,6 +20,7 @@ from crnn.crc32c import masked_crc
 from crnn.errors import InputError
 from crnn.files import refuse_lfs_pointer, require_file
 from crnn.protobuf import WireError, fields, payload, signed, varint
+from crnn.python37 import prod
 from crnn.weights.arrays import MAX_BYTES, array_of
 
 WHAT = "a TensorFlow checkpoint (PREFIX of PREFIX.index and PREFIX.data-00000-of-00001)"
@@ -330,12 +330,12 @@ def _tensor(name: str, data: memoryview) -> Optional[np.ndarray]:
         return None
     if code == 1 and len(content) == 4 and _is_small(shape):
         # One value that fills the whole tensor is stored once.
-        content = memoryview(bytes(content) * math.prod(shape))
+        content = memoryview(bytes(content) * prod(shape))
     return _array(name, dtype, shape, content)
 
 
 def _is_small(shape: Tuple[int, ...]) -> bool:
-    return all(0 < side <= MAX_BYTES for side in shape) and math.prod(shape) < 1 << 16
+    return all(0 < side <= MAX_BYTES for side in shape) and prod(shape) < 1 << 16
 
 
 def _array(name: str, dtype: str, shape: Tuple[int, ...], content: memoryview) -> np.ndarray:

@@ -344,4 +344,6 @@ def test_debug_dumps_graphs_and_prints_the_log() -> None:
         "DUMP_GE_GRAPH": "2",
         "ASCEND_SLOG_PRINT_TO_STDOUT": "1",
         "ASCEND_GLOBAL_LOG_LEVEL": "1",
+        "SLOG_PRINT_TO_STDOUT": "1",
     }
+    assert atc_environment({"A": "b"}, tune=True) == {"A": "b", "REPEAT_TUNE": "True"}

@@ -147,6 +147,21 @@ def synth90k(folder: Path) -> Path:
     return folder
 
 
+def synth90k_archive(folder: Path) -> Path:
+    """As the published archive is unpacked."""
+    synth90k(folder / "mnt/ramdisk/max/90kDICT32px")
+    return folder
+
+
+def synth90k_deepspark(folder: Path) -> Path:
+    """As DeepSpark's page lays it out: its own lists beside the unpacked archive."""
+    synth90k_archive(folder)
+    put(folder / "shuffle_labels.txt", "./1/2/2_CAT_0.jpg CAT\n./1/2/1_Lube_2.jpg Lube\n")
+    put(folder / "label.txt", "./1/2/1_Lube_2.jpg Lube\n./1/2/2_CAT_0.jpg CAT\n")
+    put(folder / "label.lmdb", "not an LMDB")
+    return folder
+
+
 def synthtext(folder: Path) -> Path:
     from scipy.io import savemat
 

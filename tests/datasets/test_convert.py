@@ -58,6 +58,9 @@ CASES = [
     ("folder", sources.tsv, {}, sources.WORDS),
     ("folder", sources.ic13, {}, sources.WORDS),
     ("folder", sources.named, {"label_from_name": "last"}, ["Hello", "7th"]),
+    ("synth90k", sources.synth90k_archive, {}, ["lube", "cat"]),
+    ("synth90k", sources.synth90k_deepspark, {}, ["CAT", "Lube"]),
+    ("synth90k", sources.synth90k_deepspark, {"annotation": "label.txt"}, ["Lube", "CAT"]),
 ]
 
 

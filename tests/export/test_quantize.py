@@ -89,6 +89,23 @@ def test_a_model_that_loses_too_much_is_not_written(
     assert [path.name for path in tmp_path.iterdir()] == ["words"]
 
 
+def test_words_without_label_or_image_neither_calibrate_nor_count(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = tmp_path / "words"
+    shutil.copytree(WORDS, words)
+    with lmdb.open(str(words), lock=False) as env, env.begin(write=True) as txn:
+        txn.put(b"image-000000001", b"not an image")
+        txn.delete(b"label-000000150")
+        txn.delete(b"image-000000300")
+    target = tmp_path / "i8.onnx"
+    command = ["quantize", str(model), str(target), "--calibrate", str(words), "--json", "-"]
+    assert main(command) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["calibrated_on"], result["held_back"]) == (128, 297 - 128)
+    assert result["accuracy"]["float"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("count", "code", "message"),
     [

@@ -17,7 +17,9 @@ from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.files import sha256
-from crnn.jobs.doctor import Check, Diagnosis, _python_fits, diagnose, rows
+from crnn.jobs.doctor.check import Check
+from crnn.jobs.doctor.diagnosis import Diagnosis, diagnose, rows
+from crnn.jobs.doctor.machine import python_fits
 from crnn.spec import ModelSpec
 from tests.ascend import om_writer
 from tests.cann_trees import cann_6_0, nnrt_6_3, write
@@ -151,7 +153,7 @@ def test_a_root_without_cann_is_named(tmp_path: Path) -> None:
 def test_whether_this_python_fits_that_cann(
     cann: tuple[int, int], python: tuple[int, int], ok: bool
 ) -> None:
-    check = _python_fits(Version(*cann), python)
+    check = python_fits(Version(*cann), python)
     assert check.ok == ok
     assert bool(check.remedy) == (not ok)
 

@@ -23,6 +23,8 @@ from typing import Any, Dict, Iterator, List, Sequence, Set, Tuple
 
 PROGRESS = ("progress", "advance")
 """Arguments that may be functions: they show how far the evaluation is."""
+JOBS = ("jobs/", "scoring/")
+"""The job, and the loop that it shares with training and quantising."""
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 _DECORATED = "contextlib.py"
 
@@ -171,7 +173,7 @@ def walk(model: Path, data: Path) -> Walk:
         functions=len(tracer.functions),
         names=tracer.names(),
         files=tuple(files),
-        jobs=tuple(name for name in files if name.startswith("jobs/")),
+        jobs=tuple(name for name in files if name.startswith(JOBS)),
         generators=sum(tracer.generators.values()),
         depth=tracer.depth,
         handed_down=tuple(sorted(tracer.handed_down)),

@@ -16,7 +16,7 @@ from crnn.training.recipe import FOLDER, load_recipe
 # Those left out differ from their base in what a test overrides: the number of epochs or the batch.
 OWN = sorted(
     {path.stem for path in FOLDER.glob("*.yaml")}
-    - {"modelzoo-8p", "modelzoo-8p-script", "mindspore-v2-config"}
+    - {"modelzoo-8p", "modelzoo-8p-script", "mindspore-v2-config", "mindspore-v1-config"}
 )
 # Their warm-ups are longer than a test, and so are their intervals and the search for a loss scale.
 SHORT = [

@@ -255,7 +255,8 @@ def test_other_systems_lines(
         "mindspore": (
             r"epoch: \[1/2\] step: \[5/5\], loss: \d+\.\d{6}, lr : \d\.\d{6}, per step time:"
             r" \d+\.\d{3} ms\n"
-            r"epoch: 1 step: 5, loss is [\d.]+\nEpoch time: [\d.]+, per step time: [\d.]+\n"
+            r"epoch: 1 step: 5, loss is [\d.]+\n"
+            r"Epoch time: \d+\.\d{3}s, per step time: \d+\.\d{3}s\n"
             r"correct num:  \d+ , total num:  40\nresult: \{'CRNNAccuracy': [\d.]+\}\n"
         ),
         "tensorflow": (

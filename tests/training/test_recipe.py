@@ -121,7 +121,7 @@ def test_a_bad_pair_is_a_mistake_of_usage(pair: str, error: str) -> None:
         (["modelzoo-1p", "train=/no/lmdb"], 1, "there is no training data at /no/lmdb"),
         (["modelzoo-1p", "data_path=/no/folder"], 1, "data_path /no/folder is not a folder"),
         (["modelzoo-1p", "data_path=."], 1, "there is no MJ_LMDB"),
-        (["modelzoo-1p", "--device", "gpu"], 2, "expected auto, cpu, cuda or npu"),
+        (["modelzoo-1p", "--device", "tpu"], 2, "expected auto, cpu, cuda or npu"),
         (["modelzoo-1p", "--device", "cuda:99"], 4, "there is no cuda:99"),
     ],
 )

@@ -115,7 +115,7 @@ def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
         console.out(f"# {jobs[0].aipp}")
         console.out(aipp.rstrip())
     for job in jobs:
-        console.out(shlex.join(job.command))
+        console.out(" ".join(shlex.quote(word) for word in job.command))
 
 
 def _batches(text: str) -> Tuple[int, ...]:

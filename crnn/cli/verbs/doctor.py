@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table; exit 4 when what was asked for would not run."""
     with needs("numpy"):
-        from crnn.jobs.doctor import diagnose, rows
+        from crnn.jobs.doctor.diagnosis import diagnose, rows
 
     found = diagnose(args.model, ascend=args.ascend, environ=os.environ)
     if not put_json(found.to_dict(), args.json):

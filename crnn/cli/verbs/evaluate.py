@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
 
@@ -72,6 +74,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="NAME_0.bin or NAME_1.bin",
     )
     parser.add_argument(
+        "--rehearse",
+        choices=("float16",),
+        help="compute an ONNX as a chip would, in float16, on this processor: simulated",
+    )
+    parser.add_argument(
         "--protocol",
         metavar="NAME",
         help="count what a system counts: modelzoo, mindspore-ic, mindspore-iiit5k or tensorflow",
@@ -128,8 +135,19 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _bound_threads(args: argparse.Namespace) -> None:
+    """Set the threads of NumPy's matrix library, which reads them as it is loaded, and not later.
+
+    By default it takes all processors, and on busy ones its threads wait for one another, many
+    times longer than they compute.
+    """
+    if args.rehearse and "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(args.threads or 1))
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
+    _bound_threads(args)
     data: List[Path] = args.data
     args.data = data[0]
     if len(data) > 1 or _holds_models(args.model):
@@ -147,6 +165,7 @@ def _holds_models(path: Path) -> bool:
 
 def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
+    _bound_threads(args)
     from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
@@ -180,7 +199,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.SIMULATED)
+            console.out(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")

@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Iterator, Optional, Tuple
 
+from crnn import dialects
 from crnn.cli import console
 from crnn.cli.arguments import natural, positive
 
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         console.note if speaking else _silent,
         console.progress if speaking else _no_progress,
     )
-    with open_world(args.device, args.devices) as world:
+    with open_world(dialects.device(args.device), args.devices) as world:
         outcome = Trainer(recipe, options, world, voice).run()
     if outcome.signal:
         voice.note(f"stopped after step {outcome.step}; go on with the same command and --resume")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from crnn import cann
+from crnn.rehearsal.node import NotModelledError
 from crnn.simulator import models
 from crnn.simulator.calls import implements
 from crnn.simulator.calls.rt_memory import Region
@@ -269,6 +270,10 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
     if om.release > sim.knobs.cann:
         text = f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
         raise RefusedError(_PARAM, text)
+    try:
+        models.rehearsal_of(om, sim.knobs)
+    except NotModelledError as error:
+        raise RefusedError(_PARAM, str(error)) from error
     own = 0
     if given is None:
         own = charged(models.work_size(om))

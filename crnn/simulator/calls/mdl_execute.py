@@ -247,7 +247,7 @@ def _run(sim: Simulator, run: Execution, where: Site) -> None:
         content = part.block.view(part.low, part.count)
         data.append(content.copy())
     try:
-        results = models.compute(om, data, run.rows, timing_only=sim.knobs.timing_only)
+        results = models.compute(om, data, run.rows, sim.knobs)
     except _runtime_errors() as error:
         raise RefusedError(cann.ACL_ERROR_RT_MODEL_EXECUTE, f"ONNX Runtime: {error}") from error
     for part, result in zip(run.outputs, results):

@@ -21,7 +21,6 @@ from typing import (
     Iterator,
     Mapping,
     Optional,
-    Protocol,
     Tuple,
     TypeVar,
     Union,
@@ -31,6 +30,7 @@ import numpy as np
 
 from crnn.batch import Batch
 from crnn.runners.base import Runner
+from crnn.samples.source import BatchSource
 
 T = TypeVar("T")
 _Message = Tuple[str, Union[T, BaseException, None]]
@@ -64,18 +64,6 @@ def _figures(values: array[float]) -> Mapping[str, float]:
     figures = {f"p{q}": float(np.percentile(values, q)) * 1000 for q in QUANTILES}
     figures["sum"] = float(np.sum(values)) * 1000
     return figures
-
-
-class BatchSource(Protocol):
-    """What `run_batches` takes its batches from."""
-
-    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
-        """Yield batches of ``size`` readable rows, but for the last; the arrays of the last
-        ``keep`` stay intact while the next one is made.
-        """
-
-    def close(self) -> None:
-        """Let go of the data's files; a later call of `batches` opens them again."""
 
 
 def run_batches(

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from crnn.batch import Batch
-from crnn.jobs import stream
-from crnn.jobs.scorer import Scorer
-from crnn.jobs.stream import ReadAhead, Stages, run_batches
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.bins import BinFolder
+from crnn.scoring import stream
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import ReadAhead, Stages, run_batches
 from crnn.spec import ModelSpec
 from tests import models
 

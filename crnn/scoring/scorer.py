@@ -12,9 +12,9 @@ import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Problem
-from crnn.jobs.stream import Stages
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
+from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 MISSES_KEPT = 1000

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from crnn.batch import Batch, Problem
-from crnn.jobs import scorer as module
-from crnn.jobs.scorer import Scorer
+from crnn.scoring import scorer as module
+from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()

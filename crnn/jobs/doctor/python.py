@@ -1,0 +1,68 @@
+"""The Python that runs the kit, and its packages."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import platform
+import sys
+from typing import Iterator, Mapping, Tuple
+
+from crnn.errors import DISTRIBUTIONS
+from crnn.filekind import ONNX, TORCH
+from crnn.interpreter import BOX, KIT
+from crnn.jobs.doctor.check import CHIP, Check, looked
+from crnn.python37 import installed_version
+
+NEEDED_BY: Mapping[str, Tuple[str, ...]] = {
+    "numpy": (ONNX, CHIP, TORCH),
+    "PIL": (ONNX, TORCH),
+    "lmdb": (ONNX, TORCH),
+    "onnx": (ONNX, TORCH),
+    "onnxruntime": (ONNX, TORCH),
+    "torch": (TORCH,),
+    "rich": (),
+    "cv2": (),
+}
+"""What cannot do without a package, by its module."""
+
+
+def python_check(asked: str) -> Check:
+    """Look at the Python that runs this; ``asked`` is the path that it is needed for."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    oldest = KIT
+    if asked == CHIP:
+        oldest = BOX
+    ok = sys.version_info >= oldest
+    remedy = f"Install Python {oldest[0]}.{oldest[1]} or later."
+    return looked("Python", ok, found, remedy, needed=True)
+
+
+def package_checks(asked: str) -> Iterator[Check]:
+    """Look for each package; ``asked`` is the path that it may be needed for."""
+    for module, paths in NEEDED_BY.items():
+        distribution = DISTRIBUTIONS[module]
+        needed = asked in paths
+        remedy = f"pip install {distribution}"
+        if not needed:
+            remedy += "   (only for some commands)"
+        # What is needed is imported, since an installed package may still be broken; torch takes
+        # seconds.
+        try:
+            if importlib.util.find_spec(module) is None:
+                raise ImportError("not installed")
+            if needed:
+                importlib.import_module(module)
+        except ImportError as error:
+            yield Check(distribution, False, str(error), remedy, needed)
+        else:
+            yield Check(distribution, True, _version_of(distribution, module), needed=needed)
+
+
+def _version_of(distribution: str, module: str) -> str:
+    # OpenCV comes under several names.
+    for name in (distribution, distribution.replace("-headless", ""), module):
+        version = installed_version(name)
+        if version is not None:
+            return version
+    return "version unknown"
