@@ -5,12 +5,11 @@ Word i of a seed is the same whoever renders it, and when.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Sequence, Tuple
 
@@ -46,6 +45,10 @@ class Renderer:
     words: Words
     fonts: Sequence[Path]
     table: Table
+    by_family: Families = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_family", families(self.fonts))
 
     @classmethod
     def create(
@@ -69,18 +72,11 @@ class Renderer:
         rng = random.Random(f"{self.seed}/{index}")  # noqa: S311
         for _ in range(_TRIES):
             text = self.words.draw(rng, self.table)
-            layers, size = _letters(text, self._face(text, rng), self, rng)
+            layers, size = _letters(text, self.by_family.draw(rng, plain=text.sign), self, rng)
             if layers[:, :, effects.INK].any():
                 break
         picture = painted(layers, size, self.table, rng)
         return Sample(f"synth_{index}", photographed(picture, self.table, rng), text.label)
-
-    @functools.cached_property
-    def _families(self) -> Families:
-        return families(self.fonts)
-
-    def _face(self, text: Text, rng: random.Random) -> Path:
-        return self._families.draw(rng, plain=text.sign)
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the words."""
