@@ -45,6 +45,8 @@ test: $(VENV)/.dev
 fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
+# Processes that a test starts in a folder of its own write their counts here too, not there.
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n 2

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Sequence
+from typing import Counter, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,6 +18,54 @@ class Problem:
 
     reason: str
     detail: str = ""
+
+
+NAMED = 3
+"""The most samples of each reason that are remembered by name."""
+
+
+class ProblemCounts:
+    """Counts problems by their reasons, and remembers the first few samples of each."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = collections.Counter()
+        self.named: List[Tuple[str, Problem]] = []
+
+    def add(self, key: str, problem: Problem) -> None:
+        """Count a problem.
+
+        Args:
+            key: The sample, or what else of the data set the problem is about.
+            problem: What is wrong.
+        """
+        self.counts[problem.reason] += 1
+        if self.counts[problem.reason] <= NAMED:
+            self.named.append((key, problem))
+
+
+def problem_lines(counts: Mapping[str, int], named: Sequence[Tuple[str, Problem]]) -> Iterator[str]:
+    """Yield each reason with its count and its first few samples.
+
+    Args:
+        counts: How many problems there are of each reason.
+        named: Samples by name, each with its problem.
+
+    Yields:
+        A line each.
+    """
+    for reason, count in counts.items():
+        yield f"{reason}: {count}"
+        shown = 0
+        for key, problem in named:
+            if problem.reason != reason:
+                continue
+            shown += 1
+            line = f"  {key}"
+            if problem.detail:
+                line += f": {problem.detail}"
+            yield line
+        if count > shown:
+            yield f"  and {count - shown} more"
 
 
 @dataclass(frozen=True)
@@ -45,6 +94,8 @@ class Batch:
     labels: Sequence[Optional[str]]
     images: np.ndarray
     problems: Mapping[int, Problem] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
+    """What else the images' pictures depend on, counted (`crnn.image.remark_lines`)."""
 
     @property
     def readable(self) -> Sequence[int]:

@@ -99,7 +99,7 @@ def needs(package: str, *, extra: str = "") -> Iterator[None]:
         else:
             target = package
         if extra:
-            checkout = f"'.[{extra}]'"
+            checkout = f"-e '.[{extra}]'"
         else:
             checkout = package
         raise UnavailableError(

@@ -2,7 +2,8 @@
 
 The default spec gives Pillow's ``convert('L')`` and bicubic resize to 100x32, across first, then
 down: bit for bit what the historical environment's Pillow gave, whichever is installed. EXIF
-orientation is not applied and transparency is dropped, as in training. Thread-safe.
+orientation is not applied and transparency is dropped, as in training, unless the spec says so.
+Thread-safe.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from PIL import (
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     Image,
+    ImageOps,
     Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
     PngImagePlugin,  # noqa: F401
@@ -32,6 +34,9 @@ from crnn.batch import Problem
 from crnn.errors import InputError, needs
 from crnn.spec import ModelSpec
 
+TRANSPARENT = "image with transparent pixels"
+TURNED = "image with an EXIF orientation"
+"""What a picture depends on besides its pixels; counted, and said once a run."""
 MAX_PIXELS = 50_000_000
 """Images of more pixels are refused before they are decoded."""
 
@@ -41,6 +46,9 @@ _SIZE_CHECKED_BY_PILLOW = ("GIF", "TIFF", "WEBP")
 _SIXTEEN_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # Image.BILINEAR and Image.BICUBIC, whose home in Pillow's name space moved between versions.
 _PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
+# Modes that may have one colour, or some of a palette, stand for nothing.
+_KEYED = ("1", "L", "RGB", "P")
+_ORIENTATION = 0x0112
 _WARNINGS = threading.Lock()
 # Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C
 # library keeps as much for the future, in each thread that decodes: small blocks are what keeps
@@ -80,8 +88,66 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    image = picture(data, "L" if spec.color == "gray" else "RGB", max_pixels=max_pixels)
-    return resize(image, spec)
+    pixels, _ = decode_remarked(data, spec, max_pixels=max_pixels)
+    return pixels
+
+
+def decode_remarked(
+    data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+) -> Tuple[np.ndarray, Sequence[str]]:
+    """Decode an image to the spec's size, and say what its picture depends on besides.
+
+    Args:
+        data: The encoded image.
+        spec: Colour, size, resizer, orientation and background.
+        max_pixels: The most pixels that are decoded.
+
+    Returns:
+        Pixels, uint8 (C, H, W), and those of `TRANSPARENT` and `TURNED` that hold for the image.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels.
+    """
+    image, remarks = spec_picture(data, spec, max_pixels=max_pixels)
+    return resize(image, spec), remarks
+
+
+def spec_picture(
+    data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+) -> Tuple[Image.Image, Sequence[str]]:
+    """Decode an image in its own size as a spec says, and what its picture depends on besides.
+
+    Args:
+        data: The encoded image.
+        spec: Colour, orientation and background.
+        max_pixels: The most pixels that are decoded.
+
+    Returns:
+        The image, and those of `TRANSPARENT` and `TURNED` that hold for it.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels.
+    """
+    mode = "RGB"
+    if spec.color == "gray":
+        mode = "L"
+    image = _loaded(data, max_pixels)
+    try:
+        remarks: List[str] = []
+        if _is_transparent(image):
+            remarks.append(TRANSPARENT)
+            if spec.background:
+                image = _on(image, spec.background)
+        if _is_turned(image):
+            remarks.append(TURNED)
+            if spec.orient:
+                # It gives a copy; None is what it gives only where it changes the image itself.
+                image = ImageOps.exif_transpose(image) or image
+        return _converted(image, mode), remarks
+    except ImageError:
+        raise
+    except Exception as error:  # as in `picture`
+        raise ImageError(ImageError.BROKEN, _first_line(error)) from error
 
 
 def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
@@ -116,6 +182,18 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    image = _loaded(data, max_pixels)
+    try:
+        return _converted(image, mode)
+    except ImageError:
+        raise
+    except (
+        Exception
+    ) as error:  # decoders raise anything on broken bytes, which must cost one image only
+        raise ImageError(ImageError.BROKEN, _first_line(error)) from error
+
+
+def _loaded(data: bytes, max_pixels: int) -> Image.Image:
     image = _open(data)
     width, height = image.size
     if width * height > max_pixels:
@@ -125,13 +203,44 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
             f" {max_pixels / 1e6:g}",
         )
     try:
-        return _converted(image, mode)
-    except ImageError:
-        raise
-    except (
-        Exception
-    ) as error:  # decoders raise anything on broken bytes, which must cost one image only
+        image.load()
+    except Exception as error:  # as in `picture`
         raise ImageError(ImageError.BROKEN, _first_line(error)) from error
+    return image
+
+
+def remark_lines(counts: Mapping[str, int], spec: ModelSpec) -> Iterator[str]:
+    """Say how many images a run has taken otherwise than a person sees them, or may have.
+
+    Args:
+        counts: How many there were of `TRANSPARENT` and of `TURNED`.
+        spec: What they were decoded by.
+
+    Yields:
+        A line for each.
+    """
+    for remark in (TRANSPARENT, TURNED):
+        if counts.get(remark):
+            yield f"{remark}: {counts[remark]}, {taken_by(remark, spec)}"
+
+
+def taken_by(remark: str, spec: ModelSpec) -> str:
+    """Say how images are decoded of which a remark holds.
+
+    Args:
+        remark: `TRANSPARENT` or `TURNED`.
+        spec: What they are decoded by.
+
+    Returns:
+        A few words.
+    """
+    if remark == TRANSPARENT:
+        if spec.background:
+            return f"put on {spec.background}"
+        return "taken by the colour under it, as in training (--background at export or prepare)"
+    if spec.orient:
+        return "turned as it says"
+    return "taken as stored, as in training (--orient at export or prepare)"
 
 
 def read_size(path: Path) -> Tuple[int, int]:
@@ -201,8 +310,43 @@ def _open(data: bytes) -> Image.Image:
     raise ImageError(ImageError.UNKNOWN, why)
 
 
+def _is_transparent(image: Image.Image) -> bool:
+    """Say whether any pixel of a loaded image lets something through."""
+    alpha = _alpha(image)
+    if alpha is None:
+        return False
+    least: Any = alpha.getextrema()[0]
+    return bool(least < 255)
+
+
+def _alpha(image: Image.Image) -> Optional[Image.Image]:
+    if image.mode in ("RGBA", "LA"):
+        return image.getchannel("A")
+    if image.mode == "PA" or ("transparency" in image.info and image.mode in _KEYED):
+        return image.convert("RGBA").getchannel("A")
+    return None
+
+
+def _on(image: Image.Image, background: str) -> Image.Image:
+    """Put a transparent image on a ground of one colour."""
+    ground = Image.new("RGBA", image.size, background)
+    flat = Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    flat.info = {key: image.info[key] for key in ("exif",) if key in image.info}
+    return flat
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Say whether an image's EXIF tag asks for another orientation than that of its pixels."""
+    if "exif" not in image.info and image.format != "TIFF":
+        return False
+    try:
+        # A damaged tag says nothing, and the image is whole.
+        return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # noqa: BLE001  as in `picture`
+        return False
+
+
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    image.load()
     if image.mode in _SIXTEEN_BIT:
         image = _eight_bit(image)
     elif image.mode == "F":

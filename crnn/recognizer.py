@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 from pathlib import Path
-from types import TracebackType
 from typing import (
     Callable,
+    Counter,
     Iterable,
     Iterator,
     List,
     Optional,
     Sequence,
     Tuple,
-    Type,
     Union,
     overload,
 )
@@ -22,10 +22,11 @@ import numpy as np
 from crnn import ctc
 from crnn.errors import InputError, UsageError
 from crnn.files import require_file
-from crnn.image import decode
+from crnn.image import decode_remarked
 from crnn.results import Reading
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
 from crnn.scoring.scorer import NOT_FINITE
+from crnn.spec import ModelSpec
 
 Image = Union[str, Path, bytes]
 
@@ -38,7 +39,10 @@ class Recognizer:
     'hello'
 
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
-    inferred at a time. It holds the model until `close`, which leaving a ``with`` block calls.
+    inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
+    ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
+    to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
+    calls.
     """
 
     def __init__(
@@ -48,12 +52,27 @@ class Recognizer:
         device: str = "",
         threads: Optional[int] = None,
         batch: int = 16,
+        spec: Union[str, Path, ModelSpec, None] = None,
+        output: Optional[str] = None,
+        output_axes: Optional[str] = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
         self._batch = batch
         self._closed = False
+        self.remarks: Counter[str] = collections.Counter()
+        """How many images were transparent or turned (`crnn.image.remark_lines`)."""
         self._runner = open_runner(Path(model), device=device, threads=threads)
+        if output:
+            self._runner.take(output)
+        own: ModelSpec = self._runner.spec
+        text = None
+        if isinstance(spec, ModelSpec):
+            own = spec
+        elif spec is not None:
+            text = str(spec)
+        if spec is not None or output_axes:
+            self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         self._runner.__enter__()
         self.spec = self._runner.spec
         self.notes = self._runner.notes
@@ -62,12 +81,7 @@ class Recognizer:
     def __enter__(self) -> Recognizer:
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -137,15 +151,20 @@ class Recognizer:
 
     def _load(self, image: Image) -> Tuple[str, np.ndarray]:
         if isinstance(image, bytes):
-            return "", decode(image, self.spec)
+            return "", self._decoded(image)
         if not isinstance(image, (str, Path)):
             raise TypeError(_unfit(image))
         path = Path(image)
         require_file(path, "an image")
         try:
-            return str(image), decode(path.read_bytes(), self.spec)
+            return str(image), self._decoded(path.read_bytes())
         except InputError as error:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+
+    def _decoded(self, data: bytes) -> np.ndarray:
+        pixels, remarks = decode_remarked(data, self.spec)
+        self.remarks.update(remarks)
+        return pixels
 
     def _infer(
         self,

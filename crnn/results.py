@@ -63,6 +63,8 @@ class Evaluation:
     them, and ``schema``, ``title`` and ``value`` besides. ``total`` counts labels, so a sample that
     could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
     its ``name``, None for the kit's own, and its rules.
+    ``data``, ``date`` (UTC, ISO 8601) and ``command`` say what was run on what and when, files and
+    folders by their names alone; empty where that is not known.
     """
 
     accuracy: float
@@ -80,6 +82,9 @@ class Evaluation:
     misses: Sequence[Reading]
     misses_total: int
     protocol: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
+    date: str = ""
+    command: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,18 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Difference:
-    """A word that two runs read differently."""
+    """A word that two runs read differently; ``change`` is `REGRESSION`, `IMPROVEMENT`, or empty
+    where both are wrong or there is no label.
+    """
 
     key: str
     label: Optional[str]
     text: str
     other: str
+    change: str = ""
+
+
+REGRESSION, IMPROVEMENT = "regression", "improvement"
 
 
 @dataclass(frozen=True)
@@ -115,12 +126,15 @@ class Comparison:
     """The words that two runs read differently, and the paired test of this run (second) against
     the other (first).
 
-    ``simulated`` says whether the other ran on the Ascend simulator.
+    The words that were right there and are wrong here come first, then those the other way round,
+    then the rest, each in data order. ``simulated`` says whether the other ran on the Ascend
+    simulator, ``file`` is its file's name.
     """
 
     differing: Sequence[Difference]
     test: PairedTest
     simulated: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,3 +201,5 @@ class Benchmark:
     runs: Sequence[ModelTiming]
     ratios: Sequence[PairedRatio]
     suggestion: Optional[Suggestion]
+    date: str = ""
+    command: Sequence[str] = ()

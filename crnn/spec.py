@@ -7,9 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -19,7 +31,7 @@ from crnn.errors import InputError
 from crnn.files import require_file
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = ()
+ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background")),)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
@@ -30,7 +42,7 @@ CHECKPOINT_KEY = "crnn.checkpoint_sha256"
 COLORS: Mapping[str, int] = {"gray": 1, "rgb": 3, "bgr": 3}
 RESIZERS = ("pil-bicubic", "pil-bilinear", "cv2-linear", "cv2-cubic", "cv2-cubic-two-step")
 INPUT_DTYPES = ("float32", "float16", "uint8")
-OUTPUT_AXES = ("TNK", "NTK")
+OUTPUT_AXES = ("TNK", "NTK", "NKT")
 
 _TYPES: Mapping[str, Tuple[type, ...]] = {
     "height": (int,),
@@ -46,7 +58,11 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
     "fold_case": (bool,),
     "time_steps": (int,),
     "output_axes": (str,),
+    "orient": (bool,),
+    "background": (str,),
 }
+BACKGROUND = re.compile("|#[0-9a-f]{6}")
+"""What `ModelSpec.background` may be."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +72,11 @@ class ModelSpec:
     A pixel x becomes ``(x / divisor - mean) / std``, each step in float32, in this order: it is the
     training's, and not the same bits as ``(x - 127.5) / 127.5``. ``output_axes`` names the axes of
     the file's logits: time steps T, batch N, classes K; whoever runs the model gives them out as
-    (T, N, K). The defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without
-    keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37). Raises `InputError` for a value
-    outside its range.
+    (T, N, K). ``orient`` turns an image as its EXIF tag says; ``background`` is the colour, as
+    "#ffffff", that is put under transparent pixels, and with "" their own colour is taken, whatever
+    it is: both defaults are the training's. The defaults are the kit's historical contract: Pillow
+    'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37).
+    Raises `InputError` for a value outside its range.
     """
 
     height: int = 32
@@ -74,12 +92,19 @@ class ModelSpec:
     fold_case: bool = True
     time_steps: int = 26
     output_axes: str = "TNK"
+    orient: bool = False
+    background: str = ""
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, tuple(COLORS))
         _one_of("resizer", self.resizer, RESIZERS)
         _one_of("input_dtype", self.input_dtype, INPUT_DTYPES)
         _one_of("output_axes", self.output_axes, OUTPUT_AXES)
+        if not BACKGROUND.fullmatch(self.background):
+            raise InputError(
+                f"spec: background is {self.background!r}; expected a colour such as '#ffffff', or"
+                " nothing"
+            )
         for name in ("height", "width", "time_steps"):
             if not 1 <= getattr(self, name) <= 65535:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected 1 to 65535")
@@ -136,6 +161,27 @@ class ModelSpec:
         """Return the label as it is compared with what the model reads."""
         return labels.fold(label, folds_case=self.fold_case)
 
+    def output_shape(self, batch: Optional[int]) -> Tuple[Optional[int], ...]:
+        """Return the shape of the file's logits for a batch; None stands for any size."""
+        return self._shape_of(self.output_axes, batch)
+
+    def fitting_axes(self, shape: Sequence[Optional[int]], batch: Optional[int]) -> List[str]:
+        """Say by which orders of axes logits can have a shape.
+
+        Args:
+            shape: The logits' shape; None for an axis of any size.
+            batch: N; None for any.
+
+        Returns:
+            Those of `OUTPUT_AXES` that fit, the spec's own first.
+        """
+        orders = sorted(OUTPUT_AXES, key=lambda axes: axes != self.output_axes)
+        return [axes for axes in orders if fits(shape, self._shape_of(axes, batch))]
+
+    def _shape_of(self, axes: str, batch: Optional[int]) -> Tuple[Optional[int], ...]:
+        sizes = {"T": self.time_steps, "N": batch, "K": self.classes}
+        return tuple(sizes[axis] for axis in axes)
+
     def to_json(self) -> str:
         """Return the spec as one line of JSON with sorted keys."""
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
@@ -163,9 +209,7 @@ class ModelSpec:
         """Read what `to_dict` gave; unknown formats, unknown or missing keys and wrong types are
         refused.
         """
-        found: Any = type(data).__name__
-        if isinstance(data, dict):
-            found = data.get("format")
+        found = format_of(data)
         known = optional_keys(FORMAT, ADDED, found)
         if known is None:
             raise InputError(
@@ -230,6 +274,20 @@ def newest(first: str, added: Sequence[FrozenSet[str]]) -> str:
     return f"{_stem(first)}{len(added) + 1}"
 
 
+def format_of(data: object) -> object:
+    """Return the format that a file says it has.
+
+    Args:
+        data: What the file's JSON holds.
+
+    Returns:
+        The value of its key "format"; the name of the type of data that is not a JSON object.
+    """
+    if isinstance(data, dict):
+        return data.get("format")
+    return type(data).__name__
+
+
 def optional_keys(
     first: str, added: Sequence[FrozenSet[str]], found: object
 ) -> Optional[FrozenSet[str]]:
@@ -290,7 +348,7 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """Read a spec from a file.
+    """Read a whole spec from a file.
 
     Args:
         path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
@@ -301,14 +359,88 @@ def read_spec(path: Path) -> ModelSpec:
     Raises:
         InputError: There is none in it.
     """
+    return ModelSpec.from_dict(spec_json(path), where=str(path))
+
+
+def spec_json(path: Path) -> Any:
+    """Read what a file says of a spec.
+
+    Args:
+        path: A file that holds a spec's JSON, or holds it as ``spec``, as ``NAME.om.json`` does.
+
+    Returns:
+        The JSON's value: all keys of a spec, or those that differ.
+
+    Raises:
+        InputError: It is not JSON.
+    """
     require_file(path, "a spec's JSON")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
-    return ModelSpec.from_dict(
-        data["spec"] if isinstance(data, dict) and "spec" in data else data, where=str(path)
-    )
+    if isinstance(data, dict) and "spec" in data:
+        return data["spec"]
+    return data
+
+
+def changed_spec(
+    own: ModelSpec, data: Any, *, where: str, steps: Callable[[int], Optional[int]]
+) -> ModelSpec:
+    """Return a spec with the keys that a JSON has in the place of its own.
+
+    What hangs together stays so where the JSON does not say otherwise: a blank after the old
+    characters comes after the new ones, labels are folded where they have no capitals, and a new
+    width brings its time steps.
+
+    Args:
+        own: The spec that is changed.
+        data: The JSON's value; with all keys of a spec it is that spec.
+        where: Its source, for errors.
+        steps: Gives the time steps of a width; None where they cannot be told.
+
+    Returns:
+        The spec.
+
+    Raises:
+        InputError: A key is unknown, or a value is of a wrong type or outside its range.
+    """
+    required = {key for key in _TYPES if not is_new(key, ADDED)}
+    if not isinstance(data, dict) or required <= set(data):
+        return ModelSpec.from_dict(data, where=where)
+    if "format" in data and optional_keys(FORMAT, ADDED, data["format"]) is None:
+        return ModelSpec.from_dict(data, where=where)
+    values = {**own.to_dict(), **_with_alphabet(own, data.get("alphabet")), **data}
+    width = data.get("width")
+    if type(width) is int and width > 0 and "time_steps" not in data:
+        values["time_steps"] = steps(width) or own.time_steps
+    del values["format"]
+    return ModelSpec.from_dict({"format": numbered(FORMAT, ADDED, values), **values}, where=where)
+
+
+def _with_alphabet(own: ModelSpec, alphabet: object) -> Mapping[str, object]:
+    """Return what changes with other characters."""
+    if not isinstance(alphabet, str):
+        return {}
+    blank = 0
+    if own.blank:
+        blank = len(alphabet)
+    return {"blank": blank, "fold_case": alphabet == alphabet.lower()}
+
+
+def fits(shape: Sequence[Optional[int]], expected: Sequence[Optional[int]]) -> bool:
+    """Say whether a tensor can have a shape.
+
+    Args:
+        shape: What it has; None for an axis of any size.
+        expected: What it should have; None likewise.
+
+    Returns:
+        True where each axis agrees or is open.
+    """
+    if len(shape) != len(expected):
+        return False
+    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, expected))
 
 
 def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:

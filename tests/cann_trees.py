@@ -42,6 +42,41 @@ test -d /nonexistent
 """
 
 
+# From 8.5 on the vendor's script finds itself by BASH_SOURCE and keeps a list in a variable that
+# zsh ties to PATH; three forms that do what those of 8.5 and 9.1 do, and one that exports its list.
+SET_ENV_8_5 = """\
+#!/bin/bash
+curfile=$(readlink -f "${BASH_SOURCE[0]}")
+home=$(cd "$(dirname "$curfile")"; pwd)
+prepend_env() {
+    local name="$1" path="$2"
+    if [ -z "${!name}" ]; then
+        export "$name"="$path"
+    elif [[ ":${!name}:" != *":$path:"* ]]; then
+        export "$name"="$path:${!name}"
+    fi
+}
+prepend_env PATH "$home/bin"
+prepend_env LD_LIBRARY_PATH "$home/lib64"
+prepend_env PYTHONPATH "$home/python/site-packages"
+export ASCEND_TOOLKIT_HOME=$home ASCEND_HOME_PATH=$home
+export ASCEND_OPP_PATH=$home/opp
+"""
+SET_ENV_9_1 = """\
+#!/bin/bash
+_curpath="$(dirname "${BASH_SOURCE[0]}")"
+path="$_curpath/bin:$PATH"
+export PATH="$path"
+unset path
+export LD_LIBRARY_PATH="$_curpath/lib64:$LD_LIBRARY_PATH"
+export PYTHONPATH="$_curpath/python/site-packages:$PYTHONPATH"
+export ASCEND_TOOLKIT_HOME="$_curpath" ASCEND_OPP_PATH="$_curpath/opp"
+[ -d /nonexistent ] && echo never
+"""
+SET_ENV_LISTS = SET_ENV_9_1.replace("unset path", "export path")
+LATER_SCRIPTS = {"8.5": SET_ENV_8_5, "9.1": SET_ENV_9_1, "exports its list": SET_ENV_LISTS}
+
+
 class Tree(NamedTuple):
     """An installation: the root given as ASCEND_INSTALL_ROOT, its home, its version."""
 

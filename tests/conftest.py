@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import List
 
+import hypothesis
 import pytest
 
 from tests import kind
@@ -20,6 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A shell starts a job in the background with Ctrl-C ignored, which every process that a test starts
 # would inherit. SIGHUP stays as it is: a run under nohup has to outlive its terminal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is slow, and nothing is wrong with a test for that.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
+
+# Lines are as wide as they are everywhere: 80 columns.
+os.environ.pop("COLUMNS", None)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -21,12 +21,15 @@ def write_echo_model(
     batch: Optional[int] = None,
     spec: Optional[ModelSpec] = SPEC,
     dtype: int = TensorProto.FLOAT,
+    axes: str = "TNK",
+    open_sizes: bool = False,
 ) -> Path:
     """Write an ONNX file that reads what `echo_image` writes: logit k of step t is pixel (row k,
     column t).
 
     Rows end at 31, so it reads the first 31 characters of the alphabet only. ``spec`` None leaves
-    the metadata out.
+    the metadata out. ``axes`` is the order of the output's, and ``open_sizes`` leaves their sizes
+    out of the file.
     """
     size = "batch" if batch is None else batch
     cast = [helper.make_node("Cast", ["actual_input_1"], ["image"], to=TensorProto.FLOAT)]
@@ -35,14 +38,18 @@ def write_echo_model(
         helper.make_node("Slice", ["image", "starts", "ends", "axes"], ["cut"]),
         helper.make_node("Pad", ["cut", "pads"], ["padded"]),
         helper.make_node("Squeeze", ["padded"], ["squeezed"], axes=[1]),
-        helper.make_node("Transpose", ["squeezed"], ["output1"], perm=[2, 0, 1]),
+        helper.make_node(
+            "Transpose", ["squeezed"], ["output1"], perm=["NKT".index(axis) for axis in axes]
+        ),
     ]
+    sizes = {"T": 26, "N": size, "K": 37}
+    shape = [axis if open_sizes else sizes[axis] for axis in axes]
     constants = {"starts": [0], "ends": [26], "axes": [3], "pads": [0, 0, 0, 0, 0, 0, 5, 0]}
     graph = helper.make_graph(
         nodes,
         "echo",
         [helper.make_tensor_value_info("actual_input_1", dtype, [size, 1, 32, 100])],
-        [helper.make_tensor_value_info("output1", TensorProto.FLOAT, [26, size, 37])],
+        [helper.make_tensor_value_info("output1", TensorProto.FLOAT, shape)],
         [
             numpy_helper.from_array(np.array(value, dtype=np.int64), name)
             for name, value in constants.items()
@@ -51,6 +58,24 @@ def write_echo_model(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
     if spec is not None:
         helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def write_width_model(path: Path) -> Path:
+    """Write an ONNX file that takes any batch and any width: logits (width / 4, N, 32), the largest
+    of four neighbours of each row.
+    """
+    nodes = [
+        helper.make_node("MaxPool", ["image"], ["pooled"], kernel_shape=[1, 4], strides=[1, 4]),
+        helper.make_node("Squeeze", ["pooled"], ["squeezed"], axes=[1]),
+        helper.make_node("Transpose", ["squeezed"], ["logits"], perm=[2, 0, 1]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 32, "width"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["steps", "batch", 32])
+    graph = helper.make_graph(nodes, "wide", [image], [logits])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,17 @@ import pytest
 
 from crnn.ascend.environment import find_cann
 from tests.ascend import om_writer
-from tests.cann_trees import ENV_SCRIPT, TREES, Tree, cann_6_0, cann_8_5, nnrt_6_3, write
+from tests.cann_trees import (
+    ENV_SCRIPT,
+    LATER_SCRIPTS,
+    SET_ENV_8_5,
+    TREES,
+    Tree,
+    cann_6_0,
+    cann_8_5,
+    nnrt_6_3,
+    write,
+)
 from tests.conftest import ROOT
 from tests.models import write_echo_model
 
@@ -62,6 +73,37 @@ def test_sets_what_the_installed_cann_needs_twice_over_in_a_strict_shell(
         (folder / "acl.so").is_file() or (folder / "acl/acl.so").is_file() for folder in places
     )
     assert all(str(tree.root) in folder for folder in found["LD_LIBRARY_PATH"])
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("form", LATER_SCRIPTS)
+def test_cann_s_own_script_from_8_5_on(form: str, shell: str, tmp_path: Path) -> None:
+    tree = cann_8_5(tmp_path / "a folder")
+    write(tree.home / "set_env.sh", LATER_SCRIPTS[form])
+    before = f"set -eu; export MINE='it''s $HOME'; {SOURCE}; {SOURCE}"
+    found = variables(shell, before, tree, PYTHONPATH="/mine")
+    assert found["PATH"][-2:] == SYSTEM.split(":")
+    assert [Path(folder).resolve() for folder in found["PATH"][:-2]] == [
+        (tree.home / "bin").resolve()
+    ]
+    assert found["PYTHONPATH"][-1] == "/mine"
+    assert (Path(found["PYTHONPATH"][0]) / "acl/acl.so").is_file()
+    assert Path(found["ASCEND_TOOLKIT_HOME"][0]).resolve() == tree.home.resolve()
+    assert (Path(found["LD_LIBRARY_PATH"][0])).resolve() == (tree.home / "lib64").resolve()
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_in_zsh_only_what_cann_has_set_is_taken_over(tmp_path: Path) -> None:
+    tree = cann_8_5(tmp_path)
+    odd = "two\nlines $HOME `id` 'single' \"double\" !"
+    write(tree.home / "set_env.sh", f"{SET_ENV_8_5}export ODD={shlex.quote(odd)} PWD=/ SHLVL=77\n")
+    code = (
+        f"readonly -x MINE=kept; typeset -i SHLVL=3; {SOURCE} 2>/dev/null;"
+        ' printf "%s|" "$MINE" "$SHLVL" "$PWD" "$ODD"'
+    )
+    done = shell_run("zsh", code, ASCEND_INSTALL_ROOT=str(tree.root))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"kept|3|/|{odd}|"
 
 
 @pytest.mark.parametrize("layout", TREES)

@@ -94,6 +94,7 @@ def modern(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     jobs = {
         "static": [crnn, "static", "--batch", "4"],
         "gears": [crnn, "gears", "--batch", "1,4"],
+        "dims": [crnn, "dims", "--batch", "1,4", "--gears", "dims"],
         "set": [crnn, "set/crnn", "--batch", "1,4", "--static-set"],
         "aipp": [crnn, "aipp", "--aipp"],
         "traced": [str(models / "traced.onnx"), "traced"],
@@ -114,6 +115,7 @@ def answer(folder: Path, name: str) -> Dict[str, Any]:
     [
         ("static", "crnn", [4]),
         ("gears", "crnn", [1, 4]),
+        ("dims", "crnn", [1, 4]),
         ("set", "crnn", [1, 4]),
         ("traced", "traced", [1]),
         ("traced_split", "traced_split", [4]),
@@ -162,24 +164,30 @@ def test_what_the_simulator_compiled_says_so(modern: Path) -> None:
         assert "(SIMULATED)" in lines[name]["found"]
 
 
-def test_cann_5_0_takes_the_split_form_and_only_that(models: Path, tmp_path: Path) -> None:
+def test_cann_5_0_takes_both_forms_and_3_3_none(models: Path, tmp_path: Path) -> None:
     crnn = str(models / "crnn.onnx")
     jobs = {
         "static": [crnn, "static"],
+        "split": [crnn, "split", "--split-bilstm"],
         "gears": [crnn, "gears", "--batch", "1,4"],
         "traced": [str(models / "traced.onnx"), "traced", "--batch", "4"],
-        "as_newer": [crnn, "as_newer", "--cann", "6.0"],
     }
     answers = simulate(tmp_path, jobs, "--cann", "5.0")
-    for name, source in (("static", "crnn"), ("gears", "crnn"), ("traced", "traced")):
+    for name in jobs:
+        source = "crnn"
+        if name == "traced":
+            source = name
         assert answers[name]["code"] == 0, answers[name]["said"]
-        assert "CANN 5.0.0 refuses LSTMs of two directions" in answers[name]["said"]
+        assert ("two forward ones" in answers[name]["said"]) == (name == "split")
         np.testing.assert_allclose(
             np.load(tmp_path / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5
         )
-    # Had the kit not rewritten it, ATC would have refused it.
-    assert answers["as_newer"]["code"] == 1
-    assert "E19999" in answers["as_newer"]["said"]
+    older = {"static": jobs["static"], "split": jobs["split"]}
+    answers = simulate(tmp_path, older, "--cann", "3.3")
+    for name in older:
+        assert answers[name]["code"] == 1
+        assert "E19999" in answers[name]["said"]
+        assert "compile with CANN 5.0.2 or newer" in answers[name]["said"]
 
 
 ROUND = """

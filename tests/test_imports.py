@@ -136,11 +136,32 @@ def test_an_om_evaluation_needs_numpy_alone(compiled: Path, tmp_path: Path) -> N
     script = str(ROOT / "post_CRNN_pytorch_acl.py")
     simulated("-c", ONLY_NUMPY, script, *words, folder=tmp_path)
     data = json.loads(result.read_text(encoding="utf-8"))
-    assert data["schema"] == "crnn-evaluation/1"
+    assert data["schema"] == "crnn-evaluation/2"
     assert data["total"] == len(texts)
     assert data["skipped"] == {}
     assert data["backend"] == "pyacl"
     assert data["simulated"] is True
+
+
+DOCTOR = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from crnn.cli.main import main
+
+print(main(["doctor", sys.argv[1], "--run"]))
+"""
+
+
+@BOX
+def test_reading_the_built_in_pictures_again_needs_numpy_alone(
+    compiled: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(DOCTOR, encoding="utf-8")
+    run = simulated("-c", ONLY_NUMPY, str(program), str(compiled), str(ROOT), folder=tmp_path)
+    # Only timed, the stand-in computes nothing: its texts are not the ONNX's.
+    assert "of 16 built-in pictures read as the ONNX" in " ".join(run.stdout.split())
+    assert run.stdout.splitlines()[-1] == "3"
 
 
 @BOX

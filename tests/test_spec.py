@@ -28,6 +28,17 @@ def test_golden_json() -> None:
     assert ModelSpec.from_json(GOLDEN) == ModelSpec.default()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"orient": True}, {"background": "#ffffff"}, {"orient": True, "background": "#0a0b0c"}],
+)
+def test_new_keys_are_written_only_where_they_are_set(given: Any) -> None:
+    spec = ModelSpec(**given)
+    data = json.loads(spec.to_json())
+    assert data == {**json.loads(GOLDEN), "format": "crnn-spec/2", **given}
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
 def test_table_has_the_bits_of_training() -> None:
     # torchvision: to_tensor divides by 255 in float32, then sub_(0.5).div_(0.5).
     pixels = np.arange(256).astype(np.float32)
@@ -69,7 +80,10 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"alphabet": "aba"}, "holds 'a' twice, at positions 0 and 2"),
         ({"alphabet": ""}, "alphabet is empty"),
         ({"extra": 1}, "unknown or missing keys: extra"),
-        ({"format": "crnn-spec/2"}, "the format is 'crnn-spec/2'"),
+        ({"format": "crnn-spec/3"}, "the format is 'crnn-spec/3'; expected 'crnn-spec/2'"),
+        ({"orient": True}, "unknown or missing keys: orient"),
+        ({"format": "crnn-spec/2", "orient": 1}, "orient is 1; expected bool"),
+        ({"format": "crnn-spec/2", "background": "white"}, "expected a colour such as '#ffffff'"),
     ],
 )
 def test_what_is_no_spec(change: Any, message: str) -> None:
@@ -142,7 +156,7 @@ def test_a_format_reads_what_came_up_to_it() -> None:
 
 def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     old = ModelSpec(width=160).to_json()
-    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width"]),))
+    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width", "orient", "background"]),))
     plain = ModelSpec()
     assert "width" not in plain.to_dict()
     assert plain.to_dict()["format"] == "crnn-spec/1"

@@ -7,6 +7,7 @@ lines. `tests.measure.walk`, which make runs after it, has the walk of an evalua
 
 from __future__ import annotations
 
+import ast
 import collections
 import sys
 from pathlib import Path
@@ -42,10 +43,15 @@ def repeated(paths: Sequence[Path]) -> int:
 
 
 def _telling_lines(path: Path) -> List[str]:
+    source = path.read_text(encoding="utf-8")
+    imports: Set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     telling = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(source.splitlines(), 1):
         text = line.strip()
-        if text.startswith(("#", "import ", "from ", '"""')):
+        if number in imports or text.startswith(("#", '"""')):
             continue
         if any(character.isalpha() for character in text):
             telling.append(text)

@@ -103,12 +103,20 @@ _crnn_set_by_hand() {
 }
 
 # Vendor scripts read unset variables and ignore failures: they run without -e and -u, which come back afterwards.
+# They are written for bash, and from 8.5 on do harm in zsh: there they run in a bash of their own.
 _crnn_source() {
     local before=$- script=$1
     shift
     set +eu
-    # shellcheck disable=SC1090
-    . "$script" >/dev/null
+    if [ -n "${BASH_VERSION:-}" ]; then
+        # shellcheck disable=SC1090
+        . "$script" >/dev/null
+    elif command -v bash >/dev/null 2>&1; then
+        # shellcheck disable=SC2154  # acl_env_x86.sh, which sources this, has set it
+        eval "$(bash --norc --noprofile "$_crnn_here/crnn/ascend/acl_env_in_bash.sh" "$script")"
+    else
+        _crnn_say "there is no bash, which CANN's script $script is written for: install it"
+    fi
     case $before in *u*) set -u ;; esac
     case $before in *e*) set -e ;; esac
     return 0
@@ -171,7 +179,7 @@ _crnn_acl_env() {
         script=$home/set_env.sh
     elif [ -f "${home%/latest}/set_env.sh" ]; then
         script=${home%/latest}/set_env.sh
-    elif [ -f "$home/bin/setenv.bash" ] && [ -n "${BASH_VERSION:-}" ]; then
+    elif [ -f "$home/bin/setenv.bash" ]; then
         script=$home/bin/setenv.bash
     fi
     if [ -n "$script" ]; then

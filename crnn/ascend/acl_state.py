@@ -39,6 +39,10 @@ def initialize(acl: Acl, config: str = "") -> None:
         if acl.init(config):
             _owned.append(acl)
             atexit.register(finalize)
+        elif acl.has("finalize_reference"):
+            # Where CANN counts each init, this one is given back, or the caller's
+            # finalize_reference would not be the last.
+            acl.finalize()
         _ready = True
 
 

@@ -222,6 +222,8 @@ def python_range(cann: Version) -> Tuple[Tuple[int, int], Tuple[int, int]]:
     Returns:
         Oldest and newest, each as (major, minor).
     """
+    if cann.pair == (8, 0) and "RC" in cann.text.upper():
+        return (3, 7), _NEWEST_OF_8_0_RC
     for first, newest in _PYTHONS:
         if cann.pair >= first:
             return (3, 7), newest
@@ -231,11 +233,16 @@ def python_range(cann: Version) -> Tuple[Tuple[int, int], Tuple[int, int]]:
 # Newest Python by CANN, from the installation guides' lists of dependencies; the oldest is 3.7 for
 # all of them.
 _PYTHONS: Tuple[Tuple[Tuple[int, int], Tuple[int, int]], ...] = (
+    ((9, 1), (3, 14)),
     ((8, 5), (3, 13)),
     ((8, 0), (3, 11)),
     ((6, 2), (3, 10)),
     ((5, 0), (3, 9)),
 )
+
+
+_NEWEST_OF_8_0_RC = (3, 10)
+"""8.0's release candidates name 3.10; 3.11 came with 8.0.0."""
 
 
 def driver_version(root: Path = Path("/")) -> Optional[str]:

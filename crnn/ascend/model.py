@@ -18,8 +18,8 @@ from crnn.errors import InputError, UnavailableError
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output: ``dims`` at the largest gear but -1 for an input's batch, ``size`` in
-    bytes at the largest.
+    """An input or output: ``dims`` at the largest gear but -1 where an input's gears decide,
+    ``size`` in bytes at the largest.
 
     ``dtype`` is NumPy's name, or CANN's where NumPy has none.
     """
@@ -36,9 +36,26 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Gear:
+    """One of the sizes that a model was compiled for: the shapes of its inputs, in order.
+
+    ``by_dims``: it is one of --dynamic_dims, set by set_input_dynamic_dims, else one of
+    --dynamic_batch_size, and ``batch`` is what it sets.
+    """
+
+    shapes: Tuple[Tuple[int, ...], ...]
+    batch: int
+    by_dims: bool
+
+    def __str__(self) -> str:
+        if self.by_dims:
+            return " and ".join("x".join(map(str, shape)) for shape in self.shapes)
+        return str(self.batch)
+
+
+@dataclass(frozen=True)
 class LoadedModel:
-    """A model that a device holds; ``gears`` are its batch sizes, ascending, empty for a static
-    model.
+    """A model that a device holds; ``gears`` are ascending, empty for a static model.
 
     ``inputs`` leaves out the one that carries the gear, which is always the last of the model's
     own.
@@ -49,9 +66,20 @@ class LoadedModel:
     desc: int
     inputs: Tuple[Port, ...]
     outputs: Tuple[Port, ...]
-    gears: Tuple[int, ...]
+    gears: Tuple[Gear, ...]
     gear_index: int
     gear_size: int
+
+    def set_gear(self, acl: Acl, dataset: int, gear: Gear) -> None:
+        """Set the gear of the next execution with this dataset of inputs, which writes it at once.
+
+        Raises `AscendError` where CANN refuses.
+        """
+        if not gear.by_dims:
+            acl.set_dynamic_batch_size(self.id, dataset, self.gear_index, gear.batch)
+            return
+        dims = [size for shape in gear.shapes for size in shape]
+        acl.set_input_dynamic_dims(self.id, dataset, self.gear_index, dims)
 
 
 def open_acl(paths: Sequence[Path], oms: Sequence[Om]) -> Acl:
@@ -106,7 +134,7 @@ def load_model(acl: Acl, path: Path, held: Releases) -> LoadedModel:
 
     Raises:
         AscendError: CANN refuses the model.
-        InputError: It has gears of another kind than batches, or takes images of any size.
+        InputError: It has gears of image sizes, or takes images of any size.
     """
     desc = acl.create_desc()
     held.push(acl.destroy_desc, desc)
@@ -114,24 +142,57 @@ def load_model(acl: Acl, path: Path, held: Releases) -> LoadedModel:
     held.push(acl.unload, model)
     acl.get_desc(desc, model)
     names = [acl.get_input_name_by_index(desc, index) for index in range(acl.get_num_inputs(desc))]
-    gears: Tuple[int, ...] = ()
+    geared = names[-1] == cann.DYNAMIC_INPUT_NAME
     gear_size = 0
-    if names[-1] == cann.DYNAMIC_INPUT_NAME:
-        gears = tuple(sorted(acl.get_dynamic_batch(desc)))
-        gear_size = max(
-            acl.get_input_size_by_index(desc, len(names) - 1), cann.DYNAMIC_INPUT_MIN_BYTES
-        )
+    if geared:
+        gear_size = acl.get_input_size_by_index(desc, len(names) - 1)
         names.pop()
-        if not gears:
-            raise InputError(
-                f"{path} has gears of image sizes or of free dimensions; expected batch gears",
-                hint="Compile it again with --batch 1,4,8,16, or with --static-set.",
-            )
-    inputs = tuple(
-        _input(acl, desc, index, name, bool(gears), path) for index, name in enumerate(names)
-    )
+    inputs = tuple(_input(acl, desc, index, name, geared, path) for index, name in enumerate(names))
     outputs = tuple(_output(acl, desc, index) for index in range(acl.get_num_outputs(desc)))
+    gears: Tuple[Gear, ...] = ()
+    if geared:
+        gears = _gears(acl, desc, inputs, path)
     return LoadedModel(path, model, desc, inputs, outputs, gears, len(inputs), gear_size)
+
+
+def _gears(acl: Acl, desc: int, inputs: Sequence[Port], path: Path) -> Tuple[Gear, ...]:
+    batches = sorted(acl.get_dynamic_batch(desc))
+    if batches:
+        return tuple(_batch_gear(inputs, batch) for batch in batches)
+    gears = [_dims_gear(inputs, dims, path) for dims in acl.get_input_dynamic_dims(desc)]
+    if not gears:
+        raise InputError(
+            f"{path} has gears of image sizes (--dynamic_image_size); expected gears of batches or"
+            " of dims",
+            hint="Compile it again with --batch 1,4,8,16, or with --static-set.",
+        )
+    return tuple(sorted(gears, key=lambda gear: gear.shapes))
+
+
+def _batch_gear(inputs: Sequence[Port], batch: int) -> Gear:
+    shapes = []
+    for port in inputs:
+        shapes.append(tuple(batch if size == -1 else size for size in port.dims))
+    return Gear(tuple(shapes), batch, by_dims=False)
+
+
+def _dims_gear(inputs: Sequence[Port], dims: Sequence[int], path: Path) -> Gear:
+    """Cut the joined dims of all inputs into their shapes; CANN joins them in the order that
+    --input_shape had.
+    """
+    shapes = []
+    start = 0
+    for port in inputs:
+        shape = tuple(dims[start : start + len(port.dims)])
+        start += len(shape)
+        fixed = [(size, own) for size, own in zip(shape, port.dims) if own != -1]
+        if len(shape) != len(port.dims) or any(size != own for size, own in fixed):
+            raise InputError(
+                f"{path}: the gear {tuple(dims)} does not fit the input {port.name} {port.dims}",
+                hint="Compile it again with --input_shape in the order of the model's inputs.",
+            )
+        shapes.append(shape)
+    return Gear(tuple(shapes), shapes[0][0], by_dims=True)
 
 
 def _input(acl: Acl, desc: int, index: int, name: str, geared: bool, path: Path) -> Port:
@@ -178,9 +239,13 @@ class Pinned:
 def pinned_memory(acl: Acl, size: int, held: Releases) -> Pinned:
     """Allocate pinned host memory, the only kind that asynchronous copies take; `held` gets what
     frees it.
+
+    It begins on 64 bytes, as aclrtMemcpyAsync's pages ask of source and target. On the chip's own
+    system aclrtMallocHost promises that from CANN 8.5 on only, so the address is rounded up here.
     """
-    pointer = acl.malloc_host(size)
-    held.push(acl.free_host, pointer)
+    given = acl.malloc_host(size + cann.DEVICE_ALIGNMENT)
+    held.push(acl.free_host, given)
+    pointer = given + -given % cann.DEVICE_ALIGNMENT
     return Pinned(pointer, np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(pointer)))
 
 

@@ -10,14 +10,16 @@ import threading
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import List, Optional, Sequence, Type, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 
 from crnn import cann
 from crnn.ascend import acl_state as process
 from crnn.ascend.model import (
+    Gear,
     Pinned,
+    Port,
     device_memory,
     load_model,
     make_dataset,
@@ -36,9 +38,13 @@ class Net:
 
     ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts;
     ``device_id`` is kept for the signature's sake. ``config_path``, with ``first``, is handed to
-    `acl.init` where nobody has called it yet. Inputs must have the model's own dtypes and shapes;
-    with gears, the first axis of all of them must be a gear. Outputs are copies. `release`, a
-    ``with`` block or ``del`` give the device's memory back; the context must still be alive then.
+    `acl.init` where nobody has called it yet. Inputs have the model's own dtypes, or are their
+    bytes (uint8), in any shape of the right size; with gears that size tells the batch, which must
+    be a gear. Outputs are copies. `release`, a ``with`` block or ``del`` give the device's memory
+    back; the context must still be alive then.
+
+    ``model_id``, ``model_desc``, ``input_data`` and ``output_data`` (a dictionary of "buffer", the
+    device's address, and "size" for each input and output) are what the historical class had.
     """
 
     def __init__(
@@ -75,14 +81,10 @@ class Net:
             self._model = load_model(acl, path, held)
         except AscendError as error:
             raise error.of(str(path)) from error
-        same = acl.get_run_mode() == cann.ACL_DEVICE
-        if same:
-            self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+        if acl.get_run_mode() == cann.ACL_DEVICE:
+            self._kind_in = self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
         else:
             self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
-        if same:
-            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
-        else:
             self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
         ports = (*self._model.inputs, *self._model.outputs)
         for port in ports:
@@ -100,6 +102,8 @@ class Net:
         outputs = [
             (pointer, port.size) for pointer, port in zip(self._device[count:], self._model.outputs)
         ]
+        self.model_id, self.model_desc = self._model.id, self._model.desc
+        self.input_data, self.output_data = _places(inputs), _places(outputs)
         self._inputs, self._outputs = (
             make_dataset(acl, inputs, held),
             make_dataset(acl, outputs, held),
@@ -111,11 +115,10 @@ class Net:
 
     def forward(self, data: Union[np.ndarray, Sequence[np.ndarray]]) -> List[np.ndarray]:
         """Do what a call does."""
-        arrays = [
-            np.ascontiguousarray(item)
-            for item in (data if isinstance(data, (list, tuple)) else [data])
-        ]
-        self._check(arrays)
+        items: Sequence[object] = [data]
+        if isinstance(data, (list, tuple)):
+            items = data
+        arrays = self._fitted([_as_array(item) for item in items])
         with self._lock:
             if not self._finalizer.alive:
                 raise InputError(f"{self.model_path}: the net was released")
@@ -140,35 +143,63 @@ class Net:
         with contextlib.suppress(*() if error is None else (AscendError,)):
             self.release()
 
-    def _check(self, arrays: Sequence[np.ndarray]) -> None:
+    def get_result(self, output_data: object = None) -> List[np.ndarray]:
+        """Return copies of the outputs of the last run, as a call does.
+
+        Args:
+            output_data: The historical argument; the net's own outputs are what is read.
+
+        Returns:
+            An array for each output.
+        """
+        with self._lock:
+            if not self._finalizer.alive:
+                raise InputError(f"{self.model_path}: the net was released")
+            with process.current(self._acl, self.context):
+                return self._results()
+
+    def _fitted(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Return the inputs in the model's own types and shapes: the same bytes."""
         model = self._model
         if len(arrays) != len(model.inputs):
             raise InputError(f"{self.model_path} has {len(model.inputs)} inputs; got {len(arrays)}")
+        shapes: List[Tuple[Tuple[int, ...], ...]] = [gear.shapes for gear in model.gears]
+        if not shapes:
+            shapes = [tuple(port.dims for port in model.inputs)]
         for port, array in zip(model.inputs, arrays):
-            if model.gears and array.ndim:
-                batch = array.shape[0]
-            else:
-                batch = None
-            expected = tuple(batch if size == -1 else size for size in port.dims)
-            if str(array.dtype) != port.dtype or array.shape != expected:
+            if not _may_fit(port, array):
                 raise InputError(
                     f"{self.model_path}: {port.name} is {port.dtype} {port.dims}; got {array.dtype}"
                     f" {array.shape}"
                 )
-            if batch is not None and batch not in model.gears:
-                raise InputError(
-                    f"{self.model_path} has the gears {', '.join(map(str, model.gears))}; got"
-                    f" {batch} rows"
-                )
+        for wanted in shapes:
+            fitted = _fitted_to(wanted, model.inputs, arrays)
+            if fitted is not None:
+                return fitted
+        got = f"{_rows(model.inputs[0], arrays[0])} rows"
+        if model.gears[0].by_dims:
+            got = ", ".join("x".join(map(str, array.shape)) for array in arrays)
+        gears = ", ".join(map(str, model.gears))
+        raise InputError(f"{self.model_path} has the gears {gears}; got {got}")
+
+    def _gear(self, arrays: Sequence[np.ndarray]) -> Optional[Gear]:
+        """Return the gear of these inputs, None where there is none."""
+        shapes = tuple(array.shape for array in arrays)
+        return next((gear for gear in self._model.gears if gear.shapes == shapes), None)
 
     def _run(self, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
         acl, model = self._acl, self._model
         for array, host, device, port in zip(arrays, self._host, self._device, model.inputs):
             host.bytes[: array.nbytes] = array.reshape(-1).view(np.uint8)
             acl.memcpy(device, port.size, host.pointer, array.nbytes, self._kind_in)
-        if model.gears:
-            acl.set_dynamic_batch_size(model.id, self._inputs, model.gear_index, arrays[0].shape[0])
+        gear = self._gear(arrays)
+        if gear is not None:
+            model.set_gear(acl, self._inputs, gear)
         acl.execute(model.id, self._inputs, self._outputs)
+        return self._results()
+
+    def _results(self) -> List[np.ndarray]:
+        acl, model = self._acl, self._model
         results = []
         start = len(model.inputs)
         for index, port in enumerate(model.outputs):
@@ -178,6 +209,59 @@ class Net:
             acl.memcpy(host.pointer, port.size, device, size, self._kind_out)
             results.append(host.bytes[:size].view(port.dtype).reshape(shape).copy())
         return results
+
+
+def _places(buffers: Sequence[Tuple[int, int]]) -> List[Dict[str, int]]:
+    return [{"buffer": pointer, "size": size} for pointer, size in buffers]
+
+
+def _rows(port: Port, array: np.ndarray) -> int:
+    """Return how often an array holds what the known axes of an input make."""
+    known = [size for size in port.dims if size != -1]
+    return array.nbytes // (port.itemsize * int(np.prod(known, dtype=np.int64)))
+
+
+def _may_fit(port: Port, array: np.ndarray) -> bool:
+    """Say whether an array can be an input, at one of its gears: by its type, or as its bytes."""
+    known = [size for size in port.dims if size != -1]
+    row = port.itemsize * int(np.prod(known, dtype=np.int64))
+    if array.nbytes == 0 or array.nbytes % row:
+        return False
+    if array.nbytes != row and -1 not in port.dims:
+        return False
+    if str(array.dtype) == port.dtype:
+        return _same_axes(array.shape, port.dims)
+    return array.dtype == np.uint8
+
+
+def _fitted_to(
+    shapes: Sequence[Tuple[int, ...]], ports: Sequence[Port], arrays: Sequence[np.ndarray]
+) -> Optional[List[np.ndarray]]:
+    """Return arrays in these shapes, the same bytes; None where one has another size."""
+    fitted = []
+    for shape, port, array in zip(shapes, ports, arrays):
+        typed = array.reshape(-1).view(port.dtype)
+        if typed.size != int(np.prod(shape, dtype=np.int64)):
+            return None
+        if str(array.dtype) == port.dtype and not _same_axes(array.shape, shape):
+            return None
+        fitted.append(typed.reshape(shape))
+    return fitted
+
+
+def _same_axes(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    """Say whether an array of as many axes has the model's, but for axes of one; an array of fewer
+    or more axes is taken for its bytes.
+    """
+    if len(shape) != len(dims) or all(size in (-1, own) for own, size in zip(shape, dims)):
+        return True
+    return [size for size in shape if size != 1] == [size for size in dims if size != 1]
+
+
+def _as_array(item: object) -> np.ndarray:
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return np.frombuffer(item, dtype=np.uint8)
+    return np.ascontiguousarray(item)
 
 
 def _release(acl: Acl, context: int, held: Releases) -> None:

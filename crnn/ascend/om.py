@@ -140,10 +140,10 @@ class Om:
     def batch_sizes(self) -> Optional[Tuple[int, ...]]:
         """The batches that the model takes, ascending:
 
-        its batch gears, else the first input's own; None if unknown.
+        its gears' where they give nothing else, else the first input's own; None if unknown.
         """
         if self.gears is not None:
-            if self.gears.kind != "batch":
+            if not self._gears_of_batches(self.gears):
                 return None
             return tuple(sorted(size[0] for size in self.gears.sizes))
         if not self.data_inputs:
@@ -152,6 +152,18 @@ class Om:
         if not shape or shape[0] <= 0:
             return None
         return (shape[0],)
+
+    def _gears_of_batches(self, gears: Gears) -> bool:
+        """Whether the gears are batches: by their kind, or dims of which the batch alone is
+        open.
+        """
+        if gears.kind == "batch":
+            return True
+        if gears.kind != "dims" or len(self.data_inputs) != 1:
+            return False
+        shape = self.data_inputs[0].shape or ()
+        single = all(len(size) == 1 for size in gears.sizes)
+        return single and shape[:1] == (-1,) and -1 not in shape[1:]
 
     def size_of(self, *types: int) -> int:
         """The bytes of all partitions of these types."""

@@ -14,7 +14,7 @@ from crnn import cann
 from crnn.ascend.om import UNKNOWN, Partition
 from crnn.ascend.wire import printable
 from crnn.errors import InputError
-from crnn.filekind import ZIP
+from crnn.filekind import ZIP, refuse_om2
 from crnn.files import LFS_MARK
 
 MAX_MODELS = 256
@@ -131,6 +131,7 @@ def _refuse_others(head: bytes, where: str) -> None:
             f"{where} is a Git LFS pointer, not the file itself",
             hint="Fetch the file in the repository that it came from: git lfs pull",
         )
+    refuse_om2(head, where)
     guess = ""
     if head.startswith(ZIP):
         guess = " (it looks like a PyTorch checkpoint or another zip archive)"

@@ -45,7 +45,13 @@ def _item_size(dtype: str) -> Optional[int]:
 
 def _largest(gears: Optional[Gears], places: int) -> Optional[int]:
     """Return by how much the largest gear multiplies a tensor with this many open places."""
-    if gears is None or places != _GEAR_PLACES.get(gears.kind):
+    if gears is None:
+        return None
+    expected = _GEAR_PLACES.get(gears.kind)
+    if gears.kind == "dims":
+        # A number for each open place of all inputs: here all of them are this tensor's.
+        expected = len(gears.sizes[0])
+    if places != expected:
         return None
     return max(prod(size) for size in gears.sizes)
 

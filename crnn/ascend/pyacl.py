@@ -10,29 +10,32 @@ from __future__ import annotations
 
 import operator
 import os
-from typing import Any, Dict, FrozenSet, List, Tuple, Type, Union
+from typing import Any, Dict, FrozenSet, List, Sequence, Tuple, Type, Union
 
 from crnn import cann
 from crnn.cann import codes
 from crnn.errors import KitError, UnavailableError
 
-Argument = Union[int, str]
+Argument = Union[int, str, Dict[str, Any]]
 
 STREAMING_CALLS: Tuple[str, ...] = (
     "rt.create_stream",
     "rt.destroy_stream",
     "rt.synchronize_stream",
-    "rt.create_event",
     "rt.destroy_event",
     "rt.record_event",
-    "rt.reset_event",
     "rt.stream_wait_event",
     "rt.synchronize_event",
     "rt.memcpy_async",
     "mdl.execute_async",
 )
-"""Without one of these a model can only run synchronously."""
+"""Without one of these a model can only run synchronously; events beside (`can_stream`)."""
+LASTING_EVENT_CALL = "rt.create_event_ex_with_flag"
+"""Makes events that are recorded again without a reset; documented from CANN 8.0 on."""
+_EVENT_CALLS = ("rt.create_event", "rt.reset_event")
 
+_ALL_INPUTS = -1
+"""The one index that gears of dims are asked for by."""
 # The oldest releases have one code for all that the runtime refuses.
 _NO_CONTEXT = frozenset((cann.ACL_ERROR_RT_CONTEXT_NULL, 500003))
 _ENVIRONMENT = frozenset((cann.ACL_ERROR_COMPILING_STUB_MODE, 148049))
@@ -106,6 +109,12 @@ def _rebuilt(kind: Type[AscendError], call: str, code: int, said: str, about: st
     return kind(call, code, said, about=about)
 
 
+def _plain_argument(value: Argument) -> Argument:
+    if isinstance(value, (str, dict)):
+        return value
+    return operator.index(value)
+
+
 def error_type(code: int) -> Type[AscendError]:
     """Return the exception class of a return code, by its range."""
     if code in _MODEL_FAULT:
@@ -144,8 +153,8 @@ class Acl:
     """pyACL's functions by their names, ``rt_`` and ``mdl_`` standing for its modules. Sizes are
     bytes.
 
-    Handles, pointers and ids are int, never 0 when a call succeeded (model ids may be). All methods
-    raise `AscendError`, and nothing else, when CANN refuses.
+    Handles, pointers and ids are int, never 0 when a call succeeded. All methods raise
+    `AscendError`, and nothing else, when CANN refuses.
     """
 
     def __init__(self, module: Any) -> None:
@@ -156,6 +165,11 @@ class Acl:
     def has(self, *names: str) -> bool:
         """Say whether this CANN offers all these calls."""
         return all(self._function(name) is not None for name in names)
+
+    def can_stream(self) -> bool:
+        """Say whether this CANN offers streams, and one of the two kinds of events."""
+        events = self.has(LASTING_EVENT_CALL) or self.has(*_EVENT_CALLS)
+        return events and self.has(*STREAMING_CALLS)
 
     # --- the process and its devices
 
@@ -245,6 +259,12 @@ class Acl:
 
     def create_event(self) -> int:
         return self._nonzero("rt.create_event", self._value("rt.create_event"))
+
+    def create_event_ex_with_flag(self, flags: int) -> int:
+        """Return an event for what the flags say (ACL_EVENT_SYNC …), which is never reset."""
+        return self._nonzero(
+            "rt.create_event_ex_with_flag", self._value("rt.create_event_ex_with_flag", flags)
+        )
 
     def record_event(self, event: int, stream: int) -> None:
         self._code("rt.record_event", event, stream)
@@ -366,6 +386,25 @@ class Acl:
     def set_dynamic_batch_size(self, model: int, dataset: int, index: int, batch: int) -> None:
         self._code("mdl.set_dynamic_batch_size", model, dataset, index, batch)
 
+    def get_input_dynamic_dims(self, desc: int) -> List[List[int]]:
+        """Return the gears of --dynamic_dims, each the dims of all inputs one after the other;
+        empty for a model without.
+        """
+        count = int(self._value("mdl.get_input_dynamic_gear_count", desc, _ALL_INPUTS))
+        if not count:
+            return []
+        # After a failure the list's items must not be touched: the code is looked at first.
+        gears, code = self._call("mdl.get_input_dynamic_dims", desc, _ALL_INPUTS, count)
+        self._check("mdl.get_input_dynamic_dims", code)
+        return [[int(size) for size in gear["dims"][: gear["dimCount"]]] for gear in gears]
+
+    def set_input_dynamic_dims(
+        self, model: int, dataset: int, index: int, dims: Sequence[int]
+    ) -> None:
+        """Set a gear of --dynamic_dims by the dims of all inputs, one after the other."""
+        sizes: Dict[str, Any] = {"name": "", "dimCount": len(dims), "dims": list(dims)}
+        self._code("mdl.set_input_dynamic_dims", model, dataset, index, sizes)
+
     def create_data_buffer(self, pointer: int, size: int) -> int:
         return self._nonzero("create_data_buffer", self._plain("create_data_buffer", pointer, size))
 
@@ -406,9 +445,7 @@ class Acl:
             )
         # The extension takes Python's own int and nothing that merely acts as one, NumPy's least of
         # all.
-        return function(
-            *(word if isinstance(word, str) else operator.index(word) for word in arguments)
-        )
+        return function(*map(_plain_argument, arguments))
 
     def _code(
         self, name: str, *arguments: Argument, accept: FrozenSet[int] = frozenset((0,))

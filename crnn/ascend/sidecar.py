@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from crnn.ascend.reference import Reference, parse_reference
 from crnn.errors import InputError
 from crnn.files import sha256, write_text
-from crnn.spec import ModelSpec, is_new, newest, numbered, optional_keys
+from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
-ADDED = (frozenset(["external_data"]),)
+ADDED = (frozenset(["external_data"]), frozenset(["reference"]))
 """The keys that the formats 2, 3 … of a sidecar added (`numbered`)."""
 MAX_BYTES = 1 << 20
 
@@ -29,7 +30,8 @@ class Sidecar:
 
     ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line,
     a word each; ``versions`` names what the model was made with (crnn, cann, atc …);
-    ``external_data`` has the hashes of the files that held the ONNX's weights, by name.
+    ``external_data`` has the hashes of the files that held the ONNX's weights, by name;
+    ``reference`` what the ONNX read of the built-in pictures.
     """
 
     spec: ModelSpec
@@ -41,6 +43,7 @@ class Sidecar:
     batch_sizes: Tuple[int, ...]
     simulated: bool
     external_data: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reference: Optional[Reference] = None
 
     def to_json(self) -> str:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
@@ -48,6 +51,9 @@ class Sidecar:
         values.update(spec=self.spec.to_dict(), versions=dict(self.versions))
         if not self.external_data:
             del values["external_data"]
+        del values["reference"]
+        if self.reference is not None:
+            values["reference"] = self.reference.to_dict()
         values["format"] = numbered(FORMAT, ADDED, values)
         return (
             json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
@@ -103,9 +109,7 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", hint=_hint(path)) from error
-    found: Any = type(data).__name__
-    if isinstance(data, dict):
-        found = data.get("format")
+    found = format_of(data)
     known = optional_keys(FORMAT, ADDED, found)
     if known is None:
         raise InputError(
@@ -131,7 +135,14 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         batch_sizes=tuple(data["batch_sizes"]),
         simulated=data["simulated"],
         external_data=data.get("external_data", {}),
+        reference=_reference(data, path),
     )
+
+
+def _reference(data: Mapping[str, Any], path: Path) -> Optional[Reference]:
+    if "reference" not in data:
+        return None
+    return parse_reference(data["reference"], str(path))
 
 
 def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]:
@@ -256,5 +267,6 @@ _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_batch, value)),
     ),
     "external_data": (f"{_HASH} for each file", _is_hashes),
+    "reference": ("an object", lambda value: isinstance(value, dict)),
     "simulated": ("true or false", lambda value: isinstance(value, bool)),
 }

@@ -6,13 +6,13 @@ memory that is allocated once, and the two ways to send a batch through it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn import cann
-from crnn.ascend.model import LoadedModel, Pinned, device_memory, make_dataset, pinned_memory
-from crnn.ascend.pyacl import Acl
+from crnn.ascend.model import Gear, LoadedModel, Pinned, device_memory, make_dataset, pinned_memory
+from crnn.ascend.pyacl import LASTING_EVENT_CALL, Acl
 from crnn.ascend.release import Releases
 
 
@@ -20,10 +20,12 @@ from crnn.ascend.release import Releases
 class Task:
     """One size of batch that a model takes:
 
-    the arrays that go in and come out, as they lie in device memory.
+    the gear that gives it (None for a static model), and the arrays that go in and come out, as
+    they lie in device memory.
     """
 
     model: LoadedModel
+    gear: Optional[Gear]
     batch: int
     in_dtype: str
     in_shape: Tuple[int, ...]
@@ -73,30 +75,76 @@ def create_streams(acl: Acl, held: Releases) -> Streams:
     return Streams(create(), create(), create())
 
 
+class Laps(NamedTuple):
+    """Called when a stage ends: the batch lies in device memory; its logits do."""
+
+    copied_in: Callable[[], None]
+    computed: Callable[[], None]
+
+
+class Event:
+    """An event that is used again for each batch of a slot.
+
+    From CANN 8.0 on create_event_ex_with_flag makes events that may be recorded again as they are,
+    and that reset_event does not take. Those of create_event must be reset by the stream that
+    waited for them, for on chips whose events are flags the next batch would otherwise not wait at
+    all; from 8.5 on their reset is undefined (the pages of aclrtCreateEvent and aclrtResetEvent).
+    """
+
+    def __init__(self, acl: Acl, held: Releases) -> None:
+        self._acl = acl
+        self._resets = not acl.has(LASTING_EVENT_CALL)
+        if self._resets:
+            self._event = acl.create_event()
+        else:
+            self._event = acl.create_event_ex_with_flag(cann.ACL_EVENT_SYNC)
+        held.push(acl.destroy_event, self._event)
+
+    def order(self, first: int, second: int) -> None:
+        """Let what is enqueued next on the second stream wait for what is on the first now."""
+        self.record(first)
+        self._acl.stream_wait_event(second, self._event)
+        if self._resets:
+            self._acl.reset_event(self._event, second)
+
+    def record(self, stream: int) -> None:
+        """Let `synchronize` wait for what is on the stream now."""
+        self._acl.record_event(self._event, stream)
+
+    def synchronize(self) -> None:
+        """Wait for what was recorded last."""
+        self._acl.synchronize_event(self._event)
+
+
 class Slot:
     """Memory for one batch on its way: pinned host memory, device memory, datasets and, with gears,
     a gear buffer.
 
     The gear buffer is the slot's own because setting a gear writes it at once, whatever the streams
     are still doing. All methods want the slot's context to be current; `held` gets what releases
-    the slot.
+    the slot. GE remembers of each loaded model whether it was first run by execute or by
+    execute_async, and refuses the other for ever: with streams every batch goes through them.
     """
 
     def __init__(
-        self, acl: Acl, models: Sequence[LoadedModel], on_device: bool, held: Releases
+        self,
+        acl: Acl,
+        models: Sequence[LoadedModel],
+        on_device: bool,
+        streams: Optional[Streams],
+        held: Releases,
     ) -> None:
         self._acl = acl
-        # On the chip's own system, host and device memory are one, and older CANN wants the kind to
-        # say so.
-        same = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+        self._streams = streams
+        self.busy = False
+        """Whether a batch was set on its way that nobody has waited for."""
+        self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
+        self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
         if on_device:
-            self._kind_in = same
-        else:
-            self._kind_in = cann.ACL_MEMCPY_HOST_TO_DEVICE
-        if on_device:
-            self._kind_out = same
-        else:
-            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_HOST
+            # On the chip's own system, host and device memory are one, and older CANN wants the
+            # kind to say so.
+            self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
+            self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
         self._in_room = max(model.inputs[0].size for model in models)
         self._out_room = max(model.outputs[0].size for model in models)
         self._host_in: Pinned = pinned_memory(acl, self._in_room, held)
@@ -111,53 +159,84 @@ class Slot:
             inputs = make_dataset(acl, buffers, held)
             outputs = make_dataset(acl, [(self._device_out, model.outputs[0].size)], held)
             self._datasets[model.id] = (inputs, outputs)
+        if streams:
+            self._copied_in = Event(acl, held)
+            self._computed = Event(acl, held)
+            self._copied_out = Event(acl, held)
 
-    def add_events(self, held: Releases) -> None:
-        """Create the events that `enqueue` needs."""
-
-        def create() -> int:
-            event = self._acl.create_event()
-            held.push(self._acl.destroy_event, event)
-            return event
-
-        self._copied_in, self._computed, self._copied_out = create(), create(), create()
-
-    def run(
-        self,
-        task: Task,
-        images: np.ndarray,
-        copied_in: Callable[[], None],
-        computed: Callable[[], None],
-    ) -> np.ndarray:
+    def run(self, task: Task, images: np.ndarray, laps: Optional[Laps]) -> np.ndarray:
         """Send a batch through, and return its logits: a view that the slot's next batch
         overwrites.
 
-        ``copied_in`` is called when the batch lies in device memory, ``computed`` when its logits
-        do.
+        ``laps`` are called when the stages end; without them nothing is waited for but the end.
         """
+        if self._streams is None:
+            return self._run_at_once(task, images, laps)
+        if laps is None:
+            self.enqueue(task, images)
+            return self.wait()
+        return self._run_in_stages(task, images, self._streams, laps)
+
+    def _run_at_once(self, task: Task, images: np.ndarray, laps: Optional[Laps]) -> np.ndarray:
         acl = self._acl
         inputs, outputs = self._prepare(task, images)
         acl.memcpy(
             self._device_in, self._in_room, self._host_in.pointer, task.in_bytes, self._kind_in
         )
-        copied_in()
+        if laps:
+            laps.copied_in()
         acl.execute(task.model.id, inputs, outputs)
-        computed()
+        if laps:
+            laps.computed()
         acl.memcpy(
             self._host_out.pointer, self._out_room, self._device_out, task.out_bytes, self._kind_out
         )
         return self._result(task)
 
-    def enqueue(self, task: Task, images: np.ndarray, streams: Streams) -> None:
-        """Set a batch on its way; `wait` must come before the slot's next batch.
-
-        An event is reset by the stream that waited for it: on chips whose events are flags, the
-        next batch would otherwise not wait at all.
-        """
+    def _run_in_stages(
+        self, task: Task, images: np.ndarray, streams: Streams, laps: Laps
+    ) -> np.ndarray:
         acl = self._acl
         inputs, outputs = self._prepare(task, images)
+        self.busy = True
+        self._copy_in(task, streams)
+        acl.synchronize_stream(streams.copy_in)
+        laps.copied_in()
+        acl.execute_async(task.model.id, inputs, outputs, streams.compute)
+        acl.synchronize_stream(streams.compute)
+        laps.computed()
+        self._copy_out(task, streams)
+        acl.synchronize_stream(streams.copy_out)
+        self.busy = False
+        return self._result(task)
+
+    def enqueue(self, task: Task, images: np.ndarray) -> None:
+        """Set a batch on its way through the streams; `wait` must come before the slot's next
+        batch.
+        """
+        acl, streams = self._acl, self._streams
+        assert streams is not None
+        inputs, outputs = self._prepare(task, images)
         self._task = task
-        acl.memcpy_async(
+        self.busy = True
+        self._copy_in(task, streams)
+        self._copied_in.order(streams.copy_in, streams.compute)
+        acl.execute_async(task.model.id, inputs, outputs, streams.compute)
+        self._computed.order(streams.compute, streams.copy_out)
+        self._copy_out(task, streams)
+        self._copied_out.record(streams.copy_out)
+
+    def wait(self) -> np.ndarray:
+        """Return the logits of the batch that was enqueued, when they are there:
+
+        a view, as `run` returns.
+        """
+        self._copied_out.synchronize()
+        self.busy = False
+        return self._result(self._task)
+
+    def _copy_in(self, task: Task, streams: Streams) -> None:
+        self._acl.memcpy_async(
             self._device_in,
             self._in_room,
             self._host_in.pointer,
@@ -165,14 +244,9 @@ class Slot:
             self._kind_in,
             streams.copy_in,
         )
-        acl.record_event(self._copied_in, streams.copy_in)
-        acl.stream_wait_event(streams.compute, self._copied_in)
-        acl.reset_event(self._copied_in, streams.compute)
-        acl.execute_async(task.model.id, inputs, outputs, streams.compute)
-        acl.record_event(self._computed, streams.compute)
-        acl.stream_wait_event(streams.copy_out, self._computed)
-        acl.reset_event(self._computed, streams.copy_out)
-        acl.memcpy_async(
+
+    def _copy_out(self, task: Task, streams: Streams) -> None:
+        self._acl.memcpy_async(
             self._host_out.pointer,
             self._out_room,
             self._device_out,
@@ -180,25 +254,14 @@ class Slot:
             self._kind_out,
             streams.copy_out,
         )
-        acl.record_event(self._copied_out, streams.copy_out)
-
-    def wait(self) -> np.ndarray:
-        """Return the logits of the batch that was enqueued, when they are there:
-
-        a view, as `run` returns.
-        """
-        self._acl.synchronize_event(self._copied_out)
-        return self._result(self._task)
 
     def _prepare(self, task: Task, images: np.ndarray) -> Tuple[int, int]:
         target = self._host_in.bytes[: task.in_bytes].view(task.in_dtype).reshape(task.in_shape)
         channels_last = images.shape != task.in_shape
         np.copyto(target, images.transpose(0, 2, 3, 1) if channels_last else images)
         inputs, outputs = self._datasets[task.model.id]
-        if task.model.gears:
-            self._acl.set_dynamic_batch_size(
-                task.model.id, inputs, task.model.gear_index, task.batch
-            )
+        if task.gear:
+            task.model.set_gear(self._acl, inputs, task.gear)
         return inputs, outputs
 
     def _result(self, task: Task) -> np.ndarray:

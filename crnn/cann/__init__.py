@@ -103,8 +103,10 @@ BUFFER_SLACK = 64
 
 DYNAMIC_INPUT_NAME = "ascend_mbatch_shape_data"
 DYNAMIC_AIPP_NAME = "ascend_dynamic_aipp_data"
-DYNAMIC_INPUT_MIN_BYTES = 8
-"""What GE may write into the gear buffer, whatever the model says of its size."""
+DYNAMIC_INPUT_MIN_BYTES = 4
+"""What GE wants of the gear buffer for each number that a gear has; where twice as much is there,
+it writes numbers of 8 bytes.
+"""
 
 
 @dataclass(frozen=True)
@@ -444,6 +446,7 @@ ACL_ERROR_RT_NO_DEVICE = 207004
 ACL_ERROR_RT_NO_PERMISSION = 207006
 ACL_ERROR_INTERNAL_ERROR = 500000
 ACL_ERROR_FAILURE = 500001
+ACL_ERROR_GE_FAILURE = 500002
 ACL_ERROR_RT_INTERNAL_ERROR = 507000
 ACL_ERROR_RT_SOC_VERSION = 507008
 ACL_ERROR_RT_MODEL_EXECUTE = 507011

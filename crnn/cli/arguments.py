@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
-from crnn.files import require_file
+
+if TYPE_CHECKING:
+    from crnn.spec import ModelSpec
 
 STDOUT = "-"
 """What ``--json`` takes for stdout."""
@@ -129,23 +132,263 @@ def read_alphabet(text: Optional[str]) -> Optional[str]:
         text: The argument; None where it was not given.
 
     Returns:
-        The characters in the order of their classes, or None.
+        The characters in the order of their classes, or None. What was done to a file is printed.
 
     Raises:
-        InputError: The file cannot be read or is not UTF-8.
+        InputError: The file cannot be read, or a file was named without ``@``.
     """
-    if text is None or not text.startswith("@"):
-        return text
-    source = Path(text[1:])
-    require_file(source, "a UTF-8 text file of the alphabet's characters")
+    from crnn.alphabet_file import alphabet_of
+
+    if text is None:
+        return None
+    given = alphabet_of(text)
+    for note in given.notes:
+        console.note(note)
+    return given.characters
+
+
+def add_color(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--color``, the order of a checkpoint's three input channels.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--color",
+        choices=("rgb", "bgr"),
+        help="the order of three input channels (default: the file's, or rgb; OpenCV's is bgr)",
+    )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare how a model is read: ``--spec`` and ``--output``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    add_spec(parser)
+    parser.add_argument(
+        "--output", metavar="NAME", help="the logits of a model that has several outputs"
+    )
+
+
+def listing(text: str) -> Path:
+    """Parse the name of a list of labels, which may come from a pipe (``<(…)``, /dev/stdin): its
+    content is then kept in a temporary file, since lists are read more than once.
+
+    Args:
+        text: The argument as it was typed.
+
+    Returns:
+        The path of a file, or of what is not there.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is empty or ``-``, or the pipe cannot be read.
+    """
+    named = path(text)
     try:
-        content = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source} is not UTF-8: {error}; expected the alphabet's characters"
-        ) from error
-    # One line of characters, or one character a line: no alphabet has line ends.
-    return content.replace("\r", "").replace("\n", "")
+        if not (named.is_fifo() or named.is_char_device()):
+            return named
+        return _kept(named)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from error
+
+
+def _kept(pipe: Path) -> Path:
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = tempfile.mkdtemp(prefix="crnn-list-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kept = Path(folder) / f"from-{pipe.name}"
+    with open(pipe, "rb") as source, open(kept, "wb") as target:
+        shutil.copyfileobj(source, target)
+    return kept
+
+
+def add_annotation(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--annotation``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="image and label a line, for a folder of images (default: its only text file)",
+    )
+
+
+def add_spec(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--spec``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--spec",
+        metavar="FILE|NAME",
+        help=(
+            "read the model by this spec: a preset, another model, or a spec's JSON, which may"
+            " hold only the keys that differ"
+        ),
+    )
+
+
+def background(text: str) -> str:
+    """Parse the colour that is put under transparent pixels.
+
+    Args:
+        text: The argument as it was typed: white, black or #rrggbb.
+
+    Returns:
+        The colour as #rrggbb.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    found = {"white": "#ffffff", "black": "#000000"}.get(text.lower(), text.lower())
+    if re.fullmatch("#[0-9a-f]{6}", found):
+        return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a colour: white, black or #rrggbb")
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--orient`` and ``--background``, which the spec then carries.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--orient",
+        action="store_true",
+        help="turn images as their EXIF tag says (default: as stored, as in training)",
+    )
+    parser.add_argument(
+        "--background",
+        type=background,
+        metavar="COLOUR",
+        help=(
+            "white, black or #rrggbb under transparent pixels (default: their own colour, as in"
+            " training)"
+        ),
+    )
+
+
+def by_picture_options(spec: ModelSpec, args: argparse.Namespace) -> ModelSpec:
+    """Return a spec with what the options of `add_picture_options` say.
+
+    Args:
+        spec: The spec that is changed.
+        args: The parsed arguments.
+
+    Returns:
+        The spec; the same where neither was given.
+    """
+    import dataclasses
+
+    orient = spec.orient or args.orient
+    ground = args.background or spec.background
+    return dataclasses.replace(spec, orient=orient, background=ground)
+
+
+def columns(text: str) -> Tuple[str, str]:
+    """Parse two columns of a table.
+
+    Args:
+        text: The argument as it was typed: IMAGE,LABEL, each a name or a number from 1.
+
+    Returns:
+        The image's column and the label's.
+
+    Raises:
+        argparse.ArgumentTypeError: They are not two, or they are the same.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != 2 or not all(words) or words[0] == words[1]:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not IMAGE,LABEL: two names of the first row, or two numbers from 1"
+        )
+    return words[0], words[1]
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--columns`` and ``--encoding``, of an annotation file.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--columns",
+        type=columns,
+        metavar="IMAGE,LABEL",
+        help="the annotation's columns: names of a CSV's first row or numbers from 1; JSON's keys",
+    )
+    parser.add_argument(
+        "--encoding",
+        type=filled,
+        metavar="NAME",
+        help="the annotation's encoding, such as utf-16 or gb18030 (default: utf-8)",
+    )
+
+
+def add_output_axes(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--output-axes``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--output-axes",
+        choices=("TNK", "NTK", "NKT"),  # those of crnn.spec, which would need NumPy for --help
+        help="the order of the logits' axes: T time steps, N images, K classes (default: TNK)",
+    )
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--batch N``, the images that a model is given at a time.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
+    )
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``, where a model runs.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--threads N``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+    )
+
+
+def add_labelled_data(parser: argparse.ArgumentParser) -> None:
+    """Declare ``DATA``, a data set that is looked at.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

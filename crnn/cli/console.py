@@ -14,6 +14,7 @@ import sys
 import time
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
+from crnn.cli import layout
 from crnn.errors import KitError
 
 Advance = Callable[[int], None]
@@ -50,50 +51,65 @@ def out_json(value: Any) -> None:
     out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
 
 
+def width() -> int:
+    """Return the columns of a line: the terminal's, else those of COLUMNS, else 80."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    return shutil.get_terminal_size().columns
+
+
+def say(text: str) -> None:
+    """Print a sentence of the result, broken at blanks where it is wider than a line."""
+    for line in layout.wrapped(text, width(), indent="  "):
+        out(line)
+
+
 def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
     """Print names and values, a line each (numbers on one), what is nested indented below its
     name.
     """
-    width = max((len(name) for name in fields), default=0)
+    side = max((len(name) for name in fields), default=0)
     for name, value in fields.items():
         if isinstance(value, Mapping):
             out(f"{' ' * indent}{name}")
             out_fields(value, indent + 2)
-        elif (
-            isinstance(value, (list, tuple))
-            and value
-            and all(isinstance(item, (int, float)) for item in value)
-        ):
-            out(f"{' ' * indent}{name.ljust(width)}  {', '.join(map(str, value))}")
-        elif isinstance(value, (list, tuple)):
-            for item in value or ["none"]:
-                out(f"{' ' * indent}{name.ljust(width)}  {item}")
-        else:
-            out(f"{' ' * indent}{name.ljust(width)}  {value}")
+            continue
+        for text in _values(value):
+            for line in layout.entry(name, text, side, width(), indent):
+                out(line)
+
+
+def _values(value: Any) -> List[str]:
+    """Return a field's value as a line for each item; numbers share one."""
+    if not isinstance(value, (list, tuple)):
+        return [str(value)]
+    if not value:
+        return ["none"]
+    if all(isinstance(item, (int, float)) for item in value):
+        return [", ".join(map(str, value))]
+    return [str(item) for item in value]
 
 
 def out_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: aligned columns, never wrapped."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, ["-" * width for width in widths], *rows]:
-        out("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    """Print a table: aligned columns, no wider than a line."""
+    for line in layout.table(head, rows, width()):
+        out(line)
 
 
 def out_remedies(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose last column, on a terminal too narrow for it, stands below its row, where
-    it is not empty.
-    """
-    width = (
-        sum(max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))) - 2
-    )
-    if not sys.stdout.isatty() or width <= shutil.get_terminal_size().columns:
+    """Print a table whose last column, where it would be too wide, stands below its row."""
+    natural = [max(layout.columns_of(row[column]) for row in [head, *rows]) for column in range(4)]
+    if sum(natural) + 3 * len(layout.GAP) <= width():
         out_table(head, rows)
         return
-    names = max(len(row[1]) for row in rows)
-    for mark, name, *found, remedy in rows:
-        out(f"{mark}  {name.ljust(names)}  {'  '.join(found)}".rstrip())
+    side = max(len(row[1]) for row in rows)
+    for mark, name, found, remedy in rows:
+        start = f"{mark}  {name.ljust(side)}  "
+        for line in layout.wrapped(found, width(), start, " " * len(start)):
+            out(line.rstrip())
         if remedy:
-            out(f"   → {remedy}")
+            for line in layout.wrapped(remedy, width(), "   → ", "     "):
+                out(line)
 
 
 def flush() -> None:

@@ -34,6 +34,7 @@ VERBS = (
     "score",
     "read",
     "inspect",
+    "spec",
     "explain",
     "doctor",
     "dataset",
@@ -134,6 +135,9 @@ def _module(verb: str) -> str:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code; a user's error is printed, never raised."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        console.note(build_parser().format_help().rstrip())
+        return 2
     try:
         args, unknown = build_parser(_wanted(words)).parse_known_args(words)
         # argparse takes a list of words in one place only; a recipe's pairs may stand anywhere.
@@ -144,6 +148,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
+    args.typed = ["crnn", *words]
     return run(args)
 
 
@@ -168,6 +173,7 @@ def run_script(
         check(args)
     except SystemExit as stop:
         return int(stop.code or 0)
+    args.typed = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
     args.run = command
     return run(args)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, filled, positive
+from crnn.cli.arguments import STDOUT, add_json, add_written, filled, listing, positive
 from crnn.cli.main import Parser, run_script
 from crnn.cli.verbs import evaluate as evaluate_verb
 from crnn.cli.verbs import score as score_verb
@@ -60,7 +60,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         help="an .om or .onnx",
     )
     parser.add_argument(
-        "--label", type=Path, required=True, metavar="FILE", help="the label.txt of the bins"
+        "--label", type=listing, required=True, metavar="FILE", help="the label.txt of the bins"
     )
     parser.add_argument(
         "--json_output_file",
@@ -71,6 +71,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         help="written as NAME.json (default result)",
     )
     add_written(parser, "json")
+    parser.set_defaults(columns=None, encoding=None)
     evaluate_verb.add_options(parser)
     return run_script(parser, argv, _evaluated)
 
@@ -95,10 +96,10 @@ def postpossess(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         "results", type=Path, metavar="RESULT", help="the folder of NAME_0.bin or NAME_1.bin"
     )
-    parser.add_argument("label", type=Path, metavar="LABEL", help="the label.txt of the bins")
+    parser.add_argument("label", type=listing, metavar="LABEL", help="the label.txt of the bins")
     add_json(parser)
     add_checks(parser)
-    parser.set_defaults(format="postpossess")
+    parser.set_defaults(format="postpossess", columns=None, encoding=None)
     return run_script(parser, argv, score_verb.run)
 
 

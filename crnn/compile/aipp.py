@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Tuple
+
 from crnn.errors import InputError
 from crnn.spec import ModelSpec
 
@@ -9,6 +11,8 @@ _FORMATS = {"gray": "YUV400_U8", "rgb": "RGB888_U8", "bgr": "RGB888_U8"}
 # What ATC's documentation allows for the source image.
 _WIDTHS = (2, 4096)
 _HEIGHTS = (1, 4096)
+_MINIMA = (0.0, 255.0)
+_LARGEST_FACTOR = 65504.0
 
 
 def aipp_config(spec: ModelSpec) -> str:
@@ -25,6 +29,7 @@ def aipp_config(spec: ModelSpec) -> str:
             f"--aipp: AIPP takes images of {_WIDTHS[0]} to {_WIDTHS[1]} by {_HEIGHTS[0]} to"
             f" {_HEIGHTS[1]} pixels; the spec has {spec.width} by {spec.height}"
         )
+    least, factor = _numbers(spec)
     lines = [
         "aipp_mode: static",
         "related_input_rank: 0",
@@ -38,7 +43,26 @@ def aipp_config(spec: ModelSpec) -> str:
     for channel in range(spec.channels):
         lines += [
             f"mean_chn_{channel}: 0",
-            f"min_chn_{channel}: {spec.mean * spec.divisor:.9g}",
-            f"var_reci_chn_{channel}: {1 / (spec.divisor * spec.std):.9g}",
+            f"min_chn_{channel}: {least:.9g}",
+            f"var_reci_chn_{channel}: {factor:.9g}",
         ]
     return "\n".join(["aipp_op {", *(f"    {line}" for line in lines), "}", ""])
+
+
+def _numbers(spec: ModelSpec) -> Tuple[float, float]:
+    """Return min_chn and var_reci_chn; `InputError` where AIPP does not take them."""
+    least = spec.mean * spec.divisor
+    factor = 1 / (spec.divisor * spec.std)
+    if not _MINIMA[0] <= least <= _MINIMA[1]:
+        raise InputError(
+            f"--aipp: the spec's mean {spec.mean:g} gives min_chn {least:.9g}; AIPP takes"
+            f" {_MINIMA[0]:g} to {_MINIMA[1]:g}",
+            hint="Compile without --aipp: the host normalises then.",
+        )
+    if abs(factor) > _LARGEST_FACTOR:
+        raise InputError(
+            f"--aipp: the spec's std {spec.std:g} gives var_reci_chn {factor:.9g}; AIPP takes"
+            f" -{_LARGEST_FACTOR:g} to {_LARGEST_FACTOR:g}, the range of half floats",
+            hint="Compile without --aipp: the host normalises then.",
+        )
+    return least, factor

@@ -28,9 +28,17 @@ PRECISION_MODES = (
     "allow_mix_precision_fp16",
     "force_fp32",
     "cube_fp16in_fp32out",
+    "allow_mix_precision_bf16",
+    "allow_fp32_to_bf16",
 )
-"""What --precision_mode takes on a 310 or 310P; the modes with bfloat16 are for other chips."""
+"""What --precision_mode takes; of the chips that the kit is for, only the 310B has bfloat16."""
+BFLOAT16_MODES = ("allow_mix_precision_bf16", "allow_fp32_to_bf16")
+BFLOAT16_SOC = "Ascend310B"
 
+GEAR_KINDS = ("batch", "dims")
+"""How ATC is asked for gears: --dynamic_batch_size, or --dynamic_dims on inputs of format ND, which
+is the road with published results of recognisers with BiLSTMs.
+"""
 LARGEST_BATCH = 2048
 """ATC's documentation advises no gear beyond this."""
 
@@ -44,6 +52,7 @@ _OWN_FLAGS: Mapping[str, str] = {
     "input_format": "",
     "input_shape": "--batch",
     "dynamic_batch_size": "--batch 1,4,8,16",
+    "dynamic_dims": "--batch 1,4,8,16 --gears dims",
     "soc_version": "--soc",
     "log": "--log",
     "precision_mode": "--precision",
@@ -57,8 +66,8 @@ class AtcJob:
     """One OM to compile.
 
     ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static
-    OM, several give gears, and their ascending order is the caller's. ``extra`` are further flags,
-    as they stand.
+    OM, several give gears of the kind ``gears``, one of `GEAR_KINDS`, and their ascending order is
+    the caller's. ``extra`` are further flags, as they stand.
     """
 
     model: Path
@@ -72,23 +81,20 @@ class AtcJob:
     aipp: Optional[Path] = None
     tune: bool = False
     extra: Tuple[str, ...] = ()
+    gears: str = GEAR_KINDS[0]
 
     @property
     def command(self) -> List[str]:
         """The command line. Without options only flags that every ATC of CANN 5 to 9 takes."""
-        gears = len(self.batches) > 1
-        shape = ",".join(map(str, (-1 if gears else self.batches[0], *self.image_shape)))
         command = [
             "atc",
             f"--framework={ATC_FRAMEWORK_ONNX}",
             f"--model={self.model}",
             f"--output={self.output}",
-            "--input_format=NCHW",
-            f"--input_shape={self.input_name}:{shape}",
+            *self._shape_flags(),
+            f"--soc_version={self.soc}",
+            f"--log={self.log}",
         ]
-        if gears:
-            command.append(f"--dynamic_batch_size={','.join(map(str, self.batches))}")
-        command += [f"--soc_version={self.soc}", f"--log={self.log}"]
         if self.precision:
             command.append(f"--precision_mode={self.precision}")
         if self.aipp:
@@ -96,6 +102,41 @@ class AtcJob:
         if self.tune:
             command.append("--auto_tune_mode=RL,GA")
         return [*command, *self.extra]
+
+    def _shape_flags(self) -> List[str]:
+        """What says the input's shape; with gears the batch is open, -1."""
+        if len(self.batches) == 1:
+            return gear_flags(self.input_name, (self.batches[0], *self.image_shape), (), "batch")
+        rows = [(batch,) for batch in self.batches]
+        return gear_flags(self.input_name, (-1, *self.image_shape), rows, self.gears)
+
+
+def gear_flags(
+    name: str, shape: Sequence[int], rows: Sequence[Sequence[int]], kind: str
+) -> List[str]:
+    """Return ATC's flags for an input's shape and its gears.
+
+    Args:
+        name: The input's name in the graph.
+        shape: Its dims, -1 where gears give the size.
+        rows: For each gear a number for each -1; none for a static model.
+        kind: One of `GEAR_KINDS`: "batch" where the first dim alone is open, "dims" for any.
+
+    Returns:
+        The flags.
+    """
+    layout = "NCHW"
+    gears: List[str] = []
+    if rows and kind == "dims":
+        layout = "ND"
+        gears = [f"--dynamic_dims={';'.join(_numbers(row) for row in rows)}"]
+    elif rows:
+        gears = [f"--dynamic_batch_size={_numbers([row[0] for row in rows])}"]
+    return [f"--input_format={layout}", f"--input_shape={name}:{_numbers(shape)}", *gears]
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
 
 
 @dataclass(frozen=True)
@@ -127,6 +168,32 @@ def check_batches(batches: Sequence[int], *, gears: bool) -> None:
         )
     if gears and len(batches) > ATC_MAX_GEARS:
         raise UsageError(f"--batch has {len(batches)} gears; ATC takes {ATC_MAX_GEARS} at most")
+
+
+def check_gears(kind: str, batches: Sequence[int], *, static_set: bool, aipp: bool) -> None:
+    """Refuse gears of dims where there are no gears, or where ATC does not take them.
+
+    Args:
+        kind: One of `GEAR_KINDS`.
+        batches: The batch sizes.
+        static_set: Whether each becomes an OM of its own.
+        aipp: Whether the chip is to normalise the images.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    if kind != "dims":
+        return
+    if aipp:
+        raise UsageError(
+            "--aipp and --gears dims exclude each other: ATC takes no AIPP with --dynamic_dims",
+            hint="With --aipp use --gears batch, or --static-set.",
+        )
+    if static_set or len(batches) == 1:
+        raise UsageError(
+            "--gears dims needs several batch sizes in one OM",
+            hint="As in --batch 1,4,16 --gears dims, without --static-set.",
+        )
 
 
 def split_extra(text: str, folder: Path) -> Tuple[str, ...]:
@@ -202,16 +269,50 @@ def check_tune(cann: Optional[Version], model: Path) -> None:
         )
 
 
-def takes_two_directions(cann: Optional[Version]) -> bool:
-    """Say whether this ATC compiles a bidirectional LSTM.
+def may_need_split(cann: Optional[Version]) -> bool:
+    """Say whether this ATC may refuse an LSTM of two directions.
+
+    The pass that takes `direction=bidirectional` came to CANN's operators in April and May 2021,
+    between the first and the second release of 5.0.
 
     Args:
         cann: The CANN whose ATC will run; None where it is unknown.
 
     Returns:
-        False up to CANN 5.0, which refuses such an LSTM; unknown counts as newer.
+        True for a release of 5.0.
     """
-    return cann is None or cann.pair > (5, 0)
+    return cann is not None and cann.pair == (5, 0)
+
+
+def knows_lstm(cann: Optional[Version]) -> bool:
+    """Say whether this ATC is known to compile a standard ONNX LSTM, forward ones included.
+
+    Before 5.0 (20.x, 3.x) CANN's operators had none, or one that took the weights as they stand
+    for those of its own operator, whose gates come in another order.
+
+    Args:
+        cann: The CANN whose ATC will run; None where it is unknown.
+
+    Returns:
+        False before 5.0; an unknown one counts as newer.
+    """
+    return cann is None or cann.pair >= (5, 0)
+
+
+def check_precision(mode: Optional[str], soc: str) -> None:
+    """Refuse a precision mode that the chip does not have.
+
+    Args:
+        mode: The value for --precision_mode; None for ATC's own.
+        soc: The chip, as --soc_version has it.
+
+    Raises:
+        UsageError: The mode has bfloat16 and the chip has not.
+    """
+    if mode in BFLOAT16_MODES and not soc.startswith(BFLOAT16_SOC):
+        raise UsageError(
+            f"--precision {mode}: {soc} has no bfloat16; of these chips only the 310B has"
+        )
 
 
 def safe_path(path: Path) -> bool:
@@ -344,6 +445,7 @@ def check_run(run: AtcRun, om: Path) -> None:
                 " acl_env_x86.sh or acl_env_arm.sh) in this shell and try again."
             ),
         )
+    _refuse_killed(run)
     found = atc_codes(run.output)
     if run.exit_code:
         what = f"ATC failed (exit {run.exit_code})"
@@ -359,9 +461,26 @@ def check_run(run: AtcRun, om: Path) -> None:
 
 
 _MORE = "More of its log: add --debug (and look into NAME_debug/)."
+
+
+def _refuse_killed(run: AtcRun) -> None:
+    if run.exit_code in _KILLED:
+        raise UnavailableError(
+            "ATC was killed (signal 9), as the system does when memory runs out",
+            hint=_SMALL_BOARD,
+        )
+
+
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""How a process ends that was killed: as its parent sees it, and as a shell between them says."""
+_SMALL_BOARD = (
+    "On a board of 4 GB (200I DK A2, Orange Pi): export TE_PARALLEL_COMPILER=1"
+    " MAX_COMPILE_CORE_NUMBER=1, end other programs, or compile on another machine and copy NAME.om"
+    " and NAME.om.json. See dmesg | tail."
+)
 # These say that the Python which ATC starts lacks a module: the environment's fault, not the
 # model's.
-_PYTHON_CODES = ("EC0010", "E40000")
+_PYTHON_CODES = ("EC0010", "E40000", "E40020")
 _PYTHON_HINT = (
     "ATC starts the python3 that PATH names first (see: command -v python3). Install what it misses"
     " there, such as numpy, decorator, sympy, cffi, attrs, psutil, scipy, protobuf; or deactivate"

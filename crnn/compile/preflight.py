@@ -6,7 +6,7 @@ it takes a minute, and its messages are short.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from crnn.ascend.environment import Version
 from crnn.errors import InputError, needs
@@ -39,13 +39,24 @@ OPERATORS = frozenset(
     Unsqueeze Upsample Where Xor
     """.split()
 )
-"""Operators of the documented list of ONNX operators that ATC converts; a recogniser needs about
-ten of them.
+"""Operators of the documented lists of ONNX operators that ATC converts, taken together; a
+recogniser needs about ten of them.
 """
+NOT_TO_5_0 = frozenset(("GRU", "Upsample"))
+"""Missing from the list of 5.0.4."""
+NOT_FROM_8_0 = frozenset(("Upsample",))
+"""Missing from the list of 8.0."""
+
+BLOCK = 16
+"""The block in which CANN's LSTM of 5.0 and before counts its hidden size."""
 
 _LSTM_INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 # The default activations are the only ones ATC computes: it does not read the attribute.
 _ACTIVATIONS = ("sigmoid", "tanh", "tanh")
+
+
+SPEC = "the spec expects"
+"""What a line says where the graph may well be sound, and is read by another spec than its own."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,14 @@ def check_graph(
     found = list(problems(graph, spec=spec, batches=batches, cann=cann))
     if found:
         lines = [f"  - {text}" for text in found]
+        if all(SPEC in text for text in found):
+            raise InputError(
+                "\n".join([f"{where}: the graph is not what its spec says", *lines]),
+                hint=(
+                    "Name its own with --spec: a preset, or JSON of the keys that differ; crnn spec"
+                    " set MODEL.onnx SPEC -o OUT.onnx writes it into a copy."
+                ),
+            )
         raise InputError(
             "\n".join([f"{where}: ATC would reject this graph", *lines]),
             hint="crnn export writes a graph that ATC takes: crnn export CHECKPOINT.pth MODEL.onnx",
@@ -81,13 +100,40 @@ def problems(
 ) -> Iterator[str]:
     """Yield what ATC would reject, a line each."""
     yield from _versions(graph, cann)
-    yield from _operators(graph)
+    yield from _operators(graph, cann)
     yield from _image_input(graph, spec, batches)
     yield from _logits_output(graph, spec)
     lstms = [node for node in graph.nodes if node.op_type == "LSTM"]
     for node in lstms:
         yield from _lstm(graph, node)
     yield from _initial_states(graph, lstms, batches)
+
+
+def doubts(model: Any, cann: Optional[Version]) -> Iterator[str]:
+    """Say what ATC may refuse, without certainty.
+
+    Args:
+        model: A ModelProto.
+        cann: The CANN whose ATC will run; None where it is unknown.
+
+    Yields:
+        A sentence for each doubt.
+    """
+    if cann is None or cann.pair > (5, 0):
+        return
+    lstms = [node for node in model.graph.node if node.op_type == "LSTM"]
+    if lstms and cann.pair < (5, 0):
+        yield (
+            f"CANN {cann}: a standard LSTM is not known to pass an ATC before 5.0, whatever its"
+            " direction; a newer CANN is the way out"
+        )
+    sizes = sorted({int(attributes(node).get("hidden_size", 0)) for node in lstms})
+    odd = [str(size) for size in sizes if size % BLOCK]
+    if odd:
+        yield (
+            f"CANN {cann}: the hidden size {', '.join(odd)} is not a multiple of {BLOCK}, which the"
+            " LSTM of the 310 takes only in releases cut after July 2021"
+        )
 
 
 def _versions(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
@@ -113,13 +159,24 @@ def _versions(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
         yield f"{len(graph.model.functions)} model-local functions: ATC knows operators only"
 
 
-def _operators(graph: Graph) -> Iterator[str]:
+def _known_operators(cann: Optional[Version]) -> FrozenSet[str]:
+    if cann is None:
+        return OPERATORS
+    if cann.pair <= (5, 0):
+        return OPERATORS - NOT_TO_5_0
+    if cann.pair >= (8, 0):
+        return OPERATORS - NOT_FROM_8_0
+    return OPERATORS
+
+
+def _operators(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
     foreign: Set[str] = {
         f"{node.domain}::{node.op_type}"
         for node in graph.nodes
         if node.domain not in ("", "ai.onnx")
     }
-    unknown = {node.op_type for node in graph.nodes if node.domain in ("", "ai.onnx")} - OPERATORS
+    own = {node.op_type for node in graph.nodes if node.domain in ("", "ai.onnx")}
+    unknown = own - _known_operators(cann)
     if foreign | unknown:
         yield f"operators without a converter (E16002): {', '.join(sorted(foreign | unknown))}"
 
@@ -168,15 +225,31 @@ def _logits_output(graph: Graph, spec: ModelSpec) -> Iterator[str]:
     if not outputs[0].type.tensor_type.HasField("shape"):
         return
     sizes = _sizes(outputs[0])
-    expected = [
-        {"T": spec.time_steps, "N": None, "K": spec.classes}[axis] for axis in spec.output_axes
-    ]
-    fits = len(sizes) == 3 and all(
-        want is None or got in (None, want) for got, want in zip(sizes, expected)
-    )
-    if not fits:
-        names = ", ".join("N" if size is None else str(size) for size in expected)
-        yield f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    fitting = spec.fitting_axes(sizes, None)
+    batch_axis = _batch_axis(graph)
+    by_name = [axes for axes in fitting if axes.index("N") == batch_axis]
+    fitting = by_name or fitting
+    if spec.output_axes in fitting:
+        return
+    names = ", ".join("N" if size is None else str(size) for size in spec.output_shape(None))
+    line = f"output {outputs[0].name} is ({_text(sizes)}); the spec expects ({names})"
+    if fitting:
+        line += f"; its axes are {fitting[0]}: --output-axes {fitting[0]}"
+    yield line
+
+
+def _batch_axis(graph: Graph) -> Optional[int]:
+    """Return the only axis of the output that has the name of the input's batch; None where the
+    names do not tell.
+    """
+    images = graph.model.graph.input[0].type.tensor_type.shape.dim
+    if not images or not images[0].dim_param:
+        return None
+    name = images[0].dim_param
+    names = [dim.dim_param for dim in graph.model.graph.output[0].type.tensor_type.shape.dim]
+    if names.count(name) != 1:
+        return None
+    return names.index(name)
 
 
 def _lstm(graph: Graph, node: Any) -> Iterator[str]:

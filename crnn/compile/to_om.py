@@ -19,32 +19,48 @@ from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
+from crnn.ascend.reference import Reference, make_reference
 from crnn.ascend.sidecar import Sidecar, write_sidecar
+from crnn.cann import SOC_VERSIONS
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
+    GEAR_KINDS,
     TUNE_NOTE,
     AtcJob,
     AtcRun,
     Say,
     atc_environment,
     check_batches,
+    check_gears,
+    check_precision,
     check_run,
     check_tune,
+    knows_lstm,
+    may_need_split,
     run_atc,
     safe_path,
     split_extra,
-    takes_two_directions,
 )
-from crnn.compile.preflight import check_graph
-from crnn.errors import CheckError, InputError, UnavailableError, UsageError, needs
+from crnn.compile.precision import precision_note
+from crnn.compile.preflight import check_graph, doubts
+from crnn.ctc import greedy
+from crnn.errors import CheckError, InputError, KitError, UnavailableError, UsageError, needs
+from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
 from crnn.runners.external_data import hash_external_data, load_external_data
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
+from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
+from crnn.strokes import digest, stroke_pictures
 
 DEFAULT_SOC = "Ascend310"
+OTHER_SOCS = (
+    *("Ascend710", "Ascend910", "Ascend910A", "Ascend910B", "Ascend910ProA", "Ascend910ProB"),
+    *("Ascend910PremiumA", "Ascend910B1", "Ascend910B2", "Ascend910B3", "Ascend910B4"),
+)
+"""Chips that CANN knows besides the kit's own (`SOC_VERSIONS`), for the spelling of their names."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +68,15 @@ class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
     One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
-    ``NAME_bs1.om`` …. ``soc`` None asks npu-smi, ``cann`` None the installation. ``timeout`` is in
-    seconds for each run of ATC.
+    ``NAME_bs1.om`` …; ``gears`` is their kind, "batch" or "dims". ``soc`` None asks npu-smi,
+    ``cann`` None the installation. ``timeout`` is in seconds for each run of ATC.
     """
 
     model: Path
     name: Path
     batches: Tuple[int, ...] = (1,)
     static_set: bool = False
+    gears: str = GEAR_KINDS[0]
     soc: Optional[str] = None
     precision: Optional[str] = None
     aipp: bool = False
@@ -67,8 +84,12 @@ class CompileRequest:
     debug: bool = False
     tune: bool = False
     extra: str = ""
+    split_bilstm: bool = False
     cann: Optional[Version] = None
     timeout: Optional[float] = None
+    spec: Optional[str] = None
+    output: Optional[str] = None
+    output_axes: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +154,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     notes: List[str] = []
     name = _output_name(request.name)
     check_batches(request.batches, gears=len(request.batches) > 1 and not request.static_set)
+    check_gears(request.gears, request.batches, static_set=request.static_set, aipp=request.aipp)
     atc, version = _installed(request, environ)
     if request.tune:
         check_tune(version, request.model)
@@ -140,8 +162,10 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     proto = _load(request.model)
     outside = hash_external_data(proto, request.model)
     proto = load_external_data(proto, request.model)
+    proto = adjusted(proto, request.model, spec=request.spec, output=request.output)
+    rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    spec = _spec(request.model, metadata, notes)
+    spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
     groups: List[Tuple[int, ...]] = [tuple(request.batches)]
     if request.static_set:
         groups = [(batch,) for batch in request.batches]
@@ -149,19 +173,21 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
     ]
-    rewritten = not takes_two_directions(version) and needs_split(proto)
-    if rewritten:
+    if request.split_bilstm and needs_split(proto):
+        rewritten = True
         proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
-            f"CANN {version} refuses LSTMs of two directions: ATC gets a copy with two forward ones"
-            " instead"
+            "ATC gets a copy in which each LSTM of two directions is two forward ones, which"
+            " compute the same"
         )
+    notes += doubts(proto, version)
     soc = _soc(request, version, notes)
+    check_precision(request.precision, soc)
     if not safe_path(request.model.resolve()) or not safe_path(name):
         notes.append(
             "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
         )
-    notes.append(_precision_note(request))
+    notes.append(precision_note(request.precision, request.aipp, request.extra))
     jobs = [_job(request, name, group, image[0].name, spec, soc) for group in groups]
     aipp_text = ""
     if request.aipp:
@@ -211,6 +237,7 @@ def _job(
         aipp=aipp,
         tune=request.tune,
         extra=split_extra(request.extra, Path.cwd()),
+        gears=request.gears,
     )
 
 
@@ -237,13 +264,74 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
     for job in todo.jobs:
         require_parent(job.output)
     with _workplace() as folder:
-        made = [_compile(todo, job, folder, environ, say) for job in todo.jobs]
-        return [_place(todo, job, om, run) for job, om, run in made]
+        made = []
+        for job in todo.jobs:
+            todo, om, run = _compile_or_split(todo, job, folder, environ, say)
+            made.append((job, om, run))
+        reference = _reference(todo, say)
+        return [_place(todo, job, om, run, reference) for job, om, run in made]
+
+
+def _reference(todo: CompilePlan, say: Say) -> Optional[Reference]:
+    """Let the ONNX read the built-in pictures, for the box to compare; None where it cannot."""
+    pictures = stroke_pictures(todo.spec)
+    try:
+        with OnnxRunner(todo.request.model) as runner:
+            logits = runner.run(pictures)
+    except KitError as error:
+        say(f"no readings are kept for crnn doctor --run: {error.message}")
+        return None
+    texts = tuple(greedy(logits, todo.spec.alphabet))
+    return make_reference(digest(pictures), texts, logits)
+
+
+def _compile_or_split(
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[CompilePlan, Om, AtcRun]:
+    """Compile; where an ATC of 5.0 refuses, once more with LSTMs of one direction.
+
+    Returns the plan that ATC took, too.
+    """
+    try:
+        return (todo, *_compile(todo, job, folder, environ, say))
+    except InputError as error:
+        split = None
+        if may_need_split(todo.cann):
+            split = _split(todo)
+        if split is None:
+            hint = f"{error.hint} {_way_out(todo)}".strip()
+            raise InputError(error.message, hint=hint) from error
+    say(f"refused; once more with LSTMs of one direction, as CANN {todo.cann} may need them")
+    return (split, *_compile(split, job, folder, environ, say))
+
+
+def _split(todo: CompilePlan) -> Optional[CompilePlan]:
+    """Return the plan with LSTMs of one direction; None where there is nothing to split."""
+    if todo.rewritten or not needs_split(todo.graph):
+        return None
+    graph = split_directions(
+        todo.graph, time_steps=todo.spec.time_steps, where=str(todo.request.model)
+    )
+    return dataclasses.replace(todo, graph=graph, rewritten=True)
+
+
+def _way_out(todo: CompilePlan) -> str:
+    """Say what else can be tried after ATC's refusal, where an LSTM may be the reason."""
+    if not any(node.op_type == "LSTM" for node in todo.graph.graph.node):
+        return ""
+    if not knows_lstm(todo.cann):
+        return (
+            f"CANN {todo.cann} is not known to compile a standard LSTM: compile with CANN 5.0.2 or"
+            " newer. The OM runs under that CANN or a newer one."
+        )
+    if not todo.rewritten and needs_split(todo.graph):
+        return "If it is the LSTM of two directions that it refuses: --split-bilstm."
+    return ""
 
 
 def _compile(
     todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
-) -> Tuple[AtcJob, Om, AtcRun]:
+) -> Tuple[Om, AtcRun]:
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -272,7 +360,7 @@ def _compile(
                 " --extra."
             ),
         )
-    return job, om, run
+    return om, run
 
 
 def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
@@ -283,6 +371,8 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
         with needs("onnx"):
             import onnx
         model = folder / "model.onnx"
+        if todo.rewritten:
+            model = folder / "split.onnx"
         if not model.exists():
             onnx.save(todo.graph, str(model))
     aipp = None
@@ -292,7 +382,9 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
-def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
+def _place(
+    todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun, reference: Optional[Reference]
+) -> Built:
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -313,6 +405,7 @@ def _place(todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun) -> Built:
         batch_sizes=job.batches,
         simulated=om.simulated,
         external_data=todo.external_data,
+        reference=reference,
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)
@@ -405,13 +498,25 @@ def _spec(path: Path, metadata: Mapping[str, str], notes: List[str]) -> ModelSpe
     return ModelSpec.default()
 
 
+def _soc_meant(text: str) -> str:
+    """Return the name of a chip as CANN spells it; empty where none can be meant."""
+    bare = re.sub(r"(?i)^ascend", "", text.strip()).strip(" _-").replace(" ", "")
+    if not re.fullmatch(r"[0-9]\w*", bare):
+        return ""
+    for name in (*SOC_VERSIONS, *OTHER_SOCS):
+        if name.lower() == f"ascend{bare.lower()}":
+            return name
+    return f"Ascend{bare.upper()}"
+
+
 def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> str:
     if request.soc:
-        if not re.fullmatch(r"Ascend\w+", request.soc):
-            bare = re.sub(r"(?i)^ascend[ _-]?", "", request.soc)
+        meant = _soc_meant(request.soc)
+        known = meant == request.soc or meant not in (*SOC_VERSIONS, *OTHER_SOCS)
+        if not (known and re.fullmatch(r"Ascend\w+", request.soc)):
             near = ""
-            if bare[:1].isdigit():
-                near = f"Did you mean Ascend{bare}? "
+            if meant:
+                near = f"Did you mean {meant}? "
             raise UsageError(
                 f"--soc {request.soc}: expected a name such as Ascend310 or Ascend310P3",
                 hint=f"{near}npu-smi info shows the part after Ascend.",
@@ -432,18 +537,6 @@ def _soc(request: CompileRequest, cann: Optional[Version], notes: List[str]) -> 
         more = f" (of {', '.join(names)}; --soc names another)"
     notes.append(f"compiling for {chips[0].soc}, the chip that npu-smi lists{more}")
     return chips[0].soc
-
-
-def _precision_note(request: CompileRequest) -> str:
-    inputs = "FP32"
-    if request.aipp:
-        inputs = "uint8 (AIPP normalises)"
-    precision = request.precision or "force_fp16"
-    if precision == "force_fp16":
-        computes = "ATC computes in FP16"
-    else:
-        computes = f"precision mode {precision}"
-    return f"{computes}; the input is {inputs}, the output FP32"
 
 
 def _output_name(name: Path) -> Path:

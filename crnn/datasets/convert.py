@@ -32,7 +32,7 @@ from crnn.datasets.pictures import Dropped, Item, Lexicons, PictureSource, Tag, 
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
-from crnn.samples.folders import MISSING_IMAGE
+from crnn.samples.folders import MISSING_IMAGE, UNSAFE
 from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 KINDS: Mapping[str, Callable[[Path, ConvertOptions], PictureSource]] = {
@@ -54,13 +54,14 @@ class Report:
     """What a conversion wrote and dropped; ``examples`` are the first of the dropped, by name.
 
     ``unmatched`` are the names in the list of lexicons that are not an image's, or could be several
-    images'.
+    images'. ``notes`` say how the source was read.
     """
 
     written: int
     dropped: Mapping[str, int]
     examples: Sequence[Dropped]
     unmatched: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def convert(
@@ -127,7 +128,8 @@ def convert(
             writer.set_lexicon([word for word in whole if word])
         # What a full disk refuses shows here, before the report takes the place of an earlier one.
         writer.finish()
-    return Report(tally.written, dict(tally.counts), tuple(tally.examples), unmatched)
+    notes = tuple(found.notes)
+    return Report(tally.written, dict(tally.counts), tuple(tally.examples), unmatched, notes)
 
 
 def read_lexicons(path: Path) -> Dict[str, Tuple[str, ...]]:
@@ -282,8 +284,11 @@ class _Tally:
 
     def first(self) -> str:
         elsewhere = ""
-        if MISSING_IMAGE in self.counts:
-            elsewhere = " If the images are elsewhere: --images DIR."
+        if MISSING_IMAGE in self.counts or UNSAFE in self.counts:
+            elsewhere = (
+                ". If the images are elsewhere: --images DIR; of absolute paths the ends are looked"
+                " for there."
+            )
         first = itertools.islice(self.examples, 1)
         return "".join(f"The first: {one.name}: {one.problem.detail}{elsewhere}" for one in first)
 

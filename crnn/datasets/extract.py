@@ -74,7 +74,8 @@ def extract_sdk(
     advance: Callable[[int], None] = lambda count: None,
 ) -> Extracted:
     """Write ``NAME_img/image-%09d.jpg``, numbered as in the LMDB, and ``NAME_gt.txt`` with lines
-    ``image-%09d label``.
+    ``image-%09d label``, the label in lower case: the SDK's task_metric.py compares it with what
+    the model reads as it stands.
 
     NAME is the LMDB's. Images are stored as they are, whatever their format: readers go by the
     content.
@@ -103,7 +104,7 @@ def extract_sdk(
         with open(folder / f"{name}_gt.txt", "wb") as truths:
             for index, image, label in _whole(source, skipped, changed):
                 (images / f"image-{index:09d}.jpg").write_bytes(image)
-                truths.write(f"image-{index:09d} {label}\n".encode())
+                truths.write(f"image-{index:09d} {label.lower()}\n".encode())
                 count += 1
                 advance(1)
         _require(count, path, skipped)

@@ -25,6 +25,9 @@ class ConvertOptions:
     lexicons: Optional[Path] = None
     alphabet: Optional[str] = None
     ord_map: Optional[Path] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
+    classes: Optional[Path] = None
 
 
 def locate(

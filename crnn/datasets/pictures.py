@@ -84,12 +84,14 @@ Item = Union[Picture, Dropped]
 class PictureSource:
     """What a converter found:
 
-    pictures, whose names are relative to ``root``, and the lexicon of the whole set.
+    pictures, whose names are relative to ``root``, and the lexicon of the whole set. ``notes`` are
+    what a user should be told of the source; all are there once ``items`` is used up.
     """
 
     root: Path
     items: Iterable[Item]
     lexicon: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 class WordLoader:

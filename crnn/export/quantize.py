@@ -10,14 +10,15 @@ import contextlib
 import itertools
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, ProblemCounts, Sample
 from crnn.errors import CheckError, InputError, needs
+from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
 from crnn.machine import describe
@@ -27,11 +28,13 @@ from crnn.runners.base import Runner
 from crnn.runners.external_data import load_external_data
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
+from crnn.runners.open import spec_given
 from crnn.samples.batches import image_batches
-from crnn.samples.lmdb import LmdbSamples
-from crnn.scoring.scorer import Scorer
+from crnn.samples.label_check import LabelCheck
+from crnn.samples.source import open_labelled
+from crnn.scoring.scorer import NOT_FINITE, Scorer
 from crnn.scoring.stream import run_batches
-from crnn.spec import ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec
 
 OPSET = 13
 """Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
@@ -43,6 +46,10 @@ DYNAMIC = ("LSTM",)
 """By the ranges of the batch at hand, since no calibrated form of it exists. The small layers after
 them stay float: their conversions cost more than they save (docs/formats.md has the figures).
 """
+WEIGHTS_ONLY = frozenset(("DequantizeLinear", "MatMulNBits"))
+"""Operators of models whose weights alone are quantised."""
+NOTHING = 0.01
+"""Of a model whose accuracy is below this an int8 copy proves nothing."""
 NOTE_KEY = "crnn.quantised"
 NOTE = "int8 for ONNX Runtime on processors; not for ATC"
 BATCH = 32
@@ -64,6 +71,8 @@ class Quantised:
     differing: int
     lost: int
     gained: int
+    problems: ProblemCounts = field(default_factory=ProblemCounts)
+    """What kept words that were given from being used, or from being read right."""
 
     @property
     def p_value(self) -> float:
@@ -76,8 +85,12 @@ class Quantised:
         return self.accuracy_float - self.accuracy_int8
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON; ``skipped`` only where there is something in it."""
+        skipped = {}
+        if self.problems.counts:
+            skipped["skipped"] = dict(self.problems.counts)
         return {
+            **skipped,
             "schema": "crnn-quantised/1",
             "target": self.target.name,
             "bytes": {"float": self.bytes_before, "int8": self.bytes_after},
@@ -96,9 +109,13 @@ def quantise(
     model: Path,
     target: Path,
     words: Optional[Path] = None,
+    annotation: Optional[Path] = None,
     *,
     calibrate: int = 128,
     max_drop: float = 0.005,
+    spec: Optional[str] = None,
+    output: Optional[str] = None,
+    output_axes: Optional[str] = None,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
@@ -109,9 +126,13 @@ def quantise(
     Args:
         model: the float ONNX.
         target: the int8 ONNX to write.
-        words: an LMDB; None for the rendered words inside the package.
+        words: an LMDB or a folder of images; None for the rendered words inside the package.
+        annotation: the list of a folder's images; None for its only text file.
         calibrate: how many words set the ranges.
         max_drop: the fraction of the held-back words that may be lost; one word always may.
+        spec: what ``--spec`` names, which the copy then carries; None for the model's own.
+        output: the logits of a model that has several outputs.
+        output_axes: the order of the logits' axes; None for what the model's spec says.
 
     Returns:
         What was written, and how both models read.
@@ -121,18 +142,53 @@ def quantise(
         CheckError: Too many words are lost, and not by chance; nothing was written.
     """
     require_parent(target)
-    proto = load_external_data(load_graph(model), model)
-    if int8_of(proto).operators:
+    with adjusted_file(model, spec=spec, output=output) as source:
+        data = None
+        if words is not None:
+            data = _DataSet(words, annotation)
+        return _quantise(source, model, target, data, calibrate, max_drop, output_axes)
+
+
+@dataclass(frozen=True)
+class _DataSet:
+    """The words that were given, and the list of a folder of images where one was named."""
+
+    path: Path
+    annotation: Optional[Path]
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def _quantise(
+    source: Path,
+    model: Path,
+    target: Path,
+    words: Optional[_DataSet],
+    calibrate: int,
+    max_drop: float,
+    output_axes: Optional[str],
+) -> Quantised:
+    """Do `quantise` with ``source``, which is ``model`` as it is to be read."""
+    proto = load_external_data(load_graph(source), source)
+    if _is_quantised(proto):
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
-    with OnnxRunner(model) as runner:
-        seen, held = _divided(words, runner.spec, calibrate)
+    runner = OnnxRunner(source)
+    if output_axes:
+        runner.read_by(spec_given(runner.spec, None, output_axes))
+        _carry(proto, runner.spec)
+    with runner:
+        problems = ProblemCounts()
+        seen, held = _divided(words, runner.spec, calibrate, problems)
+        first = _read(runner, held)
+        _require_sound(model, first, target)
         with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
             made = Path(folder) / "int8.onnx"
             made.write_bytes(_quantised(proto, seen, Path(folder)))
             with OnnxRunner(made) as other:
-                first, second = _read(runner, held), _read(other, held)
+                second = _read(other, held)
             differing, lost, gained = _compared(first, second, runner.spec)
             result = Quantised(
                 target=target,
@@ -145,11 +201,18 @@ def quantise(
                 differing=differing,
                 lost=lost,
                 gained=gained,
+                problems=problems,
             )
             _require(result, max_drop)
             with atomic_file(target) as file:
                 file.write(made.read_bytes())
     return result
+
+
+def _is_quantised(proto: Any) -> bool:
+    """Say whether a model computes in eight bits, or keeps weights in eight bits or fewer."""
+    names = {node.op_type for node in proto.graph.node}
+    return bool(int8_of(proto).operators or names & WEIGHTS_ONLY)
 
 
 class _Words:
@@ -161,7 +224,7 @@ class _Words:
         taken: For each sample, whether it is one of them.
     """
 
-    def __init__(self, words: Optional[Path], spec: ModelSpec, taken: Sequence[bool]) -> None:
+    def __init__(self, words: Optional[_DataSet], spec: ModelSpec, taken: Sequence[bool]) -> None:
         self._words = words
         self._spec = spec
         self._taken = taken
@@ -175,13 +238,21 @@ class _Words:
         """Do nothing: an LMDB is opened anew each time, since it may be larger than memory."""
 
 
+def _carry(proto: Any, spec: ModelSpec) -> None:
+    """Put a spec into a model, in the place of one that is there."""
+    others = [entry for entry in proto.metadata_props if entry.key != METADATA_KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(others)
+    proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+
+
 def _divided(
-    words: Optional[Path], spec: ModelSpec, calibrate: int
+    words: Optional[_DataSet], spec: ModelSpec, calibrate: int, problems: ProblemCounts
 ) -> Tuple[List[np.ndarray], _Words]:
     """Return the values of the words to calibrate on, batch by batch, taken evenly, and the words
     that are held back.
     """
-    usable = _usable(words, spec)
+    usable = _usable(words, spec, problems)
     numbers = np.flatnonzero(usable)
     if len(numbers) < 2 * calibrate:
         raise _too_few(words, len(numbers), calibrate)
@@ -193,16 +264,20 @@ def _divided(
     return seen, _Words(words, spec, (usable & ~chosen).tolist())
 
 
-def _usable(words: Optional[Path], spec: ModelSpec) -> np.ndarray:
+def _usable(words: Optional[_DataSet], spec: ModelSpec, problems: ProblemCounts) -> np.ndarray:
     """Return for each sample whether it has a label and an image that can be decoded."""
     usable: List[bool] = []
+    check = LabelCheck(spec)
     for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
         for row, label in enumerate(batch.labels):
             usable.append(label is not None and row not in batch.problems)
+            problem = batch.problems.get(row) or check.problem(label)
+            if problem:
+                problems.add(batch.keys[row], problem)
     return np.array(usable, dtype=bool)
 
 
-def _too_few(words: Optional[Path], usable: int, calibrate: int) -> InputError:
+def _too_few(words: Optional[_DataSet], usable: int, calibrate: int) -> InputError:
     have = f"{words} has {usable} usable words"
     if words is None:
         have = f"{NAME} (0-9, a-z and capitals) leave {usable} that this model's alphabet spells"
@@ -212,7 +287,7 @@ def _too_few(words: Optional[Path], usable: int, calibrate: int) -> InputError:
     )
 
 
-def _more_words(words: Optional[Path], usable: int) -> str:
+def _more_words(words: Optional[_DataSet], usable: int) -> str:
     fewer = f"calibrate on fewer: --count {max(1, usable // 2)}"
     if words is not None:
         return f"Give more words, or {fewer}"
@@ -221,10 +296,10 @@ def _more_words(words: Optional[Path], usable: int) -> str:
     return f"Give words in the model's own alphabet (--calibrate LMDB), or {fewer}"
 
 
-def _samples(words: Optional[Path], spec: ModelSpec) -> Iterable[Sample]:
-    """Return the samples of an LMDB, or those inside the package that the alphabet spells."""
+def _samples(words: Optional[_DataSet], spec: ModelSpec) -> Iterable[Sample]:
+    """Return the samples of a data set, or those inside the package that the alphabet spells."""
     if words is not None:
-        return LmdbSamples(words)
+        return open_labelled(words.path, words.annotation)
     return (sample for sample in rendered_samples() if _spells(spec, sample.label or ""))
 
 
@@ -313,6 +388,7 @@ class _Run:
 
     accuracy: float
     readings: Sequence[Reading]
+    not_finite: int
 
 
 def _read(runner: Runner, words: _Words) -> _Run:
@@ -321,7 +397,29 @@ def _read(runner: Runner, words: _Words) -> _Run:
     with contextlib.closing(run_batches(runner, words, BATCH)) as results:
         for batch, logits in results:
             readings.extend(scorer.add(batch, logits))
-    return _Run(scorer.metric.accuracy, readings)
+    not_finite = scorer.skipped.get(NOT_FINITE.reason, 0)
+    return _Run(scorer.metric.accuracy, readings, not_finite)
+
+
+def _require_sound(model: Path, run: _Run, target: Path) -> None:
+    """Refuse a model whose own outputs say nothing of an int8 copy."""
+    hint = (
+        "Usually it is the alphabet or its order, the order of the LSTMs' gates (crnn export"
+        " --lstm-gate-order igfo), the spec, or labels that the model cannot read."
+    )
+    if run.not_finite:
+        raise CheckError(
+            f"{model} gives NaN or infinity for {run.not_finite} of {len(run.readings)} held-back"
+            f" words; {target} was not written",
+            hint="Export it again from a sound checkpoint: crnn evaluate shows the words.",
+        )
+    if run.accuracy < NOTHING:
+        right = round(run.accuracy * len(run.readings))
+        raise CheckError(
+            f"{model} reads {right} of {len(run.readings)} held-back words, so there is nothing to"
+            f" compare an int8 copy with; {target} was not written",
+            hint=hint,
+        )
 
 
 def _compared(first: _Run, second: _Run, spec: ModelSpec) -> Tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, Iterator, List, Optional
 
 import numpy as np
 
@@ -22,13 +22,15 @@ Advance = Callable[[int], None]
 class WordImages:
     """The first 2000 words of an LMDB as float32 batches (n, C, H, W).
 
-    ``skipped`` counts those without an image that can be read; ``advance`` is told of each word.
+    ``skipped`` counts those without an image that can be read; ``labels`` are those of the images
+    that were given out, None where there is none; ``advance`` is told of each word.
     """
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         self._samples = LmdbSamples(path)
         self._spec = spec
         self.skipped = 0
+        self.labels: List[Optional[str]] = []
         self.advance: Advance = lambda count: None
 
     def __len__(self) -> int:
@@ -36,12 +38,14 @@ class WordImages:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self.skipped = 0
+        self.labels = []
         table = self._spec.table
         images: List[np.ndarray] = []
         with contextlib.closing(self._samples):
             for sample in itertools.islice(self._samples, LIMIT):
                 try:
                     images.append(decode(sample.image or b"", self._spec))
+                    self.labels.append(sample.label)
                 except ImageError:
                     self.skipped += 1
                 if len(images) == BATCH:

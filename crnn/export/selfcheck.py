@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -150,32 +150,47 @@ def check_generated(comparison: GraphComparison) -> List[Figure]:
 
 
 def check_words(comparison: GraphComparison, batches: Iterable[np.ndarray]) -> List[Figure]:
-    """Compare on real images, float32 batches (n, C, H, W): outputs within the limit and the same
-    text for each.
+    """Compare on real images (`read_words`) and return the figures alone."""
+    figures, _ = read_words(comparison, batches)
+    return figures
 
-    Raises `InputError` where there is no image.
+
+def read_words(
+    comparison: GraphComparison, batches: Iterable[np.ndarray]
+) -> Tuple[List[Figure], List[str]]:
+    """Compare on real images: outputs within the limit and the same text for each.
+
+    Args:
+        comparison: Graph and network.
+        batches: float32 (n, C, H, W).
+
+    Returns:
+        The figures, and what the graph read.
+
+    Raises:
+        InputError: There is no image.
     """
     alphabet = comparison.spec.alphabet
-    differences = []
-    words, changed = 0, 0
+    differences: List[float] = []
+    texts: List[str] = []
+    changed = 0
     for images in batches:
         size = comparison.batch or len(images)
         for start in range(0, len(images), size):
             group = images[start : start + size]
             got, want = comparison.onnx(group), comparison.torch(group)
             differences.append(_difference(got, want))
-            changed += sum(
-                a != b for a, b in zip(ctc.greedy(got, alphabet), ctc.greedy(want, alphabet))
-            )
-            words += len(group)
-    if not words:
+            read = ctc.greedy(got, alphabet)
+            changed += sum(a != b for a, b in zip(read, ctc.greedy(want, alphabet)))
+            texts.extend(read)
+    if not texts:
         raise InputError("the words to check with hold no image that can be read")
-    return [
-        Figure(
-            "largest difference from PyTorch on words", _worst(differences), LIMIT, f"{words} words"
-        ),
-        Figure("words with another text", changed, 0, f"{words} words"),
+    where = f"{len(texts)} words"
+    figures = [
+        Figure("largest difference from PyTorch on words", _worst(differences), LIMIT, where),
+        Figure("words with another text", changed, 0, where),
     ]
+    return figures, texts
 
 
 def generated_images(spec: ModelSpec, count: int) -> np.ndarray:

@@ -15,13 +15,16 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, Sample, problem_lines
 from crnn.errors import InputError
+from crnn.jobs.command import by_name, now
 from crnn.machine import describe
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import open_runner
+from crnn.runners.open import open_runner, spec_given
+from crnn.samples.annotations import ListOptions
+from crnn.samples.label_check import label_problems
 from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches
@@ -40,6 +43,7 @@ class BenchRequest:
 
     model: Path
     data: Path
+    typed: Sequence[str] = ()
     label: Optional[Path] = None
     batch: Tuple[int, ...] = (1, 4, 16, 64)
     loop: int = 50
@@ -49,6 +53,12 @@ class BenchRequest:
     versus: Optional[Path] = None
     versus_device: str = ""
     budget: Optional[float] = None
+    spec: Optional[str] = None
+    output: Optional[str] = None
+    versus_spec: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -72,7 +82,7 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            subjects.append(_Subject(runner, words))
+            subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
         _measure(subjects, request, advance)
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
@@ -82,14 +92,31 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
     if request.budget is not None:
         suggestion = suggest(runs[0].batches, request.budget)
     return Benchmark(
-        request.data.name, request.loop, request.warm_up, machine, runs, ratios, suggestion
+        data=request.data.name,
+        loop=request.loop,
+        warm_up=request.warm_up,
+        machine=machine,
+        runs=runs,
+        ratios=ratios,
+        suggestion=suggestion,
+        date=now(),
+        command=by_name(request.typed),
     )
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
-    yield open_runner(request.model, device=request.device, threads=request.threads)
+    runner = open_runner(request.model, device=request.device, threads=request.threads)
+    if request.output:
+        runner.take(request.output)
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+        runner.read_by(spec)
+    yield runner
     if request.versus is not None:
-        yield open_runner(request.versus, device=request.versus_device, threads=request.threads)
+        other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
+        if request.versus_spec:
+            other.read_by(spec_given(other.spec, request.versus_spec, None, other.steps))
+        yield other
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
@@ -191,15 +218,12 @@ class _Images:
         """Leave the data open: the next round goes on with it."""
 
     def _decoded(self, group: Sequence[Sample]) -> Iterator[Any]:
-        from crnn.image import ImageError, picture
+        from crnn.image import ImageError, spec_picture
 
-        mode = "RGB"
-        if self._spec.color == "gray":
-            mode = "L"
         for sample in group:
             if sample.image is not None:
                 with contextlib.suppress(ImageError):
-                    yield picture(sample.image, mode)
+                    yield spec_picture(sample.image, self._spec)[0]
 
     def _endless(self) -> Iterator[Sample]:
         return itertools.chain.from_iterable(self._source.samples for _ in itertools.count())
@@ -249,15 +273,29 @@ class _Bins:
         """Do nothing: no bin stays open."""
 
 
-def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
-    def source_for(spec: ModelSpec) -> DataSource:
-        return open_source(request.data, spec, label=request.label, workers=request.threads)
+def _source(request: BenchRequest, spec: ModelSpec) -> DataSource:
+    return open_source(
+        request.data,
+        spec,
+        label=request.label,
+        workers=request.threads,
+        options=ListOptions(None, request.columns, request.encoding),
+    )
 
-    source = source_for(runners[0].spec)
+
+def _label_notes(request: BenchRequest, spec: ModelSpec) -> Sequence[str]:
+    """Return what is wrong with the data's labels for a model, and how their list was read."""
+    with contextlib.closing(_source(request, spec)) as source:
+        found = label_problems(source.every_label(), spec)
+    return [*source.notes, *problem_lines(found.counts, found.named)]
+
+
+def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words]:
+    source = _source(request, runners[0].spec)
     if isinstance(source, ImageSource):
         # A process can open an LMDB once only.
         return [_Images(source, runner.spec, request.data) for runner in runners]
-    return [_Bins(source_for(runner.spec)) for runner in runners]
+    return [_Bins(_source(request, runner.spec)) for runner in runners]
 
 
 class _Laps:
@@ -291,8 +329,9 @@ class _Times:
 class _Subject:
     """A model that is measured: its runner, entered, and its words."""
 
-    def __init__(self, runner: Runner, words: _Words) -> None:
+    def __init__(self, runner: Runner, words: _Words, notes: Sequence[str]) -> None:
         self.runner = runner
+        self._notes = notes
         self.times: Dict[int, _Times] = {}
         self._words = words
 
@@ -312,6 +351,7 @@ class _Subject:
         for size in request.batch:
             notes.extend(batch_note(size, self.runner.batch_sizes))
         notes.extend(self.runner.notes)
+        notes.extend(self._notes)
         batches = tuple(self._timing(size, request.loop) for size in request.batch)
         return ModelTiming(self.runner.info(), tuple(notes), batches)
 

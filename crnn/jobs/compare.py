@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from crnn.errors import InputError
 from crnn.metrics import paired_test
 from crnn.reports.result_json import EarlierRun, read_run
-from crnn.results import Comparison, Difference, Reading
+from crnn.results import IMPROVEMENT, REGRESSION, Comparison, Difference, Reading
 from crnn.spec import ModelSpec
 
 
@@ -44,7 +44,9 @@ class Comparer:
             self._missing.append(reading.key)
             return
         if other != reading.text:
-            self._differing.append(Difference(reading.key, reading.label, reading.text, other))
+            change = _change(reading.text, other, truth)
+            word = Difference(reading.key, reading.label, reading.text, other, change)
+            self._differing.append(word)
         if truth is not None:
             self._total += 1
             right_here = reading.text == truth
@@ -71,4 +73,14 @@ class Comparer:
                 f"{self._path} is over other words than this run: {'; '.join(problems)}"
             )
         test = paired_test(self._only_other, self._only_this, self._total)
-        return Comparison(tuple(self._differing), test, self._run.simulated)
+        order = {REGRESSION: 0, IMPROVEMENT: 1}
+        words = sorted(self._differing, key=lambda word: order.get(word.change, 2))
+        return Comparison(tuple(words), test, self._run.simulated, self._path.name)
+
+
+def _change(text: str, other: str, truth: Optional[str]) -> str:
+    if other == truth:
+        return REGRESSION
+    if text == truth:
+        return IMPROVEMENT
+    return ""

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
-    IO,
     Callable,
     ContextManager,
     Generator,
@@ -28,16 +27,18 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
+from crnn.jobs.command import by_name, now
 from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
-from crnn.reports.result_json import reading_line
-from crnn.results import Comparison, Evaluation, Reading
+from crnn.reports.readings import ReadingsWriter
+from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, open_spec
+from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
@@ -49,9 +50,10 @@ Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
 Results = Generator[Tuple[Batch, Optional[np.ndarray]], None, None]
 """Batches, each with the logits (T, n, K) of its readable rows, None where it has none."""
 
-FEW = 20
 HARDLY = 0.05
-"""Below this accuracy, over `FEW` words or more, something else than the model is wrong."""
+"""Below this accuracy something else than the model is wrong."""
+FEW = 20
+"""Fewer words than this say nothing of how a tool cut its outputs."""
 
 
 class Screen(Protocol):
@@ -67,6 +69,8 @@ class EvaluateRequest:
 
     model: Path
     data: Path
+    more: Sequence[Path] = ()
+    typed: Sequence[str] = ()
     label: Optional[Path] = None
     batch: int = 16
     device: str = ""
@@ -79,6 +83,10 @@ class EvaluateRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     spec: Optional[str] = None
+    output: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     protocol: Optional[str] = None
     oov: Optional[str] = None
     format: Optional[str] = None
@@ -91,7 +99,11 @@ class ScoreRequest:
 
     results: Path
     label: Path
+    typed: Sequence[str] = ()
     spec: Optional[str] = None
+    output_axes: Optional[str] = None
+    columns: Optional[Tuple[str, str]] = None
+    encoding: Optional[str] = None
     readings: Optional[Path] = None
     against: Optional[Path] = None
     max_differ: int = 0
@@ -125,7 +137,7 @@ class _Wanted:
     spec: ModelSpec
     simulated: bool
     comparer: Optional[Comparer]
-    readings: Optional[IO[bytes]]
+    readings: Optional[ReadingsWriter]
     outputs: Optional[OutputWriter]
     style: Optional[Format]
     screen: Optional[Screen]
@@ -159,7 +171,7 @@ def evaluate(
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
     stages = Stages()
-    with runner, _readings_file(request) as readings, _outputs_writer(
+    with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
         request, runner
     ) as outputs, progress("evaluating", len(source)) as advance:
         wanted = _Wanted(
@@ -181,7 +193,9 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        return _outcome(request, evaluation, scorer, comparer, _notes(request, runner))
+        notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        notes.extend(_hardly_note(evaluation))
+        return _outcome(request, evaluation, scorer, comparer, notes)
 
 
 def score(
@@ -204,12 +218,15 @@ def score(
     if request.readings is not None:
         require_target(request.readings)
     spec = None
-    if request.spec:
-        spec = open_spec(request.spec)
-    folder = ResultFolder(request.results, request.label, spec)
+    if request.spec or request.output_axes:
+        spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    options = ListOptions(None, request.columns, request.encoding)
+    folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
     stages = Stages()
-    with _readings_file(request) as readings, progress("scoring", len(folder)) as advance:
+    with _readings_file(request, simulated=folder.simulated) as readings, progress(
+        "scoring", len(folder)
+    ) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
@@ -225,7 +242,7 @@ def score(
             seconds=seconds,
             protocol=_rules(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation)]
+        notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -244,7 +261,7 @@ def _count(
             for reading in readings:
                 wanted.comparer.add(reading)
         if wanted.readings:
-            wanted.readings.write(_lines(readings, simulated=wanted.simulated))
+            wanted.readings.add(readings)
         if wanted.outputs and logits is not None:
             wanted.outputs.add(batch, logits)
         if wanted.style and wanted.screen:
@@ -255,21 +272,19 @@ def _count(
     return time.perf_counter() - start
 
 
-def _lines(readings: Sequence[Reading], *, simulated: bool) -> bytes:
-    lines = [reading_line(reading, simulated=simulated) for reading in readings]
-    return "".join(lines).encode("utf-8")
-
-
 def _style(request: AnyRequest) -> Optional[Format]:
     if request.format is None:
         return None
     return format_named(request.format)
 
 
-def _readings_file(request: AnyRequest) -> ContextManager[Optional[IO[bytes]]]:
+@contextlib.contextmanager
+def _readings_file(request: AnyRequest, *, simulated: bool) -> Iterator[Optional[ReadingsWriter]]:
     if request.readings is None:
-        return contextlib.nullcontext()
-    return atomic_file(request.readings)
+        yield None
+        return
+    with atomic_file(request.readings) as file:
+        yield ReadingsWriter(file, request.readings, simulated=simulated)
 
 
 @contextlib.contextmanager
@@ -322,6 +337,28 @@ def _axis_note(evaluation: Evaluation) -> Sequence[str]:
     return (note,)
 
 
+def _remarks(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
+    """Say once how many images were transparent or turned."""
+    if scorer.remarks:
+        # Bins have none: what decodes images is not needed for them.
+        from crnn.image import remark_lines
+
+        yield from remark_lines(scorer.remarks, spec)
+
+
+def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
+    """Return what is usually wrong where hardly a word is right."""
+    if evaluation.accuracy >= HARDLY:
+        return ()
+    note = (
+        f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"
+        " alphabet or its order, the order of the LSTMs' gates (crnn export --lstm-gate-order igfo,"
+        " for checkpoints of the first NPU training stack), a spec that is not the model's"
+        " (--spec), or labels that the model cannot read"
+    )
+    return (note,)
+
+
 def _outcome(
     request: AnyRequest,
     evaluation: Evaluation,
@@ -332,17 +369,29 @@ def _outcome(
     comparison = None
     if comparer:
         comparison = comparer.finish()
+    if isinstance(request, ScoreRequest):
+        data = request.results
+    else:
+        data = request.data
+    evaluation = dataclasses.replace(
+        evaluation, data=data.resolve().name, date=now(), command=by_name(request.typed)
+    )
     failures = tuple(_failures(evaluation, comparison, request))
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
 
 
 def _runner(request: EvaluateRequest) -> Runner:
     if request.rehearse is None:
-        runner = open_runner(request.model, device=request.device, threads=request.threads)
+        runner = open_runner(
+            request.model, device=request.device, threads=request.threads, more=request.more
+        )
     else:
         runner = open_rehearsal(request.model, device=request.device)
-    if request.spec:
-        runner.read_by(open_spec(request.spec))
+    if request.output:
+        runner.take(request.output)
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+        runner.read_by(spec)
     return runner
 
 
@@ -351,12 +400,18 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
 
 
 def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
-    workers, label = request.threads, request.label
-    if protocol == Counting():
-        return open_source(request.data, spec, label=label, workers=workers)
-    under = apply(protocol, spec)
-    rules = AppliedProtocol(protocol, spec)
-    source = open_source(request.data, under, label=label, workers=workers, rules=rules)
+    under, rules = spec, None
+    if protocol != Counting():
+        under = apply(protocol, spec)
+        rules = AppliedProtocol(protocol, spec)
+    source = open_source(
+        request.data,
+        under,
+        label=request.label,
+        workers=request.threads,
+        rules=rules,
+        options=ListOptions(None, request.columns, request.encoding),
+    )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"

@@ -13,6 +13,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, S
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text
+from crnn.image import TRANSPARENT, TURNED, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import versions
 from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
@@ -85,6 +86,7 @@ class Summary:
     oov: str
     skip_bad: bool
     seconds: float
+    spec: ModelSpec
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
@@ -92,7 +94,9 @@ class Summary:
             {"key": key, "reason": problem.reason, "detail": problem.detail}
             for key, problem in self.named
         ]
-        return {"schema": "crnn-prepare/1", **asdict(self), "named": named}
+        plain = asdict(self)
+        del plain["spec"]  # the bins' own description has it
+        return {"schema": "crnn-prepare/1", **plain, "named": named}
 
 
 def prepare(
@@ -156,9 +160,6 @@ def description_path(out: Path) -> Path:
 
 def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
-    # In processes of their own, what decodes is not imported here.
-    from crnn import image  # noqa: F401
-
     described = {
         "format": BINS_FORMAT,
         "spec": request.spec.to_dict(),
@@ -217,6 +218,8 @@ def _consequence(reason: str, summary: Summary) -> str:
     }
     if reason in known:
         return known[reason]
+    if reason in (TRANSPARENT, TURNED):
+        return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
     return "no bin, and will count as wrong (--skip-bad leaves them out)"
@@ -278,6 +281,7 @@ class _Preparation:
             oov=request.oov,
             skip_bad=request.skip_bad,
             seconds=seconds,
+            spec=request.spec,
         )
 
     def _add(self, result: _Written, labels: IO[bytes], info: Optional[IO[bytes]]) -> None:
@@ -321,7 +325,8 @@ class _BinWriter:
         return number, label, has_bin, notes
 
     def _write(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> bool:
-        pixels = decode_sample(sample, self._spec)
+        pixels, remarks = decode_sample(sample, self._spec)
+        notes.extend((sample.key, Problem(remark)) for remark in remarks)
         if isinstance(pixels, Problem):
             notes.append((sample.key, pixels))
             return False

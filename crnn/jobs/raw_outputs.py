@@ -1,22 +1,25 @@
 """Raw logits, a file a sample: written as the tools name them that run an OM by themselves, and
 read as such tools, or MindSpore, have left them.
 
-====================  =============================================  ==========
-file                  written by                                     values
-====================  =============================================  ==========
-``NAME_1.bin``        benchmark, in ``dumpOutput_deviceN/``          float32
-``NAME_0.bin``        ais_bench and ais_infer, in a timestamp folder  float32
-``NAME_0.bin``        MindSpore's 310 program, in ``result_Files/``  float16
-====================  =============================================  ==========
+=====================  =============================================  ==========
+file                   written by                                     values
+=====================  =============================================  ==========
+``NAME_1.bin``         benchmark, in ``dumpOutput_deviceN/``          float32
+``NAME_0.bin``         ais_bench and ais_infer, in a timestamp folder  float32
+``NAME_0.bin``         MindSpore's 310 program, in ``result_Files/``  float16
+``NAME_output_0.bin``  msame                                          float32
+``NAME_0.npy``         ais_bench --outfmt NPY                         any float
+``NAME_0.txt``         ais_bench --outfmt TXT, msame --outfmt TXT     numbers
+=====================  =============================================  ==========
 
-Each holds (T, 1, K), without header. Needs only NumPy.
+Each holds (T, 1, K), the ``.bin`` ones without header. Needs only NumPy.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Dict, Generator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -26,7 +29,7 @@ from crnn.files import natural_key, require_file
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info
-from crnn.samples.annotations import read_annotations
+from crnn.samples.annotations import ListOptions, read_annotations
 from crnn.samples.bins import REPEATED, bin_name, read_labels
 from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
@@ -38,7 +41,12 @@ SIMULATED_MARK = "simulated.json"
 MISSING = "missing result"
 WRONG_SIZE = "result of another size"
 NO_LABEL = "result without label"
-ENDINGS = ("_0.bin", "_1.bin")
+RESULTS = "NAME_0.bin or NAME_1.bin, NAME_output_0.bin, or the same as .npy or .txt"
+FORMS = (".bin", ".npy", ".txt")
+"""The forms of results; of a folder that has several the first is read."""
+_NUMBERS = ("_0", "_1")
+_MSAME = "_output"
+_MOST_BYTES = 64 << 20
 DTYPES = ("<f4", "<f2")
 _ROWS = 256
 
@@ -90,9 +98,15 @@ class ResultFolder:
     `InputError`.
     """
 
-    def __init__(self, folder: Path, label_file: Path, spec: Optional[ModelSpec] = None) -> None:
-        self.labels, self._repeated = _labels(label_file)
-        self.folder, self._files = _find(folder)
+    def __init__(
+        self,
+        folder: Path,
+        label_file: Path,
+        spec: Optional[ModelSpec] = None,
+        options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    ) -> None:
+        self.labels, self._repeated = _labels(label_file, options)
+        self.folder, self._files = _find(folder, self.labels)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
         if not known:
@@ -144,8 +158,12 @@ class ResultFolder:
                 problems[row] = problem
         logits = None
         if outputs:
-            shape = (len(outputs), self.spec.time_steps, self.spec.classes)
-            logits = np.stack(outputs).reshape(shape).transpose(1, 0, 2).astype(np.float32)
+            # A file is one image's: of three axes those of the time and of the classes are left.
+            own = self.spec.output_axes.replace("N", "")
+            sizes = {"T": self.spec.time_steps, "K": self.spec.classes}
+            stacked = np.stack(outputs).reshape(len(outputs), *(sizes[axis] for axis in own))
+            order = [f"N{own}".index(axis) for axis in "TNK"]
+            logits = stacked.transpose(order).astype(np.float32)
         labels = [self.labels[key] for key in keys]
         no_images = np.empty((len(outputs), 0))
         return Batch(keys, labels, no_images, problems), logits
@@ -161,8 +179,16 @@ class ResultFolder:
     def _read(self, key: str, outputs: List[np.ndarray]) -> Optional[Problem]:
         if key not in self._files:
             return Problem(MISSING)
-        data = (self.folder / self._files[key]).read_bytes()
-        expected = self.spec.time_steps * self.spec.classes * self._dtype.itemsize
+        path = self.folder / self._files[key]
+        count = self.spec.time_steps * self.spec.classes
+        if path.suffix != ".bin":
+            try:
+                outputs.append(_numbers_of(path, count))
+            except ValueError as error:
+                return Problem(WRONG_SIZE, f"{path.name}: {error}")
+            return None
+        data = path.read_bytes()
+        expected = count * self._dtype.itemsize
         if len(data) != expected:
             return Problem(
                 WRONG_SIZE, f"{self._files[key]}: {len(data)} bytes; expected {expected}"
@@ -171,7 +197,7 @@ class ResultFolder:
         return None
 
 
-def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
+def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the label by the stem of the file that was read, and the bins that a label.txt names
     twice.
 
@@ -185,7 +211,8 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
         by_name = {f"test_{index}": label for index, label in sorted(by_index.items())}
         return by_name, [bin_name(index) for index in repeated]
     labels: Dict[str, str] = {}
-    for entry in read_annotations(path).entries:
+    found = read_annotations(path, columns=options.columns, encoding=options.encoding)
+    for entry in found.entries:
         name = Path(entry.name).stem
         if name in labels:
             raise InputError(
@@ -196,7 +223,36 @@ def _labels(path: Path) -> Tuple[Dict[str, str], Sequence[str]]:
     return labels, ()
 
 
-def _find(folder: Path) -> Tuple[Path, Dict[str, str]]:
+def _numbers_of(path: Path, count: int) -> np.ndarray:
+    """Return the float32 values of a result in NumPy's format or as text.
+
+    Raises `ValueError` where they are not as many numbers.
+    """
+    values = _stored(path)
+    if values.size != count:
+        raise ValueError(f"{values.size} values; expected {count}")
+    flat: np.ndarray = values.reshape(-1).astype(np.float32)
+    return flat
+
+
+def _stored(path: Path) -> np.ndarray:
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size} bytes; the limit is {_MOST_BYTES}")
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            words = path.read_text(encoding="ascii").replace(",", " ").split()
+            values = np.array(words, dtype=np.float32)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(f"not numbers in {path.suffix[1:]} form") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise ValueError("expected an array of numbers")
+    return values
+
+
+def _find(folder: Path, labels: Mapping[str, str]) -> Tuple[Path, Dict[str, str]]:
     """Return the folder that holds the results, and the file of each name."""
     if not folder.is_dir():
         state = "does not exist"
@@ -205,18 +261,18 @@ def _find(folder: Path) -> Tuple[Path, Dict[str, str]]:
         raise InputError(f"{folder} {state}; expected a folder of results")
     places: Dict[Path, Dict[str, str]] = {}
     for place in (folder, *_folders(folder)):
-        files = _results(place)
+        files = _results(place, labels)
         if files:
             places[place] = files
     if folder in places:
         return folder, places[folder]
     if not places:
-        raise InputError(f"{folder} holds no results (NAME_0.bin or NAME_1.bin)")
+        raise InputError(f"{folder} holds no results ({RESULTS}){_instead(folder)}")
     if len(places) > 1:
         names = ", ".join(place.name for place in list(places)[:4])
         raise InputError(
-            f"{folder} holds no results (NAME_0.bin or NAME_1.bin) of its own; {len(places)}"
-            f" folders in it do: {names}",
+            f"{folder} holds no results ({RESULTS}) of its own; {len(places)} folders in it do:"
+            f" {names}",
             hint="Name the one to score.",
         )
     return next(iter(places.items()))
@@ -227,13 +283,35 @@ def _folders(folder: Path) -> List[Path]:
     return sorted(folders, key=lambda entry: natural_key(entry.name))
 
 
-def _results(folder: Path) -> Dict[str, str]:
+def _instead(folder: Path) -> str:
+    files = sorted((entry.name for entry in folder.iterdir() if entry.is_file()), key=natural_key)
+    if not files:
+        return ""
+    return f"; it holds {', '.join(files[:3])}"
+
+
+def _results(folder: Path, labels: Mapping[str, str]) -> Dict[str, str]:
+    """Return the results in a folder by the names of their samples, of one form alone."""
+    found = sorted(entry.name for entry in folder.iterdir() if _is_result(entry))
+    for form in FORMS:
+        files = _by_sample(folder, [file for file in found if file.endswith(form)], labels)
+        if files:
+            return files
+    return {}
+
+
+def _is_result(entry: Path) -> bool:
+    return entry.suffix in FORMS and entry.stem.endswith(_NUMBERS) and entry.is_file()
+
+
+def _by_sample(folder: Path, found: Sequence[str], labels: Mapping[str, str]) -> Dict[str, str]:
     files: Dict[str, str] = {}
-    for entry in folder.iterdir():
-        file = entry.name
-        if not file.endswith(ENDINGS) or not entry.is_file():
-            continue
-        name = file[: -len(ENDINGS[0])]
+    for file in found:
+        name = file.rpartition("_")[0]
+        bare = name[: -len(_MSAME)]
+        # A sample may be called so itself.
+        if name.endswith(_MSAME) and name not in labels and bare:
+            name = bare
         if name in files:
             raise InputError(
                 f"{folder} holds {files[name]} and {file}: two outputs of one sample; expected one"
@@ -249,6 +327,8 @@ def _layout(paths: Sequence[Path], spec: Optional[ModelSpec]) -> Tuple[ModelSpec
     specs = [SPECS["modelzoo"], SPECS["mindspore-native"]]
     if spec:
         specs = [spec]
+    if paths[0].suffix != ".bin":
+        return _layout_of_numbers(paths, specs)
     fitting: Dict[int, Tuple[ModelSpec, np.dtype]] = {}
     for candidate in specs:
         values = candidate.time_steps * candidate.classes
@@ -272,6 +352,33 @@ def _layout(paths: Sequence[Path], spec: Optional[ModelSpec]) -> Tuple[ModelSpec
     raise InputError(
         f"{paths[0]} has {size} bytes; expected {sizes} in float32 or float16",
         hint="Name the model's spec with --spec: a preset, the model itself, or a spec's JSON.",
+    )
+
+
+def _layout_of_numbers(
+    paths: Sequence[Path], specs: Sequence[ModelSpec]
+) -> Tuple[ModelSpec, np.dtype]:
+    """Return the spec that the first readable file has the values of; they are read as float32."""
+    fitting = {candidate.time_steps * candidate.classes: candidate for candidate in specs}
+    found = ""
+    for path in paths[:_ROWS]:
+        try:
+            count = _stored(path).size
+        except ValueError as error:
+            found = found or f"{path}: {error}"
+            continue
+        if count in fitting:
+            return fitting[count], np.dtype("<f4")
+        found = f"{path} holds {count} values"
+        if any(count % one == 0 for one in fitting):
+            found += ", several words' worth"
+    sizes = " or ".join(f"({candidate.time_steps}, 1, {candidate.classes})" for candidate in specs)
+    raise InputError(
+        f"{found}; expected those of one word a file, {sizes}",
+        hint=(
+            "Name the model's spec with --spec; where the tool ran batches, run it with an output"
+            " batch axis of 1 (ais_bench --output_batchsize_axis 1)."
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""A Benchmark as JSON (``crnn-bench/1``; docs/formats.md) and as text."""
+"""A Benchmark as JSON (``crnn-bench/2``; docs/formats.md) and as text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 from crnn.reports.result_json import run_dict
 from crnn.results import Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED
+from crnn.spec import numbered
 
 SCHEMA = "crnn-bench/1"
+ADDED = (frozenset(["command", "date"]),)
+"""The keys that the formats 2, 3 … added."""
 SIMULATED = "SIMULATED: no chip ran this; its times are no chip's"
 
 QUANTILES = ("p50", "p90", "p99")
@@ -31,7 +34,7 @@ def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
         benchmark: The result of a benchmark.
 
     Returns:
-        The fields of ``crnn-bench/1``.
+        The fields of ``crnn-bench/1``, or of a later one where it has keys of that.
     """
     data = {field.name: getattr(benchmark, field.name) for field in dataclasses.fields(benchmark)}
     data["machine"] = dict(benchmark.machine)
@@ -39,7 +42,11 @@ def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
     data["ratios"] = [dataclasses.asdict(ratio) for ratio in benchmark.ratios]
     if benchmark.suggestion:
         data["suggestion"] = dataclasses.asdict(benchmark.suggestion)
-    data["schema"] = SCHEMA
+    data["command"] = list(benchmark.command)
+    for name in ("command", "date"):
+        if not data[name]:
+            del data[name]
+    data["schema"] = numbered(SCHEMA, ADDED, data)
     data["simulated"] = simulated(benchmark)
     return data
 

@@ -1,30 +1,42 @@
-"""The result JSON, ``crnn-evaluation/1``; docs/formats.md describes it."""
+"""The result JSON, ``crnn-evaluation/2``; docs/formats.md describes it."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from crnn.errors import InputError
 from crnn.files import json_text, require_file
-from crnn.results import Evaluation, Reading, RunInfo
+from crnn.results import Comparison, Evaluation, Reading, RunInfo
+from crnn.spec import newest, numbered, optional_keys
 
 SCHEMA = "crnn-evaluation/1"
+ADDED = (frozenset(["against", "command", "data", "date"]),)
+"""The keys that the formats 2, 3 … of a result added (`crnn.spec.numbered`)."""
+COLUMNS = ("key", "label", "text", "confidence")
+"""The columns of readings as CSV."""
+SIMULATED = "simulated"
+"""A column, and a key of a line, of a run on the Ascend simulator alone."""
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+WORDS_KEPT = 1000
+"""The most words that two runs read differently in a result."""
 TITLE = "Overall statistical evaluation"
 
 
-def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
-    """Return the evaluation as plain data, with the list of string pairs that ModelZoo's scripts
-    parse.
+def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> Dict[str, Any]:
+    """Return the evaluation as plain data, with the list of string pairs of ModelZoo's results.
 
     Args:
         evaluation: The result of an evaluation.
+        comparison: Of it with another run.
 
     Returns:
-        The fields of ``crnn-evaluation/1``.
+        The fields of ``crnn-evaluation/1``, or of a later one where it has keys of that.
     """
     data = {field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)}
     del data["run"]
@@ -32,7 +44,13 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
     data["misses"] = [dataclasses.asdict(reading) for reading in evaluation.misses]
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["ned1"] = data.pop("one_minus_ned")
-    data["schema"] = SCHEMA
+    data["command"] = list(evaluation.command)
+    if comparison is not None:
+        data["against"] = against_dict(comparison)
+    for name in ("command", "data", "date"):
+        if not data[name]:
+            del data[name]
+    data["schema"] = numbered(SCHEMA, ADDED, data)
     data["title"] = TITLE
     classes = len(evaluation.run.model.spec.characters) + 1
     data["value"] = [
@@ -41,6 +59,30 @@ def to_dict(evaluation: Evaluation) -> Dict[str, Any]:
         {"key": "Top1 accuracy", "value": f"{100 * evaluation.accuracy:.2f}%"},
     ]
     return data
+
+
+def against_dict(comparison: Comparison) -> Dict[str, Any]:
+    """Return a comparison as plain data.
+
+    Args:
+        comparison: Of a run with another.
+
+    Returns:
+        Counts, the paired test and the first words, regressions first.
+    """
+    test = comparison.test
+    return {
+        "file": comparison.file,
+        "simulated": comparison.simulated,
+        "total": test.total,
+        "differing": len(comparison.differing),
+        "regressions": test.only_first,
+        "improvements": test.only_second,
+        "difference": test.difference,
+        "interval95": list(test.interval95),
+        "p_value": test.p_value,
+        "words": [dataclasses.asdict(word) for word in comparison.differing[:WORDS_KEPT]],
+    }
 
 
 def run_dict(run: RunInfo) -> Dict[str, Any]:
@@ -119,16 +161,45 @@ def read_run(path: Path) -> EarlierRun:
     """
     require_file(path, "a result JSON or the JSON Lines of --readings")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text_of(path)
+        if path.suffix.lower() in SEPARATORS:
+            return _run_of_table(text, path)
         # Not splitlines: a label may hold what Unicode calls a line's end, and JSON does not.
         lines = text.rstrip("\n").split("\n")
         if _is_reading(lines[0]):
             return _run_of_lines(lines, path)
         return _run_of_result(json.loads(text), path)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise InputError(
             f"{path}: neither a result JSON nor JSON Lines of readings: {error}"
         ) from error
+
+
+def _text_of(path: Path) -> str:
+    # Bytes, for Python would turn a CR in a CSV's text into a line's end.
+    return path.read_bytes().decode("utf-8-sig")
+
+
+def _run_of_table(text: str, path: Path) -> EarlierRun:
+    separator = SEPARATORS[path.suffix.lower()]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header = next(rows, [])
+    if tuple(header[: len(COLUMNS)]) != COLUMNS:
+        raise InputError(
+            f"{path}: its first line is {separator.join(header)[:80]!r}; expected readings as"
+            f" --readings writes them, {separator.join(COLUMNS)}"
+        )
+    texts: Dict[str, str] = {}
+    simulated = False
+    for row in rows:
+        entry = dict(zip(header, row))
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {rows.line_num}: {len(row)} columns of {len(header)}")
+        if entry["key"] in texts:
+            raise InputError(f"{path}, line {rows.line_num}: the key {entry['key']!r} stands twice")
+        texts[entry["key"]] = entry["text"]
+        simulated = simulated or entry.get(SIMULATED) == "true"
+    return EarlierRun(texts, only_misses=False, total=len(texts), simulated=simulated)
 
 
 def _is_reading(line: str) -> bool:
@@ -161,10 +232,11 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
 
 
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+    known = isinstance(data, dict) and optional_keys(SCHEMA, ADDED, data.get("schema"))
+    if known is None or known is False:
         raise InputError(
-            f"{path}: not a result of crnn evaluate (schema {SCHEMA}), and not JSON Lines of"
-            " readings"
+            f"{path}: not a result of crnn evaluate (schema {newest(SCHEMA, ADDED)}), and not JSON"
+            " Lines of readings"
         )
     misses: Any = data.get("misses")
     wrong = data.get("misses_total")

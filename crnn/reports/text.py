@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from crnn.batch import Problem
+from crnn.batch import Problem, problem_lines
 from crnn.results import Comparison, Evaluation, RunInfo
 
 SIMULATED = "SIMULATED  no chip ran this; its times are no chip's"
 
 
+DIFFERENCES = 20
+"""How many words that two runs read differently are shown where nothing else is asked for."""
+
+
 def lines(
-    evaluation: Evaluation, comparison: Optional[Comparison], *, misses: int
+    evaluation: Evaluation,
+    comparison: Optional[Comparison],
+    *,
+    misses: int,
+    shown: int = DIFFERENCES,
 ) -> Iterator[str]:
     """Yield what a person reads of an evaluation.
 
@@ -19,15 +27,16 @@ def lines(
         evaluation: Its figures come first.
         comparison: Comes last, where there is one.
         misses: How many of the worst misses are shown.
+        shown: How many of the words that differ are.
 
     Yields:
         A line each.
     """
     yield from summary(evaluation)
     for reading in evaluation.misses[:misses]:
-        yield f"{reading.key}  label:{reading.label}  pred:{reading.text}"
+        yield f"{reading.key}  label:{_visible(reading.label)}  pred:{reading.text}"
     if comparison:
-        yield from differences(comparison)
+        yield from differences(comparison, shown)
 
 
 def summary(evaluation: Evaluation) -> List[str]:
@@ -82,6 +91,14 @@ def accuracy(evaluation: Evaluation) -> str:
     )
 
 
+def _visible(label: Optional[str]) -> str:
+    r"""Return a label so that a space at its end, or a ``\r``, can be seen."""
+    text = str(label)
+    if text.isprintable() and text == text.strip():
+        return text
+    return repr(text)
+
+
 def _run_by(evaluation: Evaluation) -> str:
     run = evaluation.run
     if run.backend is None:
@@ -100,34 +117,25 @@ def problems(evaluation: Evaluation, named: Sequence[Tuple[str, Problem]]) -> It
     Yields:
         A line each.
     """
-    for reason, count in evaluation.skipped.items():
-        yield f"{reason}: {count}"
-        shown = 0
-        for key, problem in named:
-            if problem.reason == reason:
-                shown += 1
-                yield _named(key, problem)
-        if count > shown:
-            yield f"  and {count - shown} more"
+    yield from problem_lines(evaluation.skipped, named)
 
 
-def _named(key: str, problem: Problem) -> str:
-    if problem.detail:
-        return f"  {key}: {problem.detail}"
-    return f"  {key}"
-
-
-def differences(comparison: Comparison) -> Iterator[str]:
-    """Yield the words that two runs read differently, then the paired test.
+def differences(comparison: Comparison, shown: int = DIFFERENCES) -> Iterator[str]:
+    """Yield the words that two runs read differently, regressions first, then the paired test.
 
     Args:
         comparison: Of this run with another.
+        shown: How many words are shown.
 
     Yields:
         A line each.
     """
-    for word in comparison.differing:
-        yield f"differs  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
+    for word in comparison.differing[:shown]:
+        mark = word.change or "differs"
+        yield f"{mark}  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
+    more = len(comparison.differing) - shown
+    if more > 0:
+        yield f"… and {more} more (--show-differences N shows them, --json FILE has them)"
     test = comparison.test
     low, high = test.interval95
     mark = ""

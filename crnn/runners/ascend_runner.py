@@ -15,16 +15,16 @@ import numpy as np
 
 from crnn import cann
 from crnn.ascend import acl_state as process
-from crnn.ascend.model import LoadedModel, load_model, open_acl
+from crnn.ascend.model import Gear, LoadedModel, load_model, open_acl
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
-from crnn.ascend.pyacl import STREAMING_CALLS, Acl, AscendError
+from crnn.ascend.pyacl import Acl, AscendError
 from crnn.ascend.release import Attempts, Releases
 from crnn.ascend.sidecar import find_sidecar, find_spec
-from crnn.ascend.slot import Slot, Streams, Task, create_streams
+from crnn.ascend.slot import Laps, Slot, Streams, Task, create_streams
 from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.results import Model
-from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
+from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor, no_lap
 from crnn.signals import uninterrupted
 from crnn.spec import ModelSpec
 
@@ -41,7 +41,7 @@ class AscendRunner(Runner):
 
     `stream` overlaps copies, computation and the caller's work; the executions themselves follow
     one another, as CANN demands of a model. Threads may share a runner, they take turns; while one
-    streams, the others run synchronously.
+    streams, the batches of the others go through the same streams, one at a time.
     """
 
     backend = "pyacl"
@@ -60,7 +60,16 @@ class AscendRunner(Runner):
         self._streams: Optional[Streams] = None
         self._slots: List[Slot] = []
         self._streaming = False
-        self._unsettled = False
+
+    def steps(self, width: int) -> Optional[int]:
+        """See `Runner`."""
+        shapes = [output.shape for output in self._oms[0].outputs]
+        if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) != len(self.spec.output_axes):
+            return None
+        steps = shapes[0][self.spec.output_axes.index("T")]
+        if steps < 1:
+            return None
+        return steps
 
     def _open(self) -> None:
         acl = open_acl(self._paths, self._oms)
@@ -79,30 +88,27 @@ class AscendRunner(Runner):
 
     def _acquire(self, acl: Acl) -> None:
         held = self._held
-        count = acl.get_device_count()
-        if self._device >= count:
+        chips = acl.get_device_count()
+        if self._device >= chips:
             raise UnavailableError(
-                f"--device {self._device}: this machine shows {count}"
-                f" chip{'' if count == 1 else 's'}, numbered from 0",
+                f"--device {self._device}: this machine shows {chips}"
+                f" chip{'' if chips == 1 else 's'}, numbered from 0",
                 hint=f"See npu-smi info; {cann.VISIBLE_DEVICES_VARIABLE} may hide some.",
             )
         process.open_device(acl, self._device)
         held.push(process.close_device, acl, self._device)
         self._context = process.create_context(acl, self._device)
         held.push(process.destroy_context, acl, self._context)
-        if acl.has(*STREAMING_CALLS):
+        count = 1
+        self._streams = None
+        if acl.can_stream():
             self._streams = create_streams(acl, held)
-        else:
-            self._streams = None
+            count += SLOTS
         models = [self._load_model(acl, path, om) for path, om in zip(self._paths, self._oms)]
         self._describe(acl, models)
         on_device = acl.get_run_mode() == cann.ACL_DEVICE
-        self._slots = [
-            Slot(acl, models, on_device, held) for _ in range(1 + (SLOTS if self._streams else 0))
-        ]
+        self._slots = [Slot(acl, models, on_device, self._streams, held) for _ in range(count)]
         if self._streams:
-            for slot in self._slots[1:]:
-                slot.add_events(held)
             # Freeing memory does not wait for what is still using it.
             for stream in self._streams:
                 held.push(acl.synchronize_stream, stream)
@@ -159,19 +165,30 @@ class AscendRunner(Runner):
             return nhwc
         return super()._input_shape()
 
+    def _prove_axes(self, piece: np.ndarray) -> None:
+        # An output has here the shape that it is given. Where gears end at a batch of T, the file
+        # tells no axes for any of them: that one is asked, whatever the batch at hand.
+        batch = self.spec.time_steps
+        if batch in self._tasks:
+            super()._prove_axes(np.zeros((batch, *piece.shape[1:]), dtype=piece.dtype))
+
     def _run(self, images: np.ndarray) -> np.ndarray:
+        laps = None
+        if self.lap is not no_lap:
+            laps = Laps(*(functools.partial(self.lap, stage) for stage in (COPIED_IN, COMPUTED)))
         with self._working() as acl:
-            self._settle(acl)
-            laps = (functools.partial(self.lap, stage) for stage in (COPIED_IN, COMPUTED))
+            slot = self._slots[0]
+            self._settle(acl, [slot])
             # A copy, for the next thread's turn overwrites it.
-            return self._slots[0].run(self._tasks[len(images)], images, *laps).copy()
+            return slot.run(self._tasks[len(images)], images, laps).copy()
 
     def _stream(self, pieces: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
         with self._working() as acl:
-            # Batches of a stream that was given up may still be on their way through the slots.
-            self._settle(acl)
             overlaps = self._streams is not None and not self._streaming
-            self._streaming = self._streaming or overlaps
+            if overlaps:
+                # Batches of a stream that was given up may still be on their way.
+                self._settle(acl, self._slots[1:])
+                self._streaming = True
         if not overlaps:
             yield from super()._stream(pieces)
             return
@@ -190,15 +207,12 @@ class AscendRunner(Runner):
                 busy.append(free.popleft())
             for slot in busy:
                 yield self._wait(slot)
-            self._unsettled = False
         finally:
             self._streaming = False
 
     def _enqueue(self, slot: Slot, images: np.ndarray) -> None:
-        assert self._streams is not None
         with self._working():
-            self._unsettled = True
-            slot.enqueue(self._tasks[len(images)], images, self._streams)
+            slot.enqueue(self._tasks[len(images)], images)
 
     def _wait(self, slot: Slot) -> np.ndarray:
         with self._working():
@@ -212,11 +226,15 @@ class AscendRunner(Runner):
             with process.current(self._acl, self._context):
                 yield self._acl
 
-    def _settle(self, acl: Acl) -> None:
-        if self._unsettled and self._streams:
-            for stream in self._streams:
-                acl.synchronize_stream(stream)
-            self._unsettled = False
+    def _settle(self, acl: Acl, slots: Sequence[Slot]) -> None:
+        """Wait for what these slots still have on its way, which nobody will ask for."""
+        if not any(slot.busy for slot in slots):
+            return
+        assert self._streams is not None
+        for stream in self._streams:
+            acl.synchronize_stream(stream)
+        for slot in slots:
+            slot.busy = False
 
     def _close(self) -> None:
         with uninterrupted(), self._lock:
@@ -235,11 +253,7 @@ class AscendRunner(Runner):
 
 def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
     """Return what a model can do, or refuse it with `InputError` where it does not fit the spec."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(
-            f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs; expected"
-            " one of each"
-        )
+    _require_one_of_each(model)
     image, logits = model.inputs[0], model.outputs[0]
     channels, height, width = spec.image_shape
     layouts = [spec.image_shape, (height, width, channels)]
@@ -255,17 +269,21 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
             f" {image.dims}",
             hint=hint,
         )
-    batches = model.gears or image.dims[:1]
+    gears: Sequence[Optional[Gear]] = model.gears or [None]
     tasks = []
-    for batch in batches:
+    for gear in gears:
+        batch = image.dims[0]
+        if gear is not None:
+            batch = gear.batch
         sizes = {"T": spec.time_steps, "N": batch, "K": spec.classes}
-        shape = tuple(sizes[axis] for axis in spec.output_axes)
-        tasks.append(Task(model, batch, image.dtype, (batch, *image.dims[1:]), logits.dtype, shape))
+        in_shape = (batch, *image.dims[1:])
+        out_shape = tuple(sizes[axis] for axis in spec.output_axes)
+        tasks.append(Task(model, gear, batch, image.dtype, in_shape, logits.dtype, out_shape))
     if logits.dtype not in ("float32", "float16") or logits.dims != tasks[-1].out_shape:
         raise InputError(
             f"{where} float32 or float16 logits {tasks[-1].out_shape}; got {logits.name}"
             f" {logits.dtype} {logits.dims}",
-            hint=hint,
+            hint=_axes_hint(model, spec, tasks[-1].batch) or hint,
         )
     if image.size < tasks[-1].in_bytes or logits.size < tasks[-1].out_bytes:
         raise InputError(
@@ -273,6 +291,33 @@ def tasks_of(model: LoadedModel, spec: ModelSpec, spec_from: str) -> List[Task]:
             f" {logits.size} bytes)"
         )
     return tasks
+
+
+def _require_one_of_each(model: LoadedModel) -> None:
+    if len(model.inputs) == 1 and len(model.outputs) == 1:
+        return
+    names = ", ".join(port.name for port in model.outputs)
+    raise InputError(
+        f"{model.path}: {len(model.inputs)} inputs and {len(model.outputs)} outputs ({names});"
+        " expected one of each",
+        hint=(
+            "Compile its ONNX again with the output that has the logits alone: crnn compile"
+            " MODEL.onnx NAME --output OUTPUT"
+        ),
+    )
+
+
+def _axes_hint(model: LoadedModel, spec: ModelSpec, batch: int) -> str:
+    """Return the order of axes that an OM's output has; "" where it is the spec's, or none."""
+    logits = model.outputs[0]
+    fitting = spec.fitting_axes(logits.dims, batch)
+    if not fitting or fitting[0] == spec.output_axes:
+        return ""
+    axes = fitting[0]
+    return (
+        f"The output's axes are {axes} (T time steps, N images, K classes): say so with"
+        f" --output-axes {axes}, or output_axes in the spec; see crnn inspect {model.path}."
+    )
 
 
 def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
@@ -332,6 +377,48 @@ def om_files(path: Path) -> List[Path]:
         (file for file, match in found.items() if match),
         key=lambda file: int(file.stem.rpartition("_bs")[2]),
     )
+
+
+def set_of(paths: Sequence[Path]) -> List[Path]:
+    """Return OMs that are a static set, named one by one.
+
+    Args:
+        paths: The OMs.
+
+    Returns:
+        The same in the order of their batches.
+
+    Raises:
+        InputError: They are not known to be of one ONNX, or two are of one batch.
+    """
+    origin: Dict[str, Path] = {}
+    batches: Dict[Tuple[int, ...], Path] = {}
+    for path in paths:
+        sidecar = find_sidecar(path, read_om(path).sha256)
+        if sidecar is None:
+            others = " and ".join(str(other) for other in paths if other != path)
+            raise InputError(
+                f"{path} has no {path.name}.json beside it, so nothing says that it is of a set"
+                f" with {others}",
+                hint="Evaluate one of them, or copy the file that crnn compile wrote beside each.",
+            )
+        origin.setdefault(sidecar.onnx_sha256, path)
+        if sidecar.batch_sizes in batches:
+            raise InputError(
+                f"{batches[sidecar.batch_sizes]} and {path} are both of batch"
+                f" {', '.join(map(str, sidecar.batch_sizes))}; a set has each once"
+            )
+        batches[sidecar.batch_sizes] = path
+    if len(origin) > 1:
+        raise InputError(
+            f"{' and '.join(map(str, origin.values()))} are not a set: they were compiled from"
+            " different ONNX models",
+            hint=(
+                "Evaluate one at a time, or compile all batch sizes from one model: crnn compile"
+                " MODEL.onnx NAME --batch 1,4,8 --static-set"
+            ),
+        )
+    return [batches[sizes] for sizes in sorted(batches)]
 
 
 def parse_devices(text: str) -> List[int]:

@@ -25,17 +25,26 @@ from typing import (
 
 import numpy as np
 
-from crnn.errors import InputError, KitError
+from crnn.errors import InputError, KitError, UsageError
 from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
-from crnn.spec import ModelSpec
+from crnn.spec import ModelSpec, fits
 
 R = TypeVar("R", bound="Runner")
+
+OTHER_NETWORK = (
+    "The model is another network than its spec says: see crnn inspect on it. Name its own with"
+    " --spec: a preset such as mindspore-native, or a JSON file of the keys that differ."
+)
 
 COPIED_IN, COMPUTED = "host to device", "compute"
 """The stages of `Runner.run` that a backend tells; after them only the copy from the device to the
 host is left.
 """
+
+
+def no_lap(stage: str) -> None:
+    """Time nothing: what `Runner.lap` is where nobody asks for stages."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,8 @@ class Runner(ABC):
     def __init__(self, model: Model) -> None:
         self.model = model
         self.spec = model.spec
-        self.lap: Callable[[str], None] = lambda stage: None
+        self._axes_known = False
+        self.lap: Callable[[str], None] = no_lap
         """Called with the stage's name when a stage of `run` ends; used for timing. `stream` may
         not call it.
         """
@@ -95,6 +105,33 @@ class Runner(ABC):
         """Replace the spec that the model is read by, before the runner is entered."""
         self.model = replace(self.model, spec=spec, spec_from="given")
         self.spec = spec
+
+    def steps(self, width: int) -> Optional[int]:
+        """Return the time steps that the model itself says it gives.
+
+        Args:
+            width: The images' width in pixels.
+
+        Returns:
+            T for images of that width; None where the file does not tell.
+        """
+        return None
+
+    def take(self, output: str) -> None:
+        """Choose the output that has the logits, of a model with several, before the runner is
+        entered.
+
+        Args:
+            output: Its name.
+
+        Raises:
+            UsageError: The backend runs models of one output alone.
+        """
+        raise UsageError(
+            f"--output {output}: {self.model.path} is run by {self.backend}, which takes models of"
+            " one output; ONNX Runtime takes an ONNX of several",
+            hint="crnn compile MODEL.onnx NAME --output NAME makes an OM of one output.",
+        )
 
     def __enter__(self: R) -> R:
         try:
@@ -122,9 +159,13 @@ class Runner(ABC):
         """Return float32 logits (T, N, K), a copy the caller owns, for float32 or uint8 images (N,
         C, H, W), N > 0.
         """
-        return _joined(
-            [self._logits(self._run(piece), count) for piece, count in self._cut(images)]
-        )
+        parts: List[np.ndarray] = []
+        for piece, count in self._cut(images):
+            self._prove_axes(piece)
+            output = self._run(piece)
+            self._check_output(output, len(piece))
+            parts.append(self._logits(output, count))
+        return _joined(parts)
 
     def stream(self, batches: Iterable[np.ndarray]) -> Generator[np.ndarray, None, None]:
         """Yield what `run` would return for each batch, in order, overlapping what the backend can
@@ -136,10 +177,12 @@ class Runner(ABC):
         parts: List[np.ndarray] = []
         with contextlib.closing(self._stream(pieces)) as outputs:
             for output in outputs:
-                counts = pieces.counts[0]
-                parts.append(self._logits(output, counts[len(parts)]))
-                if len(parts) == len(counts):
-                    pieces.counts.popleft()
+                sizes = pieces.sizes[0]
+                size, count = sizes[len(parts)]
+                self._check_output(output, size)
+                parts.append(self._logits(output, count))
+                if len(parts) == len(sizes):
+                    pieces.sizes.popleft()
                     yield _joined(parts)
                     parts = []
 
@@ -173,11 +216,58 @@ class Runner(ABC):
 
     def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
         # A copy: the backend may overwrite its output at the next piece of the same batch.
-        if self.spec.output_axes == "TNK":
-            logits = output
-        else:
-            logits = output.transpose(1, 0, 2)
+        logits = output.transpose([self.spec.output_axes.index(axis) for axis in "TNK"])
         return np.array(logits[:, :count], dtype=np.float32, order="C")
+
+    def _check_output(self, output: np.ndarray, batch: int) -> None:
+        """Refuse an output that is not of the shape that the spec says: a graph with open sizes
+        shows its axes only now.
+        """
+        if output.shape != self.spec.output_shape(batch):
+            fitting = self.spec.fitting_axes(output.shape, batch)
+            raise self._misread(
+                Tensor(self.outputs[0].name, str(output.dtype), output.shape), fitting
+            )
+        if batch != self.spec.time_steps:
+            self._axes_known = True
+
+    def _prove_axes(self, piece: np.ndarray) -> None:
+        """Find out, where a batch is as long as the time, which of the two axes is which: run the
+        model twice, with another first image.
+        """
+        if self._axes_known or len(piece) != self.spec.time_steps:
+            return
+        self._axes_known = True
+        lap, self.lap = self.lap, no_lap
+        striped = np.zeros_like(piece)
+        plain = striped.copy()
+        striped[0, ..., ::2] = 1
+        if piece.dtype == np.uint8:
+            striped *= 255
+        before = np.array(self._run(plain), dtype=np.float32)
+        after = np.array(self._run(striped), dtype=np.float32)
+        self.lap = lap
+        self._check_output(after, len(piece))
+        found = _axes_moved(before, after, self.spec)
+        if found != self.spec.output_axes:
+            raise self._misread(
+                Tensor(self.outputs[0].name, str(after.dtype), after.shape), [found]
+            )
+
+    def _misread(self, got: Tensor, fitting: Sequence[str]) -> InputError:
+        """Return the error for an output of another shape, or of other axes, than the spec's."""
+        spec = self.spec
+        expected = Tensor(got.name, got.dtype, spec.output_shape(None))
+        message = (
+            f"{self.model.path}: got {got}; the spec ({self.model.spec_from}) expects {expected}"
+        )
+        if not fitting:
+            return InputError(message, hint=OTHER_NETWORK)
+        return InputError(
+            f"{message}, axes {spec.output_axes}: the output's are {fitting[0]} (T time steps, N"
+            " images, K classes)",
+            hint=f"Say so: --output-axes {fitting[0]}, or output_axes in the spec.",
+        )
 
     def _check_images(self, images: np.ndarray) -> None:
         if images.ndim != 4 or images.shape[1:] != self.spec.image_shape or not len(images):
@@ -200,43 +290,29 @@ class Runner(ABC):
         return pieces
 
     def _check_metadata(self) -> None:
-        spec, image, logits = self.spec, self.inputs[0], self.outputs[0]
-        pairs = [
-            (image, self._input_shape()),
-            (
-                logits,
-                tuple(
-                    {"T": spec.time_steps, "N": None, "K": spec.classes}[axis]
-                    for axis in spec.output_axes
-                ),
-            ),
-        ]
-        for tensor, expected in pairs:
-            fits = len(tensor.shape) == len(expected) and all(
-                want is None or got is None or want == got
-                for got, want in zip(tensor.shape, expected)
+        image, logits = self.inputs[0], self.outputs[0]
+        shape = self._input_shape()
+        if not fits(image.shape, shape):
+            raise InputError(
+                f"{self.model.path}: got {image}; the spec ({self.model.spec_from}) expects"
+                f" {Tensor(image.name, image.dtype, shape)}",
+                hint=OTHER_NETWORK,
             )
-            if not fits:
-                raise InputError(
-                    f"{self.model.path}: got {tensor}; the spec ({self.model.spec_from}) expects "
-                    f"{Tensor(tensor.name, tensor.dtype, expected)}",
-                    hint=(
-                        "The model is another network than its spec says: see crnn inspect on it."
-                        " Name its own with --spec, such as --spec mindspore-native."
-                    ),
-                )
+        fitting = self.spec.fitting_axes(logits.shape, None)
+        if self.spec.output_axes not in fitting:
+            raise self._misread(logits, fitting)
 
     def _input_shape(self) -> Tuple[Optional[int], ...]:
         return (None, *self.spec.image_shape)
 
 
 class _Pieces(Iterator[np.ndarray]):
-    """Batches cut to sizes that a runner's model takes; ``counts`` are the images in each piece of
-    the batches that are on their way.
+    """Batches cut to sizes that a runner's model takes; ``sizes`` are, of each piece of the batches
+    that are on their way, the batch that the model runs and the images in it.
     """
 
     def __init__(self, runner: Runner, batches: Iterable[np.ndarray]) -> None:
-        self.counts: Deque[List[int]] = deque()
+        self.sizes: Deque[List[Tuple[int, int]]] = deque()
         self._runner = runner
         self._batches = iter(batches)
         self._pieces: Deque[np.ndarray] = deque()
@@ -244,7 +320,9 @@ class _Pieces(Iterator[np.ndarray]):
     def __next__(self) -> np.ndarray:
         while not self._pieces:
             cut = self._runner._cut(next(self._batches))
-            self.counts.append([count for _, count in cut])
+            for piece, _ in cut:
+                self._runner._prove_axes(piece)
+            self.sizes.append([(len(piece), count) for piece, count in cut])
             self._pieces.extend([piece for piece, _ in cut])
         return self._pieces.popleft()
 
@@ -342,6 +420,20 @@ def _joined(parts: List[np.ndarray]) -> np.ndarray:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts, axis=1)
+
+
+def _axes_moved(before: np.ndarray, after: np.ndarray, spec: ModelSpec) -> str:
+    """Return the order of axes by which only the first image's logits have moved; the spec's own
+    where nothing tells.
+
+    Shares, not equality: a device may compute the other images' logits slightly differently.
+    """
+    with np.errstate(invalid="ignore"):  # infinities have no difference; Scorer counts them
+        moved = np.abs(after - before)
+    shares: Dict[str, float] = {}
+    for axes in spec.fitting_axes(moved.shape, spec.time_steps):
+        shares[axes] = float(moved.take(0, axis=axes.index("N")).sum())
+    return max(shares, key=lambda axes: shares[axes])
 
 
 def _padded(images: np.ndarray, size: int) -> np.ndarray:

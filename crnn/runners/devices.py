@@ -63,6 +63,12 @@ class DevicesRunner(Runner):
     def _check_metadata(self) -> None:
         """The processes' runners have checked themselves."""
 
+    def _check_output(self, output: np.ndarray, batch: int) -> None:
+        """What comes is (T, N, K) whatever the file's axes are; the processes' runners check."""
+
+    def _prove_axes(self, piece: np.ndarray) -> None:
+        """As `_check_output`."""
+
     def _cut(self, images: np.ndarray) -> List[Tuple[np.ndarray, int]]:
         self._check_images(images)
         return [(images, len(images))]

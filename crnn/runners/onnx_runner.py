@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.external_data import hash_external_data, load_external_data
+from crnn.runners.inner_sizes import InnerSizes
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
 from crnn.spec import ModelSpec, spec_in
+from crnn.spelling import did_you_mean
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -24,7 +26,8 @@ PROVIDERS = {
 }
 PACKAGES = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu", "npu": "onnxruntime-cann"}
 """Which distribution has a provider."""
-
+ERRORS_ONLY = 3
+"""ONNX Runtime's level of what it prints by itself."""
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
@@ -50,7 +53,23 @@ class OnnxRunner(Runner):
         self.device = device
         self.threads = threads or usable_cpus()
         self._session: Any = None
+        self._taken: Optional[str] = None
+        self._ran: Set[int] = set()
+        self._proto_outputs = list(proto.graph.output)
+        self._inner = InnerSizes(proto)
         self._int8 = int8_of(proto)
+
+    def steps(self, width: int) -> Optional[int]:
+        """See `Runner`."""
+        outputs = self._proto_outputs
+        for output in outputs:
+            if len(outputs) == 1 or output.name == self._taken:
+                return steps_of(output, self.spec)
+        return None
+
+    def take(self, output: str) -> None:
+        """See `Runner`."""
+        self._taken = output
 
     def _open(self) -> None:
         with needs("onnxruntime"):
@@ -60,6 +79,9 @@ class OnnxRunner(Runner):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
+        # Errors alone: of graphs whose weights are inputs too, as PyTorch wrote them before 1.2, it
+        # warns once for each.
+        options.log_severity_level = ERRORS_ONLY
         # Threads that wait by spinning take the processors from those that decode images, and from
         # other programs; measured in benchmarks/session.py, as the defaults for all other options
         # were.
@@ -80,12 +102,13 @@ class OnnxRunner(Runner):
             ) from error
         _require_started(self._session, self.device)
         self.inputs = tuple(_tensor(self.model.path, node) for node in self._session.get_inputs())
-        self.outputs = tuple(_tensor(self.model.path, node) for node in self._session.get_outputs())
-        if len(self.inputs) != 1 or len(self.outputs) != 1:
+        if len(self.inputs) != 1:
+            names = ", ".join(map(str, self.inputs))
             raise InputError(
-                f"{self.model.path}: {len(self.inputs)} inputs and {len(self.outputs)} outputs;"
-                " expected one of each"
+                f"{self.model.path}: {len(self.inputs)} inputs ({names}); expected the image alone"
             )
+        node = chosen_output(self.model.path, self._session.get_outputs(), self._taken)
+        self.outputs = (_tensor(self.model.path, node),)
         if self.inputs[0].shape:
             fixed = self.inputs[0].shape[0]
         else:
@@ -104,23 +127,124 @@ class OnnxRunner(Runner):
         # On a GPU, ONNX Runtime copies within the call: the copies count as computation.
         self.lap(COPIED_IN)
         try:
-            output: np.ndarray = self._session.run(None, {self.inputs[0].name: images})[0]
+            output: np.ndarray = self._session.run([self.outputs[0].name], self._fed(images))[0]
         except Exception as error:
+            size = self._inner_batch(images, str(error))
+            if size in self._ran and len(images) < size:
+                # The rest of the data, after whole batches.
+                self.lap(COMPUTED)
+                return self._padded_run(images, size)
             # Of what it raises, nothing is the kit's: the input has been checked against the
             # graph's own words.
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
                 f" {_first_line(error)}",
-                hint=(
-                    "Where it is the batch that does not fit: the graph holds a fixed one inside;"
-                    " try --batch 1."
-                ),
+                hint=_batch_hint(size),
             ) from error
+        self._ran.add(len(images))
         self.lap(COMPUTED)
         return output
 
+    def _padded_run(self, images: np.ndarray, size: int) -> np.ndarray:
+        padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
+        padded[: len(images)] = images
+        output: np.ndarray = self._session.run([self.outputs[0].name], self._fed(padded))[0]
+        return output.take(range(len(images)), axis=self.spec.output_axes.index("N"))
+
+    def _fed(self, images: np.ndarray) -> Dict[str, np.ndarray]:
+        return {self.inputs[0].name: images}
+
+    def _inner_batch(self, images: np.ndarray, message: str) -> int:
+        """Return the first of the sizes that the graph or the error names which the graph takes; 0
+        where there is none.
+        """
+        for size in self._inner.candidates(message):
+            if size == len(images):
+                continue
+            tried = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
+            try:
+                self._session.run([self.outputs[0].name], self._fed(tried))
+            except Exception:  # noqa: BLE001, S112  another size may do
+                continue
+            return size
+        return 0
+
     def _close(self) -> None:
         self._session = None
+
+
+def _batch_hint(size: int) -> str:
+    if size:
+        return f"The graph holds a fixed batch inside, {size}: try --batch {size}."
+    return "The graph takes neither this batch nor one that it names itself: export it again."
+
+
+def chosen_output(path: Path, outputs: Sequence[Any], taken: Optional[str]) -> Any:
+    """Return the output with the logits.
+
+    Args:
+        path: The model, for errors.
+        outputs: What has ``name`` each, ONNX Runtime's or ONNX's own.
+        taken: What ``--output`` names; None where it was not given.
+
+    Returns:
+        The only output, or the one of that name.
+
+    Raises:
+        InputError: There are several and none was named, or none is of that name.
+    """
+    names = [output.name for output in outputs]
+    if taken in names:
+        return outputs[names.index(taken)]
+    if taken is not None:
+        raise InputError(
+            f"{path} has no output {taken!r}; it has {', '.join(names)}{did_you_mean(taken, names)}"
+        )
+    if len(names) != 1:
+        raise InputError(
+            f"{path} has {len(names)} outputs: {', '.join(map(_described, outputs))}; expected the"
+            " logits alone",
+            hint=f"Name the one that has the logits: --output {_likely(outputs)}",
+        )
+    return outputs[0]
+
+
+def steps_of(output: Any, spec: ModelSpec) -> Optional[int]:
+    """Return the time steps that an ONNX graph's output has.
+
+    Args:
+        output: Its ValueInfoProto.
+        spec: Says which of its axes they are.
+
+    Returns:
+        T; None where the axis is open or the output has not three.
+    """
+    dims = output.type.tensor_type.shape.dim
+    if len(dims) != len(spec.output_axes):
+        return None
+    steps = int(dims[spec.output_axes.index("T")].dim_value)
+    return steps or None
+
+
+def _described(output: Any) -> str:
+    """Name an output with its type and sizes; of ONNX's own only the sizes are told."""
+    if hasattr(output, "shape"):
+        return f"{output.name} {output.type} ({', '.join(map(str, output.shape))})"
+    dims = output.type.tensor_type.shape.dim
+    sizes = ", ".join(dim.dim_param or str(dim.dim_value) for dim in dims)
+    return f"{output.name} ({sizes})"
+
+
+def _likely(outputs: Sequence[Any]) -> str:
+    """Return the name of the first output of three axes, as logits have."""
+    for output in outputs:
+        if hasattr(output, "shape"):
+            axes = len(output.shape)
+        else:
+            axes = len(output.type.tensor_type.shape.dim)
+        if axes == 3:
+            return str(output.name)
+    return "NAME"
 
 
 def _provider(onnxruntime: Any, device: str) -> Any:
@@ -186,7 +310,8 @@ def load_graph(path: Path) -> Any:
         import onnx
         from google.protobuf.message import DecodeError
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        # Not onnx.load, which takes the format from the file's name.
+        proto = onnx.load_model_from_string(path.read_bytes())
     # protobuf 3.20 may lose its own error on the way, which Python then calls a SystemError.
     except (DecodeError, SystemError) as error:
         raise InputError(

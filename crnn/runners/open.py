@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional, Sequence
 
 from crnn import dialects
 from crnn.errors import InputError, UsageError
-from crnn.filekind import OM, ONNX, TORCH, kind_of
-from crnn.presets import SPECS
+from crnn.filekind import OM, ONNX, TORCH, kind_of, refuse_foreign_folder
+from crnn.presets import SPECS, time_steps
 from crnn.runners.base import Runner
-from crnn.spec import ModelSpec, read_spec
+from crnn.spec import ModelSpec, changed_spec, spec_json
+
+NARROWEST = 8
+"""The least width that every network of the presets takes."""
 
 
-def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) -> Runner:
+def open_runner(
+    path: Path, *, device: str = "", threads: Optional[int] = None, more: Sequence[Path] = ()
+) -> Runner:
     """Choose the runner for a model file.
 
     Args:
@@ -24,6 +31,7 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
             "npu:" before them or without.
         threads: The most processor threads of a model that runs on the processor; None for all
             usable.
+        more: Further OMs, which with ``path`` are a static set.
 
     Returns:
         The runner, not yet entered.
@@ -32,15 +40,22 @@ def open_runner(path: Path, *, device: str = "", threads: Optional[int] = None) 
         InputError: The file is not a model.
         UsageError: The device does not fit the file.
     """
+    kind = OM
     if path.is_dir():
-        kind = OM
+        refuse_foreign_folder(path)
     else:
         kind = kind_of(path)
     if kind == OM:
-        from crnn.runners.ascend_runner import open_ascend
+        from crnn.runners.ascend_runner import open_ascend, set_of
 
-        return open_ascend(path, _chips(path, device))
-    device = dialects.device(device or "cpu")
+        chips = _chips(path, device)
+        if more:
+            return open_ascend(set_of([path, *more]), chips)
+        return open_ascend(path, chips)
+    if device:
+        device = dialects.device(device)
+    else:
+        device = "cpu"
     if not re.fullmatch(r"cpu|(cuda|npu)(:[0-9]+)?", device):
         raise UsageError(
             f"--device {device}: {path} is not an OM, so it runs on cpu, cuda or npu, or a numbered"
@@ -96,11 +111,57 @@ def _chips(path: Path, device: str) -> str:
     return device
 
 
-def open_spec(text: str) -> ModelSpec:
+_DEFAULT = ModelSpec.default()
+Steps = Callable[[int], Optional[int]]
+"""The time steps that a model gives for images of a width; None where it is not known."""
+
+
+def unknown_steps(width: int) -> Optional[int]:
+    """Return None: no model is at hand to tell.
+
+    Args:
+        width: The images' width in pixels.
+
+    Returns:
+        None.
+    """
+    return None
+
+
+def spec_given(
+    own: ModelSpec, text: Optional[str], output_axes: Optional[str], steps: Steps = unknown_steps
+) -> ModelSpec:
+    """Return the spec that a model is to be read by, after the options of a command.
+
+    Args:
+        own: The spec that the model carries, or the default.
+        text: What ``--spec`` names (`open_spec`); None where it was not given.
+        output_axes: What ``--output-axes`` says; None where it was not given.
+        steps: Gives the model's time steps at a width, where a JSON says the width alone.
+
+    Returns:
+        The spec; ``own`` where neither was given.
+
+    Raises:
+        InputError: There is no spec of that name.
+    """
+    spec = own
+    if text:
+        spec = open_spec(text, own, steps)
+    if output_axes:
+        spec = dataclasses.replace(spec, output_axes=output_axes)
+    return spec
+
+
+def open_spec(text: str, own: ModelSpec = _DEFAULT, steps: Steps = unknown_steps) -> ModelSpec:
     """Return the spec that an argument names.
 
     Args:
-        text: A preset's name, a spec's JSON, a ``.om.json``, or a model file.
+        text: A preset's name, the file of a spec's JSON, a ``.om.json``, a model file, or the JSON
+            itself. JSON may hold only the keys that differ.
+        own: What they differ from: the model's own spec.
+        steps: Gives the time steps of a width; None where the model does not tell: the rule of
+            this kit's network is then taken, where ``own`` follows it.
 
     Returns:
         The spec.
@@ -110,11 +171,25 @@ def open_spec(text: str) -> ModelSpec:
     """
     if text in SPECS:
         return SPECS[text]
+
+    def steps_at(width: int) -> Optional[int]:
+        told = steps(width)
+        usual = own.width >= NARROWEST and time_steps(own.width) == own.time_steps
+        if told is None and usual and width >= NARROWEST:
+            return time_steps(width)
+        return told
+
+    if text.lstrip().startswith("{"):
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"--spec: not JSON: {error}") from error
+        return changed_spec(own, data, where="--spec", steps=steps_at)
     path = Path(text)
     if not path.exists():
         raise InputError(
             f"there is no file {text}, and no preset of that name; presets are {', '.join(SPECS)}"
         )
     if path.suffix == ".json":
-        return read_spec(path)
+        return changed_spec(own, spec_json(path), where=str(path), steps=steps_at)
     return open_runner(path).spec

@@ -12,6 +12,7 @@ import numpy as np
 
 from crnn.errors import UnavailableError, needs
 from crnn.machine import usable_cpus
+from crnn.presets import time_steps
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 
@@ -40,6 +41,10 @@ class TorchRunner(Runner):
         self.versions = {"torch": str(torch.__version__)}
         self._network: Any = checkpoint.model
         self._threads_before: Optional[int] = None
+
+    def steps(self, width: int) -> Optional[int]:
+        """See `Runner`."""
+        return time_steps(width, self._network.config)
 
     def _open(self) -> None:
         import torch

@@ -4,6 +4,7 @@ decodes.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import multiprocessing
@@ -14,6 +15,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, Thre
 from typing import (
     Any,
     Callable,
+    Counter,
     Deque,
     Dict,
     Generator,
@@ -21,6 +23,7 @@ from typing import (
     Iterator,
     List,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -30,7 +33,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import UnavailableError
-from crnn.image import MAX_PIXELS, ImageError, decode
+from crnn.image import MAX_PIXELS, ImageError, decode_remarked
 from crnn.machine import usable_cpus
 from crnn.python37 import wait_for_parents_end
 from crnn.signals import interrupts_blocked
@@ -38,7 +41,7 @@ from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-_Decoded = Tuple[Sample, Union[np.ndarray, Problem]]
+_Decoded = Tuple[Sample, Union[np.ndarray, Problem], Sequence[str]]
 
 # Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all
 # threads busy.
@@ -55,7 +58,7 @@ class _Decoder:
         self._max_pixels = max_pixels
 
     def __call__(self, sample: Sample) -> _Decoded:
-        return sample, decode_sample(sample, self._spec, max_pixels=self._max_pixels)
+        return (sample, *decode_sample(sample, self._spec, max_pixels=self._max_pixels))
 
 
 def image_batches(
@@ -103,8 +106,10 @@ def _fill(images: np.ndarray, decoded: Iterator[_Decoded], spec: ModelSpec) -> B
     keys: List[str] = []
     labels: List[Optional[str]] = []
     problems: Dict[int, Problem] = {}
+    remarks: Counter[str] = collections.Counter()
     full = 0
-    for sample, result in decoded:
+    for sample, result, remarked in decoded:
+        remarks.update(remarked)
         if isinstance(result, Problem):
             problems[len(keys)] = result
         elif images.dtype == np.uint8:
@@ -117,7 +122,7 @@ def _fill(images: np.ndarray, decoded: Iterator[_Decoded], spec: ModelSpec) -> B
         labels.append(sample.label)
         if full == len(images):
             break
-    return Batch(keys, labels, images[:full], problems)
+    return Batch(keys, labels, images[:full], problems, remarks)
 
 
 def in_order(
@@ -291,7 +296,7 @@ def _end_with_parent() -> None:
 
 def decode_sample(
     sample: Sample, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
-) -> Union[np.ndarray, Problem]:
+) -> Tuple[Union[np.ndarray, Problem], Sequence[str]]:
     """Decode a sample.
 
     Args:
@@ -300,11 +305,12 @@ def decode_sample(
         max_pixels: A larger image is a problem.
 
     Returns:
-        The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none.
+        The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none; and what else the
+        picture depends on (`crnn.image.decode_remarked`).
     """
     if sample.image is None:
-        return sample.problem or Problem("missing image")
+        return sample.problem or Problem("missing image"), ()
     try:
-        return decode(sample.image, spec, max_pixels=max_pixels)
+        return decode_remarked(sample.image, spec, max_pixels=max_pixels)
     except ImageError as error:
-        return error.problem
+        return error.problem, ()

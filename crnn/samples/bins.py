@@ -217,6 +217,7 @@ class BinFolder:
     def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
         self.folder = folder
         self.spec = spec
+        self.notes: Sequence[str] = ()
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         self._unlabelled, self._misnamed = _strangers(folder, self.labels)
@@ -224,6 +225,11 @@ class BinFolder:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each labelled bin's name and its label."""
+        for index, label in self.labels:
+            yield bin_name(index), label
 
     def extras(self) -> List[Tuple[str, Problem]]:
         """Return bins without label, misnamed bins and labels given twice, with their names."""

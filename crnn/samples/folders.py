@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError
-from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, read_annotations
+from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, ListOptions, read_annotations
+from crnn.samples.classes import ClassNumbers
 
 MISSING_IMAGE = "missing image"
 UNSAFE = "unsafe name"
@@ -18,6 +20,10 @@ TOO_LARGE = "image too large"
 
 MAX_BYTES = 256 << 20
 """Larger files are not read at all."""
+MOST_TRIES = 1000
+"""Absolute paths of a list that are looked for below a folder until one of them is there."""
+RELATIVE = "expected a name below it"
+"""What a name should be."""
 
 
 class FolderSamples:
@@ -32,11 +38,25 @@ class FolderSamples:
 
     gaps = 0
 
-    def __init__(self, folder: Path, annotation_file: Path, form: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        annotation_file: Path,
+        options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    ) -> None:
         _require_folder(folder)
         self.path = folder
         self.annotation_file = annotation_file
-        self.form, self._entries = read_annotations(annotation_file, form)
+        found = read_annotations(
+            annotation_file, options.form, columns=options.columns, encoding=options.encoding
+        )
+        self.form = found.form
+        tails = Tails(folder)
+        self._entries = [entry._replace(name=tails.name(entry.name)) for entry in found.entries]
+        self.notes: Sequence[str] = (*found.notes, *tails.notes)
+        """What a user should be told of how the list was read."""
+        if ClassNumbers.are(entry.label for entry in self._entries):
+            raise ClassNumbers.refused(annotation_file, self._entries[0].label)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,6 +76,24 @@ class FolderSamples:
     def sample(self, number: int) -> Sample:
         """Return the sample of a place."""
         return self._sample(os.path.realpath(self.path), self._entries[number - 1])
+
+    def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
+        """Yield each place with its label, without reading the image."""
+        for number, entry in enumerate(self._entries, start=1):
+            yield number, entry.label
+
+    def key_of(self, number: int) -> str:
+        """Return the name of a place's sample."""
+        return self._entries[number - 1].name
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield nothing: a list has a label for each image."""
+        return iter(())
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, without reading its image."""
+        for entry in self._entries:
+            yield entry.name, entry.label
 
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return nothing: the annotation file was read as a whole."""
@@ -78,6 +116,52 @@ class FolderSamples:
             )
             return Sample(entry.name, None, entry.label, problem)
         return Sample(entry.name, image, entry.label)
+
+
+class Tails:
+    r"""Finds, for the absolute paths of another machine, the ends that lead to files of a folder.
+
+    ``C:/Users/someone/plates/train/a.png`` is ``train/a.png`` where the folder holds that; what
+    stands before it is then taken off all other names too.
+
+    Args:
+        folder: Where the images are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._heads: List[str] = []
+        self._tries = 0
+
+    def name(self, name: str) -> str:
+        """Return a name from a list as one below the folder; unchanged where none is found."""
+        if not _is_absolute(name):
+            return name
+        plain = name.replace("\\", "/")
+        for head in self._heads:
+            if plain.startswith(head):
+                return plain[len(head) :]
+        if self._tries == MOST_TRIES:
+            return name
+        self._tries += 1
+        parts = plain.split("/")
+        for start in range(1, len(parts)):
+            tail = "/".join(parts[start:])
+            if tail and self._holds(tail):
+                self._heads.append("/".join(parts[:start]) + "/")
+                return tail
+        return name
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was taken for the folder, a line for each beginning."""
+        return [f"absolute paths: {head} is taken for {self._folder}" for head in self._heads]
+
+    def _holds(self, tail: str) -> bool:
+        try:
+            return ".." not in tail.split("/") and (self._folder / tail).is_file()
+        except (OSError, ValueError):
+            return False
 
 
 def find_annotation(folder: Path) -> Path:
@@ -134,10 +218,13 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
     """
     if not name or "\0" in name:
         return Problem(UNSAFE, f"{name!r} is not a file name")
-    if Path(name).is_absolute() or ".." in name.replace("\\", "/").split("/"):
-        return Problem(UNSAFE, f"{name!r} leads out of the folder")
+    if _is_absolute(name) or ".." in name.replace("\\", "/").split("/"):
+        return Problem(UNSAFE, f"{name!r} leads out of the folder; {RELATIVE}")
     try:
         path = Path(os.path.realpath(_with_suffix(Path(root, name))))
+        if "\\" in name and not path.exists():
+            # A list that was written on Windows.
+            path = Path(os.path.realpath(_with_suffix(Path(root, name.replace("\\", "/")))))
         if os.path.commonpath([root, path]) != root:
             return Problem(UNSAFE, f"{name!r} is a link that leads out of the folder")
         state = path.stat()
@@ -153,6 +240,11 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
         return Problem(MISSING_IMAGE, f"no file {name!r}")
     except OSError as error:
         return Problem(UNREADABLE, f"{name!r}: {error.strerror}")
+
+
+def _is_absolute(name: str) -> bool:
+    """Say whether a name is an absolute path, here or on Windows."""
+    return name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) is not None
 
 
 def _with_suffix(path: Path) -> Path:

@@ -14,14 +14,17 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
+from crnn.files import refuse_lfs_pointer, require_file, starts_with
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 
 DATA_FILE = "data.mdb"
+_WHAT = "an LMDB (a folder with data.mdb, or that file)"
+_LOCK_MARK = b"\xde\xc0\xef\xbe"
 MISSING_IMAGE = "missing image"
 WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
@@ -48,10 +51,11 @@ class LmdbSamples:
     mounts will do.
 
     ``path`` is the folder or its ``data.mdb``. What counts are the keys that are there: ``len()``
-    is the number of indices with an image or a label, `gaps` the number of indices between 1 and
-    the last that have neither. Both come from ``num-samples`` where the number of keys and the ends
-    of each kind bear it out; a full iteration sets them by what it saw. A sample without image has
-    a problem, one without label has the label None; a label that is not UTF-8 is read with U+FFFD
+    is the number of indices with an image or a label, `gaps` the number of indices between 1 (0
+    where both an image and a label are there) and the last that have neither. Both come from
+    ``num-samples`` where the number of keys and the ends of each kind bear it out; a full iteration
+    sets them by what it saw. A sample without image has a problem, one without label has the label
+    None; a label that is not UTF-8 is read with U+FFFD
     in the place of what cannot be. ``in_order`` False is for reading samples one by one from
     anywhere, without the system reading ahead. Raises `InputError` for what is no such LMDB.
     """
@@ -64,7 +68,7 @@ class LmdbSamples:
         self._bad_labels: Dict[int, str] = {}
         with _errors(self._file), self._reading() as reading:
             self.declared, self._count_problem = _declared(reading)
-            self._count, last = _survey(reading, self.declared)
+            self._count, self.gaps = _survey(reading, self.declared)
             if not self._count:
                 raise InputError(
                     f"{self._file} holds no samples: {_first_keys(reading)}",
@@ -81,7 +85,7 @@ class LmdbSamples:
                         " annotation file."
                     ),
                 )
-        self.gaps = last - self._count
+        self.notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         return self._count
@@ -91,21 +95,14 @@ class LmdbSamples:
 
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
-        count = last = 0
         with _errors(self._file), self._reading() as reading:
-            for last in _either(reading):
-                count += 1
-                yield last, self._sample(reading, last)
-        self._seen(count, last)
+            for index in self._walk(reading):
+                yield index, self._sample(reading, index)
 
     def numbers(self) -> Iterator[int]:
         """Yield the index of each sample, without reading it."""
-        count = last = 0
         with _errors(self._file), self._reading() as reading:
-            for last in _either(reading):
-                count += 1
-                yield last
-        self._seen(count, last)
+            yield from self._walk(reading)
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -117,6 +114,28 @@ class LmdbSamples:
         with _errors(self._file), self._reading() as reading:
             for index in _indices(reading, b"label-"):
                 yield index, self._label(index, reading.get(b"label-%09d" % index))
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, without reading its image; those without a label
+        come last.
+        """
+        for index, label in self.labels():
+            yield name_of(index), label
+        for key in self.unlabelled():
+            yield key, None
+
+    def key_of(self, number: int) -> str:
+        """Return the name of an index's sample."""
+        return name_of(number)
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the name of each image without a label."""
+        with _errors(self._file), self._reading() as reading:
+            if _is_regular(reading, len(self)):
+                return
+            for index in _indices(reading, b"image-"):
+                if reading.get(b"label-%09d" % index) is None:
+                    yield name_of(index)
 
     def lexicons(self, index: int) -> Tuple[Tuple[str, ...], ...]:
         """Return the lexicons of a sample, the smallest first."""
@@ -156,8 +175,16 @@ class LmdbSamples:
         # An open LMDB belongs to one process.
         return {**self.__dict__, "_environment": None}
 
-    def _seen(self, count: int, last: int) -> None:
-        self._count, self.gaps = count, last - count
+    def _walk(self, reading: Any) -> Iterator[int]:
+        """Yield each index, and keep what a full walk has counted."""
+        count = last = 0
+        first = None
+        for index in _either(reading):
+            if first is None:
+                first = index
+            count, last = count + 1, index
+            yield index
+        self._count, self.gaps = count, _gaps(count, first, last)
 
     def _sample(self, reading: Any, index: int) -> Sample:
         image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
@@ -195,13 +222,34 @@ class LmdbSamples:
 
 def _data_file(path: Path) -> Path:
     file = path
+    if path.is_file():
+        _refuse_other(path)
     if path.is_dir():
         file = path / DATA_FILE
         if not file.exists():
             raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it")
-    require_file(file, "an LMDB (a folder with data.mdb, or that file)")
+    require_file(file, _WHAT)
     refuse_lfs_pointer(file)
     return file
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse files that are often given in an LMDB's place."""
+    if starts_with(path, _LOCK_MARK):
+        raise InputError(
+            f"{path} is the lock of an LMDB, not its data",
+            hint=f"Give the folder, {path.parent}, or the {DATA_FILE} in it.",
+        )
+    other = foreign(path)
+    if other is None or other == AN_LMDB:
+        return
+    hint = ""
+    if other == AN_IMAGE:
+        hint = (
+            f"Read it by itself: crnn read MODEL {path}; several with their labels are a folder"
+            " with an annotation file."
+        )
+    raise InputError(f"{path} is {other.what}; expected {_WHAT}", hint=hint)
 
 
 def _open(file: Path, *, readahead: bool) -> Any:
@@ -255,13 +303,25 @@ def _declared(reading: Any) -> Tuple[Optional[int], str]:
 
 
 def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
-    """Return how many indices have an image or a label, and the last of them."""
+    """Return how many indices have an image or a label, and how many before the last have none."""
     if declared and _is_regular(reading, declared):
-        return declared, declared  # no need to walk over millions of keys
+        return declared, 0  # no need to walk over millions of keys
     count = last = 0
+    first = None
     for index in _either(reading):
+        if first is None:
+            first = index
         count, last = count + 1, index
-    return count, last
+    return count, _gaps(count, first, last)
+
+
+def _gaps(count: int, first: Optional[int], last: int) -> int:
+    """Return how many indices have neither image nor label: indices are counted from 1, or from 0
+    where that is the first.
+    """
+    if first == 0:
+        return last + 1 - count
+    return last - count
 
 
 def _is_regular(reading: Any, count: int) -> bool:
@@ -299,7 +359,15 @@ def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
     keys = cursor.iternext(keys=True, values=False)
     ours = itertools.takewhile(lambda key: key.startswith(prefix), keys)
     numbers = map(operator.itemgetter(slice(start, None)), ours)
-    return filter(None, map(int, filter(_DIGITS.match, numbers)))
+    indices = map(int, filter(_DIGITS.match, numbers))
+    if _begins_at_0(reading):
+        return indices
+    return filter(None, indices)
+
+
+def _begins_at_0(reading: Any) -> bool:
+    """Say whether there is a word of the index 0; a single key of it is another program's."""
+    return all(reading.get(key) is not None for key in (b"image-000000000", b"label-000000000"))
 
 
 def _first_keys(reading: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
+from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, LabelFile
 from crnn.spec import ModelSpec
 
@@ -24,6 +25,8 @@ class LabelledSource(Protocol):
     path: Path
     gaps: int
     """Numbers, below the last one, that no sample has; known once all are read."""
+    notes: Sequence[str]
+    """What a user should be told of how the data are read, a line each."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -37,8 +40,20 @@ class LabelledSource(Protocol):
     def numbers(self) -> Iterator[int]:
         """Yield the numbers, without reading the samples."""
 
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
+
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
+
+    def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
+        """Yield the number and the label of each labelled sample, without reading its image."""
+
+    def key_of(self, number: int) -> str:
+        """Return the name of a number's sample."""
+
+    def unlabelled(self) -> Iterator[str]:
+        """Yield the name of each image without a label."""
 
     def label_problem(self, number: int) -> Optional[Problem]:
         """Return what was wrong with the label of a sample that was read."""
@@ -64,14 +79,20 @@ class Rules(Protocol):
 
 
 def open_labelled(
-    path: Path, annotation_file: Optional[Path] = None, form: Optional[str] = None
+    path: Path,
+    annotation_file: Optional[Path] = None,
+    options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    *,
+    in_order: bool = True,
 ) -> LabelledSource:
     """Open a data set of words.
 
     Args:
         path: An LMDB (its folder or ``data.mdb``), or a folder of images.
         annotation_file: The folder's annotation; its only text file where none is named.
-        form: The form of its lines, where the content is not to decide.
+        options: The form, columns and encoding of the annotation, where the content is not to
+            decide.
+        in_order: Whether an LMDB is read from its beginning to its end.
 
     Returns:
         The data set.
@@ -84,12 +105,29 @@ def open_labelled(
 
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
-        return FolderSamples(path, annotation_file or find_annotation(path), form)
-    if annotation_file or form:
+        if annotation_file is None:
+            _refuse_collection(path)
+        return FolderSamples(path, annotation_file or find_annotation(path), options)
+    if annotation_file or options != ListOptions():
         raise InputError(
             f"{path} is not a folder of images; an annotation file goes with such a folder only"
         )
-    return LmdbSamples(path)
+    return LmdbSamples(path, in_order=in_order)
+
+
+def _refuse_collection(path: Path) -> None:
+    from crnn.samples.nested import lmdbs_below
+
+    found = lmdbs_below(path)
+    if found:
+        named = ", ".join(map(str, found[:5]))
+        more = ""
+        if len(found) > 5:
+            more = f" and {len(found) - 5} more"
+        raise InputError(
+            f"{path} is not a data set itself: it holds {len(found)} LMDBs: {named}{more}",
+            hint="Name one of them; crnn evaluate and crnn train take all at once.",
+        )
 
 
 class BatchSource(Protocol):
@@ -107,8 +145,14 @@ class BatchSource(Protocol):
 class WordSource(BatchSource, Protocol):
     """Samples of a data set, ready for a model."""
 
+    notes: Sequence[str]
+    """What a user should be told of how the data were read, a line each."""
+
     def __len__(self) -> int:
         """Return the number of samples."""
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """Yield each sample's name and its label, None where it has none, without its image."""
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """Return problems that belong to no labelled sample; all are known once all batches are
@@ -134,6 +178,7 @@ class ImageSource:
         rules: Optional[Rules] = None,
     ) -> None:
         self.samples = samples
+        self.notes: Sequence[str] = samples.notes
         self._spec = spec
         # A model that normalises by itself is spared the way to values and back.
         self.dtype = "float32"
@@ -159,6 +204,10 @@ class ImageSource:
     def close(self) -> None:
         """Close the data: LMDB lets a process open a file only once at a time."""
         self.samples.close()
+
+    def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
+        """See `WordSource`."""
+        return self.samples.every_label()
 
     def extras(self) -> Sequence[Tuple[str, Problem]]:
         """See `WordSource`."""
@@ -191,6 +240,7 @@ def open_source(
     label: Optional[Path] = None,
     workers: Optional[int] = None,
     rules: Optional[Rules] = None,
+    options: ListOptions = ListOptions(),  # noqa: B008  frozen
 ) -> WordSource:
     """Return the source for ``data``.
 
@@ -200,6 +250,7 @@ def open_source(
         label: The label file of bins, or the annotation file of images.
         workers: Threads that decode images; None for all usable processors.
         rules: Which samples count; None for all.
+        options: How the annotation of images is read.
 
     Returns:
         The source, not yet opened where that is possible later.
@@ -220,7 +271,7 @@ def open_source(
         if rules:
             return RuledBins(data, label, spec, rules)
         return BinFolder(data, label, spec)
-    return ImageSource(open_labelled(data, label), spec, workers, rules)
+    return ImageSource(open_labelled(data, label, options), spec, workers, rules)
 
 
 def _holds_bins(data: Path) -> bool:

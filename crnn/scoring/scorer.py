@@ -11,23 +11,23 @@ from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Problem
+from crnn.batch import Batch, Problem, ProblemCounts
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
+from crnn.samples.label_check import LabelCheck
 from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
-NAMED = 3
-"""The most samples of each reason that are remembered by name."""
 
 
 class Scorer:
     """Decodes batches, counts them and keeps the worst misses.
 
     A row with a problem is read as the empty text and counts as wrong where it has a label; so does
-    a row whose logits are not finite.
+    a row whose logits are not finite. Labels that the model cannot read, and rows without one, are
+    counted among the problems, and otherwise as all others.
 
     Args:
         spec: What the logits mean and how labels are compared.
@@ -36,10 +36,12 @@ class Scorer:
 
     def __init__(self, spec: ModelSpec, *, confidences: bool = False) -> None:
         self.metric = TextMetric()
-        self.skipped: Counter[str] = collections.Counter()
         self.read = 0
         """Rows that a model has read."""
-        self.named: List[Tuple[str, Problem]] = []
+        self.remarks: Counter[str] = collections.Counter()
+        """What else the images' pictures depend on, counted."""
+        self._problems = ProblemCounts()
+        self._check = LabelCheck(spec)
         self._spec = spec
         self._alphabet = spec.alphabet
         self._confidences = confidences
@@ -58,6 +60,7 @@ class Scorer:
             The reading of every row, in the batch's order.
         """
         problems = dict(batch.problems)
+        self.remarks.update(batch.remarks)
         texts = [""] * len(batch.keys)
         columns: Dict[int, int] = {}
         if logits is not None:
@@ -67,6 +70,12 @@ class Scorer:
         sure = self._confidence_of(logits, columns, texts, truths)
         for row, problem in problems.items():
             self.report(batch.keys[row], problem)
+        for row, label in enumerate(batch.labels):
+            if label is None and row in problems:
+                continue
+            unreadable = self._check.problem(label)
+            if unreadable:
+                self.report(batch.keys[row], unreadable)
         readings: List[Reading] = []
         for row, text in enumerate(texts):
             reading = Reading(batch.keys[row], text, sure.get(row), batch.labels[row])
@@ -81,9 +90,17 @@ class Scorer:
             key: The sample, or what else of the data set the problem is about.
             problem: What is wrong.
         """
-        self.skipped[problem.reason] += 1
-        if self.skipped[problem.reason] <= NAMED:
-            self.named.append((key, problem))
+        self._problems.add(key, problem)
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """How many problems there are of each reason."""
+        return self._problems.counts
+
+    @property
+    def named(self) -> Sequence[Tuple[str, Problem]]:
+        """The first few samples of each reason, by name."""
+        return self._problems.named
 
     @property
     def misses(self) -> List[Reading]:

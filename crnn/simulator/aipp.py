@@ -174,6 +174,10 @@ def _checked(fields: Mapping[str, str], tensor: Tuple[str, Tuple[int, ...]]) -> 
             f"src_image_size is {width}x{height} without crop or padding; input {name} is"
             f" {dims[3]}x{dims[2]}"
         )
+    for channel in range(4):
+        _check_range(fields, f"min_chn_{channel}", 0.0, 255.0)
+        _check_range(fields, f"mean_chn_{channel}", 0.0, 255.0)
+        _check_range(fields, f"var_reci_chn_{channel}", -65504.0, 65504.0)
     return Aipp(
         fields["input_format"],
         width,
@@ -182,6 +186,11 @@ def _checked(fields: Mapping[str, str], tensor: Tuple[str, Tuple[int, ...]]) -> 
         tuple(float(fields.get(f"min_chn_{channel}", "0")) for channel in range(4)),
         tuple(float(fields.get(f"var_reci_chn_{channel}", "1")) for channel in range(4)),
     )
+
+
+def _check_range(fields: Mapping[str, str], name: str, least: float, most: float) -> None:
+    if not least <= float(fields.get(name, "0")) <= most:
+        raise _error(f"{name} is {fields[name]}; expected {least:g} to {most:g}")
 
 
 def _which(fields: Mapping[str, str], names: List[str]) -> int:

@@ -9,14 +9,15 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from crnn import cann
+from crnn.python37 import prod
 from crnn.simulator import aipp as aipp_file
 from crnn.simulator import atc_flags, standin
 from crnn.simulator.atc_flags import AtcError, Release
 from crnn.simulator.graph import Dims, Graph
-from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, filled, to_bytes
+from crnn.simulator.om_file import Aipp, Gear, OmTensor, SimulatedOm, filled, to_bytes
 from crnn.simulator.record import Record
 
 _FAILED = "ATC run failed, Please check the detail log, Try 'atc --help' for more information"
@@ -74,23 +75,23 @@ def compile_om(
     if not Path(environ.get("ASCEND_OPP_PATH", "")).is_absolute():
         raise AtcError("E10501", "no operator is registered: ASCEND_OPP_PATH is not set")
     graph = Graph(_existing(values["model"], "model"))
-    gears: Tuple[int, ...] = ()
-    if "dynamic_batch_size" in values:
-        gears = atc_flags.parse_gears(values["dynamic_batch_size"])
+    gears = _gears(values)
     shapes = _shapes(graph, values, gears)
-    graph.check(release, gears=bool(gears))
-    sizes = gears
-    if not gears:
-        first = next(iter(shapes.values()))
-        sizes = (first[0],)
+    graph.check(release, gears=gears.given)
+    sizes = gears.batches
+    if not gears.given:
+        first = graph.inputs[0][0]
+        sizes = (shapes[first][0],)
     target = _target(values["output"])
-    fed = tuple(OmTensor(name, dtype, shapes[name], "NCHW") for name, dtype, _ in graph.inputs)
+    layout = values.get("input_format", "NCHW")
+    fed = tuple(OmTensor(name, dtype, shapes[name], layout) for name, dtype, _ in graph.inputs)
     inputs, aipp = _inputs(fed, values)
+    numbers = gears.dims or tuple((size,) for size in sizes)
     by_size = []
-    for size in sizes:
-        dims = graph.output_dims(_at(shapes, size))
+    for gear in numbers:
+        dims = graph.output_dims(_at(shapes, gear, by_dims=bool(gears.dims)))
         by_size.append(tuple(dims))
-    largest = by_size[sizes.index(max(sizes))]
+    largest = by_size[numbers.index(max(numbers, key=prod))]
     precision = values.get("precision_mode_v2") or values.get("precision_mode")
     om = SimulatedOm(
         name=target.stem,
@@ -102,12 +103,45 @@ def compile_om(
         outputs=_outputs(graph, values, release, largest),
         fed=fed,
         sizes=tuple(sizes),
-        dynamic=bool(gears),
+        dynamic=gears.given,
         outputs_by_size=tuple(by_size),
         aipp=aipp,
         onnx=graph.data,
+        dims_gears=gears.dims,
+        shape_order=gears.order,
     )
     return target, om
+
+
+class _Gears(NamedTuple):
+    """The gears that are asked for, of batches or of dims, and the order of the inputs in
+    --input_shape, which those of dims follow.
+    """
+
+    batches: Tuple[int, ...] = ()
+    dims: Tuple[Gear, ...] = ()
+    order: Tuple[str, ...] = ()
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return bool(self.batches or self.dims)
+
+    @property
+    def flag(self) -> str:
+        """The flag that gives them."""
+        if self.dims:
+            return "--dynamic_dims"
+        return "--dynamic_batch_size"
+
+
+def _gears(values: Mapping[str, str]) -> _Gears:
+    if "dynamic_batch_size" in values:
+        return _Gears(batches=atc_flags.parse_gears(values["dynamic_batch_size"]))
+    if "dynamic_dims" in values:
+        order = tuple(atc_flags.parse_shapes(values["input_shape"]))
+        return _Gears(dims=atc_flags.parse_dims_gears(values["dynamic_dims"]), order=order)
+    return _Gears()
 
 
 def _existing(name: str, flag: str) -> Path:
@@ -127,8 +161,8 @@ def _target(name: str) -> Path:
     return path.with_name(path.name + ".om")
 
 
-def _shapes(graph: Graph, values: Mapping[str, str], gears: Sequence[int]) -> Dict[str, Dims]:
-    """Return every input's dims, -1 where gears decide."""
+def _shapes(graph: Graph, values: Mapping[str, str], gears: _Gears) -> Dict[str, Dims]:
+    """Return every input's dims, -1 where gears decide; in the order of --input_shape."""
     given: Dict[str, Dims] = {}
     if "input_shape" in values:
         given = atc_flags.parse_shapes(values["input_shape"])
@@ -138,7 +172,8 @@ def _shapes(graph: Graph, values: Mapping[str, str], gears: Sequence[int]) -> Di
             raise AtcError(
                 "E10016", f"Opname [{name}] of [--input_shape] is not found in the model"
             )
-    shapes = {name: _shape(name, dims, given.get(name)) for name, dims in own.items()}
+    names = [*given, *(name for name in own if name not in given)]
+    shapes = {name: _shape(name, own[name], given.get(name)) for name in names}
     _check_open(shapes, gears)
     return shapes
 
@@ -167,18 +202,32 @@ def _shape(name: str, own: List[Optional[int]], given: Optional[Dims]) -> Dims:
     return given
 
 
-def _check_open(shapes: Mapping[str, Dims], gears: Sequence[int]) -> None:
+def _check_open(shapes: Mapping[str, Dims], gears: _Gears) -> None:
     flat = [
         (name, position)
         for name, dims in shapes.items()
         for position, size in enumerate(dims)
         if size == -1
     ]
-    if gears and not flat:
-        raise AtcError("E10031", "[--dynamic_batch_size] is given, but no input has a -1")
-    if not gears and flat:
+    if gears.given and not flat:
+        raise AtcError("E10031", f"[{gears.flag}] is given, but no input has a -1")
+    if not gears.given and flat:
         text = f"Input [{flat[0][0]}] has a -1, which needs [--dynamic_batch_size]"
         raise AtcError("E10001", text)
+    if gears.dims:
+        _check_profiles(gears.dims, len(flat))
+    else:
+        _check_batches(flat)
+
+
+def _check_profiles(gears: Sequence[Gear], places: int) -> None:
+    for gear in gears:
+        if len(gear) != places:
+            text = f"the profile {gear} of [--dynamic_dims] does not fit the {places} of -1"
+            raise AtcError("E10001", text)
+
+
+def _check_batches(flat: Sequence[Tuple[str, int]]) -> None:
     for name, position in flat:
         if position:
             raise AtcError(
@@ -235,5 +284,15 @@ def _outputs(
     return tuple(tensors)
 
 
-def _at(shapes: Mapping[str, Dims], size: int) -> Dict[str, Dims]:
-    return {name: filled(dims, size) for name, dims in shapes.items()}
+def _at(shapes: Mapping[str, Dims], gear: Gear, *, by_dims: bool) -> Dict[str, Dims]:
+    """Return the inputs' dims for a gear; ``shapes`` are in the order of --input_shape."""
+    found: Dict[str, Dims] = {}
+    start = 0
+    for name, dims in shapes.items():
+        numbers = gear
+        if by_dims:
+            count = dims.count(-1)
+            numbers = gear[start : start + count]
+            start += count
+        found[name] = filled(dims, numbers)
+    return found

@@ -46,7 +46,7 @@ FLAGS: Mapping[str, Flag] = {
     "input_shape_range": Flag(simulated=False),
     "dynamic_batch_size": Flag(),
     "dynamic_image_size": Flag(simulated=False),
-    "dynamic_dims": Flag(simulated=False),
+    "dynamic_dims": Flag(),
     "precision_mode": Flag(
         (
             "force_fp16",
@@ -92,7 +92,7 @@ The releases of some are approximate.
 MANDATORY = ("framework", "model", "output", "soc_version")
 
 _SOCS: Mapping[str, Tuple[Release, Release]] = {
-    "Ascend310": ((0, 0), (8, 0)),
+    "Ascend310": ((0, 0), (8, 3)),
     "Ascend710": ((0, 0), (5, 1)),
     "Ascend310P1": ((5, 1), (99, 0)),
     "Ascend310P3": ((5, 1), (99, 0)),
@@ -203,12 +203,23 @@ def _check_soc(soc: str, release: Release) -> None:
 def _check_pairs(values: Mapping[str, str]) -> None:
     if "precision_mode" in values and "precision_mode_v2" in values:
         raise AtcError("E10001", "[--precision_mode] and [--precision_mode_v2] exclude each other")
+    _check_dims_gears(values)
     if "optypelist_for_implmode" in values and "op_select_implmode" not in values:
         raise AtcError("E10001", "[--optypelist_for_implmode] needs [--op_select_implmode]")
-    if "bf16" in values.get("precision_mode", "") or "bfloat16" in values.get(
-        "precision_mode_v2", ""
-    ):
-        raise AtcError("E10001", "bfloat16 is not supported by this chip")
+    modes = values.get("precision_mode", "") + values.get("precision_mode_v2", "")
+    half = "bf16" in modes or "bfloat16" in modes
+    if half and not values["soc_version"].startswith("Ascend310B"):
+        raise AtcError("E10001", f"bfloat16 is not supported by {values['soc_version']}")
+
+
+def _check_dims_gears(values: Mapping[str, str]) -> None:
+    if "dynamic_dims" not in values:
+        return
+    for other in ("dynamic_batch_size", "insert_op_conf"):
+        if other in values:
+            raise AtcError("E10001", f"[--dynamic_dims] and [--{other}] exclude each other")
+    if values.get("input_format") != "ND" or "input_shape" not in values:
+        raise AtcError("E10001", "[--dynamic_dims] needs [--input_shape] and [--input_format=ND]")
 
 
 def parse_shapes(text: str) -> Dict[str, Tuple[int, ...]]:
@@ -285,6 +296,38 @@ def parse_gears(text: str) -> Tuple[int, ...]:
         raise AtcError("E10038", f"[--dynamic_batch_size] holds {bad[0]}; expected 1 to 2048")
     if len(set(gears)) != len(gears):
         raise AtcError("E10039", f"[--dynamic_batch_size] holds the same profile twice: {text}")
+    return tuple(gears)
+
+
+def parse_dims_gears(text: str) -> Tuple[Tuple[int, ...], ...]:
+    """Read ``1,100;4,100``: 2 to 100 different rows, each a number for every -1.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        The gears as given.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
+    rows = [row.split(",") for row in text.split(";")]
+    if not all(re.fullmatch(r"\d+", word.strip()) for row in rows for word in row):
+        raise AtcError(
+            "E10037", f"Value [{text}] for parameter [--dynamic_dims] is not rows of numbers"
+        )
+    gears = [tuple(int(word) for word in row) for row in rows]
+    if len(gears) < cann.ATC_MIN_GEARS:
+        raise AtcError("E10035", f"[--dynamic_dims] has {len(gears)} profile; expected 2 or more")
+    if len(gears) > cann.ATC_MAX_GEARS:
+        raise AtcError(
+            "E10036",
+            f"[--dynamic_dims] has {len(gears)} profiles; at most {cann.ATC_MAX_GEARS} are taken",
+        )
+    if any(number < 1 for gear in gears for number in gear):
+        raise AtcError("E10038", f"[--dynamic_dims] holds 0: {text}")
+    if len(set(gears)) != len(gears):
+        raise AtcError("E10039", f"[--dynamic_dims] holds the same profile twice: {text}")
     return tuple(gears)
 
 

@@ -101,6 +101,10 @@ def _function(sim: Simulator, signature: Signature) -> Callable[..., Any]:
         except RefusedError as failure:
             sim.set_error(failure.code, failure.text)
             return _failed(signature, failure.code, arguments)
+        finally:
+            if sim.closed:
+                # A __del__ calls while the interpreter ends: what it gives back is no leak.
+                sim.close()
         return _succeeded(signature, result)
 
     call.__name__ = short

@@ -30,7 +30,8 @@ what convolutional and recurrent recognisers are made of.
 
 _OPSETS = (8, 18)
 _OLD_LSTM_OPSETS = (8, 13)
-_ONE_WAY: Release = (5, 0)
+_OLD_LSTM: Release = (5, 0)
+"""The last release with the LSTM parser of opset 8 to 13, and the first whose LSTM is standard."""
 _IGNORED = ("activations", "activation_alpha", "activation_beta", "clip", "layout", "input_forget")
 
 
@@ -129,7 +130,7 @@ class Graph:
         if not problem:
             problem = _ignored(attributes)
         if not problem:
-            problem = self._too_new(attributes, release)
+            problem = self._too_new(release)
         if not problem and gears and (inputs[5] or inputs[6]):
             problem = "initial_h and initial_c make a dynamic shape op, which gears do not allow"
         if problem:
@@ -145,18 +146,13 @@ class Graph:
             return "sequence_lens and peepholes are not taken"
         return ""
 
-    def _too_new(self, attributes: Mapping[str, Any], release: Release) -> str:
+    def _too_new(self, release: Release) -> str:
         """Say what an old release does not take of an LSTM; nothing of a newer one."""
-        if release > _ONE_WAY:
-            return ""
-        direction = "forward"
-        if "direction" in attributes:
-            direction = attributes["direction"].s.decode()
         version = f"CANN {release[0]}.{release[1]}"
-        if direction != "forward":
-            return f"num_directions: {direction} is not supported by {version}"
+        if release < _OLD_LSTM:
+            return f"{version} has no converter for a standard LSTM"
         opset = self.model.opset_import[0].version
-        if not _OLD_LSTM_OPSETS[0] <= opset <= _OLD_LSTM_OPSETS[1]:
+        if release == _OLD_LSTM and not _OLD_LSTM_OPSETS[0] <= opset <= _OLD_LSTM_OPSETS[1]:
             return f"{version} takes LSTM of opset 8 to 13"
         return ""
 

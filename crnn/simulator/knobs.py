@@ -105,6 +105,20 @@ class Knobs:
         return f"{major}.{minor}"
 
     @property
+    def host_memory_aligned(self) -> bool:
+        """Whether malloc_host gives memory on 64 bytes on the chip's own system too: from 8.5 on,
+        by the page of aclrtMallocHost.
+        """
+        return self.cann >= (8, 5)
+
+    @property
+    def plain_events_reset(self) -> bool:
+        """Whether events of create_event may be reset: until 8.5, by the page of
+        aclrtCreateEvent.
+        """
+        return self.cann < (8, 5)
+
+    @property
     def events_per_device(self) -> int:
         """The documented limit of events on a device."""
         if self.soc.startswith("Ascend310B"):

@@ -165,22 +165,25 @@ class Block(Thing):
         """
         if self.storage is None:
             return True
+        # As bytes: NumPy imports what compares whole arrays at the first use, which fails while the
+        # interpreter ends.
         fences = (self.storage[:_FENCE], self.storage[_FENCE + self.size :])
-        sound = all(bool((fence == _FENCE_BYTE).all()) for fence in fences)
+        sound = all(fence.tobytes().count(_FENCE_BYTE) == len(fence) for fence in fences)
         if not self.alive and sound:
             body = self.view(0, self.size)
             fresh = np.empty_like(body)
             poison(fresh)
-            sound = bool(np.array_equal(body, fresh))
+            sound = body.tobytes() == fresh.tobytes()
         return sound
 
 
 class Memory:
     """All allocations of a process."""
 
-    def __init__(self, capacity: int, run_mode: int) -> None:
+    def __init__(self, capacity: int, run_mode: int, *, host_aligned: bool = True) -> None:
         self.capacity = capacity
         self._real = run_mode == cann.ACL_DEVICE
+        self._host_aligned = host_aligned or not self._real
         self._blocks: Dict[int, Block] = {}
         self._bases: List[int] = []
         self._next: Dict[int, int] = {}
@@ -248,9 +251,9 @@ class Memory:
         """
         if device is not None and not self.reserve(device, charged(size)):
             return None
-        # The chip itself promises no alignment for host memory, so there it has little.
+        # What is not promised is not given: there host memory has little alignment.
         off = 0
-        if self._real and device is None:
+        if device is None and not self._host_aligned:
             off = 16
         storage, address = _storage(size, off)
         if device is not None and not self._real:

@@ -11,11 +11,11 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from crnn import cann
 from crnn.rehearsal.graph import Rehearsal
 from crnn.simulator.knobs import FLOAT16, Knobs
 from crnn.simulator.memory import Block
-from crnn.simulator.om_file import Aipp, OmTensor, SimulatedOm, filled
+from crnn.simulator.om_file import Aipp, Gear, OmTensor, SimulatedOm, bytes_of
+from crnn.simulator.record import Site
 from crnn.simulator.things import Thing
 
 CANNED = 0.25
@@ -32,14 +32,17 @@ _rehearsals: Dict[str, Rehearsal] = {}
 class Model(Thing):
     """A loaded model:
 
-    ``own`` memory that loading took, ``lent`` what the caller gave, ``gear`` the last one set.
+    ``own`` memory that loading took, ``lent`` what the caller gave, ``gear`` the last one set,
+    ``mode`` the call that ran it first and ``first_run`` the lines that made that call.
     """
 
     number: int = 0
     om: Optional[SimulatedOm] = None
     own: int = 0
-    gear: int = 0
+    gear: Gear = ()
     lent: List[Block] = field(default_factory=list)
+    mode: str = ""
+    first_run: Site = ()
 
     kind = "model"
 
@@ -71,9 +74,9 @@ def work_size(om: SimulatedOm) -> int:
     Returns:
         Bytes.
     """
-    rows = max(om.sizes)
-    tensors = om.inputs + om.outputs
-    total = sum(tensor.count(rows) for tensor in tensors)
+    gear = om.largest
+    total = sum(om.input_bytes(index, gear) for index in range(len(om.inputs)))
+    total += sum(bytes_of(tensor.dtype, tensor.dims) for tensor in om.outputs)
     return 4 * total + (1 << 20)
 
 
@@ -89,65 +92,47 @@ def weight_size(om: SimulatedOm) -> int:
     return len(om.onnx)
 
 
-def input_bytes(om: SimulatedOm, index: int, rows: int) -> int:
-    """Return the bytes of an input for a batch; the gear input has its minimum.
+def output_dims(om: SimulatedOm, index: int, gear: Gear) -> Tuple[int, ...]:
+    """Return an output's dims for a gear.
 
     Args:
         om: What the OM holds.
         index: Which one, from 0.
-        rows: The rows of the batch.
-
-    Returns:
-        Bytes.
-    """
-    if om.dynamic and index == len(om.inputs):
-        return cann.DYNAMIC_INPUT_MIN_BYTES
-    return om.inputs[index].count(rows)
-
-
-def output_dims(om: SimulatedOm, index: int, rows: int) -> Tuple[int, ...]:
-    """Return an output's dims for a batch.
-
-    Args:
-        om: What the OM holds.
-        index: Which one, from 0.
-        rows: The rows of the batch.
+        gear: One of the gears; of a static model its batch.
 
     Returns:
         The dims, such as (26, 16, 37).
     """
-    return om.outputs_by_size[om.sizes.index(rows)][index]
+    return om.outputs_by_size[om.gears.index(gear)][index]
 
 
-def output_bytes(om: SimulatedOm, index: int, rows: int) -> int:
-    """Return the bytes of an output for a batch.
+def output_bytes(om: SimulatedOm, index: int, gear: Gear) -> int:
+    """Return the bytes of an output for a gear.
 
     Args:
         om: What the OM holds.
         index: Which one, from 0.
-        rows: The rows of the batch.
+        gear: One of the gears; of a static model its batch.
 
     Returns:
         Bytes.
     """
-    dims = output_dims(om, index, rows)
-    count = int(np.prod(dims, dtype=np.int64))
-    return count * np.dtype(om.outputs[index].dtype).itemsize
+    return bytes_of(om.outputs[index].dtype, output_dims(om, index, gear))
 
 
-def compute(om: SimulatedOm, inputs: List[np.ndarray], rows: int, knobs: Knobs) -> List[bytes]:
-    """Run the model on its inputs' bytes for a batch of ``rows``; return its outputs' bytes.
+def compute(om: SimulatedOm, inputs: List[np.ndarray], gear: Gear, knobs: Knobs) -> List[bytes]:
+    """Run the model on its inputs' bytes for a gear; return its outputs' bytes.
 
     Args:
         om: What the OM holds.
         inputs: Each input's bytes, uint8.
-        rows: The rows of the batch.
+        gear: One of the gears; of a static model its batch.
         knobs: Whether to give a constant in place of computing, and the precision.
 
     Returns:
         Each output's bytes.
     """
-    shapes = [output_dims(om, index, rows) for index in range(len(om.outputs))]
+    shapes = [output_dims(om, index, gear) for index in range(len(om.outputs))]
     if knobs.timing_only:
         return [
             np.full(dims, CANNED, dtype=tensor.dtype).tobytes()
@@ -156,8 +141,9 @@ def compute(om: SimulatedOm, inputs: List[np.ndarray], rows: int, knobs: Knobs) 
     feeds: Dict[str, np.ndarray] = {}
     # Only the first input can have AIPP.
     aipp = om.aipp
-    for data, tensor, fed in zip(inputs, om.inputs, om.fed):
-        feeds[fed.name] = _fed(data, tensor, fed, rows, aipp)
+    for index, (data, tensor, fed) in enumerate(zip(inputs, om.inputs, om.fed)):
+        array = data.view(tensor.dtype).reshape(om.input_dims(index, gear))
+        feeds[fed.name] = _fed(array, fed, aipp)
         aipp = None
     rehearsal = rehearsal_of(om, knobs)
     if rehearsal is None:
@@ -193,11 +179,7 @@ def rehearsal_of(om: SimulatedOm, knobs: Knobs) -> Optional[Rehearsal]:
     return _rehearsals[key]
 
 
-def _fed(
-    data: np.ndarray, tensor: OmTensor, fed: OmTensor, rows: int, aipp: Optional[Aipp]
-) -> np.ndarray:
-    dims = filled(tensor.dims, rows)
-    array = data.view(tensor.dtype).reshape(dims)
+def _fed(array: np.ndarray, fed: OmTensor, aipp: Optional[Aipp]) -> np.ndarray:
     if aipp is not None:
         array = apply_aipp(array, aipp).transpose(0, 3, 1, 2)
     return np.ascontiguousarray(array, dtype=fed.dtype)

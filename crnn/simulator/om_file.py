@@ -12,7 +12,7 @@ import dataclasses
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -22,25 +22,45 @@ from crnn.python37 import prod
 _BODY_MAGIC = b"CRNN-SIMULATED-OM\n"
 _BODY_HEAD = struct.Struct("<Q")
 _WIDE_FROM = (7, 0)
+_BATCH_KIND, _DIMS_KIND = 1, 3
+"""What GE's attribute for the kind of gears says."""
 
 Value = Union[int, bool, str, List[int], List[str]]
 
 
-def filled(dims: Iterable[int], rows: int) -> Tuple[int, ...]:
-    """Put the rows of a batch in the place of -1.
+Gear = Tuple[int, ...]
+"""A number for each size that a gear gives: the batch alone, or one for each -1."""
+
+
+def filled(dims: Iterable[int], numbers: Sequence[int]) -> Tuple[int, ...]:
+    """Put numbers in the places of -1.
 
     Args:
         dims: Dims such as (-1, 1, 32, 100).
-        rows: The rows of the batch.
+        numbers: One for each -1, in order.
 
     Returns:
-        The dims of this batch, such as (16, 1, 32, 100).
+        The dims of this gear, such as (16, 1, 32, 100).
     """
+    left = iter(numbers)
     sizes = list(dims)
     for position, size in enumerate(sizes):
         if size == -1:
-            sizes[position] = rows
+            sizes[position] = next(left)
     return tuple(sizes)
+
+
+def bytes_of(dtype: str, dims: Sequence[int]) -> int:
+    """Return the bytes of an array.
+
+    Args:
+        dtype: NumPy's name.
+        dims: Its dims.
+
+    Returns:
+        Bytes.
+    """
+    return prod(dims) * np.dtype(dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -54,18 +74,6 @@ class OmTensor:
     dtype: str
     dims: Tuple[int, ...]
     layout: str
-
-    def count(self, rows: int) -> int:
-        """Return the bytes of the tensor with ``rows`` in place of -1.
-
-        Args:
-            rows: The rows of the batch, which stand in place of -1.
-
-        Returns:
-            Bytes.
-        """
-        dims = filled(self.dims, rows)
-        return prod(dims) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,11 @@ class Aipp:
 class SimulatedOm:
     """Everything the simulator needs to run a model.
 
-    ``sizes`` are the batch sizes, one or the gears; ``outputs_by_size`` the output dims for each.
-    The gear input is not among ``inputs``. ``fed`` names the ONNX graph's own inputs, in order,
-    with their dtype and dims.
+    ``sizes`` are the batch sizes, one or the gears; ``dims_gears`` the gears of --dynamic_dims, a
+    number for each -1 of the inputs in the order of ``shape_order``, their names as --input_shape
+    gave them: with these, ``sizes`` is empty. ``outputs_by_size`` are the output dims for each
+    gear. The gear input is not among ``inputs``. ``fed`` names the ONNX graph's own inputs, in
+    order, with their dtype and dims.
     """
 
     name: str
@@ -102,13 +112,82 @@ class SimulatedOm:
     outputs_by_size: Tuple[Tuple[Tuple[int, ...], ...], ...]
     aipp: Optional[Aipp]
     onnx: bytes = b""
+    dims_gears: Tuple[Gear, ...] = ()
+    shape_order: Tuple[str, ...] = ()
 
     @property
     def all_inputs(self) -> Tuple[OmTensor, ...]:
         """The inputs with the gear input, which comes last."""
         if not self.dynamic:
             return self.inputs
-        return (*self.inputs, OmTensor(cann.DYNAMIC_INPUT_NAME, "int32", (1,), "ND"))
+        numbers = len(self.largest)
+        return (*self.inputs, OmTensor(cann.DYNAMIC_INPUT_NAME, "int32", (numbers,), "ND"))
+
+    @property
+    def gears(self) -> Tuple[Gear, ...]:
+        """What may be set; of a static model the one batch that it has."""
+        return self.dims_gears or tuple((size,) for size in self.sizes)
+
+    @property
+    def largest(self) -> Gear:
+        """The gear whose numbers multiply to the most, which GE makes the buffers for."""
+        return max(self.gears, key=prod)
+
+    def input_dims(self, index: int, gear: Gear) -> Tuple[int, ...]:
+        """Return an input's dims for a gear.
+
+        Args:
+            index: Which one, from 0, the gear input last.
+            gear: One of the gears.
+
+        Returns:
+            The dims without -1.
+        """
+        tensor = self.all_inputs[index]
+        return filled(tensor.dims, self._numbers(tensor.name, gear))
+
+    def input_bytes(self, index: int, gear: Gear) -> int:
+        """Return an input's bytes for a gear.
+
+        Args:
+            index: Which one, from 0, the gear input last.
+            gear: One of the gears.
+
+        Returns:
+            Bytes.
+        """
+        return bytes_of(self.all_inputs[index].dtype, self.input_dims(index, gear))
+
+    def joined_dims(self, gear: Gear) -> Tuple[int, ...]:
+        """Return what set_input_dynamic_dims takes: all inputs' dims, one after the other.
+
+        Args:
+            gear: One of the gears, or () for the dims as they are, with -1.
+
+        Returns:
+            The dims in the order of ``shape_order``.
+        """
+        numbers = iter(gear)
+        joined: List[int] = []
+        for name in self.shape_order:
+            for size in self._named(name).dims:
+                if size == -1:
+                    size = next(numbers, -1)
+                joined.append(size)
+        return tuple(joined)
+
+    def _named(self, name: str) -> OmTensor:
+        return next(tensor for tensor in self.inputs if tensor.name == name)
+
+    def _numbers(self, name: str, gear: Gear) -> Gear:
+        """Return those numbers of a gear that stand in the place of an input's -1."""
+        start = 0
+        for other in self.shape_order:
+            count = self._named(other).dims.count(-1)
+            if other == name:
+                return gear[start : start + count]
+            start += count
+        return gear
 
 
 class NotSimulatedError(Exception):
@@ -209,6 +288,9 @@ def _split_body(data: bytes) -> Tuple[Dict[str, Any], bytes]:
 def _body(om: SimulatedOm) -> bytes:
     values = dataclasses.asdict(dataclasses.replace(om, onnx=b""))
     del values["onnx"]
+    if not om.dims_gears:
+        # Written only where they are set, so that older files and newer ones are alike.
+        del values["dims_gears"], values["shape_order"]
     text = json.dumps(values, sort_keys=True).encode()
     return _BODY_MAGIC + _BODY_HEAD.pack(len(text)) + text + _BODY_HEAD.pack(len(om.onnx)) + om.onnx
 
@@ -220,6 +302,8 @@ def _from_values(values: Dict[str, Any], onnx: bytes) -> SimulatedOm:
         tuple(tuple(dims) for dims in row) for row in values["outputs_by_size"]
     )
     values["sizes"] = tuple(values["sizes"])
+    values["dims_gears"] = tuple(tuple(gear) for gear in values.get("dims_gears", ()))
+    values["shape_order"] = tuple(values.get("shape_order", ()))
     values["release"] = tuple(values["release"])
     if values["aipp"] is not None:
         fields: Dict[str, Any] = dict(values["aipp"])
@@ -257,12 +341,16 @@ def _table(partitions: List[Tuple[int, bytes]], wide: bool) -> bytes:
 
 
 def _inout(om: SimulatedOm) -> bytes:
-    largest = max(om.sizes)
+    places = range(len(om.all_inputs))
+    inputs = [om.input_bytes(index, om.largest) for index in places]
+    outputs = [bytes_of(tensor.dtype, tensor.dims) for tensor in om.outputs]
     parts = [
-        (cann.INOUT_INPUTS, _tensors(om.all_inputs, largest)),
-        (cann.INOUT_OUTPUTS, _tensors(om.outputs, largest)),
+        (cann.INOUT_INPUTS, _tensors(om.all_inputs, inputs)),
+        (cann.INOUT_OUTPUTS, _tensors(om.outputs, outputs)),
     ]
-    if om.dynamic:
+    if om.dims_gears:
+        parts.append((cann.INOUT_DYNAMIC_DIMS, _dims_gears(om.dims_gears)))
+    elif om.dynamic:
         count = len(om.sizes)
         gears = struct.pack(f"<I{count}Q", count, *om.sizes)
         parts.append((cann.INOUT_DYNAMIC_BATCH, gears))
@@ -273,14 +361,22 @@ def _inout(om: SimulatedOm) -> bytes:
     return data
 
 
-def _tensors(tensors: Iterable[OmTensor], rows: int) -> bytes:
-    rows_of = list(tensors)
-    data = struct.pack("<I", len(rows_of))
-    for tensor in rows_of:
+def _dims_gears(gears: Sequence[Gear]) -> bytes:
+    data = struct.pack("<I", len(gears))
+    for gear in gears:
+        data += struct.pack("<I", len(gear))
+    for gear in gears:
+        data += struct.pack(f"<{len(gear)}Q", *gear)
+    return data
+
+
+def _tensors(tensors: Sequence[OmTensor], sizes: Sequence[int]) -> bytes:
+    data = struct.pack("<I", len(tensors))
+    for tensor, size in zip(tensors, sizes):
         name = tensor.name.encode("utf-8")
         dims = struct.pack(f"<{len(tensor.dims)}q", *tensor.dims)
         data += cann.INOUT_TENSOR.pack(
-            tensor.count(rows),
+            size,
             cann.FORMAT_NUMBER[tensor.layout],
             cann.ACL_DTYPE[tensor.dtype],
             len(name),
@@ -329,12 +425,15 @@ def _graph(om: SimulatedOm) -> bytes:
 
 
 def _gears_op(om: SimulatedOm) -> bytes:
+    kind = _BATCH_KIND
+    if om.dims_gears:
+        kind = _DIMS_KIND
     gears: Dict[str, Value] = {
-        cann.ATTR_BATCH_NUM: len(om.sizes),
-        cann.ATTR_GEAR_KIND: 1,
+        cann.ATTR_BATCH_NUM: len(om.gears),
+        cann.ATTR_GEAR_KIND: kind,
     }
-    for index, size in enumerate(om.sizes):
-        gears[f"{cann.ATTR_PRED_VALUE}{index}"] = [size]
+    for index, gear in enumerate(om.gears):
+        gears[f"{cann.ATTR_PRED_VALUE}{index}"] = list(gear)
     op = _text(cann.OP_NAME, "ascend_mbatch_case")
     op += _text(cann.OP_TYPE, cann.OP_CASE)
     op += _attrs(cann.OP_ATTR, gears)

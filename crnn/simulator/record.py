@@ -5,6 +5,7 @@ calls counted, rules broken, things not given back, each with the line that did 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from types import FrameType
 from typing import IO, Any, Dict, List, Optional, Tuple
 from typing import Counter as CounterType
 
-HERE = str(Path(__file__).resolve().parent)
+HERE = str(Path(__file__).resolve().parent) + os.sep
 _SHOWN = 6
 _MOST = 1000
 
@@ -36,10 +37,16 @@ def site() -> Site:
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and len(frames) < _SHOWN:
         name = frame.f_code.co_filename
-        if not name.startswith(HERE) and not name.startswith("<frozen"):
+        if not _own(name):
             frames.append((name, frame.f_lineno))
         frame = frame.f_back
     return tuple(frames)
+
+
+@functools.lru_cache(maxsize=None)
+def _own(name: str) -> bool:
+    """Whether a file is one of the simulator's, by whatever path it was imported, or Python's."""
+    return name.startswith("<frozen") or os.path.realpath(name).startswith(HERE)
 
 
 def line_of(where: Site) -> str:
@@ -119,6 +126,7 @@ class Record:
     tool: str = "acl"
     calls: CounterType[str] = field(default_factory=Counter)
     violations: List[Violation] = field(default_factory=list)
+    advice: List[Violation] = field(default_factory=list)
     dropped: int = 0
     pid: int = field(default_factory=os.getpid)
     _file: Optional[IO[str]] = None
@@ -138,6 +146,20 @@ class Record:
         violation = Violation(rule, call, text, where)
         self.violations.append(violation)
         self.write({"violation": violation.to_dict()})
+
+    def advise(self, rule: str, call: str, text: str, where: Site) -> None:
+        """Note what no page demands, but Huawei's own examples do otherwise.
+
+        Args:
+            rule: The rule's name.
+            call: The call that it is about.
+            text: What it did.
+            where: The lines that led to the call.
+        """
+        if len(self.advice) < _MOST:
+            advice = Violation(rule, call, text, where)
+            self.advice.append(advice)
+            self.write({"advice": advice.to_dict()})
 
     def start(self, **facts: Any) -> None:
         """Write the first line: who this is."""
@@ -167,3 +189,4 @@ class Record:
         self.pid = os.getpid()
         self.calls.clear()
         self.violations.clear()
+        self.advice.clear()

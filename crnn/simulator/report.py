@@ -18,7 +18,7 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
     """Return the report of a command from the parts that its processes left in ``folder``.
 
     ``clean`` says that no process broke a rule or leaked; what a fault kept from being released is
-    not a leak.
+    not a leak. ``advice`` is there only where there is some.
 
     Args:
         folder: Where the processes left their parts.
@@ -31,6 +31,7 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
     """
     calls: CounterType[str] = Counter()
     violations: List[Dict[str, Any]] = []
+    advice: List[Dict[str, Any]] = []
     leaks: List[Dict[str, Any]] = []
     devices: List[Dict[str, Any]] = []
     processes: List[Dict[str, Any]] = []
@@ -40,9 +41,10 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
         processes.append(part["process"])
         calls.update(part["calls"])
         violations += [{**row, "pid": pid} for row in part["violations"]]
+        advice += [{**row, "pid": pid} for row in part["advice"]]
         leaks += [{**row, "pid": pid} for row in part["leaks"]]
         devices += [{**row, "pid": pid} for row in part["devices"]]
-    return {
+    report: Dict[str, Any] = {
         "schema": SCHEMA,
         "simulated": True,
         "command": list(command),
@@ -55,6 +57,9 @@ def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict
         "processes": processes,
         "clean": not violations and all(leak["release_failed"] for leak in leaks),
     }
+    if advice:
+        report["advice"] = advice
+    return report
 
 
 def _read(path: Path) -> Dict[str, Any]:
@@ -62,6 +67,7 @@ def _read(path: Path) -> Dict[str, Any]:
         "process": {"pid": 0},
         "calls": {},
         "violations": [],
+        "advice": [],
         "leaks": [],
         "devices": [],
     }
@@ -72,6 +78,8 @@ def _read(path: Path) -> Dict[str, Any]:
             part["process"] = line["start"]
         elif "violation" in line:
             part["violations"].append(line["violation"])
+        elif "advice" in line:
+            part["advice"].append(line["advice"])
         elif "initialised" in line:
             open_since = line["initialised"]
         elif "finalized" in line:
@@ -128,6 +136,8 @@ def summary(report: Dict[str, Any]) -> List[str]:
     hidden = max(0, len(report["violations"]) - _SHOWN) + max(0, len(leaks) - _SHOWN)
     if hidden:
         lines.append(f"  and {hidden} more: see --report FILE")
+    for row in report.get("advice", [])[:_SHOWN]:
+        lines.append(f"  advice, breaks no rule: {row['where']}, {row['call']}: {row['text']}")
     for row in report["devices"]:
         if row["span_ms"]:
             share = f"busy {100 * row['busy']:.1f} % of {row['span_ms']:.1f} ms"

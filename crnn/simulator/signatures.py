@@ -2,8 +2,10 @@
 parses arguments.
 
 Facts of the public pyACL source: argument and result letters, the text of the TypeError, and the
-CANN release from which a function is offered here. Of the releases only that of ``bytes_to_ptr`` is
-documented; "new" calls are put at 8.0 and the middle ones at 6.0, later than they may have come.
+CANN release from which a function is offered here. Of the releases those of ``bytes_to_ptr``,
+``numpy_contiguous_to_ptr`` (in the pages of 5.0.4) and ``create_event_ex_with_flag`` (8.0) are
+documented; other "new" calls are put at 8.0 and the middle ones at 6.0, later than they may have
+come.
 
 Letters: ``k K`` unsigned 64 bits, Python int only, taken modulo 2**64; ``i h b l L`` signed and
 range-checked, ``__index__`` accepted (NumPy's integers too); ``I H B`` masked; ``f`` float; ``s``
@@ -27,6 +29,7 @@ _TABLE = """
 acl.init                             |s       i
 acl.finalize                         *        i
 acl.finalize_reference               *        Ki   new
+acl.app_log                          is       -
 acl.get_version                      *        iiii
 acl.get_soc_name                     *        s
 acl.get_recent_err_msg               *        s
@@ -38,6 +41,14 @@ acl.get_data_buffer_size_v2          k        k
 acl.update_data_buffer               kkk      i
 acl.create_tensor_desc               iOi      k
 acl.destroy_tensor_desc              k        -
+acl.get_tensor_desc_type             k        i
+acl.get_tensor_desc_format           k        i
+acl.get_tensor_desc_size             k        k
+acl.get_tensor_desc_element_count    k        k
+acl.get_tensor_desc_num_dims         k        k
+acl.get_tensor_desc_dim              kk       L
+acl.get_tensor_desc_dim_v2           kk       Li
+acl.set_tensor_const                 kkk      i
 acl.data_type_size                   i        k
 acl.rt.set_device                    i        i
 acl.rt.reset_device                  i        i
@@ -67,6 +78,7 @@ acl.rt.memcpy_async                  kkkkik   i
 acl.rt.get_mem_info                  i        kki
 acl.rt.create_event                  *        ki
 acl.rt.create_event_with_flag        I        ki
+acl.rt.create_event_ex_with_flag     I        ki   new
 acl.rt.destroy_event                 k        i
 acl.rt.record_event                  kk       i
 acl.rt.reset_event                   kk       i
@@ -129,7 +141,7 @@ acl.mdl.get_input_dynamic_dims       kkk      Oi   !
 acl.mdl.set_input_dynamic_dims       IkkO     i    !
 acl.mdl.get_aipp_type                Ik       iki  !
 acl.util.numpy_to_ptr                O        k
-acl.util.numpy_contiguous_to_ptr     O        kO   new
+acl.util.numpy_contiguous_to_ptr     O        kO   from5.0
 acl.util.ptr_to_numpy                kOi      O
 acl.util.bytes_to_ptr                O        k    after5.0
 acl.util.ptr_to_bytes                kk       O    after5.0
@@ -137,7 +149,12 @@ acl.util.start_thread                OO       Ki   native
 acl.util.stop_thread                 K        i
 """
 
-_RELEASES: Mapping[str, Version] = {"new": _NEW, "middle": _MIDDLE, "after5.0": (5, 1)}
+_RELEASES: Mapping[str, Version] = {
+    "new": _NEW,
+    "middle": _MIDDLE,
+    "after5.0": (5, 1),
+    "from5.0": (5, 0),
+}
 _OWN_TEXTS: Mapping[str, str] = {
     "acl.rt.set_op_execute_time_out": "acl.rt.set_op_execute_timeout args parse failed!"
 }
@@ -150,6 +167,9 @@ _FAILURE_VALUES: Mapping[str, Tuple[Any, ...]] = {
     "acl.mdl.get_output_data_type": (-1,),
     "acl.mdl.get_input_format": (-1,),
     "acl.mdl.get_output_format": (-1,),
+    "acl.get_tensor_desc_type": (-1,),
+    "acl.get_tensor_desc_format": (-1,),
+    "acl.get_tensor_desc_dim": (-1,),
 }
 # These give one "i" that is a value, not a code.
 _BARE_VALUES = frozenset(name for name, value in _FAILURE_VALUES.items() if value == (-1,))
@@ -278,6 +298,7 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
     "K": int,
     "I": int,
     "H": int,
+    "L": int,
     "i": int,
     "f": float,
     "s": lambda: None,

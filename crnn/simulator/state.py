@@ -36,6 +36,8 @@ _KINDS: Tuple[Type[Thing], ...] = (
     Stream,
     Context,
 )
+_ON_THE_HOST = (ModelDesc, Dataset, DataBuffer, TensorDesc, ConfigHandle)
+"""Nothing of these lies on a device."""
 
 
 class RefusedError(Exception):
@@ -70,7 +72,11 @@ class Simulator:
         self.changed = threading.Condition(self.lock)
         self.clock = Clock(self.knobs)
         self.registry = Registry()
-        self.memory = Memory(self.knobs.device_memory, self.knobs.run_mode)
+        self.memory = Memory(
+            self.knobs.device_memory,
+            self.knobs.run_mode,
+            host_aligned=self.knobs.host_memory_aligned,
+        )
         self.streams = Streams(self.registry, self.clock)
         self.devices: Dict[int, Device] = {}
         self.models: Dict[int, Model] = {}
@@ -132,6 +138,15 @@ class Simulator:
         """
         self.broke(rule, text)
         raise RefusedError(code, text)
+
+    def advise(self, rule: str, text: str) -> None:
+        """Note an order that no page demands, though Huawei's own examples keep another.
+
+        Args:
+            rule: The rule's name, as it stands in the report.
+            text: What the running call does.
+        """
+        self.record.advise(rule, self.call, text, site())
 
     def set_error(self, code: int, text: str) -> None:
         """Keep the message that get_recent_err_msg gives to this thread.
@@ -293,6 +308,23 @@ class Simulator:
             thing: What is used.
         """
         self.check_host_access(thing, write=True)
+        self.mark_released(thing)
+
+    def mark_released(self, thing: Thing) -> None:
+        """Note that a thing is given back, and that this comes too late for what it outlived.
+
+        Args:
+            thing: What is given back.
+        """
+        if thing.outlived:
+            text = (
+                f"the {thing.kind} made at {line_of(thing.where)} must be given back before"
+                f" {thing.outlived}, and was not"
+            )
+            if isinstance(thing, _ON_THE_HOST):
+                self.advise("release-order", text)
+            else:
+                self.broke("release-order", text)
         thing.released = site()
 
     # --- order

@@ -66,10 +66,13 @@ class Mark:
 
 @dataclass
 class Event(Thing):
-    """An event. ``flag`` None: made by create_event, good for everything."""
+    """An event. ``flag`` None: made by create_event, good for everything; ``lasting``: made by
+    create_event_ex_with_flag, recorded again as it is and never reset.
+    """
 
     device: int = 0
     flag: Optional[int] = None
+    lasting: bool = False
     mark: Optional[Mark] = None
     waiters: List[Tuple[Stream, int]] = field(default_factory=list)
     reset: Optional[Tuple[Stream, int]] = None

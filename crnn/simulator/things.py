@@ -46,7 +46,8 @@ class Access:
 class Thing:
     """An object with a handle. ``release_failed``:
 
-    giving it back was made to fail, so it is nobody's leak.
+    giving it back was made to fail, so it is nobody's leak. ``outlived`` says what went while it
+    was alive: nothing where it is left for good, which is a leak and told as one.
     """
 
     handle: int
@@ -54,6 +55,7 @@ class Thing:
     context: Optional[Context] = None
     released: Optional[Site] = None
     release_failed: bool = False
+    outlived: str = ""
     accesses: List[Access] = field(default_factory=list)
 
     kind = "thing"
@@ -153,7 +155,7 @@ class Dataset(Thing):
 
     buffers: List[DataBuffer] = field(default_factory=list)
     descs: Dict[int, TensorDesc] = field(default_factory=dict)
-    gears: Dict[int, int] = field(default_factory=dict)
+    gears: Dict[int, Tuple[int, ...]] = field(default_factory=dict)
     models: List[int] = field(default_factory=list)
 
     kind = "dataset"

@@ -6,6 +6,7 @@ a function of seed, epoch and step, so that any step can be resumed.
 from __future__ import annotations
 
 import collections
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -26,11 +27,13 @@ from typing import (
 import numpy as np
 import torch
 
-from crnn.batch import Sample
+from crnn.batch import Problem, ProblemCounts, Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
-from crnn.image import ImageError, decode
-from crnn.samples.lmdb import LmdbSamples
+from crnn.image import ImageError, decode_remarked
+from crnn.labels import NO_LABEL
+from crnn.samples.nested import lmdbs_below
+from crnn.samples.source import open_labelled
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 from crnn.training.labels import LabelRules
@@ -40,20 +43,26 @@ TRAIN_FOLDER, VALID_FOLDER = "MJ_LMDB", "IIIT5K_lmdb"
 """What ModelZoo's scripts look for below ``data_path``; case does not matter."""
 
 
-class LmdbWords:
-    """The words of an LMDB that are trained on; ``skipped`` counts the others by reason."""
+class LabelledWords:
+    """The words of an LMDB, or of a folder of images, that are trained on; ``skipped`` counts the
+    others by reason, and ``named`` are the first few of each.
+    """
 
-    def __init__(self, path: Path, labels: LabelRules) -> None:
-        self._samples = LmdbSamples(path, in_order=False)
+    def __init__(self, path: Path, labels: LabelRules, annotation: Optional[Path] = None) -> None:
+        self._samples = open_labelled(path, annotation, in_order=False)
         self.name = str(path)
-        self.skipped: Counter[str] = collections.Counter()
+        problems = ProblemCounts()
+        self.skipped: Mapping[str, int] = problems.counts
+        self.named: Sequence[Tuple[str, Problem]] = problems.named
         kept = []
         for index, label in self._samples.labels():
             reason = labels.take(label)[1]
             if reason:
-                self.skipped[reason] += 1
+                problems.add(self._samples.key_of(index), Problem(reason, repr(label)))
             else:
                 kept.append(index)
+        for key in self._samples.unlabelled():
+            problems.add(key, Problem(NO_LABEL))
         self._kept = np.array(kept, dtype=np.int32)
         if not kept:
             raise InputError(
@@ -63,7 +72,7 @@ class LmdbWords:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def resized(self, count: int) -> LmdbWords:
+    def resized(self, count: int) -> LabelledWords:
         """Return the source for epochs that take ``count`` of its words."""
         return self
 
@@ -80,7 +89,8 @@ class RenderedWords:
     def __init__(self, renderer: Renderer, size: int) -> None:
         self._renderer = renderer
         self._size = size
-        self.skipped: Counter[str] = collections.Counter()
+        self.skipped: Mapping[str, int] = {}
+        self.named: Sequence[Tuple[str, Problem]] = ()
 
     def __len__(self) -> int:
         return self._size
@@ -187,13 +197,15 @@ class TrainBatch:
     """Pixels uint8 (n, C, H, W), the classes of all labels in a row, and each label's length; both
     int64.
 
-    ``skipped`` counts the planned words that are not in it, by reason.
+    ``skipped`` counts the planned words that are not in it, by reason, ``remarks`` what else its
+    pictures depend on (`crnn.image.remark_lines`).
     """
 
     images: torch.Tensor
     targets: torch.Tensor
     lengths: torch.Tensor
     skipped: Mapping[str, int] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
 
     def pin_memory(self) -> TrainBatch:
         """Return the batch in memory that a GPU can copy from by itself."""
@@ -202,6 +214,7 @@ class TrainBatch:
             self.targets.pin_memory(),
             self.lengths.pin_memory(),
             self.skipped,
+            self.remarks,
         )
 
 
@@ -224,6 +237,7 @@ class Batches:
         images: List[np.ndarray] = []
         texts: List[str] = []
         skipped: Counter[str] = collections.Counter()
+        remarks: Counter[str] = collections.Counter()
         for number in plan.numbers.tolist():
             sample = self._mixture.sample(plan.epoch, number)
             text, reason = self._labels.take(sample.label)
@@ -232,8 +246,10 @@ class Batches:
             if not reason:
                 assert sample.image is not None
                 try:
-                    images.append(decode(sample.image, self._labels.spec))
+                    pixels, remarked = decode_remarked(sample.image, self._labels.spec)
+                    images.append(pixels)
                     texts.append(text)
+                    remarks.update(remarked)
                 except ImageError as error:
                     reason = error.problem.reason
             if reason:
@@ -243,7 +259,8 @@ class Batches:
                 f"none of a step's {len(plan.numbers)} words can be used: {describe(skipped)}"
             )
         targets, lengths = encode(texts, self._classes)
-        return TrainBatch(torch.from_numpy(np.stack(images)), targets, lengths, dict(skipped))
+        stacked = torch.from_numpy(np.stack(images))
+        return TrainBatch(stacked, targets, lengths, dict(skipped), dict(remarks))
 
 
 def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelRules]:
@@ -266,6 +283,7 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelR
                 " with MJ_LMDB in it."
             ),
         )
+    entries = tuple(_expanded(entries))
     words: List[Any] = [_words(entry, labels, recipe.seed) for entry in entries]
     total, weights = sum(map(len, words)), sum(entry.weight or 0 for entry in entries)
     counts = [
@@ -281,14 +299,34 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelR
     )
 
 
+def _expanded(entries: Sequence[Data]) -> Sequence[Data]:
+    """Return the sources with the LMDBs below a folder in its place; they share its weight."""
+    expanded: List[Data] = []
+    for entry in entries:
+        below = []
+        if entry.path is not None and entry.annotation is None:
+            below = lmdbs_below(Path(entry.path))
+        if not below:
+            expanded.append(entry)
+        weight = entry.weight
+        if weight is not None and below:
+            weight = weight / len(below)
+        for path in below:
+            expanded.append(dataclasses.replace(entry, path=str(path), weight=weight))
+    return expanded
+
+
 def valid_sets(recipe: Recipe) -> Sequence[Tuple[Path, str]]:
     """Return the LMDBs that a run is evaluated on, each of them there, with names that tell them
     apart.
     """
     paths = [Path(path) for path in recipe.valid] or _below(recipe.data_path, VALID_FOLDER)
+    found: List[Path] = []
     for path in paths:
         if not path.exists():
             raise InputError(f"there is no data set to evaluate on at {path}")
+        found.extend(lmdbs_below(path) or [path])
+    paths = found
     return [(path, _name_among(path, paths)) for path in paths]
 
 
@@ -379,8 +417,13 @@ def _words(entry: Data, labels: LabelRules, seed: int) -> Any:
     if entry.path is not None:
         path = Path(entry.path)
         if not path.exists():
-            raise InputError(f"there is no training data at {path}; expected an LMDB")
-        return LmdbWords(path, labels)
+            raise InputError(
+                f"there is no training data at {path}; expected an LMDB or a folder of images"
+            )
+        annotation = None
+        if entry.annotation is not None:
+            annotation = Path(entry.annotation)
+        return LabelledWords(path, labels, annotation)
     files = {
         name: None if given is None else Path(given)
         for name, given in (

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from crnn import ctc
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, Sample, problem_lines
 from crnn.results import Model, Reading
 from crnn.runners.base import Runner, Tensor
 from crnn.samples.batches import image_batches
-from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.label_check import label_problems
+from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches
 from crnn.spec import ModelSpec
@@ -101,7 +102,7 @@ class Evaluator:
         examples: int,
     ) -> None:
         self.name = name
-        self._samples = LmdbSamples(path)
+        self._samples = open_labelled(path)
         self._spec = spec
         self._world = world
         self._batch = batch
@@ -110,6 +111,11 @@ class Evaluator:
         self._labels = LabelRules(spec)
         self._classes = class_table(spec)
         self._loss = CtcLoss(spec.alphabet.blank)
+
+    def label_lines(self) -> Iterator[str]:
+        """Say which labels the network cannot read, counted and the first few named."""
+        found = label_problems(self._samples.every_label(), self._spec)
+        return problem_lines(found.counts, found.named)
 
     def score(self, model: nn.Module) -> Score:
         """Return the score of a network, the same in every process; its mode is put back as it

@@ -49,7 +49,9 @@ class Learner:
         """
         self._recipe = recipe
         self._world = world
-        self.model = build_model(recipe, config).to(world.device)
+        model, self.notes = build_model(recipe, config)
+        """What a person should know of the first weights."""
+        self.model = model.to(world.device)
         if world.device.type in CHANNELS_LAST:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # is not in its overloads
         self.optimizer = make_optimizer(recipe, self.model.parameters())
@@ -87,6 +89,12 @@ class Learner:
         self._network = network
         if self._recipe.compile:
             self._network = torch.compile(network)
+
+    def disconnect(self) -> None:
+        """Let go of the other processes, so that their group ends where the world is left, whatever
+        an error's frames still hold of this run.
+        """
+        self._ddp = self._network = self.model
 
     def step(self, step: int, batch: TrainBatch) -> torch.Tensor:
         """Do one step.

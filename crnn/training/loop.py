@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import math
 import signal
 import time
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from typing import (
 import torch
 
 from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.image import remark_lines
 from crnn.machine import usable_cpus
 from crnn.presets import CrnnConfig
 from crnn.signals import handled
@@ -222,6 +224,7 @@ class Trainer:
         self.divergence = Divergence(recipe.diverged, guess)
         self.counters = Counters()
         self.skipped: Counter[str] = collections.Counter()
+        self.remarks: Counter[str] = collections.Counter()
         if not options.performance:
             self._open_folder(state)
         self.learner.connect()
@@ -252,12 +255,15 @@ class Trainer:
         )
         self._introduce()
         with contextlib.ExitStack() as stack:
+            stack.callback(self.learner.disconnect)
             stack.callback(report.close)
             stack.enter_context(stop.listening())
             advance = stack.enter_context(self.console.progress("training", self.end))
             advance(self.counters.step)
             batches = stack.enter_context(contextlib.closing(self._batches()))
             self._train(batches, report, stop, advance)
+        for line in remark_lines(self.remarks, self.spec):
+            self.console.note(f"of this device's words: {line}")
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
@@ -288,6 +294,7 @@ class Trainer:
             loss = self.learner.step(step, batch)
             self.counters.step = step + 1
             self.skipped.update(batch.skipped)
+            self.remarks.update(batch.remarks)
             meters.add(loss, len(batch.lengths), waited)
             advance(1)
 
@@ -325,9 +332,7 @@ class Trainer:
         if not due.anything:
             return
         pace = meters.lines.pace(self.world)
-        saved = None
-        if self.checkpoints.last.exists() and not self.options.performance:
-            saved = self.checkpoints.last
+        saved = self._saved()
         weights = self.learner.model.parameters()
         self.divergence.require_sound(pace.loss, weights, at.step, saved)
         if due.log or due.cut:
@@ -444,11 +449,19 @@ class Trainer:
             f"network {recipe.network}, {parameters} parameters, {self.spec.classes} classes,"
             f" {recipe.precision}"
         )
+        if not self.counters.step:
+            for line in self.learner.notes:
+                note(line)
         for part in self.mixture.parts:
             left = ""
             if part.words.skipped:
                 left = f"; left out: {describe(part.words.skipped)}"
             note(f"{part.words.name}: {len(part.words)} words, {part.count} an epoch{left}")
+            for key, problem in part.words.named:
+                note(f"  {problem.reason}: {key} {problem.detail}".rstrip())
+        for evaluator in self.evaluators:
+            for line in evaluator.label_lines():
+                note(f"{evaluator.name}: {line}")
         plural = ""
         if world.size > 1:
             plural = "s"
@@ -472,6 +485,10 @@ class Trainer:
         # BatchNorm's statistics are each process's own between steps.
         self.world.copy_from_first(list(model.buffers()))
         scores = [evaluator.score(model) for evaluator in self.evaluators]
+        for score in scores:
+            # The steps' losses may leave words out (zero_infinity) that show here what is lost.
+            if not math.isfinite(score.loss):
+                self.divergence.require_sound(score.loss, (), at.step, self._saved())
         counters = self.counters
         counters.accuracy = scores[0].accuracy
         is_best = counters.accuracy > counters.best or not counters.best_step
@@ -480,6 +497,12 @@ class Trainer:
             if self.world.first:
                 self.checkpoints.save_best(self._content(at))
         report.evaluation(at, scores, counters.best, is_best)
+
+    def _saved(self) -> Optional[Path]:
+        """Return the checkpoint to go back to, if there is one."""
+        if self.checkpoints.last.exists() and not self.options.performance:
+            return self.checkpoints.last
+        return None
 
     def _save(self, at: Place, due: Due) -> None:
         if not self.world.first or self.options.performance:

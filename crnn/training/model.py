@@ -19,8 +19,8 @@ from crnn.network import CRNN
 from crnn.presets import SPECS, VARIANTS, CrnnConfig, time_steps
 from crnn.spec import ModelSpec
 from crnn.training.recipe import Recipe
-from crnn.weights.checkpoint import carries_spec, load_checkpoint
-from crnn.weights.renaming import reorder_classes
+from crnn.weights.checkpoint import Checkpoint, carries_spec, classes_in, load_checkpoint
+from crnn.weights.renaming import moved_classes
 
 
 def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
@@ -44,19 +44,22 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
     return spec, config
 
 
-def build_model(recipe: Recipe, config: CrnnConfig) -> CRNN:
+def build_model(recipe: Recipe, config: CrnnConfig) -> Tuple[CRNN, Tuple[str, ...]]:
     """Return the network with its first weights, from the seed or from ``start_from``, on the
-    CPU.
+    CPU; and what a person should know of where they come from.
+
+    Characters that the file of ``start_from`` does not read get rows of the last layer that are
+    drawn as for a new network.
     """
     torch.manual_seed(recipe.seed)
     model = CRNN(config)
+    initialise(model, recipe.initialise)
+    notes: Tuple[str, ...] = ()
     if recipe.start_from:
-        _start_from(model, Path(recipe.start_from), recipe)
-    else:
-        initialise(model, recipe.initialise)
+        notes = _start_from(model, Path(recipe.start_from), recipe)
     if recipe.dropout:
         _add_dropout(model, recipe.dropout, recipe.dropout_at)
-    return model.train()
+    return model.train(), notes
 
 
 def initialise(model: CRNN, style: str) -> None:
@@ -120,20 +123,12 @@ class CtcLoss:
         return loss
 
 
-def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
-    # A file that does not say what it is, is what the recipe says.
-    if carries_spec(path):
-        alphabet, variant = (None, None)
-    else:
-        alphabet, variant = (recipe.alphabet, recipe.network)
-    checkpoint = load_checkpoint(
-        path, lstm_gate_order=recipe.start_gate_order, alphabet=alphabet, variant=variant
-    )
+def _start_from(model: CRNN, path: Path, recipe: Recipe) -> Tuple[str, ...]:
+    """Give a network with first weights those of a file; return what became of its classes."""
+    checkpoint, notes = _checkpoint_of(path, recipe)
     weights, wanted = checkpoint.model.state_dict(), Alphabet(recipe.alphabet)
-    config = checkpoint.model.config
-    if checkpoint.spec.alphabet != wanted:
-        weights = reorder_classes(weights, checkpoint.spec.alphabet, wanted)
-        config = dataclasses.replace(config, classes=wanted.classes)
+    config = dataclasses.replace(checkpoint.model.config, classes=wanted.classes)
+    known = checkpoint.spec.alphabet
     if config != model.config:
         held, asked = (each.to_dict() for each in (config, model.config))
         told = [
@@ -143,9 +138,63 @@ def _start_from(model: CRNN, path: Path, recipe: Recipe) -> None:
         ]
         raise InputError(
             f"start_from: {path} holds another network than the recipe's: {'; '.join(told)}",
-            hint="Give the recipe the file's network, channels, hidden and alphabet.",
+            hint="Give the recipe the file's network, channels and hidden.",
         )
+    if known != wanted:
+        weights = moved_classes(weights, known, wanted, model.state_dict())
+        notes = (*notes, *_told_of_classes(known, wanted))
     model.load_state_dict(weights)
+    return notes
+
+
+def _checkpoint_of(path: Path, recipe: Recipe) -> Tuple[Checkpoint, Tuple[str, ...]]:
+    """Load the file by its own spec, or by what the recipe says of a file that carries none."""
+    order = recipe.start_gate_order
+    if carries_spec(path):
+        return load_checkpoint(path, lstm_gate_order=order, alphabet=recipe.start_alphabet), ()
+    classes = classes_in(path)
+    usual = SPECS[recipe.network].characters
+    notes: Tuple[str, ...] = ()
+    alphabet = recipe.alphabet
+    if recipe.start_alphabet is not None:
+        alphabet = recipe.start_alphabet
+    elif classes == len(usual) + 1 and classes != len(alphabet) + 1:
+        alphabet = usual
+        notes = (f"start_from: {path} does not say its characters: taken for {usual}",)
+    elif classes != len(alphabet) + 1:
+        raise InputError(
+            f"start_from: {path} has {classes} classes and does not say which characters they"
+            f" are; the recipe's alphabet has {len(alphabet)} and the blank",
+            hint=(
+                "Give the characters that the file was trained on, in their order:"
+                " start_alphabet=CHARS, or start_alphabet=@FILE."
+            ),
+        )
+    checkpoint = load_checkpoint(
+        path, lstm_gate_order=order, alphabet=alphabet, variant=recipe.network
+    )
+    return checkpoint, notes
+
+
+def _told_of_classes(known: Alphabet, wanted: Alphabet) -> Tuple[str, ...]:
+    """Say how many characters keep their rows of the last layer, and which are new or lost."""
+    lost = wanted.outside(known.characters)
+    new = known.outside(wanted.characters)
+    if not (lost or new):
+        return ()
+    kept = len(wanted.characters) - len(new)
+    told = f"start_from: {kept} of {len(wanted.characters)} characters keep their weights"
+    if new:
+        told += f"; {len(new)} are new and drawn at random: {_some(new)}"
+    if lost:
+        told += f"; {len(lost)} of the file's are not read any more: {_some(lost)}"
+    return (told,)
+
+
+def _some(characters: str) -> str:
+    if len(characters) <= 40:
+        return characters
+    return f"{characters[:40]}…"
 
 
 def _add_dropout(model: CRNN, share: float, where: str) -> None:

@@ -6,6 +6,7 @@ every choice of a training run, read from YAML, every key of it open to ``key=va
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn import dialects
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
+from crnn.alphabet_file import alphabet_of
 from crnn.errors import InputError, KitError, UsageError, needs
 from crnn.files import require_file, write_text
 from crnn.presets import PRESETS, VARIANTS
@@ -23,6 +25,10 @@ FOLDER = Path(__file__).parent / "recipes"
 """The recipes that the kit brings, by their names."""
 
 Parser = Callable[[Any], Any]
+Say = Callable[[str], None]
+
+ALPHABETS = ("alphabet", "start_alphabet")
+"""The keys that take characters, or ``@FILE``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Data:
-    """A source of words to train on: an LMDB at ``path``, or words rendered as they are needed.
+    """A source of words to train on: an LMDB or a folder of images at ``path``, or words rendered
+    as they are needed.
+
+    ``annotation`` is the folder's list of names and labels where it is not its only text file.
 
     ``weight`` is the source's share of an epoch, in proportion to the others'; without one a source
     gives all of its words once. ``size`` is the number of rendered words in an epoch; ``words``,
@@ -50,6 +59,7 @@ class Data:
     """
 
     path: Optional[str] = None
+    annotation: Optional[str] = None
     render: bool = False
     weight: Optional[float] = None
     size: int = 100_000
@@ -169,6 +179,8 @@ def _data(value: Any) -> Data:
     entry = Data(**{key: _parsed(key, _DATA[key], given) for key, given in value.items()})
     if (entry.path is None) != entry.render:
         raise ValueError("either a path or render: true in each source")
+    if entry.annotation is not None and entry.path is None:
+        raise ValueError("a path beside an annotation: the folder of the images that it names")
     return entry
 
 
@@ -188,6 +200,7 @@ def _scale(value: Any) -> Any:
 
 _DATA: Mapping[str, Parser] = {
     "path": _optional(_text),
+    "annotation": _optional(_text),
     "render": _flag,
     "weight": _optional(_number(0, above=True)),
     "size": _whole(1),
@@ -195,6 +208,15 @@ _DATA: Mapping[str, Parser] = {
     "fonts": _optional(_text),
     "effects": _optional(_text),
 }
+
+
+_TEXTS = frozenset(
+    (
+        "alphabet start_alphabet start_from data_path train valid base path annotation words fonts"
+        " effects"
+    ).split()
+)
+"""The keys, of a recipe and of its training data, whose values are text."""
 
 
 def _key(default: Any, parser: Parser) -> Any:
@@ -218,6 +240,7 @@ class Recipe:
     dropout: float = _key(0.0, _number(0, 0.95))
     dropout_at: str = _key("first", _one_of("first", "last"))
     start_from: Optional[str] = _key(None, _optional(_text))
+    start_alphabet: Optional[str] = _key(None, _optional(_alphabet))
     start_gate_order: str = _key("ifgo", _one_of("ifgo", "igfo"))
     # the data
     data_path: Optional[str] = _key(None, _optional(_text))
@@ -331,7 +354,7 @@ def precision_of(text: str) -> str:
     return str(yaml.safe_load(text).get("precision", Recipe.precision))
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str, overrides: Sequence[str] = (), say: Say = lambda text: None) -> Recipe:
     """Read a recipe and put ``key=value`` pairs in the place of its own.
 
     A file's ``base`` names the recipe whose keys it takes where it has none itself: one beside it,
@@ -340,6 +363,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         name: a file's path, or the name of a recipe that the kit brings.
         overrides: the pairs, such as ``learning_rate=0.1``; the values are YAML.
+        say: told, a line each, what was done to files of characters.
 
     Returns:
         The recipe.
@@ -349,10 +373,11 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: a pair has. Both name the key and what it takes; for an unknown one the nearest.
     """
     path = find_recipe(name)
-    values = _values(path)
+    values = _values(path, say)
     for pair in overrides:
         key, value = _pair(pair)
         _known(key, list(_FIELDS), UsageError, f"{pair}: the key")
+        value = _characters(key, key, value, say)
         values[key] = _parsed(key, _FIELDS[key], value, UsageError)
     recipe = Recipe(**values)
     _check(recipe, str(path))
@@ -386,7 +411,20 @@ def find_recipe(name: str) -> Path:
     return own
 
 
-def _values(path: Path, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
+def _characters(where: str, key: str, value: Any, say: Say) -> Any:
+    """Return the characters of an alphabet's ``@FILE``; any other value as it is."""
+    if key not in ALPHABETS or not isinstance(value, str):
+        return value
+    try:
+        given = alphabet_of(value)
+    except InputError as error:
+        raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+    for note in given.notes:
+        say(note)
+    return given.characters
+
+
+def _values(path: Path, say: Say, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
     if path in below:
         raise InputError(f"{path} is its own base, by way of {' and '.join(map(str, below))}")
     content = _read(path)
@@ -394,9 +432,11 @@ def _values(path: Path, below: Tuple[Path, ...] = ()) -> Dict[str, Any]:
     values = {}
     if base is not None:
         beside = path.parent / str(base)
-        values = _values(beside if beside.is_file() else find_recipe(str(base)), (*below, path))
+        above = find_recipe(str(beside if beside.is_file() else base))
+        values = _values(above, say, (*below, path))
     for key, value in content.items():
         _known(key, list(_FIELDS), InputError, f"{path}: the key")
+        value = _characters(f"{path}: {key}", key, value, say)
         values[key] = _parsed(f"{path}: {key}", _FIELDS[key], value)
     return values
 
@@ -405,15 +445,72 @@ def _read(path: Path) -> Dict[Any, Any]:
     with needs("PyYAML", extra="torch"):
         import yaml
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _loaded(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        hint = ""
+        if "'@'" in str(error):
+            hint = "YAML wants quotes around it: alphabet: '@FILE'"
+        raise InputError(
+            f"{path} is not YAML: {' '.join(str(error).split())}", hint=hint
+        ) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its"
             " value"
         )
     return content
+
+
+def _loaded(text: str, key: Optional[str] = None) -> Any:
+    """Return what a YAML text says; what a text key has is text, as it was typed.
+
+    YAML 1.1 takes 012345 for an octal number, 12:34 for one to the base of sixty, yes for true and
+    2024-01-02 for a date (https://yaml.org/type/), all of which are alphabets and files' names.
+
+    Args:
+        text: A recipe, or the value of one key.
+        key: The key; None for a recipe.
+    """
+    import yaml
+
+    value = yaml.load(text, _loader())  # noqa: S506  a SafeLoader
+    typed = yaml.load(text, yaml.BaseLoader)  # noqa: S506  it gives strings, lists and maps alone
+    return _as_typed(value, typed, key)
+
+
+@functools.lru_cache(maxsize=None)
+def _loader() -> Any:
+    """Return YAML's safe loader without the forms that no key takes: dates, and the sign =."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def whole(self, node: Any) -> Any:
+            try:
+                return self.construct_yaml_int(node)
+            except ValueError:  # such as 0x_, which only looks like a number
+                return self.construct_scalar(node)
+
+    unused = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+    resolvers: Dict[Any, List[Any]] = {}
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        resolvers[first] = [one for one in known if one[0] not in unused]
+    Loader.yaml_implicit_resolvers = resolvers
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole)
+    return Loader
+
+
+def _as_typed(value: Any, typed: Any, key: Optional[str]) -> Any:
+    """Return the value of a key, with its text in the place of what YAML made of it."""
+    if isinstance(value, dict) and isinstance(typed, dict):
+        return {name: _as_typed(one, typed.get(name), name) for name, one in value.items()}
+    if isinstance(value, list) and isinstance(typed, list):
+        return [_as_typed(one, text, key) for one, text in zip(value, typed)]
+    if key not in _TEXTS or not isinstance(typed, str):
+        return value
+    # No file is meant where a key says null; an alphabet may have these letters, or the sign ~.
+    if value is None and (key != "alphabet" or not typed):
+        return None
+    return typed
 
 
 def _pair(pair: str) -> Tuple[str, Any]:
@@ -425,11 +522,11 @@ def _pair(pair: str) -> Tuple[str, Any]:
             f"{pair!r} is not a key=value pair",
             hint="Options come with two dashes: see crnn train --help",
         )
+    # No value of YAML begins with this sign.
+    if key in ALPHABETS and text.startswith("@"):
+        return key, text
     try:
-        # YAML would take the digits of an alphabet for a number.
-        if key == "alphabet":
-            return key, yaml.load(text, yaml.BaseLoader)  # noqa: S506
-        return key, yaml.safe_load(text)
+        return key, _loaded(text, key)
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(
             f"{pair}: the value is not YAML: {' '.join(str(error).split())}"

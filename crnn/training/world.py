@@ -146,6 +146,12 @@ def _join(kind: str, rank: int, size: int) -> None:
             raise InputError(
                 f"WORLD_SIZE is {size} but {name} is not set; torchrun sets both, and more"
             )
+    # DistributedDataParallel imports this module, whose functions hold, as a default argument, the
+    # group that there is at that moment. Imported before there is one, it holds none: a group that
+    # is held for ever keeps its threads, and one of those that wants the interpreter while that
+    # ends takes the process down ("terminate called without an active exception").
+    import torch.distributed.nn  # noqa: F401
+
     dist.init_process_group(BACKENDS[kind], rank=rank, world_size=size)
 
 

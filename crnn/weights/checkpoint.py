@@ -25,7 +25,8 @@ from crnn.presets import (
     CrnnConfig,
     time_steps,
 )
-from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.spec import COLORS, METADATA_KEY, ModelSpec
+from crnn.weights.state_dict import find_weights
 from crnn.weights.torch_file import read_torch_file
 
 GATE_ORDERS: Mapping[str, Tuple[int, int, int, int]] = {"ifgo": (0, 1, 2, 3), "igfo": (0, 2, 1, 3)}
@@ -37,6 +38,12 @@ Nothing in a file says which.
 CONFIG_KEY = "crnn.config"
 """The key under which a checkpoint of the kit holds the structure that its tensors do not show."""
 _STRUCTURE = ("pooling", "last_convolution", "batchnorms", "epsilon", "between", "backward")
+
+SPLIT_NOTE = "fw_rnn and bw_rnn taken as one bidirectional LSTM"
+GATES_NOTE = (
+    "LSTM gates taken in PyTorch's order; files of the first NPU training stack need"
+    " --lstm-gate-order igfo"
+)
 
 Weights = Dict[str, torch.Tensor]
 
@@ -83,12 +90,13 @@ def load_checkpoint(
     width: Optional[int] = None,
     lstm_gate_order: str = "ifgo",
     variant: Optional[str] = None,
+    color: Optional[str] = None,
 ) -> Checkpoint:
     """Load a CRNN's weights exactly, whatever wrote them, with the sizes read from the tensors.
 
-    Takes a bare state dict, one under ``state_dict`` or a whole training dictionary; split
-    ``fw_rnn``/``bw_rnn`` LSTMs or bidirectional ones; ``module.`` prefixes; any floating-point
-    storage from any device. The spec is the file's own, or the default.
+    Takes a bare state dict or one anywhere in a training dictionary; split ``fw_rnn``/``bw_rnn``
+    LSTMs or bidirectional ones; prefixes of any kind; any floating-point storage from any device.
+    The spec is the file's own, or the default; with three input channels in RGB order.
 
     Args:
         path: The checkpoint.
@@ -98,6 +106,8 @@ def load_checkpoint(
             apart.
         variant: A preset's name, for files that do not say their poolings, last convolution and
             epsilon.
+        color: "rgb" or "bgr", the order of three input channels, which no tensor tells; it
+            replaces the file's or the preset's.
 
     Returns:
         Weights, structure and spec.
@@ -111,15 +121,22 @@ def load_checkpoint(
             f"the LSTM gate order is {lstm_gate_order!r}; expected one of {', '.join(GATE_ORDERS)}"
         )
     content = read_torch_file(path)
-    weights, notes = _weights(path, content)
+    weights, notes = find_weights(path, content)
     weights = _as_float32(path, _rename(path, weights, notes), notes)
     config = check_weights(path, weights, _variant(path, content, variant))
     if lstm_gate_order != "ifgo":
         weights = _reorder_gates(weights, GATE_ORDERS[lstm_gate_order])
         notes.append(f"LSTM gates taken in the order {lstm_gate_order}")
-    spec, spec_from = _spec(
-        path, content, config, alphabet, width, SPECS[variant] if variant else None
-    )
+    elif SPLIT_NOTE in notes:
+        notes.append(GATES_NOTE)
+    preset = None
+    if variant:
+        preset = SPECS[variant]
+    spec, spec_from = _spec(path, content, config, preset, Given(alphabet, width, color))
+    if spec.color == "rgb" and spec_from == "default" and not (preset or color):
+        notes.append(
+            "three input channels taken as rgb, torchvision's order (--color bgr: OpenCV's)"
+        )
     return Checkpoint(path, sha256(path), _model(config, weights), spec, spec_from, tuple(notes))
 
 
@@ -137,6 +154,25 @@ def carries_spec(path: Path) -> bool:
     """
     content = read_torch_file(path)
     return isinstance(content, dict) and METADATA_KEY in content
+
+
+def classes_in(path: Path) -> int:
+    """Say how many classes the network of a checkpoint tells apart.
+
+    Args:
+        path: The checkpoint.
+
+    Returns:
+        The rows of its last layer; 0 where it has no such layer.
+
+    Raises:
+        InputError: It is not a PyTorch file, or holds no network or several.
+    """
+    weights, _ = find_weights(path, read_torch_file(path))
+    last = weights.get("rnn.1.embedding.weight")
+    if isinstance(last, torch.Tensor) and last.dim():
+        return len(last)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -208,44 +244,6 @@ def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) ->
     }
 
 
-def _weights(path: Path, content: Any) -> Tuple[Weights, List[str]]:
-    """Find the state dict, and take ``module.`` off its names as often as all of them have it."""
-    if isinstance(content, dict):
-        found = content.get("state_dict", content)
-    else:
-        found = content
-    if not _is_state_dict(found):
-        raise InputError(
-            f"{path} holds {_describe(content)}; expected a state dict (names and tensors), bare or"
-            " under 'state_dict'"
-        )
-    notes = []
-    weights = dict(found)
-    wrapped = 0
-    while all(name.startswith("module.") for name in weights):
-        weights = {name[len("module.") :]: tensor for name, tensor in weights.items()}
-        wrapped += 1
-    if wrapped:
-        notes.append(f"the prefix module. taken off {wrapped} time{'s' if wrapped > 1 else ''}")
-    return weights, notes
-
-
-def _is_state_dict(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and any(isinstance(tensor, torch.Tensor) for tensor in value.values())
-        and all(isinstance(name, str) for name in value)
-    )
-
-
-def _describe(content: Any) -> str:
-    if not isinstance(content, dict):
-        return f"one {type(content).__name__}"
-    if not content:
-        return "an empty dictionary"
-    return f"a dictionary with the keys {_some([repr(key) for key in content])}"
-
-
 def _rename(path: Path, weights: Weights, notes: List[str]) -> Weights:
     """Give split LSTMs the names of a bidirectional one: the same weights, exactly."""
     renamed: Weights = {}
@@ -261,7 +259,7 @@ def _rename(path: Path, weights: Weights, notes: List[str]) -> Weights:
             )
         renamed[name] = tensor
     if split:
-        notes.append("fw_rnn and bw_rnn taken as one bidirectional LSTM")
+        notes.append(SPLIT_NOTE)
     return renamed
 
 
@@ -481,13 +479,17 @@ def _model(config: CrnnConfig, weights: Weights) -> CRNN:
     return model.eval()
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a user says of a file's spec; None where it is the file's, or the default."""
+
+    alphabet: Optional[str]
+    width: Optional[int]
+    color: Optional[str]
+
+
 def _spec(
-    path: Path,
-    content: Any,
-    config: CrnnConfig,
-    alphabet: Optional[str],
-    width: Optional[int],
-    preset: Optional[ModelSpec],
+    path: Path, content: Any, config: CrnnConfig, preset: Optional[ModelSpec], told: Given
 ) -> Tuple[ModelSpec, str]:
     if isinstance(content, dict):
         stored = content.get(METADATA_KEY)
@@ -498,7 +500,10 @@ def _spec(
     elif stored is not None:
         spec, spec_from = ModelSpec.from_dict(stored, where=f"{path}: {METADATA_KEY}"), "file"
     else:
-        spec, spec_from = preset or ModelSpec.default(), "default"
+        spec, spec_from = preset or _default(config), "default"
+    if told.color is not None:
+        spec = dataclasses.replace(spec, color=told.color)
+    alphabet, width = told.alphabet, told.width
     if alphabet is not None:
         fold = Alphabet(alphabet).folds_case
         blank = 0
@@ -507,16 +512,32 @@ def _spec(
         spec = dataclasses.replace(spec, characters=alphabet, blank=blank, fold_case=fold)
     if width is None:
         width = spec.width
-    else:
-        width = width
     spec = dataclasses.replace(spec, width=width, time_steps=time_steps(width, config))
     check_spec(path, spec, config, given=alphabet is not None or spec_from == "file")
     return spec, spec_from
 
 
+def _default(config: CrnnConfig) -> ModelSpec:
+    """Return the spec of a file that carries none: the historical contract, in colour where the
+    network takes three channels.
+    """
+    default = ModelSpec.default()
+    if config.in_channels == COLORS["rgb"]:
+        return dataclasses.replace(default, color="rgb")
+    return default
+
+
 def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool = True) -> None:
-    """Refuse, with `InputError`, a spec that the network does not go with; ``given`` says that the
-    user named it.
+    """Refuse a spec that the network does not go with.
+
+    Args:
+        path: The checkpoint, for the error.
+        spec: How images are prepared and classes read.
+        config: The network's sizes.
+        given: Whether the user named the characters.
+
+    Raises:
+        InputError: The number of classes, the channels or the height is another.
     """
     if spec.classes != config.classes:
         raise InputError(
@@ -531,7 +552,11 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
     if spec.channels != config.in_channels:
         raise InputError(
             f"{path}: the network takes images of {config.in_channels} channels, its spec says"
-            f" {spec.channels} ({spec.color})"
+            f" {spec.channels} ({spec.color})",
+            hint=(
+                "The kit reads images of 1 channel (gray) and of 3 (rgb, bgr); a preset that has"
+                " its number is named by --preset, the order of three by --color."
+            ),
         )
     if spec.height != HEIGHT:
         raise InputError(f"{path}: the spec's height is {spec.height}; the network takes {HEIGHT}")

@@ -110,6 +110,7 @@ def take_torch(
     blank_last: bool = False,
     classes: Classes,
     storage: Storage = AS_THEY_ARE,
+    color: Optional[str] = None,
 ) -> Checkpoint:
     """Write a PyTorch checkpoint of any layout as one of the kit's own.
 
@@ -122,6 +123,7 @@ def take_torch(
         blank_last: Whether the blank stands after them.
         classes: Which order of classes is written.
         storage: How the values are written.
+        color: "rgb" or "bgr", the order of three input channels; None for the file's own.
 
     Returns:
         The checkpoint as loaded from ``target``.
@@ -130,7 +132,13 @@ def take_torch(
         InputError: The file is not such a checkpoint.
     """
     require_target(target)
-    old = load_checkpoint(path, alphabet=alphabet, lstm_gate_order=lstm_gate_order, variant=preset)
+    old = load_checkpoint(
+        path,
+        alphabet=alphabet,
+        lstm_gate_order=lstm_gate_order,
+        variant=preset,
+        color=color,
+    )
     if preset and old.spec_from == "file":
         raise UsageError(
             f"{path} says itself which network and spec it has; --preset is for files that do not"

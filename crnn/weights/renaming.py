@@ -61,8 +61,9 @@ def from_mindspore(path: Path, version: Optional[str] = None) -> Foreign:
     Optimiser slots, counters and the tensors that the network has but never uses are left out.
     Raises `InputError`.
     """
-    arrays = read_mindspore_file(path)
-    _refuse_flat(path, arrays)
+    stored = read_mindspore_file(path)
+    _refuse_flat(path, stored)
+    arrays, prefix = _without_prefix(stored)
     found = [name for name, telling in _TELLING.items() if telling in arrays]
     if not found:
         raise InputError(
@@ -77,6 +78,8 @@ def from_mindspore(path: Path, version: Optional[str] = None) -> Foreign:
     names = {"v1": _names_v1, "v2": _names_v2, "mindocr": _names_mindocr}[kind]()
     taken = _take(path, arrays, names, ignored=("vgg.bn1.", "w2_bw", "b2_bw"))
     notes = [f"MindSpore, {kind}", *_left_out(arrays, names)]
+    if prefix:
+        notes.append(f"the prefix {prefix} taken off")
     weights = {
         ours: _tensor(taken[theirs])
         for ours, theirs in names.items()
@@ -92,6 +95,24 @@ def from_mindspore(path: Path, version: Optional[str] = None) -> Foreign:
                 _cell(path, ours, taken[f"w{suffix}"], taken[f"b{suffix}"], forget_bias=0.0)
             )
     return Foreign(_with_biases(weights), MINDSPORE_VERSIONS[kind], tuple(notes))
+
+
+def _without_prefix(arrays: Arrays) -> Tuple[Arrays, str]:
+    """Return the arrays by the names that they have behind a wrapper's prefix (``network.``), and
+    the prefix; names that have it not are left out.
+    """
+    tellings = tuple(_TELLING.values())
+    if any(telling in arrays for telling in tellings):
+        return arrays, ""
+    ends = tuple(f".{telling}" for telling in tellings)
+    telling_names = [name for name in arrays if name.endswith(ends)]
+    if not telling_names:
+        return arrays, ""
+    # Of the optimiser's slots too there may be some; the network's own names are the shortest.
+    shortest = min(telling_names, key=len)
+    prefix = next(shortest[: -len(end) + 1] for end in ends if shortest.endswith(end))
+    inside = [name for name in arrays if name.startswith(prefix)]
+    return {name[len(prefix) :]: arrays[name] for name in inside}, prefix
 
 
 def from_tensorflow(path: Path) -> Foreign:
@@ -159,11 +180,33 @@ def reorder_classes(weights: Weights, source: Alphabet, target: Alphabet) -> Wei
         raise InputError(
             f"the weights have no class for {unknown!r}; they know {source.characters!r}"
         )
-    rows = [source.table.index(character) for character in target.table]
+    return moved_classes(weights, source, target, weights)
+
+
+def moved_classes(weights: Weights, source: Alphabet, target: Alphabet, new: Weights) -> Weights:
+    """Move the last layer's rows to the classes of another alphabet, which may have characters that
+    the weights do not know.
+
+    Args:
+        weights: Tensors by name.
+        source: The alphabet that the last layer's rows follow.
+        target: The alphabet that they are to follow.
+        new: Has the rows of the unknown characters, at their places in ``target``.
+
+    Returns:
+        The weights with the rows moved, exactly.
+    """
+    rows = {character: index for index, character in enumerate(source.table)}
     moved = dict(weights)
     for part in ("weight", "bias"):
         name = f"rnn.1.embedding.{part}"
-        moved[name] = weights[name][rows].contiguous()
+        parts = []
+        for index, character in enumerate(target.table):
+            if character in rows:
+                parts.append(weights[name][rows[character]])
+            else:
+                parts.append(new[name][index].to(weights[name].dtype))
+        moved[name] = torch.stack(parts)
     return moved
 
 

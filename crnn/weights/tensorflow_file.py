@@ -18,6 +18,7 @@ import numpy as np
 
 from crnn.crc32c import masked_crc
 from crnn.errors import InputError
+from crnn.filekind import refuse_foreign_folder
 from crnn.files import refuse_lfs_pointer, require_file
 from crnn.protobuf import WireError, fields, payload, signed, varint
 from crnn.python37 import prod
@@ -69,6 +70,9 @@ def read_tensorflow(path: Path, wanted: Callable[[str], bool]) -> Dict[str, np.n
     every variable is held against its checksum. Raises `InputError` for everything that is no such
     file.
     """
+    refuse_foreign_folder(path, WHAT)
+    if path.name == "saved_model.pb":
+        refuse_foreign_folder(path.parent, WHAT)
     try:
         if path.suffix == ".pb":
             return _read_frozen(path, wanted)

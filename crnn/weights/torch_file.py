@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from crnn.errors import InputError
-from crnn.filekind import PICKLE, ZIP
+from crnn.filekind import PICKLE, ZIP, foreign
 from crnn.files import refuse_lfs_pointer, require_file
 
 WHAT = "a PyTorch checkpoint (.pth)"
@@ -138,6 +138,9 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
         found = "a pickle that is truncated, damaged or not PyTorch's"
     else:
         found = f"not a PyTorch file: it begins with {head!r}"
+    other = foreign(path)
+    if other is not None:
+        return InputError(f"{path} is {other.what}; expected {WHAT}", hint=other.remedy)
     return InputError(
         f"{path} is {found}; expected {WHAT}",
         hint=_OTHERS.get(path.suffix, _DAMAGED),

@@ -76,6 +76,17 @@ def sync(path: Path) -> None:
             runner.run(images(3, number))
 
 
+def staged(path: Path) -> None:
+    """Runs whose stages are timed, and a stream."""
+    with open_ascend(path) as runner:
+        told: List[str] = []
+        runner.lap = told.append
+        for number in range(3):
+            runner.run(images(3, number))
+        assert len(told) == 6
+        assert len(list(runner.stream([images(2)]))) == 1
+
+
 def stream(path: Path) -> None:
     with open_ascend(path) as runner:
         sizes = [
@@ -167,6 +178,10 @@ def geared(path: Path) -> Path:
     return write_om(path, batches=(1, 4), gears=True)
 
 
+def dims_geared(path: Path) -> Path:
+    return write_om(path, batches=(1, 4), gears=True, dims=True)
+
+
 def static_set(path: Path) -> Path:
     folder = path.with_suffix("")
     folder.mkdir()
@@ -177,7 +192,10 @@ def static_set(path: Path) -> Path:
 
 HOST = Knobs()
 CHIP = Knobs(run_mode=cann.ACL_DEVICE)
+OLD = Knobs(cann=(5, 0))
 NEW = Knobs(cann=(8, 0))
+NEWER = Knobs(cann=(8, 5))
+NEWER_CHIP = Knobs(cann=(8, 5), run_mode=cann.ACL_DEVICE)
 CASES = (
     Case("synchronous, static", sync, static, HOST),
     Case("synchronous, gears", sync, geared, HOST),
@@ -185,8 +203,18 @@ CASES = (
     Case("streamed, gears", stream, geared, HOST),
     Case("streamed, static set", stream, static_set, HOST),
     Case("streamed, on the chip's own system", stream, static, CHIP),
+    Case("synchronous, CANN 5.0", sync, static, OLD),
+    Case("streamed, CANN 5.0", stream, static, OLD),
+    Case("synchronous, CANN 8", sync, static, NEW),
     Case("streamed, CANN 8", stream, static, NEW),
+    Case("synchronous, CANN 8.5", sync, static, NEWER),
+    Case("streamed, CANN 8.5", stream, static, NEWER),
+    Case("streamed, CANN 8.5 on the chip's own system", stream, static, NEWER_CHIP),
+    Case("staged", staged, static, HOST),
+    Case("staged, CANN 8.5", staged, static, NEWER),
+    Case("streamed, gears of dims", stream, dims_geared, HOST),
     Case("given up", given_up, geared, HOST),
+    Case("given up, CANN 8.5", given_up, geared, NEWER),
     Case("Net", net, static, HOST),
     Case("whole evaluation", evaluation, geared, HOST),
 )

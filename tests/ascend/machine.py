@@ -26,17 +26,25 @@ def write_om(
     *,
     batches: Sequence[int] = (4,),
     gears: bool = False,
+    dims: bool = False,
     dtype: str = "float32",
     out_dtype: str = "float32",
     aipp: bool = False,
     time_steps: int = 26,
     soc: str = "Ascend310",
+    axes: str = "TNK",
 ) -> Path:
     """Write an OM of the echo model:
 
-    static for one batch, or with gears; AIPP takes uint8 images (N, H, W, C).
+    static for one batch, or with gears, of batches or with ``dims`` of dims; AIPP takes uint8
+    images (N, H, W, C).
     """
-    graph = write_echo_model(path.with_suffix(".onnx"))
+    graph = write_echo_model(path.with_suffix(".onnx"), axes=axes)
+
+    def shape(batch: int) -> Tuple[int, ...]:
+        sizes = {"T": time_steps, "N": batch, "K": 37}
+        return tuple(sizes[axis] for axis in axes)
+
     rows = -1 if gears else batches[0]
     image = OmTensor("actual_input_1", dtype, (rows, 1, 32, 100), "NCHW")
     if aipp:
@@ -48,13 +56,15 @@ def write_om(
         command="atc",
         precision="force_fp16",
         inputs=(image,),
-        outputs=(OmTensor("output:0:output1", out_dtype, (time_steps, max(batches), 37), "ND"),),
+        outputs=(OmTensor("output:0:output1", out_dtype, shape(max(batches)), "ND"),),
         fed=(OmTensor("actual_input_1", "float32", (rows, 1, 32, 100), "NCHW"),),
-        sizes=tuple(batches),
+        sizes=() if dims else tuple(batches),
         dynamic=gears,
-        outputs_by_size=tuple(((time_steps, batch, 37),) for batch in batches),
+        outputs_by_size=tuple((shape(batch),) for batch in batches),
         aipp=AIPP if aipp else None,
         onnx=onnx.load(str(graph)).SerializeToString(),
+        dims_gears=tuple((batch,) for batch in batches) if dims else (),
+        shape_order=("actual_input_1",) if dims else (),
     )
     path.write_bytes(to_bytes(om))
     return path

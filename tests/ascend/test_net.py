@@ -144,6 +144,74 @@ def test_what_the_model_does_not_take_is_refused(tmp_path: Path, data: np.ndarra
     clean(findings)
 
 
+FORMS = {
+    "flat": lambda image: image.reshape(-1),
+    "without the batch": lambda image: image[0],
+    "rows and columns": lambda image: image[0, 0],
+    "channels last": lambda image: image.transpose(0, 2, 3, 1),
+    "its bytes as uint8": lambda image: image.reshape(-1).view(np.uint8),
+    "bytes": lambda image: image.tobytes(),
+    "a bytearray": lambda image: bytearray(image.tobytes()),
+    "not contiguous": lambda image: np.repeat(image, 2, axis=3)[:, :, :, ::2],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_form_of_the_right_size_is_taken(tmp_path: Path, form: str) -> None:
+    path = write_om(tmp_path / "m.om", batches=(1,))
+    with machine() as findings, caller() as (_, context), Net(context, path) as net:
+        (logits,) = net(FORMS[form](echo_images(["net"])))
+        assert read(logits) == ["net"]
+    clean(findings)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_with_gears_the_size_tells_the_batch(tmp_path: Path, count: int) -> None:
+    path = write_om(tmp_path / "m.om", batches=(1, 2, 4), gears=True)
+    with machine() as findings, caller() as (_, context), Net(context, path) as net:
+        for data in (echo_images(WORDS[:count]).reshape(-1), echo_images(WORDS[:count]).tobytes()):
+            assert read(net(data)[0]) == WORDS[:count]
+        with pytest.raises(InputError, match="has the gears 1, 2, 4; got 3 rows"):
+            net(echo_images(WORDS[:3]).tobytes())
+    clean(findings)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.zeros(3199, dtype=np.float32),
+        np.zeros(12801, dtype=np.uint8),
+        np.zeros((1, 1, 100, 32), dtype=np.float32),
+        np.zeros(3200, dtype=np.float64),
+        np.zeros(3200, dtype=np.int32),
+        b"",
+    ],
+    ids=["one short", "one byte more", "turned", "float64", "int32", "nothing"],
+)
+def test_another_size_type_or_order_is_refused(tmp_path: Path, data: np.ndarray) -> None:
+    path = write_om(tmp_path / "m.om", batches=(1,))
+    said = r"actual_input_1 is float32 \(1, 1, 32, 100\); got"
+    with machine() as findings, caller() as (_, context), Net(context, path) as net, pytest.raises(
+        InputError, match=said
+    ):
+        net(data)
+    clean(findings)
+
+
+def test_what_the_historical_class_had_is_there(tmp_path: Path) -> None:
+    path = write_om(tmp_path / "m.om")
+    with machine() as findings, caller() as (acl, context), Net(context, path) as net:
+        logits = net(echo_images(WORDS))[0]
+        assert acl.get_num_outputs(net.model_desc) == len(net.output_data) == 1
+        assert acl.get_num_inputs(net.model_desc) == len(net.input_data) == 1
+        assert isinstance(net.model_id, int)
+        assert net.input_data[0]["size"] == 4 * 3200 * 4
+        assert net.output_data[0]["size"] == 26 * 4 * 37 * 4
+        (again,) = net.get_result(net.output_data)
+        np.testing.assert_array_equal(again, logits)
+    clean(findings)
+
+
 def test_two_nets_in_contexts_of_their_own_leave_the_callers_current(tmp_path: Path) -> None:
     path = write_om(tmp_path / "m.om")
     with machine(Knobs(devices=2)) as findings, caller(0) as (acl, context):

@@ -297,7 +297,20 @@ class TestInOut:
                 "hw",
                 5120,
             ),
-            (in_out([inout_tensor("x", "uint8", (-1, 4))], [], dims=[(1,), (8,)]), "dims", None),
+            (
+                in_out([inout_tensor("x", "uint8", (-1, 4, -1))], [], dims=[(1, 100), (8, 50)]),
+                "dims",
+                1600,
+            ),
+            (
+                in_out(
+                    [inout_tensor("x", "uint8", (-1, 4)), inout_tensor("y", "uint8", (-1, 4))],
+                    [],
+                    dims=[(1, 2), (8, 3)],
+                ),
+                "dims",
+                None,
+            ),
         ],
     )
     def test_other_gears(self, info: bytes, gears: str, size: Any) -> None:
@@ -305,6 +318,10 @@ class TestInOut:
         assert om.gears is not None
         assert (om.gears.kind, len(om.gears.sizes), om.inputs[0].bytes) == (gears, 2, size)
         assert om.batch_sizes is None
+
+    def test_gears_of_dims_that_give_the_batch_alone_are_batches(self) -> None:
+        om = from_inout(in_out([inout_tensor("x", "uint8", (-1, 4))], [], dims=[(8,), (1,)]))
+        assert (om.batch_sizes, om.inputs[0].bytes) == ((1, 8), 32)
 
 
 def corrupt(data: bytes, offset: int, value: bytes) -> bytes:

@@ -14,7 +14,7 @@ from crnn.cli.main import main
 from crnn.files import sha256
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY, ModelSpec
 from tests.ascend import om_writer
-from tests.cann_trees import cann_5_0_2, cann_6_0, write
+from tests.cann_trees import Tree, cann_5_0_2, cann_6_0, write
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model, outputs_of
 
@@ -194,35 +194,71 @@ def test_aipp_is_written_for_atc_and_shown(
     assert "min_chn_0: 127.5" in capsys.readouterr().out
 
 
-def test_cann_5_0_gets_forward_lstms_of_the_same_values(
+# Notes each graph that it gets, and refuses one with an LSTM of two directions.
+ONE_WAY_ATC = """\
+#!/bin/sh
+for word in "$@"; do
+    case $word in --model=*) model=${{word#--model=}} ;; esac
+done
+cp "$model" {folder}/seen.onnx
+if grep -q bidirectional "$model"; then
+    echo "E19999: bias size cannot be set to 2"
+    exit 255
+fi
+exec {atc} "$@"
+"""
+
+
+def one_way_atc(tmp_path: Path, tree: Tree) -> str:
+    text = ONE_WAY_ATC.format(folder=tmp_path, atc=tree.home / "atc/bin/atc")
+    return str(write(tmp_path / "wrap/atc", text, executable=True).parent)
+
+
+def test_an_atc_of_5_0_gets_the_graph_as_it_is_and_forward_lstms_after_its_refusal(
     model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = atc(om_writer.static(), tree=cann_5_0_2)
-    program = write(
-        tmp_path / "wrap/atc",
-        '#!/bin/sh\nfor w in "$@"; do case $w in --model=*) cp "${w#--model=}"'
-        f" {tmp_path}/seen.onnx;; esac; done\nexec"
-        f' {tmp_path}/root/ascend-toolkit/latest/atc/bin/atc "$@"\n',
-        executable=True,
-    )
     words = ["compile", str(model), str(tmp_path / "old"), "--cann", "5.0.2"]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert "refused" not in said
+    assert f"--model={model}" in arguments(notes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+        patch.setenv("PATH", f"{one_way_atc(tmp_path, cann_5_0_2(tmp_path / 'b'))}:/usr/bin:/bin")
         assert main(words) == 0
-    assert "CANN 5.0.2 refuses LSTMs of two directions" in capsys.readouterr().err
-    assert notes.is_file()
+    assert "once more with LSTMs of one direction, as CANN 5.0.2" in capsys.readouterr().err
     seen = onnx.load(str(tmp_path / "seen.onnx"))
     assert b"bidirectional" not in seen.SerializeToString()
     assert abs(outputs_of(seen, 2) - outputs_of(onnx.load(str(model)), 2)).max() < 1e-6
     assert read_sidecar(tmp_path / "old.om.json").onnx_sha256 == sha256(model)
 
 
-def test_the_version_is_told_by_the_atc_on_path(
+def test_a_newer_atc_that_refuses_is_told_of_the_split(
+    model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    atc(om_writer.static())
+    words = ["compile", str(model), str(tmp_path / "new"), "--cann", "6.0"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{one_way_atc(tmp_path, cann_5_0_2(tmp_path / 'b'))}:/usr/bin:/bin")
+        assert main(words) == 1
+        assert "of two directions that it refuses: --split-bilstm" in capsys.readouterr().err
+        assert main([*words, "--split-bilstm"]) == 0
+    assert "each LSTM of two directions is two forward ones" in capsys.readouterr().err
+
+
+def test_before_5_0_a_newer_cann_is_the_way_out(
     model: Path, atc: Atc, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     atc(tree=cann_5_0_2)
-    assert main(["compile", str(model), str(tmp_path / "o"), "--dry-run"]) == 0
-    assert "CANN 5.0.2 refuses LSTMs of two directions" in capsys.readouterr().err
+    words = ["compile", str(model), str(tmp_path / "older"), "--cann", "3.3"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_ATC_EXIT", "255")
+        patch.setenv("FAKE_ATC_SAYS", "E19999: no")
+        assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "CANN 3.3: a standard LSTM is not known to pass an ATC before 5.0" in said
+    assert "compile with CANN 5.0.2 or newer" in said
+    assert "--split-bilstm" not in said
 
 
 def test_paths_that_atc_refuses_are_worked_round(
@@ -334,6 +370,13 @@ def test_dry_run_prints_the_command_alone(
         (["--batch", "1,,4"], 2, "'' is not a whole number from 1"),
         (["--batch", "4,1"], 2, "ascending order"),
         (["--soc", "310P3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "ascend310p3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "Ascend310p3"], 2, "Did you mean Ascend310P3?"),
+        (["--soc", "ASCEND_310b4"], 2, "Did you mean Ascend310B4?"),
+        (["--soc", "ascend-310"], 2, "Did you mean Ascend310?"),
+        (["--soc", "910proa"], 2, "Did you mean Ascend910ProA?"),
+        (["--soc", "Ascend910premiuma"], 2, "Did you mean Ascend910PremiumA?"),
+        (["--soc", "310p7"], 2, "Did you mean Ascend310P7?"),
         (
             ["--soc", "Foo"],
             2,

@@ -88,12 +88,13 @@ def test_remedies_stand_below_where_the_terminal_is_narrow(
     assert line in sys.stdout.getvalue().splitlines()
 
 
-def test_a_table_in_a_pipe_is_as_wide_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("columns", "wide"), [("30", False), ("", True), ("120", True)])
+def test_in_a_pipe_the_environment_says_how_wide_a_line_is_or_it_is_80(
+    columns: str, wide: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("COLUMNS", columns)
     console.out_remedies(HEAD, ROWS)
-    assert "✗  driver  none at all  Install it." in capsys.readouterr().out.splitlines()
+    assert ("✗  driver  none at all  Install it." in capsys.readouterr().out.splitlines()) is wide
 
 
 def test_numbers_stand_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:

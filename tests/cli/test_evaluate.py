@@ -62,9 +62,9 @@ def test_result_json_has_the_contract_and_nothing_else(
     data = result(capsys)
     assert sorted(data) == sorted(
         "schema title value accuracy correct total interval95 cer ned1 skipped by_length throughput"
-        " stages batch threads backend device simulated model misses misses_total protocol versions".split()  # noqa: E501
+        " stages batch threads backend device simulated model misses misses_total protocol versions data date command".split()  # noqa: E501
     )
-    assert data["schema"] == "crnn-evaluation/1"
+    assert data["schema"] == "crnn-evaluation/2"
     assert data["value"] == [
         {"key": "Number of images", "value": "7"},
         {"key": "Number of classes", "value": "37"},
@@ -172,7 +172,7 @@ def test_against_an_earlier_run(place: Path, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert evaluate("--against", "b.jsonl") == 3
     out, err = capsys.readouterr()
-    assert "differs  test_5  label:lamb  this:lamp  other:lamb" in out
+    assert "regression  test_5  label:lamb  this:lamp  other:lamb" in out
     assert "right only here 0, only there 1; accuracy -0.1429" in out
     assert "1 words were read differently than in b.jsonl; --max-differ allows 0" in err
     assert evaluate("--against", "b.jsonl", "--max-differ", "1") == 0
@@ -448,7 +448,7 @@ def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     assert last["data"] == "b"
     assert main(["evaluate", "runs/step_10.onnx", "b", "--threads", "1", "--json", "one.json"]) == 0
     one = json.loads((place / "one.json").read_text(encoding="utf-8"))
-    timed = ("throughput", "stages", "batch")
+    timed = ("throughput", "stages", "batch", "date", "command")
     assert {key: one[key] for key in one if key not in timed} == {
         key: last["result"][key] for key in last["result"] if key not in timed
     }

@@ -15,8 +15,8 @@ def test_a_code_of_acl(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "code     145013"
     assert lines[1] == "name     ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID"
     assert lines[2] == "meaning  the batch is not one of the gears"
-    assert "crnn inspect MODEL.om" in lines[4]
-    assert lines[5] == "reading  a mistake of the caller, reported by GE"
+    assert "crnn inspect MODEL.om" in " ".join(" ".join(lines).split())
+    assert lines[-2] == "reading  a mistake of the caller, reported by GE"
 
 
 @pytest.mark.parametrize("text", ["EZ9999", "e10016", "ACL_ERROR_RT_CONTEXT_NULL", "0"])
@@ -31,7 +31,7 @@ def test_several_codes_one_of_which_is_not_documented(capsys: pytest.CaptureFixt
     assert "a name in input_shape is not in the graph" in out
     assert (
         "meaning  not documented\nreading  an internal fault, reported by the runtime\nnearest "
-        " 507054" in out
+        " 507057" in out
     )
 
 
@@ -53,3 +53,18 @@ def test_json_alone_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert sorted(known) == ["cause", "code", "documented", "meaning", "name", "reading", "remedy"]
     assert (unknown["documented"], unknown["reading"], len(unknown["nearest"])) == (False, None, 3)
+
+
+@pytest.mark.parametrize("text", ["E99999", "W12345", "EZ0123", "999999", "0xF423F", "EX0001"])
+def test_what_looks_like_a_code_is_not_called_of_no_form(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", text]) == 1
+    out = capsys.readouterr().out
+    assert "not documented" in out
+    assert "of no form" not in out
+
+
+def test_hexadecimal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "0x7BC83"]) == 0
+    assert capsys.readouterr().out.startswith("code     507011\n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+import lmdb
 import onnx
 import pytest
 import torch
@@ -17,6 +19,7 @@ from crnn.cli.scripts import pth2onnx
 from crnn.files import sha256
 from crnn.presets import CrnnConfig
 from crnn.runners.open import open_runner
+from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
 from tests.weights.checkpoints import TINY, save, split, state
 
@@ -45,19 +48,23 @@ def test_it_writes_the_file_and_prints_every_figure_with_its_limit(
     lines = out.splitlines()
     assert lines[0] == "a.pth: 2055 parameters, 37 classes"
     assert lines[1] == "  fw_rnn and bw_rnn taken as one bidirectional LSTM"
-    assert [line.split("  ")[0] for line in lines[4:8]] == [
+    assert lines[2:4] == [
+        "  LSTM gates taken in PyTorch's order; files of the first NPU training stack",
+        "  need --lstm-gate-order igfo",
+    ]
+    assert [line.split("  ")[0] for line in lines[6:11]] == [
         "largest difference from PyTorch",
         "time steps with another argmax",
-        "largest difference between a row and its image alone",
+        "largest difference between a row and its image",
+        "alone",
         "least difference between two images",
     ]
-    assert all(line.endswith("  ok") for line in lines[4:8])
-    assert "at most 0.0001" in lines[4]
-    assert "16 generated images, batch 1, 2, 3, 7, 16" in lines[4]
-    assert lines[8].startswith("out.onnx: ")
-    assert lines[8].endswith(
-        "30 nodes, opset 11, actual_input_1 (batch, 1, 32, 100) to output1 (26, batch, 37)"
-    )
+    assert [line.endswith("  ok") for line in lines[6:11]] == [True, True, True, False, True]
+    assert "at most 0.0001" in lines[6]
+    assert lines[11].startswith("on 16 generated images, batch 1, 2, 3, 7, 16; ")
+    assert lines[12].startswith("out.onnx: ")
+    assert lines[12].endswith(" bytes, 30 nodes, opset 11")
+    assert lines[13] == "  actual_input_1 (batch, 1, 32, 100) to output1 (26, batch, 37)"
     assert sorted(path.name for path in place.iterdir()) == ["a.pth", "out.onnx", "six.pth"]
 
 
@@ -137,11 +144,85 @@ def test_real_words_are_checked_too(place: Path, capsys: pytest.CaptureFixture[s
     )
     lines = capsys.readouterr().out.splitlines()
     assert code == 0
-    assert [line.split("  ")[0] for line in lines[-3:-1]] == [
+    assert [line.split("  ")[0] for line in lines[-6:-4]] == [
         "largest difference from PyTorch on words",
         "words with another text",
     ]
-    assert all("300 words" in line for line in lines[-3:-1])
+    assert lines[-4].endswith("; 300 words")
+    assert lines[-3] == "words read right: 299 of 300 (0.9967)"
+
+
+def _other_gates(path: Path, target: Path, rows: Sequence[int] = (0, 2, 1, 3)) -> Path:
+    """Write a copy of a checkpoint whose LSTMs have their gates in another order."""
+    content = torch.load(path, weights_only=True)
+    weights = content["state_dict"]
+    for name, tensor in weights.items():
+        if re.search(r"_rnn\.(weight|bias)_[ih]h_l0$", name):
+            gates = tensor.chunk(4)
+            weights[name] = torch.cat([gates[row] for row in rows])
+    torch.save(content, target)
+    return target
+
+
+def _few(place: Path, *, labelled: bool = True) -> Path:
+    """Write an LMDB of 24 of the example's words."""
+    with lmdb.open(str(place / "few"), map_size=1 << 24) as environment, environment.begin(
+        write=True
+    ) as transaction:
+        samples = LmdbSamples(ROOT / "examples" / "words_lmdb")
+        for index, sample in zip(range(1, 25), samples):
+            assert sample.image is not None
+            assert sample.label is not None
+            transaction.put(b"image-%09d" % index, sample.image)
+            if labelled:
+                transaction.put(b"label-%09d" % index, sample.label.encode())
+    return place / "few"
+
+
+def test_gates_in_the_other_order_are_found_by_labelled_words(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = ROOT / "examples"
+    npu = _other_gates(example / "crnn_small.pth", place / "npu.pth")
+    words = ["--words", str(_few(place))]
+    assert main(["export", str(npu), "npu.onnx", *words]) == 3
+    err = capsys.readouterr().err
+    assert "reads 0 of 24 labelled words, and 24 with its LSTMs' gates" in err
+    assert "Export it with --lstm-gate-order igfo." in err
+    assert not (place / "npu.onnx").exists()
+    assert main(["export", str(npu), "npu.onnx", *words, "--lstm-gate-order", "igfo"]) == 0
+    out = capsys.readouterr().out
+    assert "words read right: 24 of 24" in out
+    assert "LSTM gates taken in the order igfo" in out
+    assert "files of the first NPU training stack" not in out
+    # The other way round, and the historical script, which is the same.
+    small = str(example / "crnn_small.pth")
+    assert pth2onnx([small, "m.onnx", *words, "--lstm-gate-order", "igfo"]) == 3
+    assert "--lstm-gate-order ifgo" in capsys.readouterr().err
+    assert not (place / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("rows", [(3, 1, 2, 0), (2, 1, 0, 3), (1, 0, 2, 3)])
+def test_what_reads_nothing_by_either_order_is_exported_as_it_is(
+    place: Path, rows: Sequence[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = ROOT / "examples"
+    odd = _other_gates(example / "crnn_small.pth", place / "odd.pth", rows)
+    words = ["--words", str(_few(place)), "--json", "-"]
+    assert main(["export", str(odd), "odd.onnx", *words]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["words"]["labelled"] == 24
+    assert result["words"]["right"] < 6
+
+
+def test_words_without_labels_give_no_accuracy(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = ROOT / "examples"
+    words = _few(place, labelled=False)
+    npu = _other_gates(example / "crnn_small.pth", place / "npu.pth")
+    assert main(["export", str(npu), "npu.onnx", "--words", str(words)]) == 0
+    assert "read right" not in capsys.readouterr().out
 
 
 def test_historical_script_takes_the_same_from_any_directory(place: Path) -> None:
@@ -284,7 +365,12 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         1,
         "letters does not exist",
     ),
-    "alphabet not UTF-8": (not_utf8, ["a.pth", TO, "--alphabet", "@letters"], 1, "is not UTF-8"),
+    "alphabet not UTF-8": (
+        not_utf8,
+        ["a.pth", TO, "--alphabet", "@letters"],
+        1,
+        "is neither UTF-8 nor GB18030",
+    ),
     # the checkpoint
     "no checkpoint": (
         NOTHING,

@@ -62,5 +62,5 @@ def test_a_spec_that_cannot_be_read_is_an_error_not_a_default(
     onnx.save(proto, str(tmp_path / "m.onnx"))
     assert main(["inspect", str(tmp_path / "m.onnx")]) == 1
     assert (
-        "crnn.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/1'" in capsys.readouterr().err
+        "crnn.spec: the format is 'crnn-spec/9'; expected 'crnn-spec/2'" in capsys.readouterr().err
     )

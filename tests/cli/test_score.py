@@ -84,7 +84,7 @@ def test_score_says_and_writes_what_evaluate_does(
 ) -> None:
     assert main([*SCORE, "--json", "-", "--against", "r.jsonl", "--readings", "s.jsonl"]) == 0
     data = json.loads(capsys.readouterr().out)
-    assert data["schema"] == "crnn-evaluation/1"
+    assert data["schema"] == "crnn-evaluation/2"
     assert (data["correct"], data["total"], data["backend"]) == (2, 4, "files")
     assert (place / "s.jsonl").read_bytes() == (place / "r.jsonl").read_bytes()
     assert main([*SCORE, "--min-accuracy", "0.6"]) == 3

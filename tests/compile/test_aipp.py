@@ -62,3 +62,19 @@ def test_colour_is_taken_in_the_specs_own_order() -> None:
 def test_an_image_that_aipp_cannot_take_is_refused() -> None:
     with pytest.raises(InputError, match="the spec has 5000 by 32"):
         aipp_config(ModelSpec(width=5000))
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (ModelSpec(mean=-0.5), "min_chn -127.5; AIPP takes 0 to 255"),
+        (ModelSpec(mean=1.5), "min_chn 382.5"),
+        (ModelSpec(divisor=1.0, mean=0.0, std=1e-5), "AIPP takes -65504 to 65504"),
+    ],
+    ids=["negative mean", "mean above white", "factor beyond half floats"],
+)
+def test_numbers_that_aipp_does_not_take(spec: ModelSpec, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        aipp_config(spec)
+    assert words in caught.value.message
+    assert "without --aipp" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -20,13 +21,17 @@ from crnn.compile.atc import (
     atc_codes,
     atc_environment,
     check_batches,
+    check_gears,
+    check_precision,
     check_run,
     check_tune,
     explain,
+    gear_flags,
+    knows_lstm,
+    may_need_split,
     run_atc,
     safe_path,
     split_extra,
-    takes_two_directions,
 )
 from crnn.errors import InputError, KitError, UnavailableError, UsageError
 from tests.cann_trees import ATC, write
@@ -49,6 +54,47 @@ def test_the_default_command_holds_only_flags_that_every_version_takes() -> None
 def test_several_batches_become_gears() -> None:
     job = AtcJob(Path("m.onnx"), Path("out"), "x", (3, 32, 100), (1, 4, 16), "Ascend310P3")
     assert job.command[5:7] == ["--input_shape=x:-1,3,32,100", "--dynamic_batch_size=1,4,16"]
+
+
+def test_gears_of_dims_want_the_format_nd() -> None:
+    job = AtcJob(
+        Path("m.onnx"), Path("out"), "x", (1, 32, 100), (1, 4, 16), "Ascend310", gears="dims"
+    )
+    assert job.command[4:7] == [
+        "--input_format=ND",
+        "--input_shape=x:-1,1,32,100",
+        "--dynamic_dims=1;4;16",
+    ]
+    # One batch has no gears, of whatever kind.
+    assert dataclasses.replace(job, batches=(4,)).command[4:6] == [
+        "--input_format=NCHW",
+        "--input_shape=x:4,1,32,100",
+    ]
+
+
+def test_gears_of_dims_may_give_any_dimension() -> None:
+    assert gear_flags("x", (-1, 3, 32, -1), [(1, 320), (4, 320)], "dims") == [
+        "--input_format=ND",
+        "--input_shape=x:-1,3,32,-1",
+        "--dynamic_dims=1,320;4,320",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batches", "static_set", "aipp", "said"),
+    [
+        ((1, 4), False, True, "--aipp and --gears dims exclude each other"),
+        ((4,), False, False, "needs several batch sizes in one OM"),
+        ((1, 4), True, False, "needs several batch sizes in one OM"),
+    ],
+)
+def test_where_gears_of_dims_make_no_sense(
+    batches: tuple[int, ...], static_set: bool, aipp: bool, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        check_gears("dims", batches, static_set=static_set, aipp=aipp)
+    assert "--gears" in caught.value.hint
+    check_gears("batch", batches, static_set=static_set, aipp=aipp)
 
 
 def test_what_is_asked_for_is_added_at_the_end() -> None:
@@ -100,6 +146,7 @@ def test_a_static_set_may_have_more_members_than_gears() -> None:
         ("--soc_version=Ascend310P3", "Use --soc"),
         ("--input-shape=x:1", "Use --batch"),  # ATC takes hyphens for underscores
         ("--output o", "Use NAME"),
+        ("--dynamic_dims=1;4", "Use --batch 1,4,8,16 --gears dims"),
         ("--external_weight=1", "would not hold its own weights"),
         ("--a='b", "cannot be split"),
     ],
@@ -148,12 +195,29 @@ def test_tuning_by_version() -> None:
         check_tune(None, Path("m.onnx"))
 
 
-def test_two_directions_by_version() -> None:
-    taken = [
-        takes_two_directions(version)
-        for version in (None, Version(5, 1), Version(5, 0), Version(2, 1))
-    ]
-    assert taken == [True, True, False, False]
+def test_lstms_by_version() -> None:
+    versions = (None, Version(5, 1), Version(5, 0), Version(3, 3), Version(2, 1))
+    assert [may_need_split(version) for version in versions] == [False, False, True, False, False]
+    assert [knows_lstm(version) for version in versions] == [True, True, True, False, False]
+
+
+def test_bfloat16_is_for_the_310b_alone() -> None:
+    check_precision("allow_fp32_to_bf16", "Ascend310B4")
+    check_precision(None, "Ascend310")
+    check_precision("force_fp32", "Ascend310")
+    with pytest.raises(UsageError, match="Ascend310P3 has no bfloat16"):
+        check_precision("allow_mix_precision_bf16", "Ascend310P3")
+
+
+@pytest.mark.parametrize("how", ["kill -9 $$", "exit 137"])
+def test_an_atc_that_is_killed_names_the_variables_for_small_boards(
+    how: str, tmp_path: Path
+) -> None:
+    atc = write(tmp_path / "atc", f"#!/bin/sh\necho E19999: half a line\n{how}\n", executable=True)
+    done = run_atc([str(atc)], folder=tmp_path, environ={}, timeout=None, say=lambda line: None)
+    with pytest.raises(UnavailableError, match="ATC was killed") as caught:
+        check_run(done, tmp_path / "none.om")
+    assert "TE_PARALLEL_COMPILER=1 MAX_COMPILE_CORE_NUMBER=1" in caught.value.hint
 
 
 # --- the run

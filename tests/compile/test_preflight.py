@@ -12,8 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from crnn.ascend.environment import Version
-from crnn.compile.preflight import check_graph
+from crnn.compile.preflight import check_graph, doubts, problems
 from crnn.errors import InputError
+from crnn.export.onnx_graph import Graph
 from crnn.spec import ModelSpec
 from tests.lstm_models import HIDDEN, lstm_model, traced_model
 
@@ -34,7 +35,10 @@ def check(
 
 
 def refused(model: onnx.ModelProto, *batches: int, cann: Optional[Tuple[int, int]] = None) -> str:
-    with pytest.raises(InputError, match="m.onnx: ATC would reject this graph\n  - ") as caught:
+    with pytest.raises(
+        InputError,
+        match="m.onnx: (ATC would reject this graph|the graph is not what its spec says)\n  - ",
+    ) as caught:
         check(model, *batches, cann=cann)
     return caught.value.message
 
@@ -51,6 +55,29 @@ def test_the_inputs_name_is_taken_from_the_graph() -> None:
     model = lstm_model()
     model.graph.input[0].name = model.graph.node[0].input[0] = "imgs"
     assert check_graph(model, spec=SPEC, batches=(1,), cann=None, where="m").name == "imgs"
+
+
+def _turned(model: onnx.ModelProto, names: Tuple[str, ...]) -> onnx.ModelProto:
+    """Give the output another order of axes, with open sizes of these names."""
+    dims = model.graph.output[0].type.tensor_type.shape.dim
+    for dim, name in zip(dims, names):
+        dim.Clear()
+        dim.dim_param = name
+    return model
+
+
+def test_the_name_of_the_batch_tells_its_axis() -> None:
+    model = lstm_model()
+    name = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    assert name
+    for names, axes in (((name, "t", "k"), "NTK"), ((name, "", ""), "NTK")):
+        line = refused(_turned(lstm_model(), names), 26)
+        assert f"--output-axes {axes}" in line
+    assert check(_turned(lstm_model(), ("t", name, "k")), 26) is None
+    assert check(_turned(lstm_model(), (name, name, "k")), 26) is None
+    assert check(_turned(lstm_model(), ("a", "b", "c")), 26) is None
+    spec = dataclasses.replace(SPEC, output_axes="NTK")
+    assert check(_turned(lstm_model(), (name, "t", "k")), 26, spec=spec) is None
 
 
 def set_opset(version: int) -> Change:
@@ -252,3 +279,33 @@ def test_graphs_traced_by_pytorch_pass_for_a_static_batch(
     if open_batch:
         check(model, 16)
         assert "initial states are given" in refused(model, 1, 4)
+
+
+def test_operators_by_release() -> None:
+    for operator, first, last in (("Upsample", (5, 1), (7, 0)), ("GRU", (5, 1), (9, 1))):
+        model = lstm_model()
+        model.graph.node.append(helper.make_node(operator, ["a"], ["b"]))
+        for release in ((5, 0), (5, 1), (7, 0), (8, 0), (9, 1)):
+            found = "\n".join(
+                problems(Graph(model), spec=SPEC, batches=(1,), cann=Version(*release))
+            )
+            assert (f"(E16002): {operator}" in found) == (not first <= release <= last)
+
+
+def test_doubts_about_lstms_under_old_releases() -> None:
+    assert HIDDEN % 16
+    model = lstm_model()
+    for release, words in (
+        ((3, 3), ["standard LSTM is not known to pass", "not a multiple of 16"]),
+        ((5, 0), ["not a multiple of 16"]),
+        ((5, 1), []),
+    ):
+        said = list(doubts(model, Version(*release)))
+        assert len(said) == len(words)
+        assert all(word in text for word, text in zip(words, said))
+    assert list(doubts(model, None)) == []
+    for node in model.graph.node:
+        for entry in node.attribute:
+            if entry.name == "hidden_size":
+                entry.i = 32
+    assert list(doubts(model, Version(5, 0))) == []

@@ -7,9 +7,12 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Callable, Dict
 
 import lmdb
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 from PIL import Image
 
@@ -129,13 +132,85 @@ def test_bad_counts(
     assert message in capsys.readouterr().err
 
 
-def test_a_quantised_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "operator",
+    ["QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "DequantizeLinear", "MatMulNBits"],
+)
+def test_a_quantised_model_is_refused(
+    operator: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write_echo_model(tmp_path / "m.onnx")
     proto = onnx.load(str(path))
-    proto.graph.node[0].op_type = "QuantizeLinear"
+    proto.graph.node[0].op_type = operator
     onnx.save(proto, str(path))
     assert main(["quantize", str(path), str(tmp_path / "o.onnx"), "--calibrate", str(WORDS)]) == 1
     assert "is quantised already" in capsys.readouterr().err
+
+
+def test_an_int8_model_of_the_kits_own_is_refused(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "i8.onnx"
+    assert main(["quantize", str(model), str(target)]) == 0
+    assert main(["quantize", str(target), str(tmp_path / "again.onnx")]) == 1
+    assert "is quantised already" in capsys.readouterr().err
+
+
+def _changed(model: Path, path: Path, change: Callable[[Dict[str, np.ndarray]], None]) -> Path:
+    """Write a copy of a model with other weights."""
+    proto = onnx.load(str(model))
+    weights = {one.name: onnx.numpy_helper.to_array(one).copy() for one in proto.graph.initializer}
+    change(weights)
+    for one in proto.graph.initializer:
+        one.CopyFrom(onnx.numpy_helper.from_array(weights[one.name], one.name))
+    onnx.save(proto, str(path))
+    return path
+
+
+def _largest(weights: Dict[str, np.ndarray]) -> np.ndarray:
+    return max(weights.values(), key=lambda array: array.size)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_model_that_gives_no_numbers_is_refused(
+    model: Path, tmp_path: Path, value: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(weights: Dict[str, np.ndarray]) -> None:
+        for array in weights.values():
+            if 37 in array.shape:  # the last layer's
+                array.flat[0] = value
+
+    path = _changed(model, tmp_path / "m.onnx", change)
+    command = ["quantize", str(path), str(tmp_path / "o.onnx")]
+    assert main(command) == 3
+    assert "gives NaN or infinity for 272 of 272 held-back words" in capsys.readouterr().err
+    assert main([*command, "--calibrate", str(WORDS)]) == 3
+    assert not (tmp_path / "o.onnx").exists()
+
+
+@pytest.mark.parametrize("how", ["zero", "reversed", "alphabet"])
+def test_a_model_that_reads_nothing_is_refused(
+    model: Path, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(weights: Dict[str, np.ndarray]) -> None:
+        if how == "zero":
+            _largest(weights)[...] = 0
+        if how == "reversed":
+            _largest(weights)[...] *= -1
+
+    path = _changed(model, tmp_path / "m.onnx", change)
+    if how == "alphabet":
+        proto = onnx.load(str(path))
+        spec = dataclasses.replace(SPEC, characters=SPEC.characters[::-1])
+        for entry in proto.metadata_props:
+            if entry.key == "crnn.spec":
+                entry.value = spec.to_json()
+        onnx.save(proto, str(path))
+    assert main(["quantize", str(path), str(tmp_path / "o.onnx")]) == 3
+    err = capsys.readouterr().err
+    assert "of 272 held-back words, so there is nothing to compare" in err
+    assert "alphabet" in err
+    assert not (tmp_path / "o.onnx").exists()
 
 
 def test_without_an_lmdb_the_words_inside_the_package_serve(

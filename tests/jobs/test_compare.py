@@ -60,8 +60,8 @@ def test_the_same_run_differs_in_nothing(tmp_path: Path) -> None:
 def test_words_that_differ_are_listed_and_paired(tmp_path: Path) -> None:
     result = compare(write_lines(tmp_path / "r.jsonl", ["god", "bad", "y", "z"]))
     assert result.differing == (
-        Difference("test_1", "Good", "good", "god"),
-        Difference("test_3", "y", "x", "y"),
+        Difference("test_3", "y", "x", "y", "regression"),
+        Difference("test_1", "Good", "good", "god", "improvement"),
         Difference("test_4", None, "", "z"),
     )
     assert (result.test.only_first, result.test.only_second) == (1, 1)

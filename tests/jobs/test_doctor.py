@@ -7,9 +7,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
+import onnx
 import pytest
+import torch
 
 from crnn.ascend.environment import Version
 from crnn.ascend.probe import Device, Probe
@@ -21,9 +23,11 @@ from crnn.jobs.doctor.check import Check
 from crnn.jobs.doctor.diagnosis import Diagnosis, diagnose, rows
 from crnn.jobs.doctor.machine import python_fits
 from crnn.spec import ModelSpec
+from crnn.weights.checkpoint import load_checkpoint
 from tests.ascend import om_writer
 from tests.cann_trees import cann_6_0, nnrt_6_3, write
 from tests.models import write_echo_model
+from tests.weights.checkpoints import save, split, state
 
 NOTHING = Probe(imported=False, error="'import acl' fails here: No module named 'acl'")
 GOOD = Probe(
@@ -147,6 +151,9 @@ def test_a_root_without_cann_is_named(tmp_path: Path) -> None:
         ((6, 0), (3, 9), True),
         ((6, 0), (3, 11), False),
         ((8, 0), (3, 11), True),
+        ((8, 5), (3, 13), True),
+        ((9, 0), (3, 14), False),
+        ((9, 1), (3, 14), True),
         ((5, 0), (3, 8), True),
     ],
 )
@@ -156,6 +163,16 @@ def test_whether_this_python_fits_that_cann(
     check = python_fits(Version(*cann), python)
     assert check.ok == ok
     assert bool(check.remedy) == (not ok)
+
+
+def test_the_candidates_of_8_0_end_at_python_3_10() -> None:
+    candidate = Version.parse("8.0.RC2")
+    release = Version.parse("8.0.0")
+    assert candidate is not None
+    assert release is not None
+    assert not python_fits(candidate, (3, 11)).ok
+    assert python_fits(candidate, (3, 10)).ok
+    assert python_fits(release, (3, 11)).ok
 
 
 def test_a_simulated_chip_is_never_shown_as_a_real_one(tmp_path: Path) -> None:
@@ -282,11 +299,88 @@ def test_a_bare_om_is_read_by_the_default_spec(tmp_path: Path) -> None:
     assert "the default (no crnn.om.json stands beside it)" in line(found, "spec").found
 
 
+def _wide(path: Path) -> Path:
+    write_echo_model(path, spec=ModelSpec(width=160, time_steps=40))
+    return path
+
+
+def _other_axes(path: Path) -> Path:
+    return write_echo_model(path, axes="NTK", open_sizes=True, spec=None)
+
+
+def _not_finite(path: Path) -> Path:
+    write_echo_model(path)
+    proto = onnx.load(str(path))
+    proto.graph.node.append(onnx.helper.make_node("Log", ["output1"], ["logs"]))
+    proto.graph.output[0].name = "logs"
+    onnx.save(proto, str(path))
+    return path
+
+
+def _broken(path: Path) -> Path:
+    write_echo_model(path)
+    proto = onnx.load(str(path))
+    proto.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(proto, str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_wide, "the spec (file) expects"),
+        (_other_axes, "the output's are NTK"),
+        (_not_finite, "NaN or infinity"),
+        (_broken, "ONNX Runtime cannot load it"),
+    ],
+)
+def test_an_onnx_that_evaluate_would_refuse_is_not_ready(
+    make: Callable[[Path], Path], said: str, tmp_path: Path
+) -> None:
+    found = look(tmp_path, make(tmp_path / "m.onnx"))
+    assert not found.ready
+    assert said in line(found, "run").found
+
+
+def _another_network(path: Path) -> Path:
+    return save(path, {"layer.weight": torch.zeros(3, 3)})
+
+
+def _nan(path: Path) -> Path:
+    weights = state()
+    weights["cnn.conv0.weight"][0] = float("nan")
+    return save(path, weights)
+
+
+def _cut(path: Path) -> Path:
+    save(path, state())
+    path.write_bytes(path.read_bytes()[:1000])
+    return path
+
+
+@pytest.mark.parametrize("make", [_another_network, _nan, _cut])
+def test_a_pytorch_file_that_export_would_refuse_is_not_ready(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = make(tmp_path / "m.pth")
+    found = look(tmp_path, path)
+    assert (found.asked, found.ready) == ("torch", False)
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(path)
+    assert line(found, "model").found == caught.value.message
+
+
+def test_a_checkpoint_of_the_network_is_ready(tmp_path: Path) -> None:
+    found = look(tmp_path, save(tmp_path / "m.pth", split(state())))
+    assert found.ready
+    assert "37 classes" in line(found, "model").found
+
+
 def test_a_model_asks_for_the_path_that_runs_it(tmp_path: Path) -> None:
-    onnx = write_echo_model(tmp_path / "m.onnx")
-    assert look(tmp_path, onnx).asked == "onnx"
-    assert look(tmp_path, onnx).ready
-    asked = look(tmp_path, onnx, ascend=True, seen=GOOD)
+    model = write_echo_model(tmp_path / "m.onnx")
+    assert look(tmp_path, model).asked == "onnx"
+    assert look(tmp_path, model).ready
+    asked = look(tmp_path, model, ascend=True, seen=GOOD)
     assert not asked.ready
     assert "is not an OM, and a chip runs nothing else" in line(asked, "model").found
     checkpoint = tmp_path / "m.pth"

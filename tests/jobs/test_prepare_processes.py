@@ -20,7 +20,7 @@ import pytest
 from crnn.jobs import prepare as job
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
-from tests.processes import started, uncounted
+from tests.processes import started
 
 WORDS = ROOT / "examples" / "words_lmdb"
 COUNT = job.MANY
@@ -78,7 +78,7 @@ def test_processes_write_what_threads_write(
 
 def test_an_interrupt_leaves_no_file_and_no_process(many: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "crnn", "prepare", str(many), "out", "--label", "label.txt"]
-    environment = {**uncounted(), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stderr": subprocess.PIPE, "text": True}
     with started(command, cwd=tmp_path, env=environment, **pipes) as process:
         deadline = time.monotonic() + 60

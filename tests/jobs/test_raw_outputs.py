@@ -105,7 +105,51 @@ def half(place: Path, folder: Path) -> Path:
     return folder / "result_Files"
 
 
-@pytest.mark.parametrize("layout", [plain, with_summaries, timestamped, dumped, half])
+def rewritten(
+    place: Path, folder: Path, name: str, write: Callable[[Path, np.ndarray], None]
+) -> Path:
+    """Write the results anew, each by ``write`` under its sample's name and ``name``."""
+    for file in (place / "ais_bench").iterdir():
+        values = np.fromfile(file, dtype="<f4").reshape(26, 1, 37)
+        write(folder / f"{file.name[: -len('_0.bin')]}{name}", values)
+    return folder
+
+
+def as_npy(place: Path, folder: Path) -> Path:
+    return rewritten(place, folder, "_0.npy", np.save)
+
+
+def as_half_npy(place: Path, folder: Path) -> Path:
+    return rewritten(place, folder, "_1.npy", lambda path, x: np.save(path, x.astype("<f2")))
+
+
+def as_text(place: Path, folder: Path) -> Path:
+    # As ais_bench does: a row of numbers for each of the last axis but one.
+    return rewritten(place, folder, "_0.txt", lambda path, x: np.savetxt(path, x[:, 0], fmt="%f"))
+
+
+def as_msame(place: Path, folder: Path) -> Path:
+    return rewritten(place, folder, "_output_0.bin", lambda path, x: path.write_bytes(x.tobytes()))
+
+
+def as_msame_text(place: Path, folder: Path) -> Path:
+    def write(path: Path, values: np.ndarray) -> None:
+        path.write_text(" ".join(map(str, values.reshape(-1))) + "\n")
+
+    return rewritten(place, folder, "_output_0.txt", write)
+
+
+def bin_beside_text(place: Path, folder: Path) -> Path:
+    as_text(place, folder)
+    shutil.copytree(place / "ais_bench", folder, dirs_exist_ok=True)
+    return folder
+
+
+LAYOUTS = [plain, with_summaries, timestamped, dumped, half, as_npy, as_half_npy, as_text]
+LAYOUTS += [as_msame, as_msame_text, bin_beside_text]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_scores_as_the_evaluation_did(
     place: Path, tmp_path: Path, layout: Callable[[Path, Path], Path]
 ) -> None:
@@ -178,12 +222,36 @@ def strangers(place: Path, folder: Path) -> Path:
     return folder
 
 
+def npy(values: np.ndarray) -> Callable[[Path, Path], Path]:
+    def make(place: Path, folder: Path) -> Path:
+        np.save(folder / "test_1_0.npy", values)
+        return folder
+
+    return make
+
+
+def word(place: Path, folder: Path) -> Path:
+    (folder / "test_1_0.txt").write_text("0.5 nan? 1")
+    return folder
+
+
+def pictures(place: Path, folder: Path) -> Path:
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda place, folder: folder / "none", "does not exist; expected a folder of results"),
         (lambda place, folder: place / "label.txt", "is a file; expected a folder of results"),
-        (lambda place, folder: folder, r"holds no results \(NAME_0.bin or NAME_1.bin\)"),
+        (lambda place, folder: folder, r"holds no results \(NAME_0.bin or NAME_1.bin"),
+        (npy(np.zeros(961)), r"holds 961 values; expected .*\(26, 1, 37\)"),
+        (npy(np.zeros((26, 4, 37))), r"several words' worth; .*\n.*--output_batchsize_axis 1"),
+        (npy(np.array(["a"] * 962)), r"expected an array of numbers"),
+        (word, r"test_1_0.txt: not numbers in txt form"),
+        (pictures, r"holds no results .*; it holds a.png, b.png$"),
         (two, r"2 folders in it do: 2022_09_01, 2022_09_02\nName the one"),
         (both, r"holds test_1_[01]\.bin and test_1_[01]\.bin: two outputs of one sample"),
         (sized(16 * 3848), r"several words' worth; .*\n.*--output_batchsize_axis 1"),
@@ -203,3 +271,22 @@ def test_two_images_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text("a/1.png,x\nb/1.png,y\n")
     with pytest.raises(InputError, match="line 2: a second image of the name 1"):
         ResultFolder(tmp_path, tmp_path / "gt.txt")
+
+
+def test_a_sample_may_end_as_msames_files_do(tmp_path: Path) -> None:
+    logits = np.zeros((26, 1, 37), dtype="<f4")
+    (tmp_path / "gt.txt").write_text("x_output.png,a\n")
+    (tmp_path / "x_output_0.bin").write_bytes(logits.tobytes())
+    assert list(ResultFolder(tmp_path, tmp_path / "gt.txt").labels) == ["x_output"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01", b"1 2 3", b"x"])
+@pytest.mark.parametrize("form", [".npy", ".txt"])
+def test_a_broken_result_is_one_problem(
+    place: Path, tmp_path: Path, form: str, content: bytes
+) -> None:
+    {".npy": as_npy, ".txt": as_text}[form](place, tmp_path)
+    (tmp_path / f"test_2_0{form}").write_bytes(content)
+    evaluation = scored(tmp_path, place / "label.txt")
+    assert evaluation.skipped == {"result of another size": 1}
+    assert evaluation.total == len(TEXTS)

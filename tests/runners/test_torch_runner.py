@@ -52,7 +52,11 @@ def test_legacy_files_are_told_by_content(tmp_path: Path) -> None:
     with open_runner(path) as runner:
         assert (runner.backend, runner.device) == ("torch", "cpu")
         assert runner.model.spec_from == "default"
-        assert runner.notes == ("fw_rnn and bw_rnn taken as one bidirectional LSTM",)
+        assert runner.notes == (
+            "fw_rnn and bw_rnn taken as one bidirectional LSTM",
+            "LSTM gates taken in PyTorch's order; files of the first NPU training stack need"
+            " --lstm-gate-order igfo",
+        )
         assert runner.versions == {"torch": str(torch.__version__)}
 
 

@@ -119,16 +119,20 @@ BAD = {
     "a line number counts blank lines": (b"a.png,x\n\n\nb.png\nc.png,y\n", None, "line 4 is"),
     "unknown form": (
         b"a.png,x\n",
-        "csv",
-        "'csv' is not a form of annotation; expected one of quoted, jsonl, tab",
+        "xml",
+        "'xml' is not a form of annotation; expected one of quoted, jsonl, tab",
     ),
     "another form": (
         b"a.png,x\n",
         "colon",
         "line 1 is .*; expected the form 'colon', as the others: a.png:label",
     ),
-    "not UTF-8": (b"a.png x\nb.png \xd7\xd6\n", None, r"line 2 is not UTF-8: b'b.png \\xd7\\xd6"),
-    "UTF-16": ("a.png x\n".encode("utf-16"), None, "line 1 is not UTF-8"),
+    "not UTF-8": (
+        b"a.png x\nb.png \xd7\xd6\n",
+        None,
+        r"is not UTF-8: line 2 is b'b.png \\xd7\\xd6",
+    ),
+    "UTF-16": ("a.png x\n".encode("utf-16"), None, "is not UTF-8: line 1 is"),
     "JSON cut off": (
         b'{"path": "a", "text": "x"}\n{"path"\n{"path": "b", "text": "y"}\n',
         None,
@@ -187,7 +191,9 @@ NAMES = st.from_regex(r"[a-z0-9_/]{1,8}\.(png|jpg|JPEG)", fullmatch=True)
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     pairs=st.lists(
@@ -203,7 +209,9 @@ def test_any_label_comes_back_in_its_named_form(
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     content=st.one_of(

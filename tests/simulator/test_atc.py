@@ -277,8 +277,11 @@ GRAPHS: Tuple[Tuple[str, Dict[str, Any], Tuple[int, int], bool, str], ...] = (
     ("one way", {}, (5, 0), False, ""),
     ("one way, gears", {}, (5, 0), True, ""),
     ("two ways", {"direction": "bidirectional"}, (6, 0), True, ""),
-    ("two ways, old", {"direction": "bidirectional"}, (5, 0), False, "E19999"),
-    ("backwards, old", {"direction": "reverse"}, (5, 0), False, "E19999"),
+    ("two ways, 5.0", {"direction": "bidirectional"}, (5, 0), False, ""),
+    ("backwards, 5.0", {"direction": "reverse"}, (5, 0), False, ""),
+    ("opset 14, 5.0", {"opset": 14}, (5, 0), False, "E19999"),
+    ("one way, 3.3", {}, (3, 3), False, "E19999"),
+    ("one way, 20.1", {}, (2, 1), False, "E19999"),
     ("zero states, static", {"states": "zeros"}, (6, 0), False, ""),
     ("zero states, gears", {"states": "zeros"}, (6, 0), True, "E19999"),
     ("states by a chain, static", {"states": "chain"}, (5, 0), False, ""),
@@ -434,6 +437,20 @@ def test_aipp_and_a_half_input_exclude_each_other(base: List[str], aipp_file: Pa
     assert fails(words) == "E10034"
 
 
+def test_chips_by_release(base: List[str]) -> None:
+    for release in ((5, 1), (7, 0), (8, 0), (8, 2)):
+        compile_om([*base, STATIC], release, ENVIRON)
+    for release in ((8, 3), (8, 5), (9, 1)):
+        assert fails([*base, STATIC], release) == "E10001"
+
+
+def test_bfloat16_is_for_the_310b_alone(base: List[str]) -> None:
+    flag = "--precision_mode=allow_mix_precision_bf16"
+    board = [word.replace("Ascend310", "Ascend310B4") for word in base]
+    compile_om([*board, STATIC, flag], (8, 0), ENVIRON)
+    assert fails([*base, STATIC, flag], (8, 0)) == "E10001"
+
+
 # --- the file
 
 
@@ -467,7 +484,9 @@ def test_the_simulator_reads_back_what_it_wrote(base: List[str], aipp_file: Path
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(strategies.data())
 def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
@@ -481,7 +500,7 @@ def test_damaged_files_are_read_or_refused(base: List[str], data: Any) -> None:
     except NotSimulatedError as error:
         assert str(error)
     else:
-        assert all(tensor.count(1) >= 0 for tensor in om.all_inputs)
+        assert len(om.all_inputs) >= len(om.inputs)
 
 
 def test_a_real_om_is_told_apart(shared_data: Path) -> None:

@@ -132,26 +132,19 @@ def default_context(machine: Machine) -> Any:
     return machine.acl.rt.destroy_context(machine.acl.rt.get_context()[0])
 
 
-def full_context(machine: Machine) -> Any:
+def event_after_its_context(machine: Machine) -> Any:
+    default, _ = machine.acl.rt.get_context()
     context, _ = machine.acl.rt.create_context(0)
-    machine.stream()
-    return machine.acl.rt.destroy_context(context)
+    event = machine.event()
+    machine.acl.rt.destroy_context(context)
+    machine.acl.rt.set_context(default)
+    return machine.acl.rt.destroy_event(event)
 
 
-def full_device(machine: Machine) -> Any:
-    machine.device()
-    return machine.acl.rt.reset_device(0)
-
-
-def full_process(machine: Machine) -> Any:
-    machine.acl.mdl.create_dataset()
+def context_after_its_device(machine: Machine) -> Any:
+    context, _ = machine.acl.rt.create_context(0)
     machine.acl.rt.reset_device(0)
-    machine.sim.record.violations.clear()
-    return machine.acl.finalize()
-
-
-def set_device(machine: Machine) -> Any:
-    return machine.acl.finalize()
+    return machine.acl.rt.destroy_context(context)
 
 
 def dead_context(machine: Machine) -> Any:
@@ -194,10 +187,8 @@ def no_device(machine: Machine) -> Any:
 
 RULES: Tuple[Tuple[str, Step, Any, List[str]], ...] = (
     ("default context", default_context, 107000, ["context"]),
-    ("context with a stream", full_context, 0, ["release-order"]),
-    ("device with memory", full_device, 0, ["release-order"]),
-    ("finalize with a dataset", full_process, 0, ["release-order"]),
-    ("finalize with a device set", set_device, 0, ["release-order"]),
+    ("context goes, then an event in it", event_after_its_context, 107000, ["context"]),
+    ("device goes, then a context of it", context_after_its_device, 0, ["release-order"]),
     ("context that is no more", dead_context, 107002, ["use-after-release"]),
     ("call after finalize", after_the_end, 100001, ["init"]),
     ("finalize in a thread", elsewhere, 0, ["finalize"]),
@@ -219,6 +210,20 @@ def test_resetting_by_force(start: Callable[..., Machine]) -> None:
     machine.ready()
     assert reset_by_force(machine) == (0, 107001)
     assert machine.broken == ["device"]
+
+
+def test_asking_before_init_breaks_nothing(start: Callable[..., Machine]) -> None:
+    """A library asks at its import, or to learn whether its caller has begun."""
+    for mode in (0, 1):
+        machine = start(run_mode=mode)
+        acl = machine.acl
+        assert acl.rt.get_run_mode() == (mode, 0)
+        assert acl.rt.get_device() == (0, 107002)
+        assert acl.rt.get_context() == (0, 107002)
+        assert acl.app_log(1, "beginning") is None
+        assert machine.broken == []
+    assert machine.acl.app_log(4, "no such level") is None
+    assert machine.broken == ["parameter"]
 
 
 def test_before_init(start: Callable[..., Machine]) -> None:
@@ -252,6 +257,39 @@ def test_leaks_name_the_line_that_made_them(machine: Machine) -> None:
     assert not any(leak["release_failed"] for leak in leaks)
 
 
+def test_what_is_left_behind_is_told_once(start: Callable[..., Machine]) -> None:
+    """Not by the context that goes, the device, finalize and the end, each for itself."""
+    machine = start()
+    acl = machine.acl
+    machine.ready()
+    context, _ = acl.rt.create_context(0)
+    machine.device()
+    assert acl.rt.destroy_context(context) == 0
+    acl.rt.set_device(0)
+    acl.rt.reset_device(0)
+    assert acl.rt.reset_device(0) == 0
+    assert acl.finalize() == 0
+    assert [leak["what"] for leak in machine.sim.close()["leaks"]] == ["device memory"]
+    assert machine.broken == []
+
+
+def test_memory_given_back_after_its_context(machine: Machine) -> None:
+    acl = machine.acl
+    default, _ = acl.rt.get_context()
+    context, _ = acl.rt.create_context(0)
+    pointer = machine.device()
+    buffer = acl.create_data_buffer(pointer, 64)
+    acl.rt.destroy_context(context)
+    acl.rt.set_context(default)
+    assert acl.rt.free(pointer) == 0
+    assert machine.broken == ["release-order"]
+    assert "must be given back before the context was destroyed at" in machine.said
+    assert acl.destroy_data_buffer(buffer) == 0  # nothing of it lies on the device
+    assert machine.broken == ["release-order"]
+    # The memory before its buffer, and the buffer after its context.
+    assert len(machine.sim.record.advice) == 2
+
+
 def test_handles_are_of_one_kind(machine: Machine) -> None:
     acl = machine.acl
     dataset = acl.mdl.create_dataset()
@@ -270,7 +308,12 @@ def test_small_calls(machine: Machine) -> None:
     buffer = acl.create_data_buffer(640, 10)
     assert acl.update_data_buffer(buffer, 1280, 20) == 0
     assert (acl.get_data_buffer_addr(buffer), acl.get_data_buffer_size_v2(buffer)) == (1280, 20)
-    desc = acl.create_tensor_desc(0, [1, 2], 2)
+    desc = acl.create_tensor_desc(1, [3, 2], 2)
+    assert (acl.get_tensor_desc_type(desc), acl.get_tensor_desc_format(desc)) == (1, 2)
+    assert acl.get_tensor_desc_num_dims(desc) == 2
+    assert (acl.get_tensor_desc_dim(desc, 0), acl.get_tensor_desc_dim_v2(desc, 1)) == (3, (2, 0))
+    assert (acl.get_tensor_desc_element_count(desc), acl.get_tensor_desc_size(desc)) == (6, 12)
+    assert acl.set_tensor_const(desc, 640, 12) == 0
     assert acl.destroy_tensor_desc(desc) is None
     assert acl.create_tensor_desc(5, [1], 2) == 0
     assert machine.broken == []

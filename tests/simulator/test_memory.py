@@ -182,13 +182,11 @@ RULES: Tuple[Tuple[str, Step, Any, str], ...] = (
     ("bytes that nobody kept", gone_bytes, 107000, "use-after-release"),
     ("more than the bytes", short_bytes, 107000, "overrun"),
     ("memset past the end", lambda m: m.acl.rt.memset(m.device(), 256, 0, 257), 107000, "overrun"),
-    ("freed under a data buffer", freed_under_a_buffer, 0, "release-order"),
     ("memory of another device", other_device, 107000, "context"),
     ("between two devices", two_devices, 107000, "memory"),
     ("no such memory in the world", lambda m: m.acl.rt.malloc_host(1 << 50), (0, 207001), ""),
     ("memset of nothing", lambda m: m.acl.rt.memset(m.device(), 64, 0, 0), 100000, "parameter"),
     ("memset_async of host memory", unpinned_fill, 107000, "pinned"),
-    ("no HBM on a 310", lambda m: m.acl.rt.get_mem_info(1)[2], 0, "parameter"),
     ("no such memory", lambda m: m.acl.rt.get_mem_info(99), (0, 0, 107000), "parameter"),
 )
 

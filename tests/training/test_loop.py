@@ -82,6 +82,19 @@ def test_two_processes_train_every_recipe_and_resume(tiny: List[str], tmp_path: 
         )
 
 
+def test_an_evaluation_whose_loss_is_lost_ends_the_run(tiny: List[str], tmp_path: Path) -> None:
+    recipe = load_recipe("synthetic", [*tiny, *SHORT, "precision=float32", "ema=null"])
+    voice = Console(lambda line: None, lambda line: None, console.progress)
+    trainer = Trainer(recipe, TrainOptions(tmp_path / "run"), World(torch.device("cpu")), voice)
+    # A step normalises by its batch, and does not see that the statistics kept for later are lost.
+    for name, buffer in trainer.learner.model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.fill_(float("nan"))
+    with pytest.raises(CheckError, match="the training diverged by step 5: the loss is nan"):
+        trainer.run()
+    assert not (tmp_path / "run" / "best.pth").exists()
+
+
 def test_a_killed_run_resumes_to_the_same_bits(tiny: List[str], tmp_path: Path) -> None:
     words = [
         *tiny,

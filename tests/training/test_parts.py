@@ -208,7 +208,7 @@ def test_first_weights(style: str) -> None:
 def test_dropout_is_there_while_training_and_leaves_the_names_alone(where: str) -> None:
     recipe = load_recipe("synthetic", [*TINY, "dropout=0.5", f"dropout_at={where}"])
     _, config = spec_and_config(recipe)
-    model = build_model(recipe, config)
+    model, _ = build_model(recipe, config)
     assert model.state_dict().keys() == CRNN(config).state_dict().keys()
     images = torch.randn(2, 1, 32, 100)
     model.eval()
@@ -219,7 +219,7 @@ def test_dropout_is_there_while_training_and_leaves_the_names_alone(where: str) 
 
 def test_the_seed_decides_the_first_weights() -> None:
     models = [
-        build_model(recipe, spec_and_config(recipe)[1]).state_dict()
+        build_model(recipe, spec_and_config(recipe)[1])[0].state_dict()
         for recipe in (load_recipe("synthetic", [*TINY, f"seed={seed}"]) for seed in (1, 1, 2))
     ]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])

@@ -52,6 +52,66 @@ def test_a_recipe_may_stand_on_another(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "two.yaml"))
 
 
+FORMS = (
+    "012345",
+    "0o17",
+    "0x1F",
+    "0b101",
+    "12:34",
+    "1_23",
+    "1.50",
+    "1e5",
+    "+5",
+    "-0",
+    "yes",
+    "No",
+    "on",
+    "true",
+    "2024-01-02",
+    "2024-01-02 03:04:05",
+    "2024-99-99",
+    "0x_",
+    ".inf",
+    "=",
+    "~",
+)
+"""Texts that YAML 1.1 takes for something else."""
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_an_alphabet_is_what_was_typed(text: str, tmp_path: Path) -> None:
+    unlike = "".join(dict.fromkeys(text))
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"alphabet: {unlike}\n")
+    assert load_recipe(str(file)).alphabet == unlike
+    assert load_recipe("synthetic", [f"alphabet={unlike}"]).alphabet == unlike
+
+
+@pytest.mark.parametrize("text", FORMS[:-1])
+def test_every_key_of_text_is_what_was_typed(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"data_path: {text}\nstart_from: {text}\nvalid: [{text}, b]\n"
+        f"train:\n- path: {text}\n- {text}\n- render: true\n"
+        f"  words: {text}\n  fonts: {text}\n  effects: {text}\n"
+    )
+    recipe = load_recipe(str(file))
+    assert (recipe.data_path, recipe.start_from) == (text, text)
+    assert recipe.valid == (text, "b")
+    path, alone, rendered = recipe.train
+    assert (path, alone) == (Data(path=text), Data(path=text))
+    assert (rendered.words, rendered.fonts, rendered.effects) == (text, text, text)
+    assert load_recipe("synthetic", [f"data_path={text}"]).data_path == text
+
+
+def test_null_names_no_file_and_numbers_stay_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("data_path: null\nstart_from: ~\nseed: 5\nnesterov: true\nmomentum: 0.5\n")
+    recipe = load_recipe(str(file))
+    assert (recipe.data_path, recipe.start_from) == (None, None)
+    assert (recipe.seed, recipe.nesterov, recipe.momentum) == (5, True, 0.5)
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [
@@ -75,7 +135,7 @@ def test_a_recipe_may_stand_on_another(tmp_path: Path) -> None:
         ("train: [{weight: 1}]", "either a path or render: true"),
         ("train: [{path: a, render: true}]", "either a path or render: true"),
         ("train: [{path: a, weight: 1}, b]", "give all or none"),
-        ("train: 7.5", "an LMDB's path"),
+        ("train: [[a]]", "an LMDB's path"),
         ("nesterov: true", "nesterov needs a momentum"),
         ("clip_before_reduce: true", "needs a clip_norm"),
         ("- a", "holds list; expected a recipe"),

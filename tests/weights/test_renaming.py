@@ -24,6 +24,7 @@ from crnn.weights.conversion import Classes, take_mindspore, take_tensorflow, ta
 from crnn.weights.mindspore_file import read_mindspore_file
 from crnn.weights.renaming import from_mindspore, from_tensorflow, reorder_classes
 from tests.foreign import MINDSPORE, TENSORFLOW, case
+from tests.weights.test_mindspore_file import dims, parameter
 
 KEPT = Classes(keep=True)
 ORD_MAP = TENSORFLOW / "ord_map.json"
@@ -83,6 +84,24 @@ def test_outputs_are_the_frameworks(
     rows = [kept.spec.alphabet.table.index(character) for character in moved.spec.alphabet.table]
     for how, found in outputs(moved, images).items():
         assert np.abs(found - logits[:, :, rows]).max() <= LIMIT, how
+
+
+@pytest.mark.parametrize("prefix", ["network.", "crnn.", "model._backbone."])
+@pytest.mark.parametrize("version", ["v1", "v2", "mindocr"])
+def test_a_wrappers_prefix_is_taken_off(tmp_path: Path, version: str, prefix: str) -> None:
+    plain = read_mindspore_file(MINDSPORE / f"{version}.ckpt")
+    body = b"".join(
+        parameter(f"{head}{tag}", "Float32", dims(*array.shape), array.tobytes())
+        for head in (f"moments.{prefix}", prefix)
+        for tag, array in plain.items()
+    )
+    (tmp_path / "x.ckpt").write_bytes(body)
+    expected = from_mindspore(MINDSPORE / f"{version}.ckpt")
+    found = from_mindspore(tmp_path / "x.ckpt")
+    assert set(found.weights) == set(expected.weights)
+    for name, tensor in expected.weights.items():
+        assert torch.equal(found.weights[name], tensor), name
+    assert f"the prefix {prefix} taken off" in found.notes
 
 
 def test_class_orders_are_the_sources(tmp_path: Path) -> None:

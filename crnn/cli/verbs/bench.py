@@ -7,7 +7,20 @@ from pathlib import Path
 from typing import Tuple
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, milliseconds, natural, positive, put_json
+from crnn.cli.arguments import (
+    add_devices,
+    add_json,
+    add_list_options,
+    add_output_axes,
+    add_reading,
+    add_threads,
+    add_written,
+    listing,
+    milliseconds,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -29,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of bins, an LMDB or a folder of images",
     )
     parser.add_argument(
-        "--label", type=Path, metavar="FILE", help="label file of bins, annotation file of images"
+        "--label",
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
     )
     parser.add_argument(
         "--batch",
@@ -48,22 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each size before that (default 3)",
     )
-    parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
-    parser.add_argument(
-        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
-    )
-    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    add_devices(parser)
+    add_threads(parser)
+    _add_other(parser)
+    add_reading(parser)
     parser.add_argument(
         "--budget",
         type=milliseconds,
         metavar="MS",
         help="suggest the fastest batch whose p99 latency is within this",
     )
+    add_list_options(parser)
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(
@@ -71,6 +84,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT.png",
         help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_other(parser: argparse.ArgumentParser) -> None:
+    """Declare the model that is measured besides."""
+    parser.add_argument(
+        "--versus", type=Path, metavar="OTHER", help="measure another model too, in turn with MODEL"
+    )
+    parser.add_argument("--versus-device", default="", metavar="DEVICE", help="the device of OTHER")
+    parser.add_argument(
+        "--versus-spec", metavar="FILE|NAME", help="the spec of OTHER, where it needs one"
     )
 
 
@@ -99,17 +123,17 @@ def run(args: argparse.Namespace) -> int:
     if put_json(report.to_dict(benchmark), args.json):
         return 0
     for line in report.head(benchmark):
-        console.out(line)
+        console.say(line)
     for timing in benchmark.runs:
-        console.out(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.say(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
         console.out_table(*report.stage_table(timing))
-        console.out("words a second, and milliseconds of computation alone")
+        console.say("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))
     console.out()
     for ratio in benchmark.ratios:
-        console.out(report.ratio_line(ratio, benchmark.runs))
+        console.say(report.ratio_line(ratio, benchmark.runs))
     if benchmark.suggestion:
-        console.out(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
+        console.say(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
     return 0
 
 

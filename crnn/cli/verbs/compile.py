@@ -10,13 +10,14 @@ from typing import Optional, Sequence, Tuple
 
 from crnn.ascend.environment import Version
 from crnn.cli import console
-from crnn.cli.arguments import add_json, positive, put_json
-from crnn.compile.atc import LOG_LEVELS, PRECISION_MODES, AtcJob
+from crnn.cli.arguments import add_json, add_output_axes, add_reading, positive, put_json
+from crnn.compile.atc import GEAR_KINDS, LOG_LEVELS, PRECISION_MODES, AtcJob
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
 EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
   crnn compile crnn.onnx crnn_bs16 --batch 16 --soc Ascend310P3
   crnn compile crnn.onnx crnn_gears --batch 1,4,8,16       one OM, four batch sizes
+  crnn compile crnn.onnx crnn_dims --batch 1,4,8,16 --gears dims   the same, by --dynamic_dims
   crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
   crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
 
@@ -43,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--static-set", action="store_true", help="one OM for each batch size instead of gears"
     )
     parser.add_argument(
+        "--gears",
+        choices=GEAR_KINDS,
+        default=GEAR_KINDS[0],
+        help="the kind of gears: --dynamic_batch_size, or --dynamic_dims (default: %(default)s)",
+    )
+    parser.add_argument(
         "--soc",
         metavar="NAME",
         help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)",
@@ -51,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
     )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
+    _add_atc(parser)
+    add_reading(parser)
+    add_output_axes(parser)
+    add_json(parser)
+
+
+def _add_atc(parser: argparse.ArgumentParser) -> None:
+    """Declare how ATC is run."""
     parser.add_argument(
         "--log", choices=LOG_LEVELS, default="info", help="ATC's log level (default: %(default)s)"
     )
@@ -64,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--extra", default="", metavar="FLAGS", help='further flags for ATC: --extra="--a=1 --b=2"'
     )
     parser.add_argument(
+        "--split-bilstm",
+        action="store_true",
+        help="give ATC two forward LSTMs for each of two directions (CANN 5.0: done by itself after"
+        " a refusal)",
+    )
+    parser.add_argument(
         "--cann", type=_version, metavar="VERSION", help="compile as for this CANN (default: ATC's)"
     )
     parser.add_argument(
@@ -72,7 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the command and the AIPP file, run nothing"
     )
-    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         batches=args.batch,
         static_set=args.static_set,
+        gears=args.gears,
         soc=args.soc,
         precision=args.precision,
         aipp=args.aipp,
@@ -91,8 +112,12 @@ def run(args: argparse.Namespace) -> int:
         debug=args.debug,
         tune=args.tune,
         extra=args.extra,
+        split_bilstm=args.split_bilstm,
         cann=args.cann,
         timeout=args.timeout,
+        spec=args.spec,
+        output=args.output,
+        output_axes=args.output_axes,
     )
     todo = plan(request, os.environ)
     for text in todo.notes:

@@ -7,11 +7,27 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Type, TypeVar
 
+from crnn.cann import OM_MAGIC
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, add_written, fraction, natural, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_batch,
+    add_devices,
+    add_json,
+    add_list_options,
+    add_output_axes,
+    add_spec,
+    add_threads,
+    add_written,
+    fraction,
+    listing,
+    natural,
+    put_json,
+)
 from crnn.errors import CheckError, KitError, UsageError
+from crnn.files import starts_with
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome
@@ -40,29 +56,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="a folder of bins, an LMDB or a folder of images; or several",
+        help="a folder of bins, an LMDB, a folder of images or of LMDBs; or several",
     )
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
     parser.add_argument(
         "--label",
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="label file of bins, annotation file of images",
     )
+    add_list_options(parser)
     add_json(parser)
     add_options(parser)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
+    parser.set_defaults(more=())
+    add_devices(parser)
+    add_threads(parser)
     parser.add_argument(
-        "--device", default="", help="cpu or cuda; for an OM a chip's number, or several: 0,1"
-    )
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
+        "--output", metavar="NAME", help="the logits of a model that has several outputs"
     )
     parser.add_argument(
         "--save-outputs", type=Path, metavar="DIR", help="write the raw logits, one file a sample"
@@ -96,11 +111,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
-    parser.add_argument(
-        "--spec",
-        metavar="FILE|NAME",
-        help="read the model by this spec: a preset, a spec's JSON or another model",
-    )
+    add_spec(parser)
+    add_output_axes(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",
@@ -110,11 +122,21 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--readings", type=Path, metavar="FILE.jsonl", help="write every reading, one object a line"
+        "--readings",
+        type=Path,
+        metavar="FILE.jsonl|FILE.csv",
+        help="write every reading: an object a line, or CSV where the name ends so",
     )
     add_written(parser, "readings")
     parser.add_argument(
         "--show-misses", type=natural, default=0, metavar="N", help="print the N worst misses"
+    )
+    parser.add_argument(
+        "--show-differences",
+        type=natural,
+        default=20,
+        metavar="N",
+        help="print N of the words that --against reads otherwise, regressions first (default 20)",
     )
     parser.add_argument("--strict", action="store_true", help="exit 3 if any sample had a problem")
     parser.add_argument(
@@ -148,11 +170,43 @@ def _bound_threads(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
     _bound_threads(args)
-    data: List[Path] = args.data
+    args.more, data = _rest_of_set(args.model, args.data)
+    data = _expanded(data, args.label)
     args.data = data[0]
     if len(data) > 1 or _holds_models(args.model):
         return _table(args, data)
     return run_one(args)
+
+
+def _rest_of_set(model: Path, words: Sequence[Path]) -> Tuple[List[Path], List[Path]]:
+    """Return the OMs that stand before the data, which are a static set with the first, and the
+    data.
+    """
+    data = list(words)
+    more: List[Path] = []
+    if _is_om(model):
+        while len(data) > 1 and _is_om(data[0]):
+            more.append(data.pop(0))
+    return more, data
+
+
+def _is_om(path: Path) -> bool:
+    return path.is_file() and starts_with(path, OM_MAGIC)
+
+
+def _expanded(data: Sequence[Path], label: Optional[Path]) -> List[Path]:
+    """Return the data sets with the LMDBs below a folder in its place."""
+    if label is not None:
+        return list(data)
+    from crnn.samples.nested import lmdbs_below
+
+    expanded: List[Path] = []
+    for place in data:
+        below = lmdbs_below(place)
+        if below:
+            console.note(f"{place}: {len(below)} data sets: {', '.join(map(str, below))}")
+        expanded.extend(below or [place])
+    return expanded
 
 
 def _holds_models(path: Path) -> bool:
@@ -251,13 +305,16 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     if args.json is not None:
         from crnn.reports.result_json import to_dict
 
-        taken = put_json(to_dict(evaluation), args.json)
+        taken = put_json(to_dict(evaluation, outcome.comparison), args.json)
     if args.format:
         taken = True
         for line in format_named(args.format).end(evaluation):
             console.out(line)
     # With something for programs on stdout, what is for people goes to stderr.
-    for line in text.lines(evaluation, outcome.comparison, misses=args.show_misses):
+    shown = text.lines(
+        evaluation, outcome.comparison, misses=args.show_misses, shown=args.show_differences
+    )
+    for line in shown:
         if taken:
             console.note(line)
         else:

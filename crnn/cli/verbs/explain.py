@@ -17,7 +17,10 @@ EXAMPLE = "  crnn explain 507011\n  crnn explain E10016 ACL_ERROR_RT_CONTEXT_NUL
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument(
-        "codes", nargs="+", metavar="CODE", help="a code (507011, E10016, EZ9999) or its ACL_… name"
+        "codes",
+        nargs="+",
+        metavar="CODE",
+        help="a code (507011, 0x7BC83, E10016, EZ9999) or its ACL_… name",
     )
     add_json(parser)
 
@@ -40,10 +43,12 @@ def _explain(text: str) -> Dict[str, Any]:
     found = codes.code(text)
     reading = codes.reading(found.code if found else text)
     if found:
-        return {**dataclasses.asdict(found), "reading": reading, "documented": True}
+        entry = dataclasses.asdict(found)
+        del entry["own"]
+        return {**entry, "reading": reading, "documented": True}
     near = [f"{entry.code} {entry.meaning}" for entry in codes.nearest(text)]
     meaning = "not documented, and of no form that CANN uses"
-    if reading:
+    if codes.is_of_a_form(text):
         meaning = "not documented"
     return {
         "code": text,

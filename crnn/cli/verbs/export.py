@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Optional
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_color,
+    add_json,
+    add_picture_options,
+    add_written,
+    by_picture_options,
+    positive,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
     from crnn.export.sample_images import WordImages
     from crnn.export.to_onnx import Export
     from crnn.spec import ModelSpec
+    from crnn.weights.checkpoint import Checkpoint
 
 HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
 EXAMPLE = """  crnn export crnn.pth crnn.onnx
@@ -55,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " 0-9a-z)"
         ),
     )
+    add_color(parser)
     parser.add_argument(
         "--lstm-gate-order",
         choices=("ifgo", "igfo"),
@@ -65,8 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--words", type=Path, metavar="LMDB", help="check with the first 2000 words of an LMDB too"
+        "--words",
+        type=Path,
+        metavar="LMDB",
+        help="check with the first 2000 words of an LMDB too, and show how many are read right",
     )
+    add_picture_options(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -79,17 +96,28 @@ def run(args: argparse.Namespace) -> int:
         import torch  # noqa: F401  the modules below import it at their top
 
     from crnn.export.graph import GraphOptions
-    from crnn.export.to_onnx import export_onnx
+    from crnn.export.to_onnx import OtherOrder, export_onnx
     from crnn.weights.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(
-        args.checkpoint, alphabet=alphabet, width=args.width, lstm_gate_order=args.lstm_gate_order
-    )
+    def load(order: str) -> Checkpoint:
+        found = load_checkpoint(
+            args.checkpoint,
+            alphabet=alphabet,
+            width=args.width,
+            lstm_gate_order=order,
+            color=args.color,
+        )
+        return dataclasses.replace(found, spec=by_picture_options(found.spec, args))
+
+    checkpoint = load(args.lstm_gate_order)
+    others = {"ifgo": "igfo", "igfo": "ifgo"}
+    order = others[args.lstm_gate_order]
+    other = OtherOrder(order, functools.partial(load, order))
     options = GraphOptions(
         batch=args.batch, split_bilstm=args.split_bilstm, log_softmax=args.log_softmax
     )
     with _words(args.words, checkpoint.spec) as words:
-        export = export_onnx(checkpoint, args.target, options, words=words)
+        export = export_onnx(checkpoint, args.target, options, words=words, other=other)
     if words and words.skipped:
         console.note(
             f"{words.skipped} words of {args.words} have no image that can be read, and were"
@@ -117,29 +145,37 @@ def _print(export: Export, json: Optional[str]) -> None:
     if put_json(export.to_dict(), json):
         return
     checkpoint = export.checkpoint
-    console.out(
+    console.say(
         f"{checkpoint.path}: {checkpoint.parameters} parameters, {checkpoint.spec.classes} classes"
     )
     for note in checkpoint.notes:
-        console.out(f"  {note}")
+        console.say(f"  {note}")
     rows = [
         [
             figure.name,
             f"{figure.value:.3g}",
             figure.bound,
-            figure.where,
             "ok" if figure.passed else "FAILED",
         ]
         for figure in export.figures
     ]
-    console.out_table(["check", "measured", "limit", "on", ""], rows)
+    console.out_table(["check", "measured", "limit", ""], rows)
+    places = dict.fromkeys(figure.where for figure in export.figures)
+    console.say(f"on {'; '.join(places)}")
+    if export.words:
+        console.say(
+            f"words read right: {export.words.right} of {export.words.labelled}"
+            f" ({export.words.accuracy:.4f})"
+        )
     if export.passed:
         from crnn.export.graph import INPUT, OPSET, OUTPUT
 
         batch = export.options.batch or "batch"
         channels, height, width = checkpoint.spec.image_shape
-        console.out(
-            f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}, "
-            f"{INPUT} ({batch}, {channels}, {height}, {width}) to "
-            f"{OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
+        console.say(
+            f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}"
+        )
+        console.say(
+            f"  {INPUT} ({batch}, {channels}, {height}, {width}) to"
+            f" {OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
         )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, natural, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_batch,
+    add_color,
+    add_json,
+    add_written,
+    natural,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
+    from crnn.results import Difference
     from crnn.weights.checkpoint import Checkpoint
 
 HELP = (
@@ -80,6 +88,7 @@ def _add_torch(kinds: Any) -> None:
         metavar=_CHARS,
         help="the file's characters in class order (default: the spec's)",
     )
+    add_color(torch)
     torch.add_argument(
         "--half", action="store_true", help="write float16: half the bytes, read as float32"
     )
@@ -106,9 +115,7 @@ def _add_check(kinds: Any) -> None:
         metavar="LMDB",
         help="labelled words: LMDB or image folder",
     )
-    check.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(check)
     check.add_argument(
         "--max-differ",
         type=natural,
@@ -149,6 +156,7 @@ def run(args: argparse.Namespace) -> int:
             blank_last=args.blank_last,
             classes=classes,
             storage=Storage(args.half, args.split),
+            color=args.color,
         )
     _print(args, checkpoint)
     return 0
@@ -187,12 +195,16 @@ def _print(args: argparse.Namespace, checkpoint: Checkpoint) -> None:
     }
     if put_json(result, args.json):
         return
-    console.out(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
-    console.out(
+    console.say(f"{args.source}: {'; '.join(checkpoint.notes) or 'taken as it is'}")
+    console.say(
         f"{args.target}: {checkpoint.parameters} parameters, images"
         f" ({', '.join(map(str, spec.image_shape))}) {spec.color} by {spec.resizer}, logits"
         f" ({spec.time_steps}, N, {spec.classes})"
     )
+
+
+def _differing(word: Difference) -> Dict[str, Optional[str]]:
+    return {"key": word.key, "label": word.label, "text": word.text, "other": word.other}
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -213,13 +225,13 @@ def _check(args: argparse.Namespace) -> int:
         "schema": "crnn-alike/1",
         "alike": not second.failures,
         "models": [report.to_dict(outcome.evaluation) for outcome in (first, second)],
-        "differing": [dataclasses.asdict(word) for word in second.comparison.differing],
+        "differing": [_differing(word) for word in second.comparison.differing],
     }
     if not put_json(result, args.json):
         for path, outcome in ((args.first, first), (args.second, second)):
-            console.out(f"{path}: {text.accuracy(outcome.evaluation)}")
+            console.say(f"{path}: {text.accuracy(outcome.evaluation)}")
         for line in text.differences(second.comparison):
-            console.out(line)
+            console.say(line)
     if second.failures:
         differing = len(second.comparison.differing)
         raise CheckError(

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, filled, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_list_options,
+    add_picture_options,
+    add_written,
+    by_picture_options,
+    filled,
+    listing,
+    positive,
+    put_json,
+)
 from crnn.cli.main import Parser, run_script
 from crnn.errors import InputError
 
@@ -61,13 +71,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="image and label a line, for a folder of images",
     )
     parser.add_argument(
         "--form", metavar="FORM", help="the annotation's form, where its content does not tell"
     )
+    add_list_options(parser)
+    add_picture_options(parser)
     parser.add_argument(
         "--oov",
         choices=("keep", "drop", "strip"),
@@ -96,6 +108,7 @@ def run(args: argparse.Namespace) -> int:
     """Prepare and print the summary."""
     from crnn.jobs.prepare import PrepareRequest, prepare, summary_lines
     from crnn.runners.open import open_spec
+    from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
 
@@ -103,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
         spec = open_spec(args.spec)
     else:
         spec = ModelSpec.default()
-    source = open_labelled(args.data, args.annotation, args.form)
+    spec = by_picture_options(spec, args)
+    options = ListOptions(args.form, args.columns, args.encoding)
+    source = open_labelled(args.data, args.annotation, options)
     request = PrepareRequest(
         source=source,
         out=args.out,
@@ -116,11 +131,13 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
         workers=args.threads,
     )
+    for note in source.notes:
+        console.note(note)
     with console.progress("preparing", len(source)) as advance:
         summary = prepare(request, advance)
     if not put_json(summary.to_dict(), args.json):
         for line in summary_lines(summary):
-            console.out(line)
+            console.say(line)
     return 0
 
 

@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, fraction, positive, put_json
+from crnn.cli.arguments import (
+    add_annotation,
+    add_json,
+    add_output_axes,
+    add_reading,
+    add_written,
+    fraction,
+    positive,
+    put_json,
+)
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = """  crnn quantize crnn.onnx crnn_int8.onnx
@@ -22,9 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate",
         type=Path,
-        metavar="LMDB",
-        help="words: some set the ranges, the others check (default: 400 inside the package)",
+        metavar="DATA",
+        help=(
+            "words, an LMDB or a folder of images: some set the ranges, the others check (default:"
+            " 400 inside the package)"
+        ),
     )
+    add_annotation(parser)
     parser.add_argument(
         "--count",
         type=positive,
@@ -39,24 +52,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="accuracy that may be lost (default 0.005); one word always may",
     )
+    add_reading(parser)
+    add_output_axes(parser)
     add_json(parser)
     add_written(parser, "target")
 
 
 def run(args: argparse.Namespace) -> int:
     """Quantise and print both accuracies."""
+    from crnn.batch import problem_lines
     from crnn.export.quantize import quantise
 
     result = quantise(
-        args.model, args.target, args.calibrate, calibrate=args.count, max_drop=args.max_drop
+        args.model,
+        args.target,
+        args.calibrate,
+        args.annotation,
+        calibrate=args.count,
+        max_drop=args.max_drop,
+        spec=args.spec,
+        output=args.output,
+        output_axes=args.output_axes,
     )
+    for line in problem_lines(result.problems.counts, result.problems.named):
+        console.note(line)
     if put_json(result.to_dict(), args.json):
         return 0
-    console.out(
+    console.say(
         f"{result.target}: {result.bytes_after} bytes, of {result.bytes_before}; for processors,"
         " not for ATC"
     )
-    console.out(
+    console.say(
         f"accuracy   {result.accuracy_int8:.4f} int8, {result.accuracy_float:.4f} float, on"
         f" {result.held_back} words held back; {result.differing} of them read differently"
         f" ({result.calibrated_on} set the ranges)"

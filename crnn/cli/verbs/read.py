@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import List
 
 from crnn.cli import console
-from crnn.cli.arguments import STDOUT, add_json, positive, put_json
+from crnn.cli.arguments import (
+    STDOUT,
+    add_batch,
+    add_json,
+    add_output_axes,
+    add_reading,
+    add_threads,
+    put_json,
+)
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -22,23 +30,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, one word each")
     add_json(parser)
-    parser.add_argument(
-        "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
-    )
+    add_batch(parser)
+    add_reading(parser)
+    add_output_axes(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
-    parser.add_argument(
-        "--threads", type=positive, metavar="N", help="processor threads (default: all usable)"
-    )
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read every image that can be read; exit 1 after them if one could not."""
+    from crnn.image import remark_lines
     from crnn.recognizer import Recognizer
     from crnn.reports.text import SIMULATED
 
     unreadable: List[InputError] = []
     with Recognizer(
-        args.model, device=args.device, threads=args.threads, batch=args.batch
+        args.model,
+        device=args.device,
+        threads=args.threads,
+        batch=args.batch,
+        spec=args.spec,
+        output=args.output,
+        output_axes=args.output_axes,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
@@ -53,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
             {"schema": "crnn-readings/1", "readings": readings, "simulated": recognizer.simulated},
             args.json,
         )
+    for line in remark_lines(recognizer.remarks, recognizer.spec):
+        console.note(line)
     for problem in unreadable:
         console.error(problem)
     if unreadable:

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json
+from crnn.cli.arguments import add_json, add_list_options, listing
 from crnn.cli.verbs.evaluate import add_checks, present, request_of, require_format
 
 HELP = (
-    "Score the raw outputs that benchmark, ais_bench or MindSpore have left in a folder, as"
+    "Score the raw outputs that benchmark, ais_bench, msame or MindSpore have left, as"
     " evaluate would."
 )
 EXAMPLE = """  crnn score result/dumpOutput_device0 --label label.txt
@@ -24,15 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "results",
         type=Path,
         metavar="DIR",
-        help="NAME_0.bin or NAME_1.bin, or the folder above them",
+        help=(
+            "NAME_0.bin or NAME_1.bin, msame's NAME_output_0.bin, the same as .npy or .txt; or the"
+            " folder above them"
+        ),
     )
     parser.add_argument(
         "--label",
-        type=Path,
+        type=listing,
         required=True,
         metavar="FILE",
         help="label.txt of the bins, or an annotation file",
     )
+    add_list_options(parser)
     add_json(parser)
     add_checks(parser)
 

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     pairs = list(args.overrides)
     pairs += [f"seed={args.seed}"] if args.seed is not None else []
     pairs += [f"log_style={args.log_style}"] if args.log_style else []
-    recipe = load_recipe(args.recipe, pairs)
+    recipe = load_recipe(args.recipe, pairs, console.note)
     if args.show:
         console.out(recipe.to_yaml().rstrip())
         return 0

@@ -69,6 +69,7 @@ def diagnose(
     *,
     ascend: bool,
     environ: Mapping[str, str],
+    spec: Optional[str] = None,
     root: Path = Path("/"),
     ask: Callable[[], Probe] = probe,
 ) -> Diagnosis:
@@ -78,6 +79,7 @@ def diagnose(
         model: Asks for the path that runs it.
         ascend: Asks for the chip; without it and without a model, ONNX is asked for.
         environ: The environment's variables.
+        spec: What ``--spec`` names; None for the model's own.
         root: The file system's root.
         ask: Asks pyACL.
 
@@ -103,7 +105,7 @@ def diagnose(
     checks += driver_checks(root)
     checks += chip_checks(seen, cann, needed=asked == CHIP)
     if model is not None:
-        checks += model_checks(model, asked, seen, version)
+        checks += model_checks(model, asked, seen, version, spec)
     return Diagnosis(asked, tuple(checks), seen.simulated)
 
 

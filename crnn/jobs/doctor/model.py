@@ -5,31 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+import numpy as np
+
 from crnn.ascend.environment import Version
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
-from crnn.errors import InputError, KitError
+from crnn.errors import InputError, KitError, needs
 from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.jobs.doctor.check import CHIP, Check, looked, simulated_mark
 from crnn.runners.ascend_runner import om_files
 from crnn.runners.external_data import hash_external_data
 from crnn.runners.int8 import int8_of, way_here
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import OnnxRunner, load_graph
+from crnn.runners.open import spec_given
 from crnn.spec import ModelSpec, spec_in
 
 
-def model_checks(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
+def model_checks(
+    path: Path,
+    asked: str,
+    seen: Probe,
+    cann: Optional[Version],
+    spec: Optional[str] = None,
+) -> Iterator[Check]:
     """Look at a model file, or at each OM of a folder, for the path asked for."""
     if path.is_dir():
         for om in om_files(path):
-            yield from _om(om, seen, cann)
+            yield from _om(om, seen, cann, spec)
         return
     if kind_of(path) == OM:
-        yield from _om(path, seen, cann)
+        yield from _om(path, seen, cann, spec)
         return
     if asked == CHIP:
         remedy = f"Compile it first: ./atc_crnn.sh {path} NAME"
@@ -41,14 +50,29 @@ def model_checks(path: Path, asked: str, seen: Probe, cann: Optional[Version]) -
             needed=True,
         )
     elif asked == TORCH:
-        yield Check(
-            "model", True, f"{path}: a PyTorch checkpoint, sha256 {sha256(path)[:16]}…", needed=True
-        )
+        yield _checkpoint(path, spec)
     else:
-        yield from _onnx(path)
+        yield from _onnx(path, spec)
 
 
-def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
+def _checkpoint(path: Path, spec: Optional[str]) -> Check:
+    """Load it, as an export and an evaluation do: another network is a PyTorch file, too."""
+    try:
+        with needs("torch", extra="torch"):
+            from crnn.weights.checkpoint import check_spec, load_checkpoint
+        found = load_checkpoint(path)
+        if spec is not None:
+            given = spec_given(found.spec, spec, None)
+            check_spec(path, given, found.model.config)
+    except KitError as error:
+        return Check("model", False, error.message, error.hint, needed=True)
+    text = (
+        f"{path}: a PyTorch checkpoint, {found.spec.classes} classes, sha256 {found.sha256[:16]}…"
+    )
+    return Check("model", True, text, needed=True)
+
+
+def _om(path: Path, seen: Probe, cann: Optional[Version], spec: Optional[str]) -> Iterator[Check]:
     try:
         om = read_om(path)
     except InputError as error:
@@ -60,7 +84,7 @@ def _om(path: Path, seen: Probe, cann: Optional[Version]) -> Iterator[Check]:
     if seen.imported:
         yield _same_world(om, seen)
     yield _chip(om, seen)
-    yield from _om_spec(path, om, cann)
+    yield from _om_spec(path, om, cann, spec)
 
 
 def _same_world(om: Om, seen: Probe) -> Check:
@@ -101,7 +125,7 @@ def _chip(om: Om, seen: Probe) -> Check:
     return looked(name, om.soc_version in present, found, remedy, needed=True)
 
 
-def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
+def _om_spec(path: Path, om: Om, cann: Optional[Version], given: Optional[str]) -> Iterator[Check]:
     beside = sidecar_path(path).name
     try:
         sidecar = find_sidecar(path, om.sha256)
@@ -113,6 +137,8 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version]) -> Iterator[Check]:
     if sidecar:
         spec = sidecar.spec
         where = f"from {beside}"
+    if given is not None:
+        spec, where = spec_given(spec, given, None), "the one of --spec"
     wrong = list(misfits(om, spec))
     found = "; ".join(wrong) or f"{where}, and the OM fits it"
     remedy = "Its own spec must stand beside it: compile again with crnn compile."
@@ -137,7 +163,7 @@ def _release(made: Optional[Version], here: Optional[Version]) -> Iterator[Check
         yield looked("OM for this CANN", made.pair <= here.pair, found, remedy, needed=True)
 
 
-def _onnx(path: Path) -> Iterator[Check]:
+def _onnx(path: Path, given: Optional[str]) -> Iterator[Check]:
     try:
         proto = load_graph(path)
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
@@ -153,8 +179,28 @@ def _onnx(path: Path) -> Iterator[Check]:
     where = "the default (the file carries none)"
     if carried:
         where = "in the file"
+    if given is not None:
+        where = "the one of --spec"
     yield Check("spec", True, where)
+    yield _runs(path, given)
     yield from _int8(proto)
+
+
+def _runs(path: Path, spec: Optional[str]) -> Check:
+    """Run it on an empty image, as an evaluation does: many a graph loads that is another's."""
+    try:
+        runner = OnnxRunner(path, threads=1)
+        if spec is not None:
+            runner.read_by(spec_given(runner.spec, spec, None, runner.steps))
+        with runner:
+            logits = runner.run(np.zeros((1, *runner.spec.image_shape), dtype=np.float32))
+    except KitError as error:
+        return Check("run", False, error.message, error.hint, needed=True)
+    finite = bool(np.isfinite(logits).all())
+    found = "an empty image gives logits of the spec's shape"
+    if not finite:
+        found = "an empty image gives NaN or infinity"
+    return looked("run", finite, found, "Export it again from a sound checkpoint.", needed=True)
 
 
 def _int8(proto: Any) -> Iterator[Check]:

@@ -20,10 +20,15 @@ WITHOUT_INIT = frozenset(
     (
         "acl.init",
         "acl.finalize",
+        "acl.app_log",
         "acl.get_version",
         "acl.get_recent_err_msg",
         "acl.data_type_size",
+        # Asking for these is how a library learns what its caller has done.
+        "acl.rt.get_context",
+        "acl.rt.get_device",
         "acl.rt.get_device_count",
+        "acl.rt.get_run_mode",
         "acl.util.numpy_to_ptr",
         "acl.util.numpy_contiguous_to_ptr",
         "acl.util.ptr_to_numpy",

@@ -187,7 +187,7 @@ def destroy_config_handle(sim: Simulator, handle: int) -> None:
 
 @implements("acl.mdl.unload")
 def unload(sim: Simulator, number: int) -> None:
-    """Unload a model after the datasets that were used with it.
+    """Unload a model; Huawei's examples destroy the datasets that were used with it before.
 
     Args:
         sim: The simulated machine.
@@ -197,8 +197,8 @@ def unload(sim: Simulator, number: int) -> None:
     for dataset in sim.registry.living(Dataset):
         if number in dataset.models and not dataset.release_failed:
             made = f"the dataset made at {line_of(dataset.where)}"
-            text = f"{made} must be destroyed before its model is unloaded, and was not"
-            sim.broke("release-order", text)
+            text = f"{made} is better destroyed before its model is unloaded, and was not"
+            sim.advise("release-order", text)
     sim.release(model)
     if model.own:
         assert model.context is not None
@@ -280,7 +280,8 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
         own += charged(models.weight_size(om))
     if own and not sim.memory.reserve(device, own):
         raise RefusedError(cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"the model needs {own} bytes")
-    number = len(sim.models)
+    # GE counts from 1: programs ask ``if model_id``.
+    number = len(sim.models) + 1
     sim.models[number] = Model(
         # Models are found by number; the handle is one that no other thing has.
         handle=-1 - number,
@@ -365,7 +366,7 @@ def get_desc_from_file(sim: Simulator, handle: int, path: str) -> None:
 
 @implements("acl.mdl.destroy_desc")
 def destroy_desc(sim: Simulator, handle: int) -> None:
-    """Destroy a desc; the documented order unloads its model first.
+    """Destroy a desc; the guide's example unloads its model first.
 
     Args:
         sim: The simulated machine.
@@ -376,8 +377,8 @@ def destroy_desc(sim: Simulator, handle: int) -> None:
     loaded = model is not None and model.alive
     if model is not None and loaded and not model.release_failed:
         made = f"the model loaded at {line_of(model.where)}"
-        text = f"{made} must be unloaded before its desc is destroyed, and was not"
-        sim.broke("release-order", text)
+        text = f"{made} is better unloaded before its desc is destroyed, and was not"
+        sim.advise("release-order", text)
     sim.release(desc)
 
 
@@ -448,12 +449,8 @@ def get_input_size_by_index(sim: Simulator, handle: int, index: int) -> int:
         Bytes for the largest gear.
     """
     om = _om(sim, handle)
-    tensor = _input(sim, handle, index)
-    if tensor.name == cann.DYNAMIC_INPUT_NAME:
-        # Of the gear input only 4 bytes are promised, though up to 8 are written.
-        return 4
-    largest = max(om.sizes)
-    return tensor.count(largest)
+    _at(sim, om.all_inputs, index, "input")
+    return om.input_bytes(index, om.largest)
 
 
 @implements("acl.mdl.get_output_size_by_index")
@@ -470,8 +467,7 @@ def get_output_size_by_index(sim: Simulator, handle: int, index: int) -> int:
     """
     _output(sim, handle, index)
     om = _om(sim, handle)
-    largest = max(om.sizes)
-    return models.output_bytes(om, index, largest)
+    return models.output_bytes(om, index, om.largest)
 
 
 @implements("acl.mdl.get_input_dims")
@@ -508,8 +504,7 @@ def get_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, 
     """
     tensor = _output(sim, handle, index)
     om = _om(sim, handle)
-    largest = max(om.sizes)
-    sizes = models.output_dims(om, index, largest)
+    sizes = models.output_dims(om, index, om.largest)
     return (_dims(tensor.name, sizes),)
 
 
@@ -528,7 +523,7 @@ def get_cur_output_dims(sim: Simulator, handle: int, index: int) -> Tuple[Dict[s
     tensor = _output(sim, handle, index)
     om = _om(sim, handle)
     desc = sim.thing(ModelDesc, handle)
-    gear = max(om.sizes)
+    gear = om.largest
     if desc.model is not None and desc.model.gear:
         gear = desc.model.gear
     sizes = models.output_dims(om, index, gear)
@@ -689,7 +684,7 @@ def get_dynamic_batch(sim: Simulator, handle: int) -> Tuple[Dict[str, Any]]:
     om = _om(sim, handle)
     gears: List[int] = []
     if om.dynamic:
-        gears = list(om.sizes)
+        gears = list(om.sizes)  # empty with gears of dims
     return ({"batchCount": len(gears), "batch": gears},)
 
 
@@ -711,7 +706,7 @@ def get_dynamic_hw(sim: Simulator, handle: int, index: int) -> Tuple[Dict[str, A
 
 @implements("acl.mdl.get_input_dynamic_gear_count")
 def get_input_dynamic_gear_count(sim: Simulator, handle: int, index: int) -> Tuple[int]:
-    """Return 0 gears of dims; the index must be -1.
+    """Count the gears of dims; the index must be -1.
 
     Args:
         sim: The simulated machine.
@@ -719,17 +714,17 @@ def get_input_dynamic_gear_count(sim: Simulator, handle: int, index: int) -> Tup
         index: Which input or output, from 0, the gear input last.
 
     Returns:
-        Their number.
+        Their number, 0 where --dynamic_dims was not given.
     """
-    _om(sim, handle)
+    om = _om(sim, handle)
     if index != _MINUS_ONE:
         sim.refuse("parameter", f"the index is {index}; expected -1", cann.ACL_ERROR_INVALID_PARAM)
-    return (0,)
+    return (len(om.dims_gears),)
 
 
 @implements("acl.mdl.get_input_dynamic_dims")
 def get_input_dynamic_dims(sim: Simulator, handle: int, index: int, count: int) -> Tuple[List[Any]]:
-    """Return no gears of dims.
+    """Return the gears of dims.
 
     Args:
         sim: The simulated machine.
@@ -738,12 +733,14 @@ def get_input_dynamic_dims(sim: Simulator, handle: int, index: int, count: int) 
         count: How many gears are expected.
 
     Returns:
-        An empty list.
+        For each gear the dims of all inputs, one after the other: ``name``, ``dimCount`` and
+        ``dims``.
     """
-    _om(sim, handle)
-    if index != _MINUS_ONE or count:
-        sim.refuse("parameter", "the model has no gears of dims", cann.ACL_ERROR_INVALID_PARAM)
-    return ([],)
+    om = _om(sim, handle)
+    if index != _MINUS_ONE or count != len(om.dims_gears):
+        text = f"the model has {len(om.dims_gears)} gears of dims, and the index is always -1"
+        sim.refuse("parameter", text, cann.ACL_ERROR_INVALID_PARAM)
+    return ([_dims("", om.joined_dims(gear)) for gear in om.dims_gears],)
 
 
 @implements("acl.mdl.get_aipp_type")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, List, Sequence, Tuple
 
 from crnn import cann
 from crnn.simulator.calls import implements
-from crnn.simulator.om_file import SimulatedOm
+from crnn.simulator.models import Model
+from crnn.simulator.om_file import Gear, SimulatedOm
 from crnn.simulator.record import line_of, site
 from crnn.simulator.state import Simulator
 from crnn.simulator.things import DataBuffer, Dataset, TensorDesc
@@ -29,7 +30,7 @@ def create_dataset(sim: Simulator) -> int:
 
 @implements("acl.mdl.destroy_dataset")
 def destroy_dataset(sim: Simulator, handle: int) -> None:
-    """Destroy a dataset, after the buffers in it, which it does not destroy.
+    """Destroy a dataset, but not the buffers in it, which Huawei's examples destroy before.
 
     Args:
         sim: The simulated machine.
@@ -42,7 +43,7 @@ def destroy_dataset(sim: Simulator, handle: int) -> None:
             f"{len(left)} data buffers of the dataset are alive, the first made at"
             f" {line_of(left[0].where)}"
         )
-        sim.broke("release-order", text)
+        sim.advise("release-order", text)
     sim.release(dataset)
 
 
@@ -159,30 +160,39 @@ def set_dynamic_batch_size(
     """
     model = sim.model(number)
     dataset = sim.thing(Dataset, handle)
-    _check_gear(sim, model.file, dataset, index, batch)
-    _write_gear(sim, dataset.buffers[index], batch)
-    sim.check_host_access(dataset, write=True)
-    dataset.gears[number] = batch
-    model.gear = batch
-
-
-def _check_gear(sim: Simulator, om: SimulatedOm, dataset: Dataset, index: int, batch: int) -> None:
+    om = model.file
     if not batch:
         sim.refuse("gear", "a batch of 0", cann.ACL_ERROR_INVALID_PARAM)
-    if not om.dynamic:
-        sim.refuse("gear", "the model has no gears", _NO_GEARS)
+    if not om.dynamic or om.dims_gears:
+        sim.refuse("gear", "the model has no gears of batches", _NO_GEARS)
+    _check_place(sim, om, dataset, index)
+    if batch not in om.sizes:
+        text = f"{batch} is none of the gears {om.sizes}"
+        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID)
+    _set_gear(sim, model, dataset, index, (batch,))
+
+
+def _check_place(sim: Simulator, om: SimulatedOm, dataset: Dataset, index: int) -> None:
     if index != len(om.inputs):
         text = f"input {index} is not {cann.DYNAMIC_INPUT_NAME}"
         sim.refuse("gear", text, cann.ACL_ERROR_INVALID_PARAM)
     if index >= len(dataset.buffers):
         text = "the dataset does not hold the gear buffer yet"
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
-    if batch not in om.sizes:
-        text = f"{batch} is none of the gears {om.sizes}"
-        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID)
 
 
-def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
+def _set_gear(sim: Simulator, model: Model, dataset: Dataset, index: int, gear: Gear) -> None:
+    _write_gear(sim, dataset.buffers[index], gear)
+    sim.check_host_access(dataset, write=True)
+    dataset.gears[model.number] = gear
+    model.gear = gear
+
+
+def _write_gear(sim: Simulator, buffer: DataBuffer, gear: Gear) -> None:
+    """Write a gear's numbers, of 8 bytes each where the buffer has room for them, else of 4.
+
+    Source: hicann/ge, GeExecutor::SetDynamicBatchSize and SetDynamicDims.
+    """
     block = sim.memory.find(buffer.pointer)
     usable = block is not None and block.alive
     if block is None or not usable or block.device is None:
@@ -190,13 +200,16 @@ def _write_gear(sim: Simulator, buffer: DataBuffer, batch: int) -> None:
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_ADDR_INVALID)
     low = buffer.pointer - block.handle
     room = min(buffer.size, block.size - low)
-    if room < cann.DYNAMIC_INPUT_MIN_BYTES:
-        text = f"the gear buffer has {room} bytes; up to {cann.DYNAMIC_INPUT_MIN_BYTES} are written"
+    each = cann.DYNAMIC_INPUT_MIN_BYTES
+    if room < each * len(gear):
+        text = f"the gear buffer has {room} bytes; at least {each * len(gear)} are written"
         sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID)
-    high = low + cann.DYNAMIC_INPUT_MIN_BYTES
+    if room >= 2 * each * len(gear):
+        each *= 2
+    data = b"".join(number.to_bytes(each, "little") for number in gear)
+    high = low + len(data)
     sim.check_host_access(block, write=True, low=low, high=high)
-    number = batch.to_bytes(cann.DYNAMIC_INPUT_MIN_BYTES, "little")
-    block.view(low, len(number))[:] = list(number)
+    block.view(low, len(data))[:] = list(data)
     block.fill(low, high)
 
 
@@ -220,16 +233,61 @@ def set_dynamic_hw_size(
 
 @implements("acl.mdl.set_input_dynamic_dims")
 def set_input_dynamic_dims(sim: Simulator, number: int, handle: int, index: int, dims: Any) -> None:
-    """Refuse: the simulator's ATC builds no gears of dims.
+    """Set the gear of the next execution, by writing into the dataset's gear buffer at once.
 
     Args:
         sim: The simulated machine.
         number: The model's number.
         handle: The dataset.
         index: Which buffer or input, from 0.
-        dims: A dict as get_input_dynamic_dims gives it.
+        dims: A dict as get_input_dynamic_dims gives it: the dims of all inputs.
     """
-    if not isinstance(dims, dict):
+    sizes = _io_dims(dims)
+    model = sim.model(number)
+    dataset = sim.thing(Dataset, handle)
+    om = model.file
+    if not om.dims_gears:
+        sim.refuse("gear", "the model has no gears of dims", _NO_GEARS)
+    _check_place(sim, om, dataset, index)
+    _set_gear(sim, model, dataset, index, _gear_of(sim, om, sizes))
+
+
+def _gear_of(sim: Simulator, om: SimulatedOm, sizes: Sequence[int]) -> Gear:
+    """Return the numbers that stand in the places of -1; everything else must be as it was
+    compiled.
+    """
+    wrong = cann.ACL_ERROR_GE_DYNAMIC_INPUT_LENGTH_INVALID
+    own = om.joined_dims(())
+    if len(sizes) != len(own):
+        sim.refuse("gear", f"{len(sizes)} dims; the model's inputs have {len(own)}", wrong)
+    numbers = []
+    for size, fixed in zip(sizes, own):
+        if fixed == -1:
+            numbers.append(size)
+        elif size != fixed:
+            sim.refuse("gear", f"dims {tuple(sizes)} do not fit {own}", wrong)
+    gear = tuple(numbers)
+    if gear not in om.dims_gears:
+        text = f"{gear} is none of the gears {om.dims_gears}"
+        sim.refuse("gear", text, cann.ACL_ERROR_GE_DYNAMIC_BATCH_SIZE_INVALID)
+    return gear
+
+
+def _io_dims(value: Any) -> List[int]:
+    """Return a dict's dims as the extension takes them, or raise its exceptions."""
+    if not isinstance(value, dict):
         raise TypeError("argument 4 is not dict")
-    sim.model(number)
-    sim.refuse("gear", "the model has no gears of dims", _NO_GEARS)
+    if not isinstance(value.get("name", ""), str):
+        raise RuntimeError("PyUnicode_AsUTF8String failed")
+    dims = value.get("dims")
+    if not isinstance(dims, list):
+        raise TypeError("The dims of parameter 4 is not a list.")
+    count = value.get("dimCount")
+    if not isinstance(count, int) or count < 0:
+        raise ValueError("PyLong_AsLongLong failed")
+    kept = dims[:count]
+    if len(kept) < count or not all(isinstance(size, int) for size in kept):
+        raise TypeError("the dims of fourth parameter is not list of int")
+    if any(not -(1 << 63) <= size < 1 << 63 for size in kept):
+        raise ValueError("PyLong_AsLongLong failed")
+    return kept

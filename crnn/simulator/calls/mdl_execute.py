@@ -13,7 +13,7 @@ from crnn.simulator.calls import implements
 from crnn.simulator.clock import COMPUTE
 from crnn.simulator.memory import Block, charged, is_poison
 from crnn.simulator.models import Model
-from crnn.simulator.om_file import SimulatedOm
+from crnn.simulator.om_file import Gear, SimulatedOm
 from crnn.simulator.record import Site, line_of, site
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.streams import Stream
@@ -42,13 +42,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution: the model, the batch, and where its inputs and outputs lie."""
+    """One execution: the model, the gear, and where its inputs and outputs lie."""
 
     model: Model
-    rows: int
+    gear: Gear
     datasets: Tuple[Dataset, Dataset]
     inputs: List[Part]
     outputs: List[Part]
+
+    @property
+    def rows(self) -> int:
+        """The rows of the batch."""
+        return self.model.file.input_dims(0, self.gear)[0]
 
     def things(self) -> List[Thing]:
         """What must stay as it is until the run is over, and must not be run on twice at a time."""
@@ -70,6 +75,7 @@ def execute(sim: Simulator, number: int, inputs: int, outputs: int) -> None:
         outputs: The dataset of outputs.
     """
     run = _prepare(sim, number, inputs, outputs)
+    _keep_mode(sim, run.model, "execute")
     sim.clock.work(sim.knobs.host_ms)
     for thing in run.things():
         sim.check_host_access(thing, write=True)
@@ -96,6 +102,7 @@ def execute_async(sim: Simulator, number: int, inputs: int, outputs: int, stream
     """
     queue = sim.stream(stream)
     run = _prepare(sim, number, inputs, outputs)
+    _keep_mode(sim, run.model, "execute_async")
     sim.clock.work(sim.knobs.host_ms)
     for thing in run.things():
         sim.check_task_access(thing, queue, write=True)
@@ -122,15 +129,15 @@ def _prepare(sim: Simulator, number: int, inputs: int, outputs: int) -> Executio
     om = model.file
     sources = sim.thing(Dataset, inputs)
     targets = sim.thing(Dataset, outputs)
-    rows = _take_gear(sim, model, sources)
+    gear = _take_gear(sim, model, sources)
     _check_count(sim, sources, len(om.all_inputs), "input")
     _check_count(sim, targets, len(om.outputs), "output")
     run = Execution(
         model=model,
-        rows=rows,
+        gear=gear,
         datasets=(sources, targets),
-        inputs=_input_parts(sim, om, sources, rows),
-        outputs=_output_parts(sim, om, targets, rows),
+        inputs=_input_parts(sim, om, sources, gear),
+        outputs=_output_parts(sim, om, targets, gear),
     )
     _check_pool(sim, [*run.inputs, *run.outputs])
     for dataset in (sources, targets):
@@ -139,37 +146,56 @@ def _prepare(sim: Simulator, number: int, inputs: int, outputs: int) -> Executio
     return run
 
 
-def _input_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, rows: int) -> List[Part]:
-    # A buffer must have room for the largest gear, whatever this batch is.
-    most = max(om.sizes)
+def _keep_mode(sim: Simulator, model: Model, mode: str) -> None:
+    """Remember how a model was first run, and refuse the other way for ever, as GE does.
+
+    Source: hicann/ge, DavinciModel::InitModelStream. Its inner code is outside ACL's range, so
+    that a program sees 500002. Nothing but unloading the model takes it back.
+    """
+    if not model.mode:
+        model.mode = mode
+        model.first_run = site()
+    if model.mode != mode:
+        first = f"{model.mode} at {line_of(model.first_run)}"
+        text = (
+            f"model {model.number} was first run by {first}: GE then refuses {mode} for ever"
+            " (NnExecute not support mix execute)"
+        )
+        sim.refuse("mode", text, cann.ACL_ERROR_GE_FAILURE)
+
+
+def _input_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, gear: Gear) -> List[Part]:
+    # A buffer must have room for the largest gear, whatever this one is.
     parts = []
     for index, buffer in enumerate(dataset.buffers):
-        needed = models.input_bytes(om, index, rows)
-        largest = models.input_bytes(om, index, most)
+        needed = om.input_bytes(index, gear)
+        largest = om.input_bytes(index, om.largest)
         parts.append(_part(sim, buffer, needed, largest, "input"))
     return parts
 
 
-def _output_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, rows: int) -> List[Part]:
-    most = max(om.sizes)
+def _output_parts(sim: Simulator, om: SimulatedOm, dataset: Dataset, gear: Gear) -> List[Part]:
     parts = []
     for index, buffer in enumerate(dataset.buffers):
-        needed = models.output_bytes(om, index, rows)
-        largest = models.output_bytes(om, index, most)
+        needed = models.output_bytes(om, index, gear)
+        largest = models.output_bytes(om, index, om.largest)
         parts.append(_part(sim, buffer, needed, largest, "output"))
     return parts
 
 
-def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> int:
+def _take_gear(sim: Simulator, model: Model, dataset: Dataset) -> Gear:
     om = model.file
     if not om.dynamic:
-        return om.sizes[0]
-    gear = dataset.gears.pop(model.number, 0)
+        return om.largest
+    gear = dataset.gears.pop(model.number, ())
     if not gear:
         # The real thing takes the largest gear, and so a batch that nobody meant.
-        text = "set_dynamic_batch_size was not called since the last execution with this dataset"
+        call = "set_dynamic_batch_size"
+        if om.dims_gears:
+            call = "set_input_dynamic_dims"
+        text = f"{call} was not called since the last execution with this dataset"
         sim.broke("gear", text)
-        return max(om.sizes)
+        return om.largest
     return gear
 
 
@@ -247,7 +273,7 @@ def _run(sim: Simulator, run: Execution, where: Site) -> None:
         content = part.block.view(part.low, part.count)
         data.append(content.copy())
     try:
-        results = models.compute(om, data, run.rows, sim.knobs)
+        results = models.compute(om, data, run.gear, sim.knobs)
     except _runtime_errors() as error:
         raise RefusedError(cann.ACL_ERROR_RT_MODEL_EXECUTE, f"ONNX Runtime: {error}") from error
     for part, result in zip(run.outputs, results):

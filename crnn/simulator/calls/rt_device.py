@@ -80,7 +80,7 @@ def set_device(sim: Simulator, number: int) -> None:
 
 @implements("acl.rt.reset_device")
 def reset_device(sim: Simulator, number: int) -> None:
-    """Count a use less; after the last, whatever of the device is alive breaks a rule.
+    """Count a use less; whatever of the device is given back after the last breaks a rule.
 
     Args:
         sim: The simulated machine.
@@ -161,7 +161,8 @@ def create_context(sim: Simulator, number: int) -> Tuple[int]:
 
 @implements("acl.rt.destroy_context")
 def destroy_context(sim: Simulator, handle: int) -> None:
-    """Destroy a context that create_context made, after everything made under it.
+    """Destroy a context that create_context made, after everything made under it: what is given
+    back later breaks a rule, what never is leaks.
 
     Args:
         sim: The simulated machine.
@@ -170,11 +171,8 @@ def destroy_context(sim: Simulator, handle: int) -> None:
     context = sim.thing(Context, handle, cann.ACL_ERROR_RT_CONTEXT_NULL)
     if context.default:
         sim.refuse("context", "the default context is destroyed by reset_device only", _PARAM)
-    _check_empty(
-        sim,
-        [thing for thing in sim.alive() if thing.context is context and thing is not context],
-        "the context",
-    )
+    own = [thing for thing in sim.alive() if thing.context is context and thing is not context]
+    _outlive(own, f"the context was destroyed at {line_of(site())}")
     _close_context(sim, context)
 
 
@@ -221,21 +219,21 @@ def _make_context(sim: Simulator, number: int, *, default: bool) -> Context:
 def _close_context(sim: Simulator, context: Context) -> None:
     stream = sim.thing(Stream, context.default_stream)
     check_passed(sim, stream)
-    stream.released = context.released = site()
+    stream.released = site()
+    sim.mark_released(context)
 
 
 def _leave_device(sim: Simulator, number: int, device: Device) -> None:
-    _check_empty(sim, sim.alive(number), f"device {number}")
+    _outlive(sim.alive(number), f"device {number} was reset at {line_of(site())}")
     if device.default is not None:
         _close_context(sim, device.default)
         device.default = None
 
 
-def _check_empty(sim: Simulator, left: Sequence[Thing], what: str) -> None:
-    if left:
-        first = left[0]
-        among = f"among them the {first.kind} made at {line_of(first.where)}"
-        sim.broke("release-order", f"{what} goes while {len(left)} things of it are alive, {among}")
+def _outlive(left: Sequence[Thing], what: str) -> None:
+    """Note of things that what they belong to is gone; what becomes of them is told later, once."""
+    for thing in left:
+        thing.outlived = thing.outlived or what
 
 
 def check_passed(sim: Simulator, stream: Stream) -> None:

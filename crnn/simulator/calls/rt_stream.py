@@ -53,7 +53,8 @@ def create_stream_with_config(sim: Simulator, priority: int, flag: int) -> Tuple
 
 @implements("acl.rt.destroy_stream")
 def destroy_stream(sim: Simulator, handle: int) -> None:
-    """Destroy a stream that was synchronised, after the events recorded on it.
+    """Destroy a stream that was synchronised; the guide destroys the events recorded on it
+    before.
 
     Args:
         sim: The simulated machine.
@@ -68,8 +69,8 @@ def destroy_stream(sim: Simulator, handle: int) -> None:
     for event in sim.registry.living(Event):
         if _uses(event, stream) and not event.release_failed:
             made = f"the event made at {line_of(event.where)}"
-            text = f"{made} must be destroyed before its stream, and was not"
-            sim.broke("release-order", text)
+            text = f"{made} is better destroyed before its stream, and was not"
+            sim.advise("release-order", text)
     sim.release(stream)
 
 
@@ -194,13 +195,34 @@ def create_event_with_flag(sim: Simulator, flag: int) -> Tuple[int]:
     return _make_event(sim, flag)
 
 
+@implements("acl.rt.create_event_ex_with_flag")
+def create_event_ex_with_flag(sim: Simulator, flag: int) -> Tuple[int]:
+    """Make an event that may be recorded again as it is; reset_event and query_event do not take
+    it, and its number is not limited.
+
+    Args:
+        sim: The simulated machine.
+        flag: What it is for, bits of ACL_EVENT_*.
+
+    Returns:
+        The event's handle.
+    """
+    if not flag or flag & ~_FLAGS:
+        sim.refuse("parameter", f"CANN {sim.knobs.version} knows no event flag {flag:#x}", _PARAM)
+    context = sim.need_context()
+    event = Event(
+        sim.registry.number(), site(), context, device=context.device, flag=flag, lasting=True
+    )
+    return (sim.registry.add(event).handle,)
+
+
 def _make_event(sim: Simulator, flag: Optional[int]) -> Tuple[int]:
     context = sim.need_context()
     event = Event(sim.registry.number(), site(), context, device=context.device, flag=flag)
     limited = [
         other
         for other in sim.registry.living(Event)
-        if other.device == context.device and other.synchronises
+        if other.device == context.device and other.synchronises and not other.lasting
     ]
     if event.synchronises and len(limited) >= sim.knobs.events_per_device:
         raise RefusedError(
@@ -225,12 +247,13 @@ def destroy_event(sim: Simulator, handle: int) -> None:
             f"{access.what} of {line_of(access.where)} may still use the event made at"
             f" {line_of(event.where)}",
         )
-    event.released = site()
+    sim.mark_released(event)
 
 
 @implements("acl.rt.record_event")
 def record_event(sim: Simulator, handle: int, stream: int) -> None:
-    """Record an event; one that a stream has waited for must have been reset since.
+    """Record an event; one that a stream has waited for must have been reset since, where a
+    reset is documented.
 
     Args:
         sim: The simulated machine.
@@ -243,8 +266,12 @@ def record_event(sim: Simulator, handle: int, stream: int) -> None:
 
 
 def _check_recordable(sim: Simulator, event: Event, queue: Stream) -> None:
+    if event.lasting:
+        # Each record takes the place of the last one; who waits already is not affected.
+        return
     now = sim.streams.begin(queue)
-    if event.waiters:
+    reusable = event.flag is None and not sim.knobs.plain_events_reset
+    if event.waiters and not reusable:
         who = f"the event made at {line_of(event.where)}"
         sim.broke("event", f"{who} is recorded again without reset_event after stream_wait_event")
     elif event.mark is not None and now.get(event.mark.stream.handle, 0) < event.mark.number:
@@ -275,6 +302,15 @@ def reset_event(sim: Simulator, handle: int, stream: int) -> None:
     event, queue = sim.event(handle), sim.stream(stream)
     if not event.synchronises:
         sim.refuse("event", "an event without the flag SYNC cannot be reset", _PARAM)
+    if event.lasting:
+        text = "an event of create_event_ex_with_flag is not reset: it is recorded again as it is"
+        sim.refuse("event", text, _PARAM)
+    if event.flag is None and not sim.knobs.plain_events_reset:
+        text = (
+            f"CANN {sim.knobs.version} leaves undefined what resetting an event of create_event"
+            " does: only one of create_event_with_flag with SYNC may be reset"
+        )
+        sim.broke("event", text)
     if event.mark is None:
         sim.broke("event", "the event is reset before it was recorded")
     now = sim.streams.begin(queue)
@@ -330,7 +366,7 @@ def synchronize_event_with_timeout(sim: Simulator, handle: int, milliseconds: in
 
 @implements("acl.rt.query_event")
 def query_event(sim: Simulator, handle: int) -> Tuple[int]:
-    """Ask whether an event has come to pass.
+    """Ask whether an event has come to pass; not one of create_event_ex_with_flag.
 
     Args:
         sim: The simulated machine.
@@ -339,6 +375,9 @@ def query_event(sim: Simulator, handle: int) -> Tuple[int]:
     Returns:
         aclrtEventStatus: complete or not ready.
     """
+    if sim.event(handle).lasting:
+        text = "query_event does not take an event of create_event_ex_with_flag"
+        sim.refuse("event", text, _PARAM)
     if _has_come(sim, handle):
         return (cann.QUERY_EVENT_COMPLETE,)
     return (cann.QUERY_EVENT_NOT_READY,)

@@ -6,10 +6,13 @@ import threading
 from typing import Any, List, Optional, Tuple
 
 from crnn import cann
+from crnn.python37 import prod
 from crnn.simulator.calls import implements
 from crnn.simulator.record import line_of, site, within_finalizer
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.things import DataBuffer, TensorDesc
+
+_LOG_LEVELS = 3
 
 
 @implements("acl.init")
@@ -34,9 +37,7 @@ def init(sim: Simulator, config: Optional[str] = None) -> None:
 
 @implements("acl.finalize")
 def finalize(sim: Simulator) -> None:
-    """End; anything still alive breaks a rule, so does another thread than the main one, or a
-    ``__del__``.
-    """
+    """End, in the main thread and never from a ``__del__``; what is still alive leaks."""
     if not sim.initialised:
         code = cann.ACL_ERROR_UNINITIALIZE
         if sim.finalized:
@@ -48,19 +49,6 @@ def finalize(sim: Simulator) -> None:
         sim.broke(
             "finalize",
             "called from a __del__, whose moment at the interpreter's end is not defined",
-        )
-    for number, device in sorted(sim.devices.items()):
-        if device.count and not device.release_failed:
-            set_there = f"device {number}, set at {line_of(device.where)},"
-            text = f"{set_there} must be reset before finalize, and was not"
-            sim.broke("release-order", text)
-    left = sim.alive()
-    if left:
-        first = left[0]
-        sim.broke(
-            "release-order",
-            f"{len(left)} things are alive, among them the {first.kind} made at"
-            f" {line_of(first.where)}",
         )
     sim.initialised = 0
     sim.finalized = True
@@ -79,6 +67,19 @@ def finalize_reference(sim: Simulator) -> Tuple[int]:
     else:
         finalize(sim)
     return (sim.initialised,)
+
+
+@implements("acl.app_log")
+def app_log(sim: Simulator, level: int, message: str) -> None:
+    """Take a line for CANN's log, which is not kept here.
+
+    Args:
+        sim: The simulated machine.
+        level: 0 to 3: debug, info, warning, error.
+        message: The line.
+    """
+    if not 0 <= level <= _LOG_LEVELS:
+        sim.broke("parameter", f"{level} is not a log level: expected 0 to {_LOG_LEVELS}")
 
 
 @implements("acl.get_version")
@@ -218,6 +219,128 @@ def destroy_tensor_desc(sim: Simulator, handle: int) -> None:
         handle: The tensor desc.
     """
     sim.release(sim.thing(TensorDesc, handle))
+
+
+@implements("acl.get_tensor_desc_type")
+def get_tensor_desc_type(sim: Simulator, handle: int) -> int:
+    """Return a tensor desc's data type.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+
+    Returns:
+        aclDataType's number.
+    """
+    return sim.thing(TensorDesc, handle).dtype
+
+
+@implements("acl.get_tensor_desc_format")
+def get_tensor_desc_format(sim: Simulator, handle: int) -> int:
+    """Return a tensor desc's format.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+
+    Returns:
+        aclFormat's number.
+    """
+    return sim.thing(TensorDesc, handle).layout
+
+
+@implements("acl.get_tensor_desc_num_dims")
+def get_tensor_desc_num_dims(sim: Simulator, handle: int) -> int:
+    """Count a tensor desc's dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+
+    Returns:
+        Their number.
+    """
+    return len(sim.thing(TensorDesc, handle).dims)
+
+
+@implements("acl.get_tensor_desc_element_count")
+def get_tensor_desc_element_count(sim: Simulator, handle: int) -> int:
+    """Count the elements that a tensor desc describes.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+
+    Returns:
+        The product of the dims, 0 where one of them is open.
+    """
+    dims = sim.thing(TensorDesc, handle).dims
+    return max(0, prod(dims))
+
+
+@implements("acl.get_tensor_desc_size")
+def get_tensor_desc_size(sim: Simulator, handle: int) -> int:
+    """Return how large the tensor is that a tensor desc describes.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+
+    Returns:
+        Bytes, 0 where a dim is open or the type has no size.
+    """
+    desc = sim.thing(TensorDesc, handle)
+    size = cann.data_type(desc.dtype).size or 0
+    return size * get_tensor_desc_element_count(sim, handle)
+
+
+@implements("acl.get_tensor_desc_dim")
+def get_tensor_desc_dim(sim: Simulator, handle: int, index: int) -> int:
+    """Return one of a tensor desc's dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+        index: Which one, from 0.
+
+    Returns:
+        The dim.
+    """
+    dims = sim.thing(TensorDesc, handle).dims
+    if index >= len(dims):
+        text = f"there is no dim {index} among {len(dims)}"
+        sim.refuse("parameter", text, cann.ACL_ERROR_INVALID_PARAM)
+    return dims[index]
+
+
+@implements("acl.get_tensor_desc_dim_v2")
+def get_tensor_desc_dim_v2(sim: Simulator, handle: int, index: int) -> Tuple[int]:
+    """Return one of a tensor desc's dims.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+        index: Which one, from 0.
+
+    Returns:
+        The dim.
+    """
+    return (get_tensor_desc_dim(sim, handle, index),)
+
+
+@implements("acl.set_tensor_const")
+def set_tensor_const(sim: Simulator, handle: int, data: int, size: int) -> None:
+    """Say that a tensor desc's tensor is constant, with its bytes in host memory.
+
+    Args:
+        sim: The simulated machine.
+        handle: The tensor desc.
+        data: The address of the bytes.
+        size: How many there are.
+    """
+    sim.thing(TensorDesc, handle)
+    if not data or not size:
+        sim.refuse("parameter", "a constant of no bytes", cann.ACL_ERROR_INVALID_PARAM)
 
 
 @implements("acl.data_type_size")

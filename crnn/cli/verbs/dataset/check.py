@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli import console
-from crnn.cli.arguments import add_json, positive, put_json, read_alphabet
+from crnn.cli.arguments import add_json, add_labelled_data, positive, put_json, read_alphabet
 from crnn.errors import CheckError
 
 HELP = (
@@ -21,9 +21,7 @@ EXAMPLE = """  crnn dataset check MJ_lmdb
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
-    )
+    add_labelled_data(parser)
     parser.add_argument(
         "--against",
         type=Path,

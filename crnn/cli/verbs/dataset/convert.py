@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_json,
+    add_list_options,
+    add_written,
+    listing,
+    put_json,
+    read_alphabet,
+)
 from crnn.errors import CheckError, UsageError
 
 HELP = (
@@ -73,7 +80,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--annotation",
-        type=Path,
+        type=listing,
         metavar="FILE",
         help="the annotation file, if it has another name",
     )
@@ -86,12 +93,22 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         metavar="FORM",
         help="the form of an annotation's lines (by content)",
     )
+    add_list_options(parser)
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE|none",
+        help=(
+            "labels are class numbers: the characters of class 1, 2, … a line each (a first line"
+            " blank is class 0); none: the numbers are the texts"
+        ),
+    )
     parser.add_argument(
         "--label-from-name",
-        choices=("last", "middle", "stem"),
+        choices=("last", "middle", "text", "stem"),
         help=(
             "folder: take labels from file names: after the last _, between the first and last _,"
-            " or the whole stem"
+            " before the last _ (text: TextRecognitionDataGenerator's TEXT_ID), or the whole stem"
         ),
     )
     parser.add_argument(
@@ -130,6 +147,9 @@ def run(args: argparse.Namespace) -> int:
         lexicons=args.lexicons,
         alphabet=read_alphabet(args.alphabet),
         ord_map=args.ord_map,
+        columns=args.columns,
+        encoding=args.encoding,
+        classes=args.classes,
     )
     with console.progress("words", None) as advance:
         report = convert(
@@ -150,6 +170,8 @@ def run(args: argparse.Namespace) -> int:
             f"lines of {args.lexicons} for no image, or for several by a short name: {unmatched}"
             f" ({names})"
         )
+    for text in report.notes:
+        console.note(text)
     if not put_json({**fields, "unmatched_lexicons": unmatched}, args.json):
         for one in report.examples:
             console.note(f"dropped: {one.name}: {one.problem.reason}: {one.problem.detail}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, natural, positive, put_json
+from crnn.cli.arguments import add_json, add_labelled_data, natural, positive, put_json
 from crnn.errors import InputError
 
 HELP = "Draw a contact sheet of chosen or random words with their labels."
@@ -16,9 +16,7 @@ EXAMPLE = """  crnn dataset show IIIT5K_lmdb sheet.png --count 96 --seed 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
-    )
+    add_labelled_data(parser)
     parser.add_argument("out", type=Path, metavar="PNG", help="the picture to write")
     parser.add_argument(
         "--count", type=positive, default=96, metavar="N", help="so many words at random (96)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_written, put_json
+from crnn.cli.arguments import add_json, add_labelled_data, add_written, put_json
 
 HELP = "Count lengths, characters, sizes and aspects of a data set's words, as a table and a plot."
 EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
@@ -16,9 +16,7 @@ EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="an LMDB, or a folder of images with its annotation"
-    )
+    add_labelled_data(parser)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw them, too")
     add_json(parser)
     add_written(parser, "plot")

@@ -1,0 +1,58 @@
+"""``crnn spec``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from crnn.cli import console
+from crnn.cli.arguments import add_json, add_written, put_json
+
+HELP = "Write into an ONNX model how its images are prepared and its classes read."
+EXAMPLE = """  crnn spec set others.onnx spec.json -o crnn.onnx
+  crnn spec set wide.onnx '{"width": 160}' -o wide_crnn.onnx
+  crnn spec set others.onnx mindspore-native -o crnn.onnx"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    put = commands.add_parser(
+        "set", help="write a copy of an ONNX model that carries a spec", allow_abbrev=False
+    )
+    put.add_argument("model", type=Path, metavar="MODEL.onnx", help="a model without a spec")
+    put.add_argument(
+        "spec",
+        metavar="SPEC",
+        help=(
+            "a preset, another model, a file of a spec's JSON, or the JSON itself; it may hold only"
+            " the keys that differ"
+        ),
+    )
+    put.add_argument(
+        "-o",
+        "--out",
+        dest="target",
+        type=Path,
+        required=True,
+        metavar="OUT.onnx",
+        help="the copy to write",
+    )
+    put.add_argument(
+        "--output", metavar="NAME", help="the output with the logits, where there are several"
+    )
+    add_json(put)
+    add_written(put, "target")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the copy and print its spec."""
+    from crnn.export.adjust import set_spec
+
+    spec = set_spec(args.model, args.target, spec=args.spec, output=args.output)
+    data = {"schema": "crnn-spec-set/1", "target": args.target.name, "spec": spec.to_dict()}
+    if put_json(data, args.json):
+        return 0
+    console.out(f"{args.target}: {args.model.name} with the spec")
+    console.out_fields(spec.to_dict())
+    return 0
