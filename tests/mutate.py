@@ -981,6 +981,7 @@ MUTATIONS = (
         "        if folder in listed.folders:\n            return folder\n",
         "        if count:\n            return folder\n",
         "tests/datasets/test_synth_craft.py::test_open_folders_are_known_by_their_end",
+    ),
     # Training.
     Mutation(
         "the group of a finished training outlives it",
