@@ -22,7 +22,7 @@ def nearest(name: object, known: Iterable[str]) -> Optional[str]:
     # Imported where a name is wrong: the command line starts faster without it.
     import difflib
 
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=_ALIKE)
+    found = difflib.get_close_matches(str(name)[:200], list(known), n=1, cutoff=_ALIKE)
     if not found:
         return None
     return found[0]

@@ -352,9 +352,8 @@ def _compile(
     wrong = list(misfits(om, todo.spec, job.batches))
     if wrong:
         raise CheckError(
-            "\n".join(
-                [f"{job.output}.om: ATC said success, but the OM does not fit the spec", *wrong]
-            ),
+            f"{job.output}.om: ATC said success, but the OM does not fit the spec",
+            lines=wrong,
             hint=(
                 "Nothing was written. Compare with the ONNX: crnn inspect on it, and look at"
                 " --extra."

@@ -14,13 +14,14 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Set, Tuple
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
 from crnn.files import refuse_lfs_pointer, require_file, starts_with
 from crnn.samples.lexicons import LEXICON, decode_lexicons
+from crnn.samples.lmdb_pages import require_sound_pages
 
 DATA_FILE = "data.mdb"
 _WHAT = "an LMDB (a folder with data.mdb, or that file)"
@@ -29,8 +30,12 @@ MISSING_IMAGE = "missing image"
 WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
 
+_Status = Tuple[int, int, int, int]
+
 _OPEN: MutableMapping[Tuple[int, int, int], Any] = weakref.WeakValueDictionary()
 _OPENING = threading.Lock()
+_SOUND: Set[_Status] = set()
+"""The files whose pages were looked at, as they were."""
 _DIGITS = re.compile(rb"[0-9]{9}\Z")
 
 
@@ -173,7 +178,12 @@ class LmdbSamples:
 
     def __getstate__(self) -> Dict[str, Any]:
         # An open LMDB belongs to one process.
-        return {**self.__dict__, "_environment": None}
+        return {**self.__dict__, "_environment": None, "_looked_at": _status(self._file)}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        # Its pages were looked at where it comes from.
+        _SOUND.add(state.pop("_looked_at"))
+        self.__dict__.update(state)
 
     def _walk(self, reading: Any) -> Iterator[int]:
         """Yield each index, and keep what a full walk has counted."""
@@ -252,30 +262,28 @@ def _refuse_other(path: Path) -> None:
     raise InputError(f"{path} is {other.what}; expected {_WHAT}", hint=hint)
 
 
+def _status(file: Path) -> _Status:
+    """Return which file it is, and what changes when it does."""
+    status = file.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _open(file: Path, *, readahead: bool) -> Any:
     with needs("lmdb"):
         import lmdb
     # LMDB opens a file once in a process: who asks for it again gets what is open.
-    status = file.stat()
-    key = (os.getpid(), status.st_dev, status.st_ino)
+    status = _status(file)
+    key = (os.getpid(), *status[:2])
     environment = _OPEN.get(key)
     if environment is not None:
         return environment
+    if status not in _SOUND:
+        require_sound_pages(file)
+        _SOUND.add(status)
     # Read-ahead suits reading in key order, which is the order that such files are written in.
     environment = lmdb.open(
         str(file), subdir=False, readonly=True, lock=False, readahead=readahead, max_dbs=0
     )
-    size, expected = (
-        file.stat().st_size,
-        (environment.info()["last_pgno"] + 1) * environment.stat()["psize"],
-    )
-    if size < expected:
-        # LMDB maps the file: reading beyond its end would kill the process.
-        environment.close()
-        raise InputError(
-            f"{file} is cut off: it has {size} bytes; its header says at least {expected}",
-            hint="The download or copy is incomplete: fetch it again.",
-        )
     _OPEN[key] = environment
     return environment
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
+from crnn import plain_yaml
 from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
-from crnn.errors import InputError, needs
+from crnn.errors import InputError
+from crnn.files import read_text
 from crnn.spelling import nearest
 
 Range = Tuple[float, float]
@@ -70,14 +72,12 @@ def load_table(path: Optional[Path] = None) -> Table:
 
 
 def _read(path: Path) -> Dict[str, Any]:
-    with needs("PyYAML", extra="datasets"):
-        import yaml
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = plain_yaml.load(read_text(path), extra="datasets")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise InputError(
             f"{path} holds {type(data).__name__}; expected lines of an effect and its values"
