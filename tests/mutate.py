@@ -1060,6 +1060,49 @@ MUTATIONS = (
         'self.optimizer.state_dict().update(content["optimizer"])',
         "tests/training/test_loop.py::test_a_killed_run_resumes_to_the_same_bits",
     ),
+    # Rendered words.
+    Mutation(
+        "marks are read",
+        "crnn/datasets/synth/words.py",
+        "            if character in self.characters:\n                label += character\n",
+        "            if not character.isspace():\n                label += character\n",
+        "tests/datasets/test_synth_marks.py::test_marks_are_drawn_and_not_read",
+    ),
+    Mutation(
+        "digits left unread",
+        "crnn/datasets/synth/words.py",
+        "            elif character.isalnum():\n",
+        "            elif character.isspace():\n",
+        "tests/datasets/test_synth_marks.py::test_no_letter_or_digit_is_left_unread",
+    ),
+    Mutation(
+        "a listed word is drawn as often as any other",
+        "crnn/datasets/synth/words.py",
+        "    for word in sorted(line.strip() for line in lines):\n",
+        "    for word in sorted({line.strip() for line in lines}):\n",
+        "tests/datasets/test_synth_marks.py::test_a_word_listed_several_times_is_drawn_so_many_times_as_often",
+    ),
+    Mutation(
+        "the wrong end of another word at an edge",
+        "crnn/datasets/synth/craft.py",
+        "            paste(wider[:, :shown, layer], mask, shown - mask.shape[1], y)\n",
+        "            paste(wider[:, :shown, layer], mask, 0, y)\n",
+        "tests/datasets/test_synth_craft.py::test_a_piece_is_the_end_of_another_word_beyond_a_gap",
+    ),
+    Mutation(
+        "a family as often as it has files",
+        "crnn/datasets/synth/fonts.py",
+        "weights = [math.sqrt(len(files)) for files in members]",
+        "weights = [float(len(files)) for files in members]",
+        "tests/datasets/test_synth_craft.py::test_a_family_of_many_is_drawn_more_often_but_not_so_many_times",
+    ),
+    Mutation(
+        "any font of a folder beside the open ones",
+        "crnn/datasets/synth/fonts.py",
+        "        if folder in listed.folders:\n            return folder\n",
+        "        if count:\n            return folder\n",
+        "tests/datasets/test_synth_craft.py::test_open_folders_are_known_by_their_end",
+    ),
     # Training.
     Mutation(
         "the group of a finished training outlives it",

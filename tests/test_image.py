@@ -442,13 +442,13 @@ def test_large_images_are_decoded_one_after_another(monkeypatch: pytest.MonkeyPa
     file = io.BytesIO()
     Image.new("L", (1100, 1000), 128).save(file, "PNG")
     monkeypatch.setenv("CRNN_MAX_PIXELS_AT_ONCE", "2200000")
-    inner, most = image._decoded, []
+    inner, most = image._by_spec, []
 
-    def counted(opened: Image.Image, mode: str) -> Image.Image:
+    def counted(opened: Image.Image, spec: ModelSpec) -> object:
         most.append(image._taken)
-        return inner(opened, mode)
+        return inner(opened, spec)
 
-    monkeypatch.setattr(image, "_decoded", counted)
+    monkeypatch.setattr(image, "_by_spec", counted)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: decode(file.getvalue(), SPEC), range(40)))
     assert len(most) == 40

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from crnn import files
+from crnn.cli.arguments import listing
 from crnn.cli.main import main
 from crnn.errors import InputError, UsageError
 from crnn.files import open_input, read_bounded, require_file, utf8_lines
 from crnn.limits import LIMITS, PREFIX, advice, limit
-from crnn.samples.annotations import read_annotations, scan_annotations
+from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels
 from tests.conftest import ROOT
 from tests.fuzz.kinds import picture
@@ -33,8 +34,7 @@ def written(pipe: Path, data: bytes) -> threading.Thread:
 def test_a_pipe_is_read_where_a_list_is_expected(tmp_path: Path) -> None:
     lines = b"a.png\tone\nb.png\ttwo\n"
     for name, read in (
-        ("a", lambda path: [entry.label for entry in read_annotations(path).entries]),
-        ("b", lambda path: [entry.label for entry in scan_annotations(path)]),
+        ("a", lambda path: [entry.label for entry in read_annotations(listing(path)).entries]),
         ("c", lambda path: [line for _, line, _ in utf8_lines(path)]),
     ):
         thread = written(tmp_path / name, lines)

@@ -100,14 +100,21 @@ class LmdbSamples:
 
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
+        tally = _Tally()
         with _errors(self._file), self._reading() as reading:
-            for index in self._walk(reading):
+            for index in _either(reading):
+                tally.add(index)
                 yield index, self._sample(reading, index)
+        self._count, self.gaps = tally.count, tally.gaps
 
     def numbers(self) -> Iterator[int]:
         """Yield the index of each sample, without reading it."""
+        tally = _Tally()
         with _errors(self._file), self._reading() as reading:
-            yield from self._walk(reading)
+            for index in _either(reading):
+                tally.add(index)
+                yield index
+        self._count, self.gaps = tally.count, tally.gaps
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -184,17 +191,6 @@ class LmdbSamples:
         # Its pages were looked at where it comes from.
         _SOUND.add(state.pop("_looked_at"))
         self.__dict__.update(state)
-
-    def _walk(self, reading: Any) -> Iterator[int]:
-        """Yield each index, and keep what a full walk has counted."""
-        count = last = 0
-        first = None
-        for index in _either(reading):
-            if first is None:
-                first = index
-            count, last = count + 1, index
-            yield index
-        self._count, self.gaps = count, _gaps(count, first, last)
 
     def _sample(self, reading: Any, index: int) -> Sample:
         image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
@@ -314,22 +310,34 @@ def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
     """Return how many indices have an image or a label, and how many before the last have none."""
     if declared and _is_regular(reading, declared):
         return declared, 0  # no need to walk over millions of keys
-    count = last = 0
-    first = None
+    tally = _Tally()
     for index in _either(reading):
-        if first is None:
-            first = index
-        count, last = count + 1, index
-    return count, _gaps(count, first, last)
+        tally.add(index)
+    return tally.count, tally.gaps
 
 
-def _gaps(count: int, first: Optional[int], last: int) -> int:
-    """Return how many indices have neither image nor label: indices are counted from 1, or from 0
-    where that is the first.
-    """
-    if first == 0:
-        return last + 1 - count
-    return last - count
+class _Tally:
+    """Counts the indices of a walk."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: Optional[int] = None
+        self._last = 0
+
+    def add(self, index: int) -> None:
+        if self._first is None:
+            self._first = index
+        self.count += 1
+        self._last = index
+
+    @property
+    def gaps(self) -> int:
+        """How many indices have neither image nor label: they are counted from 1, or from 0 where
+        that is the first.
+        """
+        if self._first == 0:
+            return self._last + 1 - self.count
+        return self._last - self.count
 
 
 def _is_regular(reading: Any, count: int) -> bool:
@@ -375,7 +383,8 @@ def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
 
 def _begins_at_0(reading: Any) -> bool:
     """Say whether there is a word of the index 0; a single key of it is another program's."""
-    return all(reading.get(key) is not None for key in (b"image-000000000", b"label-000000000"))
+    image, label = reading.get(b"image-000000000"), reading.get(b"label-000000000")
+    return image is not None and label is not None
 
 
 def _first_keys(reading: Any) -> str:
