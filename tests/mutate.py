@@ -79,8 +79,8 @@ MUTATIONS = (
     Mutation(
         "the simulator keeps a Python without its packages",
         "crnn/simulator/__main__.py",
-        '    prefer(["numpy", "onnx", "onnxruntime"])\n',
-        "    prefer([])\n",
+        '        prefer(["numpy", "onnx", "onnxruntime"])\n',
+        "        prefer([])\n",
         "tests/test_interpreter.py::test_the_simulator_hands_over_where_a_package_is_missing",
     ),
     Mutation(

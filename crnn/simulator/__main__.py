@@ -16,9 +16,9 @@ def run() -> int:
     Returns:
         The exit code: the launcher's, or 4 where NumPy is missing.
     """
-    # The stand-ins of ATC and of models run in the Python that runs this.
-    prefer(["numpy", "onnx", "onnxruntime"])
     try:
+        # The stand-ins of ATC and of npu-smi run in the Python that runs this.
+        prefer(["numpy", "onnx", "onnxruntime"])
         from crnn.simulator.launcher import main
     except ModuleNotFoundError as error:
         if error.name != "numpy":
