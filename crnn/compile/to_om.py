@@ -142,6 +142,13 @@ class Built:
         }
 
 
+def _groups(request: CompileRequest) -> List[Tuple[int, ...]]:
+    """Return the batches of each OM."""
+    if request.static_set:
+        return [(batch,) for batch in request.batches]
+    return [tuple(request.batches)]
+
+
 def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     """Check everything that can be checked without ATC and return what will be run.
 
@@ -173,9 +180,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
-    groups: List[Tuple[int, ...]] = [tuple(request.batches)]
-    if request.static_set:
-        groups = [(batch,) for batch in request.batches]
+    groups = _groups(request)
     image = [
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
