@@ -83,7 +83,8 @@ def test_a_name_that_no_file_can_have(place: Path) -> None:
 def test_notes_stay_out_of_the_result_where_stderr_is_closed(place: Path) -> None:
     (place / "input_bin" / "test_2.bin").unlink()
     assert json.loads(run(place, "2>&-", [*EVALUATE, "--json", "-"]).stdout)["skipped"] == {
-        "missing bin": 1
+        "label outside the alphabet": 1,
+        "missing bin": 1,
     }
 
 
