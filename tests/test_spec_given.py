@@ -168,6 +168,7 @@ def test_a_spec_that_does_not_fit_writes_nothing(
     folder, model, _ = case
     assert main(["spec", "set", str(model), '{"width": 64}', "-o", str(folder / "x.onnx")]) == 1
     assert not (folder / "x.onnx").exists()
+    assert f"crnn: error: {model}: got " in capsys.readouterr().err
     assert main(["spec", "set", str(model), "modelzo", "-o", str(folder / "x.onnx")]) == 1
     assert main(["spec", "set", str(model), "modelzoo", "-o", str(model)]) == 1
     assert "would be overwritten" in capsys.readouterr().err

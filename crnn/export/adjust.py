@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator, List, Optional, Set
 
-from crnn.errors import needs
+from crnn.errors import InputError, needs
 from crnn.files import atomic_file, require_target
 from crnn.runners.external_data import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, chosen_output, load_graph, steps_of
@@ -75,7 +75,11 @@ def adjusted_file(path: Path, *, spec: Optional[str], output: Optional[str]) -> 
     with tempfile.TemporaryDirectory(prefix="crnn-onnx-") as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(made.SerializeToString())
-        yield copy
+        try:
+            yield copy
+        except InputError as error:
+            said = str(error).replace(str(copy), str(path))
+            raise InputError(said, hint=error.hint) from error
 
 
 def set_spec(path: Path, target: Path, *, spec: str, output: Optional[str]) -> ModelSpec:
