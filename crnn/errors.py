@@ -98,11 +98,9 @@ def needs(package: str, *, extra: str = "") -> Iterator[None]:
             target = f"'crnn-ascend[{extra}]'"
         else:
             target = package
+        hint = f"Install it with: pip install {target}"
         if extra:
-            checkout = f"-e '.[{extra}]'"
-        else:
-            checkout = package
+            hint += f"   (in a checkout: pip install -e '.[{extra}]')"
         raise UnavailableError(
-            f"this needs {package}, which cannot be imported here: {error}",
-            hint=f"Install it with: pip install {target}   (in a checkout: pip install {checkout})",
+            f"this needs {package}, which cannot be imported here: {error}", hint=hint
         ) from error
