@@ -6,7 +6,7 @@
 #              the whole suite, its lines and branches counted, with floors
 # make measure figures of the code itself, to hold before and after a change
 # make setup   the development environment, in .venv
-# make fuzz    the long fuzzing runs
+# make fuzz    the long fuzzing runs: damaged and hostile files, and commands that are killed
 # make clean   removes what these have made
 #
 # With another Python: make test PYTHON=python3.13 (after make clean)
@@ -74,6 +74,9 @@ measure: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.fuzz.hostile --count 40
+	$(BIN)/python -m tests.fuzz.hostile --kind lmdb --count 600 --seed 2
+	$(BIN)/python -m tests.fuzz.kills
 
 clean:
 	rm -rf .venv .venv-oldest build dist *.egg-info demo

@@ -10,7 +10,8 @@ from typing import Dict
 
 from crnn import labels
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.files import read_text, refuse_lfs_pointer, require_file
+from crnn.limits import advice, limit
 
 DIGITS_AND_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -31,6 +32,11 @@ class Alphabet:
     def __post_init__(self) -> None:
         if not self.characters:
             raise InputError("the alphabet is empty; expected at least one character")
+        most = limit("characters")
+        if len(self.characters) > most:
+            count = len(self.characters)
+            told = f"the alphabet has {count} characters; at most {most}"
+            raise InputError(told, hint=advice("characters"))
         seen: Dict[str, int] = {}
         for index, character in enumerate(self.characters):
             if character in seen:
@@ -95,7 +101,7 @@ def read_ord_map(path: Path) -> str:
     require_file(path, "an ord_map.json")
     refuse_lfs_pointer(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except UnicodeDecodeError as error:  # its own text holds the whole file
         raise InputError(
             f'{path} is not an ord_map.json ("0_index": "122", "122_ord": "0", …): it is not text'

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.files import read_bounded, refuse_lfs_pointer, require_file
 
 BLANKS = ("blank", "<blank>", "[blank]", "blk", "<blk>", "[blk]", "<ctc>", "[ctc]")
 """Words that stand for CTC's blank at the head of a list, in any case."""
@@ -95,7 +95,7 @@ def read_alphabet_file(path: Path) -> AlphabetFile:
 
 
 def _decoded(path: Path) -> Tuple[str, str]:
-    data = path.read_bytes()
+    data = read_bounded(path)
     if data.startswith(_BOMS):
         encodings: Sequence[Tuple[str, str]] = (("utf-16", "UTF-16"),)
     else:

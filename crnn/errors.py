@@ -15,21 +15,23 @@ Anything else that leaves the kit is a bug of the kit and keeps its traceback.
 from __future__ import annotations
 
 import contextlib
-from typing import ClassVar, Iterator
+from typing import ClassVar, Iterator, Sequence
 
 
 class KitError(Exception):
     """An error whose cause the user can mend.
 
     ``message`` says what is wrong, where, and what was expected; ``hint``, shown on a line of its
-    own, says what to do next.
+    own, says what to do next. ``lines`` are further lines of the message, each shown on its own:
+    a line break in any of these texts is somebody else's, and is shown as an escape.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", lines: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message = message
+        self.parts = (message, *lines)
+        self.message = "\n".join(self.parts)
         self.hint = hint
 
     def __str__(self) -> str:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import hashlib
 import io
 import json
 import os
 import re
+import select
 import shutil
-import tempfile
+import stat
+import time
 from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
 
 from crnn.errors import InputError
+from crnn.exchange import exchanged
+from crnn.leftovers import OLD, PART, locked, temporary_file, temporary_folder, tidy
+from crnn.limits import advice, limit
+from crnn.signals import uninterrupted
 from crnn.spelling import nearest
 
 LFS_MARK = b"version https://git-lfs"
+PATIENCE = 5.0
+"""Seconds that somebody has to begin to write to a pipe that is to be read."""
 
 
 @contextlib.contextmanager
@@ -40,24 +50,40 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     require_target(path)
     if _is_special(path):
         with _told_as_input_error(path):
-            descriptor = os.open(path, os.O_WRONLY)
+            descriptor = _open_special(path)
         with io.BufferedWriter(_Target(descriptor, path)) as device:
             yield device
         return
     path = path.resolve()
+    tidy(path.parent)
     with _told_as_input_error(path):
-        descriptor, name = tempfile.mkstemp(dir=str(path.parent), prefix=".crnn-", suffix=".part")
+        descriptor, name = temporary_file(path.parent)
     try:
         with io.BufferedWriter(_Target(descriptor, path)) as file:
             yield file
         with _told_as_input_error(path):
-            # mkstemp makes files private; a result is as readable as any other file of the user's.
+            # It was made private; a result is as readable as any other file of the user's.
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _open_special(path: Path) -> int:
+    """Open a device, or a pipe that somebody reads from within `PATIENCE`."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > end:
+                raise
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor
+        time.sleep(0.01)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,9 +141,15 @@ def _told_as_input_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        hint = "Check the permissions of its folder, and the space left on the disk."
+        if error.errno == errno.EXDEV:
+            # An overlay's lower layer: a container's folder that came with its image.
+            hint = (
+                "This file system cannot move folders there: remove what stands there, or name a"
+                " place on another one."
+            )
         raise InputError(
-            f"cannot write {path}: {error.strerror}; nothing was changed",
-            hint="Check the permissions of its folder, and the space left on the disk.",
+            f"cannot write {path}: {error.strerror}; nothing was changed", hint=hint
         ) from error
 
 
@@ -126,9 +158,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder that appears whole or not at all.
 
     A temporary folder beside it is put in its place when the block ends well. A folder that stands
-    there is replaced (it is moved aside first and removed last); whether it may be is the caller's
-    to decide. After an exception the old folder is untouched and nothing new is left. A link is
-    followed.
+    there is replaced, in one step where the system can do that (`replace_folder`); whether it may
+    be is the caller's to decide. After an exception the old folder is untouched and nothing new is
+    left. A link is followed.
 
     Args:
         path: The folder that is to appear.
@@ -142,25 +174,51 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     require_parent(path)
     _require_writable(path)
     path = path.resolve()
-    old = None
+    tidy(path.parent)
     with _told_as_input_error(path):
-        new = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".part"))
+        new = temporary_folder(path.parent, PART)
     try:
         os.chmod(new, 0o777 & ~_umask())
-        yield new
+        with locked(new):
+            yield new
         with _told_as_input_error(path):
-            if path.exists():
-                old = Path(tempfile.mkdtemp(dir=str(path.parent), prefix=".crnn-", suffix=".old"))
-                os.replace(path, old)
-            os.replace(new, path)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        if old is not None and not path.exists():
-            os.replace(old, path)
-        raise
+            replace_folder(new, path)
     finally:
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+        # What is left here is what was not to appear, or what was replaced.
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in the place of another one, or of nothing.
+
+    Where the file system can exchange them, that is one step, and the old one stands at ``new``
+    afterwards, for the caller to remove. Elsewhere the old one is moved aside first and removed
+    last; of a process that is killed in between, `crnn.leftovers.tidy` puts it back.
+
+    Args:
+        new: The folder that is to appear.
+        path: Where; a folder beside it.
+
+    Raises:
+        OSError: The system refuses; the old folder is in its place.
+    """
+    with uninterrupted():
+        if not path.exists():
+            os.replace(new, path)
+        elif not exchanged(new, path):
+            _move_aside_and_replace(new, path)
+
+
+def _move_aside_and_replace(new: Path, path: Path) -> None:
+    holder = temporary_folder(path.parent, OLD)
+    old = holder / path.name
+    try:
+        os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(holder, ignore_errors=True)
 
 
 def require_target(path: Path) -> None:
@@ -195,15 +253,16 @@ def require_parent(path: Path) -> None:
         )
 
 
-def require_file(path: Path, what: str) -> None:
+def require_file(path: Path, what: str, *, stream: bool = False) -> None:
     """Refuse a path that is not a readable file.
 
     Args:
         path: The file that is to be read.
         what: What it was meant to be, for the message.
+        stream: Whether a pipe will do, which `open_input` reads once.
 
     Raises:
-        InputError: It is missing, a folder, or not readable.
+        InputError: It is missing, a folder, a pipe or device, or not readable.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected {what}")
@@ -213,8 +272,96 @@ def require_file(path: Path, what: str) -> None:
         raise InputError(
             f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}"
         )
-    if path.stat().st_size == 0:
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        if not stream:
+            raise InputError(f"{path} is a pipe or a device; expected {what}, as a file")
+    elif state.st_size == 0:
         raise InputError(f"{path} is empty; expected {what}")
+
+
+def open_input(path: Path, *, stream: bool = False) -> IO[bytes]:
+    """Open a file for reading, without waiting for what never comes.
+
+    Args:
+        path: The file.
+        stream: Whether a pipe or a device will do.
+
+    Returns:
+        The file, or the pipe that somebody writes to.
+
+    Raises:
+        InputError: It is something else, or nobody writes to the pipe within `PATIENCE`.
+        OSError: It cannot be opened.
+    """
+    # A pipe that has no writer would not be opened before it gets one.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISFIFO(mode) and stream:
+            _wait_for_writer(path, descriptor)
+        elif not stat.S_ISREG(mode) and not (stat.S_ISCHR(mode) and stream):
+            raise InputError(f"{path} is a pipe or a device; expected a file")
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _wait_for_writer(path: Path, descriptor: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(1000 * PATIENCE):
+        raise InputError(
+            f"{path} is a pipe, and nobody has written to it for {PATIENCE:g} s",
+            hint="Start what writes to it first, or give a file.",
+        )
+
+
+def read_bounded(path: Path, name: str = "text") -> bytes:
+    """Read a file that is not larger than a limit.
+
+    Args:
+        path: A regular file.
+        name: The limit's name in `crnn.limits`.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        InputError: It is larger, or a pipe or device.
+        OSError: It cannot be read.
+    """
+    most = limit(name)
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b""
+        if size <= most:
+            data = file.read(most + 1)  # it may have grown
+    if max(size, len(data)) > most:
+        raise InputError(f"{path} has more than {most} bytes", hint=advice(name))
+    return data
+
+
+def read_text(path: Path, name: str = "text", encoding: str = "utf-8") -> str:
+    """Read a text that is not larger than a limit.
+
+    Args:
+        path: A regular file.
+        name: The limit's name in `crnn.limits`.
+        encoding: Its encoding.
+
+    Returns:
+        The text, with line ends as Python has them.
+
+    Raises:
+        InputError: It is larger, or a pipe or device.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It has another encoding.
+    """
+    text = read_bounded(path, name).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def refuse_lfs_pointer(path: Path) -> None:
@@ -226,7 +373,8 @@ def refuse_lfs_pointer(path: Path) -> None:
     Raises:
         InputError: It is such a pointer.
     """
-    if starts_with(path, LFS_MARK):
+    # What a pipe holds can be read only once.
+    if path.is_file() and starts_with(path, LFS_MARK):
         raise InputError(
             f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of"
             " text)",
@@ -255,15 +403,25 @@ def utf8_lines(path: Path) -> Iterator[Tuple[int, Optional[str], bytes]]:
     r"""Read a text line by line; only LF and CRLF end a line, as elsewhere a label may hold others.
 
     Args:
-        path: A file of UTF-8, with or without a byte order mark.
+        path: A file of UTF-8, or a pipe, with or without a byte order mark.
+
+    Raises:
+        InputError: A line is too long, or there are too many (`crnn.limits`).
 
     Yields:
         The line's number from 1, its text without its end, or None where it is not UTF-8, and its
         bytes as they stand in the file.
     """
-    with open(path, "rb") as file:
-        encoding = "utf-8-sig"
-        for number, raw in enumerate(file, start=1):
+    longest, most = limit("line"), limit("lines")
+    encoding = "utf-8-sig"
+    with open_input(path, stream=True) as file:
+        pieces = iter(functools.partial(file.readline, longest + 1), b"")
+        for number, raw in enumerate(pieces, start=1):
+            if len(raw) > longest:
+                told = f"{path} line {number} has more than {longest} bytes"
+                raise InputError(told, hint=advice("line"))
+            if number > most:
+                raise InputError(f"{path} has more than {most} lines", hint=advice("lines"))
             try:
                 text: Optional[str] = _without_end(raw.decode(encoding))
             except UnicodeDecodeError:
@@ -329,7 +487,8 @@ def _is_special(path: Path) -> bool:
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
+    # A folder holds few names, and one that is only roughly like it may be meant.
+    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()), alike=0.6)
     if near is None:
         return ""
     return f"; did you mean {path.parent / near}?"

@@ -8,6 +8,7 @@ Thread-safe.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 import warnings
@@ -32,13 +33,17 @@ from PIL import (
 
 from crnn.batch import Problem
 from crnn.errors import InputError, needs
+from crnn.files import read_bounded
+from crnn.limits import LIMITS, limit
 from crnn.spec import ModelSpec
 
 TRANSPARENT = "image with transparent pixels"
 TURNED = "image with an EXIF orientation"
 """What a picture depends on besides its pixels; counted, and said once a run."""
-MAX_PIXELS = 50_000_000
-"""Images of more pixels are refused before they are decoded."""
+MAX_PIXELS = LIMITS["pixels"].value
+"""The most pixels that a first pass of resizing makes."""
+_FEW = 1 << 20
+"""Images of fewer pixels are decoded without asking how many others are."""
 
 # Plain pictures only: Pillow would hand PostScript to an interpreter, for one.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
@@ -50,6 +55,9 @@ _PILLOW_FILTERS = {"pil-bilinear": 2, "pil-bicubic": 3}
 _KEYED = ("1", "L", "RGB", "P")
 _ORIENTATION = 0x0112
 _WARNINGS = threading.Lock()
+_FREED = threading.Condition()
+_taken = 0
+"""Pixels of large images that are being decoded, over all threads."""
 # Pillow takes an image's pixels in blocks of up to 16 MiB. After one such block was freed, the C
 # library keeps as much for the future, in each thread that decodes: small blocks are what keeps
 # memory flat (Pillow's docs, block allocator).
@@ -71,7 +79,7 @@ class ImageError(InputError):
         self.problem = Problem(reason, detail)
 
 
-def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(data: bytes, spec: ModelSpec, *, max_pixels: Optional[int] = None) -> np.ndarray:
     """Decode an image to the spec's size.
 
     Takes every mode that Pillow converts: gray, colour, palette, CMYK, with or without alpha, 1
@@ -80,7 +88,7 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
     Args:
         data: The encoded image.
         spec: Colour, size and resizer.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         Pixels, uint8 (C, H, W); ``spec.table[pixels]`` is the float32 input.
@@ -93,14 +101,14 @@ def decode(data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS) -> np.
 
 
 def decode_remarked(
-    data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+    data: bytes, spec: ModelSpec, *, max_pixels: Optional[int] = None
 ) -> Tuple[np.ndarray, Sequence[str]]:
     """Decode an image to the spec's size, and say what its picture depends on besides.
 
     Args:
         data: The encoded image.
         spec: Colour, size, resizer, orientation and background.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         Pixels, uint8 (C, H, W), and those of `TRANSPARENT` and `TURNED` that hold for the image.
@@ -108,19 +116,21 @@ def decode_remarked(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    image, remarks = spec_picture(data, spec, max_pixels=max_pixels)
-    return resize(image, spec), remarks
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        image, remarks = _by_spec(opened, spec)
+        return resize(image, spec), remarks
 
 
 def spec_picture(
-    data: bytes, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+    data: bytes, spec: ModelSpec, *, max_pixels: Optional[int] = None
 ) -> Tuple[Image.Image, Sequence[str]]:
     """Decode an image in its own size as a spec says, and what its picture depends on besides.
 
     Args:
         data: The encoded image.
         spec: Colour, orientation and background.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         The image, and those of `TRANSPARENT` and `TURNED` that hold for it.
@@ -128,11 +138,17 @@ def spec_picture(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        return _by_spec(opened, spec)
+
+
+def _by_spec(image: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence[str]]:
     mode = "RGB"
     if spec.color == "gray":
         mode = "L"
-    image = _loaded(data, max_pixels)
     try:
+        image.load()
         remarks: List[str] = []
         if _is_transparent(image):
             remarks.append(TRANSPARENT)
@@ -168,13 +184,13 @@ def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Image.Image:
     """Decode an image in its own size.
 
     Args:
         data: The encoded image.
         mode: Pillow's mode, ``L`` or ``RGB``.
-        max_pixels: The most pixels that are decoded.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
         The image in its own size.
@@ -182,8 +198,49 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    image = _loaded(data, max_pixels)
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        return _decoded(opened, mode)
+
+
+def _sized(data: bytes, max_pixels: Optional[int]) -> Image.Image:
+    """Read the header, and refuse what is too large before it is decoded."""
+    image = _open(data)
+    width, height = image.size
+    most, side = max_pixels or limit("pixels"), limit("side")
+    if width * height > most:
+        raise ImageError(
+            ImageError.HUGE,
+            f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is {most / 1e6:g}",
+        )
+    if max(width, height) > side:
+        # Pillow keeps a pointer for each row, and codecs more than that.
+        raise ImageError(ImageError.HUGE, f"{width}x{height}: the limit of a side is {side}")
+    return image
+
+
+@contextlib.contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Wait until so many pixels may be decoded beside those of the other threads."""
+    global _taken
+    if pixels < _FEW:
+        yield
+        return
+    most = max(pixels, limit("pixels_at_once"))
+    with _FREED:
+        _FREED.wait_for(lambda: _taken + pixels <= most)
+        _taken += pixels
     try:
+        yield
+    finally:
+        with _FREED:
+            _taken -= pixels
+            _FREED.notify_all()
+
+
+def _decoded(image: Image.Image, mode: str) -> Image.Image:
+    try:
+        image.load()
         return _converted(image, mode)
     except ImageError:
         raise
@@ -191,22 +248,6 @@ def picture(data: bytes, mode: str, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         Exception
     ) as error:  # decoders raise anything on broken bytes, which must cost one image only
         raise ImageError(ImageError.BROKEN, _first_line(error)) from error
-
-
-def _loaded(data: bytes, max_pixels: int) -> Image.Image:
-    image = _open(data)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise ImageError(
-            ImageError.HUGE,
-            f"{width}x{height} is {width * height / 1e6:.1f} Mpixel; the limit is"
-            f" {max_pixels / 1e6:g}",
-        )
-    try:
-        image.load()
-    except Exception as error:  # as in `picture`
-        raise ImageError(ImageError.BROKEN, _first_line(error)) from error
-    return image
 
 
 def remark_lines(counts: Mapping[str, int], spec: ModelSpec) -> Iterator[str]:
@@ -256,7 +297,7 @@ def read_size(path: Path) -> Tuple[int, int]:
         InputError: It cannot be read; the message names the file.
     """
     try:
-        return size_of(path.read_bytes())
+        return size_of(read_bounded(path, "image_bytes"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except ImageError as error:

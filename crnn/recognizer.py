@@ -21,7 +21,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.errors import InputError, UsageError
-from crnn.files import require_file
+from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
 from crnn.results import Reading
 from crnn.runners.open import open_runner, spec_given
@@ -157,7 +157,7 @@ class Recognizer:
         path = Path(image)
         require_file(path, "an image")
         try:
-            return str(image), self._decoded(path.read_bytes())
+            return str(image), self._decoded(read_bounded(path, "image_bytes"))
         except InputError as error:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 

@@ -74,7 +74,8 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
     A signal that is ignored, or that somebody else handles, is left alone.
 
     Yields:
-        A list that gets the number of the signal that came.
+        A list that gets the number of each signal that came, Ctrl-C's too. Python drops what is
+        raised while it clears up: such a signal shows only here.
     """
     ended: List[int] = []
 
@@ -86,16 +87,35 @@ def ended_as_interrupted() -> Generator[List[int], None, None]:
         else:
             raise KeyboardInterrupt
 
-    taken: List[int] = []
+    def interrupt(number: int, frame: Optional[FrameType]) -> None:
+        if not ended:  # else it comes by way of `end`
+            ended.append(number)
+        raise KeyboardInterrupt
+
+    before: Dict[int, Any] = {}
     if _in_main_thread():
-        taken = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, end)
+        for ending in ENDING:
+            if signal.getsignal(ending) is signal.SIG_DFL:
+                before[ending] = signal.signal(ending, end)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield ended
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for taken, earlier in before.items():
+            signal.signal(taken, earlier)
+
+
+def too_late(number: int) -> str:
+    """Return a sentence on a signal that came when the work was done.
+
+    Args:
+        number: The signal's number.
+
+    Returns:
+        The sentence.
+    """
+    return f"{signal.Signals(number).name} came too late: all was done already"
 
 
 @contextlib.contextmanager

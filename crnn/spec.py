@@ -28,7 +28,8 @@ import numpy as np
 from crnn import labels
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError
-from crnn.files import require_file
+from crnn.files import read_text, require_file
+from crnn.limits import advice, limit
 
 FORMAT = "crnn-spec/1"
 ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background")),)
@@ -108,6 +109,9 @@ class ModelSpec:
         for name in ("height", "width", "time_steps"):
             if not 1 <= getattr(self, name) <= 65535:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected 1 to 65535")
+        _at_most("steps", self.time_steps, "time_steps is")
+        _at_most("input_values", self.channels * self.height * self.width, "values of an image are")
+        _at_most("output_values", self.time_steps * self.classes, "values of an image's logits are")
         for name in ("divisor", "mean", "std"):
             # A comparison, not a conversion: JSON may hold an integer that no float can.
             if not abs(getattr(self, name)) <= FLOAT32_MAX:
@@ -223,7 +227,7 @@ class ModelSpec:
         required = {key for key in _TYPES if not is_new(key, ADDED)}
         odd = sorted((set(values) ^ required) - known)
         if odd:
-            raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)}")
+            raise InputError(f"{where}: unknown or missing keys: {', '.join(odd)[:300]}")
         for key, value in values.items():
             # bool is an int to Python, but "width": true is not a width.
             if not isinstance(value, _TYPES[key]) or (
@@ -344,6 +348,8 @@ def spec_in(metadata: Mapping[str, str], path: Path) -> Optional[ModelSpec]:
     text = metadata.get(METADATA_KEY)
     if not text:
         return None
+    if len(text) > limit("text"):
+        raise InputError(f"{path}, metadata {METADATA_KEY}: {len(text)} characters")
     return ModelSpec.from_json(text, where=f"{path}, metadata {METADATA_KEY}")
 
 
@@ -376,7 +382,7 @@ def spec_json(path: Path) -> Any:
     """
     require_file(path, "a spec's JSON")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     if isinstance(data, dict) and "spec" in data:
@@ -441,6 +447,12 @@ def fits(shape: Sequence[Optional[int]], expected: Sequence[Optional[int]]) -> b
     if len(shape) != len(expected):
         return False
     return all(None in pair or pair[0] == pair[1] for pair in zip(shape, expected))
+
+
+def _at_most(name: str, value: int, what: str) -> None:
+    most = limit(name)
+    if value > most:
+        raise InputError(f"spec: {what} {value}; at most {most}", hint=advice(name))
 
 
 def _one_of(name: str, value: str, choices: Tuple[str, ...]) -> None:

@@ -9,12 +9,13 @@ _ALIKE = 0.75
 such as epoch_size and batch_size."""
 
 
-def nearest(name: object, known: Iterable[str]) -> Optional[str]:
+def nearest(name: object, known: Iterable[str], alike: float = _ALIKE) -> Optional[str]:
     """Return the known name that is spelled most like another one.
 
     Args:
         name: What was given; its text counts.
         known: The names that there are.
+        alike: The least share of letters in common.
 
     Returns:
         One of them, None where none is similar.
@@ -22,7 +23,7 @@ def nearest(name: object, known: Iterable[str]) -> Optional[str]:
     # Imported where a name is wrong: the command line starts faster without it.
     import difflib
 
-    found = difflib.get_close_matches(str(name), list(known), n=1, cutoff=_ALIKE)
+    found = difflib.get_close_matches(str(name)[:200], list(known), n=1, cutoff=alike)
     if not found:
         return None
     return found[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crnn import files
 from crnn.errors import InputError
 from crnn.files import (
     atomic_file,
@@ -109,6 +110,15 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
         os.close(reader)
     assert pipe.is_fifo()
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_pipe_that_nobody_reads_ends_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PATIENCE", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="cannot write .*/pipe: No such device"):
+        write_text(tmp_path / "pipe", "x")
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:

@@ -12,6 +12,7 @@ import struct
 import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
@@ -262,7 +263,8 @@ def test_the_order_of_pillows_own_single_call(
     assert order is not None, f"Pillow {PIL.__version__} goes neither across nor down first"
 
 
-def test_a_very_tall_image_takes_little_memory() -> None:
+def test_a_very_tall_image_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRNN_MAX_SIDE", "2000000")
     # Across first it would have 100 columns of 2 million pixels on the way.
     tall = io.BytesIO()
     Image.new("L", (1, 2_000_000), 128).save(tall, "PNG")
@@ -424,3 +426,31 @@ def test_a_files_size(tmp_path: Path) -> None:
         read_size(tmp_path / "b.jpg")
     with pytest.raises(InputError, match=r"c\.jpg cannot be read: No such file"):
         read_size(tmp_path / "c.jpg")
+
+
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+def test_a_side_has_a_limit(size: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    Image.new("1", size).save(file, "PNG")
+    with pytest.raises(ImageError, match="the limit of a side is 65535"):
+        decode(file.getvalue(), SPEC)
+
+
+def test_large_images_are_decoded_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crnn import image
+
+    file = io.BytesIO()
+    Image.new("L", (1100, 1000), 128).save(file, "PNG")
+    monkeypatch.setenv("CRNN_MAX_PIXELS_AT_ONCE", "2200000")
+    inner, most = image._by_spec, []
+
+    def counted(opened: Image.Image, spec: ModelSpec) -> object:
+        most.append(image._taken)
+        return inner(opened, spec)
+
+    monkeypatch.setattr(image, "_by_spec", counted)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: decode(file.getvalue(), SPEC), range(40)))
+    assert len(most) == 40
+    assert max(most) <= 2_200_000
+    assert image._taken == 0

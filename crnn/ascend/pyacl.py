@@ -81,10 +81,11 @@ class AscendError(KitError):
             text = f"{about}: {failed}{cause}"
         else:
             text = f"{failed}{cause}"
+        lines: List[str] = []
         if said:
-            text += f"\n  CANN says: {said}"
+            lines = [f"  CANN says: {said}"]
         log = f"The log is in {plog_folder()}."
-        super().__init__(text, hint=f"{self.remedy}\n  {log}" if self.remedy else log)
+        super().__init__(text, lines=lines, hint=f"{self.remedy} {log}".strip())
 
     def of(self, about: str) -> AscendError:
         """Return the same error, told of a file or device."""

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from crnn.ascend.reference import Reference, parse_reference
 from crnn.errors import InputError
-from crnn.files import sha256, write_text
+from crnn.files import read_bounded, sha256, write_text
 from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
@@ -98,7 +98,7 @@ def read_sidecar(path: Path) -> Sidecar:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise InputError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
-    return parse_sidecar(path.read_bytes(), path)
+    return parse_sidecar(read_bounded(path), path)
 
 
 def parse_sidecar(text: bytes, path: Path) -> Sidecar:
@@ -168,7 +168,7 @@ def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]
         raise InputError(
             f"{path} belongs to another OM: it names {sidecar.om_sha256[:12]}…, {om.name} is"
             f" {actual[:12]}…",
-            hint=f"{_hint(path)}\nTo read the OM by the default spec, move {path.name} away.",
+            hint=f"{_hint(path)} To read the OM by the default spec, move {path.name} away.",
         )
     return sidecar
 

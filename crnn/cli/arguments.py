@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from crnn.cli import console
 from crnn.errors import InputError
+from crnn.files import open_input
+from crnn.leftovers import tidy
+from crnn.limits import advice, limit
 
 if TYPE_CHECKING:
     from crnn.spec import ModelSpec
@@ -202,8 +206,12 @@ def _kept(pipe: Path) -> Path:
     folder = tempfile.mkdtemp(prefix="crnn-list-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     kept = Path(folder) / f"from-{pipe.name}"
-    with open(pipe, "rb") as source, open(kept, "wb") as target:
-        shutil.copyfileobj(source, target)
+    most = limit("result")
+    with open_input(pipe, stream=True) as source:
+        content = source.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"{pipe} gives more than {most} bytes", hint=advice("result"))
+    kept.write_bytes(content)
     return kept
 
 
@@ -453,6 +461,25 @@ def add_written(parser: argparse.ArgumentParser, *names: str) -> None:
     """
     before = parser.get_default("written") or ()
     parser.set_defaults(written=(*before, *names))
+
+
+def put_back(args: argparse.Namespace) -> List[str]:
+    """Put back what a killed command had moved aside, where something that is named is missing.
+
+    Args:
+        args: The parsed command line.
+
+    Returns:
+        A sentence for each folder that was put back.
+    """
+    folders: Dict[Path, None] = {}
+    for _, named in _paths(args, frozenset((*getattr(args, "written", ()), "out"))):
+        if not os.path.lexists(named):
+            folders[named.parent] = None
+    told: List[str] = []
+    for folder in folders:
+        told += tidy(folder)
+    return told
 
 
 def refuse_overwriting(args: argparse.Namespace) -> None:

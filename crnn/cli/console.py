@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.cli import layout
 from crnn.errors import KitError
+from crnn.foreign import shown
 
 Advance = Callable[[int], None]
 
@@ -26,6 +27,16 @@ _PLAIN_SIGNS = str.maketrans({"✓": "v", "✗": "x", "…": "...", "→": "->"}
 
 def out(text: str = "") -> None:
     """Print a line of the result."""
+    _out(shown(text))
+
+
+def out_text(text: str) -> None:
+    """Print a text of several lines."""
+    for line in text.split("\n"):
+        out(line)
+
+
+def _out(text: str) -> None:
     print(text if _encodable(text) else text.translate(_PLAIN_SIGNS))  # noqa: T201
 
 
@@ -34,12 +45,15 @@ def note(text: str) -> None:
     done.
     """
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201
+        print(shown(str(text)), file=sys.stderr)  # noqa: T201
 
 
 def error(problem: KitError) -> None:
     """Print a user's error and its hint."""
-    note(f"crnn: error: {problem.message}")
+    first, *lines = problem.parts
+    note(f"crnn: error: {first}")
+    for line in lines:
+        note(line)
     if problem.hint:
         note(f"  {problem.hint}")
 
@@ -48,7 +62,7 @@ def out_json(value: Any) -> None:
     """Print a value as JSON, keys sorted; in ASCII where stdout is not UTF-8, as JSON has to be."""
     from crnn.files import json_text
 
-    out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
+    _out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
 
 
 def width() -> int:
@@ -60,7 +74,7 @@ def width() -> int:
 
 def say(text: str) -> None:
     """Print a sentence of the result, broken at blanks where it is wider than a line."""
-    for line in layout.wrapped(text, width(), indent="  "):
+    for line in layout.wrapped(shown(text), width(), indent="  "):
         out(line)
 
 
@@ -75,7 +89,7 @@ def out_fields(fields: Mapping[str, Any], indent: int = 0) -> None:
             out_fields(value, indent + 2)
             continue
         for text in _values(value):
-            for line in layout.entry(name, text, side, width(), indent):
+            for line in layout.entry(shown(name), shown(text), side, width(), indent):
                 out(line)
 
 
@@ -92,12 +106,14 @@ def _values(value: Any) -> List[str]:
 
 def out_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: aligned columns, no wider than a line."""
-    for line in layout.table(head, rows, width()):
+    shown_rows = [[shown(cell) for cell in row] for row in rows]
+    for line in layout.table([shown(cell) for cell in head], shown_rows, width()):
         out(line)
 
 
 def out_remedies(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose last column, where it would be too wide, stands below its row."""
+    rows = [[shown(cell) for cell in row] for row in rows]
     natural = [max(layout.columns_of(row[column]) for row in [head, *rows]) for column in range(4)]
     if sum(natural) + 3 * len(layout.GAP) <= width():
         out_table(head, rows)
@@ -167,7 +183,7 @@ def progress(label: str, total: Optional[int]) -> Iterator[Advance]:
         yield from _plain_progress(label, total)
         return
     columns: List[Any] = [
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -19,10 +19,11 @@ from typing import Any, Callable, NoReturn, Optional, Sequence
 
 from crnn import __version__, dialects
 from crnn.cli import console
-from crnn.cli.arguments import path, refuse_overwriting, require_json
+from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
+from crnn.foreign import shown
 from crnn.interpreter import KIT, require
-from crnn.signals import ended_as_interrupted
+from crnn.signals import ended_as_interrupted, too_late
 from crnn.spelling import nearest
 
 VERBS = (
@@ -70,7 +71,9 @@ class Parser(argparse.ArgumentParser):
             near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
             near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
-        super().error(message + (f" (did you mean {near}?)" if near else ""))
+        if near:
+            message += f" (did you mean {near}?)"
+        super().error(shown(message))
 
 
 def _here(option: str, program: str) -> Optional[str]:
@@ -148,13 +151,20 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:
         return int(stop.code or 0)
+    except KitError as error:  # of a list that comes from a pipe
+        console.error(error)
+        return error.exit_code
     args.typed = ["crnn", *words]
     return run(args)
 
 
 def script() -> None:
     """Run ``crnn`` on the process's own arguments and end the process with its exit code."""
-    sys.exit(main())
+    code = main()
+    # From here on there is nothing to clear up, and nothing to say.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def run_script(
@@ -173,6 +183,9 @@ def run_script(
         check(args)
     except SystemExit as stop:
         return int(stop.code or 0)
+    except KitError as error:  # of a list that comes from a pipe
+        console.error(error)
+        return error.exit_code
     args.typed = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
     args.run = command
     return run(args)
@@ -188,10 +201,14 @@ def run(args: argparse.Namespace) -> int:
     console.prepare_streams()
     with ended_as_interrupted() as ended:
         try:
+            for sentence in put_back(args):
+                console.note(sentence)
             refuse_overwriting(args)
             require_json(getattr(args, "json", None))
             code: int = args.run(args)
             console.flush()
+            if ended:
+                console.note(too_late(ended[0]))
             return code
         except KeyboardInterrupt:
             console.note("interrupted")
@@ -199,7 +216,7 @@ def run(args: argparse.Namespace) -> int:
         except BrokenPipeError:
             console.close_stdout()
             return 141
-        except (KitError, MemoryError, ModuleNotFoundError, UnicodeEncodeError, OSError) as error:
+        except _MAY_BE_TOLD as error:
             told = _told(error)
             if told is None:
                 raise
@@ -224,6 +241,9 @@ def _told(error: Exception) -> Optional[KitError]:
             f"{error.object!a} is not UTF-8, as names must be here",
             hint="Rename the file or folder.",
         )
+    # Path.resolve, before Python 3.13.
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
+        return InputError(f"a link leads back to itself: {error}")
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         where = ""
         if error.filename:
@@ -232,6 +252,14 @@ def _told(error: Exception) -> Optional[KitError]:
     return None
 
 
+_MAY_BE_TOLD = (
+    KitError,
+    MemoryError,
+    ModuleNotFoundError,
+    UnicodeEncodeError,
+    OSError,
+    RuntimeError,
+)
 _REFUSALS = frozenset(
     (
         *(errno.EACCES, errno.EPERM, errno.EROFS),

@@ -453,11 +453,11 @@ def check_run(run: AtcRun, om: Path) -> None:
         what = f"ATC said success but wrote no {om.name}"
     if not found:
         tail = [line for line in run.output.splitlines() if line.strip()][-3:]
-        raise InputError("\n".join([f"{what} and gave no code; it ended with:", *tail]), hint=_MORE)
-    explained = "\n".join(line for code, text in found for line in explain(code, text))
+        raise InputError(f"{what} and gave no code; it ended with:", lines=tail, hint=_MORE)
+    explained = [line for code, text in found for line in explain(code, text)]
     if any(code in _PYTHON_CODES for code, _ in found):
-        raise UnavailableError(f"{what}\n{explained}", hint=_PYTHON_HINT)
-    raise InputError(f"{what}\n{explained}", hint=_MORE)
+        raise UnavailableError(what, lines=explained, hint=_PYTHON_HINT)
+    raise InputError(what, lines=explained, hint=_MORE)
 
 
 _MORE = "More of its log: add --debug (and look into NAME_debug/)."

@@ -88,7 +88,8 @@ def check_graph(
                 ),
             )
         raise InputError(
-            "\n".join([f"{where}: ATC would reject this graph", *lines]),
+            f"{where}: ATC would reject this graph",
+            lines=lines,
             hint="crnn export writes a graph that ATC takes: crnn export CHECKPOINT.pth MODEL.onnx",
         )
     image = graph.inputs()[0]

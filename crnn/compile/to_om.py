@@ -63,6 +63,11 @@ OTHER_SOCS = (
 """Chips that CANN knows besides the kit's own (`SOC_VERSIONS`), for the spelling of their names."""
 
 
+UNKNOWN_CANN = (
+    "the version of ATC's CANN is not known, so it is taken for a new one; --cann VERSION says it"
+)
+
+
 @dataclass(frozen=True)
 class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
@@ -156,6 +161,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     check_batches(request.batches, gears=len(request.batches) > 1 and not request.static_set)
     check_gears(request.gears, request.batches, static_set=request.static_set, aipp=request.aipp)
     atc, version = _installed(request, environ)
+    if atc is not None and version is None:
+        notes.append(UNKNOWN_CANN)
     if request.tune:
         check_tune(version, request.model)
         notes.append(TUNE_NOTE)
@@ -352,9 +359,8 @@ def _compile(
     wrong = list(misfits(om, todo.spec, job.batches))
     if wrong:
         raise CheckError(
-            "\n".join(
-                [f"{job.output}.om: ATC said success, but the OM does not fit the spec", *wrong]
-            ),
+            f"{job.output}.om: ATC said success, but the OM does not fit the spec",
+            lines=wrong,
             hint=(
                 "Nothing was written. Compare with the ONNX: crnn inspect on it, and look at"
                 " --extra."

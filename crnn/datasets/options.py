@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.files import refuse_lfs_pointer, require_file, utf8_lines
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,10 @@ def read_lexicon(path: Path) -> List[str]:
 
 def read_lines(path: Path, what: str) -> List[str]:
     """Return the lines of a text, which is ``what`` it was meant to be, without their ends."""
-    require_file(path, what)
-    try:
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
-            return [line.rstrip("\r\n") for line in file]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8: {error}") from error
+    require_file(path, what, stream=True)
+    lines = []
+    for number, line, raw in utf8_lines(path):
+        if line is None:
+            raise InputError(f"{path} is not UTF-8: line {number} is {raw[:80]!r}")
+        lines.append(line.rstrip("\r"))
+    return lines

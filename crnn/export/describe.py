@@ -76,6 +76,8 @@ def _tensor(value: Any) -> str:
     tensor = value.type.tensor_type
     shape = [size.dim_param or str(size.dim_value) for size in tensor.shape.dim]
     name = "unknown"
-    if tensor.elem_type:
+    if tensor.elem_type and tensor.elem_type in onnx.TensorProto.DataType.values():
         name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+    elif tensor.elem_type:
+        name = f"unknown type {tensor.elem_type}"
     return f"{value.name} {name} ({', '.join(shape)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError, KitError
 from crnn.files import natural_key
@@ -87,8 +87,15 @@ def error_of(rows: Sequence[Row]) -> Optional[KitError]:
     if not found:
         return None
     worst = max(found, key=lambda error: error.exit_code)
-    reasons = dict.fromkeys(map(str, found))
-    return type(worst)("\n".join(reasons))
+    reasons: Dict[str, KitError] = {}
+    for error in found:
+        reasons.setdefault(str(error), error)
+    parts: List[str] = []
+    for error in reasons.values():
+        parts.extend(error.parts)
+        if error.hint:
+            parts.append(error.hint)
+    return type(worst)(parts[0], lines=parts[1:])
 
 
 def problems(rows: Sequence[Row], data: Sequence[Path]) -> List[str]:

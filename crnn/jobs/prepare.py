@@ -12,7 +12,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, S
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
-from crnn.files import atomic_file, atomic_folder, json_text
+from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
 from crnn.image import TRANSPARENT, TURNED, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import versions
@@ -426,8 +426,8 @@ def _check_description(path: Path, targets: Sequence[Path]) -> None:
     if not path.exists():
         return
     try:
-        known = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        known = json.loads(read_bounded(path))
+    except (InputError, OSError, ValueError, RecursionError):
         known = None
     if not isinstance(known, dict) or known.get("format") != BINS_FORMAT:
         raise InputError(

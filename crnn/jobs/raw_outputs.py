@@ -25,7 +25,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
-from crnn.files import natural_key, require_file
+from crnn.files import natural_key, open_input, require_file
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info
@@ -187,12 +187,12 @@ class ResultFolder:
             except ValueError as error:
                 return Problem(WRONG_SIZE, f"{path.name}: {error}")
             return None
-        data = path.read_bytes()
         expected = count * self._dtype.itemsize
+        with open_input(path) as file:
+            data = file.read(expected + 1)
         if len(data) != expected:
-            return Problem(
-                WRONG_SIZE, f"{self._files[key]}: {len(data)} bytes; expected {expected}"
-            )
+            size = path.stat().st_size
+            return Problem(WRONG_SIZE, f"{self._files[key]}: {size} bytes; expected {expected}")
         outputs.append(np.frombuffer(data, dtype=self._dtype))
         return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from crnn.errors import InputError
-from crnn.files import json_text, require_file
+from crnn.files import json_text, read_bounded, require_file
 from crnn.results import Comparison, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
@@ -177,7 +177,7 @@ def read_run(path: Path) -> EarlierRun:
 
 def _text_of(path: Path) -> str:
     # Bytes, for Python would turn a CR in a CSV's text into a line's end.
-    return path.read_bytes().decode("utf-8-sig")
+    return read_bounded(path, "result").decode("utf-8-sig")
 
 
 def _run_of_table(text: str, path: Path) -> EarlierRun:

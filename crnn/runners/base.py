@@ -215,8 +215,21 @@ class Runner(ABC):
         """Release everything that is held; harmless when called twice or after a failed `_open`."""
 
     def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
+        if output.ndim != len(self.spec.output_axes):
+            raise InputError(
+                f"{self.model.path}: it gave an output of shape {output.shape}; expected three"
+                f" axes, {self.spec.output_axes}"
+            )
         # A copy: the backend may overwrite its output at the next piece of the same batch.
         logits = output.transpose([self.spec.output_axes.index(axis) for axis in "TNK"])
+        steps, rows, classes = logits.shape
+        if rows < count or (steps, classes) != (self.spec.time_steps, self.spec.classes):
+            raise InputError(
+                f"{self.model.path}: it gave logits of {steps} time steps, {rows} rows and"
+                f" {classes} classes; expected {self.spec.time_steps}, {count} and"
+                f" {self.spec.classes}",
+                hint="The model is another network than its spec says: see crnn inspect on it.",
+            )
         return np.array(logits[:, :count], dtype=np.float32, order="C")
 
     def _check_output(self, output: np.ndarray, batch: int) -> None:

@@ -16,6 +16,7 @@ from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.external_data import hash_external_data, load_external_data
 from crnn.runners.inner_sizes import InnerSizes
 from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
+from crnn.runners.plain_graph import require_plain_graph
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -26,8 +27,9 @@ PROVIDERS = {
 }
 PACKAGES = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu", "npu": "onnxruntime-cann"}
 """Which distribution has a provider."""
-ERRORS_ONLY = 3
-"""ONNX Runtime's level of what it prints by itself."""
+
+_FATAL = 4
+"""The severity from which on ONNX Runtime writes to stderr."""
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
@@ -42,6 +44,7 @@ class OnnxRunner(Runner):
 
     def __init__(self, path: Path, *, device: str = "cpu", threads: Optional[int] = None) -> None:
         proto = load_graph(path)
+        require_plain_graph(proto, path)
         metadata = {entry.key: entry.value for entry in proto.metadata_props}
         carried = spec_in(metadata, path)
         spec = carried or ModelSpec.default()
@@ -76,12 +79,12 @@ class OnnxRunner(Runner):
             import onnxruntime
         provider = _provider(onnxruntime, self.device)
         self.versions = {"onnxruntime": onnxruntime.__version__}
+        # What it would say in colours on stderr, its errors say too.
+        onnxruntime.set_default_logger_severity(_FATAL)
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # Errors alone: of graphs whose weights are inputs too, as PyTorch wrote them before 1.2, it
-        # warns once for each.
-        options.log_severity_level = ERRORS_ONLY
         # Threads that wait by spinning take the processors from those that decode images, and from
         # other programs; measured in benchmarks/session.py, as the defaults for all other options
         # were.

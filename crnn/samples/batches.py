@@ -33,7 +33,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import UnavailableError
-from crnn.image import MAX_PIXELS, ImageError, decode_remarked
+from crnn.image import ImageError, decode_remarked
 from crnn.machine import usable_cpus
 from crnn.python37 import wait_for_parents_end
 from crnn.signals import interrupts_blocked
@@ -53,7 +53,7 @@ PROCESS_CHUNK = 128
 class _Decoder:
     """Decodes samples."""
 
-    def __init__(self, spec: ModelSpec, max_pixels: int) -> None:
+    def __init__(self, spec: ModelSpec, max_pixels: Optional[int]) -> None:
         self._spec = spec
         self._max_pixels = max_pixels
 
@@ -69,7 +69,7 @@ def image_batches(
     dtype: str = "float32",
     keep: int = 1,
     workers: Optional[int] = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: Optional[int] = None,
 ) -> Generator[Batch, None, None]:
     """Decode samples and make batches of them; at most two batches' samples are held.
 
@@ -84,7 +84,7 @@ def image_batches(
         keep: Arrays are reused: so many batches, those yielded last, stay as they are while the
             next one is filled.
         workers: Threads; None for all usable processors.
-        max_pixels: Larger images are problems.
+        max_pixels: Larger images are problems; None for the limit (`crnn.limits`).
 
     Yields:
         Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
@@ -295,14 +295,14 @@ def _end_with_parent() -> None:
 
 
 def decode_sample(
-    sample: Sample, spec: ModelSpec, *, max_pixels: int = MAX_PIXELS
+    sample: Sample, spec: ModelSpec, *, max_pixels: Optional[int] = None
 ) -> Tuple[Union[np.ndarray, Problem], Sequence[str]]:
     """Decode a sample.
 
     Args:
         sample: An encoded image, or why there is none.
         spec: Color, size and resizing.
-        max_pixels: A larger image is a problem.
+        max_pixels: A larger image is a problem; None for the limit (`crnn.limits`).
 
     Returns:
         The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none; and what else the

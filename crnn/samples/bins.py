@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from array import array
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
@@ -109,7 +110,7 @@ def read_labels(path: Path) -> Tuple[Dict[int, str], List[int]]:
 
 def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
     """Yield index and label of each line of a label file, as `read_labels` reads it."""
-    require_file(path, "a label file with lines test_1.bin:label")
+    require_file(path, "a label file with lines test_1.bin:label", stream=True)
     refuse_lfs_pointer(path)
     empty = True
     for number, line in _lines(path):
@@ -220,7 +221,10 @@ class BinFolder:
         self.notes: Sequence[str] = ()
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
-        self._unlabelled, self._misnamed = _strangers(folder, self.labels)
+        present, self._misnamed = _present(folder)
+        strangers = np.setdiff1d(present, self.labels.indices)
+        self._unlabelled = [bin_name(index) for index in strangers.tolist()]
+        self._labelled = np.intersect1d(present, self.labels.indices).tolist()
         self.dtype = self._dtype(label_file)
 
     def __len__(self) -> int:
@@ -287,7 +291,7 @@ class BinFolder:
         values = int(np.prod(self.spec.image_shape))
         dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
         sizes: Dict[str, int] = {}
-        for index in self.labels.indices:
+        for index in self._labelled:
             name = bin_name(index)
             try:
                 size = (self.folder / name).stat().st_size
@@ -320,7 +324,7 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     """
     expected = len(memory) - 1
     try:
-        with io.FileIO(path) as file:
+        with io.FileIO(path, opener=_without_waiting) as file:
             got = file.readinto(memory) or 0
             while 0 < got < expected:
                 # Network file systems may give less than is there.
@@ -328,19 +332,27 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
                 if not more:
                     break
                 got += more
+            # A device gives as many bytes as are asked for; its size is 0.
             if got == expected:
                 return None
-            size = os.fstat(file.fileno()).st_size
+            state = os.fstat(file.fileno())
     except FileNotFoundError:
         return Problem(MISSING, path)
     except OSError as error:
         return Problem(UNREADABLE, f"{path}: {error.strerror}")
-    return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
+    if not stat.S_ISREG(state.st_mode):
+        return Problem(UNREADABLE, f"{path}: not a plain file")
+    return Problem(WRONG_SIZE, f"{path}: {state.st_size} bytes; expected {expected}")
 
 
-def _strangers(folder: Path, labels: LabelFile) -> Tuple[Sequence[str], Sequence[str]]:
-    """Return the names of the folder's bins that have no label, and of its ``.bin`` files that are
-    named otherwise.
+def _without_waiting(path: str, flags: int) -> int:
+    # A pipe would not be opened before somebody writes to it.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _present(folder: Path) -> Tuple[np.ndarray, Sequence[str]]:
+    """Return the numbers of the folder's bins, and the names of its ``.bin`` files that are named
+    otherwise.
     """
     found, misnamed = array("q"), []
     try:
@@ -356,8 +368,7 @@ def _strangers(folder: Path, labels: LabelFile) -> Tuple[Sequence[str], Sequence
         raise InputError(f"{folder} does not exist; expected a folder of bins") from error
     except NotADirectoryError as error:
         raise InputError(f"{folder} is a file; expected a folder of bins") from error
-    unlabelled = np.setdiff1d(np.array(found), labels.indices)
-    return [bin_name(index) for index in unlabelled.tolist()], sorted(misnamed, key=natural_key)
+    return np.array(found, np.int64), sorted(misnamed, key=natural_key)
 
 
 def _lines(path: Path) -> Iterator[Tuple[int, str]]:

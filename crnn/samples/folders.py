@@ -10,6 +10,8 @@ from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError
+from crnn.files import read_bounded
+from crnn.limits import limit
 from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, ListOptions, read_annotations
 from crnn.samples.classes import ClassNumbers
 
@@ -18,8 +20,6 @@ UNSAFE = "unsafe name"
 UNREADABLE = "unreadable image"
 TOO_LARGE = "image too large"
 
-MAX_BYTES = 256 << 20
-"""Larger files are not read at all."""
 MOST_TRIES = 1000
 """Absolute paths of a list that are looked for below a folder until one of them is there."""
 RELATIVE = "expected a name below it"
@@ -178,7 +178,9 @@ def find_annotation(folder: Path) -> Path:
     """
     endings = (".txt", ".jsonl", ".tsv", ".csv")
     found = sorted(
-        entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(endings)
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.name.lower().endswith(endings) and entry.is_file()
     )
     if len(found) == 1:
         return folder / found[0]
@@ -207,7 +209,7 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
     """Read an image below a folder.
 
     Absolute names, ``..`` and links that lead out of ``root`` are refused, as are pipes and files
-    above `MAX_BYTES`.
+    above the limit (`crnn.limits`).
 
     Args:
         root: A folder, as a real path.
@@ -221,21 +223,26 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
     if _is_absolute(name) or ".." in name.replace("\\", "/").split("/"):
         return Problem(UNSAFE, f"{name!r} leads out of the folder; {RELATIVE}")
     try:
-        path = Path(os.path.realpath(_with_suffix(Path(root, name))))
-        if "\\" in name and not path.exists():
+        place = _with_suffix(f"{root}{os.sep}{name}")
+        if "\\" in name and not Path(place).exists():
             # A list that was written on Windows.
-            path = Path(os.path.realpath(_with_suffix(Path(root, name.replace("\\", "/")))))
+            slashes = name.replace("\\", "/")
+            place = _with_suffix(f"{root}{os.sep}{slashes}")
+        # Of millions that are missing, each ends here: what follows takes longer.
+        Path(place).stat()
+        path = Path(os.path.realpath(place))
         if os.path.commonpath([root, path]) != root:
             return Problem(UNSAFE, f"{name!r} is a link that leads out of the folder")
         state = path.stat()
         # Opening a pipe would wait for ever.
         if not stat.S_ISREG(state.st_mode):
             return Problem(UNREADABLE, f"{name!r} is not a plain file")
-        if state.st_size > MAX_BYTES:
-            return Problem(
-                TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {MAX_BYTES}"
-            )
-        return path.read_bytes()
+        most = limit("image_bytes")
+        if state.st_size > most:
+            return Problem(TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {most}")
+        return read_bounded(path, "image_bytes")
+    except InputError as error:
+        return Problem(UNREADABLE, error.message)
     except FileNotFoundError:
         return Problem(MISSING_IMAGE, f"no file {name!r}")
     except OSError as error:
@@ -247,8 +254,8 @@ def _is_absolute(name: str) -> bool:
     return name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) is not None
 
 
-def _with_suffix(path: Path) -> Path:
-    if path.suffix:
+def _with_suffix(path: str) -> str:
+    if "." in path.rpartition(os.sep)[2][1:-1]:
         return path
-    named = (path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)
-    return next((candidate for candidate in named if candidate.exists()), path)
+    named = (path + suffix for suffix in IMAGE_SUFFIXES)
+    return next((candidate for candidate in named if Path(candidate).exists()), path)

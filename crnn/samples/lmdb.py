@@ -14,13 +14,14 @@ import re
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Set, Tuple
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
 from crnn.files import refuse_lfs_pointer, require_file, starts_with
 from crnn.samples.lexicons import LEXICON, decode_lexicons
+from crnn.samples.lmdb_pages import require_sound_pages
 
 DATA_FILE = "data.mdb"
 _WHAT = "an LMDB (a folder with data.mdb, or that file)"
@@ -29,8 +30,12 @@ MISSING_IMAGE = "missing image"
 WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
 
+_Status = Tuple[int, int, int, int]
+
 _OPEN: MutableMapping[Tuple[int, int, int], Any] = weakref.WeakValueDictionary()
 _OPENING = threading.Lock()
+_SOUND: Set[_Status] = set()
+"""The files whose pages were looked at, as they were."""
 _DIGITS = re.compile(rb"[0-9]{9}\Z")
 
 
@@ -95,14 +100,21 @@ class LmdbSamples:
 
     def numbered(self) -> Iterator[Tuple[int, Sample]]:
         """Yield each sample with its index."""
+        tally = _Tally()
         with _errors(self._file), self._reading() as reading:
-            for index in self._walk(reading):
+            for index in _either(reading):
+                tally.add(index)
                 yield index, self._sample(reading, index)
+        self._count, self.gaps = tally.count, tally.gaps
 
     def numbers(self) -> Iterator[int]:
         """Yield the index of each sample, without reading it."""
+        tally = _Tally()
         with _errors(self._file), self._reading() as reading:
-            yield from self._walk(reading)
+            for index in _either(reading):
+                tally.add(index)
+                yield index
+        self._count, self.gaps = tally.count, tally.gaps
 
     def sample(self, index: int) -> Sample:
         """Return the sample of an index, wherever in the file it stands."""
@@ -173,18 +185,12 @@ class LmdbSamples:
 
     def __getstate__(self) -> Dict[str, Any]:
         # An open LMDB belongs to one process.
-        return {**self.__dict__, "_environment": None}
+        return {**self.__dict__, "_environment": None, "_looked_at": _status(self._file)}
 
-    def _walk(self, reading: Any) -> Iterator[int]:
-        """Yield each index, and keep what a full walk has counted."""
-        count = last = 0
-        first = None
-        for index in _either(reading):
-            if first is None:
-                first = index
-            count, last = count + 1, index
-            yield index
-        self._count, self.gaps = count, _gaps(count, first, last)
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        # Its pages were looked at where it comes from.
+        _SOUND.add(state.pop("_looked_at"))
+        self.__dict__.update(state)
 
     def _sample(self, reading: Any, index: int) -> Sample:
         image, label = reading.get(b"image-%09d" % index), reading.get(b"label-%09d" % index)
@@ -252,30 +258,28 @@ def _refuse_other(path: Path) -> None:
     raise InputError(f"{path} is {other.what}; expected {_WHAT}", hint=hint)
 
 
+def _status(file: Path) -> _Status:
+    """Return which file it is, and what changes when it does."""
+    status = file.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _open(file: Path, *, readahead: bool) -> Any:
     with needs("lmdb"):
         import lmdb
     # LMDB opens a file once in a process: who asks for it again gets what is open.
-    status = file.stat()
-    key = (os.getpid(), status.st_dev, status.st_ino)
+    status = _status(file)
+    key = (os.getpid(), *status[:2])
     environment = _OPEN.get(key)
     if environment is not None:
         return environment
+    if status not in _SOUND:
+        require_sound_pages(file)
+        _SOUND.add(status)
     # Read-ahead suits reading in key order, which is the order that such files are written in.
     environment = lmdb.open(
         str(file), subdir=False, readonly=True, lock=False, readahead=readahead, max_dbs=0
     )
-    size, expected = (
-        file.stat().st_size,
-        (environment.info()["last_pgno"] + 1) * environment.stat()["psize"],
-    )
-    if size < expected:
-        # LMDB maps the file: reading beyond its end would kill the process.
-        environment.close()
-        raise InputError(
-            f"{file} is cut off: it has {size} bytes; its header says at least {expected}",
-            hint="The download or copy is incomplete: fetch it again.",
-        )
     _OPEN[key] = environment
     return environment
 
@@ -306,22 +310,34 @@ def _survey(reading: Any, declared: Optional[int]) -> Tuple[int, int]:
     """Return how many indices have an image or a label, and how many before the last have none."""
     if declared and _is_regular(reading, declared):
         return declared, 0  # no need to walk over millions of keys
-    count = last = 0
-    first = None
+    tally = _Tally()
     for index in _either(reading):
-        if first is None:
-            first = index
-        count, last = count + 1, index
-    return count, _gaps(count, first, last)
+        tally.add(index)
+    return tally.count, tally.gaps
 
 
-def _gaps(count: int, first: Optional[int], last: int) -> int:
-    """Return how many indices have neither image nor label: indices are counted from 1, or from 0
-    where that is the first.
-    """
-    if first == 0:
-        return last + 1 - count
-    return last - count
+class _Tally:
+    """Counts the indices of a walk."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: Optional[int] = None
+        self._last = 0
+
+    def add(self, index: int) -> None:
+        if self._first is None:
+            self._first = index
+        self.count += 1
+        self._last = index
+
+    @property
+    def gaps(self) -> int:
+        """How many indices have neither image nor label: they are counted from 1, or from 0 where
+        that is the first.
+        """
+        if self._first == 0:
+            return self._last + 1 - self.count
+        return self._last - self.count
 
 
 def _is_regular(reading: Any, count: int) -> bool:
@@ -367,7 +383,8 @@ def _indices(reading: Any, prefix: bytes) -> Iterator[int]:
 
 def _begins_at_0(reading: Any) -> bool:
     """Say whether there is a word of the index 0; a single key of it is another program's."""
-    return all(reading.get(key) is not None for key in (b"image-000000000", b"label-000000000"))
+    image, label = reading.get(b"image-000000000"), reading.get(b"label-000000000")
+    return image is not None and label is not None
 
 
 def _first_keys(reading: Any) -> str:

@@ -14,6 +14,7 @@ from crnn.errors import InputError, needs
 from crnn.files import atomic_folder, require_parent
 from crnn.samples.lexicons import LEXICON, encode_lexicons
 from crnn.samples.lmdb import DATA_FILE
+from crnn.samples.lmdb_pages import require_sound_pages
 
 MAX_SAMPLES = 999_999_999
 """What the nine digits of a key can count."""
@@ -40,7 +41,10 @@ class LmdbWriter:
         self._folder, self._target = folder, target or folder
         file = folder / DATA_FILE
         # The size of the map is not a size on disk: the file grows with what is put in.
-        size = max(_FIRST_MAP, 2 * file.stat().st_size if file.exists() else 0)
+        size = _FIRST_MAP
+        if file.exists():
+            require_sound_pages(file)
+            size = max(size, 2 * file.stat().st_size)
         with self._told():
             self._environment = lmdb.open(str(folder), map_size=size, lock=False, max_dbs=0)
         self._pending: List[Tuple[bytes, bytes]] = []

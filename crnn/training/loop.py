@@ -56,7 +56,7 @@ from crnn.training.data import (
 from crnn.training.divergence import Divergence, guessed_loss
 from crnn.training.evaluate import Evaluator
 from crnn.training.learner import Learner
-from crnn.training.meter import Meter
+from crnn.training.meter import Meter, resumed
 from crnn.training.model import spec_and_config
 from crnn.training.precision import choose_together
 from crnn.training.recipe import Recipe, precision_of
@@ -103,12 +103,14 @@ class Console:
 class TrainingOutcome:
     """How a run ended:
 
-    steps done, the best accuracy (None where none was measured), and the signal that ended it.
+    steps done, the best accuracy (None where none was measured), the signal that ended it, and one
+    that came when there was nothing left to do.
     """
 
     step: int
     best: Optional[float]
     signal: int = 0
+    late: int = 0
 
 
 class Stop:
@@ -173,6 +175,10 @@ class Meters:
         self.lines.add(loss, words, data_seconds)
         self.epoch.add(loss, words, data_seconds)
 
+    def sums(self, world: World) -> Dict[str, Dict[str, Any]]:
+        """Return what the run's next start goes on from."""
+        return {"lines": self.lines.sums(world), "epoch": self.epoch.sums(world)}
+
     def begin_epoch(self) -> None:
         """Reset what belongs to an epoch."""
         self.epoch = Meter()
@@ -223,6 +229,7 @@ class Trainer:
         guess = guessed_loss(self.spec.classes, characters)
         self.divergence = Divergence(recipe.diverged, guess)
         self.counters = Counters()
+        self.sums: Dict[str, Dict[str, Any]] = {}
         self.skipped: Counter[str] = collections.Counter()
         self.remarks: Counter[str] = collections.Counter()
         if not options.performance:
@@ -271,6 +278,8 @@ class Trainer:
             best = self.counters.best
         else:
             best = None
+        if self.counters.step >= self.steps:
+            return TrainingOutcome(self.counters.step, best, late=stop.number)
         return TrainingOutcome(self.counters.step, best, stop.number)
 
     def _train(
@@ -280,7 +289,10 @@ class Trainer:
         stop: Stop,
         advance: Callable[[int], None],
     ) -> None:
-        meters = Meters()
+        meters = Meters(
+            resumed(self.sums.get("lines", {}), self.world),
+            resumed(self.sums.get("epoch", {}), self.world),
+        )
         if self.world.first:
             window = self.options.profile
         else:
@@ -303,6 +315,8 @@ class Trainer:
             # A loss that is lost ends the run here, before anything is saved of it.
             self._report_steps(report, at, due, meters)
             self._report_epoch(report, at, due, meters)
+            if due.anything:
+                self.sums = meters.sums(self.world)
             if due.evaluation:
                 self._evaluate(report, at)
             self._save(at, due)
@@ -338,6 +352,7 @@ class Trainer:
         if due.log or due.cut:
             epoch = meters.epoch.pace(self.world)
             report.step(at, pace, epoch, self.learner.rate(at.step - 1))
+        if due.log:
             meters.lines = Meter()
 
     def _report_epoch(self, report: Report, at: Place, due: Due, meters: Meters) -> None:
@@ -350,7 +365,7 @@ class Trainer:
         if due.epoch_ends:
             pace = meters.epoch.pace(self.world)
             report.epoch(at, pace, time.perf_counter() - meters.epoch_start, self.skipped)
-        if due.epoch_ends or due.cut:
+        if due.epoch_ends:
             meters.begin_epoch()
         elif at.place == UNTIMED_STEPS:
             meters.epoch = Meter()
@@ -406,6 +421,7 @@ class Trainer:
                 f"{path} has done {self.counters.step} steps; the recipe's length is {self.steps}"
             )
         self.divergence.first_loss = training["first_loss"]
+        self.sums = training.get("sums", {})
 
     def _data_state(self) -> Dict[str, int]:
         return {
@@ -520,6 +536,7 @@ class Trainer:
             "optimizer": learner.optimizer.state_dict(),
             "scaler": learner.scaler.inner.state_dict(),
             "first_loss": self.divergence.first_loss,
+            "sums": self.sums,
             "data": self._data_state(),
             "recipe": self.recipe.to_yaml(),
         }

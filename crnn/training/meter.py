@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Dict, Mapping
 
 import torch
 
@@ -14,10 +14,14 @@ from crnn.training.world import World
 
 @dataclass
 class Meter:
-    """Sums since it was reset; the loss stays on the device until it is asked for."""
+    """Sums since it was reset; the loss stays on the device until it is asked for.
+
+    ``carried`` are steps of an earlier start of the run, whose losses are in the sum.
+    """
 
     loss: Any = 0.0
     steps: int = 0
+    carried: int = 0
     words: int = 0
     data_seconds: float = 0.0
     start: float = field(default_factory=time.perf_counter)
@@ -35,6 +39,17 @@ class Meter:
         self.words += words
         self.data_seconds += data_seconds
 
+    def sums(self, world: World) -> Dict[str, Any]:
+        """Return what the run's next start goes on from; this waits for the device.
+
+        Args:
+            world: this process's place among the others, all of which ask at the same step.
+
+        Returns:
+            The sum of all processes' losses, and the steps that it is over.
+        """
+        return {"loss": world.sum([float(self.loss)])[0], "steps": self.steps + self.carried}
+
     def pace(self, world: World) -> Pace:
         """Return the means over all processes; this waits for the device.
 
@@ -48,8 +63,24 @@ class Meter:
         seconds = time.perf_counter() - self.start
         steps = max(1, self.steps)
         return Pace(
-            loss / world.size / steps,
+            loss / world.size / max(1, self.steps + self.carried),
             1000 * seconds / steps,
             1000 * self.data_seconds / steps,
             words / seconds,
         )
+
+
+def resumed(sums: Mapping[str, Any], world: World) -> Meter:
+    """Return a meter that goes on where an earlier start of the run left it.
+
+    Args:
+        sums: What `Meter.sums` gave; empty in files of earlier releases.
+        world: this process's place among the others; the first takes the sum.
+
+    Returns:
+        The meter.
+    """
+    meter = Meter(carried=sums.get("steps", 0))
+    if world.first:
+        meter.loss = sums.get("loss", 0.0)
+    return meter

@@ -6,18 +6,18 @@ every choice of a training run, read from YAML, every key of it open to ``key=va
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
-from crnn import dialects
+from crnn import dialects, plain_yaml
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.alphabet_file import alphabet_of
 from crnn.errors import InputError, KitError, UsageError, needs
-from crnn.files import require_file, write_text
+from crnn.files import read_text, require_file, write_text
+from crnn.limits import advice, limit
 from crnn.presets import PRESETS, VARIANTS
 from crnn.spelling import did_you_mean
 
@@ -29,6 +29,14 @@ Say = Callable[[str], None]
 
 ALPHABETS = ("alphabet", "start_alphabet")
 """The keys that take characters, or ``@FILE``."""
+
+_WIDEST = 16_384
+"""Channels and hidden values: a CRNN has 512 and 256."""
+_BATCH = 1 << 20
+_COUNT = 2**31 - 1
+_LARGE = 1e6
+_LEAST_SCALE, _SCALE = 1e-30, 1e30
+"""Float32, in which PyTorch holds them, ends at 3.4e38."""
 
 
 @dataclass(frozen=True)
@@ -195,15 +203,15 @@ def _paths(value: Any) -> Tuple[str, ...]:
 def _scale(value: Any) -> Any:
     if value == "dynamic":
         return value
-    return _number(0, above=True)(value)
+    return _number(_LEAST_SCALE, _SCALE)(value)
 
 
 _DATA: Mapping[str, Parser] = {
     "path": _optional(_text),
     "annotation": _optional(_text),
     "render": _flag,
-    "weight": _optional(_number(0, above=True)),
-    "size": _whole(1),
+    "weight": _optional(_number(1e-9, 1e9)),
+    "size": _whole(1, 10**9),
     "words": _optional(_text),
     "fonts": _optional(_text),
     "effects": _optional(_text),
@@ -232,10 +240,10 @@ class Recipe:
 
     # the network
     network: str = _key("modelzoo", _network)
-    channels: Optional[Tuple[int, ...]] = _key(None, _optional(_list(_whole(1), 7)))
-    hidden: int = _key(256, _whole(1))
+    channels: Optional[Tuple[int, ...]] = _key(None, _optional(_list(_whole(1, _WIDEST), 7)))
+    hidden: int = _key(256, _whole(1, _WIDEST))
     alphabet: str = _key(DIGITS_AND_LETTERS, _alphabet)
-    width: Optional[int] = _key(None, _optional(_whole(8)))
+    width: Optional[int] = _key(None, _optional(_whole(8, 65535)))
     initialise: str = _key("pytorch", _one_of("pytorch", "modelzoo", "mindspore", "tensorflow"))
     dropout: float = _key(0.0, _number(0, 0.95))
     dropout_at: str = _key("first", _one_of("first", "last"))
@@ -248,39 +256,39 @@ class Recipe:
     valid: Tuple[str, ...] = _key((), _paths)
     oov: str = _key("drop", _one_of("drop", "strip"))
     valid_oov: str = _key("wrong", _one_of("wrong", "drop"))
-    max_text_length: Optional[int] = _key(None, _optional(_whole(1)))
+    max_text_length: Optional[int] = _key(None, _optional(_whole(1, _COUNT)))
     too_long: str = _key("drop", _one_of("drop", "cut"))
-    min_text_length: int = _key(1, _whole(1))
+    min_text_length: int = _key(1, _whole(1, _COUNT))
     augment: str = _key("none", _one_of("none", "light"))
-    batch_size: int = _key(64, _whole(1))
-    valid_batch_size: int = _key(256, _whole(1))
+    batch_size: int = _key(64, _whole(1, _BATCH))
+    valid_batch_size: int = _key(256, _whole(1, _BATCH))
     workers: Optional[int] = _key(None, _optional(_whole(0, 1024)))
     # the optimisation
     length: Span = _key(Span(1, "epochs"), _interval)
     optimizer: str = _key("adadelta", _one_of("adadelta", "sgd", "adamw"))
-    learning_rate: float = _key(1.0, _number(0, above=True))
+    learning_rate: float = _key(1.0, _number(0, _LARGE, above=True))
     momentum: float = _key(0.0, _number(0, 0.9999))
     nesterov: bool = _key(False, _flag)
     betas: Tuple[float, float] = _key((0.9, 0.999), _list(_number(0, 0.99999), 2))
     rho: float = _key(0.9, _number(0, 1))
-    epsilon: Optional[float] = _key(None, _optional(_number(0, above=True)))
-    weight_decay: float = _key(0.0, _number(0))
+    epsilon: Optional[float] = _key(None, _optional(_number(0, _LARGE, above=True)))
+    weight_decay: float = _key(0.0, _number(0, _LARGE))
     schedule: str = _key("constant", _one_of("constant", "cosine", "polynomial"))
     schedule_unit: str = _key("step", _one_of("step", "epoch"))
     schedule_length: Optional[Span] = _key(None, _optional(_interval))
-    final_learning_rate: float = _key(0.0, _number(0))
-    power: float = _key(1.0, _number(0, above=True))
+    final_learning_rate: float = _key(0.0, _number(0, _LARGE))
+    power: float = _key(1.0, _number(0, _LARGE, above=True))
     warmup: Span = _key(Span(0, "steps"), _span)
     ctc_reduction: str = _key("mean", _one_of("mean", "batch_mean", "sum"))
     zero_infinity: bool = _key(True, _flag)
-    clip_norm: Optional[float] = _key(None, _optional(_number(0, above=True)))
+    clip_norm: Optional[float] = _key(None, _optional(_number(0, _SCALE, above=True)))
     clip_before_reduce: bool = _key(False, _flag)
     ema: Optional[float] = _key(None, _optional(_number(0, 0.999999)))
     # the machine
     precision: str = _key("float32", _one_of("auto", "float32", "float16", "bfloat16"))
     loss_scale: Any = _key("dynamic", _scale)
-    loss_scale_start: float = _key(65536.0, _number(0, above=True))
-    loss_scale_interval: int = _key(2000, _whole(1))
+    loss_scale_start: float = _key(65536.0, _number(_LEAST_SCALE, _SCALE))
+    loss_scale_interval: int = _key(2000, _whole(1, _COUNT))
     compile: bool = _key(False, _flag)
     threads: Optional[int] = _key(None, _optional(_whole(1, 1024)))
     seed: int = _key(1234, _whole(0))
@@ -288,11 +296,11 @@ class Recipe:
     evaluate_from: Span = _key(Span(0, "steps"), _span)
     evaluate_every: Span = _key(Span(1, "epochs"), _interval)
     save_every: Span = _key(Span(1, "epochs"), _interval)
-    keep: int = _key(5, _whole(0))
-    log_every: int = _key(100, _whole(1))
+    keep: int = _key(5, _whole(0, _COUNT))
+    log_every: int = _key(100, _whole(1, _COUNT))
     log_style: str = _key("plain", _one_of("plain", "modelzoo", "mindspore", "tensorflow"))
-    examples: int = _key(10, _whole(0))
-    diverged: float = _key(5.0, _number(1, above=True))
+    examples: int = _key(10, _whole(0, _COUNT))
+    diverged: float = _key(5.0, _number(1, _SCALE, above=True))
     tensorboard: bool = _key(False, _flag)
     plot: bool = _key(True, _flag)
 
@@ -334,9 +342,7 @@ they decide what its state means, or the order of its words.
 
 def unlike(recipe: Recipe, text: str) -> List[str]:
     """Return the keys of `SAME` in which a recipe differs from a saved one, given as its YAML."""
-    with needs("PyYAML", extra="torch"):
-        import yaml
-    saved, own = yaml.safe_load(text), recipe.to_dict()
+    saved, own = plain_yaml.load(text), recipe.to_dict()
     return [key for key in own if key in SAME and key in saved and saved[key] != own[key]]
 
 
@@ -349,9 +355,7 @@ def precision_of(text: str) -> str:
     Returns:
         float32, bfloat16 or float16: a run's files hold what ``auto`` was decided to be.
     """
-    with needs("PyYAML", extra="torch"):
-        import yaml
-    return str(yaml.safe_load(text).get("precision", Recipe.precision))
+    return str(plain_yaml.load(text).get("precision", Recipe.precision))
 
 
 def load_recipe(name: str, overrides: Sequence[str] = (), say: Say = lambda text: None) -> Recipe:
@@ -442,17 +446,13 @@ def _values(path: Path, say: Say, below: Tuple[Path, ...] = ()) -> Dict[str, Any
 
 
 def _read(path: Path) -> Dict[Any, Any]:
-    with needs("PyYAML", extra="torch"):
-        import yaml
     try:
-        content = _loaded(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        content = _loaded(read_text(path))
+    except ValueError as error:
         hint = ""
         if "'@'" in str(error):
             hint = "YAML wants quotes around it: alphabet: '@FILE'"
-        raise InputError(
-            f"{path} is not YAML: {' '.join(str(error).split())}", hint=hint
-        ) from error
+        raise InputError(f"{path} is not YAML: {error}", hint=hint) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {type(content).__name__}; expected a recipe, a line for each key and its"
@@ -471,51 +471,24 @@ def _loaded(text: str, key: Optional[str] = None) -> Any:
         text: A recipe, or the value of one key.
         key: The key; None for a recipe.
     """
-    import yaml
-
-    value = yaml.load(text, _loader())  # noqa: S506  a SafeLoader
-    typed = yaml.load(text, yaml.BaseLoader)  # noqa: S506  it gives strings, lists and maps alone
-    return _as_typed(value, typed, key)
+    return _as_typed(plain_yaml.parse(text), key)
 
 
-@functools.lru_cache(maxsize=None)
-def _loader() -> Any:
-    """Return YAML's safe loader without the forms that no key takes: dates, and the sign =."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def whole(self, node: Any) -> Any:
-            try:
-                return self.construct_yaml_int(node)
-            except ValueError:  # such as 0x_, which only looks like a number
-                return self.construct_scalar(node)
-
-    unused = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-    resolvers: Dict[Any, List[Any]] = {}
-    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items():
-        resolvers[first] = [one for one in known if one[0] not in unused]
-    Loader.yaml_implicit_resolvers = resolvers
-    Loader.add_constructor("tag:yaml.org,2002:int", Loader.whole)
-    return Loader
-
-
-def _as_typed(value: Any, typed: Any, key: Optional[str]) -> Any:
+def _as_typed(node: plain_yaml.Node, key: Optional[str]) -> Any:
     """Return the value of a key, with its text in the place of what YAML made of it."""
-    if isinstance(value, dict) and isinstance(typed, dict):
-        return {name: _as_typed(one, typed.get(name), name) for name, one in value.items()}
-    if isinstance(value, list) and isinstance(typed, list):
-        return [_as_typed(one, text, key) for one, text in zip(value, typed)]
-    if key not in _TEXTS or not isinstance(typed, str):
-        return value
+    if isinstance(node, dict):
+        return {name: _as_typed(one, name) for name, one in node.items()}
+    if isinstance(node, list):
+        return [_as_typed(one, key) for one in node]
+    if key not in _TEXTS:
+        return node.value
     # No file is meant where a key says null; an alphabet may have these letters, or the sign ~.
-    if value is None and (key != "alphabet" or not typed):
+    if node.value is None and (key != "alphabet" or not node.text):
         return None
-    return typed
+    return node.text
 
 
 def _pair(pair: str) -> Tuple[str, Any]:
-    with needs("PyYAML", extra="torch"):
-        import yaml
     key, equals, text = pair.partition("=")
     if not equals:
         raise UsageError(
@@ -527,10 +500,16 @@ def _pair(pair: str) -> Tuple[str, Any]:
         return key, text
     try:
         return key, _loaded(text, key)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(
-            f"{pair}: the value is not YAML: {' '.join(str(error).split())}"
-        ) from error
+    except plain_yaml.YamlError as error:
+        raise UsageError(f"{_brief(pair)}: the value is not YAML: {error}") from error
+
+
+def _brief(value: Any) -> str:
+    """Return a value as text that a message has room for."""
+    text = str(value)
+    if len(text) > 200:
+        return f"{text[:200]}…"
+    return text
 
 
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
@@ -538,19 +517,19 @@ def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None
         return
     own = dialects.here(str(key), training=True)
     if own is not None:
-        raise error(f"{what} {key!r} is unknown; here it is {own}")
+        raise error(f"{what} {_brief(repr(key))} is unknown; here it is {own}")
     question = did_you_mean(key, known)
     hint = f"There are {', '.join(known)}."
     if question:
         hint = ""
-    raise error(f"{what} {key!r} is unknown{question}", hint=hint)
+    raise error(f"{what} {_brief(repr(key))} is unknown{question}", hint=hint)
 
 
 def _parsed(where: str, parser: Parser, value: Any, error: Type[KitError] = InputError) -> Any:
     try:
         return parser(value)
     except ValueError as problem:
-        raise error(f"{where} is {value!r}; expected {problem}") from problem
+        raise error(f"{where} is {_brief(repr(value))}; expected {problem}") from problem
     except KitError as problem:
         raise error(f"{where}: {problem.message}", hint=problem.hint) from problem
 
@@ -561,11 +540,25 @@ def _check(recipe: Recipe, where: str) -> None:
         raise InputError(f"{where}: nesterov needs a momentum above 0")
     if recipe.clip_before_reduce and recipe.clip_norm is None:
         raise InputError(f"{where}: clip_before_reduce needs a clip_norm")
+    weights, most = _weights(recipe), limit("weights")
+    if weights > most:
+        told = f"{where}: channels and hidden make a network of about {weights} weights"
+        raise InputError(f"{told}; at most {most}", hint=advice("weights"))
     weighted = [entry.weight is not None for entry in recipe.train]
     if any(weighted) and not all(weighted):
         raise InputError(
             f"{where}: some of the training data have a weight and some have none; give all or none"
         )
+
+
+def _weights(recipe: Recipe) -> int:
+    """Return about how many weights the network has: convolutions of 3x3, two LSTM layers."""
+    channels = recipe.channels or VARIANTS[recipe.network].channels
+    count = sum(9 * first * second for first, second in zip(channels, channels[1:]))
+    hidden = recipe.hidden
+    for inside in (channels[-1], hidden):
+        count += 8 * hidden * (inside + hidden) + 2 * hidden * hidden
+    return count + 2 * hidden * len(recipe.alphabet)
 
 
 def _plain(value: Any) -> Any:

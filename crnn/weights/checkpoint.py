@@ -311,7 +311,9 @@ def _require_ordinary(path: Path, name: str, tensor: Any) -> None:
         found = _name(tensor.dtype)
         raise InputError(f"{path}: {name} is {found}; expected a tensor of floating-point numbers")
     found = ""
-    if tensor.layout != torch.strided:
+    if tensor.is_nested:
+        found = "of tensors"
+    elif tensor.layout != torch.strided:
         found = _name(tensor.layout)
     elif tensor.device.type != "cpu":
         found = f"on {tensor.device}"

@@ -258,7 +258,7 @@ def test_before_5_0_a_newer_cann_is_the_way_out(
     said = capsys.readouterr().err
     assert "CANN 3.3: a standard LSTM is not known to pass an ATC before 5.0" in said
     assert "compile with CANN 5.0.2 or newer" in said
-    assert "--split-bilstm" not in said
+    assert "before 5.0 no split is known to help" in " ".join(said.split())
 
 
 def test_paths_that_atc_refuses_are_worked_round(
@@ -431,6 +431,22 @@ def test_a_bare_onnx_is_compiled_by_the_default_spec_and_says_so(
     onnx.save(lstm_model(), str(tmp_path / "m.onnx"))
     assert main(["compile", str(tmp_path / "m.onnx"), str(tmp_path / "o"), "--dry-run"]) == 0
     assert "the ONNX carries no spec: the default one is taken" in capsys.readouterr().err
+
+
+def test_a_cann_of_unknown_version_is_said(
+    model: Path,
+    tmp_path: Path,
+    no_cann: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = write(tmp_path / "alone/atc", "#!/bin/sh\nexit 0\n", executable=True).parent
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    words = ["compile", str(model), str(tmp_path / "o"), "--dry-run"]
+    assert main(words) == 0
+    assert "the version of ATC's CANN is not known" in capsys.readouterr().err
+    assert main([*words, "--cann", "6.0"]) == 0
+    assert "is not known" not in capsys.readouterr().err
 
 
 def test_the_chip_is_asked_of_npu_smi(

@@ -322,3 +322,38 @@ def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:
 
     with pytest.raises(FileNotFoundError):
         started(buggy)
+
+
+HOSTILE = "a\x1b[2Jb\x07c\x9bd\u202ee\u2066f\u2028g\nh\ri\x7fj"
+SHOWN = r"a\x1b[2Jb\x07c\x9bd\u202ee\u2066f\u2028g\nh\ri\x7fj"
+
+
+def test_everything_foreign_is_shown_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    from crnn.errors import InputError
+
+    console.out(HOSTILE)
+    console.note(HOSTILE)
+    console.error(InputError(HOSTILE, lines=[HOSTILE], hint=HOSTILE))
+    console.out_fields({HOSTILE: HOSTILE, "inner": {HOSTILE: [HOSTILE]}})
+    console.out_table([HOSTILE], [[HOSTILE]])
+    console.out_remedies(["", "check", "found", "remedy"], [[HOSTILE] * 4])
+    console.say(HOSTILE)
+    console.out_text(f"{HOSTILE}\nnext")
+    written = capsys.readouterr()
+    text = written.out + written.err
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]", text)
+    assert SHOWN in written.out.splitlines()[0]
+    assert f"crnn: error: {SHOWN}" in written.err.splitlines()
+
+
+def test_an_unknown_argument_is_shown_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["read", "--\x1b[2J\u202e"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_tab_and_the_world_s_letters_stay() -> None:
+    from crnn.foreign import shown
+
+    text = "a\té字ע\u200dไ\U0001f600"
+    assert shown(text) == text
+    assert shown("\udcff") == r"\udcff"

@@ -10,7 +10,6 @@ import pytest
 
 from crnn.batch import Sample
 from crnn.errors import InputError
-from crnn.samples import folders
 from crnn.samples.folders import FolderSamples, find_annotation
 from crnn.samples.source import open_labelled
 
@@ -93,7 +92,7 @@ def test_a_folder_that_is_itself_a_link(images: Path) -> None:
 def test_what_cannot_be_read_is_a_problem_of_its_sample(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "MAX_BYTES", 15)
+    monkeypatch.setenv("CRNN_MAX_IMAGE_BYTES", "15")
     os.mkfifo(images / "pipe.png")
     (images / "loop.png").symlink_to("loop.png")
     names = [

@@ -125,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
     for line in report.head(benchmark):
         console.say(line)
     for timing in benchmark.runs:
-        console.say(f"\n{report.title(timing)}: milliseconds a batch, one stage after another")
+        console.out()
+        console.say(f"{report.title(timing)}: milliseconds a batch, one stage after another")
         console.out_table(*report.stage_table(timing))
         console.say("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))

@@ -138,7 +138,7 @@ def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
         return
     if aipp:
         console.out(f"# {jobs[0].aipp}")
-        console.out(aipp.rstrip())
+        console.out_text(aipp.rstrip())
     for job in jobs:
         console.out(" ".join(shlex.quote(word) for word in job.command))
 

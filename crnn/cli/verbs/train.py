@@ -10,6 +10,7 @@ from typing import Iterator, Optional, Tuple
 from crnn import dialects
 from crnn.cli import console
 from crnn.cli.arguments import natural, positive
+from crnn.signals import too_late
 
 HELP = "Train a network by a recipe."
 EXAMPLE = """  crnn train modelzoo-1p data_path=/data length="2 epochs" --device cuda
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     pairs += [f"log_style={args.log_style}"] if args.log_style else []
     recipe = load_recipe(args.recipe, pairs, console.note)
     if args.show:
-        console.out(recipe.to_yaml().rstrip())
+        console.out_text(recipe.to_yaml().rstrip())
         return 0
 
     from crnn.training.loop import Console, Trainer, TrainOptions
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     if outcome.signal:
         voice.note(f"stopped after step {outcome.step}; go on with the same command and --resume")
         return 128 + outcome.signal
+    if outcome.late:
+        voice.note(too_late(outcome.late))
     if not args.performance:
         if outcome.best is None:
             best = ""

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
+import random
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from crnn.errors import InputError, UnavailableError
+from crnn.errors import InputError, UnavailableError, needs
 
-FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
+FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/share/texlive/texmf-dist/fonts",
+    "/usr/local/share/fonts",
+    "~/.local/share/fonts",
+    "~/.fonts",
+)
 
 # The beginnings of file names. OFL: SIL Open Font Licence.
 OPEN_FAMILIES = {
@@ -45,10 +55,17 @@ OPEN_FAMILIES = {
         ).split(),
     ),
 }
-# LinBiolinum_K draws keys of a keyboard.
-_NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon", "LinBiolinum_K")
-_MOST_OF_A_FAMILY = 8
-_SUFFIXES = (".ttf", ".otf")
+PLAIN_FAMILIES = (
+    *"Arimo Archivo ClearSans DejaVu FiraSans Inter- Lato Liberation LinBiolinum".split(),
+    *"Montserrat NotoSans- OpenSans Overpass Oxygen Play- Poppins Roboto".split(),
+    *"SourceSans Ubuntu WorkSans".split(),
+    *"opentype/inter opentype/public/cooperhewitt truetype/roadgeek truetype/tiresias".split(),
+)
+"""What families of plain sans faces begin with."""
+_NOT_PLAIN = ("Serif", "Slab", "Mono", "Narrow", "Italic", "Oblique", "Thin")
+_NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon")
+_MOST_OF_A_FAMILY = 32
+_SUFFIXES = (".ttf", ".otf", ".pfb")
 _PROBE_SIZE = 24
 # ImageFont.Layout.BASIC, whose home moved between versions.
 _BASIC: Any = 0
@@ -58,19 +75,20 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
     """Return the font files to render with, ordered by file name: those that have a glyph for every
     character.
 
-    Without ``folder`` they are the installed ones of the families in `OPEN_FAMILIES`, at most eight
-    of each. Raises `InputError` for a folder without such fonts, `UnavailableError` where none is
-    installed.
+    Without ``folder`` they are the installed ones of the families in `OPEN_FAMILIES` and of the
+    folders in ``open_fonts.yaml``, at most 32 of each. Raises `InputError` for a folder
+    without such fonts, `UnavailableError` where none is installed.
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected one with .ttf or .otf files")
     files = [file for file in _candidates(folder) if _is_for_words(file)]
     by_name = sorted(files, key=lambda file: (file.name, str(file)))
+    if folder is None:
+        # Before the letters are looked at: there may be thousands of files.
+        by_name = _balanced(by_name)
     fonts = [file for file in by_name if has_glyphs(file, characters)]
     if fonts:
-        if folder:
-            return fonts
-        return _balanced(fonts)
+        return fonts
     if folder is not None:
         raise InputError(
             f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files"
@@ -93,17 +111,58 @@ def _candidates(folder: Optional[Path]) -> List[Path]:
 
 
 def _is_for_words(file: Path) -> bool:
-    return not any(mark in file.name for mark in _NOT_FOR_WORDS)
+    if any(mark in file.name for mark in _NOT_FOR_WORDS):
+        return False
+    return not file.name.startswith(_listed().other_things)
 
 
 def family(file: Path) -> Optional[str]:
-    """Return the longest beginning of a file's name that `OPEN_FAMILIES` has, None where it has
-    none.
+    """Return what a font of an open family is known by, None for any other.
+
+    That is the longest beginning of its name that `OPEN_FAMILIES` has, else the folder of
+    ``open_fonts.yaml`` that it stands in, with the file's beginning where a folder holds several
+    families.
     """
     beginnings = [
         name for names in OPEN_FAMILIES.values() for name in names if file.name.startswith(name)
     ]
-    return max(beginnings, key=len, default=None)
+    if beginnings:
+        return max(beginnings, key=len)
+    listed = _listed()
+    for count in (2, 3):
+        folder = "/".join(file.parts[-1 - count : -1])
+        if folder in listed.several:
+            return f"{folder}/{_beginning(file)}"
+        if folder in listed.folders:
+            return folder
+    return None
+
+
+def _known_by(file: Path) -> str:
+    return family(file) or _beginning(file)
+
+
+def _beginning(file: Path) -> str:
+    return re.split("[-_ .]", file.name)[0]
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What ``open_fonts.yaml`` says."""
+
+    folders: FrozenSet[str]
+    several: FrozenSet[str]
+    other_things: Tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=1)
+def _listed() -> _Listed:
+    with needs("PyYAML", extra="datasets"):
+        import yaml
+    data = yaml.safe_load(Path(__file__).with_name("open_fonts.yaml").read_text(encoding="utf-8"))
+    folders = " ".join(data["folders"].values()).split()
+    several = data["several"].split()
+    return _Listed(frozenset(folders), frozenset(several), tuple(data["other_things"].split()))
 
 
 def has_glyphs(file: Path, characters: str) -> bool:
@@ -111,11 +170,24 @@ def has_glyphs(file: Path, characters: str) -> bool:
     lacks.
     """
     try:
-        font = load_font(str(file), _PROBE_SIZE)
-        missing = _glyph(font, "\uffff")
-        return all(_glyph(font, character) not in (missing, b"") for character in characters)
+        return all(_has_glyph(str(file), character) for character in characters)
     except OSError:
         return False
+
+
+def drawable(text: str, file: Path, kept: str) -> str:
+    """Return the text without the marks that the font cannot draw; characters of ``kept`` stay."""
+    found = ""
+    for character in text:
+        if character in kept or _has_glyph(str(file), character):
+            found += character
+    return found
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _has_glyph(file: str, character: str) -> bool:
+    font = load_font(file, _PROBE_SIZE)
+    return _glyph(font, character) not in (_glyph(font, "\uffff"), b"")
 
 
 @functools.lru_cache(maxsize=512)
@@ -129,11 +201,21 @@ def load_font(file: str, size: int) -> Any:
 
 
 def fingerprint(fonts: Sequence[Path]) -> str:
-    """Return a digest of the fonts' names and contents: another set renders other words."""
+    """Return a digest of families, names and contents: other fonts render other words."""
     digest = hashlib.sha256()
     for font in fonts:
-        digest.update(font.name.encode() + b"\0" + hashlib.sha256(font.read_bytes()).digest())
+        names = f"{_known_by(font)}\0{font.name}\0"
+        digest.update(names.encode() + hashlib.sha256(font.read_bytes()).digest())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A character in a font, raised from the base line by so many pixels."""
+
+    character: str
+    font: Any
+    rise: float = 0.0
 
 
 def text_mask(text: str, font: Any, gap: float) -> np.ndarray:
@@ -142,43 +224,91 @@ def text_mask(text: str, font: Any, gap: float) -> np.ndarray:
 
     Height and width are at least 1; a text without ink gives one empty pixel.
     """
+    if gap:
+        return letters_mask([Letter(character, font) for character in text], gap)
+    length = float(font.getlength(text))
+    image, draw, base = _canvas(length, [font])
+    draw.text((base[0], base[1]), text, font=font, fill=255, anchor="ls")
+    return _tight(image)
+
+
+def letters_mask(letters: Sequence[Letter], gap: float) -> np.ndarray:
+    """Draw letters one beside another, on one base line, and return their ink as `text_mask`
+    does.
+    """
+    steps = [0.0]
+    for letter in letters:
+        advance = letter.font.getlength(letter.character) + gap
+        steps.append(steps[-1] + max(1.0, advance))
+    image, draw, base = _canvas(steps[-1], [letter.font for letter in letters])
+    for letter, step in zip(letters, steps):
+        place = (base[0] + step, base[1] - letter.rise)
+        draw.text(place, letter.character, font=letter.font, fill=255, anchor="ls")
+    return _tight(image)
+
+
+def _canvas(length: float, fonts: Sequence[Any]) -> Tuple[Any, Any, Tuple[int, int]]:
+    """Return an empty image for a text of this length, what draws on it, and where its base line
+    begins.
+    """
     from PIL import Image, ImageDraw
 
-    steps = _steps(text, font, gap)
-    ascent, descent = font.getmetrics()
-    # Slanted and swash letters reach beyond their advance.
-    side = int(font.size)
-    size = (max(1, int(steps[-1])) + 2 * side, ascent + descent + 2 * side)
-    image = Image.new("L", size)
-    draw = ImageDraw.Draw(image)
-    if gap:
-        for letter, step in zip(text, steps):
-            draw.text((side + step, side), letter, font=font, fill=255)
-    else:
-        draw.text((side, side), text, font=font, fill=255)
+    # Slanted and swash letters reach beyond their advance, and beyond their line.
+    side = max(int(font.size) for font in fonts)
+    ascent = max(font.getmetrics()[0] for font in fonts)
+    descent = max(font.getmetrics()[1] for font in fonts)
+    image = Image.new("L", (max(1, int(length)) + 2 * side, ascent + descent + 2 * side))
+    return image, ImageDraw.Draw(image), (side, side + ascent)
+
+
+def _tight(image: Any) -> np.ndarray:
     return np.asarray(image.crop(image.getbbox() or (0, 0, 1, 1)))
 
 
-def _steps(text: str, font: Any, gap: float) -> List[float]:
-    """Return where each letter begins, and where the last one ends."""
-    if not gap:
-        return [0.0, float(font.getlength(text))]
-    steps = [0.0]
-    for letter in text:
-        steps.append(steps[-1] + max(1.0, font.getlength(letter) + gap))
-    return steps
+@dataclass(frozen=True)
+class Families:
+    """Fonts by family, and which families are plain faces as signs have them."""
+
+    members: Sequence[Sequence[Path]]
+    weights: Sequence[float]
+    plain: Sequence[Sequence[Path]]
+
+    def draw(self, rng: random.Random, *, plain: bool) -> Path:
+        """Draw a font: a family by its weight, then one of its files; a plain one where asked for
+        and there is any.
+        """
+        if plain and self.plain:
+            return rng.choice(rng.choice(self.plain))
+        return rng.choice(rng.choices(self.members, self.weights)[0])
+
+
+def families(fonts: Sequence[Path]) -> Families:
+    """Return the fonts by family. A family's weight is the square root of how many fonts it has:
+    one of forty is more often on a sign than one of a single font, not forty times as often.
+    """
+    found: Dict[str, List[Path]] = {}
+    for font in fonts:
+        found.setdefault(_known_by(font), []).append(font)
+    plain = []
+    for name, files in found.items():
+        if name.startswith(PLAIN_FAMILIES):
+            plain.append([file for file in files if not _is_ornate(file)])
+    members = list(found.values())
+    weights = [math.sqrt(len(files)) for files in members]
+    return Families(members, weights, list(filter(None, plain)))
+
+
+def _is_ornate(file: Path) -> bool:
+    return any(mark in file.name for mark in _NOT_PLAIN)
 
 
 def _balanced(fonts: Sequence[Path]) -> List[Path]:
-    """Return at most eight of each family, spread over its files:
-
-    a family of forty is no more often on a sign.
-    """
-    families: Dict[Optional[str], List[Path]] = {}
+    """Return at most so many of each family, spread over its files."""
+    by_family: Dict[Optional[str], List[Path]] = {}
     for font in fonts:
-        families.setdefault(family(font), []).append(font)
+        by_family.setdefault(family(font), []).append(font)
     chosen: Set[Path] = set()
-    for members in families.values():
+    for members in by_family.values():
         count = min(len(members), _MOST_OF_A_FAMILY)
         chosen.update(members[index * len(members) // count] for index in range(count))
     return [font for font in fonts if font in chosen]

@@ -12,13 +12,13 @@ import json
 import multiprocessing
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Tuple
 
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError
-from crnn.files import write_text
+from crnn.files import read_text, replace_folder, write_text
+from crnn.leftovers import PART, temporary_folder, tidy
 from crnn.samples.lmdb import DATA_FILE
 from crnn.samples.lmdb_writer import LmdbWriter, require_free
 from crnn.signals import interrupts_ignored
@@ -65,8 +65,10 @@ def generate(
             run that has not ended.
     """
     _require_free(out, force)
+    tidy(out.parent)
     part = out.with_name(out.name + ".part")
     with _locked(part):
+        _drop_replaced(part, out)
         _prepare(part, renderer, count)
         there = _fill(part, renderer, count, processes, advance)
         # Something may have come to stand there meanwhile.
@@ -185,8 +187,8 @@ def _holds_words(part: Path) -> bool:
 
 def _require_same(part: Path, recipe: Dict[str, Any]) -> None:
     try:
-        found = json.loads((part / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_text(part / RECIPE))
+    except (InputError, OSError, ValueError):
         found = None
     # A longer run of the same words may go on with them.
     if isinstance(found, dict):
@@ -212,14 +214,25 @@ def _replace(part: Path, out: Path) -> None:
     """Put the finished folder in the place of ``out``, which is free or an LMDB that may be
     replaced.
 
-    Its recipe goes with it and last: a run that is killed before can be gone on with.
+    Its recipe goes with it and last: a run that is killed before can be gone on with, and
+    `_drop_replaced` knows by it what was replaced.
     """
-    old = None
-    if out.exists():
-        old = tempfile.mkdtemp(dir=str(out.parent), prefix=f".{out.name}.", suffix=".old")
-        os.replace(out, old)
-    os.replace(part, out)
+    with contextlib.suppress(FileNotFoundError):
+        (out / RECIPE).unlink()  # of a run that was killed at its very end
+    replace_folder(part, out)
+    if part.exists():
+        holder = temporary_folder(out.parent, PART)
+        os.replace(part, holder)
+        shutil.rmtree(holder)
     (out / RECIPE).unlink()
     (out / LOCK).unlink()
-    if old is not None:
-        shutil.rmtree(old)
+
+
+def _drop_replaced(part: Path, out: Path) -> None:
+    """Remove the data set that a run has replaced, where it was killed before it did so itself.
+
+    Then the new one still has the recipe that it was made by, and the old one has none.
+    """
+    names = {entry.name for entry in part.iterdir()}
+    if (out / RECIPE).exists() and DATA_FILE in names and names <= {DATA_FILE, "lock.mdb", LOCK}:
+        (part / DATA_FILE).unlink()

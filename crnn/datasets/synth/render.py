@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional, Sequence, Tuple
 
@@ -17,10 +17,22 @@ import numpy as np
 
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.batch import Sample
-from crnn.datasets.synth import effects
-from crnn.datasets.synth.fonts import find_fonts, fingerprint, load_font, text_mask
+from crnn.datasets.synth import craft, effects
+from crnn.datasets.synth.beside import add_neighbours, add_pieces
+from crnn.datasets.synth.fonts import (
+    Families,
+    Letter,
+    drawable,
+    families,
+    find_fonts,
+    fingerprint,
+    letters_mask,
+    load_font,
+    text_mask,
+)
+from crnn.datasets.synth.surface import painted, photographed
 from crnn.datasets.synth.table import Table, load_table
-from crnn.datasets.synth.words import Words, characters_of, load_words
+from crnn.datasets.synth.words import Text, Words, characters_of, load_words
 
 _TRIES = 20
 
@@ -33,6 +45,10 @@ class Renderer:
     words: Words
     fonts: Sequence[Path]
     table: Table
+    by_family: Families = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_family", families(self.fonts))
 
     @classmethod
     def create(
@@ -55,15 +71,12 @@ class Renderer:
         """Render word ``index``, from 1: an encoded image and its label."""
         rng = random.Random(f"{self.seed}/{index}")  # noqa: S311
         for _ in range(_TRIES):
-            label, shown = self.words.draw(rng, self.table)
-            font = load_font(
-                str(rng.choice(self.fonts)), self.table["size"].draw_whole(rng, "pixels")
-            )
-            layers = _letters(shown, font, self, rng)
+            text = self.words.draw(rng, self.table)
+            layers, size = _letters(text, self.by_family.draw(rng, plain=text.sign), self, rng)
             if layers[:, :, effects.INK].any():
                 break
-        picture = _ground(_placed(layers, font.size, self.table, rng), font.size, self.table, rng)
-        return Sample(f"synth_{index}", _camera(picture, self.table, rng), label)
+        picture = painted(layers, size, self.table, rng)
+        return Sample(f"synth_{index}", photographed(picture, self.table, rng), text.label)
 
     def fingerprint(self) -> str:
         """Return a digest of all that decides the words."""
@@ -73,10 +86,15 @@ class Renderer:
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def _letters(shown: str, font: Any, renderer: Renderer, rng: random.Random) -> np.ndarray:
-    """Return the layers of a word with all that is done to its letters, and its neighbours."""
+def _letters(
+    text: Text, file: Path, renderer: Renderer, rng: random.Random
+) -> Tuple[np.ndarray, float]:
+    """Return the layers of a word with all that is done to its letters, in its place, and the
+    font size.
+    """
     table = renderer.table
-    mask = _mask(shown, font, table, rng)
+    font = load_font(str(file), table["size"].draw_whole(rng, "pixels"))
+    mask = _mask(text, file, font, renderer, rng)
     size = float(font.size)
     pad = math.ceil(0.5 * size)
     canvas = np.zeros((mask.shape[0] + 2 * pad, mask.shape[1] + 2 * pad), dtype=np.uint8)
@@ -85,80 +103,92 @@ def _letters(shown: str, font: Any, renderer: Renderer, rng: random.Random) -> n
         canvas = effects.heavier(canvas, table["heavier"].draw_whole(rng, "pixels"))
     elif table["lighter"].happens(rng):
         canvas = effects.lighter(canvas, table["lighter"].draw_whole(rng, "pixels"))
+    if table["lamps"].happens(rng):
+        canvas = craft.lamps(canvas, table["lamps"].draw(rng, "pitch") * size)
     layers = np.zeros((*canvas.shape, 4), dtype=np.uint8)
     if table["outline"].happens(rng):
         layers[:, :, effects.RIM] = effects.rim(canvas, table["outline"].draw_whole(rng, "pixels"))
     elif table["hollow"].happens(rng):
         canvas = effects.hollow(canvas, table["hollow"].draw_whole(rng, "pixels"))
+    elif table["block"].happens(rng):
+        depth = table["block"].draw(rng, "depth") * size
+        layers[:, :, effects.RIM] = craft.block(canvas, depth, rng.uniform(0, 2 * math.pi))
     if table["shadow"].happens(rng):
-        line, angle = table["shadow"], rng.uniform(0, 2 * math.pi)
-        reach = line.draw(rng, "offset") * size
-        offset = (reach * math.cos(angle), reach * math.sin(angle))
-        layers[:, :, effects.SHADOW] = effects.shadow(canvas, offset, line.draw(rng, "blur") * size)
+        layers[:, :, effects.SHADOW] = _shadow(canvas, size, table, rng)
     if table["worn"].happens(rng):
         line = table["worn"]
         canvas = effects.worn(canvas, line.draw(rng, "cell") * size, line.draw(rng, "share"), rng)
     layers[:, :, effects.INK] = canvas
     if table["neighbours"].happens(rng):
-        _add_neighbours(layers[:, :, effects.BESIDE], pad, font, renderer, rng)
-    return layers
+        add_neighbours(layers[:, :, effects.BESIDE], pad, font, renderer.words, table, rng)
+    return _placed(layers, size, renderer, rng), size
 
 
-def _mask(text: str, font: Any, table: Table, rng: random.Random) -> np.ndarray:
+def _shadow(canvas: np.ndarray, size: float, table: Table, rng: random.Random) -> np.ndarray:
+    line, angle = table["shadow"], rng.uniform(0, 2 * math.pi)
+    reach = line.draw(rng, "offset") * size
+    offset = (reach * math.cos(angle), reach * math.sin(angle))
+    return effects.shadow(canvas, offset, line.draw(rng, "blur") * size)
+
+
+def _mask(text: Text, file: Path, font: Any, renderer: Renderer, rng: random.Random) -> np.ndarray:
+    """Return the ink of the letters, in their spacing and width."""
+    table = renderer.table
     gap = 0.0
     if table["spacing"].happens(rng):
         gap = table["spacing"].draw(rng, "gap") * font.size
-    mask = text_mask(text, font, gap)
-    if table["stretch"].happens(rng):
-        mask = effects.stretch(mask, table["stretch"].draw(rng, "factor"))
+    elif table["wide"].happens(rng):
+        gap = table["wide"].draw(rng, "gap") * font.size
+    shown = drawable(text.shown, file, renderer.words.characters)
+    letters = [Letter(character, font) for character in shown]
+    changed = _moved(letters, text.raised, file, table, rng)
+    if changed == letters:
+        mask = text_mask(shown, font, gap)
+    else:
+        mask = letters_mask(changed, gap)
+    for name in ("stretch", "condensed", "extended"):
+        if table[name].happens(rng):
+            mask = effects.stretch(mask, table[name].draw(rng, "factor"))
+            break
     if mask.shape[1] > effects.MAX_WIDTH:
         raise effects.too_large(mask.shape, "can be drawn")
     return mask
 
 
-def _add_neighbours(
-    layer: np.ndarray, pad: int, font: Any, renderer: Renderer, rng: random.Random
-) -> None:
-    """Draw one or two other words around the word that stands ``pad`` pixels inside."""
-    height, width = layer.shape
-    for side in rng.sample(("left", "right", "above", "below"), rng.choice((1, 1, 2))):
-        mask = text_mask(renderer.words.draw(rng, renderer.table)[1], font, 0.0)
-        gap = round(renderer.table["neighbours"].draw(rng, "gap") * font.size)
-        if side in ("left", "right"):
-            top = (height - mask.shape[0]) // 2
-            if side == "left":
-                left = pad - gap - mask.shape[1]
-            else:
-                left = width - pad + gap
-        else:
-            left = rng.randint(-mask.shape[1] // 2, width - mask.shape[1] // 2)
-            if side == "above":
-                top = pad - gap - mask.shape[0]
-            else:
-                top = height - pad + gap
-        _paste(layer, mask, left, top)
+def _moved(
+    letters: Sequence[Letter], raised: int, file: Path, table: Table, rng: random.Random
+) -> Sequence[Letter]:
+    """Return the letters with some larger, smaller or higher."""
+    moved = list(letters)
+    size = float(letters[0].font.size)
+    if table["dance"].happens(rng):
+        for place, letter in enumerate(moved):
+            rise = table["dance"].draw(rng, "rise") * size
+            moved[place] = replace(letter, rise=rise)
+    if raised and raised < len(moved):
+        factor = table["raised"].draw(rng, "factor")
+        small = load_font(str(file), max(1, round(size * factor)))
+        for place in range(len(moved) - raised, len(moved)):
+            # Of capitals' height, about 0.7 of the size.
+            moved[place] = replace(moved[place], font=small, rise=0.7 * size * (1 - factor))
+    elif table["initial"].happens(rng):
+        factor = table["initial"].draw(rng, "factor")
+        moved[0] = replace(moved[0], font=load_font(str(file), round(size * factor)))
+    return moved
 
 
-def _paste(layer: np.ndarray, mask: np.ndarray, left: int, top: int) -> None:
-    bottom, right = (
-        min(layer.shape[0], top + mask.shape[0]),
-        min(layer.shape[1], left + mask.shape[1]),
-    )
-    inside = mask[max(0, -top) : max(0, bottom - top), max(0, -left) : max(0, right - left)]
-    if inside.size:
-        there = layer[max(0, top) : bottom, max(0, left) : right]
-        np.maximum(there, inside, out=there)
-
-
-def _placed(layers: np.ndarray, size: float, table: Table, rng: random.Random) -> np.ndarray:
-    """Return the layers bent, turned and cropped."""
+def _placed(layers: np.ndarray, size: float, renderer: Renderer, rng: random.Random) -> np.ndarray:
+    """Return the layers bent, turned and cropped, with what the crop shows beside the word."""
+    table = renderer.table
     if table["curve"].happens(rng):
         layers = effects.curve(layers, table["curve"].draw(rng, "rise") * size)
     degrees = 0.0
     if table["rotation"].happens(rng):
         degrees = table["rotation"].draw(rng, "degrees")
     shear = 0.0
-    if table["shear"].happens(rng):
+    if table["slant"].happens(rng):
+        shear = math.tan(math.radians(table["slant"].draw(rng, "degrees")))
+    elif table["shear"].happens(rng):
         shear = table["shear"].draw(rng, "factor")
     shifts = np.zeros((4, 2))
     if table["perspective"].happens(rng):
@@ -170,94 +200,7 @@ def _placed(layers: np.ndarray, size: float, table: Table, rng: random.Random) -
         degrees *= min(1.0, 4 * layers.shape[0] / layers.shape[1])
         layers = effects.place(layers, degrees, shear, shifts)
     margins = [table["crop"].draw(rng, "margin") * size for _ in range(4)]
-    return effects.crop(layers, (margins[0], margins[1], margins[2], margins[3]))
-
-
-def _ground(layers: np.ndarray, size: float, table: Table, rng: random.Random) -> np.ndarray:
-    """Return the layers painted on a ground."""
-    paper, ink, third = _colours(table, rng)
-    picture = effects.ground((layers.shape[0], layers.shape[1]), paper)
-    if table["gradient"].happens(rng):
-        picture = effects.gradient(
-            picture, table["gradient"].draw(rng, "span"), rng.uniform(0, 2 * math.pi)
-        )
-    if table["panel"].happens(rng):
-        change = table["panel"].draw(rng, "span") * rng.choice((-1, 1))
-        picture = effects.panel(
-            picture, change, rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.45)
-        )
-    if table["texture"].happens(rng):
-        line = table["texture"]
-        picture = effects.texture(
-            picture, line.draw(rng, "span"), line.draw(rng, "cell") * size, rng
-        )
-    picture = np.clip(picture, 0, 255)
-    if table["border"].happens(rng):
-        picture = effects.border(
-            picture, ink, table["border"].draw_whole(rng, "pixels"), rng.randint(0, 3)
-        )
-    if layers[:, :, effects.BESIDE].any():
-        picture = effects.paint(picture, layers[:, :, effects.BESIDE], ink)
-    if layers[:, :, effects.SHADOW].any():
-        # Dark under light letters as under dark ones; lighter than the ground now and then.
-        tone = np.float32(rng.choice((0, 0, 20, 255)))
-        opacity = table["shadow"].draw(rng, "opacity") * (0.5 if ink.mean() < 90 else 1.0)
-        picture = effects.paint(picture, layers[:, :, effects.SHADOW], np.full(3, tone), opacity)
-    if layers[:, :, effects.RIM].any():
-        picture = effects.paint(picture, layers[:, :, effects.RIM], third)
-    return effects.paint(picture, layers[:, :, effects.INK], ink)
-
-
-def _colours(table: Table, rng: random.Random) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the colours of the ground, the ink and the rim."""
-    gap = table["contrast"].draw(rng, "gap")
-    dark = rng.uniform(0, 255 - gap)
-    levels = [dark, dark + gap]
-    rng.shuffle(levels)
-    found = []
-    for level in (*levels, levels[0] if rng.random() < 0.3 else 255 - levels[1]):
-        saturation = 0.0
-        if table["colour"].happens(rng):
-            saturation = table["colour"].draw(rng, "saturation")
-        found.append(effects.colour(level, saturation, _hue(table, rng)))
-    return found[0], found[1], found[2]
-
-
-def _hue(table: Table, rng: random.Random) -> float:
-    """Return a hue, 0 to 1:
-
-    signs are red, brown and yellow or blue far more often than any other colour.
-    """
-    line, which = table["hue"].ranges, rng.random()
-    if which < line["warm"][0]:
-        return rng.uniform(-0.04, 0.16) % 1.0
-    if which < line["warm"][0] + line["blue"][0]:
-        return rng.uniform(0.52, 0.68)
-    return rng.random()
-
-
-def _camera(picture: np.ndarray, table: Table, rng: random.Random) -> bytes:
-    """Return the picture as a camera would have stored it."""
-    low, high = table["resolution"].ranges["height"]
-    picture = effects.resize(picture, round(math.exp(rng.uniform(math.log(low), math.log(high)))))
-    if table["light"].happens(rng):
-        picture = effects.light(
-            picture, table["light"].draw(rng, "span"), rng.uniform(0, 2 * math.pi)
-        )
-    if table["blur"].happens(rng):
-        picture = effects.blur(
-            picture, max(0.2, table["blur"].draw(rng, "sigma") * picture.shape[0])
-        )
-    if table["motion"].happens(rng):
-        picture = effects.motion(
-            picture, table["motion"].draw_whole(rng, "pixels"), rng.uniform(0, math.pi)
-        )
-    if table["gamma"].happens(rng):
-        picture = effects.gamma(picture, table["gamma"].draw(rng, "exponent"))
-    if table["noise"].happens(rng):
-        picture = effects.noise(picture, table["noise"].draw(rng, "sigma"), rng)
-    if table["gray"].happens(rng):
-        picture = effects.gray(picture)
-    return effects.encode(
-        picture, table["jpeg"].draw_whole(rng, "quality") if table["jpeg"].happens(rng) else None
-    )
+    layers = effects.crop(layers, (margins[0], margins[1], margins[2], margins[3]))
+    if table["pieces"].happens(rng):
+        layers = add_pieces(layers, round(size), renderer.fonts, renderer.words, table, rng)
+    return layers

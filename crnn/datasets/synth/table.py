@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
+from crnn import plain_yaml
 from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
-from crnn.errors import InputError, needs
+from crnn.errors import InputError
+from crnn.files import read_text
 from crnn.spelling import nearest
 
 Range = Tuple[float, float]
@@ -57,7 +59,8 @@ def load_table(path: Optional[Path] = None) -> Table:
             _known(name, lines, f"{path}: effect")
             if not isinstance(values, dict):
                 raise InputError(
-                    f"{path}: {name} is {values!r}; expected values in braces, as in {lines[name]}"
+                    f"{path}: {name} is {_brief(values)}; expected values in braces, as in"
+                    f" {lines[name]}"
                 )
             for key in values:
                 _known(key, lines[name], f"{path}: {name}:")
@@ -70,14 +73,12 @@ def load_table(path: Optional[Path] = None) -> Table:
 
 
 def _read(path: Path) -> Dict[str, Any]:
-    with needs("PyYAML", extra="datasets"):
-        import yaml
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = plain_yaml.load(read_text(path), extra="datasets")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise InputError(
             f"{path} holds {type(data).__name__}; expected lines of an effect and its values"
@@ -103,17 +104,25 @@ def _range(where: str, name: str, value: Union[float, list], limit: Range) -> Ra
         expected = "a number"
         pair = [value, value]
     if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
-        raise InputError(f"{where} is {value!r}; expected {expected}")
+        raise InputError(f"{where} is {_brief(value)}; expected {expected}")
     if pair[0] > pair[1]:
-        raise InputError(f"{where} is {value!r}; expected the smaller end first")
+        raise InputError(f"{where} is {_brief(value)}; expected the smaller end first")
     # Asked so that it does not hold for NaN.
     inside = limit[0] <= pair[0] <= pair[1] <= limit[1]
     kind = ""
     if whole:
         kind = "whole numbers, "
     if not inside or (whole and any(end != int(end) for end in pair)):
-        raise InputError(f"{where} is {value!r}; expected {kind}{limit[0]:g} to {limit[1]:g}")
+        raise InputError(f"{where} is {_brief(value)}; expected {kind}{limit[0]:g} to {limit[1]:g}")
     return (float(pair[0]), float(pair[1]))
+
+
+def _brief(value: Any) -> str:
+    """Return a value as a message has room for."""
+    text = repr(value)
+    if len(text) > 80:
+        return f"{text[:80]}…"
+    return text
 
 
 def _is_number(value: Any) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from crnn.alphabet import Alphabet
 from crnn.datasets.options import read_lines
+from crnn.datasets.synth import marks
 from crnn.datasets.synth.limits import MAX_STEPS
 from crnn.datasets.synth.table import Effect, Table
 from crnn.errors import InputError, UnavailableError
@@ -19,34 +20,90 @@ SYSTEM_LISTS = (
     "/usr/share/dict/american-english",
     "/usr/share/dict/british-english",
 )
+Case = Callable[[str], str]
+
 _PUNCTUATION = ".,!?:;-'\"…*"
 _DIGITS = "0123456789"
 
 
 @dataclass(frozen=True)
+class Text:
+    """What is drawn, and what of it is to be read; the last ``raised`` characters stand raised and
+    small.
+
+    ``sign`` asks for a plain face.
+    """
+
+    label: str
+    shown: str
+    raised: int = 0
+    sign: bool = False
+
+
+@dataclass(frozen=True)
 class Words:
-    """A list's words by their length, and the characters that strings at random are made of."""
+    """A list's words by their length, and the characters that strings at random are made of.
+
+    A word that the list has several times is drawn so many times as often.
+    """
 
     by_length: Mapping[int, Sequence[str]]
     characters: str
 
-    def draw(self, rng: random.Random, table: Table) -> Tuple[str, str]:
-        """Draw a label, and the text that shows it, which may end in a mark that the label has
-        not.
+    def draw(self, rng: random.Random, table: Table) -> Text:
+        """Draw a text: a word, a number or a string, with or without marks.
+
+        The label is the text's characters that belong to the alphabet; marks alone may be left out
+        of it. A text with other letters or digits, without a label, or with one that does not fit,
+        gives way to a plain word.
         """
-        label = self._label(rng, table)
-        shown = label
+        text = self._text(rng, table)
+        label = ""
+        for character in text.shown:
+            if character in self.characters:
+                label += character
+            elif character.isalnum():
+                label = ""
+                break
+        if not label or steps(label) > MAX_STEPS:
+            plain = self._cased(self._word(rng, table), _case(rng, table))
+            return Text(plain, plain)
+        return Text(label, text.shown, text.raised, text.sign)
+
+    def _text(self, rng: random.Random, table: Table) -> Text:
+        if table["raised"].happens(rng):
+            head, tail = (self._fill(form, rng, table) for form in marks.raised(rng))
+            return Text("", head + tail, len(tail))
+        if table["figures"].happens(rng):
+            return Text("", self._fill(marks.figure(rng), rng, table))
+        if table["signs"].happens(rng):
+            return Text("", self._cased(self._word(rng, table), str.upper), sign=True)
+        if table["marks"].happens(rng):
+            return Text("", self._dressed(rng, table))
+        shown = self._undressed(rng, table)
         if table["punctuation"].happens(rng):
             shown += rng.choice(_PUNCTUATION)
-        return label, shown
+        return Text("", shown)
 
-    def _label(self, rng: random.Random, table: Table) -> str:
+    def _undressed(self, rng: random.Random, table: Table) -> str:
         digits = [character for character in self.characters if character in _DIGITS]
         if digits and table["digits"].happens(rng):
             return _string(digits, table["digits"], rng)
         if table["random"].happens(rng):
             return _string(self.characters, table["random"], rng)
-        return self._case(rng, self._word(rng, table), table)
+        return self._cased(self._word(rng, table), _case(rng, table))
+
+    def _dressed(self, rng: random.Random, table: Table) -> str:
+        """Draw words with marks; in capitals, what the form adds is in capitals too."""
+        case = _case(rng, table)
+        words = [self._cased(self._word(rng, table), case) for _ in range(2)]
+        shown = marks.fill(marks.dress(rng), words, rng)
+        if case is str.upper:
+            return self._cased(shown, str.upper)
+        return shown
+
+    def _fill(self, form: str, rng: random.Random, table: Table) -> str:
+        return marks.fill(form, [self._word(rng, table)], rng)
 
     def _word(self, rng: random.Random, table: Table) -> str:
         line = table["length"].ranges
@@ -54,17 +111,29 @@ class Words:
         nearest = min(self.by_length, key=lambda length: (abs(length - wanted), length))
         return rng.choice(self.by_length[nearest])
 
-    def _case(self, rng: random.Random, word: str, table: Table) -> str:
-        if table["upper"].happens(rng):
-            changed = word.upper()
-        elif table["capital"].happens(rng):
-            changed = word[:1].upper() + word[1:].lower()
-        else:
-            return word
-        # Some letters have no capital of one letter, or none in the alphabet.
-        if len(changed) == len(word) and set(changed) <= set(self.characters):
-            return changed
-        return word
+    def _cased(self, text: str, case: Case) -> str:
+        """Return the text in another case, unless a letter has none of one letter, or none in the
+        alphabet.
+        """
+        changed = case(text)
+        if len(changed) != len(text):
+            return text
+        for old, new in zip(text, changed):
+            if new != old and new not in self.characters:
+                return text
+        return changed
+
+
+def _case(rng: random.Random, table: Table) -> Case:
+    if table["upper"].happens(rng):
+        return str.upper
+    if table["capital"].happens(rng):
+        return _capital
+    return str
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:].lower()
 
 
 def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:
@@ -77,7 +146,7 @@ def _string(characters: Sequence[str], line: Effect, rng: random.Random) -> str:
 
 def load_words(path: Optional[Path], characters: str) -> Words:
     """Read a list with a word a line, or the system's; only words of these characters that fit 26
-    steps are used.
+    steps are used, each as often as it stands there.
 
     Raises `InputError` for a file without such words, `UnavailableError` where the system has no
     list.
@@ -94,7 +163,7 @@ def load_words(path: Optional[Path], characters: str) -> Words:
     lines = read_lines(file, "a list of words, one a line")
     known = set(characters)
     by_length: Dict[int, List[str]] = {}
-    for word in sorted({line.strip() for line in lines}):
+    for word in sorted(line.strip() for line in lines):
         if word and set(word) <= known and steps(word) <= MAX_STEPS:
             by_length.setdefault(len(word), []).append(word)
     if not by_length:
