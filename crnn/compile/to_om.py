@@ -173,9 +173,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     rewritten = request.output is not None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
-    groups: List[Tuple[int, ...]] = [tuple(request.batches)]
-    if request.static_set:
-        groups = [(batch,) for batch in request.batches]
+    groups = _groups(request)
     image = [
         check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
         for group in groups
@@ -213,6 +211,13 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         atc=atc,
         notes=tuple(notes),
     )
+
+
+def _groups(request: CompileRequest) -> List[Tuple[int, ...]]:
+    """Return the batch sizes of each OM."""
+    if request.static_set:
+        return [(batch,) for batch in request.batches]
+    return [tuple(request.batches)]
 
 
 def _job(
