@@ -86,7 +86,7 @@ def _hand_over():
         return
     os.environ[_MARK] = "1"
     try:
-        os.execv(python, [python] + words[1:])  # noqa: S606
+        os.execvp(python, [python] + words[1:])  # noqa: S606
     except OSError as error:
         del os.environ[_MARK]
         sys.stderr.write("crnn: cannot start %s: %s\n" % (python, error.strerror))
@@ -122,11 +122,14 @@ def _is_own(words):
         if word == "-m":
             module = words[position + 1].split(".")[0]
             return module == "crnn"
+        if word.startswith("-m"):
+            return word[2:].split(".")[0] == "crnn"
         if word in ("-W", "-X"):
             position += 1
         elif not word.startswith("-"):
-            folder = os.path.dirname(os.path.abspath(word))
-            return os.path.realpath(folder) == os.path.realpath(CHECKOUT)
+            # By a link to the script, or to a folder above it.
+            folder = os.path.dirname(os.path.realpath(word))
+            return folder == os.path.realpath(CHECKOUT)
         elif word == "-c":
             return False
         position += 1

@@ -15,8 +15,12 @@ LINE_BREAK = "line break in label"
 OUTSIDE = "label outside the alphabet"
 TOO_LONG = "label too long"
 """Longer than the model's time steps can spell, see `steps`."""
+
 DROPPED = f"{OUTSIDE}: dropped"
 STRIPPED = f"{OUTSIDE}: characters stripped"
+
+OF_LABELS = frozenset([NO_LABEL, EMPTY_LABEL, LINE_BREAK, OUTSIDE, TOO_LONG, DROPPED, STRIPPED])
+"""The reasons that lie in a label; all others lie in an image or in what a model gave."""
 
 _LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 

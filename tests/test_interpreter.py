@@ -196,6 +196,25 @@ def test_a_script_hands_over_from_another_folder(bare: str, owner: Path, tmp_pat
     assert run.returncode == TAKEN
 
 
+def test_a_script_hands_over_when_it_is_called_by_a_link(
+    bare: str, owner: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "with blanks"
+    folder.mkdir()
+    (folder / "by link.py").symlink_to(owner / "pth2onnx.py")
+    (folder / "all").symlink_to(owner)
+    for script in (folder / "by link.py", folder / "all" / "pth2onnx.py"):
+        run = started(bare, str(script), "a", "b", folder=folder)
+        assert run.returncode == TAKEN, run.stderr
+
+
+def test_another_python_is_found_on_the_path(bare: str, owner: Path, tmp_path: Path) -> None:
+    other = stand_in(tmp_path / "other", TAKEN - 1)
+    path = f"{other.parent}:/usr/bin:/bin"
+    run = started(bare, "pth2onnx.py", "a", "b", folder=owner, CRNN_PYTHON=other.name, PATH=path)
+    assert run.returncode == TAKEN - 1
+
+
 def test_another_python_is_named_by_the_environment(bare: str, owner: Path, tmp_path: Path) -> None:
     other = stand_in(tmp_path / "other", TAKEN - 1)
     run = started(bare, "pth2onnx.py", "a", "b", folder=owner, CRNN_PYTHON=str(other))

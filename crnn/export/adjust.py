@@ -81,7 +81,11 @@ def adjusted_file(path: Path, *, spec: Optional[str], output: Optional[str]) -> 
     with tempfile.TemporaryDirectory(prefix="crnn-onnx-") as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(made.SerializeToString())
-        yield copy
+        try:
+            yield copy
+        except InputError as error:
+            said = str(error).replace(str(copy), str(path))
+            raise InputError(said, hint=error.hint) from error
 
 
 def set_spec(path: Path, target: Path, *, spec: str, output: Optional[str]) -> ModelSpec:

@@ -32,6 +32,7 @@ from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
+from crnn.labels import OF_LABELS
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
@@ -326,8 +327,19 @@ def _notes(request: EvaluateRequest, runner: Runner) -> List[str]:
     return notes
 
 
+def _hardly(evaluation: Evaluation) -> bool:
+    """Say whether hardly a word is right of those that the model could see and gave numbers for;
+    what kept it from the others is named, and is no fault of alphabet or labels.
+    """
+    seen = evaluation.total
+    for reason, count in evaluation.skipped.items():
+        if reason not in OF_LABELS:
+            seen -= count
+    return evaluation.correct < HARDLY * seen
+
+
 def _axis_note(evaluation: Evaluation) -> Sequence[str]:
-    if evaluation.total < FEW or evaluation.accuracy >= HARDLY:
+    if evaluation.total < FEW or not _hardly(evaluation):
         return ()
     note = (
         "hardly a word is right: if the tool ran batches, it may have cut its outputs along time;"
@@ -348,7 +360,7 @@ def _remarks(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
 
 def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
     """Return what is usually wrong where hardly a word is right."""
-    if evaluation.accuracy >= HARDLY:
+    if not _hardly(evaluation):
         return ()
     note = (
         f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"

@@ -107,7 +107,13 @@ def _reference(om: Path) -> Reference:
             hint="Compile it first: crnn compile MODEL.onnx NAME",
         )
     sidecar = find_sidecar(om)
-    if sidecar is None or sidecar.reference is None:
+    if sidecar is None:
+        raise InputError(
+            f"{om}: there is no {sidecar_path(om).name} beside it, so there is nothing to compare"
+            " with",
+            hint="Copy the file that crnn compile wrote beside the OM, or compile it again.",
+        )
+    if sidecar.reference is None:
         raise InputError(
             f"{om}: {sidecar_path(om).name} keeps no readings of the ONNX to compare with",
             hint="Compile it again, where ONNX Runtime is: crnn compile MODEL.onnx NAME",

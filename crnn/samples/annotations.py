@@ -125,7 +125,7 @@ class AnnotationFile:
         refuse_lfs_pointer(path)
         self.path = path
         self.encoding = text_encoding(path, options.encoding)
-        self.form = options.form or self._form()
+        self.form = options.form or self._form(options.columns)
         if self.form not in NAMED_FORMS:
             raise InputError(
                 f"{self.form!r} is not a form of annotation; expected one of"
@@ -134,7 +134,7 @@ class AnnotationFile:
         self._table: Optional[Table] = None
         self.notes: Sequence[str] = ()
         if self.form == CSV:
-            self._table = Table(path, self._lines, options.columns, is_image_name)
+            self._table = Table(path, self._all_lines, options.columns, is_image_name)
             if self._table.note:
                 self.notes = (self._table.note,)
             return
@@ -162,12 +162,15 @@ class AnnotationFile:
             else:
                 yield Annotation(*pair, number)
 
+    def _all_lines(self) -> Iterator[Tuple[int, str]]:
+        return numbered_lines(self.path, self.encoding)
+
     def _lines(self) -> Iterator[Tuple[int, str]]:
-        for number, line in numbered_lines(self.path, self.encoding):
+        for number, line in self._all_lines():
             if line.strip():
                 yield number, line
 
-    def _form(self) -> str:
+    def _form(self, columns: Optional[Tuple[str, str]]) -> str:
         first = list(itertools.islice(self._lines(), 1000))
         if not first:
             raise InputError(
@@ -175,6 +178,8 @@ class AnnotationFile:
             )
         if self.path.suffix.lower() in SUFFIXES:
             return CSV
+        if columns is not None and first[0][1].startswith("{"):
+            return JSONL  # the columns are the keys, which need not be those that are known
         return _detect(self.path, first)
 
     def _by_keys(self, columns: Tuple[str, str]) -> Callable[[str], Optional[_Pair]]:
@@ -257,9 +262,9 @@ def _detect(path: Path, lines: Sequence[Tuple[int, str]]) -> str:
 
 
 def _is_json(line: str) -> bool:
-    """Say whether a line is, or begins, a JSON object or a list of them."""
+    """Say whether a line is, or begins, a JSON object or a list of them or of lists."""
     text = line.strip()
-    return text in ("{", "[", "[{") or text.startswith(('{"', '[{"'))
+    return text in ("{", "[", "[{", "[[") or text.startswith(('{"', '[{"', '[["'))
 
 
 def _unknown_json(path: Path, number: int, line: str) -> InputError:
@@ -267,7 +272,7 @@ def _unknown_json(path: Path, number: int, line: str) -> InputError:
         f"{path} line {number} is {line[:80]!r}; expected JSON lines, an object each line, with one"
         f" of the keys {', '.join(_NAME_KEYS)} for the image and one of {', '.join(_LABEL_KEYS)}"
         f" for the label, both text: {EXAMPLES[JSONL]}",
-        hint=f"Where an object a line has other keys: --form {JSONL} --columns IMAGEKEY,LABELKEY",
+        hint="Where an object a line has other keys: --columns IMAGEKEY,LABELKEY",
     )
 
 

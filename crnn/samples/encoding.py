@@ -122,6 +122,8 @@ def _remedy(path: Path, tried: str) -> str:
 def _candidates(path: Path) -> Tuple[str, ...]:
     with open(path, "rb") as file:
         head = file.read(200)
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return ("utf-32",)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ("utf-16",)
     if _half_zeros(path):

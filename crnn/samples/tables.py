@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import collections
 import csv
+import re
 from pathlib import Path
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -30,6 +31,8 @@ LABELS = frozenset(
 
 _LOOKED_AT = 1000
 _SIGNS = (",", "\t", ";", "|")
+_TOLD_SIGN = re.compile('"?sep=([,\t;|])"?', re.IGNORECASE)
+"""A first line by which Excel takes the sign between fields."""
 
 
 class Row(NamedTuple):
@@ -75,13 +78,18 @@ class Table:
         self._is_image = is_image
         self._sign = self._best_sign()
         first: List[Row] = []
+        why = ""
         for row in self._rows(self._sign):
             if not row.fault:
                 first.append(row)
+            elif not why:
+                why = f" (line {row.line}: {row.fault})"
             if len(first) == _LOOKED_AT:
                 break
         if not first:
-            raise InputError(f"{path} holds no row of CSV; expected an image and a label a row")
+            raise InputError(
+                f"{path} holds no row of CSV{why}; expected an image and a label a row"
+            )
         self.columns = self._choose([row.cells for row in first], columns)
 
     @property
@@ -112,15 +120,17 @@ class Table:
                 yield Row((row.cells[image].strip(), row.cells[label]), row.line)
 
     def _rows(self, sign: str) -> Iterator[Row]:
-        texts = (f"{text}\n" for _, text in self._lines())
-        reader = csv.reader(texts, delimiter=sign, skipinitialspace=True, strict=True)
+        reader = csv.reader(self._texts(), delimiter=sign, skipinitialspace=True, strict=True)
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row((), reader.line_num, str(error))
+                fault = str(error)
+                if "new-line" in fault:
+                    fault = "a carriage return by itself; a line ends in LF or CRLF"
+                yield Row((), reader.line_num, fault)
                 continue
             if not any(cell.strip() for cell in cells):
                 continue
@@ -129,7 +139,20 @@ class Table:
                 continue
             yield Row(cells, reader.line_num)
 
+    def _texts(self) -> Iterator[str]:
+        """Yield the lines; one that tells a spreadsheet the sign between fields is left empty."""
+        for number, text in self._lines():
+            if number == 1 and _TOLD_SIGN.fullmatch(text):
+                yield "\n"
+            else:
+                yield f"{text}\n"
+
     def _best_sign(self) -> str:
+        for _, text in self._lines():
+            told = _TOLD_SIGN.fullmatch(text)
+            if told:
+                return told[1]
+            break
         signs = list(_SIGNS)
         if self._path.suffix.lower() == ".tsv":
             signs = ["\t", ",", ";", "|"]
@@ -164,7 +187,7 @@ class Table:
             return Columns(image, label, width, first)
         found = self._image_column(rows, width)
         head = self._head(found, first, rows)
-        if head is None:
+        if head is None or label == found:
             label = None
         if label is None:
             label = self._other(found, rows, width)

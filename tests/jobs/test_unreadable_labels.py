@@ -153,6 +153,22 @@ def test_below_five_percent_a_line_says_what_is_usually_wrong(
     assert "hardly a word is right" not in capsys.readouterr().err
 
 
+def test_what_was_never_seen_accuses_neither_alphabet_nor_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_echo_model(tmp_path / "m.onnx")
+    words = write(tmp_path / "lmdb", ["good"] + ["lamp"] * 3)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "lost.txt").write_text("".join(f"{number}.png good\n" for number in range(40)))
+    label = ["--label", str(tmp_path / "lost.txt")]
+    assert main(["evaluate", str(model), str(tmp_path / "images"), *label]) == 0
+    said = capsys.readouterr().err
+    assert "missing image: 40" in said
+    assert "hardly a word is right" not in said
+    assert main(["evaluate", str(model), str(words)]) == 0
+    assert "hardly" not in capsys.readouterr().err
+
+
 def test_a_miss_shows_what_cannot_be_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,24 @@ TABLES = {
         [("1.png", "Tel"), ("2.png", "x")],
         "image 'filename', label 'text'",
     ),
+    "a line for Excel": (
+        "l.csv",
+        "sep=;\nimage;label\n1.png;a,b\n2.png;c,d\n",
+        [("1.png", "a,b"), ("2.png", "c,d")],
+        "image 'image', label 'label'",
+    ),
+    "a line for Excel, quoted": (
+        "l.csv",
+        '\ufeff"SEP=|"\r\n1.png|a,b;c\r\n2.png|c\r\n',
+        [("1.png", "a,b;c"), ("2.png", "c")],
+        "",
+    ),
+    "a label's name above the images": (
+        "l.csv",
+        "word,score\n1.png,Tel\n2.png,x\n",
+        [("1.png", "Tel"), ("2.png", "x")],
+        "image 'word', label 'score'",
+    ),
     "a first row of unknown words": (
         "l.csv",
         "picture,meaning\n1.png,Tel\n2.png,x\n",
@@ -233,6 +251,7 @@ def test_other_encodings_are_read_by_their_names(tmp_path: Path, encoding: str, 
         ("utf-16", "--encoding utf-16"),
         ("utf-16-le", "--encoding utf-16-le"),
         ("utf-16-be", "--encoding utf-16-be"),
+        ("utf-32", "--encoding utf-32"),
         ("gbk", "--encoding gb18030"),
         ("gb18030", "--encoding gb18030"),
     ],
@@ -321,3 +340,40 @@ def test_convert_and_evaluate_read_the_same_table(
     assert (tmp_path / "label.txt").read_text() == "test_1.bin:good\ntest_2.bin:lamp\n"
     bench = ["bench", str(model), "--data", str(words), "--loop", "1", "--batch", "1", *asked]
     assert main(bench) == 0
+
+
+def test_the_keys_of_json_lines_need_no_form_beside_them(tmp_path: Path) -> None:
+    lines = '{"pic": "1.png", "gt": "a"}\n{"pic": "2.png", "gt": "b"}\n'
+    pairs, _ = read(tmp_path, lines, file="l.jsonl", columns=("pic", "gt"))
+    assert pairs == [("1.png", "a"), ("2.png", "b")]
+    pairs, _ = read(
+        tmp_path,
+        '{"image": "1.png", "text": "a", "raw": "b"}\n',
+        columns=("image", "raw"),
+        file="l",
+    )
+    assert pairs == [("1.png", "b")]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [("1.png,a\n\n\n2.png\n3.png,c\n", 4), ('\n\n1.png,"a\n\nb"\n2.png\n3.png,c\n', 6)],
+)
+def test_empty_lines_of_a_table_are_counted(tmp_path: Path, content: str, line: int) -> None:
+    with pytest.raises(InputError, match=f"line {line} .*1 columns"):
+        read(tmp_path, content)
+
+
+def test_an_empty_line_in_a_field_is_kept(tmp_path: Path) -> None:
+    pairs, _ = read(tmp_path, '1.png,"a\n\nb"\n2.png,c\n')
+    assert pairs == [("1.png", "a\n\nb"), ("2.png", "c")]
+
+
+def test_lines_that_end_in_a_carriage_return_alone_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no row of CSV \(line 1: a carriage return by itself"):
+        read(tmp_path, "1.png,a\r2.png,b\r")
+
+
+def test_a_list_of_lists_in_json_is_no_list_of_lines(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected JSON lines, an object each line"):
+        read(tmp_path, '[["1.png", "a"], ["2.png", "b"]]\n', file="l.json")
