@@ -176,7 +176,7 @@ def test_a_run_that_diverges_stops_with_its_last_good_checkpoint(
     ]
     words += ["warmup=2 steps", "schedule=constant", "length=4 epochs"]
     run = tmp_path / "run"
-    recipe = load_recipe("synthetic", [*words, "learning_rate=1e30"])
+    recipe = load_recipe("synthetic", [*words, "learning_rate=1e6"])
     voice = Console(lambda line: None, lambda line: None, console.progress)
     with pytest.raises(
         CheckError, match=re.escape(f"the last good checkpoint is {run / 'last.pth'}")
