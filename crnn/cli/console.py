@@ -44,8 +44,12 @@ def note(text: str) -> None:
     """Print a line that is not the result; that it cannot be shown keeps nothing from being
     done.
     """
-    with contextlib.suppress(OSError):
+    try:
         print(shown(str(text)), file=sys.stderr)  # noqa: T201
+    except OSError:
+        # What could not be written is still to be: the interpreter's end would fail of it.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def error(problem: KitError) -> None:

@@ -81,7 +81,8 @@ def check_graph(
         lines = [f"  - {text}" for text in found]
         if all(SPEC in text for text in found):
             raise InputError(
-                "\n".join([f"{where}: the graph is not what its spec says", *lines]),
+                f"{where}: the graph is not what its spec says",
+                lines=lines,
                 hint=(
                     "Name its own with --spec: a preset, or JSON of the keys that differ; crnn spec"
                     " set MODEL.onnx SPEC -o OUT.onnx writes it into a copy."
