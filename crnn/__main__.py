@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from crnn.cli.main import script
+from crnn.interpreter import prefer
 
 if __name__ == "__main__":
+    prefer(["numpy"])
+    from crnn.cli.main import script
+
     script()

@@ -191,6 +191,12 @@ def test_the_simulator_hands_over_where_a_package_is_missing(bare: str, owner: P
     assert run.stdout.splitlines() == words
 
 
+def test_the_module_hands_over_too(bare: str, owner: Path) -> None:
+    run = started(bare, "-m", "crnn", "doctor", folder=owner)
+    assert run.returncode == TAKEN
+    assert run.stdout.splitlines() == ["-m", "crnn", "doctor"]
+
+
 def test_a_script_hands_over_from_another_folder(bare: str, owner: Path, tmp_path: Path) -> None:
     run = started(bare, str(owner / "pth2onnx.py"), "a", "b", folder=tmp_path)
     assert run.returncode == TAKEN

@@ -350,6 +350,7 @@ def add_output_axes(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--output-axes",
+        type=str.upper,
         choices=("TNK", "NTK", "NKT"),  # those of crnn.spec, which would need NumPy for --help
         help="the order of the logits' axes: T time steps, N images, K classes (default: TNK)",
     )
