@@ -13,10 +13,12 @@ import tempfile
 from pathlib import Path
 
 import common
+import numpy as np
+import onnx
 from evaluate import bare_session
 
 from crnn.errors import KitError
-from crnn.export.quantize import quantise
+from crnn.export.quantize import quantise, quantised
 from crnn.jobs.evaluate import EvaluateRequest, evaluate
 from crnn.runners.int8 import saturates
 from crnn.runners.onnx_runner import OnnxRunner
@@ -36,11 +38,16 @@ def accuracy(model: Path, data: Path, threads: int) -> float:
 def measure(model: Path, args: object, folder: Path, *, trained: bool) -> None:
     """Quantise a model, print the ratio at each batch and, of a trained one, both accuracies."""
     target = folder / "int8.onnx"
-    try:
-        quantise(model, target, args.data)
-    except KitError as error:
-        print(f"{model.name}: not measured: {error.message}")
-        return
+    if trained:
+        try:
+            quantise(model, target, args.data)
+        except KitError as error:
+            print(f"{model.name}: not measured: {error.message}")
+            return
+    else:
+        # Random weights read nothing, for which `quantise` would refuse them.
+        seen = np.split(common.pixels(args.data, 128), 8)
+        target.write_bytes(quantised(onnx.load(str(model)), seen, folder))
     for batch in (1, 16, 64):
         images = common.pixels(args.data, max(batch, 64))
         with OnnxRunner(model, threads=args.threads) as plain, OnnxRunner(

@@ -186,7 +186,7 @@ def _quantise(
         _require_sound(model, first, target)
         with tempfile.TemporaryDirectory(prefix="crnn-int8-") as folder:
             made = Path(folder) / "int8.onnx"
-            made.write_bytes(_quantised(proto, seen, Path(folder)))
+            made.write_bytes(quantised(proto, seen, Path(folder)))
             with OnnxRunner(made) as other:
                 second = _read(other, held)
             differing, lost, gained = _compared(first, second, runner.spec)
@@ -307,7 +307,17 @@ def _spells(spec: ModelSpec, label: str) -> bool:
     return not spec.alphabet.outside(spec.fold(label))
 
 
-def _quantised(proto: Any, seen: Sequence[np.ndarray], folder: Path) -> bytes:
+def quantised(proto: Any, seen: Sequence[np.ndarray], folder: Path) -> bytes:
+    """Return the int8 copy of a model, whatever it reads.
+
+    Args:
+        proto: the float ModelProto.
+        seen: the model's inputs for words, batches (N, C, H, W), which set the ranges.
+        folder: a place for temporary files.
+
+    Returns:
+        The ONNX file's bytes.
+    """
     with needs("onnx"):
         import onnx
         from onnx import version_converter
