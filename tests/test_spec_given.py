@@ -169,7 +169,7 @@ def test_a_spec_that_does_not_fit_writes_nothing(
     assert main(["spec", "set", str(model), '{"width": 64}', "-o", str(folder / "x.onnx")]) == 1
     assert not (folder / "x.onnx").exists()
     error = capsys.readouterr().err
-    assert f"{model}: got " in error
+    assert f"crnn: error: {model}: got " in error
     assert "the spec (given) expects" in error
     assert "--spec" not in error
     assert main(["spec", "set", str(model), "modelzo", "-o", str(folder / "x.onnx")]) == 1
