@@ -84,13 +84,6 @@ MUTATIONS = (
         "tests/test_interpreter.py::test_the_simulator_hands_over_where_a_package_is_missing",
     ),
     Mutation(
-        "a spec that does not fit is told of a temporary file",
-        "crnn/export/adjust.py",
-        "        message = error.message.replace(str(copy), str(path))\n",
-        "        message = error.message\n",
-        "tests/test_spec_given.py::test_a_spec_that_does_not_fit_writes_nothing",
-    ),
-    Mutation(
         "a key in capitals is unknown",
         "crnn/training/recipe.py",
         "    if own is None and bare in known:\n",
