@@ -11,7 +11,13 @@ from typing import Callable, Sequence
 
 import common
 
-SCRIPTS = ("pth2onnx.py", "parse_testdata.py", "get_info.py", "post_CRNN_pytorch_acl.py")
+SCRIPTS = (
+    "pth2onnx.py",
+    "parse_testdata.py",
+    "get_info.py",
+    "post_CRNN_pytorch_acl.py",
+    "postpossess_CRNN_pytorch.py",
+)
 
 
 def process(words: Sequence[str]) -> Callable[[], object]:

@@ -27,5 +27,20 @@ def shown(text: str) -> str:
     return _UNSAFE.sub(_escape, text)
 
 
+def brief(text: str, most: int = 80) -> str:
+    """Return as much of a text as a message has room for.
+
+    Args:
+        text: Any text.
+        most: The most characters that are kept.
+
+    Returns:
+        The text; its beginning and an ellipsis where it is longer.
+    """
+    if len(text) > most:
+        return f"{text[:most]}…"
+    return text
+
+
 def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")

@@ -176,7 +176,7 @@ class Net:
             fitted = _fitted_to(wanted, model.inputs, arrays)
             if fitted is not None:
                 return fitted
-        got = f"{_rows(model.inputs[0], arrays[0])} rows"
+        got = f"{arrays[0].nbytes // _row_bytes(model.inputs[0])} rows"
         if model.gears[0].by_dims:
             got = ", ".join("x".join(map(str, array.shape)) for array in arrays)
         gears = ", ".join(map(str, model.gears))
@@ -215,16 +215,15 @@ def _places(buffers: Sequence[Tuple[int, int]]) -> List[Dict[str, int]]:
     return [{"buffer": pointer, "size": size} for pointer, size in buffers]
 
 
-def _rows(port: Port, array: np.ndarray) -> int:
-    """Return how often an array holds what the known axes of an input make."""
+def _row_bytes(port: Port) -> int:
+    """Return how many bytes the known axes of an input make."""
     known = [size for size in port.dims if size != -1]
-    return array.nbytes // (port.itemsize * int(np.prod(known, dtype=np.int64)))
+    return port.itemsize * int(np.prod(known, dtype=np.int64))
 
 
 def _may_fit(port: Port, array: np.ndarray) -> bool:
     """Say whether an array can be an input, at one of its gears: by its type, or as its bytes."""
-    known = [size for size in port.dims if size != -1]
-    row = port.itemsize * int(np.prod(known, dtype=np.int64))
+    row = _row_bytes(port)
     if array.nbytes == 0 or array.nbytes % row:
         return False
     if array.nbytes != row and -1 not in port.dims:

@@ -167,6 +167,26 @@ def script() -> None:
     sys.exit(code)
 
 
+def script_parser(program: str, description: str, example: str) -> Parser:
+    """Build the parser of a script, in the form of the verbs'.
+
+    Args:
+        program: The script's name.
+        description: What it does.
+        example: A command or more, a line each.
+
+    Returns:
+        A parser without arguments yet.
+    """
+    return Parser(
+        prog=program,
+        description=description,
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def run_script(
     parser: Parser,
     argv: Optional[Sequence[str]],

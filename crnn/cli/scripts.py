@@ -8,7 +8,7 @@ from typing import Optional, Sequence
 
 from crnn.cli import console
 from crnn.cli.arguments import STDOUT, add_json, add_written, filled, listing, positive
-from crnn.cli.main import Parser, run_script
+from crnn.cli.main import run_script, script_parser
 from crnn.cli.verbs import evaluate as evaluate_verb
 from crnn.cli.verbs import score as score_verb
 from crnn.cli.verbs.evaluate import add_checks
@@ -19,12 +19,10 @@ def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
     """``pth2onnx.py``: ``crnn export`` by its historical name."""
     from crnn.cli.verbs import export
 
-    parser = Parser(
-        prog="pth2onnx.py",
-        description=export.HELP,
-        epilog="example:\n  python pth2onnx.py crnn.pth crnn.onnx",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = script_parser(
+        "pth2onnx.py",
+        export.HELP,
+        "  python pth2onnx.py crnn.pth crnn.onnx",
     )
     export.add_arguments(parser)
     return run_script(parser, argv, export.run)
@@ -32,18 +30,13 @@ def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
 
 def post_processing(argv: Optional[Sequence[str]] = None) -> int:
     """``post_CRNN_pytorch_acl.py``: evaluate a folder of bins and write the accuracy JSON."""
-    parser = Parser(
-        prog="post_CRNN_pytorch_acl.py",
-        description=(
-            "Read the bins that parse_testdata.py wrote with a model and write the accuracy as"
-            " JSON."
-        ),
-        epilog=(
-            "example:\n  python post_CRNN_pytorch_acl.py --pre_dir ./input_bin --batchsize 1"
+    parser = script_parser(
+        "post_CRNN_pytorch_acl.py",
+        ("Read the bins that parse_testdata.py wrote with a model and write the accuracy as JSON."),
+        (
+            "  python post_CRNN_pytorch_acl.py --pre_dir ./input_bin --batchsize 1"
             " --modelpath crnn.om --label label.txt --json_output_file result"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--pre_dir", dest="data", type=Path, required=True, metavar="DIR", help="the folder of bins"
@@ -86,12 +79,10 @@ def _evaluated(args: argparse.Namespace) -> int:
 
 def postpossess(argv: Optional[Sequence[str]] = None) -> int:
     """``postpossess_CRNN_pytorch.py``: ``crnn score`` with the lines of the historical script."""
-    parser = Parser(
-        prog="postpossess_CRNN_pytorch.py",
-        description=score_verb.HELP,
-        epilog="example:\n  python postpossess_CRNN_pytorch.py result/dumpOutput_device0 label.txt",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = script_parser(
+        "postpossess_CRNN_pytorch.py",
+        score_verb.HELP,
+        "  python postpossess_CRNN_pytorch.py result/dumpOutput_device0 label.txt",
     )
     parser.add_argument(
         "results", type=Path, metavar="RESULT", help="the folder of NAME_0.bin or NAME_1.bin"
@@ -109,22 +100,20 @@ def _json_file(text: str) -> str:
     return f"{filled(text)}.json"
 
 
-GET_INFO_EXAMPLE = """example:
+GET_INFO_EXAMPLE = """\
   python get_info.py bin ./input_bin crnn.info 100 32
   python get_info.py jpg ./images crnn.info"""
 
 
 def get_info(argv: Optional[Sequence[str]] = None) -> int:
     """Run the script and return its exit code."""
-    parser = Parser(
-        prog="get_info.py",
-        description=(
+    parser = script_parser(
+        "get_info.py",
+        (
             "Write the info file that benchmark tools take: a line 'i path width height' for each"
             " file."
         ),
-        epilog=GET_INFO_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        GET_INFO_EXAMPLE,
     )
     parser.add_argument(
         "kind", choices=("bin", "jpg"), help="the files: prepared bins, or JPEG images"

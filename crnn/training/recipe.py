@@ -17,6 +17,7 @@ from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.alphabet_file import alphabet_of
 from crnn.errors import InputError, KitError, UsageError, needs
 from crnn.files import read_text, require_file, write_text
+from crnn.foreign import brief
 from crnn.limits import advice, limit
 from crnn.presets import PRESETS, VARIANTS
 from crnn.spelling import did_you_mean
@@ -30,6 +31,8 @@ Say = Callable[[str], None]
 ALPHABETS = ("alphabet", "start_alphabet")
 """The keys that take characters, or ``@FILE``."""
 
+_MESSAGE = 200
+"""The most characters of a value that a message repeats."""
 _WIDEST = 16_384
 """Channels and hidden values: a CRNN has 512 and 256."""
 _BATCH = 1 << 20
@@ -501,15 +504,7 @@ def _pair(pair: str) -> Tuple[str, Any]:
     try:
         return key, _loaded(text, key)
     except plain_yaml.YamlError as error:
-        raise UsageError(f"{_brief(pair)}: the value is not YAML: {error}") from error
-
-
-def _brief(value: Any) -> str:
-    """Return a value as text that a message has room for."""
-    text = str(value)
-    if len(text) > 200:
-        return f"{text[:200]}…"
-    return text
+        raise UsageError(f"{brief(pair, _MESSAGE)}: the value is not YAML: {error}") from error
 
 
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
@@ -520,19 +515,19 @@ def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None
     if own is None and bare in known:
         own = f"{bare}=VALUE"
     if own is not None:
-        raise error(f"{what} {_brief(repr(key))} is unknown; here it is {own}")
+        raise error(f"{what} {brief(repr(key), _MESSAGE)} is unknown; here it is {own}")
     question = did_you_mean(key, known)
     hint = f"There are {', '.join(known)}."
     if question:
         hint = ""
-    raise error(f"{what} {_brief(repr(key))} is unknown{question}", hint=hint)
+    raise error(f"{what} {brief(repr(key), _MESSAGE)} is unknown{question}", hint=hint)
 
 
 def _parsed(where: str, parser: Parser, value: Any, error: Type[KitError] = InputError) -> Any:
     try:
         return parser(value)
     except ValueError as problem:
-        raise error(f"{where} is {_brief(repr(value))}; expected {problem}") from problem
+        raise error(f"{where} is {brief(repr(value), _MESSAGE)}; expected {problem}") from problem
     except KitError as problem:
         raise error(f"{where}: {problem.message}", hint=problem.hint) from problem
 

@@ -184,6 +184,11 @@ _DAMAGES: Tuple[_Damage, ...] = (
 # What is no regular file
 
 
+def _synth(place: Path, words: Path, *more: object) -> Sequence[object]:
+    """Return the command that renders two words of a list."""
+    return ["dataset", "synth", place / "s", "--count", 2, "--words", words, *more]
+
+
 def _not_regular(chance: random.Random, place: Path, inputs: Path) -> Commands:
     """Put a pipe, or a link to a device that gives bytes for ever, in the place of a file."""
     bins, label, model = place / "bins", place / "label.txt", inputs / "crnn.onnx"
@@ -220,26 +225,10 @@ def _not_regular(chance: random.Random, place: Path, inputs: Path) -> Commands:
         recipe: ["train", recipe, "--show"],
         earlier: [*evaluate, "--against", earlier],
         words / "data.mdb": ["dataset", "check", words],
-        place / "list.txt": [
-            "dataset",
-            "synth",
-            place / "s",
-            "--count",
-            2,
-            "--words",
-            place / "list.txt",
-        ],
-        place / "effects.yaml": [
-            "dataset",
-            "synth",
-            place / "s",
-            "--count",
-            2,
-            "--words",
-            inputs / "label.txt",
-            "--effects",
-            place / "effects.yaml",
-        ],
+        place / "list.txt": _synth(place, place / "list.txt"),
+        place / "effects.yaml": _synth(
+            place, inputs / "label.txt", "--effects", place / "effects.yaml"
+        ),
         place / "alphabet.txt": [
             "export",
             CHECKPOINT,
@@ -473,17 +462,7 @@ def _escapes(chance: random.Random, place: Path, inputs: Path) -> Commands:
         ["train", "modelzoo-1p", f"{bad}=1"],
         [*evaluate, inputs / "label.txt", "--spec", place / "spec.json"],
         [*evaluate, inputs / "label.txt", "--spec", place / "format.json"],
-        [
-            "dataset",
-            "synth",
-            place / "s",
-            "--count",
-            2,
-            "--words",
-            inputs / "label.txt",
-            "--effects",
-            place / "effects.yaml",
-        ],
+        _synth(place, inputs / "label.txt", "--effects", place / "effects.yaml"),
         ["explain", bad],
         [bad],
         ["read", f"--{bad}"],

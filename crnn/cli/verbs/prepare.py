@@ -18,7 +18,7 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.cli.main import Parser, run_script
+from crnn.cli.main import run_script, script_parser
 from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
@@ -143,12 +143,10 @@ def run(args: argparse.Namespace) -> int:
 
 def parse_testdata(test_dir: str, output_bin: str, argv: Optional[Sequence[str]] = None) -> int:
     """``parse_testdata.py``: the verb with both positional arguments optional."""
-    parser = Parser(
-        prog="parse_testdata.py",
-        description=HELP,
-        epilog="example:\n  python parse_testdata.py ./IIIT5K_lmdb ./input_bin",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    parser = script_parser(
+        "parse_testdata.py",
+        HELP,
+        "  python parse_testdata.py ./IIIT5K_lmdb ./input_bin",
     )
     parser.add_argument(
         "data",

@@ -11,6 +11,7 @@ from crnn import plain_yaml
 from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
 from crnn.errors import InputError
 from crnn.files import read_text
+from crnn.foreign import brief
 from crnn.spelling import nearest
 
 Range = Tuple[float, float]
@@ -59,7 +60,7 @@ def load_table(path: Optional[Path] = None) -> Table:
             _known(name, lines, f"{path}: effect")
             if not isinstance(values, dict):
                 raise InputError(
-                    f"{path}: {name} is {_brief(values)}; expected values in braces, as in"
+                    f"{path}: {name} is {brief(repr(values))}; expected values in braces, as in"
                     f" {lines[name]}"
                 )
             for key in values:
@@ -104,25 +105,19 @@ def _range(where: str, name: str, value: Union[float, list], limit: Range) -> Ra
         expected = "a number"
         pair = [value, value]
     if not isinstance(pair, list) or len(pair) != 2 or not all(_is_number(end) for end in pair):
-        raise InputError(f"{where} is {_brief(value)}; expected {expected}")
+        raise InputError(f"{where} is {brief(repr(value))}; expected {expected}")
     if pair[0] > pair[1]:
-        raise InputError(f"{where} is {_brief(value)}; expected the smaller end first")
+        raise InputError(f"{where} is {brief(repr(value))}; expected the smaller end first")
     # Asked so that it does not hold for NaN.
     inside = limit[0] <= pair[0] <= pair[1] <= limit[1]
     kind = ""
     if whole:
         kind = "whole numbers, "
     if not inside or (whole and any(end != int(end) for end in pair)):
-        raise InputError(f"{where} is {_brief(value)}; expected {kind}{limit[0]:g} to {limit[1]:g}")
+        raise InputError(
+            f"{where} is {brief(repr(value))}; expected {kind}{limit[0]:g} to {limit[1]:g}"
+        )
     return (float(pair[0]), float(pair[1]))
-
-
-def _brief(value: Any) -> str:
-    """Return a value as a message has room for."""
-    text = repr(value)
-    if len(text) > 80:
-        return f"{text[:80]}…"
-    return text
 
 
 def _is_number(value: Any) -> bool:
