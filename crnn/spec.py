@@ -34,7 +34,9 @@ from crnn.spelling import did_you_mean
 from crnn.widths import Widths, widths_of
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background", "widths")),)
+ADDED: Sequence[FrozenSet[str]] = (
+    frozenset(("orient", "background", "widths", "temperature")),
+)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
@@ -64,9 +66,12 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
     "orient": (bool,),
     "background": (str,),
     "widths": (list, dict),
+    "temperature": (int, float),
 }
 BACKGROUND = re.compile("|#[0-9a-f]{6}")
 """What `ModelSpec.background` may be."""
+TEMPERATURES = (0.01, 100.0)
+"""The least and the most that `ModelSpec.temperature` may be."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,10 @@ class ModelSpec:
     "#ffffff", that is put under transparent pixels, and with "" their own colour is taken, whatever
     it is: both defaults are the training's. ``widths`` are those that images are read at by their
     aspect; None where all are of ``width``, the fixed one, whose time steps ``time_steps`` are (the
-    others' are measured as a model first runs at them). The defaults are the kit's historical
-    contract: Pillow 'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits
-    (26, N, 37).
+    others' are measured as a model first runs at them). Logits are divided by ``temperature`` where
+    the probability of a text is computed (`crnn.decoding.probability`), and nowhere else. The
+    defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without keeping the
+    aspect, blank 0 then 0-9a-z, logits (26, N, 37).
     Raises `InputError` for a value outside its range.
     """
 
@@ -102,6 +108,7 @@ class ModelSpec:
     orient: bool = False
     background: str = ""
     widths: Optional[Widths] = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, tuple(COLORS))
@@ -126,6 +133,11 @@ class ModelSpec:
             # A comparison, not a conversion: JSON may hold an integer that no float can.
             if not abs(getattr(self, name)) <= FLOAT32_MAX:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected a finite number")
+        least, most = TEMPERATURES
+        if not least <= self.temperature <= most:
+            raise InputError(
+                f"spec: temperature is {self.temperature}; expected {least:g} to {most:g}"
+            )
         for name in ("divisor", "std"):
             if np.float32(getattr(self, name)) == 0:
                 raise InputError(f"spec: {name} is 0; pixels are divided by it")

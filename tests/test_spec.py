@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.spec import METADATA_KEY, ModelSpec, changed_spec, numbered, optional_keys, spec_in
+from crnn.spec import (
+    ADDED,
+    METADATA_KEY,
+    ModelSpec,
+    changed_spec,
+    numbered,
+    optional_keys,
+    spec_in,
+)
 from crnn.widths import Widths, widths_of
 
 GOLDEN = (
@@ -37,6 +45,7 @@ def test_golden_json() -> None:
         {"orient": True, "background": "#0a0b0c"},
         {"widths": {"rule": "aspect", "factor": 36.0, "list": [80, 100, 128, 160, 200]}},
         {"widths": {"rule": "aspect", "factor": 30.0, "list": [320]}, "orient": True},
+        {"temperature": 0.85},
     ],
 )
 def test_new_keys_are_written_only_where_they_are_set(given: Any) -> None:
@@ -93,6 +102,11 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"format": "crnn-spec/2", "orient": 1}, "orient is 1; expected bool"),
         ({"format": "crnn-spec/2", "background": "white"}, "expected a colour such as '#ffffff'"),
         ({"widths": [80]}, "unknown or missing keys: widths"),
+        ({"temperature": 2.0}, "unknown or missing keys: temperature"),
+        ({"format": "crnn-spec/2", "temperature": 0}, "temperature is 0; expected 0.01 to 100"),
+        ({"format": "crnn-spec/2", "temperature": float("nan")}, "temperature is nan"),
+        ({"format": "crnn-spec/2", "temperature": 10**400}, "expected 0.01 to 100"),
+        ({"format": "crnn-spec/2", "temperature": "1"}, "temperature is '1'; expected float"),
         *[
             ({"format": "crnn-spec/2", "widths": widths}, message)
             for widths, message in (
@@ -190,7 +204,7 @@ def test_a_format_reads_what_came_up_to_it() -> None:
 
 def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     old = ModelSpec(width=160).to_json()
-    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width", "orient", "background", "widths"]),))
+    monkeypatch.setattr("crnn.spec.ADDED", (frozenset([*ADDED[0], "width"]),))
     plain = ModelSpec()
     assert "width" not in plain.to_dict()
     assert plain.to_dict()["format"] == "crnn-spec/1"
