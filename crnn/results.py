@@ -18,6 +18,19 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class Character:
+    """A character of a reading: its CTC class ``index``, the largest ``probability`` of its steps,
+    and the ``first`` and ``last`` column that it takes, in pixels of the picture from 0.
+    """
+
+    character: str
+    index: int
+    probability: float
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
     not asked for.
@@ -25,6 +38,7 @@ class Reading:
     The fields with a default are None where they were not asked for, and are written only where
     they are set. ``probability`` is the text's own, over all its CTC paths; ``posterior`` its share
     among the candidates of a lexicon; ``alternatives`` are the likeliest texts, likeliest first.
+    ``rejected`` says whether the probability is below the one that was asked for.
     """
 
     key: str
@@ -34,6 +48,8 @@ class Reading:
     probability: Optional[float] = None
     posterior: Optional[float] = None
     alternatives: Optional[Sequence[Alternative]] = None
+    rejected: Optional[bool] = None
+    characters: Optional[Sequence[Character]] = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,60 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Words that were kept, how many of them are right, and the 95 % interval of that share."""
+
+    count: int
+    correct: int
+    interval95: Tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What is kept of ``total`` labelled words where those less probable than ``threshold`` are
+    rejected, and those that could not be read.
+
+    ``wanted`` is the accuracy for which the threshold was found on these words, None where it was
+    given. ``transferred`` is then what thresholds found on one half of the words keep of the other.
+    ``found`` is what a threshold that comes from another set kept there, as that set's result has
+    it.
+    """
+
+    threshold: float
+    total: int
+    kept: Kept
+    wanted: Optional[float] = None
+    transferred: Optional[Kept] = None
+    found: Optional[Mapping[str, Any]] = None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Words of about the same probability: their number, its mean, and how many are right."""
+
+    count: int
+    probability: float
+    correct: int
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How well the probabilities of ``words`` words tell the right ones from the wrong.
+
+    ``auroc`` is the chance that a right word is more probable than a wrong one, None where all are
+    right or all wrong; ``ece`` the expected calibration error over ``bins`` of equal count;
+    ``curve`` has share, threshold and accuracy of the surest words.
+    """
+
+    words: int
+    auroc: Optional[float]
+    ece: float
+    bins: Sequence[ReliabilityBin]
+    curve: Sequence[Tuple[float, float, float]]
+    rejection: Optional[Rejection] = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The one result of an evaluation; everything printed, written or drawn is made from it.
 
@@ -79,7 +149,8 @@ class Evaluation:
     could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
     its ``name``, None for the kit's own, and its rules.
     ``data``, ``date`` (UTC, ISO 8601) and ``command`` say what was run on what and when, files and
-    folders by their names alone; empty where that is not known.
+    folders by their names alone; empty where that is not known. ``sureness`` is None where nobody
+    asked for probabilities.
     """
 
     accuracy: float
@@ -100,6 +171,7 @@ class Evaluation:
     data: str = ""
     date: str = ""
     command: Sequence[str] = ()
+    sureness: Optional[Sureness] = None
 
 
 @dataclass(frozen=True)

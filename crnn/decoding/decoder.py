@@ -6,19 +6,29 @@ option is set.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn import ctc
-from crnn.results import Alternative, Reading
+from crnn.results import Alternative, Character, Reading
 from crnn.spec import ModelSpec
+
+Span = Tuple[float, float]
+"""Where the left and the right edge of a model's input lie, in columns of the picture."""
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """What is asked of a decoder; the defaults are greedy CTC."""
+    """What is asked of a decoder; the defaults are greedy CTC.
+
+    ``probability`` asks for that of each text, ``characters`` for where each one stands.
+    """
+
+    probability: bool = False
+    characters: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,13 +38,14 @@ class Decoded:
     ``texts`` has n of them. The other fields have n entries each, and are None where they were not
     asked for: ``probabilities`` of the texts, float64 (n,); ``posteriors``, the share of a text
     among all candidates of its row, float64 (n,); ``alternatives``, the likeliest texts of each
-    row, likeliest first.
+    row, likeliest first; ``characters``, where those of each text stand and how sure each is.
     """
 
     texts: Sequence[str]
     probabilities: Optional[np.ndarray] = None
     posteriors: Optional[np.ndarray] = None
     alternatives: Optional[Sequence[Sequence[Alternative]]] = None
+    characters: Optional[Sequence[Sequence[Character]]] = None
 
     def reading(
         self, column: int, key: str, confidence: Optional[float], label: Optional[str]
@@ -57,6 +68,8 @@ class Decoded:
             asked["posterior"] = float(self.posteriors[column])
         if self.alternatives is not None:
             asked["alternatives"] = tuple(self.alternatives[column])
+        if self.characters is not None:
+            asked["characters"] = tuple(self.characters[column])
         return Reading(key, self.texts[column], confidence, label, **asked)
 
 
@@ -73,15 +86,20 @@ class Decoder:
     """
 
     def __init__(self, spec: ModelSpec, options: Optional[DecodingOptions] = None) -> None:
+        self._spec = spec
         self._alphabet = spec.alphabet
-        self._options = options
+        self._options = options or DecodingOptions()
 
-    def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
+    def decode(
+        self, logits: np.ndarray, keys: Sequence[str], spans: Optional[Sequence[Span]] = None
+    ) -> Decoded:
         """Decode a batch.
 
         Args:
             logits: Scores (T, n, K), raw or log-softmax alike; all of them finite.
             keys: The n samples' names, by which a data set holds what is theirs alone.
+            spans: Where the n inputs lie in their pictures; None where the pictures are not known:
+                characters then stand in columns of the input.
 
         Returns:
             What was asked for, of each of the n columns.
@@ -90,4 +108,24 @@ class Decoder:
             InputError: K is not the alphabet's number of classes.
         """
         texts: List[str] = ctc.greedy(logits, self._alphabet)
-        return Decoded(texts)
+        return self._how_sure(Decoded(texts), logits, spans)
+
+    def _how_sure(
+        self, decoded: Decoded, logits: np.ndarray, spans: Optional[Sequence[Span]]
+    ) -> Decoded:
+        """Return what was decoded with the probabilities and characters that were asked for."""
+        temperature = self._spec.temperature
+        if self._options.probability and decoded.probabilities is None:
+            from crnn.decoding.probability import classes_of_texts, probabilities
+
+            classes = classes_of_texts(decoded.texts, self._alphabet)
+            found = probabilities(logits, classes, temperature)
+            decoded = dataclasses.replace(decoded, probabilities=found)
+        if self._options.characters:
+            from crnn.decoding.extents import characters
+
+            if spans is None:
+                spans = [(0.0, float(self._spec.width))] * len(decoded.texts)
+            where = characters(logits, decoded.texts, self._alphabet, spans, temperature)
+            decoded = dataclasses.replace(decoded, characters=where)
+        return decoded

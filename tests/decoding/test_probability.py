@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 import numpy as np
 import pytest
@@ -25,12 +25,14 @@ AB = Alphabet("ab")
 BLANK_LAST = Alphabet("ab", blank=2)
 
 
-def every_path(logits: np.ndarray, alphabet: Alphabet, temperature: float = 1.0) -> dict[str, float]:
+def every_path(
+    logits: np.ndarray, alphabet: Alphabet, temperature: float = 1.0
+) -> Dict[str, float]:
     """Return the probability of each text of one row's logits (T, K): that of all its paths."""
     scores = logits.astype(np.float64) / temperature
     steps = scores - scores.max(axis=1, keepdims=True)
     steps = np.exp(steps) / np.exp(steps).sum(axis=1, keepdims=True)
-    found: dict[str, float] = {}
+    found: Dict[str, float] = {}
     for path in itertools.product(range(alphabet.classes), repeat=len(logits)):
         text = ctc.decode(np.array([path]), alphabet)[0]
         weight = math.prod(steps[step, number] for step, number in enumerate(path))
