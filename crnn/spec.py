@@ -34,9 +34,7 @@ from crnn.spelling import did_you_mean
 from crnn.widths import Widths, widths_of
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = (
-    frozenset(("orient", "background", "widths", "temperature")),
-)
+ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background", "widths", "temperature")),)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"

@@ -47,6 +47,11 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
     data["command"] = list(evaluation.command)
     if comparison is not None:
         data["against"] = against_dict(comparison)
+    del data["sureness"]
+    if evaluation.sureness is not None:
+        from crnn.reports import sureness
+
+        data["sureness"] = sureness.to_dict(evaluation.sureness)
     for name in ("command", "data", "date"):
         if not data[name]:
             del data[name]

@@ -33,6 +33,10 @@ def lines(
         A line each.
     """
     yield from summary(evaluation)
+    if evaluation.sureness is not None:
+        from crnn.reports import sureness
+
+        yield from sureness.lines(evaluation.sureness)
     for reading in evaluation.misses[:misses]:
         yield f"{reading.key}  label:{_visible(reading.label)}  pred:{reading.text}"
     if comparison:

@@ -5,8 +5,9 @@ with the data.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import heapq
-from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from crnn.results import Evaluation, Reading, RunInfo
 from crnn.samples.label_check import LabelCheck
 from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.scoring.sureness import SurenessCounter
 
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
@@ -34,10 +38,19 @@ class Scorer:
         spec: What the logits mean and how labels are compared.
         confidences: Whether every reading gets its confidence; misses get theirs in any case.
         decoder: What makes texts of logits; None for greedy CTC.
+        sureness: Counts the labelled words' probabilities, which the decoder must give.
+        threshold: Less probable readings are marked as rejected, and so is what cannot be read;
+            None where nothing is.
     """
 
     def __init__(
-        self, spec: ModelSpec, *, confidences: bool = False, decoder: Optional[Decoder] = None
+        self,
+        spec: ModelSpec,
+        *,
+        confidences: bool = False,
+        decoder: Optional[Decoder] = None,
+        sureness: Optional[SurenessCounter] = None,
+        threshold: Optional[float] = None,
     ) -> None:
         self.metric = TextMetric()
         self.read = 0
@@ -49,6 +62,8 @@ class Scorer:
         self._spec = spec
         self._decoder = decoder or Decoder(spec)
         self._confidences = confidences
+        self._sureness = sureness
+        self._threshold = threshold
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
 
@@ -89,6 +104,8 @@ class Scorer:
                 reading = decoded.reading(columns[row], key, sure.get(row), label)
             else:
                 reading = Reading(key, "", None, label)
+            if self._threshold is not None:
+                reading = judged(reading, self._threshold)
             readings.append(reading)
             self._count(reading, truths[row], row in problems)
         return readings
@@ -153,6 +170,8 @@ class Scorer:
             return
         # A sample that could not be read is wrong even where its label is empty.
         distance = self.metric.update(reading.text, truth, wrong=has_problem)
+        if self._sureness is not None:
+            self._sureness.add(reading.probability, not (distance or has_problem))
         if distance or has_problem:
             self._keep(reading, distance, truth)
 
@@ -165,6 +184,20 @@ class Scorer:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def judged(reading: Reading, threshold: float) -> Reading:
+    """Return a reading that says whether it is rejected.
+
+    Args:
+        reading: With its probability; None where there was nothing to read.
+        threshold: The least probability that is kept.
+
+    Returns:
+        The same reading with ``rejected``.
+    """
+    sure = reading.probability is not None and reading.probability >= threshold
+    return dataclasses.replace(reading, rejected=not sure)
 
 
 def _finite(
