@@ -38,7 +38,7 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.source import WordSource, open_source
@@ -92,6 +92,7 @@ class EvaluateRequest:
     oov: Optional[str] = None
     format: Optional[str] = None
     rehearse: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class ScoreRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     format: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 AnyRequest = Union[EvaluateRequest, ScoreRequest]
@@ -401,8 +403,9 @@ def _runner(request: EvaluateRequest) -> Runner:
         runner = open_rehearsal(request.model, device=request.device)
     if request.output:
         runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+    spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+    spec = by_width_rule(spec, request.width_rule, request.model)
+    if request.spec or spec != runner.spec:
         runner.read_by(spec)
     return runner
 
