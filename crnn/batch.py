@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Counter, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Counter, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -81,6 +81,14 @@ class Sample:
     problem: Optional[Problem] = None
 
 
+class Span(NamedTuple):
+    """Where the left and the right edge of a model's input lie in a picture of so many columns."""
+
+    left: float
+    right: float
+    columns: int
+
+
 @dataclass(frozen=True)
 class Batch:
     """Samples, in data order unless ``positions`` says otherwise, their images as one array.
@@ -106,6 +114,8 @@ class Batch:
     """
     views: Optional[Sequence[str]] = None
     """Which view of its word each row is, by name; None where a word has one view."""
+    spans: Optional[Sequence[Optional[Span]]] = None
+    """Where each row's image lies in its picture; None where nobody asked."""
     width: Optional[int] = None
     """The images' columns, where the model reads at several widths."""
 

@@ -22,6 +22,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -31,7 +32,7 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem, Sample
+from crnn.batch import Batch, Problem, Sample, Span
 from crnn.errors import UnavailableError
 from crnn.image import ImageError, decode_remarked
 from crnn.machine import usable_cpus
@@ -43,9 +44,19 @@ from crnn.spec import ModelSpec
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 _Decoded = Tuple[Sample, Union[np.ndarray, Problem], Sequence[str]]
-View = Tuple[Optional[str], Union[np.ndarray, Problem]]
-"""A view of a word by its name, None where it is the only one: pixels, or why there are none."""
-ViewMaker = Callable[[Sample], Tuple[Sequence[View], Sequence[str]]]
+
+
+class Seen(NamedTuple):
+    """A view of a word: its name, None where it is the only one; pixels, or why there are none; and
+    where these lie in the picture, None where nobody asked.
+    """
+
+    name: Optional[str]
+    image: Union[np.ndarray, Problem]
+    span: Optional[Span] = None
+
+
+ViewMaker = Callable[[Sample], Tuple[Sequence[Seen], Sequence[str]]]
 """Decodes a sample once and gives its views, at least one, and its remarks."""
 
 # Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all
@@ -72,9 +83,9 @@ class _OneView:
     def __init__(self, spec: ModelSpec, max_pixels: Optional[int]) -> None:
         self._decode = _Decoder(spec, max_pixels)
 
-    def __call__(self, sample: Sample) -> Tuple[Sequence[View], Sequence[str]]:
+    def __call__(self, sample: Sample) -> Tuple[Sequence[Seen], Sequence[str]]:
         _, pixels, remarks = self._decode(sample)
-        return [(None, pixels)], remarks
+        return [Seen(None, pixels)], remarks
 
 
 class _ViewDecoder:
@@ -83,16 +94,16 @@ class _ViewDecoder:
     def __init__(self, make: ViewMaker) -> None:
         self._make = make
 
-    def __call__(self, sample: Sample) -> Tuple[Sample, Sequence[View], Sequence[str]]:
+    def __call__(self, sample: Sample) -> Tuple[Sample, Sequence[Seen], Sequence[str]]:
         return (sample, *self._make(sample))
 
 
-def _rows(decoded: Iterable[Tuple[Sample, Sequence[View], Sequence[str]]]) -> Iterator[Row]:
+def _rows(decoded: Iterable[Tuple[Sample, Sequence[Seen], Sequence[str]]]) -> Iterator[Row]:
     """Yield the rows of samples in their order, each with its position."""
     for position, (sample, views, remarks) in enumerate(decoded):
-        for number, (name, pixels) in enumerate(views, 1):
+        for number, (name, pixels, span) in enumerate(views, 1):
             last = number == len(views)
-            yield Row(position, sample.key, sample.label, pixels, remarks, name, last)
+            yield Row(position, sample.key, sample.label, pixels, remarks, name, last, span)
             remarks = ()
 
 

@@ -8,12 +8,12 @@ neither rows nor the readings that are put back into data order (`crnn.scoring.o
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Counter, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
-from crnn.batch import Batch, Problem
+from crnn.batch import Batch, Problem, Span
 from crnn.spec import ModelSpec
 
 WAITING = 8
@@ -27,7 +27,7 @@ class Row:
     ``image`` is (C, H, W), pixels (uint8) or what the model takes. ``position`` is the word's place
     in the data, from 0, and never goes back. Several rows may have one: they are views of the word,
     each with its name, and the ``last`` one says so. ``remarks`` (`crnn.image.REMARKS`) are said
-    with one row of a word.
+    with one row of a word. ``span`` is where the image lies in its picture, where that is asked.
     """
 
     position: int
@@ -37,6 +37,7 @@ class Row:
     remarks: Sequence[str] = ()
     view: Optional[str] = None
     last: bool = True
+    span: Optional[Span] = None
 
 
 def bucketed(
@@ -75,7 +76,7 @@ class _Bucket:
         else:
             place[:] = row.image
         # The array has the pixels now.
-        self.rows.append(Row(row.position, row.key, row.label, place, (), row.view, row.last))
+        self.rows.append(replace(row, image=place, remarks=()))
 
 
 class _Buckets:
@@ -144,6 +145,9 @@ class _Buckets:
         views: Optional[List[str]] = None
         if any(row.view is not None for row in rows):
             views = [row.view or "" for row in rows]
+        spans: Optional[List[Optional[Span]]] = None
+        if any(row.span is not None for row in rows):
+            spans = [row.span for row in rows]
         columns = None
         if self._spec.widths is not None:
             columns = width
@@ -156,5 +160,6 @@ class _Buckets:
             positions=[row.position for row in rows],
             settled=min(self._next, self._oldest()),
             views=views,
+            spans=spans,
             width=columns,
         )

@@ -125,7 +125,11 @@ class Scorer:
         if logits is not None:
             self.read += logits.shape[1]
             readable, logits = _finite(batch.readable, logits, problems)
-            decoded = self._decoder.decode(logits, [batch.keys[row] for row in readable])
+            keys = [batch.keys[row] for row in readable]
+            spans = None
+            if batch.spans is not None:
+                spans = [batch.spans[row] for row in readable]
+            decoded = self._decoder.decode(logits, keys, spans, batch.width)
             if batch.width is not None:
                 steps = logits.shape[0]
         columns = dict(zip(readable, range(len(readable))))
