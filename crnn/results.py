@@ -158,7 +158,9 @@ class Evaluation:
     folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
     a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
     their ``accuracy``, and ``words_per_second``, of inference alone. ``sureness`` is None where
-    nobody asked for probabilities.
+    nobody asked for probabilities. ``views`` is empty where words had one view; else it has, for
+    each view whose readings were ``kept``, and for the words on which all views ``agree`` or
+    ``disagree``, their number and how many are right.
     """
 
     accuracy: float
@@ -181,6 +183,7 @@ class Evaluation:
     command: Sequence[str] = ()
     by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     sureness: Optional[Sureness] = None
+    views: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

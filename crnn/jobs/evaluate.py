@@ -26,7 +26,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
-from crnn.decoding.decoder import Decoder
+from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.command import by_name, now
@@ -50,6 +50,7 @@ from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from crnn.jobs.sure import SureJob, SureOptions
+    from crnn.jobs.views import ViewJob
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
@@ -99,6 +100,7 @@ class EvaluateRequest:
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
     width_rule: Optional[str] = None
+    views: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,8 @@ def evaluate(
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
     runner = _runner(request)
-    source = _source(request, runner.spec, protocol)
+    views = _views(request, runner.spec)
+    source = _source(request, runner.spec, protocol, views)
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
@@ -188,7 +191,7 @@ def evaluate(
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        scorer = _scorer(runner.spec, sure, confidences=readings is not None)
+        scorer = _scorer(runner.spec, sure, views, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
@@ -205,6 +208,8 @@ def evaluate(
             protocol=_rules(request.protocol, protocol),
         )
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        if views is not None:
+            notes.extend(views.notes(len(source)))
         notes.extend(_hardly_note(evaluation))
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
@@ -244,7 +249,7 @@ def score(
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
-        scorer = _scorer(folder.spec, sure, confidences=readings is not None)
+        scorer = _scorer(folder.spec, sure, None, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, folder)
@@ -296,10 +301,29 @@ def _sure(request: AnyRequest) -> Optional[SureJob]:
     return SureJob(request.sure)
 
 
-def _scorer(spec: ModelSpec, sure: Optional[SureJob], *, confidences: bool) -> Scorer:
+def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
+    characters = request.sure is not None and request.sure.characters
+    if request.views is None and not spec.views and not characters:
+        return None
+    from crnn.jobs.views import ViewJob
+
+    job = ViewJob(request.data, request.views, spec, characters=characters)
+    if job.several and request.save_outputs is not None:
+        raise UsageError("--save-outputs writes one output a word: say --views 1 with it")
+    return job
+
+
+def _scorer(
+    spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob], *, confidences: bool
+) -> Scorer:
+    decoding = DecodingOptions()
+    if sure is not None:
+        decoding = sure.decoding
+    if views is not None and views.several:
+        decoding = dataclasses.replace(decoding, probability=True)
+    decoder = Decoder(spec, decoding)
     if sure is None:
-        return Scorer(spec, confidences=confidences)
-    decoder = Decoder(spec, sure.decoding)
+        return Scorer(spec, confidences=confidences, decoder=decoder)
     return Scorer(
         spec,
         confidences=confidences,
@@ -449,7 +473,12 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
     return {"name": name, **dataclasses.asdict(protocol)}
 
 
-def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
+def _source(
+    request: EvaluateRequest, spec: ModelSpec, protocol: Counting, views: Optional[ViewJob]
+) -> WordSource:
+    maker = None
+    if views is not None:
+        maker = views.maker
     under, rules = spec, None
     if protocol != Counting():
         under = apply(protocol, spec)
@@ -461,6 +490,7 @@ def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> Wo
         workers=request.threads,
         rules=rules,
         options=ListOptions(None, request.columns, request.encoding),
+        views=maker,
     )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(

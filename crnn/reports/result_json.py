@@ -53,7 +53,7 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
 
         data["sureness"] = sureness.to_dict(evaluation.sureness)
     data["by_width"] = {str(width): counts for width, counts in evaluation.by_width.items()}
-    for name in ("by_width", "command", "data", "date"):
+    for name in ("by_width", "command", "data", "date", "views"):
         if not data[name]:
             del data[name]
     data["schema"] = numbered(SCHEMA, ADDED, data)

@@ -27,6 +27,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.sure_options import add_sure, sure_options, sure_table
+from crnn.cli.view_options import add_views
 from crnn.cli.width_options import add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
@@ -108,6 +109,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " drop their samples, or strip the characters"
         ),
     )
+    add_views(parser)
     add_checks(parser)
 
 
