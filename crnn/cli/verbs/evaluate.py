@@ -335,6 +335,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
-    args.sure = sure_options(args)
+    if hasattr(args, "probability"):
+        args.sure = sure_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)
