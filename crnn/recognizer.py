@@ -32,7 +32,7 @@ from crnn.samples.batches import Seen
 from crnn.samples.views import PictureViews
 from crnn.scoring.scorer import NOT_FINITE, judged
 from crnn.spec import ModelSpec
-from crnn.views import available, chosen
+from crnn.views import available, chosen, left_out_note
 
 if TYPE_CHECKING:
     from crnn.samples.buckets import Row
@@ -97,16 +97,17 @@ class Recognizer:
         self._runner.__enter__()
         self.spec = self._runner.spec
         self._threshold = reject
-        views_wanted = available(chosen(views, self.spec.views), len(self.spec.read_widths))
-        several = len(views_wanted) > 1
+        asked, widths = chosen(views, self.spec.views), len(self.spec.read_widths)
+        kept_views = available(asked, widths)
+        several = len(kept_views) > 1
         probable = probability or several or reject is not None
         self._decoder = Decoder(
             self.spec, DecodingOptions(probability=probable, characters=characters)
         )
         self._views: Optional[PictureViews] = None
         if several or characters:
-            self._views = PictureViews(self.spec, views_wanted)
-        self.notes = self._runner.notes
+            self._views = PictureViews(self.spec, kept_views)
+        self.notes = [*self._runner.notes, *left_out_note(asked, widths)]
         self.simulated = self._runner.simulated
 
     def __enter__(self) -> Recognizer:

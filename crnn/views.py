@@ -177,13 +177,13 @@ def available(views: Sequence[View], widths: int) -> Tuple[View, ...]:
     return tuple(view for view in views if view.near <= widths)
 
 
-def left_out_note(views: Sequence[View], widths: int, words: int) -> List[str]:
+def left_out_note(views: Sequence[View], widths: int, words: Optional[int] = None) -> List[str]:
     """Say which views a model has no width for.
 
     Args:
         views: What is asked for.
         widths: How many widths the model reads at.
-        words: How many words were read.
+        words: How many words were read; None where that is not known yet.
 
     Returns:
         A line, or none.
@@ -194,7 +194,7 @@ def left_out_note(views: Sequence[View], widths: int, words: int) -> List[str]:
     has = f"{widths} widths"
     if widths == 1:
         has = "one width"
-    return [
-        f"left out, since the model reads at {has}: {', '.join(missing)}:"
-        f" {len(missing) * words} views of {words} words"
-    ]
+    note = f"left out, since the model reads at {has}: {', '.join(missing)}"
+    if words is not None:
+        note += f": {len(missing) * words} views of {words} words"
+    return [note]
