@@ -210,9 +210,7 @@ def _log_sums(scores: np.ndarray, texts: Classes) -> np.ndarray:
         at_blank[1:] = np.logaddexp(at_blank[1:], at_character)
         at_blank += blank
         at_character = stay + character
-    sums: np.ndarray = np.logaddexp(
-        texts.at_end(at_blank), texts.before_end(at_character, -np.inf)
-    )
+    sums: np.ndarray = np.logaddexp(texts.at_end(at_blank), texts.before_end(at_character, -np.inf))
     return sums
 
 

@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn.metrics import wilson
-from crnn.results import Kept, ReliabilityBin, Rejection, Sureness
+from crnn.results import Kept, Rejection, ReliabilityBin, Sureness
 
 BINS = 10
 """The bins of equal count of the expected calibration error."""
