@@ -39,6 +39,9 @@ class Reading:
     they are set. ``probability`` is the text's own, over all its CTC paths; ``posterior`` its share
     among the candidates of a lexicon; ``alternatives`` are the likeliest texts, likeliest first.
     ``rejected`` says whether the probability is below the one that was asked for.
+    ``width`` is the one that the image was read at, in columns, of a model with several; ``view``
+    the view of the word that gave the text, where there were several, and ``views_agree`` whether
+    all of them gave it.
     """
 
     key: str
@@ -50,6 +53,9 @@ class Reading:
     alternatives: Optional[Sequence[Alternative]] = None
     rejected: Optional[bool] = None
     characters: Optional[Sequence[Character]] = None
+    width: Optional[int] = None
+    view: Optional[str] = None
+    views_agree: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,10 @@ class Evaluation:
     could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
     its ``name``, None for the kit's own, and its rules.
     ``data``, ``date`` (UTC, ISO 8601) and ``command`` say what was run on what and when, files and
-    folders by their names alone; empty where that is not known. ``sureness`` is None where nobody
-    asked for probabilities.
+    folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
+    a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
+    their ``accuracy``, and ``words_per_second``, of inference alone. ``sureness`` is None where
+    nobody asked for probabilities.
     """
 
     accuracy: float
@@ -171,6 +179,7 @@ class Evaluation:
     data: str = ""
     date: str = ""
     command: Sequence[str] = ()
+    by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     sureness: Optional[Sureness] = None
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
 from crnn.spec import (
-    ADDED,
+    ADDED as ADDED_TO_SPECS,
+)
+from crnn.spec import (
     METADATA_KEY,
     ModelSpec,
     changed_spec,
@@ -204,7 +206,7 @@ def test_a_format_reads_what_came_up_to_it() -> None:
 
 def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     old = ModelSpec(width=160).to_json()
-    monkeypatch.setattr("crnn.spec.ADDED", (frozenset([*ADDED[0], "width"]),))
+    monkeypatch.setattr("crnn.spec.ADDED", (frozenset([*ADDED_TO_SPECS[0], "width"]),))
     plain = ModelSpec()
     assert "width" not in plain.to_dict()
     assert plain.to_dict()["format"] == "crnn-spec/1"

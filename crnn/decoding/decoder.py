@@ -9,20 +9,18 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import Span
 from crnn.python37 import Protocol
 from crnn.results import Alternative, Character, Reading
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from crnn.decoding.choosers import Chooser
-
-Span = Tuple[float, float]
-"""Where the left and the right edge of a model's input lie, in columns of the picture."""
 
 
 @dataclass(frozen=True)
@@ -138,15 +136,20 @@ class Decoder:
             self._chooser = chooser_of(spec, self._options, samples)
 
     def decode(
-        self, logits: np.ndarray, keys: Sequence[str], spans: Optional[Sequence[Span]] = None
+        self,
+        logits: np.ndarray,
+        keys: Sequence[str],
+        spans: Optional[Sequence[Optional[Span]]] = None,
+        width: Optional[int] = None,
     ) -> Decoded:
         """Decode a batch.
 
         Args:
             logits: Scores (T, n, K), raw or log-softmax alike; all of them finite.
             keys: The n samples' names, by which a data set holds what is theirs alone.
-            spans: Where the n inputs lie in their pictures; None where the pictures are not known:
-                characters then stand in columns of the input.
+            spans: Where the n inputs lie in their pictures; None where a picture is not known:
+                its characters then stand in columns of the model's input.
+            width: The columns of the inputs; None for the spec's.
 
         Returns:
             What was asked for, of each of the n columns.
@@ -159,7 +162,7 @@ class Decoder:
         else:
             ctc.require_classes(logits, self._alphabet)
             decoded = self._chooser.decode(logits, keys)
-        return self._how_sure(decoded, logits, spans)
+        return self._how_sure(decoded, logits, spans, width or self._spec.width)
 
     def notes(self) -> List[str]:
         """Return what a user should be told of what may be read, a line each.
@@ -182,7 +185,11 @@ class Decoder:
         return self._chooser.described()
 
     def _how_sure(
-        self, decoded: Decoded, logits: np.ndarray, spans: Optional[Sequence[Span]]
+        self,
+        decoded: Decoded,
+        logits: np.ndarray,
+        spans: Optional[Sequence[Optional[Span]]],
+        width: int,
     ) -> Decoded:
         """Return what was decoded with the probabilities and characters that were asked for."""
         temperature = self._spec.temperature
@@ -196,7 +203,9 @@ class Decoder:
             from crnn.decoding.extents import characters
 
             if spans is None:
-                spans = [(0.0, float(self._spec.width))] * len(decoded.texts)
-            where = characters(logits, decoded.texts, self._alphabet, spans, temperature)
+                spans = [None] * len(decoded.texts)
+            whole = Span(0.0, float(width), width)
+            known = [span or whole for span in spans]
+            where = characters(logits, decoded.texts, self._alphabet, known, temperature)
             decoded = dataclasses.replace(decoded, characters=where)
         return decoded

@@ -13,7 +13,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.alphabet import Alphabet
-from crnn.decoding.decoder import Span
+from crnn.batch import Span
 from crnn.decoding.probability import classes_of_texts
 from crnn.results import Character
 
@@ -101,7 +101,7 @@ def _of_row(
     path: np.ndarray, certain: np.ndarray, alphabet: Alphabet, span: Span
 ) -> Tuple[Character, ...]:
     runs = _runs(path, alphabet.blank)
-    left, right = span
+    left, right, _ = span
     column = (right - left) / len(path)
     centres: List[float] = []
     for first, last in runs:
@@ -111,7 +111,7 @@ def _of_row(
     for place, (first, last) in enumerate(runs):
         number = int(path[first])
         most = float(certain[first : last + 1].max())
-        begin, end = _columns(edges[place], edges[place + 1])
+        begin, end = _columns(edges[place], edges[place + 1], span.columns)
         found.append(Character(alphabet.table[number], number, most, begin, end))
     return tuple(found)
 
@@ -134,7 +134,8 @@ def _edges(centres: Sequence[float], left: float, right: float) -> List[float]:
     return [max(left, outer_left), *edges, min(right, outer_right)]
 
 
-def _columns(begin: float, end: float) -> Tuple[int, int]:
-    """Return the first and the last column between two edges: at least one."""
-    first = round(begin)
-    return first, max(first, round(end) - 1)
+def _columns(begin: float, end: float, columns: int) -> Tuple[int, int]:
+    """Return the first and the last of a picture's columns between two edges: at least one."""
+    first = min(max(0, round(begin)), columns - 1)
+    last = min(round(end), columns) - 1
+    return first, max(first, last)

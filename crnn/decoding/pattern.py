@@ -2,9 +2,9 @@ r"""Patterns: a regular subset of regular expressions, and of what characters a 
 
 Known are characters, ``\`` before one that would mean something else, ``.``, ``\d`` (0 to 9),
 ``\w`` (0 to 9, A to Z, a to z), lists such as ``[a-z.]`` and ``[^0-9]``, groups ``( )`` and
-``(?: )``, ``|``, and ``?``, ``*``, ``+``, ``{3}``, ``{2,}``, ``{2,4}`` after any of them. A pattern is always
-about the whole text; ``^`` at its beginning and ``$`` at its end may stand there. All else that
-other expressions have is refused by name.
+``(?: )``, ``|``, and ``?``, ``*``, ``+``, ``{3}``, ``{2,}``, ``{2,4}`` after any of them. A pattern
+is always about the whole text; ``^`` at its beginning and ``$`` at its end may stand there. All
+else that other expressions have is refused by name.
 """
 
 from __future__ import annotations

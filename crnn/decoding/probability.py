@@ -111,7 +111,8 @@ def probabilities(logits: np.ndarray, texts: Classes, temperature: float = 1.0) 
     Returns:
         Probabilities, float64 (n,).
     """
-    return np.exp(log_probabilities(logits, texts, temperature))
+    values: np.ndarray = np.exp(log_probabilities(logits, texts, temperature))
+    return values
 
 
 def log_probabilities(logits: np.ndarray, texts: Classes, temperature: float = 1.0) -> np.ndarray:
@@ -137,7 +138,8 @@ def log_probabilities(logits: np.ndarray, texts: Classes, temperature: float = 1
     best: np.ndarray = -np.log(weights.sum(axis=2)).sum(axis=0)
     size = steps + len(texts.classes)
     if size > _MOST_STEPS:
-        return best + _log_sums(scores, texts)
+        best += _log_sums(scores, texts)
+        return best
     with np.errstate(divide="ignore"):
         sums = np.log(_sums(weights, texts))
     # There are fewer than 2**size paths, and one of the likeliest classes alone weighs 1: only the
@@ -145,7 +147,8 @@ def log_probabilities(logits: np.ndarray, texts: Classes, temperature: float = 1
     lost = np.flatnonzero(sums < size * math.log(2) + _TINY + _MARGIN)
     if len(lost):
         sums[lost] = _log_sums(scores[:, lost], texts.of(lost))
-    return best + sums
+    best += sums
+    return best
 
 
 class _Turn:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Callable,
     ContextManager,
     Generator,
@@ -25,6 +26,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
+from crnn.decoding.decoder import Decoder
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.command import by_name, now
@@ -38,13 +40,16 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.jobs.sure import SureJob, SureOptions
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
@@ -92,6 +97,8 @@ class EvaluateRequest:
     oov: Optional[str] = None
     format: Optional[str] = None
     rehearse: Optional[str] = None
+    sure: Optional[SureOptions] = None
+    width_rule: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,8 @@ class ScoreRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     format: Optional[str] = None
+    sure: Optional[SureOptions] = None
+    width_rule: Optional[str] = None
 
 
 AnyRequest = Union[EvaluateRequest, ScoreRequest]
@@ -171,6 +180,7 @@ def evaluate(
     runner = _runner(request)
     source = _source(request, runner.spec, protocol)
     comparer = _comparer(request, runner.spec)
+    sure = _sure(request)
     stages = Stages()
     with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
         request, runner
@@ -178,7 +188,7 @@ def evaluate(
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        scorer = Scorer(runner.spec, confidences=readings is not None)
+        scorer = _scorer(runner.spec, sure, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
@@ -196,6 +206,8 @@ def evaluate(
         )
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
         notes.extend(_hardly_note(evaluation))
+        if sure:
+            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -224,6 +236,7 @@ def score(
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
+    sure = _sure(request)
     stages = Stages()
     with _readings_file(request, simulated=folder.simulated) as readings, progress(
         "scoring", len(folder)
@@ -231,7 +244,7 @@ def score(
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
-        scorer = Scorer(folder.spec, confidences=readings is not None)
+        scorer = _scorer(folder.spec, sure, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, folder)
@@ -244,6 +257,8 @@ def score(
             protocol=_rules(None, Counting()),
         )
         notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
+        if sure:
+            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -269,8 +284,29 @@ def _count(
             for reading in readings:
                 for line in wanted.style.reading(reading, wanted.spec):
                     wanted.screen.out(line)
-        advance(len(batch.keys))
+        advance(len(readings))
     return time.perf_counter() - start
+
+
+def _sure(request: AnyRequest) -> Optional[SureJob]:
+    if request.sure is None:
+        return None
+    from crnn.jobs.sure import SureJob
+
+    return SureJob(request.sure)
+
+
+def _scorer(spec: ModelSpec, sure: Optional[SureJob], *, confidences: bool) -> Scorer:
+    if sure is None:
+        return Scorer(spec, confidences=confidences)
+    decoder = Decoder(spec, sure.decoding)
+    return Scorer(
+        spec,
+        confidences=confidences,
+        decoder=decoder,
+        sureness=sure.counter,
+        threshold=sure.threshold,
+    )
 
 
 def _style(request: AnyRequest) -> Optional[Format]:
@@ -404,6 +440,8 @@ def _runner(request: EvaluateRequest) -> Runner:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    if request.width_rule is not None:
+        runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
     return runner
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crnn import ctc
 from crnn.alphabet import Alphabet
+from crnn.batch import Span
 from crnn.decoding.extents import aligned, characters
 from crnn.results import Character
 
@@ -29,7 +30,7 @@ def logits_of(path: List[int], certain: List[float]) -> np.ndarray:
 
 def test_characters_by_hand() -> None:
     logits = logits_of([0, 1, 1, 0, 0, 2, 0, 2, 0, 0], [0.9, 0.6, 0.8] + [0.9] * 2 + [0.7] * 5)
-    found = characters(logits, ["abb"], AB, [(0.0, 100.0)])[0]
+    found = characters(logits, ["abb"], AB, [Span(0.0, 100.0, 100)])[0]
     assert [each.character for each in found] == ["a", "b", "b"]
     assert [each.index for each in found] == [1, 2, 2]
     assert [each.probability for each in found] == pytest.approx([0.8, 0.7, 0.7])
@@ -39,28 +40,30 @@ def test_characters_by_hand() -> None:
 
 def test_one_character_has_the_whole_width_and_none_has_none() -> None:
     logits = logits_of([0, 1, 0, 0], [0.9] * 4)
-    assert characters(logits, ["a"], AB, [(0.0, 33.0)])[0] == (
+    assert characters(logits, ["a"], AB, [Span(0.0, 33.0, 33)])[0] == (
         Character("a", 1, pytest.approx(0.9), 0, 32),
     )
-    assert characters(logits_of([0, 0], [0.9] * 2), [""], AB, [(0.0, 33.0)]) == [()]
+    assert characters(logits_of([0, 0], [0.9] * 2), [""], AB, [Span(0.0, 33.0, 33)]) == [()]
 
 
 def test_a_part_of_the_picture_and_a_picture_with_a_margin() -> None:
     logits = logits_of([1, 0, 0, 2], [0.9] * 4)
-    inner = characters(logits, ["ab"], AB, [(10.0, 50.0)])[0]
+    inner = characters(logits, ["ab"], AB, [Span(10.0, 50.0, 50)])[0]
     assert [(each.first, each.last) for each in inner] == [(10, 29), (30, 49)]
+    outer = characters(logits, ["ab"], AB, [Span(-5.0, 45.0, 40)])[0]
+    assert [(each.first, each.last) for each in outer] == [(0, 19), (20, 39)]
 
 
 def test_a_narrow_picture_gives_each_character_a_column() -> None:
     logits = logits_of([1, 2, 1, 2, 1, 2], [0.9] * 6)
-    found = characters(logits, ["ababab"], AB, [(0.0, 3.0)])[0]
+    found = characters(logits, ["ababab"], AB, [Span(0.0, 3.0, 3)])[0]
     assert all(0 <= each.first <= each.last <= 2 for each in found)
 
 
 def test_the_temperature_makes_it_less_sure() -> None:
     logits = logits_of([1, 0], [0.9, 0.9])
-    sharp = characters(logits, ["a"], AB, [(0.0, 9.0)], 1.0)[0][0]
-    flat = characters(logits, ["a"], AB, [(0.0, 9.0)], 2.0)[0][0]
+    sharp = characters(logits, ["a"], AB, [Span(0.0, 9.0, 9)], 1.0)[0][0]
+    flat = characters(logits, ["a"], AB, [Span(0.0, 9.0, 9)], 2.0)[0][0]
     assert flat.probability < sharp.probability
     assert flat.first == sharp.first
 
@@ -86,6 +89,6 @@ def test_the_alignment_is_the_likeliest_path_of_its_text(seed, steps, alphabet) 
 
 def test_a_text_that_was_not_the_likeliest_has_its_characters_too() -> None:
     logits = logits_of([1, 0, 0, 2], [0.9] * 4)
-    found = characters(logits, ["aa"], AB, [(0.0, 40.0)])[0]
+    found = characters(logits, ["aa"], AB, [Span(0.0, 40.0, 40)])[0]
     assert [each.character for each in found] == ["a", "a"]
     assert found[1].probability == pytest.approx(0.05)

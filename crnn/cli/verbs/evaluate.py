@@ -26,6 +26,8 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
+from crnn.cli.sure_options import add_sure, sure_options, sure_table
+from crnn.cli.width_options import add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 
@@ -113,6 +115,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     add_spec(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",
@@ -158,6 +161,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="words that may differ from --against (default 0)",
     )
+    add_sure(parser)
 
 
 def _bound_threads(args: argparse.Namespace) -> None:
@@ -317,7 +321,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     shown = text.lines(
         evaluation, outcome.comparison, misses=args.show_misses, shown=args.show_differences
     )
-    for line in shown:
+    for line in [*shown, *sure_table(args, evaluation)]:
         if taken:
             console.note(line)
         else:
@@ -329,5 +333,6 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
+    args.sure = sure_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)

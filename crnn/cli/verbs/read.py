@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
+from crnn.cli.width_options import add_width_rule
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_batch(parser)
     add_reading(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        width_rule=args.width_rule,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
