@@ -21,7 +21,7 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
-from crnn.decoding.decoder import Decoder
+from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
@@ -47,8 +47,11 @@ class Recognizer:
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
     to take of several outputs. A model with several widths reads each image at the one that fits
-    its aspect, unless ``width_rule`` is "off". It holds the model until `close`, which leaving a
-    ``with`` block calls.
+    its aspect, unless ``width_rule`` is "off". What may be read can be restricted to the words of a
+    ``lexicon`` (a file, or words), by a ``lexicon_method``, to texts of a ``pattern``, or to the
+    characters that ``allow`` lists; ``alternatives`` asks for so many of the likeliest texts, of a
+    ``beam`` that keeps so many (`crnn.decoding.decoder.DecodingOptions`). It holds the model until
+    `close`, which leaving a ``with`` block calls.
     """
 
     def __init__(
@@ -62,6 +65,12 @@ class Recognizer:
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
         width_rule: Optional[str] = None,
+        lexicon: Union[str, Path, Sequence[str], None] = None,
+        lexicon_method: str = "auto",
+        allow: Optional[str] = None,
+        pattern: Optional[str] = None,
+        beam: int = 10,
+        alternatives: int = 0,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -82,10 +91,18 @@ class Recognizer:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         if width_rule is not None:
             self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
-        self._runner.__enter__()
         self.spec = self._runner.spec
-        self._decoder = Decoder(self.spec)
-        self.notes = self._runner.notes
+        options = DecodingOptions(
+            lexicon=lexicon,
+            method=lexicon_method,
+            beam=beam,
+            allow=allow,
+            pattern=pattern,
+            alternatives=alternatives,
+        )
+        self._decoder = Decoder(self.spec, options)
+        self._runner.__enter__()
+        self.notes = [*self._runner.notes, *self._decoder.notes()]
         self.simulated = self._runner.simulated
 
     def __enter__(self) -> Recognizer:

@@ -158,7 +158,8 @@ class Evaluation:
     folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
     a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
     their ``accuracy``, and ``words_per_second``, of inference alone. ``sureness`` is None where
-    nobody asked for probabilities.
+    nobody asked for probabilities. ``decoding`` says what
+    restricted the texts: the lexicon, the pattern or the characters; empty where nothing did.
     """
 
     accuracy: float
@@ -181,6 +182,7 @@ class Evaluation:
     command: Sequence[str] = ()
     by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     sureness: Optional[Sureness] = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from crnn.alphabet import Alphabet
 from crnn.decoding.automaton import compile_pattern
 from crnn.decoding.beam import Survivors, search
 from crnn.decoding.candidates import Candidates, decoded, likeliest, side_by_side
-from crnn.decoding.decoder import Decoded, DecodingOptions, SampleWords
+from crnn.decoding.decoder import FULL, Decoded, DecodingOptions, SampleWords
 from crnn.decoding.exact import Emissions, emissions, grouped_logs, shared_logs
 from crnn.decoding.graph import Graph, graph_of
 from crnn.decoding.lexicon import Lexicon, Speller, left_out, lexicon_of, read_words, shortened
@@ -33,7 +33,6 @@ PAPER_DISTANCE = 3
 FLOOR = 1e-70
 """The least emission of a beam, so that nothing becomes 0 between two rescalings."""
 METHODS = ("auto", "exact", "beam", "paper")
-PER_SAMPLE, FULL = "per-sample", "full"
 
 
 class Chooser(Protocol):
@@ -67,9 +66,9 @@ def chooser_of(
         UsageError: Two options contradict each other.
     """
     _refuse_contradictions(options)
-    if options.lexicon:
+    if options.lexicon is not None:
         return _lexicon_chooser(spec, options, samples)
-    if options.pattern:
+    if options.pattern is not None:
         return PatternChooser(spec, options)
     return CharacterChooser(spec, options)
 
@@ -77,7 +76,7 @@ def chooser_of(
 def _refuse_contradictions(options: DecodingOptions) -> None:
     given: List[str] = []
     for name in ("lexicon", "pattern", "allow"):
-        if getattr(options, name):
+        if getattr(options, name) is not None:
             given.append(f"--{name}")
     if len(given) > 1:
         raise UsageError(
@@ -85,7 +84,7 @@ def _refuse_contradictions(options: DecodingOptions) -> None:
         )
     if options.method not in METHODS:
         raise UsageError(f"--lexicon-method {options.method}: expected {', '.join(METHODS)}")
-    if options.method != "auto" and not options.lexicon:
+    if options.method != "auto" and options.lexicon is None:
         raise UsageError("--lexicon-method goes with --lexicon")
     if not 1 <= options.beam <= WIDEST:
         raise UsageError(f"--beam {options.beam}: expected 1 to {WIDEST}")
@@ -100,7 +99,7 @@ def _lexicon_chooser(
     assert given is not None
     if not isinstance(given, (str, Path)):
         return LexiconChooser(lexicon_of(given, spec, "the lexicon"), spec, options, "the lexicon")
-    if str(given) == FULL or str(given).split(":")[0] == PER_SAMPLE:
+    if options.of_samples:
         if samples is None:
             raise UsageError(
                 f"--lexicon {given} takes the words that an LMDB keeps for its samples; here there"
@@ -110,6 +109,7 @@ def _lexicon_chooser(
         if str(given) == FULL:
             words = lexicon_of(samples.whole(), spec, "the data set's lexicon")
             return LexiconChooser(words, spec, options, "the data set's lexicon")
+        samples.require(list_number(str(given)))
         return SampleChooser(samples, spec, options)
     path = Path(given)
     return LexiconChooser(lexicon_of(read_words(path), spec, str(path)), spec, options, str(path))
@@ -393,6 +393,7 @@ class PatternChooser:
     """
 
     def __init__(self, spec: ModelSpec, options: DecodingOptions) -> None:
+        assert options.pattern is not None
         part = parse_pattern(options.pattern)
         self._spec = spec
         self._options = options
@@ -444,7 +445,7 @@ class CharacterChooser:
         self._options = options
         self._allowed: Optional[str] = None
         characters = spec.characters
-        if options.allow:
+        if options.allow is not None:
             listed = parse_characters(options.allow)
             characters = listed.among(characters, folds_case=spec.fold_case)
             if not characters:

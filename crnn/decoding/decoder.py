@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from crnn.decoding.choosers import Chooser
 
 
+PER_SAMPLE, FULL = OF_SAMPLES = ("per-sample", "full")
+"""The lexicons that an LMDB keeps: for each sample, and for all."""
+
+
 @dataclass(frozen=True)
 class DecodingOptions:
     """What is asked of a decoder; the defaults are greedy CTC.
@@ -39,14 +43,20 @@ class DecodingOptions:
     lexicon: Union[str, Path, Sequence[str], None] = None
     method: str = "auto"
     beam: int = 10
-    allow: str = ""
-    pattern: str = ""
+    allow: Optional[str] = None
+    pattern: Optional[str] = None
     alternatives: int = 0
 
     @property
     def choose(self) -> bool:
         """Whether texts are not, or not only, decoded greedily."""
-        return bool(self.lexicon or self.allow or self.pattern or self.alternatives)
+        restricts = (self.lexicon, self.allow, self.pattern) != (None, None, None)
+        return restricts or self.alternatives > 0
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether the lexicon is one that an LMDB keeps."""
+        return isinstance(self.lexicon, str) and self.lexicon.split(":")[0] in OF_SAMPLES
 
 
 class SampleWords(Protocol):
@@ -56,6 +66,9 @@ class SampleWords(Protocol):
         """Return a list of a sample's words, its smallest for the number 1, the next for 2, and so
         on; an empty one where it has none.
         """
+
+    def require(self, number: int) -> None:
+        """Refuse a data set that keeps no such list for its first sample."""
 
     def whole(self) -> Sequence[str]:
         """Return the list of the whole data set."""

@@ -26,7 +26,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
-from crnn.decoding.decoder import Decoder
+from crnn.decoding.decoder import Decoder, DecodingOptions, SampleWords
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.command import by_name, now
@@ -98,6 +98,7 @@ class EvaluateRequest:
     format: Optional[str] = None
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
     width_rule: Optional[str] = None
 
 
@@ -119,6 +120,7 @@ class ScoreRequest:
     strict: bool = False
     format: Optional[str] = None
     sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
     width_rule: Optional[str] = None
 
 
@@ -188,7 +190,8 @@ def evaluate(
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        scorer = _scorer(runner.spec, sure, confidences=readings is not None)
+        decoder = _decoder(request, runner.spec, sure, source)
+        scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
@@ -205,7 +208,7 @@ def evaluate(
             protocol=_rules(request.protocol, protocol),
         )
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
-        notes.extend(_hardly_note(evaluation))
+        notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
@@ -244,7 +247,8 @@ def score(
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
-        scorer = _scorer(folder.spec, sure, confidences=readings is not None)
+        decoder = _decoder(request, folder.spec, sure, folder)
+        scorer = _scorer(folder.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, folder)
@@ -256,7 +260,8 @@ def score(
             seconds=seconds,
             protocol=_rules(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
+        notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
+        notes.extend(_hardly_note(evaluation))
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
@@ -296,10 +301,37 @@ def _sure(request: AnyRequest) -> Optional[SureJob]:
     return SureJob(request.sure)
 
 
-def _scorer(spec: ModelSpec, sure: Optional[SureJob], *, confidences: bool) -> Scorer:
+def _decoder(
+    request: AnyRequest,
+    spec: ModelSpec,
+    sure: Optional[SureJob],
+    source: Union[WordSource, ResultFolder],
+) -> Optional[Decoder]:
+    """Return what makes texts of logits; None where that is greedy CTC and nothing more."""
+    options = request.decoding
+    if options is None:
+        if sure is None:
+            return None
+        return Decoder(spec, sure.decoding)
+    samples: Optional[SampleWords] = None
+    if options.of_samples:
+        from crnn.samples.sample_words import words_of
+
+        samples = words_of(source)
+    if sure is not None:
+        options = dataclasses.replace(
+            options,
+            probability=sure.decoding.probability,
+            characters=sure.decoding.characters,
+        )
+    return Decoder(spec, options, samples)
+
+
+def _scorer(
+    spec: ModelSpec, sure: Optional[SureJob], decoder: Optional[Decoder], *, confidences: bool
+) -> Scorer:
     if sure is None:
-        return Scorer(spec, confidences=confidences)
-    decoder = Decoder(spec, sure.decoding)
+        return Scorer(spec, confidences=confidences, decoder=decoder)
     return Scorer(
         spec,
         confidences=confidences,

@@ -78,7 +78,8 @@ class Scorer:
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
-        self._decoder = decoder or Decoder(spec)
+        self.decoder = decoder or Decoder(spec)
+        """What makes texts of logits."""
         self._confidences = confidences
         self._sureness = sureness
         self._threshold = threshold
@@ -142,7 +143,7 @@ class Scorer:
             spans = None
             if batch.spans is not None:
                 spans = [batch.spans[row] for row in readable]
-            decoded = self._decoder.decode(logits, keys, spans, batch.width)
+            decoded = self.decoder.decode(logits, keys, spans, batch.width)
             if batch.width is not None:
                 steps = logits.shape[0]
         columns = dict(zip(readable, range(len(readable))))
@@ -372,5 +373,6 @@ def evaluation_of(
         misses=tuple(scorer.misses),
         misses_total=scorer.misses_total,
         protocol=protocol,
+        decoding=scorer.decoder.described(),
         by_width=scorer.by_width(stages),
     )

@@ -26,6 +26,7 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
+from crnn.cli.decoding_options import add_decoding, decoding_options
 from crnn.cli.sure_options import add_sure, sure_options, sure_table
 from crnn.cli.width_options import add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
@@ -162,6 +163,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         help="words that may differ from --against (default 0)",
     )
     add_sure(parser)
+    add_decoding(parser)
 
 
 def _bound_threads(args: argparse.Namespace) -> None:
@@ -334,5 +336,6 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
     args.sure = sure_options(args)
+    args.decoding = decoding_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)

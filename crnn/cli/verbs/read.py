@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
+from crnn.cli.decoding_options import add_decoding, decoding_arguments
 from crnn.cli.width_options import add_width_rule
 from crnn.errors import InputError
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading(parser)
     add_output_axes(parser)
     add_width_rule(parser)
+    add_decoding(parser, samples=False)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
 
@@ -55,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         output_axes=args.output_axes,
         width_rule=args.width_rule,
+        **decoding_arguments(args),
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
