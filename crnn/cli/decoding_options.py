@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from crnn.cli.arguments import natural, positive
@@ -127,20 +126,18 @@ def decoding_arguments(args: argparse.Namespace) -> Dict[str, Any]:
     }
 
 
-def with_lexicon(options: Optional[DecodingOptions], lexicon: str) -> Optional[DecodingOptions]:
-    """Return some options for a column of a table.
+def with_lexicon(args: argparse.Namespace, lexicon: str) -> Optional[DecodingOptions]:
+    """Return the options of a column of a table of several lexicons.
 
     Args:
-        options: Those that all columns share.
+        args: The parsed arguments.
         lexicon: The column's, or `NONE`.
 
     Returns:
-        The column's options.
+        The column's options; None where nothing but the lexicon was asked and there is none.
     """
-    from crnn.decoding.decoder import DecodingOptions
-
-    if lexicon != NONE:
-        return dataclasses.replace(options or DecodingOptions(), lexicon=lexicon)
-    if options is None:
-        return None
-    return dataclasses.replace(options, method="auto")
+    one = argparse.Namespace(**vars(args))
+    one.lexicon = [lexicon]
+    if lexicon == NONE:
+        one.lexicon_method = "auto"
+    return decoding_options(one)

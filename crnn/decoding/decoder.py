@@ -15,6 +15,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.batch import Span
+from crnn.errors import InputError
 from crnn.python37 import Protocol
 from crnn.results import Alternative, Character, Reading
 from crnn.spec import ModelSpec
@@ -57,6 +58,10 @@ class DecodingOptions:
     def of_samples(self) -> bool:
         """Whether the lexicon is one that an LMDB keeps."""
         return isinstance(self.lexicon, str) and self.lexicon.split(":")[0] in OF_SAMPLES
+
+
+class NoLexiconError(InputError):
+    """A data set does not keep the lexicon that was asked for."""
 
 
 class SampleWords(Protocol):

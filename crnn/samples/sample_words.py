@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
-from crnn.errors import InputError
+from crnn.decoding.decoder import NoLexiconError
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.source import ImageSource
 
@@ -41,12 +41,12 @@ class LmdbWords:
             number: Which list, from 1.
 
         Raises:
-            InputError: It has fewer.
+            NoLexiconError: It has fewer.
         """
         first = next(self._samples.numbers())
         found = len(self._samples.lexicons(first))
         if found < number:
-            raise InputError(
+            raise NoLexiconError(
                 f"{self._samples.path} keeps {found} lists of words for its sample"
                 f" {self._samples.key_of(first)}; --lexicon per-sample wants list {number} of each",
                 hint=(
@@ -62,11 +62,11 @@ class LmdbWords:
             Its words.
 
         Raises:
-            InputError: There is no such list.
+            NoLexiconError: There is no such list.
         """
         words = self._samples.lexicon()
         if not words:
-            raise InputError(
+            raise NoLexiconError(
                 f"{self._samples.path} keeps no list of words for all its samples",
                 hint="Give a file with --lexicon FILE, or convert with --lexicon FILE.",
             )
