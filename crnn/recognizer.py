@@ -55,7 +55,11 @@ class Recognizer:
     its aspect, unless ``width_rule`` is "off". ``views`` names the views of an image of which the
     most probable reading is kept (`crnn.views`; default: as the model's spec says). ``probability``
     and ``characters`` ask for the fields of `Reading` of these names; readings less probable than
-    ``reject`` are marked. It holds the model until `close`, which leaving a
+    ``reject`` are marked.
+    What may be read can be restricted to the words of a ``lexicon`` (a file, or words), by a
+    ``lexicon_method``, to texts of a ``pattern``, or to the characters that ``allow`` lists;
+    ``alternatives`` asks for so many of the likeliest texts, of a ``beam`` that keeps so many
+    (`crnn.decoding.decoder.DecodingOptions`). It holds the model until `close`, which leaving a
     ``with`` block calls.
     """
 
@@ -74,6 +78,12 @@ class Recognizer:
         probability: bool = False,
         characters: bool = False,
         reject: Optional[float] = None,
+        lexicon: Union[str, Path, Sequence[str], None] = None,
+        lexicon_method: str = "auto",
+        allow: Optional[str] = None,
+        pattern: Optional[str] = None,
+        beam: int = 10,
+        alternatives: int = 0,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -94,20 +104,28 @@ class Recognizer:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         if width_rule is not None:
             self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
-        self._runner.__enter__()
         self.spec = self._runner.spec
         self._threshold = reject
         asked, widths = chosen(views, self.spec.views), len(self.spec.read_widths)
         kept_views = available(asked, widths)
         several = len(kept_views) > 1
-        probable = probability or several or reject is not None
-        self._decoder = Decoder(
-            self.spec, DecodingOptions(probability=probable, characters=characters)
-        )
         self._views: Optional[PictureViews] = None
         if several or characters:
             self._views = PictureViews(self.spec, kept_views)
-        self.notes = [*self._runner.notes, *left_out_note(asked, widths)]
+        options = DecodingOptions(
+            lexicon=lexicon,
+            method=lexicon_method,
+            beam=beam,
+            allow=allow,
+            pattern=pattern,
+            alternatives=alternatives,
+            probability=probability or several or reject is not None,
+            characters=characters,
+        )
+        self._decoder = Decoder(self.spec, options)
+        self._runner.__enter__()
+        left_out = left_out_note(asked, widths)
+        self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out]
         self.simulated = self._runner.simulated
 
     def __enter__(self) -> Recognizer:

@@ -161,6 +161,8 @@ class Evaluation:
     nobody asked for probabilities. ``views`` is empty where words had one view; else it has, for
     each view whose readings were ``kept``, and for the words on which all views ``agree`` or
     ``disagree``, their number and how many are right.
+    ``decoding`` says what restricted the texts: the lexicon, the pattern or the characters; empty
+    where nothing did.
     """
 
     accuracy: float
@@ -183,6 +185,7 @@ class Evaluation:
     command: Sequence[str] = ()
     by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     sureness: Optional[Sureness] = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
     views: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,25 +8,75 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
 from crnn import ctc
 from crnn.batch import Span
+from crnn.errors import InputError
+from crnn.python37 import Protocol
 from crnn.results import Alternative, Character, Reading
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.decoding.choosers import Chooser
+
+
+PER_SAMPLE, FULL = OF_SAMPLES = ("per-sample", "full")
+"""The lexicons that an LMDB keeps: for each sample, and for all."""
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
     """What is asked of a decoder; the defaults are greedy CTC.
 
-    ``probability`` asks for that of each text, ``characters`` for where each one stands.
+    ``probability`` asks for that of each text, ``characters`` for where each one stands,
+    ``alternatives`` for so many of the likeliest texts. At most one of three says what may be read:
+    ``lexicon``, a file, words, or what an LMDB keeps ("per-sample", "per-sample:2", "full"), by a
+    ``method`` (auto, exact, beam or paper); ``pattern`` (`crnn.decoding.pattern`); ``allow``, a
+    list of characters. ``beam`` is how many prefixes a beam keeps.
     """
 
     probability: bool = False
     characters: bool = False
+    lexicon: Union[str, Path, Sequence[str], None] = None
+    method: str = "auto"
+    beam: int = 10
+    allow: Optional[str] = None
+    pattern: Optional[str] = None
+    alternatives: int = 0
+
+    @property
+    def choose(self) -> bool:
+        """Whether texts are not, or not only, decoded greedily."""
+        restricts = (self.lexicon, self.allow, self.pattern) != (None, None, None)
+        return restricts or self.alternatives > 0
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether the lexicon is one that an LMDB keeps."""
+        return isinstance(self.lexicon, str) and self.lexicon.split(":")[0] in OF_SAMPLES
+
+
+class NoLexiconError(InputError):
+    """A data set does not keep the lexicon that was asked for."""
+
+
+class SampleWords(Protocol):
+    """The words that a data set keeps for its samples."""
+
+    def words(self, key: str, number: int) -> Sequence[str]:
+        """Return a list of a sample's words, its smallest for the number 1, the next for 2, and so
+        on; an empty one where it has none.
+        """
+
+    def require(self, number: int) -> None:
+        """Refuse a data set that keeps no such list for its first sample."""
+
+    def whole(self) -> Sequence[str]:
+        """Return the list of the whole data set."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +112,7 @@ class Decoded:
         asked: Dict[str, Any] = {}
         if self.probabilities is not None:
             asked["probability"] = float(self.probabilities[column])
-        if self.posteriors is not None:
+        if self.posteriors is not None and not np.isnan(self.posteriors[column]):
             asked["posterior"] = float(self.posteriors[column])
         if self.alternatives is not None:
             asked["alternatives"] = tuple(self.alternatives[column])
@@ -81,12 +131,27 @@ class Decoder:
     Args:
         spec: What the logits mean.
         options: What is asked for; None for the texts alone, greedily.
+        samples: Gives the words of each sample, where the lexicon is theirs.
+
+    Raises:
+        InputError: A lexicon, a pattern or a list of characters cannot be used.
+        UsageError: Two options contradict each other.
     """
 
-    def __init__(self, spec: ModelSpec, options: Optional[DecodingOptions] = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        options: Optional[DecodingOptions] = None,
+        samples: Optional[SampleWords] = None,
+    ) -> None:
         self._spec = spec
         self._alphabet = spec.alphabet
         self._options = options or DecodingOptions()
+        self._chooser: Optional[Chooser] = None
+        if self._options.choose:
+            from crnn.decoding.choosers import chooser_of
+
+            self._chooser = chooser_of(spec, self._options, samples)
 
     def decode(
         self,
@@ -110,8 +175,32 @@ class Decoder:
         Raises:
             InputError: K is not the alphabet's number of classes.
         """
-        texts: List[str] = ctc.greedy(logits, self._alphabet)
-        return self._how_sure(Decoded(texts), logits, spans, width or self._spec.width)
+        if self._chooser is None or not logits.shape[1]:
+            decoded = Decoded(ctc.greedy(logits, self._alphabet))
+        else:
+            ctc.require_classes(logits, self._alphabet)
+            decoded = self._chooser.decode(logits, keys)
+        return self._how_sure(decoded, logits, spans, width or self._spec.width)
+
+    def notes(self) -> List[str]:
+        """Return what a user should be told of what may be read, a line each.
+
+        Returns:
+            The lines; complete once all is decoded.
+        """
+        if self._chooser is None:
+            return []
+        return self._chooser.notes()
+
+    def described(self) -> Dict[str, Any]:
+        """Return what restricts the texts, as plain data.
+
+        Returns:
+            The fields of a result's ``decoding``; empty where nothing does.
+        """
+        if self._chooser is None:
+            return {}
+        return self._chooser.described()
 
     def _how_sure(
         self,

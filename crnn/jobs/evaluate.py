@@ -26,7 +26,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
-from crnn.decoding.decoder import Decoder, DecodingOptions
+from crnn.decoding.decoder import Decoder, DecodingOptions, SampleWords
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.command import by_name, now
@@ -99,6 +99,7 @@ class EvaluateRequest:
     format: Optional[str] = None
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
     width_rule: Optional[str] = None
     views: Optional[str] = None
 
@@ -121,6 +122,7 @@ class ScoreRequest:
     strict: bool = False
     format: Optional[str] = None
     sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
     width_rule: Optional[str] = None
 
 
@@ -191,7 +193,10 @@ def evaluate(
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        scorer = _scorer(runner.spec, sure, views, confidences=readings is not None)
+        decoder = _decoder(
+            request, runner.spec, sure, source, several=views is not None and views.several
+        )
+        scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
@@ -210,7 +215,7 @@ def evaluate(
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
         if views is not None:
             notes.extend(views.notes(len(source)))
-        notes.extend(_hardly_note(evaluation))
+        notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
@@ -249,7 +254,8 @@ def score(
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
-        scorer = _scorer(folder.spec, sure, None, confidences=readings is not None)
+        decoder = _decoder(request, folder.spec, sure, folder)
+        scorer = _scorer(folder.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, folder)
@@ -261,7 +267,8 @@ def score(
             seconds=seconds,
             protocol=_rules(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
+        notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
+        notes.extend(_hardly_note(evaluation))
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
@@ -313,15 +320,39 @@ def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
     return job
 
 
-def _scorer(
-    spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob], *, confidences: bool
-) -> Scorer:
-    decoding = DecodingOptions()
+def _decoder(
+    request: AnyRequest,
+    spec: ModelSpec,
+    sure: Optional[SureJob],
+    source: Union[WordSource, ResultFolder],
+    *,
+    several: bool = False,
+) -> Optional[Decoder]:
+    """Return what makes texts of logits; None where that is greedy CTC and nothing more. Of
+    ``several`` views of a word the most probable text is kept.
+    """
+    options = request.decoding or DecodingOptions()
     if sure is not None:
-        decoding = sure.decoding
-    if views is not None and views.several:
-        decoding = dataclasses.replace(decoding, probability=True)
-    decoder = Decoder(spec, decoding)
+        options = dataclasses.replace(
+            options,
+            probability=sure.decoding.probability,
+            characters=sure.decoding.characters,
+        )
+    if several:
+        options = dataclasses.replace(options, probability=True)
+    if options == DecodingOptions():
+        return None
+    samples: Optional[SampleWords] = None
+    if options.of_samples:
+        from crnn.samples.sample_words import words_of
+
+        samples = words_of(source)
+    return Decoder(spec, options, samples)
+
+
+def _scorer(
+    spec: ModelSpec, sure: Optional[SureJob], decoder: Optional[Decoder], *, confidences: bool
+) -> Scorer:
     if sure is None:
         return Scorer(spec, confidences=confidences, decoder=decoder)
     return Scorer(

@@ -16,7 +16,7 @@ from crnn.results import Comparison, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
 SCHEMA = "crnn-evaluation/1"
-ADDED = (frozenset(["against", "by_width", "command", "data", "date"]),)
+ADDED = (frozenset(["against", "by_width", "command", "data", "date", "decoding"]),)
 """The keys that the formats 2, 3 … of a result added (`crnn.spec.numbered`)."""
 COLUMNS = ("key", "label", "text", "confidence")
 """The columns of readings as CSV."""
@@ -53,7 +53,7 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
 
         data["sureness"] = sureness.to_dict(evaluation.sureness)
     data["by_width"] = {str(width): counts for width, counts in evaluation.by_width.items()}
-    for name in ("by_width", "command", "data", "date", "views"):
+    for name in ("by_width", "command", "data", "date", "decoding", "views"):
         if not data[name]:
             del data[name]
     data["schema"] = numbered(SCHEMA, ADDED, data)

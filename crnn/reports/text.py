@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, problem_lines
 from crnn.results import Comparison, Evaluation, RunInfo
@@ -58,11 +58,28 @@ def summary(evaluation: Evaluation) -> List[str]:
     protocol = evaluation.protocol.get("name")
     if protocol:
         found.append(f"protocol   {protocol}")
+    if evaluation.decoding:
+        found.append(_restricted(evaluation.decoding))
     found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
     for width, counts in evaluation.by_width.items():
         found.append(_at_width(width, counts))
     return found
+
+
+def _restricted(decoding: Mapping[str, Any]) -> str:
+    """Return what restricted the texts."""
+    if "pattern" in decoding:
+        return f"pattern    {decoding['pattern']}  (beam {decoding['beam']})"
+    if "allow" in decoding:
+        return f"allowed    {decoding['allow']}"
+    how = f"{decoding['method']}"
+    if "beam" in decoding:
+        how += f", beam {decoding['beam']}"
+    return (
+        f"lexicon    {decoding['lexicon']}  ({decoding['words']} words, {decoding['left_out']} left"
+        f" out; {how})"
+    )
 
 
 def _at_width(width: int, counts: Mapping[str, float]) -> str:

@@ -79,7 +79,8 @@ class Scorer:
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
-        self._decoder = decoder or Decoder(spec)
+        self.decoder = decoder or Decoder(spec)
+        """What makes texts of logits."""
         self._confidences = confidences
         self._sureness = sureness
         self._threshold = threshold
@@ -144,7 +145,7 @@ class Scorer:
             spans = None
             if batch.spans is not None:
                 spans = [batch.spans[row] for row in readable]
-            decoded = self._decoder.decode(logits, keys, spans, batch.width)
+            decoded = self.decoder.decode(logits, keys, spans, batch.width)
             if batch.width is not None:
                 steps = logits.shape[0]
         columns = dict(zip(readable, range(len(readable))))
@@ -391,6 +392,7 @@ def evaluation_of(
         misses=tuple(scorer.misses),
         misses_total=scorer.misses_total,
         protocol=protocol,
+        decoding=scorer.decoder.described(),
         by_width=scorer.by_width(stages),
         views=scorer.views,
     )

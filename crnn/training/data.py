@@ -424,17 +424,20 @@ def _words(entry: Data, labels: LabelRules, seed: int) -> Any:
         if entry.annotation is not None:
             annotation = Path(entry.annotation)
         return LabelledWords(path, labels, annotation)
-    files = {
-        name: None if given is None else Path(given)
-        for name, given in (
-            ("words", entry.words),
-            ("fonts", entry.fonts),
-            ("effects_file", entry.effects),
-        )
-    }
-    return RenderedWords(
-        Renderer.create(seed, alphabet=labels.spec.characters, **files), entry.size
+    renderer = Renderer.create(
+        seed,
+        alphabet=labels.spec.characters,
+        words=_optional_path(entry.words),
+        fonts=_optional_path(entry.fonts),
+        effects_file=_optional_path(entry.effects),
     )
+    return RenderedWords(renderer, entry.size)
+
+
+def _optional_path(given: Optional[str]) -> Optional[Path]:
+    if given is None:
+        return None
+    return Path(given)
 
 
 def _below(folder: Optional[str], name: str) -> List[Path]:

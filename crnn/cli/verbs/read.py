@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
+from crnn.cli.decoding_options import add_decoding, decoding_arguments
 from crnn.cli.sure_options import add_sure, sure_options
 from crnn.cli.view_options import add_views
 from crnn.cli.width_options import add_width_rule
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_width_rule(parser)
     add_views(parser)
     add_sure(parser, labelled=False)
+    add_decoding(parser, samples=False)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
 
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         width_rule=args.width_rule,
         views=args.views,
         **_sure(args),
+        **decoding_arguments(args),
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
