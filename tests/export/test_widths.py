@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 from crnn.cli.main import main
 from crnn.errors import InputError, UsageError
@@ -171,3 +172,29 @@ def test_odd_widths_are_told(tmp_path: Path, capsys: Any, options: List[str], sa
     assert said in error
     assert "Traceback" not in error
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_chinese_lines_of_280_and_320_columns(tmp_path: Path, capsys: Any) -> None:
+    """An alphabet of thousands, one width or both: exported, checked, read."""
+    alphabet = "".join(chr(0x4E00 + number) for number in range(3000))
+    (tmp_path / "characters.txt").write_text(alphabet, encoding="utf-8")
+    config = replace(PRESETS["modelzoo"].config, **SMALL, classes=3001)
+    source = str(save(tmp_path / "x.pth", state(config)))
+    random = np.random.default_rng(1)
+    for width in (280, 320):
+        pixels = random.integers(0, 256, (32, width), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{width}.png")
+    lines = [str(tmp_path / "280.png"), str(tmp_path / "320.png")]
+    target = str(tmp_path / "m.onnx")
+    characters = ["--alphabet", f"@{tmp_path / 'characters.txt'}"]
+    assert main(["export", source, target, *characters, "--width", "280"]) == 0
+    assert OnnxRunner(Path(target)).spec.time_steps == 71
+    assert main(["read", target, *lines, "--json", str(tmp_path / "one.json")]) == 0
+    both = ["--widths", "280,320", "--factor", "32"]
+    assert main(["export", source, target, *characters, *both]) == 0
+    capsys.readouterr()
+    assert main(["read", target, *lines, "--json", "-"]) == 0
+    found = json.loads(capsys.readouterr().out)["readings"]
+    assert [reading["width"] for reading in found] == [280, 320]
+    one = json.loads((tmp_path / "one.json").read_text("utf-8"))["readings"]
+    assert found[0]["text"] == one[0]["text"]
