@@ -45,7 +45,7 @@ MUTATIONS = (
         "of two widths the wider",
         "crnn/widths.py",
         "        return min(self.list, key=lambda each: abs(each * height - ideal))\n",
-        "        return max(self.list, key=lambda each: each - 9**9 * abs(each * height - ideal))\n",
+        "        return min(self.list[::-1], key=lambda each: abs(each * height - ideal))\n",
         "tests/test_widths.py::test_odd_pictures_have_a_width_and_ties_go_to_the_narrower",
     ),
     Mutation(
