@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn.errors import InputError, UsageError, needs
+from crnn.export.split_bilstm import split_directions
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
 
@@ -56,18 +59,90 @@ def spec_of_set(spec: ModelSpec, widths: Sequence[int]) -> ModelSpec:
     Returns:
         The spec, which chooses among these widths by the model's own rule.
     """
-    own = spec.widths
     if not widths:
-        return _with(spec, None)
-    if own is None:
-        return _with(spec, Widths(list=tuple(widths)))
-    return _with(spec, Widths(own.rule, own.factor, tuple(widths)))
+        return dataclasses.replace(spec, widths=None)
+    own = spec.widths or Widths()
+    return dataclasses.replace(spec, widths=dataclasses.replace(own, list=tuple(widths)))
 
 
-def _with(spec: ModelSpec, widths: Optional[Widths]) -> ModelSpec:
-    import dataclasses
+@dataclass(frozen=True)
+class Sizes:
+    """What is known of each width: its time steps and, where it gets OMs of its own, its graph."""
 
-    return dataclasses.replace(spec, widths=widths)
+    steps: Mapping[int, int] = field(default_factory=dict)
+    copies: Mapping[int, Any] = field(default_factory=dict)
+
+    def spec_of(self, spec: ModelSpec, widths: Sequence[int]) -> ModelSpec:
+        """Return a spec at the width of an OM.
+
+        Args:
+            spec: The model's.
+            widths: The OM's; none where it has the fixed width alone.
+
+        Returns:
+            The spec at the first of the widths; ``spec`` where there is none.
+        """
+        if not widths:
+            return spec
+        return spec.at_width(widths[0], self.steps[widths[0]])
+
+    def copy_of(self, widths: Sequence[int]) -> Any:
+        """Return the graph that ATC gets for an OM; None for the model's own.
+
+        Args:
+            widths: The OM's.
+
+        Returns:
+            A ModelProto, or None.
+        """
+        if not self.copies or len(widths) != 1:
+            return None
+        return self.copies[widths[0]]
+
+    def split(self, where: str) -> Sizes:
+        """Return the same with graphs whose LSTMs run forward only.
+
+        Args:
+            where: Names the model in errors.
+
+        Returns:
+            The same steps, other copies.
+
+        Raises:
+            InputError: An LSTM cannot be split exactly.
+        """
+        copies = {}
+        for width, copy in self.copies.items():
+            copies[width] = split_directions(copy, time_steps=self.steps[width], where=where)
+        return Sizes(self.steps, copies)
+
+
+def sizes_of(
+    model: Any, spec: ModelSpec, widths: Sequence[int], where: Path, *, copied: bool
+) -> Sizes:
+    """Ask a graph for its time steps at each width.
+
+    Args:
+        model: A ModelProto.
+        spec: The model's.
+        widths: In pixels; none for a model of its fixed width.
+        where: The model, for errors.
+        copied: Whether each width gets a graph of its own.
+
+    Returns:
+        The steps, and the graphs where they are wanted.
+
+    Raises:
+        InputError: The graph does not take images of one of the widths.
+    """
+    steps: Dict[int, int] = {}
+    copies: Dict[int, Any] = {}
+    _refuse_fixed_width(model, widths, where)
+    for width in widths:
+        steps[width] = steps_at(model, spec, width, where)
+        if copied:
+            copies[width] = static_copy(model, spec.at_width(width, steps[width]))
+    return Sizes(steps, copies)
 
 
 def steps_at(model: Any, spec: ModelSpec, width: int, where: Path) -> int:
@@ -119,17 +194,7 @@ def _run(model: Any, shape: Tuple[int, ...], where: Path) -> Tuple[int, ...]:
     return tuple(int(size) for size in output.shape)
 
 
-def refuse_fixed_width(model: Any, widths: Iterable[int], where: Path) -> None:
-    """Refuse a graph whose input has one width alone, where others are asked for.
-
-    Args:
-        model: A ModelProto.
-        widths: Those that are asked for.
-        where: The model, for errors.
-
-    Raises:
-        InputError: Its width is fixed.
-    """
+def _refuse_fixed_width(model: Any, widths: Iterable[int], where: Path) -> None:
     fixed = _fixed_width(model)
     others = [width for width in widths if width != fixed]
     if fixed is None or not others:
@@ -141,14 +206,33 @@ def refuse_fixed_width(model: Any, widths: Iterable[int], where: Path) -> None:
     )
 
 
+def has_free_width(model: Any) -> bool:
+    """Say whether a graph takes images of any width.
+
+    Args:
+        model: A ModelProto.
+
+    Returns:
+        True where the last axis of its image is open.
+    """
+    dims = _image(model).type.tensor_type.shape.dim
+    return len(dims) > WIDTH_AXIS and dims[WIDTH_AXIS].dim_value <= 0
+
+
 def _fixed_width(model: Any) -> Optional[int]:
+    dims = _image(model).type.tensor_type.shape.dim
+    if len(dims) <= WIDTH_AXIS:
+        return None
+    return int(dims[WIDTH_AXIS].dim_value) or None
+
+
+def _image(model: Any) -> Any:
+    """Return the first input that is not a weight."""
     given = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
-        dims = value.type.tensor_type.shape.dim
-        if value.name in given or len(dims) <= WIDTH_AXIS:
-            continue
-        return int(dims[WIDTH_AXIS].dim_value) or None
-    return None
+        if value.name not in given:
+            return value
+    return onnx.ValueInfoProto()
 
 
 def static_copy(model: Any, spec: ModelSpec) -> Any:
@@ -178,9 +262,7 @@ def _at_sizes(model: Any, sizes: Sequence[Optional[int]]) -> Any:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     del copy.graph.value_info[:]
-    given = {tensor.name for tensor in copy.graph.initializer}
-    images: List[Any] = [value for value in copy.graph.input if value.name not in given]
-    for dim, size in zip(images[0].type.tensor_type.shape.dim, sizes):
+    for dim, size in zip(_image(copy).type.tensor_type.shape.dim, sizes):
         if size is not None and dim.dim_value != size:
             dim.dim_value = size
     if None not in sizes:
