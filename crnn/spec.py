@@ -195,7 +195,9 @@ class ModelSpec:
         return labels.fold(label, folds_case=self.fold_case)
 
     def output_shape(self, batch: Optional[int]) -> Tuple[Optional[int], ...]:
-        """Return the shape of the file's logits for a batch; None stands for any size."""
+        """Return the shape of the file's logits for a batch; None stands for any size, as that of
+        the time steps does where the spec has several widths.
+        """
         return self._shape_of(self.output_axes, batch)
 
     def fitting_axes(self, shape: Sequence[Optional[int]], batch: Optional[int]) -> List[str]:
@@ -212,7 +214,10 @@ class ModelSpec:
         return [axes for axes in orders if fits(shape, self._shape_of(axes, batch))]
 
     def _shape_of(self, axes: str, batch: Optional[int]) -> Tuple[Optional[int], ...]:
-        sizes = {"T": self.time_steps, "N": batch, "K": self.classes}
+        steps: Optional[int] = self.time_steps
+        if self.widths is not None:
+            steps = None
+        sizes = {"T": steps, "N": batch, "K": self.classes}
         return tuple(sizes[axis] for axis in axes)
 
     def to_json(self) -> str:

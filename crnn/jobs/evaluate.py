@@ -269,7 +269,7 @@ def _count(
             for reading in readings:
                 for line in wanted.style.reading(reading, wanted.spec):
                     wanted.screen.out(line)
-        advance(len(batch.keys))
+        advance(len(readings))
     return time.perf_counter() - start
 
 

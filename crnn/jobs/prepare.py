@@ -13,7 +13,7 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, S
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
-from crnn.image import TRANSPARENT, TURNED, taken_by
+from crnn.image import REMARKS, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import versions
 from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
@@ -218,7 +218,7 @@ def _consequence(reason: str, summary: Summary) -> str:
     }
     if reason in known:
         return known[reason]
-    if reason in (TRANSPARENT, TURNED):
+    if reason in REMARKS:
         return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
