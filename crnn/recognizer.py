@@ -42,7 +42,8 @@ class Recognizer:
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
-    to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
+    to take of several outputs; with ``nearest_width`` the nearest width takes the place of one that
+    a set of OMs lacks. It holds the model until `close`, which leaving a ``with`` block
     calls.
     """
 
@@ -56,6 +57,7 @@ class Recognizer:
         spec: Union[str, Path, ModelSpec, None] = None,
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
+        nearest_width: bool = False,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -74,6 +76,8 @@ class Recognizer:
             text = str(spec)
         if spec is not None or output_axes:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
+        if nearest_width:
+            self._runner.take_nearest()
         self._runner.__enter__()
         self.spec = self._runner.spec
         self._decoder = Decoder(self.spec)

@@ -92,6 +92,7 @@ class EvaluateRequest:
     oov: Optional[str] = None
     format: Optional[str] = None
     rehearse: Optional[str] = None
+    nearest_width: bool = False
 
 
 @dataclass(frozen=True)
@@ -404,6 +405,8 @@ def _runner(request: EvaluateRequest) -> Runner:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    if request.nearest_width:
+        runner.take_nearest()
     return runner
 
 

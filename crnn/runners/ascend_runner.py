@@ -295,7 +295,7 @@ class AscendRunner(Runner):
         missing = [width for width in self.spec.read_widths if not self._takes(width)]
         if missing:
             raise InputError(
-                f"{self.model.path} lacks the width {', '.join(map(str, missing))}, which the spec"
+                f"{self.model.path} lacks width {', '.join(map(str, missing))}, which the spec"
                 f" ({self.model.spec_from}) names; it has"
                 f" {', '.join(map(str, self._offer.widths))}",
                 hint=(

@@ -47,9 +47,11 @@ class Offer:
         Returns:
             Images a batch, ascending.
         """
-        each = [set(self.batches(width)) for width in widths]
-        shared = set.intersection(*each) or set.union(*each)
-        return tuple(sorted(shared))
+        of_any = {size.batch for size in self.places}
+        shared = set(of_any)
+        for width in widths:
+            shared &= set(self.batches(width))
+        return tuple(sorted(shared or of_any))
 
 
 def offer_of(paths: Sequence[Path], oms: Sequence[Om], spec: ModelSpec) -> Optional[Offer]:
@@ -141,23 +143,3 @@ def memory_of(oms: Sequence[Om]) -> Optional[float]:
             return None
         total += om.work_bytes + om.size_of(cann.PARTITION_WEIGHTS)
     return total / MEBIBYTE
-
-
-def nearest_widths(asked: Sequence[int], there: Sequence[int]) -> Dict[int, int]:
-    """Return which width takes the place of each that is missing: the nearest, the narrower of two.
-
-    >>> nearest_widths((80, 100, 128, 160), (80, 128, 200))
-    {100: 80, 160: 128}
-
-    Args:
-        asked: Widths in pixels.
-        there: Those that a model has, one or more.
-
-    Returns:
-        The stand-in of each that is asked for and not there.
-    """
-    found = {}
-    for width in asked:
-        if width not in there:
-            found[width] = min(there, key=lambda one: (abs(one - width), one))
-    return found

@@ -26,6 +26,7 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
+from crnn.cli.nearest_width import add_nearest_width
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 
@@ -106,6 +107,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " drop their samples, or strip the characters"
         ),
     )
+    add_nearest_width(parser)
     add_checks(parser)
 
 

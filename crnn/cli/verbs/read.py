@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
+from crnn.cli.nearest_width import add_nearest_width
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output_axes(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
+    add_nearest_width(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        nearest_width=args.nearest_width,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
