@@ -38,7 +38,7 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.source import WordSource, open_source
@@ -93,6 +93,7 @@ class EvaluateRequest:
     format: Optional[str] = None
     rehearse: Optional[str] = None
     nearest_width: bool = False
+    width_rule: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class ScoreRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     format: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 AnyRequest = Union[EvaluateRequest, ScoreRequest]
@@ -402,8 +404,9 @@ def _runner(request: EvaluateRequest) -> Runner:
         runner = open_rehearsal(request.model, device=request.device)
     if request.output:
         runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+    spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
+    spec = by_width_rule(spec, request.width_rule, request.model)
+    if request.spec or spec != runner.spec:
         runner.read_by(spec)
     if request.nearest_width:
         runner.take_nearest()

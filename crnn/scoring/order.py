@@ -5,27 +5,10 @@ that is the most probable.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Sequence
 
-from crnn.batch import Batch, Problem
-from crnn.results import Reading
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of a row: its reading, and why it is wrong whatever its text is.
-
-    ``truth`` is the label as it is compared; ``steps`` are the time steps that the row was read
-    in, None where they are those of the spec. ``worth`` tells which of a word's views is kept: the
-    one with most.
-    """
-
-    reading: Reading
-    truth: Optional[str]
-    problem: Optional[Problem]
-    steps: Optional[int] = None
-    worth: float = 0.0
+from crnn.batch import Batch
+from crnn.scoring.scorer import Row
 
 
 class DataOrder:

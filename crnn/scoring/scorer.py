@@ -7,7 +7,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import heapq
-from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,12 +18,30 @@ from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
 from crnn.samples.label_check import LabelCheck
-from crnn.scoring.order import DataOrder, Row
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from crnn.scoring.order import DataOrder
+
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a row: its reading, and why it is wrong whatever its text is.
+
+    ``truth`` is the label as it is compared; ``steps`` are the time steps that the row was read
+    in, None where they are those of the spec. ``worth`` tells which of a word's views is kept: the
+    one with most.
+    """
+
+    reading: Reading
+    truth: Optional[str]
+    problem: Optional[Problem]
+    steps: Optional[int] = None
+    worth: float = 0.0
 
 
 class Scorer:
@@ -53,7 +72,7 @@ class Scorer:
         self._confidences = confidences
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
-        self._order = DataOrder()
+        self._order: Optional[DataOrder] = None
         self._at_width: Dict[int, Tuple[int, int]] = {}
 
     def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
@@ -71,11 +90,19 @@ class Scorer:
         self.remarks.update(batch.remarks)
         rows = self._rows(batch, logits)
         if batch.positions is not None:
-            rows = self._order.add(batch, rows)
+            rows = self._in_order(batch, rows)
         self._report(rows)
         for row in rows:
             self._count(row)
         return [row.reading for row in rows]
+
+    def _in_order(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
+        if self._order is None:
+            # Only models of several widths, and views, need it.
+            from crnn.scoring.order import DataOrder
+
+            self._order = DataOrder()
+        return self._order.add(batch, rows)
 
     def _rows(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Row]:
         """Decode a batch."""
