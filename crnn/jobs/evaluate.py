@@ -404,10 +404,11 @@ def _runner(request: EvaluateRequest) -> Runner:
         runner = open_rehearsal(request.model, device=request.device)
     if request.output:
         runner.take(request.output)
-    spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
-    spec = by_width_rule(spec, request.width_rule, request.model)
-    if request.spec or spec != runner.spec:
+    if request.spec or request.output_axes:
+        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    if request.width_rule is not None:
+        runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
     if request.nearest_width:
         runner.take_nearest()
     return runner

@@ -88,13 +88,26 @@ class Scorer:
             readings that are complete with it, one a position, in data order.
         """
         self.remarks.update(batch.remarks)
-        rows = self._rows(batch, logits)
-        if batch.positions is not None:
-            rows = self._in_order(batch, rows)
+        rows = self.rows(batch, logits)
         self._report(rows)
         for row in rows:
             self._count(row)
         return [row.reading for row in rows]
+
+    def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
+        """Decode a batch without counting it.
+
+        Args:
+            batch: As for `add`.
+            logits: As for `add`.
+
+        Returns:
+            What came of the rows whose readings `add` returns.
+        """
+        rows = self._rows(batch, logits)
+        if batch.positions is not None:
+            return self._in_order(batch, rows)
+        return rows
 
     def _in_order(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
         if self._order is None:

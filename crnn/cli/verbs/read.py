@@ -17,6 +17,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.nearest_width import add_nearest_width
+from crnn.cli.width_options import add_width_rule
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_batch(parser)
     add_reading(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
     add_nearest_width(parser)
@@ -55,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         output_axes=args.output_axes,
         nearest_width=args.nearest_width,
+        width_rule=args.width_rule,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
