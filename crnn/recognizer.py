@@ -47,8 +47,8 @@ class Recognizer:
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
     to take of several outputs. A model with several widths reads each image at the one that fits
-    its aspect, unless ``width_rule`` is "off"; with ``nearest_width`` the nearest takes the place of
-    one that a set of OMs lacks. It holds the model until `close`, which leaving a ``with`` block
+    its aspect, unless ``width_rule`` is "off"; with ``nearest_width`` the nearest takes the place
+    of one that a set of OMs lacks. It holds the model until `close`, which leaving a ``with`` block
     calls.
     """
 
