@@ -224,6 +224,8 @@ def score(
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    if request.width_rule is not None:
+        spec = by_width_rule(spec or ModelSpec.default(), request.width_rule, request.results)
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
