@@ -270,10 +270,10 @@ class Batches:
 
 
 def open_training_data(
-    recipe: Recipe, spec: ModelSpec, most_steps: int
+    recipe: Recipe, spec: ModelSpec, most_steps: Optional[int] = None
 ) -> Tuple[Mixture, LabelRules]:
     """Open what a recipe trains on; ``most_steps`` are the time steps at the network's widest
-    width. Raises `InputError` with the path that was tried.
+    width, where it has several. Raises `InputError` with the path that was tried.
     """
     labels = LabelRules(
         spec,

@@ -27,6 +27,7 @@ from tests.training.runs import metrics, same, saved, train
 
 WIDTHS = Widths(factor=36.0, list=(32, 48, 80))
 RECIPE = "widths=[32, 48, 80]"
+FLOAT32 = "precision=float32"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pairs(lines: Path) -> List[str]:
     from tests.training.conftest import TINY
 
-    return [f"train={lines}", f"valid={lines}", *TINY, RECIPE]
+    return [f"train={lines}", f"valid={lines}", *TINY, FLOAT32, RECIPE]
 
 
 def group_batches(lines: Path) -> Tuple[Mixture, GroupBatches]:
@@ -124,7 +125,7 @@ def test_a_recipe_and_its_checkpoint_name_the_widths(pairs: List[str], tmp_path:
 
 
 def test_it_resumes_to_the_same_bits(pairs: List[str], tmp_path: Path) -> None:
-    words = ["length=2 epochs", "precision=float32", *pairs]
+    words = ["length=2 epochs", *pairs]
     whole = train("modelzoo-1p", tmp_path / "whole", *words)
     parts = train("modelzoo-1p", tmp_path / "parts", "--max-steps", "3", *words)
     train("modelzoo-1p", parts, *words, "--resume")
