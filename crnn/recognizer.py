@@ -52,11 +52,11 @@ class Recognizer:
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
     to take of several outputs. A model with several widths reads each image at the one that fits
-    its aspect, unless ``width_rule`` is "off". ``views`` names the views of an image of which the
-    most probable reading is kept (`crnn.views`; default: as the model's spec says). ``probability``
-    and ``characters`` ask for the fields of `Reading` of these names; readings less probable than
-    ``reject`` are marked.
-    What may be read can be restricted to the words of a ``lexicon`` (a file, or words), by a
+    its aspect, unless ``width_rule`` is "off"; with ``nearest_width`` the nearest takes the place
+    of one that a set of OMs lacks. ``views`` names the views of an image of which the most probable
+    reading is kept (`crnn.views`; default: as the model's spec says). ``probability`` and
+    ``characters`` ask for the fields of `Reading` of these names; readings less probable than
+    ``reject`` are marked. What may be read can be restricted to the words of a ``lexicon`` (a file, or words), by a
     ``lexicon_method``, to texts of a ``pattern``, or to the characters that ``allow`` lists;
     ``alternatives`` asks for so many of the likeliest texts, of a ``beam`` that keeps so many
     (`crnn.decoding.decoder.DecodingOptions`). It holds the model until `close`, which leaving a
@@ -73,6 +73,7 @@ class Recognizer:
         spec: Union[str, Path, ModelSpec, None] = None,
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
+        nearest_width: bool = False,
         width_rule: Optional[str] = None,
         views: Optional[str] = None,
         probability: bool = False,
@@ -104,6 +105,8 @@ class Recognizer:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         if width_rule is not None:
             self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
+        if nearest_width:
+            self._runner.take_nearest()
         self.spec = self._runner.spec
         self._threshold = reject
         asked, widths = chosen(views, self.spec.views), len(self.spec.read_widths)

@@ -80,7 +80,8 @@ class RunInfo:
     ``backend`` and ``device`` are None where another tool ran it and only its outputs are here.
     ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
     it. ``simulated`` says that no chip was involved; ``rehearsed`` is the precision in which a
-    chip's computation was rehearsed, None where none was.
+    chip's computation was rehearsed, None where none was. ``lacking`` are the widths that the spec
+    names and the model lacks, where the nearest took their places.
     """
 
     model: Model
@@ -90,6 +91,7 @@ class RunInfo:
     versions: Mapping[str, str]
     simulated: bool
     rehearsed: Optional[str] = None
+    lacking: Tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ class EvaluateRequest:
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
     decoding: Optional[DecodingOptions] = None
+    nearest_width: bool = False
     width_rule: Optional[str] = None
     views: Optional[str] = None
 
@@ -499,6 +500,8 @@ def _runner(request: EvaluateRequest) -> Runner:
         runner.read_by(spec)
     if request.width_rule is not None:
         runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
+    if request.nearest_width:
+        runner.take_nearest()
     return runner
 
 

@@ -17,6 +17,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.decoding_options import add_decoding, decoding_arguments
+from crnn.cli.nearest_width import add_nearest_width
 from crnn.cli.sure_options import add_sure, sure_options
 from crnn.cli.view_options import add_views
 from crnn.cli.width_options import add_width_rule
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_decoding(parser, samples=False)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
+    add_nearest_width(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        nearest_width=args.nearest_width,
         width_rule=args.width_rule,
         views=args.views,
         **_sure(args),
