@@ -56,11 +56,11 @@ class Recognizer:
     of one that a set of OMs lacks. ``views`` names the views of an image of which the most probable
     reading is kept (`crnn.views`; default: as the model's spec says). ``probability`` and
     ``characters`` ask for the fields of `Reading` of these names; readings less probable than
-    ``reject`` are marked. What may be read can be restricted to the words of a ``lexicon`` (a file, or words), by a
-    ``lexicon_method``, to texts of a ``pattern``, or to the characters that ``allow`` lists;
-    ``alternatives`` asks for so many of the likeliest texts, of a ``beam`` that keeps so many
-    (`crnn.decoding.decoder.DecodingOptions`). It holds the model until `close`, which leaving a
-    ``with`` block calls.
+    ``reject`` are marked. What may be read can be restricted to the words of a ``lexicon`` (a file,
+    or words), by a ``lexicon_method``, to texts of a ``pattern``, or to the characters that
+    ``allow`` lists; ``alternatives`` asks for so many of the likeliest texts, of a ``beam`` that
+    keeps so many (`crnn.decoding.decoder.DecodingOptions`). It holds the model until `close`, which
+    leaving a ``with`` block calls.
     """
 
     def __init__(
