@@ -103,7 +103,7 @@ def test_pattern_allow_list_and_alternatives(tmp_path: Path, model: Path) -> Non
     assert named["texts"] == ["a1b2", "77ab"]
     assert "decoding" not in named
     first = named["lines"][0]["alternatives"]
-    assert [one["text"] for one in first][0] == "a1b2" and len(first) == 3
+    assert first[0]["text"] == "a1b2" and len(first) == 3
     assert first[0]["probability"] > first[1]["probability"] >= first[2]["probability"]
 
 

@@ -303,7 +303,9 @@ def test_words_outside_the_alphabet_are_counted_and_named() -> None:
     ]
     with pytest.raises(InputError) as caught:
         lexicon_of(["é", "x" * 14], SPEC, "w.txt")
-    assert "the model can read none of its words (2): 1 have characters outside" in str(caught.value)
+    assert "the model can read none of its words (2): 1 have characters outside" in str(
+        caught.value
+    )
     assert "1 need more than 26 time steps" in str(caught.value)
 
 
