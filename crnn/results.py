@@ -80,7 +80,8 @@ class RunInfo:
     ``backend`` and ``device`` are None where another tool ran it and only its outputs are here.
     ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
     it. ``simulated`` says that no chip was involved; ``rehearsed`` is the precision in which a
-    chip's computation was rehearsed, None where none was.
+    chip's computation was rehearsed, None where none was. ``lacking`` are the widths that the spec
+    names and the model lacks, where the nearest took their places.
     """
 
     model: Model
@@ -90,6 +91,7 @@ class RunInfo:
     versions: Mapping[str, str]
     simulated: bool
     rehearsed: Optional[str] = None
+    lacking: Tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,11 @@ class Evaluation:
     folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
     a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
     their ``accuracy``, and ``words_per_second``, of inference alone. ``sureness`` is None where
-    nobody asked for probabilities. ``decoding`` says what
-    restricted the texts: the lexicon, the pattern or the characters; empty where nothing did.
+    nobody asked for probabilities. ``views`` is empty where words had one view; else it has, for
+    each view whose readings were ``kept``, and for the words on which all views ``agree`` or
+    ``disagree``, their number and how many are right.
+    ``decoding`` says what restricted the texts: the lexicon, the pattern or the characters; empty
+    where nothing did.
     """
 
     accuracy: float
@@ -183,6 +188,7 @@ class Evaluation:
     by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     sureness: Optional[Sureness] = None
     decoding: Mapping[str, Any] = field(default_factory=dict)
+    views: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,16 @@ import numpy as np
 
 from crnn import labels
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.files import read_text, require_file
 from crnn.limits import advice, limit
 from crnn.spelling import did_you_mean
 from crnn.widths import Widths, widths_of
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background", "widths", "temperature")),)
+ADDED: Sequence[FrozenSet[str]] = (
+    frozenset(("orient", "background", "widths", "temperature", "views")),
+)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
@@ -65,6 +67,7 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
     "background": (str,),
     "widths": (list, dict),
     "temperature": (int, float),
+    "views": (str,),
 }
 BACKGROUND = re.compile("|#[0-9a-f]{6}")
 """What `ModelSpec.background` may be."""
@@ -84,7 +87,8 @@ class ModelSpec:
     it is: both defaults are the training's. ``widths`` are those that images are read at by their
     aspect; None where all are of ``width``, the fixed one, whose time steps ``time_steps`` are (the
     others' are measured as a model first runs at them). Logits are divided by ``temperature`` where
-    the probability of a text is computed (`crnn.decoding.probability`), and nowhere else. The
+    the probability of a text is computed (`crnn.decoding.probability`), and nowhere else. ``views``
+    says in which ways a word is read where ``--views`` does not (`crnn.views`); "" for one. The
     defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without keeping the
     aspect, blank 0 then 0-9a-z, logits (26, N, 37).
     Raises `InputError` for a value outside its range.
@@ -107,6 +111,7 @@ class ModelSpec:
     background: str = ""
     widths: Optional[Widths] = None
     temperature: float = 1.0
+    views: str = ""
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, tuple(COLORS))
@@ -139,6 +144,8 @@ class ModelSpec:
         for name in ("divisor", "std"):
             if np.float32(getattr(self, name)) == 0:
                 raise InputError(f"spec: {name} is 0; pixels are divided by it")
+        if self.views:
+            _refuse_views(self.views)
         self.alphabet  # noqa: B018  an alphabet that cannot be built refuses the spec
 
     @classmethod
@@ -289,6 +296,16 @@ class ModelSpec:
             return cls(**values)
         except InputError as error:
             raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _refuse_views(text: str) -> None:
+    # Of models that name views alone.
+    from crnn.views import parsed
+
+    try:
+        parsed(text)
+    except UsageError as error:
+        raise InputError(f"spec: views: {error.message}", hint=error.hint) from error
 
 
 def numbered(first: str, added: Sequence[FrozenSet[str]], keys: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import UsageError
 from crnn.spelling import did_you_mean
@@ -16,11 +16,13 @@ INVERTED, CROPPED, PADDED = "inv", "crop", "pad"
 PLAIN = "near1"
 MOST = 64
 """The most views of a word."""
-STEEPEST = 45.0
+STEEPEST = 45
 """The most degrees that a view is turned by."""
 _NEAR = re.compile("near([1-9])")
-_TURNED = re.compile(r"rot([+-][0-9]{1,2}(?:\.[0-9])?)")
+_TURNED = re.compile(r"rot([+-][0-9]{1,2})")
 _EXAMPLES = (PLAIN, "near2", "near3", "rot+3", "rot-3", INVERTED, CROPPED, PADDED)
+_KINDS = 3
+"""Letters that tell the kinds of changes apart."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class View:
     """A way to read a word: how its picture is changed, and at which width it is read.
 
     ``change`` is "" for the picture as it is, `INVERTED`, `CROPPED`, `PADDED`, or "rot+3": turned
-    by so many degrees against the clock. ``near`` is 1 for the width that the model's rule chooses,
+    by so many degrees against the clock; or several of them, done one after the other, with points
+    between: "inv.rot+3". ``near`` is 1 for the width that the model's rule chooses,
     2 for the next nearest by the ratio, and so on (`crnn.widths.Widths.nearest`).
     """
 
@@ -45,12 +48,26 @@ class View:
         return f"{self.change}/near{self.near}"
 
     @property
-    def degrees(self) -> float:
-        """By how much the picture is turned against the clock; 0 where it is not."""
-        turned = _TURNED.fullmatch(self.change)
-        if turned is None:
-            return 0.0
-        return float(turned[1])
+    def changes(self) -> Sequence[str]:
+        """What is done to the picture, in this order."""
+        if not self.change:
+            return ()
+        return self.change.split(".")
+
+
+def degrees(change: str) -> int:
+    """Return by how much a change turns a picture against the clock.
+
+    Args:
+        change: One of `View.changes`.
+
+    Returns:
+        Degrees; 0 where it does something else.
+    """
+    turned = _TURNED.fullmatch(change)
+    if turned is None:
+        return 0
+    return int(turned[1])
 
 
 def _times(changes: Sequence[str], nearest: int) -> Tuple[View, ...]:
@@ -58,13 +75,14 @@ def _times(changes: Sequence[str], nearest: int) -> Tuple[View, ...]:
 
 
 _TURNS = ("rot+3", "rot-3")
+_INVERTED = (INVERTED, "inv.rot+3", "inv.rot-3")
 _WIDTHS = (View("", 2), View("", 3))
 SETS: Mapping[int, Tuple[View, ...]] = {
     1: (View(),),
     3: (View(), *_times(_TURNS, 1)),
     5: (View(), *_WIDTHS, *_times(_TURNS, 1)),
-    8: (View(), *_WIDTHS, *_times((*_TURNS, INVERTED, CROPPED), 1), View(INVERTED, 2)),
-    18: _times(("", *_TURNS, INVERTED, CROPPED, PADDED), 3),
+    8: (View(), *_WIDTHS, *_times((*_TURNS, *_INVERTED), 1)),
+    18: _times(("", *_TURNS, *_INVERTED), 3),
 }
 """The named sets, chosen on the odd-numbered words of IIIT5K's training set (docs/reading.md)."""
 
@@ -104,20 +122,46 @@ def parsed(text: str) -> Tuple[View, ...]:
 
 def _view(name: str) -> View:
     change, slash, width = name.partition("/")
-    if not slash and _NEAR.fullmatch(name):
-        change, width = "", name
-    near = _NEAR.fullmatch(width or PLAIN)
-    turned = _TURNED.fullmatch(change)
-    known = change in (INVERTED, CROPPED, PADDED) or (not change and bool(width))
-    if turned is not None:
-        known = 0 < abs(float(turned[1])) <= STEEPEST
-    if near is None or not known:
+    if not slash:
+        width = PLAIN
+        if _NEAR.fullmatch(name):
+            change, width = "", name
+    near = _NEAR.fullmatch(width)
+    known = change == "" or _is_known(change.split("."))
+    if near is None or not known or not name:
         question = did_you_mean(name, _EXAMPLES)
         raise UsageError(
             f"there is no view {name[:40]!r}{question}",
-            hint=f"There are {', '.join(_EXAMPLES)}, and at another width such as inv/near2.",
+            hint=(
+                f"There are {', '.join(_EXAMPLES)}, several such as inv.rot+3, and at another"
+                " width inv/near2."
+            ),
         )
     return View(change, int(near[1]))
+
+
+def _is_known(changes: Sequence[str]) -> bool:
+    """Say whether there are such changes, each kind once."""
+    for change in changes:
+        if change not in (INVERTED, CROPPED, PADDED) and not 0 < abs(degrees(change)) <= STEEPEST:
+            return False
+    return len({change[:_KINDS] for change in changes}) == len(changes)
+
+
+def chosen(asked: Optional[str], default: str) -> Tuple[View, ...]:
+    """Return the views that words are read in.
+
+    Args:
+        asked: What ``--views`` says; None where it was not given.
+        default: What the model's spec says; "" for one view.
+
+    Returns:
+        The views, the word as it is first.
+
+    Raises:
+        UsageError: There is no such set, or no such view.
+    """
+    return parsed(asked or default or "1")
 
 
 def available(views: Sequence[View], widths: int) -> Tuple[View, ...]:
@@ -133,13 +177,13 @@ def available(views: Sequence[View], widths: int) -> Tuple[View, ...]:
     return tuple(view for view in views if view.near <= widths)
 
 
-def left_out_note(views: Sequence[View], widths: int, words: int) -> List[str]:
+def left_out_note(views: Sequence[View], widths: int, words: Optional[int] = None) -> List[str]:
     """Say which views a model has no width for.
 
     Args:
         views: What is asked for.
         widths: How many widths the model reads at.
-        words: How many words were read.
+        words: How many words were read; None where that is not known yet.
 
     Returns:
         A line, or none.
@@ -150,7 +194,7 @@ def left_out_note(views: Sequence[View], widths: int, words: int) -> List[str]:
     has = f"{widths} widths"
     if widths == 1:
         has = "one width"
-    return [
-        f"left out, since the model reads at {has}: {', '.join(missing)}:"
-        f" {len(missing) * words} views of {words} words"
-    ]
+    note = f"left out, since the model reads at {has}: {', '.join(missing)}"
+    if words is not None:
+        note += f": {len(missing) * words} views of {words} words"
+    return [note]

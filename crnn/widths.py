@@ -161,3 +161,23 @@ def parsed(text: str) -> Sequence[int]:
     if min(numbers) < 1 or max(numbers) > 65535:
         raise ValueError("expected 1 to 65535")
     return sorted(numbers)
+
+
+def nearest_widths(asked: Sequence[int], there: Sequence[int]) -> Dict[int, int]:
+    """Return which width takes the place of each that is missing: the nearest, the narrower of two.
+
+    >>> nearest_widths((80, 100, 128, 160), (80, 128, 200))
+    {100: 80, 160: 128}
+
+    Args:
+        asked: Widths in pixels.
+        there: Those that a model has, one or more.
+
+    Returns:
+        The stand-in of each that is asked for and not there.
+    """
+    found = {}
+    for width in asked:
+        if width not in there:
+            found[width] = min(there, key=lambda one: (abs(one - width), one))
+    return found

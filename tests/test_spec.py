@@ -48,6 +48,8 @@ def test_golden_json() -> None:
         {"widths": {"rule": "aspect", "factor": 36.0, "list": [80, 100, 128, 160, 200]}},
         {"widths": {"rule": "aspect", "factor": 30.0, "list": [320]}, "orient": True},
         {"temperature": 0.85},
+        {"views": "5"},
+        {"views": "near2,rot+5"},
     ],
 )
 def test_new_keys_are_written_only_where_they_are_set(given: Any) -> None:
@@ -105,6 +107,9 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"format": "crnn-spec/2", "background": "white"}, "expected a colour such as '#ffffff'"),
         ({"widths": [80]}, "unknown or missing keys: widths"),
         ({"temperature": 2.0}, "unknown or missing keys: temperature"),
+        ({"format": "crnn-spec/2", "views": "near0"}, "views: there is no view 'near0'"),
+        ({"format": "crnn-spec/2", "views": "4"}, "views: there is no set of 4 views"),
+        ({"format": "crnn-spec/2", "views": 5}, "views is 5; expected str"),
         ({"format": "crnn-spec/2", "temperature": 0}, "temperature is 0; expected 0.01 to 100"),
         ({"format": "crnn-spec/2", "temperature": float("nan")}, "temperature is nan"),
         ({"format": "crnn-spec/2", "temperature": 10**400}, "expected 0.01 to 100"),

@@ -59,6 +59,7 @@ class BenchRequest:
     output_axes: Optional[str] = None
     columns: Optional[Tuple[str, str]] = None
     encoding: Optional[str] = None
+    nearest_width: bool = False
     width_rule: Optional[str] = None
 
 
@@ -112,7 +113,10 @@ def _runners(request: BenchRequest) -> Iterator[Runner]:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
-    yield _by_rule(runner, request)
+    runner = _by_rule(runner, request)
+    if request.nearest_width:
+        runner.take_nearest()
+    yield runner
     if request.versus is not None:
         other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
         if request.versus_spec:

@@ -50,6 +50,7 @@ from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from crnn.jobs.sure import SureJob, SureOptions
+    from crnn.jobs.views import ViewJob
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
@@ -99,7 +100,9 @@ class EvaluateRequest:
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
     decoding: Optional[DecodingOptions] = None
+    nearest_width: bool = False
     width_rule: Optional[str] = None
+    views: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def evaluate(
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
     runner = _runner(request)
-    source = _source(request, runner.spec, protocol)
+    views = _views(request, runner.spec)
+    source = _source(request, runner.spec, protocol, views)
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
@@ -190,7 +194,9 @@ def evaluate(
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        decoder = _decoder(request, runner.spec, sure, source)
+        decoder = _decoder(
+            request, runner.spec, sure, source, several=views is not None and views.several
+        )
         scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
@@ -208,6 +214,8 @@ def evaluate(
             protocol=_rules(request.protocol, protocol),
         )
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        if views is not None:
+            notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
         if sure:
             evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
@@ -236,6 +244,8 @@ def score(
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    if request.width_rule is not None:
+        spec = by_width_rule(spec or ModelSpec.default(), request.width_rule, request.results)
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
@@ -301,29 +311,45 @@ def _sure(request: AnyRequest) -> Optional[SureJob]:
     return SureJob(request.sure)
 
 
+def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
+    characters = request.sure is not None and request.sure.characters
+    if request.views is None and not spec.views and not characters:
+        return None
+    from crnn.jobs.views import ViewJob
+
+    job = ViewJob(request.data, request.views, spec, characters=characters)
+    if job.several and request.save_outputs is not None:
+        raise UsageError("--save-outputs writes one output a word: say --views 1 with it")
+    return job
+
+
 def _decoder(
     request: AnyRequest,
     spec: ModelSpec,
     sure: Optional[SureJob],
     source: Union[WordSource, ResultFolder],
+    *,
+    several: bool = False,
 ) -> Optional[Decoder]:
-    """Return what makes texts of logits; None where that is greedy CTC and nothing more."""
-    options = request.decoding
-    if options is None:
-        if sure is None:
-            return None
-        return Decoder(spec, sure.decoding)
-    samples: Optional[SampleWords] = None
-    if options.of_samples:
-        from crnn.samples.sample_words import words_of
-
-        samples = words_of(source)
+    """Return what makes texts of logits; None where that is greedy CTC and nothing more. Of
+    ``several`` views of a word the most probable text is kept.
+    """
+    options = request.decoding or DecodingOptions()
     if sure is not None:
         options = dataclasses.replace(
             options,
             probability=sure.decoding.probability,
             characters=sure.decoding.characters,
         )
+    if several:
+        options = dataclasses.replace(options, probability=True)
+    if options == DecodingOptions():
+        return None
+    samples: Optional[SampleWords] = None
+    if options.of_samples:
+        from crnn.samples.sample_words import words_of
+
+        samples = words_of(source)
     return Decoder(spec, options, samples)
 
 
@@ -474,6 +500,8 @@ def _runner(request: EvaluateRequest) -> Runner:
         runner.read_by(spec)
     if request.width_rule is not None:
         runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
+    if request.nearest_width:
+        runner.take_nearest()
     return runner
 
 
@@ -481,7 +509,12 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
     return {"name": name, **dataclasses.asdict(protocol)}
 
 
-def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
+def _source(
+    request: EvaluateRequest, spec: ModelSpec, protocol: Counting, views: Optional[ViewJob]
+) -> WordSource:
+    maker = None
+    if views is not None:
+        maker = views.maker
     under, rules = spec, None
     if protocol != Counting():
         under = apply(protocol, spec)
@@ -493,6 +526,7 @@ def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> Wo
         workers=request.threads,
         rules=rules,
         options=ListOptions(None, request.columns, request.encoding),
+        views=maker,
     )
     if under != spec and isinstance(source, BinFolder):
         raise UsageError(

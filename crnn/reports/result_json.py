@@ -53,7 +53,7 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
 
         data["sureness"] = sureness.to_dict(evaluation.sureness)
     data["by_width"] = {str(width): counts for width, counts in evaluation.by_width.items()}
-    for name in ("by_width", "command", "data", "date", "decoding"):
+    for name in ("by_width", "command", "data", "date", "decoding", "views"):
         if not data[name]:
             del data[name]
     data["schema"] = numbered(SCHEMA, ADDED, data)
@@ -99,8 +99,8 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
 
     Returns:
         ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``, and
-        ``rehearsed`` where it was; outputs that another tool has left are of the backend "files"
-        and the device "none".
+        ``rehearsed`` and ``widths_lacking`` where there is something to say; outputs that another
+        tool has left are of the backend "files" and the device "none".
     """
     model: Dict[str, Any] = {
         "path": run.model.path.name,
@@ -120,6 +120,8 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
     }
     if run.rehearsed:
         data["rehearsed"] = run.rehearsed
+    if run.lacking:
+        data["widths_lacking"] = list(run.lacking)
     return data
 
 

@@ -29,6 +29,7 @@ from crnn.errors import InputError, KitError, UsageError
 from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec, fits
+from crnn.widths import Widths, nearest_widths
 
 R = TypeVar("R", bound="Runner")
 
@@ -87,6 +88,9 @@ class Runner(ABC):
     overwrite a buffer only ``ahead`` batches later.
     """
 
+    lacking: Tuple[int, ...] = ()
+    """The widths of its spec that the model lacks, where the nearest take their places."""
+
     inputs: Tuple[Tensor, ...] = ()
     outputs: Tuple[Tensor, ...] = ()
     batch_sizes: Optional[Tuple[int, ...]] = None
@@ -118,6 +122,37 @@ class Runner(ABC):
         """
         return None
 
+    def offered_widths(self) -> Optional[Tuple[int, ...]]:
+        """Return the widths that the model takes, before it is entered.
+
+        Returns:
+            In pixels, ascending; None for any, and where the file does not tell.
+        """
+        return None
+
+    def take_nearest(self) -> None:
+        """Let the nearest width take the place of each that the spec names and the model lacks,
+        before the runner is entered; ``lacking`` then says which.
+        """
+        there = self.offered_widths()
+        if not there:
+            return
+        stand_ins = nearest_widths(self.spec.read_widths, there)
+        if not stand_ins:
+            return
+        kept = {stand_ins.get(width, width) for width in self.spec.read_widths}
+        source, own = self.model.spec_from, self.spec.widths or Widths()
+        widths = replace(own, list=tuple(sorted(kept)))
+        self.read_by(replace(self.spec, widths=widths))
+        self.model = replace(self.model, spec_from=source)
+        self.lacking = tuple(stand_ins)
+
+    def _say_lacking(self) -> None:
+        if self.lacking:
+            lacking, taken = map(_joined_text, (self.lacking, self.spec.read_widths))
+            said = f"{self.model.path} lacks width {lacking}: the nearest of {taken} is taken"
+            self.notes = (*self.notes, said)
+
     def take(self, output: str) -> None:
         """Choose the output that has the logits, of a model with several, before the runner is
         entered.
@@ -138,6 +173,7 @@ class Runner(ABC):
         try:
             self._open()
             self._check_metadata()
+            self._say_lacking()
         except BaseException:
             with contextlib.suppress(KitError):  # the first error is the one to tell
                 self._close()
@@ -197,6 +233,7 @@ class Runner(ABC):
             versions=self.versions,
             simulated=self.simulated,
             rehearsed=self.rehearsed,
+            lacking=self.lacking,
         )
 
     @abstractmethod
@@ -427,6 +464,7 @@ def run_info(
     versions: Optional[Mapping[str, str]] = None,
     simulated: bool = False,
     rehearsed: Optional[str] = None,
+    lacking: Sequence[int] = (),
 ) -> RunInfo:
     """Describe a run of a model, with the versions of the kit and of what it stands on.
 
@@ -438,12 +476,15 @@ def run_info(
         versions: Of what stands below the kit, by name.
         simulated: Whether the Ascend simulator, or a rehearsal, stood in a chip's place.
         rehearsed: The precision of a rehearsal.
+        lacking: The widths that the model lacks, where the nearest took their places.
 
     Returns:
         What results and benchmarks say of the run.
     """
     everything = {**process_versions(), **(versions or {})}
-    return RunInfo(model, backend, device, threads, everything, simulated, rehearsed)
+    return RunInfo(
+        model, backend, device, threads, everything, simulated, rehearsed, tuple(lacking)
+    )
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:
@@ -505,6 +546,10 @@ def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarra
             hint="Prepare them again for this model, with --dtype uint8.",
         )
     return pixels
+
+
+def _joined_text(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _joined(parts: List[np.ndarray]) -> np.ndarray:

@@ -35,6 +35,7 @@ class DevicesRunner(Runner):
         first = factories[0]()
         super().__init__(first.model)
         self.backend = first.backend
+        self._offered = first.offered_widths
         self.device = devices[0] + "".join(f",{name.rpartition(':')[2]}" for name in devices[1:])
         self._factories = list(zip(devices, factories))
         self._workers: List[_Worker] = []
@@ -46,6 +47,10 @@ class DevicesRunner(Runner):
         self._factories = [
             (device, partial(_read_by, factory, spec)) for device, factory in self._factories
         ]
+
+    def offered_widths(self) -> Optional[Tuple[int, ...]]:
+        """See `Runner`."""
+        return self._offered()
 
     def _open(self) -> None:
         with interrupts_blocked():

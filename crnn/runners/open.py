@@ -153,7 +153,7 @@ def spec_given(
     return spec
 
 
-def by_width_rule(spec: ModelSpec, rule: Optional[str], where: Path) -> ModelSpec:
+def by_width_rule(spec: ModelSpec, rule: Optional[str], where: object) -> ModelSpec:
     """Return a spec as ``--width-rule`` says.
 
     Args:

@@ -13,7 +13,7 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile
+from crnn.samples.bins import BinFolder, LabelFile, described
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -295,6 +295,11 @@ def holds_bins(data: Path) -> bool:
         data: A data set.
 
     Returns:
-        True for a folder in which a file ends in ``.bin``.
+        True for a folder in which a file ends in ``.bin``, or which holds such folders by width.
     """
-    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())
+    if not data.is_dir():
+        return False
+    if any(entry.suffix == ".bin" for entry in data.iterdir()):
+        return True
+    found = described(data)
+    return found is not None and found.per_width

@@ -12,7 +12,7 @@ from crnn.batch import Problem, Sample, Span
 from crnn.image import ImageError, of_picture, resize, width_of
 from crnn.samples.batches import Seen
 from crnn.spec import ModelSpec
-from crnn.views import CROPPED, INVERTED, PADDED, View
+from crnn.views import CROPPED, INVERTED, PADDED, View, degrees
 
 EDGE = 0.08
 """Of the height: what is cut off above and below, or put around."""
@@ -68,7 +68,9 @@ class PictureViews:
     def _made(self, picture: Image.Image) -> List[Seen]:
         found: List[Seen] = []
         for view in self._views:
-            changed, span = _changed(picture, view)
+            changed, span = picture, Span(0.0, float(picture.width), picture.width)
+            for change in view.changes:
+                changed, span = _changed(changed, span, change)
             width = self._width(picture, view)
             name: Optional[str] = view.name
             if len(self._views) == 1:
@@ -83,31 +85,28 @@ class PictureViews:
         return widths.nearest(picture.width, picture.height)[view.near - 1]
 
 
-def _changed(picture: Image.Image, view: View) -> Tuple[Image.Image, Span]:
-    """Return a picture as a view shows it, and where that lies in the picture."""
-    columns = picture.width
-    whole = Span(0.0, float(columns), columns)
-    degrees = view.degrees
-    if degrees:
-        return _turned(picture, degrees), whole
-    if view.change == INVERTED:
-        return ImageOps.invert(picture), whole
+def _changed(picture: Image.Image, span: Span, change: str) -> Tuple[Image.Image, Span]:
+    """Return a changed picture, and where it lies in the word's."""
+    if change == INVERTED:
+        return ImageOps.invert(picture), span
     edge = round(EDGE * picture.height)
-    if view.change == CROPPED:
-        return picture.crop((0, edge, columns, picture.height - edge)), whole
-    if view.change == PADDED:
+    if change == CROPPED:
+        return picture.crop((0, edge, picture.width, picture.height - edge)), span
+    if change == PADDED:
         edge = max(1, edge)
-        return _padded(picture, edge, edge), Span(-float(edge), float(columns + edge), columns)
-    return picture, whole
+        return _padded(picture, edge, edge), span._replace(
+            left=span.left - edge, right=span.right + edge
+        )
+    return _turned(picture, degrees(change)), span
 
 
-def _turned(picture: Image.Image, degrees: float) -> Image.Image:
+def _turned(picture: Image.Image, angle: int) -> Image.Image:
     """Return a picture turned about its middle, in its own size; its edges go on outwards."""
     width, height = picture.size
-    slope = math.sin(math.radians(abs(degrees)))
+    slope = math.sin(math.radians(abs(angle)))
     across = int(height * slope / 2) + 2
     down = int(width * slope / 2) + 2
-    turned = _padded(picture, across, down).rotate(degrees, _BICUBIC)
+    turned = _padded(picture, across, down).rotate(angle, _BICUBIC)
     return turned.crop((across, down, across + width, down + height))
 
 

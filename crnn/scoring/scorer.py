@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from crnn.spec import ModelSpec
 if TYPE_CHECKING:
     from crnn.scoring.order import DataOrder
     from crnn.scoring.sureness import SurenessCounter
+    from crnn.scoring.view_counts import ViewCounts
 
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
@@ -86,6 +87,7 @@ class Scorer:
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
         self._order: Optional[DataOrder] = None
+        self._view_counts: Optional[ViewCounts] = None
         self._at_width: Dict[int, Tuple[int, int]] = {}
 
     def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
@@ -209,6 +211,13 @@ class Scorer:
         return found
 
     @property
+    def views(self) -> Mapping[str, Any]:
+        """The fields of `Evaluation.views`."""
+        if self._view_counts is None:
+            return {}
+        return self._view_counts.summary()
+
+    @property
     def skipped(self) -> Mapping[str, int]:
         """How many problems there are of each reason."""
         return self._problems.counts
@@ -266,10 +275,20 @@ class Scorer:
             words, correct = self._at_width.get(row.reading.width, (0, 0))
             right = int(distance == 0 and not wrong)
             self._at_width[row.reading.width] = (words + 1, correct + right)
+        right = not (distance or wrong)
         if self._sureness is not None:
-            self._sureness.add(row.reading.probability, not (distance or wrong))
+            self._sureness.add(row.reading.probability, right)
+        if row.reading.view is not None:
+            self._count_view(row.reading, right)
         if distance or wrong:
             self._keep(row.reading, distance, row.truth)
+
+    def _count_view(self, reading: Reading, right: bool) -> None:
+        if self._view_counts is None:
+            from crnn.scoring.view_counts import ViewCounts
+
+            self._view_counts = ViewCounts()
+        self._view_counts.add(reading, right)
 
     def _keep(self, reading: Reading, distance: int, truth: str) -> None:
         self._seen += 1
@@ -375,4 +394,5 @@ def evaluation_of(
         protocol=protocol,
         decoding=scorer.decoder.described(),
         by_width=scorer.by_width(stages),
+        views=scorer.views,
     )

@@ -27,7 +27,9 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.decoding_options import add_decoding, decoding_options, with_lexicon
+from crnn.cli.nearest_width import add_nearest_width
 from crnn.cli.sure_options import add_sure, sure_options, sure_table
+from crnn.cli.view_options import add_views
 from crnn.cli.width_options import add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
@@ -110,6 +112,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " drop their samples, or strip the characters"
         ),
     )
+    add_views(parser)
+    add_nearest_width(parser)
     add_checks(parser)
 
 
@@ -353,7 +357,8 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
-    args.sure = sure_options(args)
-    args.decoding = decoding_options(args)
+    if hasattr(args, "probability"):
+        args.sure = sure_options(args)
+        args.decoding = decoding_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)
