@@ -73,9 +73,9 @@ def _restricted(decoding: Mapping[str, Any]) -> str:
         return f"pattern    {decoding['pattern']}  (beam {decoding['beam']})"
     if "allow" in decoding:
         return f"allowed    {decoding['allow']}"
-    how = f"{decoding['method']}"
-    if "beam" in decoding:
-        how += f", beam {decoding['beam']}"
+    how = str(decoding["method"])
+    if how == "beam":
+        how += f" {decoding['beam']}"
     return (
         f"lexicon    {decoding['lexicon']}  ({decoding['words']} words, {decoding['left_out']} left"
         f" out; {how})"
