@@ -190,7 +190,9 @@ def test_a_format_reads_what_came_up_to_it() -> None:
 
 def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     old = ModelSpec(width=160).to_json()
-    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width", "orient", "background", "widths"]),))
+    monkeypatch.setattr(
+        "crnn.spec.ADDED", (frozenset(["width", "orient", "background", "widths"]),)
+    )
     plain = ModelSpec()
     assert "width" not in plain.to_dict()
     assert plain.to_dict()["format"] == "crnn-spec/1"

@@ -1,4 +1,4 @@
-"""Models that read at several widths: what each width gives is measured, and nothing else is read."""
+"""Models that read at several widths: what each gives is measured, and no other width is read."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_a_stream_may_change_the_width_with_each_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [99, 96, 32, 200])
 def test_no_image_of_another_width_is_read(tmp_path: Path, width: int) -> None:
-    with opened(write_width_model(tmp_path / "m.onnx")) as runner:
-        with pytest.raises(InputError, match=r"W one of 80, 100, 128"):
-            runner.run(images(1, width))
+    runner = opened(write_width_model(tmp_path / "m.onnx"))
+    with runner, pytest.raises(InputError, match=r"W one of 80, 100, 128"):
+        runner.run(images(1, width))
 
 
 def test_a_spec_that_says_other_steps_of_the_fixed_width_is_refused(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_rows_without_image_alone_are_given_out() -> None:
     found = list(bucketed([row(position, 0) for position in range(100)], SPEC, 2))
     assert [len(batch.images) for batch in found] == [0] * len(found)
     assert max(len(batch.keys) for batch in found) <= WAITING * 2 + 1
-    assert [batch.images.shape[1:] for batch in found][0] == (1, 2, 4)
+    assert found[0].images.shape[1:] == (1, 2, 4)
 
 
 def test_views_of_a_word_stay_together_until_all_have_come() -> None:

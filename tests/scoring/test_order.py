@@ -61,7 +61,7 @@ def test_figures_by_width() -> None:
     scorer = Scorer(SPEC)
     stages = Stages()
     for width, labels in ((8, ["0", "1", "x"]), (12, ["3", "4"])):
-        positions = range(0, 3) if width == 8 else range(3, 5)
+        positions = range(3) if width == 8 else range(3, 5)
         images = np.zeros((len(labels), 1, 1, width), dtype=np.float32)
         batch = Batch(
             [f"k{position}" for position in positions],
