@@ -85,6 +85,22 @@ def test_an_om_is_loaded_at_the_first_batch_that_needs_it(tmp_path: Path) -> Non
     clean(findings)
 
 
+def test_a_stream_that_is_given_up(form: Path) -> None:
+    """Batches of an OM that was loaded late are still on their way when the runner is closed."""
+    with machine() as findings:
+        with open_ascend(form) as runner:
+            runner.run(wide_echo_images(["abc"], 80))
+            stream = runner.stream(wide_echo_images(["abc"], 128) for _ in range(9))
+            next(stream)
+            stream.close()
+        with open_ascend(form) as runner:
+            stream = runner.stream(wide_echo_images(["abc"], width) for width in (80, 128) * 5)
+            next(stream)
+            stream.close()
+            assert read(runner.run(wide_echo_images(["de"], 100))) == ["de"]
+    clean(findings)
+
+
 def test_no_image_is_read_at_a_width_that_the_spec_does_not_name(form: Path) -> None:
     with machine() as findings, open_ascend(form) as runner:
         said = r"\(1, 1, 32, 96\); expected .* W one of 80, 100, 128"
@@ -210,6 +226,36 @@ def test_an_om_that_does_not_fit_the_memory(form: Path) -> None:
         assert read(runner.run(wide_echo_images(["abc"], 80))) == ["abc"]
     assert findings.own_leaks == []
     assert findings.violations == []
+
+
+def test_the_class_of_older_scripts(tmp_path: Path) -> None:
+    from acl_net import Net, NetSet
+
+    folder, dims = write_set(tmp_path / "set"), write_dims(tmp_path / "m.om")
+    with machine() as findings:
+        import acl
+
+        acl.init()
+        acl.rt.set_device(0)
+        context, _ = acl.rt.create_context(0)
+        with NetSet(context, folder) as several, Net(context, dims) as geared:
+            for texts, width in ((["abc"], 80), (["abc", "d", "e", "f"], 128)):
+                images = wide_echo_images(texts, width)
+                for net in (several, geared):
+                    (logits,) = net(images)
+                    assert read(logits) == texts
+            assert len(several.nets) == 2
+            with pytest.raises(
+                InputError, match=r"takes .*\(4, 1, 32, 80\).*; got \(3, 1, 32, 80\)"
+            ):
+                several(np.zeros((3, 1, 32, 80), dtype=np.float32))
+        several.release()
+        acl.rt.destroy_context(context)
+        acl.rt.reset_device(0)
+        acl.finalize()
+    clean(findings)
+    with machine(), pytest.raises(InputError, match="is not a static OM of one input"):
+        NetSet(0, tmp_path)
 
 
 # --- whole evaluations
