@@ -176,6 +176,7 @@ class AscendRunner(Runner):
         return list(self._loaded.values()), told or (0, 0)
 
     def _wants(self, width: int) -> bool:
+        """Say whether a word may be read at a width."""
         return width in self.spec.read_widths
 
     def _inputs_told(self, models: Sequence[LoadedModel]) -> None:
@@ -284,11 +285,13 @@ class AscendRunner(Runner):
         return super()._input_shape()
 
     def _takes(self, width: int) -> bool:
+        """See `Runner`; of a set it is the files that tell."""
         if self._offer is None:
             return super()._takes(width)
         return width in self._offer.widths
 
     def _check_widths(self) -> None:
+        """See `Runner`; of a set the widths that are there can be named."""
         if self._offer is None:
             super()._check_widths()
             return
@@ -306,6 +309,7 @@ class AscendRunner(Runner):
             )
 
     def _sizes_at(self, width: int) -> Optional[Tuple[int, ...]]:
+        """See `Runner`; the OMs of a set need not have the same batches at each width."""
         if self._offer is None:
             return super()._sizes_at(width)
         return self._offer.batches(width)
