@@ -116,7 +116,7 @@ def open_labelled(
 
 
 def _refuse_collection(path: Path) -> None:
-    from crnn.samples.nested import lmdbs_below
+    from crnn.samples.lmdb import lmdbs_below
 
     found = lmdbs_below(path)
     if found:
@@ -277,7 +277,10 @@ def open_source(
 def _holds_bins(data: Path) -> bool:
     if not data.is_dir():
         return False
-    if any(entry.suffix == ".bin" for entry in data.iterdir()):
+    entries = list(data.iterdir())
+    if any(entry.suffix == ".bin" for entry in entries):
         return True
+    if not any(entry.is_dir() for entry in entries):
+        return False
     found = described(data)
     return found is not None and found.per_width
