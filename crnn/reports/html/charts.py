@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460, 220
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 10, 40
 _PLOT_WIDTH = WIDTH - LEFT - RIGHT
 _PLOT_HEIGHT = HEIGHT - TOP - BOTTOM
 MOST_BARS = 24
