@@ -105,6 +105,7 @@ class AscendRunner(Runner):
             self._acl = acl
 
     def _acquire(self, acl: Acl) -> None:
+        """Open the device, and get all that a batch of a model that is loaded needs."""
         held = self._held
         chips = acl.get_device_count()
         if self._device >= chips:
@@ -227,6 +228,7 @@ class AscendRunner(Runner):
         return task
 
     def _load_model(self, acl: Acl, path: Path, om: Om) -> LoadedModel:
+        """Load an OM; an error names it, and the chip that it was compiled for."""
         try:
             return load_model(acl, path, self._held)
         except AscendError as error:
@@ -235,6 +237,7 @@ class AscendRunner(Runner):
             ) from error
 
     def _describe(self, acl: Acl, models: Sequence[LoadedModel]) -> None:
+        """Say what models of one width take and give, by what they tell of themselves."""
         tasks = [
             task for model in models for task in tasks_of(model, self.spec, self.model.spec_from)
         ]
@@ -379,15 +382,18 @@ class AscendRunner(Runner):
             self._streaming = False
 
     def _enqueue(self, slot: Slot, images: np.ndarray) -> None:
+        """Set a batch on its way; its OM is loaded where this is its first."""
         with self._working() as acl:
             slot.enqueue(self._ready(acl, Size(len(images), images.shape[3])), images)
 
     def _wait(self, slot: Slot) -> np.ndarray:
+        """Return the logits of a slot's batch when they are there."""
         with self._working():
             return slot.wait()
 
     @contextlib.contextmanager
     def _working(self) -> Generator[Acl, None, None]:
+        """Hold the runner for this thread, with its context current, while the block runs."""
         with self._lock:
             if self._acl is None:
                 raise InputError(f"{self.model.path}: the runner is closed")
