@@ -50,7 +50,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         type=Path,
         required=True,
         metavar="MODEL",
-        help="an .om or .onnx",
+        help="an .om, the folder of a set of OMs, or an .onnx",
     )
     parser.add_argument(
         "--label", type=listing, required=True, metavar="FILE", help="the label.txt of the bins"

@@ -63,6 +63,7 @@ class AscendRunner(Runner):
         self._held = Releases()
         self._offer: Optional[Offer] = None
         self._loaded: Dict[int, LoadedModel] = {}
+        self._needs: Dict[Path, int] = {}
         self._tasks: Dict[Size, Task] = {}
         self._streams: Optional[Streams] = None
         self._slots: List[Slot] = []
@@ -162,7 +163,9 @@ class AscendRunner(Runner):
         """
         self._describe_run(acl)
         self.batch_sizes = offer.common([width for width in offer.widths if self._wants(width)])
-        needed = sum(sum(acl.query_size(str(path))) for path in self._paths)
+        for path in self._paths:
+            self._needs[path] = sum(acl.query_size(str(path)))
+        needed = sum(self._needs.values())
         count = len(self._paths)
         what = "the OM takes"
         if count > 1:
@@ -232,9 +235,10 @@ class AscendRunner(Runner):
         try:
             return load_model(acl, path, self._held)
         except AscendError as error:
-            raise error.of(
-                f"{path} (compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'})"
-            ) from error
+            where = f"compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'}"
+            if path in self._needs:
+                where += f"; it takes {self._needs[path] / MEBIBYTE:.1f} MiB"
+            raise error.of(f"{path} ({where})") from error
 
     def _describe(self, acl: Acl, models: Sequence[LoadedModel]) -> None:
         """Say what models of one width take and give, by what they tell of themselves."""
