@@ -206,14 +206,17 @@ def _data(value: Any) -> Data:
 
 
 def _sources(value: Any) -> Tuple[Data, ...]:
+    """Read one source of training words, or several."""
     return tuple(_data(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
 
 
 def _paths(value: Any) -> Tuple[str, ...]:
+    """Read one path, or several."""
     return tuple(_text(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
 
 
 def _scale(value: Any) -> Any:
+    """Read a loss scale: a number, or dynamic."""
     if value == "dynamic":
         return value
     return _number(_LEAST_SCALE, _SCALE)(value)
