@@ -22,6 +22,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.nearest_width import add_nearest_width
+from crnn.cli.view_options import add_views
 from crnn.cli.width_options import add_width_rule
 from crnn.files import require_target
 
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list_options(parser)
     add_output_axes(parser)
     add_width_rule(parser)
+    add_views(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(
