@@ -85,7 +85,14 @@ class _Places:
         self.outside: List[str] = []
 
     def add(self, part: Part) -> Tuple[int, int]:
-        """Add a part; return the place where it begins and the one where it ends."""
+        """Add a part.
+
+        Args:
+            part: Of a pattern.
+
+        Returns:
+            The place where it begins and the one where it ends.
+        """
         if isinstance(part, Characters):
             return self._add_characters(part)
         if isinstance(part, Either):
@@ -100,6 +107,7 @@ class _Places:
         return self._add_repeated(part)
 
     def _place(self) -> int:
+        """Add a place without edges, and return its number."""
         if len(self.silent) >= MOST_PLACES:
             _refuse_size(f"written out it has more than {MOST_PLACES} places")
         self.silent.append([])
@@ -124,6 +132,8 @@ class _Places:
             self.silent[last].append(end)
         return begin, end
 
+    # What must come is written so many times; what may come has a way past it each time; what
+    # may come without end has a way back.
     def _add_repeated(self, part: Repeated) -> Tuple[int, int]:
         begin = end = self._place()
         for _ in range(part.least):
@@ -158,7 +168,14 @@ class _States:
         self._found = 0
 
     def grow(self, begin: int) -> None:
-        """Find all states."""
+        """Find all states, from the first on.
+
+        Args:
+            begin: The place where the pattern begins.
+
+        Raises:
+            InputError: They are too many, or made of too many places, or have too many edges.
+        """
         todo: Deque[_Set] = collections.deque([self._closed({begin})])
         self._number(todo[0])
         while todo:
@@ -174,7 +191,17 @@ class _States:
                 _refuse_size(f"compiled it has more than {MOST_EDGES} edges")
 
     def _leaving(self, state: _Set) -> List[Tuple[List[int], Set[int]]]:
-        """Return groups of classes that lead to the same places, with these places."""
+        """Return where a state's characters lead.
+
+        Classes that are asked for by the same edges lead to the same places, so they are dealt with
+        together: an alphabet of thousands falls into a few groups.
+
+        Args:
+            state: Places.
+
+        Returns:
+            Groups of classes, each with the places that they lead to.
+        """
         targets: Dict[FrozenSet[int], Set[int]] = {}
         for place in state:
             edge = self._places.reading[place]
@@ -209,6 +236,7 @@ class _States:
         return frozenset(closed)
 
     def _number(self, state: _Set) -> int:
+        """Return a state's number; a new one is added."""
         number = self._numbers.setdefault(state, len(self._numbers))
         if number == len(self.edges):
             if number >= MOST_STATES:
@@ -219,7 +247,18 @@ class _States:
 
 
 def _trimmed(states: _States, outside: Tuple[str, ...]) -> Automaton:
-    """Return the automaton without the states from which no text ends."""
+    """Return the automaton without edges to states from which no text ends.
+
+    Args:
+        states: All of them; the first is the beginning.
+        outside: What of the pattern no class stands for.
+
+    Returns:
+        The automaton.
+
+    Raises:
+        InputError: No text ends at all.
+    """
     needed = _needed(states)
     if needed[0] == NEVER:
         named = ", ".join(outside[:3])
@@ -249,7 +288,7 @@ def _trimmed(states: _States, outside: Tuple[str, ...]) -> Automaton:
 
 
 def _needed(states: _States) -> List[int]:
-    """Return how many more characters each state needs."""
+    """Return how many more characters each state needs: a search backwards from those that end."""
     before: List[Set[int]] = [set() for _ in states.edges]
     for state, leads in enumerate(states.edges):
         for target in leads.values():

@@ -74,6 +74,7 @@ def chooser_of(
 
 
 def _refuse_contradictions(options: DecodingOptions) -> None:
+    """Refuse options that say two things, or what cannot be done."""
     given: List[str] = []
     for name in ("lexicon", "pattern", "allow"):
         if getattr(options, name) is not None:
@@ -95,6 +96,7 @@ def _refuse_contradictions(options: DecodingOptions) -> None:
 def _lexicon_chooser(
     spec: ModelSpec, options: DecodingOptions, samples: Optional[SampleWords]
 ) -> Chooser:
+    """Return what reads by a lexicon, wherever its words are: given, an LMDB's, or a file's."""
     given = options.lexicon
     assert given is not None
     if not isinstance(given, (str, Path)):
@@ -177,11 +179,21 @@ class LexiconChooser:
         return data
 
     def _all(self, emitted: Emissions) -> Candidates:
+        """Return every word for each row."""
         logs = shared_logs(self._lexicon.trie, emitted, self._blank)
         number = np.broadcast_to(np.arange(logs.shape[1]), logs.shape)
         return Candidates(self._lexicon.texts, number, logs)
 
     def _scored(self, emitted: Emissions, chosen: Sequence[np.ndarray]) -> Candidates:
+        """Return some words of each row with their exact probabilities.
+
+        Args:
+            emitted: Of n rows.
+            chosen: The numbers of each row's words, ascending.
+
+        Returns:
+            The candidates.
+        """
         counts = [len(words) for words in chosen]
         trie = subset(self._lexicon.classes, self._lexicon.lengths, chosen)
         row_of = np.repeat(np.arange(len(chosen)), counts)
@@ -199,7 +211,14 @@ class LexiconChooser:
         return found
 
     def _search(self, emitted: Emissions, chosen: List[np.ndarray]) -> None:
-        """Give each row that has no words yet those that a beam keeps; never none."""
+        """Give each row that has no words yet those that a beam keeps.
+
+        A row for which no beam keeps one, however wide, gets all words of the lexicon.
+
+        Args:
+            emitted: Of n rows.
+            chosen: The numbers of each row's words; changed in place.
+        """
         width = self._options.beam
         scaled = np.maximum(emitted.scaled, FLOOR)
         while self._walks and width <= WIDEST:
@@ -214,7 +233,15 @@ class LexiconChooser:
             chosen[row] = every
 
     def _kept(self, scaled: np.ndarray, width: int) -> List[np.ndarray]:
-        """Return the words that the beams keep, of each row, ascending."""
+        """Return the words that the beams keep.
+
+        Args:
+            scaled: The emissions of some rows, (T, r, K).
+            width: Of each beam.
+
+        Returns:
+            The numbers of each row's words, ascending; those of a row may be none.
+        """
         words = len(self._lexicon.texts)
         rows = scaled.shape[1]
         keys: List[np.ndarray] = []
@@ -228,7 +255,11 @@ class LexiconChooser:
 
 
 class _Walk:
-    """A lexicon's trie from one end of the words: what a beam walks through."""
+    """A lexicon's trie from one end of the words: what a beam walks through.
+
+    ``word_at`` has the word that ends at each state, -1 where none does; ``direction`` is 1 where
+    time runs forwards, and -1.
+    """
 
     def __init__(self, graph: Graph, word_at: np.ndarray, direction: int) -> None:
         self.graph = graph
@@ -237,6 +268,7 @@ class _Walk:
 
 
 def _forwards(lexicon: Lexicon) -> _Walk:
+    """Return the walk from the words' beginnings."""
     trie = lexicon.trie
     word_at = np.full(trie.nodes, -1, dtype=np.int64)
     word_at[trie.ends] = np.arange(len(lexicon.texts))
@@ -257,6 +289,7 @@ def _backwards(lexicon: Lexicon, alphabet: Alphabet) -> _Walk:
 
 
 def _without(chosen: Sequence[np.ndarray]) -> List[int]:
+    """Return the rows without a word."""
     return [row for row, words in enumerate(chosen) if not len(words)]
 
 
@@ -342,6 +375,7 @@ class SampleChooser:
         return texts, np.repeat(np.arange(len(keys)), counts)
 
     def _count(self, texts: Sequence[str], fits: np.ndarray) -> None:
+        """Count the words, and those that the model cannot spell, of which some are remembered."""
         self._total += len(texts)
         outside = np.flatnonzero(~fits)
         self._outside += len(outside)
@@ -491,6 +525,7 @@ class CharacterChooser:
         return {"allow": self._allowed}
 
     def _greedy(self, logits: np.ndarray) -> List[str]:
+        """Return the text of the likeliest path among the allowed classes, for each row."""
         if self._allowed is None:
             return ctc.greedy(logits, self._spec.alphabet)
         kept = logits[:, :, self._classes].argmax(axis=2)
@@ -524,7 +559,7 @@ def beam_texts(graph: Graph, emitted: Emissions, spec: ModelSpec, width: int) ->
 
 
 def _spelled(kept: Survivors, alphabet: Alphabet) -> List[str]:
-    """Return the texts of prefixes."""
+    """Return the texts of prefixes; all characters become one string, which is then cut."""
     used = np.arange(kept.spelled.shape[1]) < kept.length[:, None]
     codes = np.frombuffer(alphabet.table.encode("utf-32-le"), dtype="<u4")
     text = codes[kept.spelled[used]].tobytes().decode("utf-32-le")

@@ -119,6 +119,7 @@ def grouped_logs(trie: Trie, emitted: Emissions, blank: int) -> np.ndarray:
 
 
 def _into_logs(scores: np.ndarray) -> None:
+    """Take logarithms in place; that of 0 is minus infinity, and no warning."""
     with np.errstate(divide="ignore"):
         np.log(scores, out=scores)
 
@@ -130,11 +131,24 @@ def _forward(
     blank: Union[int, np.ndarray],
     arithmetic: _Arithmetic,
 ) -> np.ndarray:
-    """Return the sums (W, M) for emissions (T, L, M), where ``label`` and ``blank`` point into
-    L.
+    """Return the sum over all paths of each word.
+
+    M columns are computed side by side: N rows that share a lexicon, or one where each node knows
+    its own row and so where its emissions stand.
+
+    Args:
+        trie: The words.
+        emitted: Probabilities, or their logarithms, (T, L, M).
+        label: Which of the L is each node's character, (V,).
+        blank: Which of the L is the blank: one for all nodes, or one for each, (V,).
+        arithmetic: Of probabilities or of logarithms.
+
+    Returns:
+        The sums, (W, M).
     """
     plus, times = arithmetic.plus, arithmetic.times
     shape = (trie.nodes, emitted.shape[2])
+    # Paths that give a node's prefix and end in a blank, in its character, and both together.
     in_blank, in_label, total = (np.full(shape, arithmetic.zero) for _ in range(3))
     roots = trie.groups
     in_blank[:roots] = arithmetic.one

@@ -50,6 +50,7 @@ def build_trie(classes: np.ndarray, lengths: np.ndarray, group_of: np.ndarray, g
         The trie.
     """
     words = len(lengths)
+    # Breadth first: nodes by depth, and within a depth in the order of the words that made them.
     depth, word, label = _new_nodes(classes, lengths, group_of)
     order = np.argsort(depth, kind="stable")
     depth, word, label = depth[order], word[order], label[order]
@@ -83,13 +84,25 @@ def build_trie(classes: np.ndarray, lengths: np.ndarray, group_of: np.ndarray, g
 def _new_nodes(
     classes: np.ndarray, lengths: np.ndarray, group_of: np.ndarray
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return depth, word and class of each character that the word before does not share."""
+    """Return the characters that become nodes: those that the word before does not share.
+
+    Equal prefixes stand side by side, so a prefix that the word before lacks is new.
+
+    Args:
+        classes: The classes of all words, one after another, (C,).
+        lengths: How many of them each word has, (W,).
+        group_of: The group of each word, (W,).
+
+    Returns:
+        The depth of each new node, from 1; the word that it comes from; its class.
+    """
     begins = np.cumsum(lengths) - lengths
     word = np.repeat(np.arange(len(lengths)), lengths)
     position = np.arange(len(classes)) - begins[word]
     before = np.maximum(word - 1, 0)
     shared = (word > 0) & (position < lengths[before]) & (group_of[word] == group_of[before])
     there = np.where(shared, begins[before] + position, 0)
+    # A character without counterpart differs, and so does the first of a group.
     differs = ~shared | (classes != classes[there])
     # From the first character that differs all are new.
     found = np.cumsum(differs)
@@ -99,6 +112,9 @@ def _new_nodes(
 
 
 def _needed(parent: np.ndarray, ends: np.ndarray, level_ends: np.ndarray) -> np.ndarray:
+    """Return `Trie.needed`, level by level from the deepest: the least of a node's children's, and
+    one more.
+    """
     needed = np.full(len(parent), np.iinfo(np.int32).max - 1, dtype=np.int32)
     needed[ends] = 0
     for depth in range(len(level_ends) - 1, 0, -1):
