@@ -40,6 +40,70 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = (
+    # OMs of several widths.
+    Mutation(
+        "all OMs of a set are loaded at once",
+        "crnn/runners/ascend_runner.py",
+        "        if told is None:\n",
+        "        if told is not None:\n",
+        "tests/runners/test_om_widths.py::test_an_om_is_loaded_at_the_first_batch_that_needs_it",
+    ),
+    Mutation(
+        "a set that lacks a width is run",
+        "crnn/runners/ascend_runner.py",
+        "[width for width in self.spec.read_widths if not self._takes(width)]\n",
+        "[]\n",
+        "tests/runners/test_om_widths.py::test_a_set_that_lacks_a_width_says_which",
+    ),
+    Mutation(
+        "the file beside an OM may say another width",
+        "crnn/runners/om_sizes.py",
+        "        if noted is not None and told is not None and noted != told:\n",
+        "        if noted is not None and told is not None and noted is told:\n",
+        "tests/runners/test_om_widths.py::test_an_om_that_is_not_what_the_file_beside_it_says",
+    ),
+    Mutation(
+        "what a late OM holds is freed while it runs",
+        "crnn/runners/ascend_runner.py",
+        "                self._hold_streams(acl)\n                self._loaded[number] = model\n",
+        "                self._loaded[number] = model\n",
+        "tests/runners/test_om_widths.py::test_a_stream_that_is_given_up",
+    ),
+    Mutation(
+        "the time steps of another gear",
+        "crnn/ascend/slot.py",
+        "        if gear is not None:\n",
+        "        if gear is not None and gear.batch < 0:\n",
+        "tests/runners/test_om_widths.py::test_every_width_gives_what_the_onnx_gives",
+    ),
+    Mutation(
+        "an OM of one width is read by the rule of several",
+        "crnn/compile/to_om.py",
+        "    spec = spec_of_set(own, widths)\n",
+        "    spec = own\n",
+        "tests/compile/test_widths.py::test_without_the_option_the_om_has_the_fixed_width",
+    ),
+    Mutation(
+        "one AIPP file for all widths",
+        "crnn/compile/to_om.py",
+        "            files[job.aipp] = aipp_config(todo.spec_of(job))\n",
+        "            files[job.aipp] = aipp_config(todo.spec)\n",
+        "tests/compile/test_widths.py::test_aipp_has_a_file_for_each_width",
+    ),
+    Mutation(
+        "a resumed run begins its group again",
+        "crnn/training/groups.py",
+        "            wanted = max(first, self._start) - first\n",
+        "            wanted = 0\n",
+        "tests/training/test_widths.py::test_a_run_goes_on_in_the_middle_of_a_group",
+    ),
+    Mutation(
+        "too few widths are proposed",
+        "crnn/datasets/widths.py",
+        "        if proposal.error <= ENOUGH:\n",
+        "        if proposal.error <= 2 * ENOUGH:\n",
+        "tests/datasets/test_widths.py::test_the_fewest_that_are_good_enough_are_proposed",
+    ),
     # Several widths.
     Mutation(
         "of two widths the wider",
@@ -1036,7 +1100,7 @@ MUTATIONS = (
     ),
     Mutation(
         "loops of ONNX run",
-        "crnn/runners/plain_graph.py",
+        "crnn/runners/onnx_file.py",
         'raise _refused(path, f"it holds {node.op_type}, which may have no end")',
         "pass",
         "tests/runners/test_plain_graph.py::test_hostile_graphs",
@@ -1121,10 +1185,39 @@ MUTATIONS = (
     ),
     Mutation(
         "ONNX weights that leave their folder",
-        "crnn/runners/external_data.py",
+        "crnn/runners/onnx_file.py",
         'any(place.anchor or ".." in place.parts for place in places)',
         "not places",
         "tests/test_external_data.py::test_weights_that_leave_the_folder_are_refused",
+    ),
+    # Reports.
+    Mutation(
+        "a report's texts unescaped",
+        "crnn/reports/html/page.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/jobs/test_report.py::test_hostile_text_is_shown_and_not_obeyed",
+    ),
+    Mutation(
+        "a simulated report without its mark",
+        "crnn/jobs/report/build.py",
+        "simulated = any(run.figures.simulated for run in runs)",
+        "simulated = False",
+        "tests/jobs/test_report.py::test_what_was_simulated_says_so",
+    ),
+    Mutation(
+        "the least sure mistakes first",
+        "crnn/reports/tally.py",
+        "key=lambda entry: (-entry[0], -entry[1])",
+        "key=lambda entry: (entry[0], -entry[1])",
+        "tests/jobs/test_report.py::test_the_surest_mistakes_come_first",
+    ),
+    Mutation(
+        "runs of other words compared in silence",
+        "crnn/jobs/report/comparing.py",
+        "if counts.alone and not common:",
+        "if False:",
+        "tests/jobs/test_report.py::test_runs_of_other_words_are_refused_unless_asked",
     ),
     # Sidecars and specs.
     Mutation(
