@@ -1,7 +1,10 @@
 """A pattern as a deterministic automaton over a model's classes, for the beam to walk through.
 
-Thompson's construction ("Regular expression search algorithm", 1968), then sets of its states as
-the new ones. Both may grow without measure, so both are bounded.
+Thompson's construction ("Regular expression search algorithm", 1968) makes places: one before each
+character of the pattern, with what is repeated written out, and silent edges between them. A text
+may stand at several places at once; these sets are the states of the second automaton, in which a
+class leads to one state. Both may grow without measure (``(a|b)*a(a|b){20}`` has two million
+states), so both are bounded.
 """
 
 from __future__ import annotations
@@ -70,7 +73,12 @@ def compile_pattern(part: Part, alphabet: Alphabet, *, folds_case: bool) -> Auto
 
 
 class _Places:
-    """The first automaton: each place has an edge that reads a character, or edges that do not."""
+    """The first automaton: each place has an edge that reads a character, or edges that do not.
+
+    Args:
+        alphabet: The model's characters.
+        folds_case: Whether capitals of the pattern stand for small letters too.
+    """
 
     def __init__(self, alphabet: Alphabet, *, folds_case: bool) -> None:
         self._alphabet = alphabet
@@ -155,7 +163,12 @@ class _Places:
 
 
 class _States:
-    """The second automaton: sets of places."""
+    """The second automaton: sets of places.
+
+    Args:
+        places: The first one.
+        end: The place where the pattern ends.
+    """
 
     def __init__(self, places: _Places, end: int) -> None:
         self._places = places
@@ -222,7 +235,11 @@ class _States:
         return found
 
     def _closed(self, places: Set[int]) -> _Set:
-        """Return the places, and those that lead on from them without a character."""
+        """Return the places, and those that lead on from them without a character.
+
+        Raises:
+            InputError: All sets together have become too large.
+        """
         closed = set(places)
         todo = list(places)
         while todo:

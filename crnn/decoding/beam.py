@@ -45,9 +45,13 @@ class _Beam:
     """The prefixes of all rows, (N, width) each; one with no probability is free."""
 
     state: np.ndarray
+    """Where in the graph it ends."""
     last: np.ndarray
+    """The class of its last character; the blank's where it has none."""
     in_blank: np.ndarray
+    """The sum over its paths that end in a blank, but for a factor that a row has in common."""
     in_label: np.ndarray
+    """The sum over those that end in its last character, likewise."""
     mark: np.ndarray
     """A hash of the prefix, by which a prefix finds the one that it grew from."""
     parent: np.ndarray
@@ -55,16 +59,21 @@ class _Beam:
     place: np.ndarray
     """Which edge of its parent's state it is."""
     spelled: np.ndarray
+    """The classes of its characters, (N, width, T)."""
     length: np.ndarray
+    """How many characters it has."""
 
 
 @dataclass(frozen=True)
 class _Grown:
-    """Prefixes longer by a character, (M,) each, by rows: where they come from, what they are."""
+    """Prefixes longer by a character, (M,) each, by rows."""
 
     source: np.ndarray
+    """The flat number, row times width plus place, of what each one grows from."""
     edge: np.ndarray
+    """By which edge of the graph."""
     score: np.ndarray
+    """Its probability; 0 where it is in the beam already."""
 
 
 def search(graph: Graph, scaled: np.ndarray, blank: int, width: int) -> Survivors:

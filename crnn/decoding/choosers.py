@@ -1,4 +1,17 @@
-"""What may be read, by option: the words of a lexicon, the texts of a pattern, some characters."""
+"""What may be read, by option: the words of a lexicon, the texts of a pattern, some characters.
+
+Each chooser makes candidates for a batch of rows, gives all of them their exact probability, and
+prints the likeliest:
+
+- `LexiconChooser`: every word of a small lexicon, or those that beams over a large one keep. Two
+  beams walk through the words, one from their beginnings and one from their ends: a prefix beam
+  loses a word whose first characters are unclear, however clear its last ones are. With ten
+  prefixes each they find more than one beam of twenty.
+- `SampleChooser`: the words that a data set keeps for the sample.
+- `PatternChooser`: the texts that a beam over the pattern's automaton keeps.
+- `CharacterChooser`: what is read greedily among some characters. A beam names alternatives only:
+  without a lexicon or a pattern it would change hardly a text.
+"""
 
 from __future__ import annotations
 
@@ -312,9 +325,13 @@ class SampleChooser:
         self._named: Dict[str, None] = {}
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        All rows' words are one trie, each row's below a root of its own.
+        """
         texts, row_of = self._texts(keys)
         classes, lengths = self._speller.spell(texts)
+        # Words with a character outside the alphabet leave no trace in the trie.
         fits = np.ones(len(texts), dtype=bool)
         fits[np.repeat(np.arange(len(texts)), lengths)[classes < 0]] = False
         self._count(texts, fits)
@@ -363,7 +380,14 @@ class SampleChooser:
         }
 
     def _texts(self, keys: Sequence[str]) -> Tuple[List[str], np.ndarray]:
-        """Return the words of all rows, ascending in each, and the row of each word."""
+        """Return the words of some samples.
+
+        Args:
+            keys: The samples' names, one a row.
+
+        Returns:
+            The words as labels are compared, ascending in each row, and the row of each word.
+        """
         texts: List[str] = []
         counts: List[int] = []
         for key in keys:
@@ -440,7 +464,10 @@ class PatternChooser:
             )
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        Where even the widest beam keeps nothing, a shortest text of the pattern is all there is.
+        """
         emitted = emissions(logits, self._spec.temperature)
         width = max(self._options.beam, self._options.alternatives)
         spec = self._spec
@@ -501,7 +528,10 @@ class CharacterChooser:
         )
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        The greedy text is one of the alternatives' candidates, whether a beam keeps it or not.
+        """
         spec = self._spec
         texts = self._greedy(logits)
         if not self._options.alternatives:

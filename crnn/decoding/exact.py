@@ -4,6 +4,17 @@ The forward variables of CTC (Graves et al., "Connectionist Temporal Classificat
 section 4.1) of a word depend on its prefix alone, so words share those of the prefixes that they
 share: a trie's node has two of them, of the paths that end in a blank and of those that end in the
 node's character.
+
+With b and l for these two sums of a node, p for its parent, y for the probabilities of the step,
+and c for a node's character, a step makes of them
+
+    b' = (b + l) y[blank]
+    l' = (l + b_p + l_p) y[c]          where c is not p's character
+    l' = (l + b_p) y[c]                where it is: between the two there must be a blank
+
+A word's probability is b + l of its node after the last step. Each step's probabilities are divided
+by their largest, so that float64 holds the sums of all words that matter. Where it holds none of a
+row's, the row is computed again with logarithms.
 """
 
 from __future__ import annotations
