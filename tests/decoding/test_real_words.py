@@ -112,7 +112,6 @@ def test_lexicons_lift_what_is_read(real: Real) -> None:
     large = [*known, *others[: LARGE - len(known)]]
     narrow = accuracy(real, DecodingOptions(lexicon=large, beam=10))
     wide = accuracy(real, DecodingOptions(lexicon=large, beam=20))
-    print(narrow, wide)
     assert narrow >= 0.955
     assert wide - narrow <= 0.005
 
@@ -127,7 +126,6 @@ def test_the_beam_finds_the_best_of_1000_words(real: Real) -> None:
         decoder = Decoder(SPEC, DecodingOptions(lexicon=lexicon, method=method))
         found[method] = decoder.decode(part.logits, [""] * 500).texts
     same = sum(one == other for one, other in zip(found["exact"], found["beam"]))
-    print(same)
     assert same >= 490
 
 
