@@ -271,11 +271,6 @@ class Runner(ABC):
         output = self._run(piece)
         if output.ndim == len(self.spec.output_axes):
             sizes = dict(zip(self.spec.output_axes, output.shape))
-            if sizes["T"] < 1:
-                raise InputError(
-                    f"{self.model.path}: it gives no time step for images of width"
-                    f" {piece.shape[3]}, which the spec ({self.model.spec_from}) names"
-                )
             if (sizes["N"], sizes["K"]) == (len(piece), self.spec.classes):
                 return int(sizes["T"])
         got = Tensor(self.outputs[0].name, str(output.dtype), output.shape)

@@ -75,13 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " (default: CRNN)"
         ),
     )
-    add_widths(parser)
-    add_width_rule(parser)
-    parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
+    _add_widths(parser)
     parser.add_argument(
         "--annotation",
         type=listing,
@@ -115,6 +109,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_written(parser, "label", "info")
+
+
+def _add_widths(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about several widths."""
+    add_widths(parser)
+    add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
