@@ -6,6 +6,7 @@ Importing this needs only NumPy: what reads images is imported where images are 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -277,10 +278,10 @@ def open_source(
 def _holds_bins(data: Path) -> bool:
     if not data.is_dir():
         return False
-    entries = list(data.iterdir())
-    if any(entry.suffix == ".bin" for entry in entries):
+    if any(entry.suffix == ".bin" for entry in data.iterdir()):
         return True
-    if not any(entry.is_dir() for entry in entries):
-        return False
+    with os.scandir(data) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            return False
     found = described(data)
     return found is not None and found.per_width
