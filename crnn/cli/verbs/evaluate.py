@@ -26,8 +26,7 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
-from crnn.cli.nearest_width import add_nearest_width
-from crnn.cli.width_options import add_width_rule
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 

@@ -16,8 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
-from crnn.cli.nearest_width import add_nearest_width
-from crnn.cli.width_options import add_width_rule
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
