@@ -29,6 +29,20 @@ def add_width_rule(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_nearest_width(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--nearest-width``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--nearest-width",
+        action="store_true",
+        help="where OMs lack a width that their spec names, take the nearest that they have; the"
+        " result then says so",
+    )
+
+
 def add_widths(parser: argparse.ArgumentParser) -> None:
     """Declare ``--widths`` and ``--factor``.
 
