@@ -20,6 +20,7 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
+from crnn.decoding.decoder import Decoder
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
@@ -75,6 +76,7 @@ class Recognizer:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
         self._runner.__enter__()
         self.spec = self._runner.spec
+        self._decoder = Decoder(self.spec)
         self.notes = self._runner.notes
         self.simulated = self._runner.simulated
 
@@ -181,9 +183,9 @@ class Recognizer:
                 on_error(error)
         logits = logits[:, finite]
         keys = [key for (key, _), good in zip(group, finite) if good]
-        texts = ctc.greedy(logits, self.spec.alphabet)
-        for key, text, confidence in zip(keys, texts, ctc.confidences(logits).tolist()):
-            yield Reading(key, text, confidence, None)
+        decoded = self._decoder.decode(logits, keys)
+        for column, confidence in enumerate(ctc.confidences(logits).tolist()):
+            yield decoded.reading(column, keys[column], confidence, None)
 
 
 def _unfit(image: object) -> str:

@@ -10,15 +10,30 @@ from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A text that a model might have read, and its probability."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
     not asked for.
+
+    The fields with a default are None where they were not asked for, and are written only where
+    they are set. ``probability`` is the text's own, over all its CTC paths; ``posterior`` its share
+    among the candidates of a lexicon; ``alternatives`` are the likeliest texts, likeliest first.
     """
 
     key: str
     text: str
     confidence: Optional[float]
     label: Optional[str]
+    probability: Optional[float] = None
+    posterior: Optional[float] = None
+    alternatives: Optional[Sequence[Alternative]] = None
 
 
 @dataclass(frozen=True)

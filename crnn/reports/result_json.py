@@ -41,7 +41,7 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
     data = {field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)}
     del data["run"]
     data.update(run_dict(evaluation.run))
-    data["misses"] = [dataclasses.asdict(reading) for reading in evaluation.misses]
+    data["misses"] = [reading_dict(reading) for reading in evaluation.misses]
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["ned1"] = data.pop("one_minus_ned")
     data["command"] = list(evaluation.command)
@@ -117,6 +117,22 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
     return data
 
 
+def reading_dict(reading: Reading) -> Dict[str, Any]:
+    """Return a reading as plain data.
+
+    Args:
+        reading: What a model read.
+
+    Returns:
+        Its fields; of those with a default only the ones that are set.
+    """
+    data = dataclasses.asdict(reading)
+    for field in dataclasses.fields(reading):
+        if field.default is None and data[field.name] is None:
+            del data[field.name]
+    return data
+
+
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     """Return a reading as one line of JSON Lines.
 
@@ -127,7 +143,7 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     Returns:
         The line, with its end.
     """
-    data = dataclasses.asdict(reading)
+    data = reading_dict(reading)
     if simulated:
         data["simulated"] = True
     return json_text(data) + "\n"

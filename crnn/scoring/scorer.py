@@ -12,6 +12,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Problem, ProblemCounts
+from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
 from crnn.samples.label_check import LabelCheck
@@ -32,9 +33,12 @@ class Scorer:
     Args:
         spec: What the logits mean and how labels are compared.
         confidences: Whether every reading gets its confidence; misses get theirs in any case.
+        decoder: What makes texts of logits; None for greedy CTC.
     """
 
-    def __init__(self, spec: ModelSpec, *, confidences: bool = False) -> None:
+    def __init__(
+        self, spec: ModelSpec, *, confidences: bool = False, decoder: Optional[Decoder] = None
+    ) -> None:
         self.metric = TextMetric()
         self.read = 0
         """Rows that a model has read."""
@@ -43,7 +47,7 @@ class Scorer:
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
-        self._alphabet = spec.alphabet
+        self._decoder = decoder or Decoder(spec)
         self._confidences = confidences
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
@@ -61,13 +65,15 @@ class Scorer:
         """
         problems = dict(batch.problems)
         self.remarks.update(batch.remarks)
-        texts = [""] * len(batch.keys)
-        columns: Dict[int, int] = {}
+        rows: Sequence[int] = ()
+        decoded = NOTHING
         if logits is not None:
             self.read += logits.shape[1]
-            columns = self._decode(batch.readable, logits, texts, problems)
+            rows, logits = _finite(batch.readable, logits, problems)
+            decoded = self._decoder.decode(logits, [batch.keys[row] for row in rows])
+        columns = dict(zip(rows, range(len(rows))))
         truths = self._truths(batch.labels)
-        sure = self._confidence_of(logits, columns, texts, truths)
+        sure = self._confidence_of(logits, columns, decoded.texts, truths)
         for row, problem in problems.items():
             self.report(batch.keys[row], problem)
         for row, label in enumerate(batch.labels):
@@ -77,8 +83,12 @@ class Scorer:
             if unreadable:
                 self.report(batch.keys[row], unreadable)
         readings: List[Reading] = []
-        for row, text in enumerate(texts):
-            reading = Reading(batch.keys[row], text, sure.get(row), batch.labels[row])
+        for row, key in enumerate(batch.keys):
+            label = batch.labels[row]
+            if row in columns:
+                reading = decoded.reading(columns[row], key, sure.get(row), label)
+            else:
+                reading = Reading(key, "", None, label)
             readings.append(reading)
             self._count(reading, truths[row], row in problems)
         return readings
@@ -113,27 +123,6 @@ class Scorer:
         """How many words were wrong."""
         return self.metric.total - self.metric.correct
 
-    def _decode(
-        self,
-        rows: Sequence[int],
-        logits: np.ndarray,
-        texts: List[str],
-        problems: Dict[int, Problem],
-    ) -> Dict[int, int]:
-        """Put the readable rows' texts in their places, and a problem where a row's logits are not
-        finite; return the column, in the logits, of each of the others.
-        """
-        columns: Dict[int, int] = {}
-        finite = np.isfinite(logits).all(axis=(0, 2)).tolist()
-        for column, text in enumerate(ctc.greedy(logits, self._alphabet)):
-            row = rows[column]
-            if finite[column]:
-                texts[row] = text
-                columns[row] = column
-            else:
-                problems[row] = NOT_FINITE
-        return columns
-
     def _truths(self, labels: Sequence[Optional[str]]) -> List[Optional[str]]:
         truths: List[Optional[str]] = []
         for label in labels:
@@ -150,10 +139,10 @@ class Scorer:
         texts: Sequence[str],
         truths: Sequence[Optional[str]],
     ) -> Dict[int, float]:
-        """Return the confidence of each row that is to have one."""
+        """Return the confidence of each row that is to have one; ``texts`` are the columns'."""
         rows = list(columns)
         if not self._confidences:
-            rows = [row for row in rows if texts[row] != truths[row]]
+            rows = [row for row in rows if texts[columns[row]] != truths[row]]
         if logits is None or not rows:
             return {}
         values = ctc.confidences(logits[:, [columns[row] for row in rows]])
@@ -176,6 +165,22 @@ class Scorer:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def _finite(
+    rows: Sequence[int], logits: np.ndarray, problems: Dict[int, Problem]
+) -> Tuple[Sequence[int], np.ndarray]:
+    """Return the rows whose logits are finite, with their logits; the others get a problem."""
+    finite = np.isfinite(logits).all(axis=(0, 2))
+    if finite.all():
+        return rows, logits
+    kept: List[int] = []
+    for row, good in zip(rows, finite.tolist()):
+        if good:
+            kept.append(row)
+        else:
+            problems[row] = NOT_FINITE
+    return kept, logits[:, finite]
 
 
 def evaluation_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import List
 
@@ -41,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Read every image that can be read; exit 1 after them if one could not."""
     from crnn.image import remark_lines
     from crnn.recognizer import Recognizer
+    from crnn.reports.result_json import reading_dict
     from crnn.reports.text import SIMULATED
 
     unreadable: List[InputError] = []
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             console.note(SIMULATED)
         readings = []
         for reading in recognizer.read_each(args.images, on_error=unreadable.append):
-            readings.append(dataclasses.asdict(reading))
+            readings.append(reading_dict(reading))
             if args.json != STDOUT:
                 console.out(f"{reading.key}\t{reading.text}\t{reading.confidence:.4f}")
         put_json(
