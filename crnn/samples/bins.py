@@ -268,8 +268,8 @@ class BinFolder:
     def _fill(
         self, memory: memoryview, start: int, size: int, count: int, folder: str
     ) -> Tuple[List[str], int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return the samples' keys, rows
-        and problems.
+        """Read from sample ``start`` on until ``size`` rows are full; return the samples'
+        keys, rows and problems.
         """
         problems: Dict[int, Problem] = {}
         keys: List[str] = []

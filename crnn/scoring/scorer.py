@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import collections
 import heapq
-from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Counter, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn import ctc
+from crnn import ctc, labels
 from crnn.batch import Batch, Problem, ProblemCounts
-from crnn.decoding.decoder import NOTHING, Decoder
+from crnn.decoding.decoder import NOTHING, Decoded, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
 from crnn.samples.label_check import LabelCheck
@@ -21,6 +21,49 @@ from crnn.spec import ModelSpec
 
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
+
+
+class Readings:
+    """The readings of a batch's rows, each made when it is asked for: most are only counted.
+
+    Args:
+        batch: The samples.
+        decoded: What was read of the columns of logits.
+        columns: The column of each row that was read.
+        confidences: Those of the rows that have one.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        decoded: Decoded,
+        columns: Mapping[int, int],
+        confidences: Mapping[int, float],
+    ) -> None:
+        self.texts: Sequence[str] = decoded.texts
+        """What was read of each row; "" of one that could not be read."""
+        if len(columns) < len(batch.keys):
+            texts = [""] * len(batch.keys)
+            for row, column in columns.items():
+                texts[row] = decoded.texts[column]
+            self.texts = texts
+        self._keys, self._labels = batch.keys, batch.labels
+        self._decoded = decoded
+        self._columns = columns
+        self._confidences = confidences
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, row: int) -> Reading:
+        key, label = self._keys[row], self._labels[row]
+        column = self._columns.get(row)
+        if column is None:
+            return Reading(key, "", None, label)
+        return self._decoded.reading(column, key, self._confidences.get(row), label)
+
+    def __iter__(self) -> Iterator[Reading]:
+        return map(self.__getitem__, range(len(self._keys)))
 
 
 class Scorer:
@@ -52,7 +95,7 @@ class Scorer:
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
 
-    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
+    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> Readings:
         """Count a batch.
 
         Args:
@@ -72,25 +115,18 @@ class Scorer:
             rows, logits = _finite(batch.readable, logits, problems)
             decoded = self._decoder.decode(logits, [batch.keys[row] for row in rows])
         columns = dict(zip(rows, range(len(rows))))
-        truths = self._truths(batch.labels)
+        truths = labels.fold_all(batch.labels, folds_case=self._spec.fold_case)
         sure = self._confidence_of(logits, columns, decoded.texts, truths)
         for row, problem in problems.items():
             self.report(batch.keys[row], problem)
-        for row, label in enumerate(batch.labels):
-            if label is None and row in problems:
-                continue
-            unreadable = self._check.problem(label)
-            if unreadable:
+        for row, unreadable in self._check.problems(batch.labels, truths):
+            if batch.labels[row] is not None or row not in problems:
                 self.report(batch.keys[row], unreadable)
-        readings: List[Reading] = []
-        for row, key in enumerate(batch.keys):
-            label = batch.labels[row]
-            if row in columns:
-                reading = decoded.reading(columns[row], key, sure.get(row), label)
-            else:
-                reading = Reading(key, "", None, label)
-            readings.append(reading)
-            self._count(reading, truths[row], row in problems)
+        readings = Readings(batch, decoded, columns, sure)
+        # A sample that could not be read is wrong even where its label is empty.
+        missed = self.metric.update_all(readings.texts, truths, problems)
+        for row, distance in missed.items():
+            self._keep(readings, row, distance, truths[row] or "")
         return readings
 
     def report(self, key: str, problem: Problem) -> None:
@@ -123,15 +159,6 @@ class Scorer:
         """How many words were wrong."""
         return self.metric.total - self.metric.correct
 
-    def _truths(self, labels: Sequence[Optional[str]]) -> List[Optional[str]]:
-        truths: List[Optional[str]] = []
-        for label in labels:
-            if label is None:
-                truths.append(None)
-            else:
-                truths.append(self._spec.fold(label))
-        return truths
-
     def _confidence_of(
         self,
         logits: Optional[np.ndarray],
@@ -148,23 +175,19 @@ class Scorer:
         values = ctc.confidences(logits[:, [columns[row] for row in rows]])
         return dict(zip(rows, values.tolist()))
 
-    def _count(self, reading: Reading, truth: Optional[str], has_problem: bool) -> None:
-        if truth is None:
-            return
-        # A sample that could not be read is wrong even where its label is empty.
-        distance = self.metric.update(reading.text, truth, wrong=has_problem)
-        if distance or has_problem:
-            self._keep(reading, distance, truth)
-
-    def _keep(self, reading: Reading, distance: int, truth: str) -> None:
+    def _keep(self, readings: Readings, row: int, distance: int, truth: str) -> None:
         self._seen += 1
-        badness = distance / (max(len(reading.text), len(truth)) or 1)
+        badness = distance / (max(len(readings.texts[row]), len(truth)) or 1)
         # The heap's smallest is the first to go: the mildest, and of equals the latest.
-        entry = (badness, -self._seen, reading)
-        if len(self._worst) < MISSES_KEPT:
-            heapq.heappush(self._worst, entry)
-        else:
+        place = (badness, -self._seen)
+        full = len(self._worst) >= MISSES_KEPT
+        if full and place < self._worst[0][:2]:
+            return
+        entry = (*place, readings[row])
+        if full:
             heapq.heappushpop(self._worst, entry)
+        else:
+            heapq.heappush(self._worst, entry)
 
 
 def _finite(

@@ -134,7 +134,7 @@ class Evaluator:
                 loss, count = self._batch_loss(batch, torch.from_numpy(logits))
                 loss_sum += loss
                 words += count
-                examples = self._shown(batch, logits, readings)
+                examples = self._shown(batch, logits, list(readings))
         correct, total, loss_sum, words = self._world.sum(
             [scorer.metric.correct, scorer.metric.total, loss_sum, words]
         )

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from crnn.batch import Batch, Problem
+from crnn.labels import fold_all
+from crnn.samples.label_check import LabelCheck
 from crnn.scoring import scorer as module
 from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec
@@ -82,6 +84,17 @@ def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
         ("test_3", "c"),
     ]
     assert [reading.confidence is None for reading in readings] == [False, True, False]
+
+
+def test_a_batchs_labels_are_looked_at_as_each_one_is() -> None:
+    check = LabelCheck(SPEC)
+    fine: List[Optional[str]] = ["House", "", "a" * 13, "abcdefghijklmnopqrstuvwxyz"]
+    for more in ([], [None], ["tür"], ["aa" * 7], ["abcdefghijklmnopqrstuvwxyz0"]):
+        labels = [*fine, *more, "b"]
+        found = dict(check.problems(labels, fold_all(labels, folds_case=True)))
+        wanted = {row: check.problem(label) for row, label in enumerate(labels)}
+        assert found == {row: problem for row, problem in wanted.items() if problem}
+        assert list(found) == list(range(4, 4 + len(more)))
 
 
 def test_the_worst_misses_are_kept_worst_first_then_in_data_order(

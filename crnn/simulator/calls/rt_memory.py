@@ -11,7 +11,15 @@ import numpy as np
 from crnn import cann
 from crnn.simulator.calls import implements
 from crnn.simulator.clock import COPY_IN, COPY_OUT
-from crnn.simulator.memory import Block, charged, host_bytes, is_poison, poison, same_bytes, still_poison
+from crnn.simulator.memory import (
+    Block,
+    charged,
+    host_bytes,
+    is_poison,
+    poison,
+    same_bytes,
+    still_poison,
+)
 from crnn.simulator.record import Site, line_of, site
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.things import Context, DataBuffer
