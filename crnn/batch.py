@@ -20,6 +20,8 @@ class Problem:
     detail: str = ""
 
 
+NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
+
 NAMED = 3
 """The most samples of each reason that are remembered by name."""
 

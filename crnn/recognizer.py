@@ -20,13 +20,13 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import NOT_FINITE
 from crnn.decoding.decoder import Decoder
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
 from crnn.results import Reading
 from crnn.runners.open import open_runner, spec_given
-from crnn.scoring.scorer import NOT_FINITE
 from crnn.spec import ModelSpec
 
 Image = Union[str, Path, bytes]

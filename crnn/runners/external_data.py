@@ -8,6 +8,9 @@ from typing import Any, Dict, List
 from crnn.errors import InputError, needs
 from crnn.files import refuse_lfs_pointer, require_file, sha256
 
+EXTERNAL = 1
+"""TensorProto.DataLocation: the values lie in another file (onnx.proto)."""
+
 
 def external_files(proto: Any, path: Path) -> List[str]:
     """Return the files that hold an ONNX file's weights, but for itself.
@@ -86,12 +89,10 @@ def _require_inside(name: str, path: Path) -> None:
 
 
 def _external(proto: Any) -> List[Any]:
-    with needs("onnx"):
-        from onnx.external_data_helper import uses_external_data
     tensors = graph_tensors(proto.graph)
     for function in proto.functions:
         _collect_of_nodes(function.node, tensors)
-    return [tensor for tensor in tensors if uses_external_data(tensor)]
+    return [tensor for tensor in tensors if tensor.data_location == EXTERNAL]
 
 
 def _location(tensor: Any) -> str:

@@ -7,6 +7,10 @@ from typing import Any, List, Set
 
 import numpy as np
 
+from crnn.runners.external_data import EXTERNAL
+
+_INT32, _INT64 = 6, 7
+"""TensorProto.DataType (onnx.proto)."""
 LARGEST = 1024
 MOST = 24
 """The most sizes that are tried."""
@@ -47,14 +51,29 @@ def _numbers(tensor: Any) -> Set[int]:
     """Return a whole-number constant's values, and the batch of a first state (directions, N,
     hidden).
     """
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_location == TensorProto.EXTERNAL:
+    if tensor.data_location == EXTERNAL:
         return set()
-    if tensor.data_type in (TensorProto.INT64, TensorProto.INT32):
-        values: np.ndarray = numpy_helper.to_array(tensor)
-        if values.size <= 16:
-            return {int(value) for value in values.reshape(-1)}
+    values = _whole_numbers(tensor)
+    if 0 < len(values) <= 16:
+        return set(values)
     if len(tensor.dims) == 3 and tensor.dims[0] in (1, 2):
         return {int(tensor.dims[1])}
     return set()
+
+
+def _whole_numbers(tensor: Any) -> List[int]:
+    """Return a whole-number constant's values, which lie in a field of their own or as raw bytes,
+    little-endian; none of another type.
+    """
+    if tensor.data_type == _INT64:
+        listed, size = tensor.int64_data, 8
+    elif tensor.data_type == _INT32:
+        listed, size = tensor.int32_data, 4
+    else:
+        return []
+    raw = tensor.raw_data
+    if not raw:
+        return list(listed)
+    whole = len(raw) // size * size
+    values: List[int] = np.frombuffer(raw[:whole], dtype=f"<i{size}").tolist()
+    return values

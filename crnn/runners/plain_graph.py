@@ -10,6 +10,7 @@ import numpy as np
 from crnn.errors import InputError, needs
 from crnn.limits import advice, limit
 from crnn.python37 import prod
+from crnn.runners.onnx_messages import onnx_messages
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """ONNX's own operators and ONNX Runtime's."""
@@ -113,15 +114,14 @@ def _values(tensor: Any) -> np.ndarray:
 
 def _tensors(graph: Any) -> List[Any]:
     """Return a graph's constants, those of Constant nodes by the names of their outputs."""
-    with needs("onnx"):
-        import onnx
+    new_tensor = onnx_messages().TensorProto
     found = list(graph.initializer)
     for node in graph.node:
         if node.op_type != "Constant":
             continue
         for attribute in node.attribute:
             if attribute.HasField("t") and node.output:
-                named = onnx.TensorProto()
+                named = new_tensor()
                 named.CopyFrom(attribute.t)
                 named.name = node.output[0]
                 found.append(named)

@@ -11,7 +11,7 @@ from typing import Counter, Dict, Iterator, List, Mapping, Optional, Sequence, T
 import numpy as np
 
 from crnn import ctc, labels
-from crnn.batch import Batch, Problem, ProblemCounts
+from crnn.batch import NOT_FINITE, Batch, Problem, ProblemCounts
 from crnn.decoding.decoder import NOTHING, Decoded, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
@@ -20,7 +20,6 @@ from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 MISSES_KEPT = 1000
-NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
 
 
 class Readings:
