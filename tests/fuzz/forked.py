@@ -46,7 +46,7 @@ def warm(*, torch: bool = True) -> None:
     import crnn.jobs.evaluate
     import crnn.jobs.evaluations
     import crnn.jobs.prepare
-    import crnn.recognizer  # noqa: F401
+    import crnn.recognizer
 
     if torch:
         import crnn.export.quantize
