@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Counter, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Counter, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -83,9 +83,17 @@ class Sample:
     problem: Optional[Problem] = None
 
 
+class Span(NamedTuple):
+    """Where the left and the right edge of a model's input lie in a picture of so many columns."""
+
+    left: float
+    right: float
+    columns: int
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Samples in data order, their images as one array.
+    """Samples, in data order unless ``positions`` says otherwise, their images as one array.
 
     Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows'
     images stand in ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be
@@ -98,6 +106,20 @@ class Batch:
     problems: Mapping[int, Problem] = field(default_factory=dict)
     remarks: Mapping[str, int] = field(default_factory=dict)
     """What else the images' pictures depend on, counted (`crnn.image.remark_lines`)."""
+    positions: Optional[Sequence[int]] = None
+    """Where each row stands in the data, from 0; None where the rows are in data order. Rows of one
+    position are views of one word, of which one reading is kept (`crnn.scoring.order`).
+    """
+    settled: int = 0
+    """Where there are positions: all rows of those below this number have been given out, in this
+    batch or in earlier ones.
+    """
+    views: Optional[Sequence[str]] = None
+    """Which view of its word each row is, by name; None where a word has one view."""
+    spans: Optional[Sequence[Optional[Span]]] = None
+    """Where each row's image lies in its picture; None where nobody asked."""
+    width: Optional[int] = None
+    """The images' columns, where the model reads at several widths."""
 
     @property
     def readable(self) -> Sequence[int]:

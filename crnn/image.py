@@ -13,7 +13,7 @@ import io
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
@@ -37,9 +37,12 @@ from crnn.files import read_bounded
 from crnn.limits import LIMITS, limit
 from crnn.spec import ModelSpec
 
+Made = TypeVar("Made")
 TRANSPARENT = "image with transparent pixels"
 TURNED = "image with an EXIF orientation"
+LONGER = "image longer than the widest width"
 """What a picture depends on besides its pixels; counted, and said once a run."""
+REMARKS = (TRANSPARENT, TURNED, LONGER)
 MAX_PIXELS = LIMITS["pixels"].value
 """The most pixels that a first pass of resizing makes."""
 _FEW = 1 << 20
@@ -111,7 +114,32 @@ def decode_remarked(
         max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
-        Pixels, uint8 (C, H, W), and those of `TRANSPARENT` and `TURNED` that hold for the image.
+        Pixels, uint8 (C, H, W), and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for the
+        image. W is the width that the spec's rule chooses, where it has one.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels.
+    """
+    return of_picture(data, spec, lambda image: resize(image, spec), max_pixels=max_pixels)
+
+
+def of_picture(
+    data: bytes,
+    spec: ModelSpec,
+    make: Callable[[Image.Image], Made],
+    *,
+    max_pixels: Optional[int] = None,
+) -> Tuple[Made, Sequence[str]]:
+    """Decode an image in its own size as a spec says, and make something of it.
+
+    Args:
+        data: The encoded image.
+        spec: Colour, orientation, background and widths.
+        make: Gets the picture; large ones are not made in all threads at once.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
+
+    Returns:
+        What was made, and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for the image.
 
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
@@ -119,7 +147,25 @@ def decode_remarked(
     opened = _sized(data, max_pixels)
     with _room(opened.width * opened.height):
         image, remarks = _by_spec(opened, spec)
-        return resize(image, spec), remarks
+        if is_longer(image, spec):
+            remarks = [*remarks, LONGER]
+        return make(image), remarks
+
+
+def is_longer(image: Image.Image, spec: ModelSpec) -> bool:
+    """Say whether a picture is longer than the widest width that a model reads at.
+
+    Args:
+        image: The picture in its own size, turned where the spec asks for that.
+        spec: Has the rule that chooses a width; without one no picture is longer.
+
+    Returns:
+        True where the widest one presses it together.
+    """
+    widths = spec.widths
+    if widths is None:
+        return False
+    return widths.ideal(image.width, image.height) > widths.list[-1]
 
 
 def spec_picture(
@@ -166,22 +212,41 @@ def _by_spec(image: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence
         raise ImageError(ImageError.BROKEN, _first_line(error)) from error
 
 
-def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
+def resize(image: Image.Image, spec: ModelSpec, width: Optional[int] = None) -> np.ndarray:
     """Resize an image to the spec's size.
 
     Args:
         image: What `picture` gave in the spec's mode.
         spec: Size and resizer.
+        width: The columns to resize to; None for what the spec's rule chooses for the picture, or
+            its fixed width where it has no rule.
 
     Returns:
         Pixels, uint8 (C, H, W).
     """
-    pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(
-        spec.height, spec.width, spec.channels
+    if width is None:
+        width = width_of(image, spec)
+    pixels = _resized(image, (width, spec.height), spec.resizer).reshape(
+        spec.height, width, spec.channels
     )
     if spec.color == "bgr":
         pixels = pixels[:, :, ::-1]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def width_of(image: Image.Image, spec: ModelSpec) -> int:
+    """Return the width that a picture is read at.
+
+    Args:
+        image: The picture in its own size, turned where the spec asks for that.
+        spec: Has the rule, or the one width.
+
+    Returns:
+        Columns.
+    """
+    if spec.widths is None:
+        return spec.width
+    return spec.widths.choose(image.width, image.height)
 
 
 def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Image.Image:
@@ -254,13 +319,13 @@ def remark_lines(counts: Mapping[str, int], spec: ModelSpec) -> Iterator[str]:
     """Say how many images a run has taken otherwise than a person sees them, or may have.
 
     Args:
-        counts: How many there were of `TRANSPARENT` and of `TURNED`.
+        counts: How many there were of `TRANSPARENT`, of `TURNED` and of `LONGER`.
         spec: What they were decoded by.
 
     Yields:
         A line for each.
     """
-    for remark in (TRANSPARENT, TURNED):
+    for remark in REMARKS:
         if counts.get(remark):
             yield f"{remark}: {counts[remark]}, {taken_by(remark, spec)}"
 
@@ -269,7 +334,7 @@ def taken_by(remark: str, spec: ModelSpec) -> str:
     """Say how images are decoded of which a remark holds.
 
     Args:
-        remark: `TRANSPARENT` or `TURNED`.
+        remark: One of `REMARKS`.
         spec: What they are decoded by.
 
     Returns:
@@ -279,6 +344,8 @@ def taken_by(remark: str, spec: ModelSpec) -> str:
         if spec.background:
             return f"put on {spec.background}"
         return "taken by the colour under it, as in training (--background at export or prepare)"
+    if remark == LONGER and spec.widths is not None:
+        return f"pressed into {spec.widths.list[-1]} columns; long lines are not cut into pieces"
     if spec.orient:
         return "turned as it says"
     return "taken as stored, as in training (--orient at export or prepare)"

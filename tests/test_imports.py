@@ -159,6 +159,34 @@ def test_an_om_evaluation_needs_numpy_alone(compiled: Path, tmp_path: Path) -> N
     assert data["simulated"] is True
 
 
+@BOX
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--lexicon", "words.txt"],
+        ["--lexicon", "words.txt", "--lexicon-method", "beam"],
+        ["--lexicon", "words.txt", "--lexicon-method", "paper"],
+        ["--pattern", "[a-z]{2}[0-9]{4}"],
+        ["--allow", "0-9"],
+    ],
+)
+def test_what_may_be_read_needs_numpy_alone(
+    compiled: Path, tmp_path: Path, options: List[str]
+) -> None:
+    bins = write_bins(tmp_path, ["a", "b", "cat"])
+    (tmp_path / "words.txt").write_text("dog\ncat\n")
+    words = ["--pre_dir", str(bins), "--label", str(tmp_path / "label.txt")]
+    words += ["--modelpath", str(compiled), "--readings", str(tmp_path / "r.jsonl")]
+    words += ["--json_output_file", str(tmp_path / "r.json"), "--alternatives", "2", *options]
+    script = str(ROOT / "post_CRNN_pytorch_acl.py")
+    simulated("-c", ONLY_NUMPY, script, *words, folder=tmp_path)
+    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    assert len(texts) == 3
+    if "--lexicon" in options:
+        assert set(texts) <= {"cat", "dog"}
+
+
 DOCTOR = """
 import sys
 sys.path.insert(0, sys.argv[2])

@@ -13,6 +13,7 @@ from typing import Any, Callable, Counter, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
+from crnn.datasets.widths import propose
 from crnn.errors import needs
 from crnn.files import atomic_file
 from crnn.image import ImageError, size_of
@@ -29,7 +30,7 @@ class Stats:
     aspect (width/height).
 
     ``quantiles`` holds the percentiles of `QUANTILES`; a histogram's key is its bin, from one bound
-    to below the next.
+    to below the next. ``widths`` are those that fit the aspects (`crnn.datasets.widths`).
     """
 
     samples: int
@@ -40,6 +41,7 @@ class Stats:
     characters: Mapping[str, int]
     quantiles: Mapping[str, Sequence[float]]
     histograms: Mapping[str, Mapping[str, int]]
+    widths: Mapping[str, Any]
 
 
 def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) -> Stats:
@@ -83,6 +85,7 @@ def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) ->
             name: _histogram(values, ASPECTS if name == "aspect" else SIZES)
             for name, values in columns.items()
         },
+        widths=propose(sizes).to_dict(),
     )
 
 

@@ -52,6 +52,8 @@ _OMS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("fp32", ("--precision", "force_fp32")),
 )
 _SET = ("--batch", "1,4,8,16", "--static-set")
+_WIDTHS = "80,128,200"
+"""Three, as a chip is advised to have: each is minutes of ATC."""
 
 Say = Callable[[str], None]
 
@@ -170,8 +172,8 @@ def _steps(report: Path, model: Optional[Path]) -> List[Step]:
     onnx = "crnn.onnx"
     if model is None:
         steps.append(Step("export", ("export", str(CHECKPOINT), onnx), (str(CHECKPOINT),)))
-    else:
-        onnx = str(model.resolve())
+        return [*steps, *_onnx_steps(report, onnx), *_widths_steps(report)]
+    onnx = str(model.resolve())
     return [*steps, *_onnx_steps(report, onnx)]
 
 
@@ -197,6 +199,28 @@ def _onnx_steps(report: Path, onnx: str) -> List[Step]:
     bench = ("bench", "crnn_bs16.om", "--data", "input_bin", "--label", "label.txt")
     flags = ("--batch", "16", "--loop", "20", "--json", str(report / "bench.json"))
     steps.append(Step("bench", (*bench, *flags), ("crnn_bs16.om", "input_bin")))
+    return steps
+
+
+def _widths_steps(report: Path) -> List[Step]:
+    """Several widths, by a set of OMs and by gears; last, since the rest is older."""
+    onnx, checkpoint, words = "wide.onnx", str(CHECKPOINT), str(WORDS)
+    sized = ("--widths", "all", "--batch", "16")
+    export = ("export", checkpoint, onnx, "--widths", _WIDTHS)
+    dims = ("compile", onnx, "wide_dims", *sized, "--gears", "dims")
+    steps = [
+        Step("export_widths", export, (checkpoint,)),
+        Step("compile_widths", ("compile", onnx, "wide/crnn", *sized), (onnx,)),
+        Step("compile_widths_dims", dims, (onnx,)),
+    ]
+    models = (
+        ("widths_onnx", onnx, onnx),
+        ("widths", "wide", "wide/crnn_w80_bs16.om"),
+        ("widths_dims", "wide_dims.om", "wide_dims.om"),
+    )
+    for name, model, needs in models:
+        reading = ("evaluate", model, words, "--json", str(report / f"{name}.json"))
+        steps.append(Step(f"evaluate_{name}", reading, (needs, words)))
     return steps
 
 
@@ -231,7 +255,8 @@ def _run(step: Step, report: Path, work: Path, environ: Mapping[str, str], secon
     command = list(step.words)
     if not step.outside:
         command = [sys.executable, "-m", "crnn", *step.words]
-    (work / "set").mkdir(exist_ok=True)
+    for folder in ("set", "wide"):
+        (work / folder).mkdir(exist_ok=True)
     values = {**environ, "PYTHONPATH": _with_kit(environ)}
     start = time.monotonic()
     with open(report / f"{step.name}.txt", "wb") as output:

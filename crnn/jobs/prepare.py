@@ -6,25 +6,31 @@ import contextlib
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
-from crnn.image import TRANSPARENT, TURNED, taken_by
+from crnn.image import REMARKS, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import versions
 from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
-from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
+from crnn.samples.bins import (
+    BINS_FORMAT,
+    bin_bytes,
+    bin_index,
+    bin_name,
+    description_path,
+    is_width_folder,
+    label_line,
+    width_folder,
+)
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
-
-BINS_FORMAT = "crnn-bins/1"
-"""The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
@@ -36,9 +42,9 @@ about one core.
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
-_Written = Tuple[int, Optional[str], bool, List[Tuple[str, Problem]]]
-"""A sample's number, its label (None: left out), whether it has a bin, and what is remarkable, by
-its name.
+_Written = Tuple[int, Optional[str], Optional[int], List[Tuple[str, Problem]]]
+"""A sample's number, its label (None: left out), the width of its bin (None: it has none), and what
+is remarkable, by its name.
 """
 
 
@@ -50,7 +56,8 @@ class PrepareRequest:
     becomes of labels with characters that the spec's alphabet lacks (after folding): kept, their
     samples dropped, or the characters stripped. ``skip_bad`` leaves samples without usable image
     out of the label file too. ``force`` replaces a folder that holds more than an earlier run's
-    bins. ``workers`` threads or processes decode; None for all usable processors.
+    bins. ``per_width`` puts each width's bins, of a spec with several, into a folder of its own.
+    ``workers`` threads or processes decode; None for all usable processors.
     """
 
     source: LabelledSource
@@ -63,6 +70,19 @@ class PrepareRequest:
     skip_bad: bool = False
     force: bool = False
     workers: Optional[int] = None
+    per_width: bool = False
+
+    def info_files(self) -> Mapping[int, Path]:
+        """Return the info file of each width; of a spec with one width, the file itself."""
+        info = self.info_file
+        if info is None:
+            return {}
+        if self.spec.widths is None:
+            return {self.spec.width: info}
+        return {
+            width: info.with_name(f"{info.stem}_w{width}{info.suffix}")
+            for width in self.spec.read_widths
+        }
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,7 @@ class Summary:
     """What was written, and what was remarkable.
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
-    is (C, H, W).
+    is (C, H, W); with several widths W is the widest, and ``by_width`` has the bins of each.
     """
 
     out: str
@@ -87,6 +107,7 @@ class Summary:
     skip_bad: bool
     seconds: float
     spec: ModelSpec
+    by_width: Mapping[int, int] = field(default_factory=dict)
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
@@ -96,6 +117,9 @@ class Summary:
         ]
         plain = asdict(self)
         del plain["spec"]  # the bins' own description has it
+        plain["by_width"] = {str(width): count for width, count in self.by_width.items()}
+        if not self.by_width:
+            del plain["by_width"]
         return {"schema": "crnn-prepare/1", **plain, "named": named}
 
 
@@ -122,7 +146,13 @@ def prepare(
     """
     start = time.perf_counter()
     out = Path(request.out).resolve()
-    targets = [path.resolve() for path in (request.label_file, request.info_file) if path]
+    if request.per_width and request.spec.widths is None:
+        raise UsageError(
+            "--per-width is for several widths, and the spec has one",
+            hint="Name them, as in --widths 80,128,200, or a model that has them: --spec MODEL.",
+        )
+    infos = {width: path.resolve() for width, path in request.info_files().items()}
+    targets = [request.label_file.resolve(), *infos.values()]
     description = description_path(out)
     _check_targets(request, out, targets)
     _check_description(description, targets)
@@ -139,7 +169,11 @@ def prepare(
             for path in targets
             if path.parent == out
         }
-        work.write(folder, *({**beside, **within}[path] for path in targets), advance=advance)
+        files = {**beside, **within}
+        for name in _folders(request):
+            (folder / name).mkdir()
+        info = {width: files[path] for width, path in infos.items()}
+        work.write(folder, files[targets[0]], info, advance=advance)
         if not work.bins:
             raise InputError(
                 f"no sample of {request.source.path} could be prepared: {work.reasons()}"
@@ -150,22 +184,23 @@ def prepare(
     return work.summary(time.perf_counter() - start)
 
 
-def description_path(out: Path) -> Path:
-    """Return the file that describes a folder of bins: ``input_bin.json`` beside ``input_bin``.
-
-    It is beside the folder, not in it, since tools take each file of the folder for a sample.
-    """
-    return out.with_name(out.name + ".json")
+def _folders(request: PrepareRequest) -> Sequence[str]:
+    """Return the folders that the bins stand in, below their own."""
+    if not request.per_width:
+        return ()
+    return [width_folder(width) for width in request.spec.read_widths]
 
 
 def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
-    described = {
+    described: Dict[str, Any] = {
         "format": BINS_FORMAT,
         "spec": request.spec.to_dict(),
         "dtype": request.dtype,
         "versions": versions(),
     }
+    if request.per_width:
+        described["per_width"] = True
     return json_text(described, indent=2) + "\n"
 
 
@@ -180,10 +215,15 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
         Its lines.
     """
     shape = "x".join(map(str, summary.shape))
+    if summary.by_width:
+        channels, height, _ = summary.shape
+        shape = f"{channels}x{height} and several widths,"
     lines = [
         f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in"
         f" {summary.out}, {summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
     ]
+    for width, count in summary.by_width.items():
+        lines.append(f"width {width}: {count} bins")
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
@@ -218,7 +258,7 @@ def _consequence(reason: str, summary: Summary) -> str:
     }
     if reason in known:
         return known[reason]
-    if reason in (TRANSPARENT, TURNED):
+    if reason in REMARKS:
         return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
@@ -233,17 +273,18 @@ class _Preparation:
         self.samples = self.bins = self.labels = 0
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
+        self._at_width: Dict[int, int] = dict.fromkeys(request.spec.read_widths, 0)
 
     def write(
         self,
         folder: Path,
         labels: IO[bytes],
-        info: Optional[IO[bytes]] = None,
+        info: Mapping[int, IO[bytes]],
         *,
         advance: Callable[[int], None],
     ) -> None:
         request = self.request
-        write_bin = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
+        write_bin = _BinWriter(request, folder)
         share = in_order
         if len(request.source) >= MANY:
             share = in_order_by_processes
@@ -267,11 +308,15 @@ class _Preparation:
 
     def summary(self, seconds: float) -> Summary:
         request = self.request
+        by_width: Mapping[int, int] = {}
+        if request.spec.widths is not None:
+            by_width = self._at_width
+        channels, height, _ = request.spec.image_shape
         return Summary(
             out=request.out,
             label_file=str(request.label_file),
             dtype=request.dtype,
-            shape=request.spec.image_shape,
+            shape=(channels, height, request.spec.read_widths[-1]),
             samples=self.samples,
             bins=self.bins,
             labels=self.labels,
@@ -282,24 +327,29 @@ class _Preparation:
             skip_bad=request.skip_bad,
             seconds=seconds,
             spec=request.spec,
+            by_width=by_width,
         )
 
-    def _add(self, result: _Written, labels: IO[bytes], info: Optional[IO[bytes]]) -> None:
-        number, label, has_bin, notes = result
+    def _add(self, result: _Written, labels: IO[bytes], info: Mapping[int, IO[bytes]]) -> None:
+        number, label, width, notes = result
         self.samples += 1
         for key, problem in notes:
             self.note(key, problem)
-        if has_bin:
+        if width is not None:
             if info:
-                info.write(self._info_line(number).encode("utf-8"))
+                info[width].write(self._info_line(number, width).encode("utf-8"))
             self.bins += 1
-        if label is not None and (has_bin or not self.request.skip_bad):
+            self._at_width[width] += 1
+        if label is not None and (width is not None or not self.request.skip_bad):
             labels.write(label_line(number, label).encode("utf-8"))
             self.labels += 1
 
-    def _info_line(self, number: int) -> str:
-        spec, out = self.request.spec, self.request.out
-        return info_line(self.bins, join(out, bin_name(number)), spec.width, spec.height)
+    def _info_line(self, number: int, width: int) -> str:
+        out = self.request.out
+        if self.request.per_width:
+            out = join(out, width_folder(width))
+        path = join(out, bin_name(number))
+        return info_line(self._at_width[width], path, width, self.request.spec.height)
 
 
 class _BinWriter:
@@ -307,34 +357,42 @@ class _BinWriter:
     do so at once.
     """
 
-    def __init__(
-        self, source: LabelledSource, folder: Path, spec: ModelSpec, dtype: str, oov: str
-    ) -> None:
-        self._source = source
+    def __init__(self, request: PrepareRequest, folder: Path) -> None:
+        self._source = request.source
         self._prefix = str(folder) + os.sep
-        self._spec = spec
-        self._alphabet = spec.alphabet
-        self._raw = dtype == "uint8"
-        self._oov = oov
+        self._per_width = request.per_width
+        self._spec = request.spec
+        self._alphabet = request.spec.alphabet
+        self._raw = request.dtype == "uint8"
+        self._oov = request.oov
 
     def __call__(self, number: int) -> _Written:
         notes: List[Tuple[str, Problem]] = []
         sample = self._source.sample(number)
         label = self._label(number, sample, notes)
-        has_bin = label is not None and self._write(number, sample, notes)
-        return number, label, has_bin, notes
+        width = None
+        if label is not None:
+            width = self._write(number, sample, notes)
+        return number, label, width, notes
 
-    def _write(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> bool:
+    def _write(
+        self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
+    ) -> Optional[int]:
+        """Write a sample's bin and return its width; None where its image cannot be used."""
         pixels, remarks = decode_sample(sample, self._spec)
         notes.extend((sample.key, Problem(remark)) for remark in remarks)
         if isinstance(pixels, Problem):
             notes.append((sample.key, pixels))
-            return False
+            return None
+        width = int(pixels.shape[2])
         if not self._raw:
             pixels = self._spec.normalise(pixels)
-        with open(self._prefix + bin_name(number), "wb", buffering=0) as file:
+        name = bin_name(number)
+        if self._per_width:
+            name = f"{width_folder(width)}{os.sep}{name}"
+        with open(self._prefix + name, "wb", buffering=0) as file:
             file.write(bin_bytes(pixels))
-        return True
+        return width
 
     def _label(
         self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
@@ -440,17 +498,22 @@ def _check_description(path: Path, targets: Sequence[Path]) -> None:
 def _check_leftover(out: Path, own: Sequence[str]) -> None:
     """Refuse a folder that holds anything but an earlier run's files."""
     entries = sorted(out.iterdir())
-    strange = [
-        entry.name
-        for entry in entries
-        if entry.is_dir() or not (entry.name in own or _is_bin(entry.name))
-    ]
+    strange = [entry.name for entry in entries if not _is_own(entry, own)]
     if strange:
         raise InputError(
             f"{out} holds {len(strange)} entries that are not an earlier run's bins, such as"
             f" {strange[0]}",
             hint="Name another folder, or replace this one with all that is in it: --force",
         )
+
+
+def _is_own(entry: Path, own: Sequence[str]) -> bool:
+    """Say whether an earlier run may have written an entry of the folder of bins."""
+    if not entry.is_dir():
+        return entry.name in own or _is_bin(entry.name)
+    if not is_width_folder(entry.name):
+        return False
+    return all(_is_bin(each.name) for each in entry.iterdir())
 
 
 def _is_bin(name: str) -> bool:

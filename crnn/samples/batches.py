@@ -22,6 +22,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -31,17 +32,32 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem, Sample
+from crnn.batch import Batch, Problem, Sample, Span
 from crnn.errors import UnavailableError
 from crnn.image import ImageError, decode_remarked
 from crnn.machine import usable_cpus
 from crnn.python37 import wait_for_parents_end
+from crnn.samples.buckets import Row, bucketed
 from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 _Decoded = Tuple[Sample, Union[np.ndarray, Problem], Sequence[str]]
+
+
+class Seen(NamedTuple):
+    """A view of a word: its name, None where it is the only one; pixels, or why there are none; and
+    where these lie in the picture, None where nobody asked.
+    """
+
+    name: Optional[str]
+    image: Union[np.ndarray, Problem]
+    span: Optional[Span] = None
+
+
+ViewMaker = Callable[[Sample], Tuple[Sequence[Seen], Sequence[str]]]
+"""Decodes a sample once and gives its views, at least one, and its remarks."""
 
 # Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all
 # threads busy.
@@ -61,6 +77,36 @@ class _Decoder:
         return (sample, *decode_sample(sample, self._spec, max_pixels=self._max_pixels))
 
 
+class _OneView:
+    """Gives a sample as it is."""
+
+    def __init__(self, spec: ModelSpec, max_pixels: Optional[int]) -> None:
+        self._decode = _Decoder(spec, max_pixels)
+
+    def __call__(self, sample: Sample) -> Tuple[Sequence[Seen], Sequence[str]]:
+        _, pixels, remarks = self._decode(sample)
+        return [Seen(None, pixels)], remarks
+
+
+class _ViewDecoder:
+    """Decodes samples to views."""
+
+    def __init__(self, make: ViewMaker) -> None:
+        self._make = make
+
+    def __call__(self, sample: Sample) -> Tuple[Sample, Sequence[Seen], Sequence[str]]:
+        return (sample, *self._make(sample))
+
+
+def _rows(decoded: Iterable[Tuple[Sample, Sequence[Seen], Sequence[str]]]) -> Iterator[Row]:
+    """Yield the rows of samples in their order, each with its position."""
+    for position, (sample, views, remarks) in enumerate(decoded):
+        for number, (name, pixels, span) in enumerate(views, 1):
+            last = number == len(views)
+            yield Row(position, sample.key, sample.label, pixels, remarks, name, last, span)
+            remarks = ()
+
+
 def image_batches(
     samples: Iterable[Sample],
     spec: ModelSpec,
@@ -70,8 +116,13 @@ def image_batches(
     keep: int = 1,
     workers: Optional[int] = None,
     max_pixels: Optional[int] = None,
+    views: Optional[ViewMaker] = None,
 ) -> Generator[Batch, None, None]:
     """Decode samples and make batches of them; at most two batches' samples are held.
+
+    Where the spec reads at several widths, or ``views`` are made, a batch has one width, its rows
+    say where in the samples' order they stand, and at most eight batches of words wait more
+    (`crnn.samples.buckets`).
 
     Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
     generator ends its threads.
@@ -85,11 +136,18 @@ def image_batches(
             next one is filled.
         workers: Threads; None for all usable processors.
         max_pixels: Larger images are problems; None for the limit (`crnn.limits`).
+        views: Makes the views of a sample; None for the sample as it is.
 
     Yields:
         Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
-        order.
+        order; of several widths as above.
     """
+    if spec.widths is not None or views is not None:
+        make = views or _OneView(spec, max_pixels)
+        decoded_views = in_order(samples, _ViewDecoder(make), workers, ahead=size)
+        with contextlib.closing(decoded_views):
+            yield from bucketed(_rows(decoded_views), spec, size, dtype=dtype)
+        return
     shape = (size, *spec.image_shape)
     ring = [np.empty(shape, dtype=dtype) for _ in range(keep + 1)]
     decoded = in_order(samples, _Decoder(spec, max_pixels), workers, ahead=size)

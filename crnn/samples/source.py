@@ -7,14 +7,17 @@ Importing this needs only NumPy: what reads images is imported where images are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile
+from crnn.samples.bins import BinFolder, LabelFile, described
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.samples.batches import ViewMaker
 
 
 class LabelledSource(Protocol):
@@ -168,6 +171,7 @@ class ImageSource:
         spec: What the model takes.
         workers: Threads that decode; None for all usable processors.
         rules: Which samples count; None for all.
+        views: Makes several images of a word, or says where they lie; None for the word as it is.
     """
 
     def __init__(
@@ -176,6 +180,7 @@ class ImageSource:
         spec: ModelSpec,
         workers: Optional[int] = None,
         rules: Optional[Rules] = None,
+        views: Optional[ViewMaker] = None,
     ) -> None:
         self.samples = samples
         self.notes: Sequence[str] = samples.notes
@@ -186,6 +191,7 @@ class ImageSource:
             self.dtype = "uint8"
         self.workers = workers
         self._rules = rules
+        self._views = views
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -198,7 +204,13 @@ class ImageSource:
         if self._rules:
             counted = self._rules.apply(self.samples)
         return image_batches(
-            counted, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+            counted,
+            self._spec,
+            size,
+            dtype=self.dtype,
+            keep=keep,
+            workers=self.workers,
+            views=self._views,
         )
 
     def close(self) -> None:
@@ -241,6 +253,7 @@ def open_source(
     workers: Optional[int] = None,
     rules: Optional[Rules] = None,
     options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    views: Optional[ViewMaker] = None,
 ) -> WordSource:
     """Return the source for ``data``.
 
@@ -251,6 +264,7 @@ def open_source(
         workers: Threads that decode images; None for all usable processors.
         rules: Which samples count; None for all.
         options: How the annotation of images is read.
+        views: As of `ImageSource`; bins have no use for it.
 
     Returns:
         The source, not yet opened where that is possible later.
@@ -263,7 +277,7 @@ def open_source(
         raise InputError(
             f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
         )
-    if _holds_bins(data):
+    if holds_bins(data):
         if label is None:
             raise UsageError(
                 f"{data} holds bins: give their label file too, with --label label.txt"
@@ -271,8 +285,21 @@ def open_source(
         if rules:
             return RuledBins(data, label, spec, rules)
         return BinFolder(data, label, spec)
-    return ImageSource(open_labelled(data, label, options), spec, workers, rules)
+    return ImageSource(open_labelled(data, label, options), spec, workers, rules, views)
 
 
-def _holds_bins(data: Path) -> bool:
-    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())
+def holds_bins(data: Path) -> bool:
+    """Say whether data are bins.
+
+    Args:
+        data: A data set.
+
+    Returns:
+        True for a folder in which a file ends in ``.bin``, or which holds such folders by width.
+    """
+    if not data.is_dir():
+        return False
+    if any(entry.suffix == ".bin" for entry in data.iterdir()):
+        return True
+    found = described(data)
+    return found is not None and found.per_width

@@ -21,6 +21,8 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
+from crnn.cli.nearest_width import add_nearest_width
+from crnn.cli.width_options import add_width_rule
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -68,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_devices(parser)
     add_threads(parser)
     _add_other(parser)
+    add_nearest_width(parser)
     add_reading(parser)
     parser.add_argument(
         "--budget",
@@ -77,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_list_options(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(

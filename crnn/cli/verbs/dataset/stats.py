@@ -53,7 +53,23 @@ def run(args: argparse.Namespace) -> int:
             for key, count in counts.items()
         ]
         console.out_table([name, "words" if name != "character" else "times", "%"], rows)
+    _show_widths(found.widths)
     return 0
+
+
+def _show_widths(widths: Mapping[str, Any]) -> None:
+    from crnn.datasets.widths import rows
+
+    if not widths["best"]:
+        return
+    console.out()
+    console.say(
+        "the widths that fit these words best: a word's ideal one is"
+        f" {widths['factor']:g} x its image's width / height; the error is the mean"
+        " |ln(chosen / ideal)|"
+    )
+    console.out_table(["widths", "which", "error", ""], rows(widths))
+    console.say(f"crnn export --widths {','.join(map(str, widths['proposed']))} writes them")
 
 
 def _percent(count: int, total: int) -> str:
