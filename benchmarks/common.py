@@ -193,6 +193,7 @@ class Repeated:
     """An LMDB's words over and over, up to ``count``: as labelled source and as encoded images."""
 
     gaps = 0
+    notes: Sequence[str] = ()
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path

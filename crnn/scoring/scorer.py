@@ -145,7 +145,12 @@ class Scorer:
         # A sample that could not be read is wrong even where its label is empty.
         missed = self.metric.update_all(readings.texts, truths, problems)
         for row, distance in missed.items():
-            self._keep(readings[row], distance, truths[row] or "")
+            badness = _badness(readings.texts[row], truths[row] or "", distance)
+            # Where all are wrong alike, hardly one is kept.
+            if self._is_among_the_worst(badness):
+                self._keep(readings[row], badness)
+            else:
+                self._seen += 1
         return readings
 
     def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
@@ -314,7 +319,7 @@ class Scorer:
         if row.reading.view is not None:
             self._count_view(row.reading, right)
         if distance or wrong:
-            self._keep(row.reading, distance, row.truth)
+            self._keep(row.reading, _badness(row.reading.text, row.truth, distance))
 
     def _count_view(self, reading: Reading, right: bool) -> None:
         if self._view_counts is None:
@@ -323,15 +328,25 @@ class Scorer:
             self._view_counts = ViewCounts()
         self._view_counts.add(reading, right)
 
-    def _keep(self, reading: Reading, distance: int, truth: str) -> None:
+    def _is_among_the_worst(self, badness: float) -> bool:
+        """Say whether the next miss, of this badness, would be kept."""
+        if len(self._worst) < MISSES_KEPT:
+            return True
+        return (badness, -self._seen - 1) > self._worst[0][:2]
+
+    def _keep(self, reading: Reading, badness: float) -> None:
         self._seen += 1
-        badness = distance / (max(len(reading.text), len(truth)) or 1)
         # The heap's smallest is the first to go: the mildest, and of equals the latest.
         entry = (badness, -self._seen, reading)
         if len(self._worst) < MISSES_KEPT:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def _badness(text: str, truth: str, distance: int) -> float:
+    """Return the edit distance as a share of the longer of text and truth."""
+    return distance / (max(len(text), len(truth)) or 1)
 
 
 def judged(reading: Reading, threshold: float) -> Reading:
