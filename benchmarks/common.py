@@ -169,7 +169,7 @@ def processor() -> str:
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run a benchmark: what the kit refuses ends it in a sentence, as it ends the kit's commands."""
+    """Run a benchmark; what the kit refuses ends it in a sentence, as it ends a verb."""
     try:
         main()
     except KitError as error:

@@ -3,8 +3,8 @@
 python benchmarks/runtimes.py MODEL.onnx --data words_lmdb
 
 Without a model the published network with random weights alone. The int8 contenders run the same
-file: convolutions and products between quantised values, the LSTMs in float32, since OpenVINO has no
-dynamically quantised LSTM; beside them stands the kit's own int8, whose LSTMs are in int8 too.
+file: convolutions and products between quantised values, the LSTMs in float32, since OpenVINO has
+no dynamically quantised LSTM; beside them stands the kit's own int8, whose LSTMs are in int8 too.
 """
 
 from __future__ import annotations

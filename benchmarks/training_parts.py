@@ -62,7 +62,9 @@ def main() -> None:
     """Measure and print."""
     args = common.arguments(__doc__).parse_args()
     torch.set_num_threads(args.threads)
-    common.head(f"train; oneDNN up to {os.environ.get('ONEDNN_MAX_CPU_ISA', 'what is there')}", args)
+    common.head(
+        f"train; oneDNN up to {os.environ.get('ONEDNN_MAX_CPU_ISA', 'what is there')}", args
+    )
     for name, config in NETWORKS.items():
         steps = {
             f"batch {batch}, {order}": step_of(config, batch, form)

@@ -1,12 +1,26 @@
-"""What is to be read: a sample, a batch of samples, and why one cannot be read."""
+"""What is to be read: a sample, a batch of samples, and why one, or its label, cannot be read."""
 
 from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Counter, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Counter,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    cast,
+)
 
 import numpy as np
+
+from crnn import labels
+from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -127,3 +141,94 @@ class Batch:
         if not self.problems:
             return range(len(self.keys))
         return [row for row in range(len(self.keys)) if row not in self.problems]
+
+
+class LabelCheck:
+    """Says what keeps a model from ever reading a label right.
+
+    Args:
+        spec: The model's.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._known = frozenset(spec.characters)
+
+    def problem(self, label: Optional[str], steps: Optional[int] = None) -> Optional[Problem]:
+        """Look at a label.
+
+        Args:
+            label: As the data set holds it; None where the image has none.
+            steps: The time steps that the image is read in; None for the spec's, or, of a model
+                with several widths, where they are not known: no label is then too long.
+
+        Returns:
+            What is wrong with it, in the words of `crnn.labels`; None where nothing is.
+        """
+        if label is None:
+            return Problem(labels.NO_LABEL)
+        text = self._spec.fold(label)
+        if not self._known.issuperset(text):
+            outside = labels.outside(text, self._known)
+            return Problem(labels.OUTSIDE, f"{text!r} has {outside!r}")
+        most = steps or self._spec.time_steps
+        if steps is None and self._spec.widths is not None:
+            return None
+        # A label of n characters needs at most 2 n - 1 steps.
+        if 2 * len(text) > most and labels.steps(text) > most:
+            needed = labels.steps(text)
+            return Problem(
+                labels.TOO_LONG, f"{text!r} needs {needed} time steps; the model has {most}"
+            )
+        return None
+
+    def problems(
+        self, given: Sequence[Optional[str]], folded: Sequence[Optional[str]]
+    ) -> Iterator[Tuple[int, Problem]]:
+        """Look at a batch's labels: most batches have none that is worth a closer look.
+
+        Args:
+            given: The labels as the data set holds them; None where an image has none.
+            folded: The same, as the spec folds them.
+
+        Yields:
+            The row of each label with a problem, and `problem` of it.
+        """
+        for row in self._doubtful(folded):
+            problem = self.problem(given[row])
+            if problem:
+                yield row, problem
+
+    def _doubtful(self, folded: Sequence[Optional[str]]) -> Iterable[int]:
+        """Return the rows that are to be looked at one by one."""
+        every = range(len(folded))
+        if None in folded:
+            return every
+        texts = cast("Sequence[str]", folded)
+        if not self._known.issuperset("".join(texts)):
+            return every
+        most = self._spec.time_steps
+        rows: List[int] = []
+        for row, text in enumerate(texts):
+            if 2 * len(text) > most:
+                rows.append(row)
+        return rows
+
+
+def label_problems(every: Iterable[Tuple[str, Optional[str]]], spec: ModelSpec) -> ProblemCounts:
+    """Look at all labels of a data set.
+
+    Args:
+        every: Each sample's name and its label, None where it has none.
+        spec: The model's.
+
+    Returns:
+        The problems, by their reasons.
+    """
+    check = LabelCheck(spec)
+    found = ProblemCounts()
+    for key, label in every:
+        problem = check.problem(label)
+        if problem:
+            found.add(key, problem)
+    return found

@@ -67,7 +67,15 @@ def require_classes(logits: np.ndarray, alphabet: Alphabet) -> None:
 
 
 def decode(path: np.ndarray, alphabet: Alphabet) -> List[str]:
-    """Return the N texts of a path of classes (N, T)."""
+    """Return the texts of paths.
+
+    Args:
+        path: Class numbers (N, T).
+        alphabet: The characters of the classes.
+
+    Returns:
+        N texts.
+    """
     kept = path != alphabet.blank
     kept[:, 1:] &= path[:, 1:] != path[:, :-1]
     # All rows' characters become one string, which is then cut: one Unicode decoding instead of N.

@@ -95,14 +95,8 @@ class Recognizer:
         self._runner = open_runner(Path(model), device=device, threads=threads)
         if output:
             self._runner.take(output)
-        own: ModelSpec = self._runner.spec
-        text = None
-        if isinstance(spec, ModelSpec):
-            own = spec
-        elif spec is not None:
-            text = str(spec)
         if spec is not None or output_axes:
-            self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
+            self._read_by(spec, output_axes)
         if width_rule is not None:
             self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
         if nearest_width:
@@ -110,11 +104,10 @@ class Recognizer:
         self.spec = self._runner.spec
         self._threshold = reject
         asked, widths = chosen(views, self.spec.views), len(self.spec.read_widths)
-        kept_views = available(asked, widths)
-        several = len(kept_views) > 1
+        several = len(available(asked, widths)) > 1
         self._views: Optional[PictureViews] = None
         if several or characters:
-            self._views = PictureViews(self.spec, kept_views)
+            self._views = PictureViews(self.spec, available(asked, widths))
         options = DecodingOptions(
             lexicon=lexicon,
             method=lexicon_method,
@@ -130,6 +123,15 @@ class Recognizer:
         left_out = left_out_note(asked, widths)
         self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out]
         self.simulated = self._runner.simulated
+
+    def _read_by(self, spec: Union[str, Path, ModelSpec, None], output_axes: Optional[str]) -> None:
+        own: ModelSpec = self._runner.spec
+        text = None
+        if isinstance(spec, ModelSpec):
+            own = spec
+        elif spec is not None:
+            text = str(spec)
+        self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
 
     def __enter__(self) -> Recognizer:
         return self

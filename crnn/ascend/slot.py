@@ -219,6 +219,7 @@ class Slot:
         return self._run_in_stages(task, images, self._streams, laps)
 
     def _run_at_once(self, task: Task, images: np.ndarray, laps: Optional[Laps]) -> np.ndarray:
+        """Run a batch by calls that wait, where there are no streams."""
         acl = self._acl
         room, inputs, outputs = self._prepare(task, images)
         acl.memcpy(room.device_in, room.in_size, room.host_in.pointer, task.in_bytes, self._kind_in)
@@ -235,6 +236,7 @@ class Slot:
     def _run_in_stages(
         self, task: Task, images: np.ndarray, streams: Streams, laps: Laps
     ) -> np.ndarray:
+        """Run a batch through the streams, one stage after another."""
         acl = self._acl
         _, inputs, outputs = self._prepare(task, images)
         self.busy = True
@@ -275,6 +277,7 @@ class Slot:
         return self._result(self._task)
 
     def _copy_in(self, task: Task, streams: Streams) -> None:
+        """Set the images on their way to the device."""
         room = self._ways[task.model.id].room
         self._acl.memcpy_async(
             room.device_in,
@@ -286,6 +289,7 @@ class Slot:
         )
 
     def _copy_out(self, task: Task, streams: Streams) -> None:
+        """Set the logits on their way to the host."""
         room = self._ways[task.model.id].room
         self._acl.memcpy_async(
             room.host_out.pointer,
@@ -297,6 +301,7 @@ class Slot:
         )
 
     def _prepare(self, task: Task, images: np.ndarray) -> _Way:
+        """Put images into pinned memory, as the model takes them, and set its gear."""
         way = self._ways[task.model.id]
         target = way.room.host_in.bytes[: task.in_bytes].view(task.in_dtype).reshape(task.in_shape)
         channels_last = images.shape != task.in_shape
@@ -306,6 +311,7 @@ class Slot:
         return way
 
     def _result(self, task: Task) -> np.ndarray:
+        """Return the logits in pinned memory, as they were copied there last."""
         room = self._ways[task.model.id].room
         return room.host_out.bytes[: task.out_bytes].view(task.out_dtype).reshape(task.out_shape)
 

@@ -58,7 +58,7 @@ from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
-from crnn.runners.external_data import hash_external_data, load_external_data
+from crnn.runners.onnx_file import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in
@@ -268,6 +268,7 @@ class _Source:
 
 
 def _source(request: CompileRequest, notes: List[str]) -> _Source:
+    """Load the ONNX, and find out what each of its widths gives."""
     graph = _load(request.model)
     outside = hash_external_data(graph, request.model)
     graph = load_external_data(graph, request.model)
@@ -300,6 +301,7 @@ def _source(request: CompileRequest, notes: List[str]) -> _Source:
 
 
 def _check_sizes(request: CompileRequest, widths: Sequence[int]) -> None:
+    """Refuse batches, gears and widths that do not go together."""
     count = max(1, len(widths))
     gears = len(request.batches) * count > 1 and not _is_set(request, widths)
     check_batches(request.batches, gears=gears, widths=count)
@@ -344,6 +346,7 @@ def _job(
     spec: ModelSpec,
     soc: str,
 ) -> AtcJob:
+    """Return what ATC is asked for one OM: ``NAME``, ``NAME_bs16`` or ``NAME_w128_bs16``."""
     output, aipp = name, name
     channels, height, width = spec.image_shape
     if len(group.widths) == 1:
@@ -504,6 +507,7 @@ def _way_out(todo: CompilePlan) -> str:
 def _compile(
     todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
 ) -> Tuple[Om, AtcRun]:
+    """Run ATC for a job, and look whether the OM is what was asked for."""
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -561,6 +565,7 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
 def _place(
     todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun, reference: Optional[Reference]
 ) -> Built:
+    """Put an OM in its place, after the file beside it."""
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx

@@ -78,9 +78,11 @@ def propose(sizes: Sequence[Tuple[int, int]], factor: float = FACTOR) -> Proposa
     chosen: List[List[Tuple[int, ...]]] = [[(index,) for index in range(len(best))]]
     found: List[Proposal] = []
     for _ in range(min(COUNTS, len(costs.candidates))):
+        # The images that are wider than the widest one go to it too.
         last = int(np.argmin(best + costs.above))
         widths = tuple(int(costs.candidates[index]) for index in chosen[-1][last])
         found.append(Proposal(widths, float((best + costs.above)[last]) / len(ideals)))
+        # One width more, wider than those so far: from which of them is it reached most cheaply?
         reached = best[:, None] + costs.between
         before = np.argmin(reached, axis=0)
         best = reached[before, np.arange(len(before))]
@@ -89,6 +91,7 @@ def propose(sizes: Sequence[Tuple[int, int]], factor: float = FACTOR) -> Proposa
 
 
 def _fewest(found: Sequence[Proposal]) -> Tuple[int, ...]:
+    """Return the first widths that are good enough, or the last."""
     for proposal in found:
         if proposal.error <= ENOUGH:
             return proposal.widths
@@ -96,9 +99,20 @@ def _fewest(found: Sequence[Proposal]) -> Tuple[int, ...]:
 
 
 class _Costs:
-    """The sums of |ln(chosen / ideal)| of the images below a candidate, above it, between two."""
+    """The sums of |ln(chosen / ideal)| of the images below a candidate, above it, between two.
+
+    ``candidates`` are the n widths that may be proposed, ascending. ``below`` (n,) is the sum over
+    the images that are at most as wide as a candidate, if all of them go to it; ``above`` (n,) that
+    over the wider ones; ``between`` (n, n) that over those between two candidates that are both
+    chosen with none between them, infinite where the first is not the narrower.
+    """
 
     def __init__(self, ideals: np.ndarray) -> None:
+        """Compute them from the running sum of the ideals' logarithms.
+
+        Args:
+            ideals: Float64, ascending.
+        """
         least = max(LEAST, int(ideals[0] // STEP) * STEP)
         most = min(MOST, max(least, int(-(-ideals[-1] // STEP)) * STEP))
         least = min(least, most)

@@ -1,7 +1,10 @@
 """A pattern as a deterministic automaton over a model's classes, for the beam to walk through.
 
-Thompson's construction ("Regular expression search algorithm", 1968), then sets of its states as
-the new ones. Both may grow without measure, so both are bounded.
+Thompson's construction ("Regular expression search algorithm", 1968) makes places: one before each
+character of the pattern, with what is repeated written out, and silent edges between them. A text
+may stand at several places at once; these sets are the states of the second automaton, in which a
+class leads to one state. Both may grow without measure (``(a|b)*a(a|b){20}`` has two million
+states), so both are bounded.
 """
 
 from __future__ import annotations
@@ -70,7 +73,12 @@ def compile_pattern(part: Part, alphabet: Alphabet, *, folds_case: bool) -> Auto
 
 
 class _Places:
-    """The first automaton: each place has an edge that reads a character, or edges that do not."""
+    """The first automaton: each place has an edge that reads a character, or edges that do not.
+
+    Args:
+        alphabet: The model's characters.
+        folds_case: Whether capitals of the pattern stand for small letters too.
+    """
 
     def __init__(self, alphabet: Alphabet, *, folds_case: bool) -> None:
         self._alphabet = alphabet
@@ -85,7 +93,14 @@ class _Places:
         self.outside: List[str] = []
 
     def add(self, part: Part) -> Tuple[int, int]:
-        """Add a part; return the place where it begins and the one where it ends."""
+        """Add a part.
+
+        Args:
+            part: Of a pattern.
+
+        Returns:
+            The place where it begins and the one where it ends.
+        """
         if isinstance(part, Characters):
             return self._add_characters(part)
         if isinstance(part, Either):
@@ -100,6 +115,7 @@ class _Places:
         return self._add_repeated(part)
 
     def _place(self) -> int:
+        """Add a place without edges, and return its number."""
         if len(self.silent) >= MOST_PLACES:
             _refuse_size(f"written out it has more than {MOST_PLACES} places")
         self.silent.append([])
@@ -124,6 +140,8 @@ class _Places:
             self.silent[last].append(end)
         return begin, end
 
+    # What must come is written so many times; what may come has a way past it each time; what
+    # may come without end has a way back.
     def _add_repeated(self, part: Repeated) -> Tuple[int, int]:
         begin = end = self._place()
         for _ in range(part.least):
@@ -145,7 +163,12 @@ class _Places:
 
 
 class _States:
-    """The second automaton: sets of places."""
+    """The second automaton: sets of places.
+
+    Args:
+        places: The first one.
+        end: The place where the pattern ends.
+    """
 
     def __init__(self, places: _Places, end: int) -> None:
         self._places = places
@@ -158,7 +181,14 @@ class _States:
         self._found = 0
 
     def grow(self, begin: int) -> None:
-        """Find all states."""
+        """Find all states, from the first on.
+
+        Args:
+            begin: The place where the pattern begins.
+
+        Raises:
+            InputError: They are too many, or made of too many places, or have too many edges.
+        """
         todo: Deque[_Set] = collections.deque([self._closed({begin})])
         self._number(todo[0])
         while todo:
@@ -174,7 +204,17 @@ class _States:
                 _refuse_size(f"compiled it has more than {MOST_EDGES} edges")
 
     def _leaving(self, state: _Set) -> List[Tuple[List[int], Set[int]]]:
-        """Return groups of classes that lead to the same places, with these places."""
+        """Return where a state's characters lead.
+
+        Classes that are asked for by the same edges lead to the same places, so they are dealt with
+        together: an alphabet of thousands falls into a few groups.
+
+        Args:
+            state: Places.
+
+        Returns:
+            Groups of classes, each with the places that they lead to.
+        """
         targets: Dict[FrozenSet[int], Set[int]] = {}
         for place in state:
             edge = self._places.reading[place]
@@ -195,7 +235,11 @@ class _States:
         return found
 
     def _closed(self, places: Set[int]) -> _Set:
-        """Return the places, and those that lead on from them without a character."""
+        """Return the places, and those that lead on from them without a character.
+
+        Raises:
+            InputError: All sets together have become too large.
+        """
         closed = set(places)
         todo = list(places)
         while todo:
@@ -209,6 +253,7 @@ class _States:
         return frozenset(closed)
 
     def _number(self, state: _Set) -> int:
+        """Return a state's number; a new one is added."""
         number = self._numbers.setdefault(state, len(self._numbers))
         if number == len(self.edges):
             if number >= MOST_STATES:
@@ -219,7 +264,18 @@ class _States:
 
 
 def _trimmed(states: _States, outside: Tuple[str, ...]) -> Automaton:
-    """Return the automaton without the states from which no text ends."""
+    """Return the automaton without edges to states from which no text ends.
+
+    Args:
+        states: All of them; the first is the beginning.
+        outside: What of the pattern no class stands for.
+
+    Returns:
+        The automaton.
+
+    Raises:
+        InputError: No text ends at all.
+    """
     needed = _needed(states)
     if needed[0] == NEVER:
         named = ", ".join(outside[:3])
@@ -249,7 +305,7 @@ def _trimmed(states: _States, outside: Tuple[str, ...]) -> Automaton:
 
 
 def _needed(states: _States) -> List[int]:
-    """Return how many more characters each state needs."""
+    """Return how many more characters each state needs: a search backwards from those that end."""
     before: List[Set[int]] = [set() for _ in states.edges]
     for state, leads in enumerate(states.edges):
         for target in leads.values():

@@ -45,9 +45,13 @@ class _Beam:
     """The prefixes of all rows, (N, width) each; one with no probability is free."""
 
     state: np.ndarray
+    """Where in the graph it ends."""
     last: np.ndarray
+    """The class of its last character; the blank's where it has none."""
     in_blank: np.ndarray
+    """The sum over its paths that end in a blank, but for a factor that a row has in common."""
     in_label: np.ndarray
+    """The sum over those that end in its last character, likewise."""
     mark: np.ndarray
     """A hash of the prefix, by which a prefix finds the one that it grew from."""
     parent: np.ndarray
@@ -55,16 +59,21 @@ class _Beam:
     place: np.ndarray
     """Which edge of its parent's state it is."""
     spelled: np.ndarray
+    """The classes of its characters, (N, width, T)."""
     length: np.ndarray
+    """How many characters it has."""
 
 
 @dataclass(frozen=True)
 class _Grown:
-    """Prefixes longer by a character, (M,) each, by rows: where they come from, what they are."""
+    """Prefixes longer by a character, (M,) each, by rows."""
 
     source: np.ndarray
+    """The flat number, row times width plus place, of what each one grows from."""
     edge: np.ndarray
+    """By which edge of the graph."""
     score: np.ndarray
+    """Its probability; 0 where it is in the beam already."""
 
 
 def search(graph: Graph, scaled: np.ndarray, blank: int, width: int) -> Survivors:
@@ -92,6 +101,11 @@ def search(graph: Graph, scaled: np.ndarray, blank: int, width: int) -> Survivor
 
 
 def _begin(graph: Graph, rows: int, width: int, steps: int, blank: int) -> _Beam:
+    """Return a beam before the first step.
+
+    Each row holds the empty prefix alone, as if a blank had gone before, so that its first
+    character may be any. The other places are free.
+    """
     shape = (rows, width)
     state = np.zeros(shape, dtype=np.int64)
     state[:, 0] = graph.starts[np.arange(rows) % len(graph.starts)]
@@ -115,15 +129,31 @@ def _begin(graph: Graph, rows: int, width: int, steps: int, blank: int) -> _Beam
 def _advance(
     beam: _Beam, graph: Graph, emission: np.ndarray, highest: np.ndarray, blank: int, left: int
 ) -> None:
-    """Take one time step, after which ``left`` are left."""
+    """Take one time step.
+
+    A prefix stays as it is by a blank, or by its last character once more. It grows by a character
+    that the graph allows. Where what it grows to is in the beam already, that one's paths become
+    more; all else are candidates for a place.
+
+    Args:
+        beam: The prefixes; changed in place.
+        graph: What may follow what.
+        emission: The step's scaled probabilities, (N, K).
+        highest: The largest of each row but the blank's, (N,).
+        blank: The class of the blank.
+        left: How many steps come after this one.
+    """
     total = beam.in_blank + beam.in_label
     mine = np.take_along_axis(emission, beam.last, axis=1)
     in_label = beam.in_label * mine
     in_blank = total * emission[:, blank, None]
+    # Pairs of prefixes in a row of which one is the other without its last character.
     row, child, parent = np.nonzero(beam.parent[:, :, None] == beam.mark[:, None, :])
+    # Twice the same character needs a blank between: paths that end in it do not count.
     same = beam.last[row, child] == beam.last[row, parent]
     entering = np.where(same, beam.in_blank[row, parent], total[row, parent])
     in_label[row, child] += entering * mine[row, child]
+    # What can no longer become a text gives its place to what can.
     ended = graph.needed[beam.state] > left
     in_label[ended] = 0
     in_blank[ended] = 0
@@ -147,11 +177,24 @@ def _grown(
     grows: np.ndarray,
     families: Tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> _Grown:
-    """Return every prefix that is one character longer, but for those that are in the beam."""
+    """Return every prefix that is one character longer, but for those that are in the beam.
+
+    Args:
+        beam: The prefixes before the step.
+        graph: What may follow what.
+        emission: The step's scaled probabilities, (N, K).
+        total: The probability of each prefix before the step, (N, width).
+        grows: Which of them are likely enough to be looked at, (N, width).
+        families: Row, place and parent's place of the prefixes whose parents are in the beam too.
+
+    Returns:
+        The longer prefixes, those of a row side by side.
+    """
     width = beam.state.shape[1]
     counts = np.where(grows, graph.count[beam.state], 0)
     flat = counts.ravel()
     begins = np.cumsum(flat) - flat
+    # One entry an edge: which prefix it leaves, then the edge's own number.
     source = np.repeat(np.arange(flat.size), flat)
     edge = np.arange(len(source)) + (graph.first[beam.state].ravel() - begins)[source]
     label = graph.label[edge]
@@ -161,12 +204,19 @@ def _grown(
     row, child, parent = families
     here = np.flatnonzero(counts[row, parent])
     row, child, parent = row[here], child[here], parent[here]
+    # Those that are in the beam have got their share already.
     score[begins.reshape(counts.shape)[row, parent] + beam.place[row, child]] = 0
     return _Grown(source, edge, score)
 
 
 def _replace(beam: _Beam, graph: Graph, grown: _Grown) -> None:
-    """Keep each row's likeliest of the prefixes that stay and those that are new."""
+    """Keep each row's likeliest of the prefixes that stay and those that are new.
+
+    Args:
+        beam: The prefixes after the step; changed in place.
+        graph: What may follow what.
+        grown: The new ones, at least one; rows without one are not touched.
+    """
     width = beam.state.shape[1]
     row_of = grown.source // width
     rows, begins, counts = np.unique(row_of, return_index=True, return_counts=True)
@@ -174,6 +224,7 @@ def _replace(beam: _Beam, graph: Graph, grown: _Grown) -> None:
     scores = np.full((len(rows), width + int(counts.max())), -1.0)
     stay = beam.in_blank[rows] + beam.in_label[rows]
     scores[:, :width] = stay
+    # As there are ``width`` that stay, free ones included, no gap (-1) is ever among the best.
     at = np.repeat(np.arange(len(rows)), counts)
     column = width + np.arange(len(row_of)) - np.repeat(begins, counts)
     scores[at, column] = grown.score
@@ -189,7 +240,13 @@ def _replace(beam: _Beam, graph: Graph, grown: _Grown) -> None:
 
 
 def _take(beam: _Beam, rows: np.ndarray, source: np.ndarray) -> None:
-    """Put the prefixes of flat numbers ``source`` in the places of these rows."""
+    """Put prefixes in the places of some rows.
+
+    Args:
+        beam: Changed in place.
+        rows: The rows, (R,).
+        source: The flat number, row times width plus place, of what goes where, (R, width).
+    """
     for name in ("state", "last", "in_blank", "in_label", "mark", "parent", "place", "length"):
         array = getattr(beam, name)
         array[rows] = array.ravel()[source]
@@ -204,7 +261,16 @@ def _write_new(
     column: np.ndarray,
     picked: np.ndarray,
 ) -> None:
-    """Lengthen the prefixes in these places, which are copies of their parents as yet."""
+    """Lengthen the prefixes in some places, which are copies of their parents as yet.
+
+    Args:
+        beam: Changed in place.
+        graph: What may follow what.
+        grown: What they become.
+        row: Their rows, (P,).
+        column: Their places in these rows, (P,).
+        picked: Which of ``grown`` each of them becomes, (P,).
+    """
     edge = grown.edge[picked]
     label = graph.label[edge]
     there = (row, column)
@@ -220,6 +286,7 @@ def _write_new(
 
 
 def _rescale(beam: _Beam) -> None:
+    """Divide the sums of each row by its largest, so that they never become too small."""
     largest = (beam.in_blank + beam.in_label).max(axis=1, keepdims=True)
     largest[largest == 0] = 1
     beam.in_blank /= largest
@@ -227,6 +294,7 @@ def _rescale(beam: _Beam) -> None:
 
 
 def _survivors(beam: _Beam, graph: Graph) -> Survivors:
+    """Return the prefixes that may end, sorted by row and then by probability."""
     total = beam.in_blank + beam.in_label
     total[graph.needed[beam.state] > 0] = 0
     order = np.argsort(-total, axis=1, kind="stable")

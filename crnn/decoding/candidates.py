@@ -109,8 +109,14 @@ def likeliest(candidates: Candidates, most: int) -> List[Tuple[Alternative, ...]
 
 
 def _shares(logs: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Return the share of the likeliest candidate of each row; where none is possible they are all
-    as likely.
+    """Return the share of the likeliest candidate of each row among all of the row.
+
+    Args:
+        logs: The logarithms of all, (n, M), minus infinity where there is none.
+        best: That of the likeliest, (n,).
+
+    Returns:
+        0 to 1, (n,); 0 where no candidate is possible at all.
     """
     possible = np.isfinite(best)
     shift = np.where(possible, best, 0.0)

@@ -1,4 +1,17 @@
-"""What may be read, by option: the words of a lexicon, the texts of a pattern, some characters."""
+"""What may be read, by option: the words of a lexicon, the texts of a pattern, some characters.
+
+Each chooser makes candidates for a batch of rows, gives all of them their exact probability, and
+prints the likeliest:
+
+- `LexiconChooser`: every word of a small lexicon, or those that beams over a large one keep. Two
+  beams walk through the words, one from their beginnings and one from their ends: a prefix beam
+  loses a word whose first characters are unclear, however clear its last ones are. With ten
+  prefixes each they find more than one beam of twenty.
+- `SampleChooser`: the words that a data set keeps for the sample.
+- `PatternChooser`: the texts that a beam over the pattern's automaton keeps.
+- `CharacterChooser`: what is read greedily among some characters. A beam names alternatives only:
+  without a lexicon or a pattern it would change hardly a text.
+"""
 
 from __future__ import annotations
 
@@ -74,6 +87,7 @@ def chooser_of(
 
 
 def _refuse_contradictions(options: DecodingOptions) -> None:
+    """Refuse options that say two things, or what cannot be done."""
     given: List[str] = []
     for name in ("lexicon", "pattern", "allow"):
         if getattr(options, name) is not None:
@@ -95,6 +109,7 @@ def _refuse_contradictions(options: DecodingOptions) -> None:
 def _lexicon_chooser(
     spec: ModelSpec, options: DecodingOptions, samples: Optional[SampleWords]
 ) -> Chooser:
+    """Return what reads by a lexicon, wherever its words are: given, an LMDB's, or a file's."""
     given = options.lexicon
     assert given is not None
     if not isinstance(given, (str, Path)):
@@ -177,11 +192,21 @@ class LexiconChooser:
         return data
 
     def _all(self, emitted: Emissions) -> Candidates:
+        """Return every word for each row."""
         logs = shared_logs(self._lexicon.trie, emitted, self._blank)
         number = np.broadcast_to(np.arange(logs.shape[1]), logs.shape)
         return Candidates(self._lexicon.texts, number, logs)
 
     def _scored(self, emitted: Emissions, chosen: Sequence[np.ndarray]) -> Candidates:
+        """Return some words of each row with their exact probabilities.
+
+        Args:
+            emitted: Of n rows.
+            chosen: The numbers of each row's words, ascending.
+
+        Returns:
+            The candidates.
+        """
         counts = [len(words) for words in chosen]
         trie = subset(self._lexicon.classes, self._lexicon.lengths, chosen)
         row_of = np.repeat(np.arange(len(chosen)), counts)
@@ -199,7 +224,14 @@ class LexiconChooser:
         return found
 
     def _search(self, emitted: Emissions, chosen: List[np.ndarray]) -> None:
-        """Give each row that has no words yet those that a beam keeps; never none."""
+        """Give each row that has no words yet those that a beam keeps.
+
+        A row for which no beam keeps one, however wide, gets all words of the lexicon.
+
+        Args:
+            emitted: Of n rows.
+            chosen: The numbers of each row's words; changed in place.
+        """
         width = self._options.beam
         scaled = np.maximum(emitted.scaled, FLOOR)
         while self._walks and width <= WIDEST:
@@ -214,7 +246,15 @@ class LexiconChooser:
             chosen[row] = every
 
     def _kept(self, scaled: np.ndarray, width: int) -> List[np.ndarray]:
-        """Return the words that the beams keep, of each row, ascending."""
+        """Return the words that the beams keep.
+
+        Args:
+            scaled: The emissions of some rows, (T, r, K).
+            width: Of each beam.
+
+        Returns:
+            The numbers of each row's words, ascending; those of a row may be none.
+        """
         words = len(self._lexicon.texts)
         rows = scaled.shape[1]
         keys: List[np.ndarray] = []
@@ -228,7 +268,11 @@ class LexiconChooser:
 
 
 class _Walk:
-    """A lexicon's trie from one end of the words: what a beam walks through."""
+    """A lexicon's trie from one end of the words: what a beam walks through.
+
+    ``word_at`` has the word that ends at each state, -1 where none does; ``direction`` is 1 where
+    time runs forwards, and -1.
+    """
 
     def __init__(self, graph: Graph, word_at: np.ndarray, direction: int) -> None:
         self.graph = graph
@@ -237,6 +281,7 @@ class _Walk:
 
 
 def _forwards(lexicon: Lexicon) -> _Walk:
+    """Return the walk from the words' beginnings."""
     trie = lexicon.trie
     word_at = np.full(trie.nodes, -1, dtype=np.int64)
     word_at[trie.ends] = np.arange(len(lexicon.texts))
@@ -257,6 +302,7 @@ def _backwards(lexicon: Lexicon, alphabet: Alphabet) -> _Walk:
 
 
 def _without(chosen: Sequence[np.ndarray]) -> List[int]:
+    """Return the rows without a word."""
     return [row for row, words in enumerate(chosen) if not len(words)]
 
 
@@ -279,9 +325,13 @@ class SampleChooser:
         self._named: Dict[str, None] = {}
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        All rows' words are one trie, each row's below a root of its own.
+        """
         texts, row_of = self._texts(keys)
         classes, lengths = self._speller.spell(texts)
+        # Words with a character outside the alphabet leave no trace in the trie.
         fits = np.ones(len(texts), dtype=bool)
         fits[np.repeat(np.arange(len(texts)), lengths)[classes < 0]] = False
         self._count(texts, fits)
@@ -330,7 +380,14 @@ class SampleChooser:
         }
 
     def _texts(self, keys: Sequence[str]) -> Tuple[List[str], np.ndarray]:
-        """Return the words of all rows, ascending in each, and the row of each word."""
+        """Return the words of some samples.
+
+        Args:
+            keys: The samples' names, one a row.
+
+        Returns:
+            The words as labels are compared, ascending in each row, and the row of each word.
+        """
         texts: List[str] = []
         counts: List[int] = []
         for key in keys:
@@ -342,6 +399,7 @@ class SampleChooser:
         return texts, np.repeat(np.arange(len(keys)), counts)
 
     def _count(self, texts: Sequence[str], fits: np.ndarray) -> None:
+        """Count the words, and those that the model cannot spell, of which some are remembered."""
         self._total += len(texts)
         outside = np.flatnonzero(~fits)
         self._outside += len(outside)
@@ -406,7 +464,10 @@ class PatternChooser:
             )
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        Where even the widest beam keeps nothing, a shortest text of the pattern is all there is.
+        """
         emitted = emissions(logits, self._spec.temperature)
         width = max(self._options.beam, self._options.alternatives)
         spec = self._spec
@@ -467,7 +528,10 @@ class CharacterChooser:
         )
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `Chooser`."""
+        """See `Chooser`.
+
+        The greedy text is one of the alternatives' candidates, whether a beam keeps it or not.
+        """
         spec = self._spec
         texts = self._greedy(logits)
         if not self._options.alternatives:
@@ -491,6 +555,7 @@ class CharacterChooser:
         return {"allow": self._allowed}
 
     def _greedy(self, logits: np.ndarray) -> List[str]:
+        """Return the text of the likeliest path among the allowed classes, for each row."""
         if self._allowed is None:
             return ctc.greedy(logits, self._spec.alphabet)
         kept = logits[:, :, self._classes].argmax(axis=2)
@@ -524,7 +589,7 @@ def beam_texts(graph: Graph, emitted: Emissions, spec: ModelSpec, width: int) ->
 
 
 def _spelled(kept: Survivors, alphabet: Alphabet) -> List[str]:
-    """Return the texts of prefixes."""
+    """Return the texts of prefixes; all characters become one string, which is then cut."""
     used = np.arange(kept.spelled.shape[1]) < kept.length[:, None]
     codes = np.frombuffer(alphabet.table.encode("utf-32-le"), dtype="<u4")
     text = codes[kept.spelled[used]].tobytes().decode("utf-32-le")

@@ -4,6 +4,17 @@ The forward variables of CTC (Graves et al., "Connectionist Temporal Classificat
 section 4.1) of a word depend on its prefix alone, so words share those of the prefixes that they
 share: a trie's node has two of them, of the paths that end in a blank and of those that end in the
 node's character.
+
+With b and l for these two sums of a node, p for its parent, y for the probabilities of the step,
+and c for a node's character, a step makes of them
+
+    b' = (b + l) y[blank]
+    l' = (l + b_p + l_p) y[c]          where c is not p's character
+    l' = (l + b_p) y[c]                where it is: between the two there must be a blank
+
+A word's probability is b + l of its node after the last step. Each step's probabilities are divided
+by their largest, so that float64 holds the sums of all words that matter. Where it holds none of a
+row's, the row is computed again with logarithms.
 """
 
 from __future__ import annotations
@@ -119,6 +130,7 @@ def grouped_logs(trie: Trie, emitted: Emissions, blank: int) -> np.ndarray:
 
 
 def _into_logs(scores: np.ndarray) -> None:
+    """Take logarithms in place; that of 0 is minus infinity, and no warning."""
     with np.errstate(divide="ignore"):
         np.log(scores, out=scores)
 
@@ -130,11 +142,24 @@ def _forward(
     blank: Union[int, np.ndarray],
     arithmetic: _Arithmetic,
 ) -> np.ndarray:
-    """Return the sums (W, M) for emissions (T, L, M), where ``label`` and ``blank`` point into
-    L.
+    """Return the sum over all paths of each word.
+
+    M columns are computed side by side: N rows that share a lexicon, or one where each node knows
+    its own row and so where its emissions stand.
+
+    Args:
+        trie: The words.
+        emitted: Probabilities, or their logarithms, (T, L, M).
+        label: Which of the L is each node's character, (V,).
+        blank: Which of the L is the blank: one for all nodes, or one for each, (V,).
+        arithmetic: Of probabilities or of logarithms.
+
+    Returns:
+        The sums, (W, M).
     """
     plus, times = arithmetic.plus, arithmetic.times
     shape = (trie.nodes, emitted.shape[2])
+    # Paths that give a node's prefix and end in a blank, in its character, and both together.
     in_blank, in_label, total = (np.full(shape, arithmetic.zero) for _ in range(3))
     roots = trie.groups
     in_blank[:roots] = arithmetic.one

@@ -30,6 +30,7 @@ def words_within(trie: Trie, text: np.ndarray, most: int) -> np.ndarray:
     distance[0] = len(text)
     node = np.zeros(1, dtype=np.int64)
     rows = columns[None]
+    # Prefixes of one length: their nodes, and a row of distances to each beginning of the text.
     while len(node):
         count = trie.count[node]
         above = np.repeat(np.arange(len(node)), count)
@@ -43,7 +44,16 @@ def words_within(trie: Trie, text: np.ndarray, most: int) -> np.ndarray:
 
 
 def _next_rows(above: np.ndarray, differs: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the rows of the table below these, of which each has one character more."""
+    """Return the rows of Levenshtein's table that belong to prefixes one character longer.
+
+    Args:
+        above: The rows of the prefixes, (P, M + 1).
+        differs: Whether the new character is another than each of the text's, (P, M).
+        columns: 0 to M.
+
+    Returns:
+        The new rows, (P, M + 1).
+    """
     rows = above + 1
     np.minimum(rows[:, 1:], above[:, :-1] + differs, out=rows[:, 1:])
     # A character of the text that the word lacks costs one more than the entry to its left.

@@ -161,6 +161,7 @@ def _folders(folder: Path) -> Tuple[Path, Path]:
 
 
 def _steps(report: Path, model: Optional[Path]) -> List[Step]:
+    """Return all steps in their order; of an OM that is given the few that it can take."""
     steps = [
         Step("machine", ("doctor", "--ascend")),
         Step("machine_json", ("doctor", "--ascend", "--json", str(report / "machine.json"))),
@@ -178,6 +179,7 @@ def _steps(report: Path, model: Optional[Path]) -> List[Step]:
 
 
 def _words_steps() -> List[Step]:
+    """Prepare the example's words, as values and as pixels."""
     words = str(WORDS)
     plain = ("prepare", words, "input_bin", "--label", "label.txt")
     pixels = ("prepare", words, "input_u8", "--label", "label_u8.txt", "--dtype", "uint8")
@@ -185,6 +187,7 @@ def _words_steps() -> List[Step]:
 
 
 def _onnx_steps(report: Path, onnx: str) -> List[Step]:
+    """Read the words with an ONNX, and with each kind of OM that is compiled from it."""
     reading = ("evaluate", onnx, "input_bin", "--label", "label.txt")
     json_file = str(report / "onnx.json")
     steps = [Step("onnx", (*reading, "--json", json_file), (onnx, "input_bin"))]
@@ -225,6 +228,7 @@ def _widths_steps(report: Path) -> List[Step]:
 
 
 def _om_steps(report: Path, name: str, om: str, pixels: bool) -> List[Step]:
+    """Look into an OM, and let it read the built-in pictures and the words."""
     inspect = ("inspect", om, "--json", str(report / f"{name}.inspect.json"))
     again = ("doctor", om, "--run", "--json", str(report / f"{name}.run.json"))
     return [
@@ -245,6 +249,7 @@ def _evaluation(
 
 
 def _missing(step: Step, work: Path) -> Optional[Done]:
+    """Say that a step is passed over, where a file that it needs is not there."""
     for name in step.needs:
         if not (work / name).exists():
             return Done(step.name, SKIPPED, why=f"there is no {Path(name).name}")

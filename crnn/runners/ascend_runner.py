@@ -63,6 +63,7 @@ class AscendRunner(Runner):
         self._held = Releases()
         self._offer: Optional[Offer] = None
         self._loaded: Dict[int, LoadedModel] = {}
+        self._needs: Dict[Path, int] = {}
         self._tasks: Dict[Size, Task] = {}
         self._streams: Optional[Streams] = None
         self._slots: List[Slot] = []
@@ -105,6 +106,7 @@ class AscendRunner(Runner):
             self._acl = acl
 
     def _acquire(self, acl: Acl) -> None:
+        """Open the device, and get all that a batch of a model that is loaded needs."""
         held = self._held
         chips = acl.get_device_count()
         if self._device >= chips:
@@ -161,7 +163,9 @@ class AscendRunner(Runner):
         """
         self._describe_run(acl)
         self.batch_sizes = offer.common([width for width in offer.widths if self._wants(width)])
-        needed = sum(sum(acl.query_size(str(path))) for path in self._paths)
+        for path in self._paths:
+            self._needs[path] = sum(acl.query_size(str(path)))
+        needed = sum(self._needs.values())
         count = len(self._paths)
         what = "the OM takes"
         if count > 1:
@@ -176,6 +180,7 @@ class AscendRunner(Runner):
         return list(self._loaded.values()), told or (0, 0)
 
     def _wants(self, width: int) -> bool:
+        """Say whether a word may be read at a width."""
         return width in self.spec.read_widths
 
     def _inputs_told(self, models: Sequence[LoadedModel]) -> None:
@@ -226,14 +231,17 @@ class AscendRunner(Runner):
         return task
 
     def _load_model(self, acl: Acl, path: Path, om: Om) -> LoadedModel:
+        """Load an OM; an error names it, and the chip that it was compiled for."""
         try:
             return load_model(acl, path, self._held)
         except AscendError as error:
-            raise error.of(
-                f"{path} (compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'})"
-            ) from error
+            where = f"compiled for {om.soc_version}, on {acl.get_soc_name() or 'this chip'}"
+            if path in self._needs:
+                where += f"; it takes {self._needs[path] / MEBIBYTE:.1f} MiB"
+            raise error.of(f"{path} ({where})") from error
 
     def _describe(self, acl: Acl, models: Sequence[LoadedModel]) -> None:
+        """Say what models of one width take and give, by what they tell of themselves."""
         tasks = [
             task for model in models for task in tasks_of(model, self.spec, self.model.spec_from)
         ]
@@ -284,11 +292,13 @@ class AscendRunner(Runner):
         return super()._input_shape()
 
     def _takes(self, width: int) -> bool:
+        """See `Runner`; of a set it is the files that tell."""
         if self._offer is None:
             return super()._takes(width)
         return width in self._offer.widths
 
     def _check_widths(self) -> None:
+        """See `Runner`; of a set the widths that are there can be named."""
         if self._offer is None:
             super()._check_widths()
             return
@@ -306,6 +316,7 @@ class AscendRunner(Runner):
             )
 
     def _sizes_at(self, width: int) -> Optional[Tuple[int, ...]]:
+        """See `Runner`; the OMs of a set need not have the same batches at each width."""
         if self._offer is None:
             return super()._sizes_at(width)
         return self._offer.batches(width)
@@ -375,15 +386,18 @@ class AscendRunner(Runner):
             self._streaming = False
 
     def _enqueue(self, slot: Slot, images: np.ndarray) -> None:
+        """Set a batch on its way; its OM is loaded where this is its first."""
         with self._working() as acl:
             slot.enqueue(self._ready(acl, Size(len(images), images.shape[3])), images)
 
     def _wait(self, slot: Slot) -> np.ndarray:
+        """Return the logits of a slot's batch when they are there."""
         with self._working():
             return slot.wait()
 
     @contextlib.contextmanager
     def _working(self) -> Generator[Acl, None, None]:
+        """Hold the runner for this thread, with its context current, while the block runs."""
         with self._lock:
             if self._acl is None:
                 raise InputError(f"{self.model.path}: the runner is closed")

@@ -13,11 +13,15 @@ from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
-from crnn.runners.external_data import hash_external_data, load_external_data
-from crnn.runners.inner_sizes import InnerSizes
-from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
+from crnn.runners.int8 import EXACT_KEY, Int8, int8_of, way_here
+from crnn.runners.onnx_file import (
+    InnerSizes,
+    hash_external_data,
+    load_external_data,
+    quantised_operators,
+    require_plain_graph,
+)
 from crnn.runners.onnx_messages import onnx_messages
-from crnn.runners.plain_graph import require_plain_graph
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -61,7 +65,9 @@ class OnnxRunner(Runner):
         self._ran: Set[int] = set()
         self._proto_outputs = list(proto.graph.output)
         self._inner = InnerSizes(proto)
-        self._int8 = int8_of(proto)
+        self._int8: Optional[Int8] = None
+        if quantised_operators(proto):
+            self._int8 = int8_of(proto)
 
     def steps(self, width: int) -> Optional[int]:
         """See `Runner`."""
@@ -90,11 +96,12 @@ class OnnxRunner(Runner):
         # other programs; measured in benchmarks/session.py, as the defaults for all other options
         # were.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        way = way_here(self._int8, onnxruntime.__version__)
-        if way.exact:
-            options.add_session_config_entry(EXACT_KEY, "1")
-        if way.note:
-            self.notes = (f"{self.model.path}: {way.note}",)
+        if self._int8:
+            way = way_here(self._int8, onnxruntime.__version__)
+            if way.exact:
+                options.add_session_config_entry(EXACT_KEY, "1")
+            if way.note:
+                self.notes = (f"{self.model.path}: {way.note}",)
         # ONNX Runtime's errors share no base class but Exception.
         try:
             self._session = onnxruntime.InferenceSession(
@@ -143,11 +150,20 @@ class OnnxRunner(Runner):
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
                 f" {_first_line(error)}",
-                hint=_batch_hint(size),
+                hint=self._hint(images, size),
             ) from error
         self._ran.add(len(images))
         self.lap(COMPUTED)
         return output
+
+    def _hint(self, images: np.ndarray, size: int) -> str:
+        width = images.shape[3]
+        if self.spec.widths is not None and width != self.spec.width and not size:
+            return (
+                f"Does the network take images of width {width}? Export it with that width among"
+                " --widths, or name widths that it has in --spec."
+            )
+        return _batch_hint(size)
 
     def _padded_run(self, images: np.ndarray, size: int) -> np.ndarray:
         padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)

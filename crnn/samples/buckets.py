@@ -145,9 +145,6 @@ class _Buckets:
         views: Optional[List[str]] = None
         if any(row.view is not None for row in rows):
             views = [row.view or "" for row in rows]
-        spans: Optional[List[Optional[Span]]] = None
-        if any(row.span is not None for row in rows):
-            spans = [row.span for row in rows]
         columns = None
         if self._spec.widths is not None:
             columns = width
@@ -160,6 +157,13 @@ class _Buckets:
             positions=[row.position for row in rows],
             settled=min(self._next, self._oldest()),
             views=views,
-            spans=spans,
+            spans=_spans(rows),
             width=columns,
         )
+
+
+def _spans(rows: Sequence[Row]) -> Optional[List[Optional[Span]]]:
+    spans = [row.span for row in rows]
+    if spans.count(None) == len(spans):
+        return None
+    return spans

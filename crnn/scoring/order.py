@@ -5,10 +5,11 @@ that is the most probable.
 from __future__ import annotations
 
 import dataclasses
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 from crnn.batch import Batch
 from crnn.scoring.scorer import Row
+from crnn.views import PLAIN
 
 
 class DataOrder:
@@ -47,7 +48,8 @@ class DataOrder:
 
 
 def _better(first: Row, second: Row) -> Row:
-    """Return the row of higher worth, the first of equals; one without a problem before others.
+    """Return the row of higher worth; of equals, whichever came first, the word as it is, then by
+    name. A row without a problem goes before others.
 
     It knows then whether all views so far gave its text.
     """
@@ -56,7 +58,12 @@ def _better(first: Row, second: Row) -> Row:
     if first.problem is not None:
         return second
     kept = first
-    if second.worth > first.worth:
+    if (second.worth, _rank(first)) > (first.worth, _rank(second)):
         kept = second
     agree = first.reading.views_agree is not False and first.reading.text == second.reading.text
     return dataclasses.replace(kept, reading=dataclasses.replace(kept.reading, views_agree=agree))
+
+
+def _rank(row: Row) -> Tuple[bool, str]:
+    name = row.reading.view or ""
+    return name != PLAIN, name

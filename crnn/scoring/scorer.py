@@ -24,11 +24,10 @@ from typing import (
 import numpy as np
 
 from crnn import ctc, labels
-from crnn.batch import NOT_FINITE, Batch, Problem, ProblemCounts
+from crnn.batch import NOT_FINITE, Batch, LabelCheck, Problem, ProblemCounts
 from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
-from crnn.samples.label_check import LabelCheck
 from crnn.scoring.plain import Readings, is_plain
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
@@ -84,7 +83,7 @@ class Scorer:
     ) -> None:
         self.metric = TextMetric()
         self.read = 0
-        """Rows that a model has read."""
+        """Words that a model has read."""
         self.remarks: Counter[str] = collections.Counter()
         """What else the images' pictures depend on, counted."""
         self._problems = ProblemCounts()
@@ -164,9 +163,12 @@ class Scorer:
             What came of the rows whose readings `add` returns.
         """
         rows = self._rows(batch, logits)
-        if batch.positions is not None:
-            return self._in_order(batch, rows)
-        return rows
+        if batch.positions is None:
+            return rows
+        complete = self._in_order(batch, rows)
+        # Of several views a word was read once.
+        self.read += sum(row.reading.view is not None for row in complete)
+        return complete
 
     def _in_order(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
         if self._order is None:
@@ -183,7 +185,8 @@ class Scorer:
         decoded = NOTHING
         steps = None
         if logits is not None:
-            self.read += logits.shape[1]
+            if batch.views is None:
+                self.read += logits.shape[1]
             readable, logits = _finite(batch.readable, logits, problems)
             keys = [batch.keys[row] for row in readable]
             spans = None

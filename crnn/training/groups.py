@@ -84,6 +84,10 @@ class GroupPlans:
 
 @dataclass(frozen=True)
 class _Word:
+    """A word that can be trained on: decoded, not yet resized; ``ideal`` is the width, in pixels,
+    that its aspect asks for.
+    """
+
     picture: Image.Image
     text: str
     ideal: float
@@ -112,6 +116,10 @@ class GroupBatches:
             return error
 
     def _batches(self, group: GroupPlan) -> List[TrainBatch]:
+        """Return the wanted batches of a group.
+
+        What was left out of a step's own words is counted with that step.
+        """
         count = len(group.plans)
         skipped: List[Counter[str]] = [collections.Counter() for _ in range(count)]
         remarks: List[Counter[str]] = [collections.Counter() for _ in range(count)]
@@ -136,6 +144,7 @@ class GroupBatches:
     def _words(
         self, plan: DataPlan, skipped: Counter[str], remarks: Counter[str]
     ) -> Iterator[_Word]:
+        """Decode the words of a plan, and count those that are left out."""
         for number in plan.numbers.tolist():
             sample = self._mixture.sample(plan.epoch, number)
             text, reason = self._labels.take(sample.label)
@@ -156,6 +165,7 @@ class GroupBatches:
     def _batch(
         self, words: Sequence[_Word], skipped: Mapping[str, int], remarks: Mapping[str, int]
     ) -> TrainBatch:
+        """Resize words to one width."""
         width = self._width(words)
         images = [resize(word.picture, self._labels.spec, width) for word in words]
         targets, lengths = encode([word.text for word in words], self._classes)

@@ -495,10 +495,15 @@ class Trainer:
         whole = ""
         if self.end != self.steps:
             whole = f" of {self.steps}"
-        if self.spec.widths is not None:
-            sizes = ", ".join(f"{width} ({steps})" for width, steps in self.time_steps.items())
-            note(f"batches of one width each, of (time steps) {sizes}")
+        self._introduce_widths()
         note(f"training {begun}to step {self.end}{whole}")
+
+    def _introduce_widths(self) -> None:
+        sizes = []
+        for width, steps in self.time_steps.items():
+            sizes.append(f"{width} ({steps})")
+        if sizes:
+            self.console.note(f"batches of one width each (time steps): {', '.join(sizes)}")
 
     # Evaluating and saving
 

@@ -7,6 +7,7 @@ from typing import Sequence
 
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
+from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import gear_flags
 from crnn.files import sha256
 from crnn.simulator import Knobs
@@ -24,6 +25,7 @@ def write_set(
     widths: Sequence[int] = WIDTHS,
     batches: Sequence[int] = BATCHES,
     axes: str = "TNK",
+    aipp: bool = False,
 ) -> Path:
     """Write ``m_w80_bs1.om`` … of the echo model of any width into a folder, which is returned."""
     folder.mkdir()
@@ -32,6 +34,10 @@ def write_set(
         for batch in batches:
             flags = gear_flags("actual_input_1", (batch, 1, 32, width), (), "batch")
             name = folder / f"m_w{width}_bs{batch}"
+            if aipp:
+                config = folder / "aipp.cfg"
+                config.write_text(aipp_config(ModelSpec(width=width)), encoding="ascii")
+                flags.append(f"--insert_op_conf={config}")
             om = compile_model(model, name, Knobs(), *flags)
             beside(om, model, (width,), (batch,))
     return folder

@@ -14,11 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.errors import InputError, UsageError
 from crnn.runners.onnx_runner import OnnxRunner
-from crnn.runners.open import by_width_rule
+from crnn.runners.open import by_width_rule, open_runner
 from crnn.runners.rehearsal_runner import RehearsalRunner
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
 from tests.models import write_echo_model, write_width_model
+from tests.weights.checkpoints import save, state
 
 # Its poolings give a step for four columns, and none more: 25 at 100, not the usual network's 26.
 SPEC = replace(
@@ -102,6 +103,26 @@ def test_a_width_that_the_graph_holds_inside_is_found_at_the_first_run(
         assert runner.run(images(3, 100)).shape == (25, 3, 32)
         with pytest.raises(InputError):
             runner.run(images(count, 80))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "pth"])
+def test_a_width_too_narrow_for_the_network_is_told(tmp_path: Path, kind: str) -> None:
+    from crnn.export.graph import GraphOptions, build_graph
+    from crnn.weights.checkpoint import load_checkpoint
+
+    source = save(tmp_path / "m.pth", state())
+    checkpoint = load_checkpoint(source)
+    spec = replace(checkpoint.spec, widths=Widths(list=(2, 100)))
+    if kind == "pth":
+        path = source
+    else:
+        path = tmp_path / "m.onnx"
+        path.write_bytes(build_graph(replace(checkpoint, spec=spec), GraphOptions()))
+    runner = open_runner(path)
+    runner.read_by(spec)
+    with pytest.raises(InputError, match="2") as caught, runner:
+        runner.run(np.zeros((1, 1, 32, 2), dtype=np.float32))
+    assert "batch" not in (caught.value.hint or "")
 
 
 def test_off_reads_at_the_fixed_width(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from typing import Dict, List, Optional
 import numpy as np
 import pytest
 
-from crnn.batch import Batch, Problem
+from crnn.batch import Batch, LabelCheck, Problem
 from crnn.labels import fold_all
-from crnn.samples.label_check import LabelCheck
 from crnn.scoring import scorer as module
 from crnn.scoring.plain import Readings
 from crnn.scoring.scorer import Scorer
