@@ -31,6 +31,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from crnn import decoders
 from crnn.batch import Problem
 from crnn.errors import InputError, needs
 from crnn.files import read_bounded
@@ -116,10 +117,58 @@ def decode_remarked(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    quick = _quick(data, max_pixels)
+    if quick is not None:
+        image, remarks = _by_spec(quick, spec)
+        return resize(image, spec), remarks
     opened = _sized(data, max_pixels)
     with _room(opened.width * opened.height):
         image, remarks = _by_spec(opened, spec)
         return resize(image, spec), remarks
+
+
+def decode_into(
+    data: bytes, spec: ModelSpec, out: np.ndarray, *, max_pixels: Optional[int] = None
+) -> Sequence[str]:
+    """Decode an image into memory at hand, resized to its width.
+
+    Args:
+        data: The encoded image.
+        spec: Colour, resizer, orientation and background.
+        out: Gets the pixels, uint8 (C, H, W), contiguous; its last axis is the width.
+        max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
+
+    Returns:
+        What `decode_remarked` returns beside the pixels.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels; ``out`` is as it was.
+    """
+    quick = _quick(data, max_pixels)
+    if quick is not None:
+        image, remarks = _by_spec(quick, spec)
+        _resize_into(image, spec, out)
+        return remarks
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        image, remarks = _by_spec(opened, spec)
+        _resize_into(image, spec, out)
+    return remarks
+
+
+def _resize_into(image: Image.Image, spec: ModelSpec, out: np.ndarray) -> None:
+    if spec.color != "gray" or spec.resizer not in _PILLOW_FILTERS:
+        out[:] = resize(image, spec)
+        return
+    size = (out.shape[2], out.shape[1])
+    resized = _across_then_down(image, size, _PILLOW_FILTERS[spec.resizer])
+    # A third quicker than through an array of the image.
+    memoryview(out).cast("B")[:] = resized.tobytes()
+
+
+def _quick(data: bytes, max_pixels: Optional[int]) -> Optional[Image.Image]:
+    """Return the picture by a decoder faster than Pillow's, None where Pillow is to decode it."""
+    return decoders.quick(data, max_pixels or limit("pixels"), limit("side"))
 
 
 def spec_picture(
@@ -138,6 +187,9 @@ def spec_picture(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    quick = _quick(data, max_pixels)
+    if quick is not None:
+        return _by_spec(quick, spec)
     opened = _sized(data, max_pixels)
     with _room(opened.width * opened.height):
         return _by_spec(opened, spec)
@@ -198,6 +250,9 @@ def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Imag
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
+    quick = _quick(data, max_pixels)
+    if quick is not None:
+        return _decoded(quick, mode)
     opened = _sized(data, max_pixels)
     with _room(opened.width * opened.height):
         return _decoded(opened, mode)
