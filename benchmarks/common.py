@@ -161,6 +161,7 @@ class Repeated:
     """An LMDB's words over and over, up to ``count``: as labelled source and as encoded images."""
 
     gaps = 0
+    notes: Sequence[str] = ()
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
@@ -184,7 +185,7 @@ class Repeated:
     def sample(self, number: int) -> Sample:
         """Return a word."""
         sample = self._samples.sample((number - 1) % len(self._samples) + 1)
-        return Sample(f"test_{number}", sample.image, sample.label)
+        return Sample(f"test_{number}", sample.image, sample.label, number=number)
 
     def label_problem(self, number: int) -> None:
         """Return nothing, as `extras` does."""

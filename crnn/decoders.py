@@ -328,7 +328,7 @@ def _is_ignored(kind: bytes, body: bytes) -> bool:
 
 
 def _is_small_profile(body: bytes) -> bool:
-    name, _, rest = body.partition(b"\0")
+    _, _, rest = body.partition(b"\0")
     if rest[:1] != b"\0":
         return False
     # One byte becomes 1032 at most, and Pillow refuses profiles from a length on.

@@ -15,8 +15,16 @@ from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
 from crnn.image import TRANSPARENT, TURNED, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
-from crnn.machine import versions
-from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
+from crnn.machine import usable_cpus, versions
+from crnn.samples.batches import (
+    CHUNK,
+    MANY,
+    PROCESS_CHUNK,
+    by_processes,
+    by_threads,
+    decode_sample,
+    pieces,
+)
 from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
@@ -29,10 +37,6 @@ BINS_FORMAT = "crnn-bins/1"
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
 
-MANY = 5000
-"""Samples from which on processes are worth their start; threads share one interpreter, and so
-about one core.
-"""
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
@@ -243,19 +247,17 @@ class _Preparation:
         advance: Callable[[int], None],
     ) -> None:
         request = self.request
-        write_bin = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
-        share = in_order
-        if len(request.source) >= MANY:
-            share = in_order_by_processes
-        written = share(request.source.numbers(), write_bin, request.workers, ahead=_AHEAD)
+        write = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
+        workers = request.workers or usable_cpus()
+        share, size = by_threads, CHUNK
+        if workers > 1 and len(request.source) >= MANY:
+            share, size = by_processes, PROCESS_CHUNK
+        written = share(pieces(request.source.numbers(), size), write, workers, ahead=_AHEAD)
         with contextlib.closing(written):
-            done = 0
-            for result in written:
-                self._add(result, labels, info)
-                if self.samples >= done + CHUNK:
-                    advance(self.samples - done)
-                    done = self.samples
-            advance(self.samples - done)
+            for numbers, results in written:
+                for result in results:
+                    self._add(result, labels, info)
+                advance(len(numbers))
 
     def note(self, key: str, problem: Problem) -> None:
         count = self._counts[problem.reason] = self._counts.get(problem.reason, 0) + 1
@@ -317,7 +319,10 @@ class _BinWriter:
         self._raw = dtype == "uint8"
         self._oov = oov
 
-    def __call__(self, number: int) -> _Written:
+    def __call__(self, numbers: Sequence[int]) -> List[_Written]:
+        return [self._write_one(number) for number in numbers]
+
+    def _write_one(self, number: int) -> _Written:
         notes: List[Tuple[str, Problem]] = []
         sample = self._source.sample(number)
         label = self._label(number, sample, notes)

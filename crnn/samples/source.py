@@ -198,7 +198,13 @@ class ImageSource:
         if self._rules:
             counted = self._rules.apply(self.samples)
         return image_batches(
-            counted, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+            counted,
+            self._spec,
+            size,
+            dtype=self.dtype,
+            keep=keep,
+            workers=self.workers,
+            again=self.samples,
         )
 
     def close(self) -> None:
