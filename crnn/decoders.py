@@ -7,13 +7,15 @@ or refusal it then is. A decoder that stops at a file leaves it to Pillow too. W
 agrees with the Pillow at hand, which may have been built with other libraries, is tried once a
 process on images made for it.
 
-None of the decoders has to be installed: ``pip install 'crnn-ascend[fast]'``.
+None of the decoders has to be installed: ``pip install 'crnn-ascend[fast]'``. With
+``CRNN_DECODERS=pillow`` in the environment none is used.
 """
 
 from __future__ import annotations
 
 import functools
 import io
+import os
 import struct
 import zlib
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -27,10 +29,13 @@ MOST = 1 << 20
 large ones is in `crnn.image`.
 """
 EXTRA = "fast"
+VARIABLE = "CRNN_DECODERS"
+"""Read once a process: ``pillow`` leaves all to Pillow."""
 
 _Header = Tuple[int, int, int]
 """Width, height, and a JPEG's components or a PNG's colour type."""
 _Decode = Callable[[bytes, _Header], Optional[Image.Image]]
+_OFF = f"{VARIABLE} says so"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _IEND = b"\0\0\0\0IEND\xaeB`\x82"
@@ -115,6 +120,8 @@ def used() -> Dict[str, Used]:
 
 @functools.lru_cache(maxsize=None)
 def _jpeg() -> _Found:
+    if _switched_off():
+        return _pillow(_OFF)
     try:
         import simplejpeg
     except ImportError:
@@ -125,6 +132,8 @@ def _jpeg() -> _Found:
 
 @functools.lru_cache(maxsize=None)
 def _png() -> _Found:
+    if _switched_off():
+        return _pillow(_OFF)
     try:
         import pyspng
     except ImportError:
@@ -140,6 +149,10 @@ def _png() -> _Found:
         name += ", zlib"
     decode = functools.partial(_decode_png, pyspng.load, library)
     return _proven(decode, name, _pngs, _damaged_pngs)
+
+
+def _switched_off() -> bool:
+    return os.environ.get(VARIABLE, "").lower() == "pillow"
 
 
 def _pillow(why: str) -> _Found:
