@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import secrets
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+import numpy as np
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
-from crnn.image import TRANSPARENT, TURNED, taken_by
+from crnn.image import TRANSPARENT, TURNED, Bounds, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import usable_cpus, versions
 from crnn.samples.batches import (
@@ -25,9 +41,10 @@ from crnn.samples.batches import (
     decode_sample,
     pieces,
 )
-from crnn.samples.bins import bin_bytes, bin_index, bin_name, label_line
+from crnn.samples.bins import bin_index, bin_name, label_line
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
+from crnn.samples.pack import IndexWriter, PackedSample, head, is_index, is_pack
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
 
@@ -54,7 +71,8 @@ class PrepareRequest:
     becomes of labels with characters that the spec's alphabet lacks (after folding): kept, their
     samples dropped, or the characters stripped. ``skip_bad`` leaves samples without usable image
     out of the label file too. ``force`` replaces a folder that holds more than an earlier run's
-    bins. ``workers`` threads or processes decode; None for all usable processors.
+    bins. ``workers`` threads or processes decode; None for all usable processors. ``pack`` writes
+    one file in the folder's place, and its index in that of the description (`crnn.samples.pack`).
     """
 
     source: LabelledSource
@@ -67,6 +85,7 @@ class PrepareRequest:
     skip_bad: bool = False
     force: bool = False
     workers: Optional[int] = None
+    pack: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +110,7 @@ class Summary:
     skip_bad: bool
     seconds: float
     spec: ModelSpec
+    pack: bool = False
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
@@ -100,6 +120,8 @@ class Summary:
         ]
         plain = asdict(self)
         del plain["spec"]  # the bins' own description has it
+        if not self.pack:
+            del plain["pack"]
         return {"schema": "crnn-prepare/1", **plain, "named": named}
 
 
@@ -137,18 +159,24 @@ def prepare(
             path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out
         }
         description_file = stack.enter_context(atomic_file(description))
-        folder = stack.enter_context(atomic_folder(out))
-        within = {
-            path: stack.enter_context(open(folder / path.name, "wb"))
-            for path in targets
-            if path.parent == out
-        }
-        work.write(folder, *({**beside, **within}[path] for path in targets), advance=advance)
+        if request.pack:
+            pack = _Pack(stack.enter_context(atomic_file(out)), description_file, request)
+            work.write(pack, *(beside[path] for path in targets), advance=advance)
+            pack.finish()
+        else:
+            folder = stack.enter_context(atomic_folder(out))
+            within = {
+                path: stack.enter_context(open(folder / path.name, "wb"))
+                for path in targets
+                if path.parent == out
+            }
+            files = {**beside, **within}
+            work.write(_Folder(folder), *(files[path] for path in targets), advance=advance)
+            description_file.write(_description(request).encode("utf-8"))
         if not work.bins:
             raise InputError(
                 f"no sample of {request.source.path} could be prepared: {work.reasons()}"
             )
-        description_file.write(_description(request).encode("utf-8"))
     for key, problem in request.source.faults():
         work.note(key, problem)
     return work.summary(time.perf_counter() - start)
@@ -164,13 +192,11 @@ def description_path(out: Path) -> Path:
 
 def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
-    described = {
-        "format": BINS_FORMAT,
-        "spec": request.spec.to_dict(),
-        "dtype": request.dtype,
-        "versions": versions(),
-    }
-    return json_text(described, indent=2) + "\n"
+    return json_text({"format": BINS_FORMAT, **_about(request)}, indent=2) + "\n"
+
+
+def _about(request: PrepareRequest) -> Dict[str, Any]:
+    return {"spec": request.spec.to_dict(), "dtype": request.dtype, "versions": versions()}
 
 
 def summary_lines(summary: Summary, show: int = 20) -> List[str]:
@@ -184,8 +210,11 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
         Its lines.
     """
     shape = "x".join(map(str, summary.shape))
+    place = "in"
+    if summary.pack:
+        place = "in the pack"
     lines = [
-        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in"
+        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) {place}"
         f" {summary.out}, {summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
     ]
     if summary.gaps:
@@ -229,6 +258,47 @@ def _consequence(reason: str, summary: Summary) -> str:
     return "no bin, and will count as wrong (--skip-bad leaves them out)"
 
 
+class _Folder:
+    """Where bins go to a file each. What decodes them writes them too."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Optional[Path] = path
+
+    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+        """Do nothing: they are written."""
+
+
+class _Pack:
+    """Where bins go to one file, whose index is written along."""
+
+    def __init__(self, file: IO[bytes], index: IO[bytes], request: PrepareRequest) -> None:
+        self.path: Optional[Path] = None
+        self._file = file
+        self._spec = request.spec
+        self._keeps_bad = not request.skip_bad
+        self._values = _values_of(request)
+        identity = secrets.token_hex(16)
+        self._at = file.write(head(identity))
+        about = {**_about(request), "shape": list(request.spec.image_shape)}
+        self._index = IndexWriter(index, about, identity)
+
+    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+        """Append the samples that have pixels, and a line of the index for each that counts."""
+        values = self._values(pixels)
+        self._file.write(memoryview(values.data).cast("B"))
+        step = values.itemsize * int(np.prod(self._spec.image_shape))
+        for number, label, has_bin, _ in written:
+            place = None
+            if has_bin:
+                place = self._at
+                self._at += step
+            if label is not None and (has_bin or self._keeps_bad):
+                self._index.add(PackedSample(number, place, self._spec.width, label))
+
+    def finish(self) -> None:
+        self._index.finish()
+
+
 class _Preparation:
     """The work of one request and its counts."""
 
@@ -240,22 +310,23 @@ class _Preparation:
 
     def write(
         self,
-        folder: Path,
+        place: Union[_Folder, _Pack],
         labels: IO[bytes],
         info: Optional[IO[bytes]] = None,
         *,
         advance: Callable[[int], None],
     ) -> None:
         request = self.request
-        write = _BinWriter(request.source, folder, request.spec, request.dtype, request.oov)
+        decode = _BinDecoder(request, place.path)
         workers = request.workers or usable_cpus()
         share, size = by_threads, CHUNK
         if workers > 1 and len(request.source) >= MANY:
             share, size = by_processes, PROCESS_CHUNK
-        written = share(pieces(request.source.numbers(), size), write, workers, ahead=_AHEAD)
-        with contextlib.closing(written):
-            for numbers, results in written:
-                for result in results:
+        done = share(pieces(request.source.numbers(), size), decode, workers, ahead=_AHEAD)
+        with contextlib.closing(done):
+            for numbers, (written, pixels) in done:
+                place.add(written, pixels)
+                for result in written:
                     self._add(result, labels, info)
                 advance(len(numbers))
 
@@ -284,6 +355,7 @@ class _Preparation:
             skip_bad=request.skip_bad,
             seconds=seconds,
             spec=request.spec,
+            pack=request.pack,
         )
 
     def _add(self, result: _Written, labels: IO[bytes], info: Optional[IO[bytes]]) -> None:
@@ -304,42 +376,49 @@ class _Preparation:
         return info_line(self.bins, join(out, bin_name(number)), spec.width, spec.height)
 
 
-class _BinWriter:
-    """Reads a sample, decodes it and writes its bin; shared by threads, or sent to processes, that
-    do so at once.
+class _BinDecoder:
+    """Reads samples, decodes them and, where there is a folder, writes their bins; shared by
+    threads, or sent to processes, that do so at once.
     """
 
-    def __init__(
-        self, source: LabelledSource, folder: Path, spec: ModelSpec, dtype: str, oov: str
-    ) -> None:
-        self._source = source
-        self._prefix = str(folder) + os.sep
-        self._spec = spec
-        self._alphabet = spec.alphabet
-        self._raw = dtype == "uint8"
-        self._oov = oov
+    def __init__(self, request: PrepareRequest, folder: Optional[Path]) -> None:
+        self._source = request.source
+        self._folder = folder
+        self._spec = request.spec
+        self._alphabet = request.spec.alphabet
+        self._values = _values_of(request)
+        self._oov = request.oov
 
-    def __call__(self, numbers: Sequence[int]) -> List[_Written]:
-        return [self._write_one(number) for number in numbers]
+    def __call__(self, numbers: Sequence[int]) -> Tuple[List[_Written], np.ndarray]:
+        """Return what became of each sample, and the pixels of those that have any, where they are
+        not written yet.
+        """
+        pixels = np.empty((len(numbers), *self._spec.image_shape), dtype=np.uint8)
+        bounds = Bounds.now()
+        written: List[_Written] = []
+        named: List[int] = []
+        for number in numbers:
+            notes: List[Tuple[str, Problem]] = []
+            sample = self._source.sample(number)
+            label = self._label(number, sample, notes)
+            has_bin = label is not None and self._decode(sample, pixels[len(named)], bounds, notes)
+            if has_bin:
+                named.append(number)
+            written.append((number, label, has_bin, notes))
+        if self._folder is None:
+            return written, pixels[: len(named)]
+        for number, values in zip(named, self._values(pixels[: len(named)])):
+            _write_new(f"{self._folder}{os.sep}{bin_name(number)}", values)
+        return written, pixels[:0]
 
-    def _write_one(self, number: int) -> _Written:
-        notes: List[Tuple[str, Problem]] = []
-        sample = self._source.sample(number)
-        label = self._label(number, sample, notes)
-        has_bin = label is not None and self._write(number, sample, notes)
-        return number, label, has_bin, notes
-
-    def _write(self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]) -> bool:
-        pixels, remarks = decode_sample(sample, self._spec)
+    def _decode(
+        self, sample: Sample, out: np.ndarray, bounds: Bounds, notes: List[Tuple[str, Problem]]
+    ) -> bool:
+        problem, remarks = decode_sample(sample, self._spec, out, bounds)
         notes.extend((sample.key, Problem(remark)) for remark in remarks)
-        if isinstance(pixels, Problem):
-            notes.append((sample.key, pixels))
-            return False
-        if not self._raw:
-            pixels = self._spec.normalise(pixels)
-        with open(self._prefix + bin_name(number), "wb", buffering=0) as file:
-            file.write(bin_bytes(pixels))
-        return True
+        if problem is not None:
+            notes.append((sample.key, problem))
+        return problem is None
 
     def _label(
         self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
@@ -368,6 +447,29 @@ class _BinWriter:
             if sample.label:
                 return None
         return label
+
+
+def _values_of(request: PrepareRequest) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes pixels (n, C, H, W) the bins' content, little-endian."""
+    if request.dtype == "uint8":
+        return np.ascontiguousarray
+    # Every pixel is a place in the table: clipping spares looking for others.
+    return functools.partial(np.take, request.spec.table.astype("<f4"), mode="clip")
+
+
+def _write_new(path: str, values: np.ndarray) -> None:
+    """Write a file that nothing else knows of yet, by three calls of the system."""
+    content = memoryview(values.data).cast("B")
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        done = os.write(file, content)
+        while done < len(content):
+            # A disk that is full takes a part; the next call says so.
+            done += os.write(file, content[done:])
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
@@ -409,6 +511,9 @@ def _check_targets(request: PrepareRequest, out: Path, targets: Sequence[Path]) 
 
 def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -> None:
     """Refuse what cannot be made anew, or holds what an earlier run has not written."""
+    if request.pack:
+        _check_pack(request, out)
+        return
     if out.exists() and not out.is_dir():
         raise InputError(
             f"cannot write to {out}: it is a file; expected a folder, which is made anew"
@@ -422,13 +527,27 @@ def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -
         _check_leftover(out, [path.name for path in targets if path.parent == out])
 
 
+def _check_pack(request: PrepareRequest, out: Path) -> None:
+    if request.info_file:
+        raise UsageError(
+            "--info names a file for each sample, and a pack is one file: leave one out"
+        )
+    if out.is_dir():
+        raise InputError(f"cannot write the pack {out}: it is a folder", hint="Name a file.")
+    if out.exists() and not is_pack(out) and not request.force:
+        raise InputError(
+            f"cannot write the pack {out}: it stands there and is not an earlier run's pack",
+            hint="Name another file, or replace this one: --force",
+        )
+
+
 def _check_description(path: Path, targets: Sequence[Path]) -> None:
     """Refuse to write the bins' description over a file that is something else."""
     if path in targets:
         raise UsageError(
             f"{path} is where the bins are described; expected another name for --label and --info"
         )
-    if not path.exists():
+    if not path.exists() or is_index(path):
         return
     try:
         known = json.loads(read_bounded(path))

@@ -32,7 +32,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import UnavailableError
-from crnn.image import Bounds, ImageError, decode_into, decode_remarked
+from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.signals import interrupts_blocked
@@ -99,7 +99,7 @@ class _Decoder:
         bounds = Bounds.now(self._max_pixels)
         full = 0
         for sample in samples:
-            problem, remarked = self._decode(sample, pixels[full], bounds)
+            problem, remarked = decode_sample(sample, self._spec, pixels[full], bounds)
             if problem is None:
                 full += 1
             problems.append(problem)
@@ -111,16 +111,6 @@ class _Decoder:
             assert self._again is not None
             return self._again.sample(sent)
         return sent
-
-    def _decode(
-        self, sample: Sample, out: np.ndarray, bounds: Bounds
-    ) -> Tuple[Optional[Problem], Sequence[str]]:
-        if sample.image is None:
-            return sample.problem or Problem("missing image"), ()
-        try:
-            return None, decode_into(sample.image, self._spec, out, bounds)
-        except ImageError as error:
-            return error.problem, ()
 
 
 def _number_or(sample: Sample) -> Union[Sample, int]:
@@ -409,22 +399,23 @@ def _end_with_parent() -> None:
 
 
 def decode_sample(
-    sample: Sample, spec: ModelSpec, *, max_pixels: Optional[int] = None
-) -> Tuple[Union[np.ndarray, Problem], Sequence[str]]:
-    """Decode a sample.
+    sample: Sample, spec: ModelSpec, out: np.ndarray, bounds: Bounds
+) -> Tuple[Optional[Problem], Sequence[str]]:
+    """Decode a sample into memory at hand.
 
     Args:
         sample: An encoded image, or why there is none.
         spec: Color, size and resizing.
-        max_pixels: A larger image is a problem; None for the limit (`crnn.limits`).
+        out: Gets the pixels, uint8 (C, H, W) (`crnn.image.decode_into`).
+        bounds: A larger image is a problem.
 
     Returns:
-        The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none; and what else the
-        picture depends on (`crnn.image.decode_remarked`).
+        Why there are no pixels, None where there are; and what else the picture depends on
+        (`crnn.image.decode_remarked`).
     """
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:
-        return decode_remarked(sample.image, spec, max_pixels=max_pixels)
+        return None, decode_into(sample.image, spec, out, bounds)
     except ImageError as error:
         return error.problem, ()

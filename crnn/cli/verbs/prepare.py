@@ -24,7 +24,8 @@ from crnn.errors import InputError
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
 EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
   crnn prepare IIIT5K_lmdb input_bin --label labels/iiit5k.txt --info crnn.info --oov drop
-  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8"""
+  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
+  crnn prepare IIIT5K_lmdb words.pack --pack"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +99,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="replace OUT_DIR with all that is in it"
     )
     parser.add_argument(
+        "--pack",
+        action="store_true",
+        help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
+    )
+    parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
     )
     add_json(parser)
@@ -130,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
         skip_bad=args.skip_bad,
         force=args.force,
         workers=args.threads,
+        pack=args.pack,
     )
     for note in source.notes:
         console.note(note)
