@@ -86,7 +86,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples in data order, their images as one array.
+    """Samples, in data order unless ``positions`` says otherwise, their images as one array.
 
     Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows'
     images stand in ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be
@@ -99,6 +99,18 @@ class Batch:
     problems: Mapping[int, Problem] = field(default_factory=dict)
     remarks: Mapping[str, int] = field(default_factory=dict)
     """What else the images' pictures depend on, counted (`crnn.image.remark_lines`)."""
+    positions: Optional[Sequence[int]] = None
+    """Where each row stands in the data, from 0; None where the rows are in data order. Rows of one
+    position are views of one word, of which one reading is kept (`crnn.scoring.order`).
+    """
+    settled: int = 0
+    """Where there are positions: all rows of those below this number have been given out, in this
+    batch or in earlier ones.
+    """
+    views: Optional[Sequence[str]] = None
+    """Which view of its word each row is, by name; None where a word has one view."""
+    width: Optional[int] = None
+    """The images' columns, where the model reads at several widths."""
 
     @property
     def readable(self) -> Sequence[int]:

@@ -40,7 +40,9 @@ from crnn.spec import ModelSpec
 
 TRANSPARENT = "image with transparent pixels"
 TURNED = "image with an EXIF orientation"
+LONGER = "image longer than the widest width"
 """What a picture depends on besides its pixels; counted, and said once a run."""
+REMARKS = (TRANSPARENT, TURNED, LONGER)
 MAX_PIXELS = LIMITS["pixels"].value
 """The most pixels that a first pass of resizing makes."""
 _FEW = 1 << 20
@@ -131,7 +133,8 @@ def decode_remarked(
         max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
     Returns:
-        Pixels, uint8 (C, H, W), and those of `TRANSPARENT` and `TURNED` that hold for the image.
+        Pixels, uint8 (C, H, W), and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for the
+        image. W is the width that the spec's rule chooses, where it has one.
 
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
@@ -139,52 +142,88 @@ def decode_remarked(
     bounds = Bounds.now(max_pixels)
     quick = decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
-        image, remarks = _by_spec(quick, spec)
-        return resize(image, spec), remarks
+        return _read(quick, spec)
     opened = _sized(data, bounds)
     with _room(opened.width * opened.height):
-        image, remarks = _by_spec(opened, spec)
-        return resize(image, spec), remarks
+        return _read(opened, spec)
 
 
-def decode_into(data: bytes, spec: ModelSpec, out: np.ndarray, bounds: Bounds) -> Sequence[str]:
-    """Decode an image into memory at hand, resized to its width.
+def _read(opened: Image.Image, spec: ModelSpec) -> Tuple[np.ndarray, Sequence[str]]:
+    image, remarks = _remarked(opened, spec)
+    return resize(image, spec), remarks
+
+
+def _remarked(opened: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence[str]]:
+    image, remarks = _by_spec(opened, spec)
+    if is_longer(image, spec):
+        remarks = [*remarks, LONGER]
+    return image, remarks
+
+
+def is_longer(image: Image.Image, spec: ModelSpec) -> bool:
+    """Say whether a picture is longer than the widest width that a model reads at.
+
+    Args:
+        image: The picture in its own size, turned where the spec asks for that.
+        spec: Has the rule that chooses a width; without one no picture is longer.
+
+    Returns:
+        True where the widest one presses it together.
+    """
+    widths = spec.widths
+    if widths is None:
+        return False
+    return widths.ideal(image.width, image.height) > widths.list[-1]
+
+
+def decode_into(
+    data: bytes, spec: ModelSpec, out: np.ndarray, bounds: Bounds
+) -> Tuple[int, Sequence[str]]:
+    """Decode an image to the spec's size, into memory at hand.
 
     Args:
         data: The encoded image.
-        spec: Colour, resizer, orientation and background.
-        out: Gets the pixels, uint8 (C, H, W), contiguous; its last axis is the width.
+        spec: Colour, size, resizer, orientation and background.
+        out: Gets the pixels C, H, W, one after the other: uint8 (at least C * H * W,), contiguous.
         bounds: The most that is decoded.
 
     Returns:
-        What `decode_remarked` returns beside the pixels.
+        W, and what `decode_remarked` returns beside the pixels.
 
     Raises:
         ImageError: It cannot be decoded, or has more pixels; ``out`` is as it was.
     """
     quick = decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
-        image, remarks = _by_spec(quick, spec)
-        _resize_into(image, spec, out)
-        return remarks
+        return _put(quick, spec, out)
     opened = _sized(data, bounds)
     with _room(opened.width * opened.height):
-        image, remarks = _by_spec(opened, spec)
-        _resize_into(image, spec, out)
-    return remarks
+        return _put(opened, spec, out)
 
 
-def _resize_into(image: Image.Image, spec: ModelSpec, out: np.ndarray) -> None:
-    if spec.color != "gray" or spec.resizer not in _PILLOW_FILTERS:
-        out[:] = resize(image, spec)
-        return
-    how = _PILLOW_FILTERS[spec.resizer]
-    # What Image.resize calls, without its preparations for other modes, and the image's bytes
-    # rather than an array of it: a tenth of the time that a word takes.
+def _put(opened: Image.Image, spec: ModelSpec, out: np.ndarray) -> Tuple[int, Sequence[str]]:
+    image, remarks = _remarked(opened, spec)
+    width = width_of(image, spec)
+    if spec.color == "gray" and spec.resizer in _PILLOW_FILTERS:
+        content = _resized_gray(image, (width, spec.height), _PILLOW_FILTERS[spec.resizer])
+        memoryview(out.data)[: len(content)] = content
+    else:
+        pixels = resize(image, spec, width)
+        out[: pixels.size] = pixels.ravel()
+    return width, remarks
+
+
+def _resized_gray(image: Image.Image, size: Tuple[int, int], how: int) -> bytes:
+    """Return the pixels of an image of mode L, resized.
+
+    What `Image.resize` calls, without its preparations for other modes, and the image's bytes
+    rather than an array of it: a tenth of the time that a word takes.
+    """
     passes: Any = image.im
-    for size in _passes(image.size, (out.shape[2], out.shape[1])):
-        passes = passes.resize(size, how, (0, 0, *passes.size))
-    memoryview(out.data).cast("B")[:] = image._new(passes).tobytes()
+    for step in _passes(image.size, size):
+        passes = passes.resize(step, how, (0, 0, *passes.size))
+    content: bytes = image._new(passes).tobytes()
+    return content
 
 
 def spec_picture(
@@ -235,22 +274,41 @@ def _by_spec(image: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence
         raise ImageError(ImageError.BROKEN, _first_line(error)) from error
 
 
-def resize(image: Image.Image, spec: ModelSpec) -> np.ndarray:
+def resize(image: Image.Image, spec: ModelSpec, width: Optional[int] = None) -> np.ndarray:
     """Resize an image to the spec's size.
 
     Args:
         image: What `picture` gave in the spec's mode.
         spec: Size and resizer.
+        width: The columns to resize to; None for what the spec's rule chooses for the picture, or
+            its fixed width where it has no rule.
 
     Returns:
         Pixels, uint8 (C, H, W).
     """
-    pixels = _resized(image, (spec.width, spec.height), spec.resizer).reshape(
-        spec.height, spec.width, spec.channels
+    if width is None:
+        width = width_of(image, spec)
+    pixels = _resized(image, (width, spec.height), spec.resizer).reshape(
+        spec.height, width, spec.channels
     )
     if spec.color == "bgr":
         pixels = pixels[:, :, ::-1]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def width_of(image: Image.Image, spec: ModelSpec) -> int:
+    """Return the width that a picture is read at.
+
+    Args:
+        image: The picture in its own size, turned where the spec asks for that.
+        spec: Has the rule, or the one width.
+
+    Returns:
+        Columns.
+    """
+    if spec.widths is None:
+        return spec.width
+    return spec.widths.choose(image.width, image.height)
 
 
 def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Image.Image:
@@ -327,13 +385,13 @@ def remark_lines(counts: Mapping[str, int], spec: ModelSpec) -> Iterator[str]:
     """Say how many images a run has taken otherwise than a person sees them, or may have.
 
     Args:
-        counts: How many there were of `TRANSPARENT` and of `TURNED`.
+        counts: How many there were of `TRANSPARENT`, of `TURNED` and of `LONGER`.
         spec: What they were decoded by.
 
     Yields:
         A line for each.
     """
-    for remark in (TRANSPARENT, TURNED):
+    for remark in REMARKS:
         if counts.get(remark):
             yield f"{remark}: {counts[remark]}, {taken_by(remark, spec)}"
 
@@ -342,7 +400,7 @@ def taken_by(remark: str, spec: ModelSpec) -> str:
     """Say how images are decoded of which a remark holds.
 
     Args:
-        remark: `TRANSPARENT` or `TURNED`.
+        remark: One of `REMARKS`.
         spec: What they are decoded by.
 
     Returns:
@@ -352,6 +410,8 @@ def taken_by(remark: str, spec: ModelSpec) -> str:
         if spec.background:
             return f"put on {spec.background}"
         return "taken by the colour under it, as in training (--background at export or prepare)"
+    if remark == LONGER and spec.widths is not None:
+        return f"pressed into {spec.widths.list[-1]} columns; long lines are not cut into pieces"
     if spec.orient:
         return "turned as it says"
     return "taken as stored, as in training (--orient at export or prepare)"

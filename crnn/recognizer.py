@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Callable,
     Counter,
     Iterable,
@@ -20,13 +21,17 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
+from crnn.decoding.decoder import Decoder
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
 from crnn.results import Reading
-from crnn.runners.open import open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.scoring.scorer import NOT_FINITE
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.samples.buckets import Row
 
 Image = Union[str, Path, bytes]
 
@@ -41,8 +46,9 @@ class Recognizer:
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
-    to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
-    calls.
+    to take of several outputs. A model with several widths reads each image at the one that fits
+    its aspect, unless ``width_rule`` is "off". It holds the model until `close`, which leaving a
+    ``with`` block calls.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Recognizer:
         spec: Union[str, Path, ModelSpec, None] = None,
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
+        width_rule: Optional[str] = None,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -73,8 +80,11 @@ class Recognizer:
             text = str(spec)
         if spec is not None or output_axes:
             self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
+        if width_rule is not None:
+            self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
         self._runner.__enter__()
         self.spec = self._runner.spec
+        self._decoder = Decoder(self.spec)
         self.notes = self._runner.notes
         self.simulated = self._runner.simulated
 
@@ -118,7 +128,8 @@ class Recognizer:
     def read_each(
         self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
     ) -> Iterator[Reading]:
-        """Read images as batches are done, for a list that is long or has no end.
+        """Read images as batches are done, for a list that is long or has no end. A model of
+        several widths may take eight batches of images before it gives the first reading.
 
         Args:
             images: Paths, or encoded bytes.
@@ -135,6 +146,9 @@ class Recognizer:
             raise UsageError(
                 "this Recognizer is closed, so it holds no model any more; open another"
             )
+        if self.spec.widths is not None:
+            yield from self._read_by_width(images, on_error)
+            return
         group: List[Tuple[str, np.ndarray]] = []
         for image in images:
             try:
@@ -148,6 +162,39 @@ class Recognizer:
                 group = []
         if group:
             yield from self._infer(group, on_error)
+
+    def _read_by_width(
+        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Reading]:
+        """Read images in batches of one width each; the readings are in the images' order."""
+        from crnn.samples.buckets import bucketed
+        from crnn.scoring.scorer import Scorer
+
+        scorer = Scorer(self.spec, confidences=True, decoder=self._decoder)
+        rows = self._rows(images, on_error)
+        for batch in bucketed(rows, self.spec, self._batch, dtype="uint8"):
+            for row in scorer.rows(batch, self._runner.run(batch.images)):
+                if row.problem is None:
+                    yield row.reading
+                else:
+                    _told(row.reading.key, on_error)
+
+    def _rows(
+        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Row]:
+        from crnn.samples.buckets import Row
+
+        position = 0
+        for image in images:
+            try:
+                key, pixels = self._load(image)
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+            else:
+                yield Row(position, key, None, pixels)
+                position += 1
 
     def _load(self, image: Image) -> Tuple[str, np.ndarray]:
         if isinstance(image, bytes):
@@ -175,15 +222,20 @@ class Recognizer:
         finite = np.isfinite(logits).all(axis=(0, 2))
         for (key, _), good in zip(group, finite):
             if not good:
-                error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
-                if on_error is None:
-                    raise error
-                on_error(error)
+                _told(key, on_error)
         logits = logits[:, finite]
         keys = [key for (key, _), good in zip(group, finite) if good]
-        texts = ctc.greedy(logits, self.spec.alphabet)
-        for key, text, confidence in zip(keys, texts, ctc.confidences(logits).tolist()):
-            yield Reading(key, text, confidence, None)
+        decoded = self._decoder.decode(logits, keys)
+        for column, confidence in enumerate(ctc.confidences(logits).tolist()):
+            yield decoded.reading(column, keys[column], confidence, None)
+
+
+def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:
+    """Say that an image's output is not finite."""
+    error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
+    if on_error is None:
+        raise error
+    on_error(error)
 
 
 def _unfit(image: object) -> str:

@@ -10,15 +10,36 @@ from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A text that a model might have read, and its probability."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
     not asked for.
+
+    The fields with a default are None where they were not asked for, and are written only where
+    they are set. ``probability`` is the text's own, over all its CTC paths; ``posterior`` its share
+    among the candidates of a lexicon; ``alternatives`` are the likeliest texts, likeliest first.
+    ``width`` is the one that the image was read at, in columns, of a model with several; ``view``
+    the view of the word that gave the text, where there were several, and ``views_agree`` whether
+    all of them gave it.
     """
 
     key: str
     text: str
     confidence: Optional[float]
     label: Optional[str]
+    probability: Optional[float] = None
+    posterior: Optional[float] = None
+    alternatives: Optional[Sequence[Alternative]] = None
+    width: Optional[int] = None
+    view: Optional[str] = None
+    views_agree: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +85,9 @@ class Evaluation:
     could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
     its ``name``, None for the kit's own, and its rules.
     ``data``, ``date`` (UTC, ISO 8601) and ``command`` say what was run on what and when, files and
-    folders by their names alone; empty where that is not known.
+    folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
+    a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
+    their ``accuracy``, and ``words_per_second``, of inference alone.
     """
 
     accuracy: float
@@ -85,6 +108,7 @@ class Evaluation:
     data: str = ""
     date: str = ""
     command: Sequence[str] = ()
+    by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

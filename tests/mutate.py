@@ -40,18 +40,111 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = (
+    # Several widths.
+    Mutation(
+        "of two widths the wider",
+        "crnn/widths.py",
+        "        return min(self.list, key=lambda each: abs(each * height - ideal))\n",
+        "        return min(self.list[::-1], key=lambda each: abs(each * height - ideal))\n",
+        "tests/test_widths.py::test_odd_pictures_have_a_width_and_ties_go_to_the_narrower",
+    ),
+    Mutation(
+        "the width chosen before the picture is turned",
+        "crnn/image.py",
+        "    return spec.widths.choose(image.width, image.height)\n",
+        "    return spec.widths.choose(image.height, image.width)\n",
+        "tests/jobs/test_widths.py::test_the_turned_side_is_the_width_where_orientation_is_on",
+    ),
+    Mutation(
+        "a rare width waits for a full batch",
+        "crnn/samples/buckets.py",
+        "        while self._oldest() <= row.position - WAITING * self._size:\n",
+        "        while self._oldest() <= row.position - 100 * WAITING * self._size:\n",
+        "tests/samples/test_buckets.py::test_a_rare_width_does_not_wait_for_its_batch_to_be_full",
+    ),
+    Mutation(
+        "a word settled before its last view",
+        "crnn/samples/buckets.py",
+        "        self._next = row.position + int(row.last)\n",
+        "        self._next = row.position + 1\n",
+        "tests/samples/test_buckets.py::test_views_of_a_word_stay_together_until_all_have_come",
+    ),
+    Mutation(
+        "readings of several widths in the batches' order",
+        "crnn/scoring/scorer.py",
+        "            return self._in_order(batch, rows)\n",
+        "            return rows\n",
+        "tests/scoring/test_order.py::test_readings_are_in_data_order",
+    ),
+    Mutation(
+        "of a word's views the least probable",
+        "crnn/scoring/order.py",
+        "    if second.worth > first.worth:\n",
+        "    if second.worth < first.worth:\n",
+        "tests/scoring/test_order.py::test_the_reading_of_the_highest_probability_is_kept",
+    ),
+    Mutation(
+        "time steps by one network's formula",
+        "crnn/runners/base.py",
+        "        steps = self._measured_steps(piece)\n",
+        "        steps = width // 4 + 1\n",
+        "tests/runners/test_widths.py::test_each_width_has_the_time_steps_that_the_model_gives",
+    ),
+    Mutation(
+        "an image of another width read all the same",
+        "crnn/runners/base.py",
+        "        if images.shape[1:3] == (channels, height) and images.shape[3] in widths:\n",
+        "        if images.shape[1:3] == (channels, height):\n",
+        "tests/runners/test_widths.py::test_no_image_of_another_width_is_read",
+    ),
+    Mutation(
+        "a model that lacks a width taken",
+        "crnn/runners/base.py",
+        "        missing = [width for width in self.spec.widths.list if not self._takes(width)]\n",
+        "        missing: List[int] = []\n",
+        "tests/runners/test_widths.py::test_a_model_of_one_width_says_which_it_lacks",
+    ),
+    Mutation(
+        "the export checked at one width alone",
+        "crnn/export/selfcheck.py",
+        "    for width in comparison.spec.widths.list:\n",
+        "    for width in comparison.spec.widths.list[:1]:\n",
+        "tests/export/test_widths.py::test_the_check_is_of_each_width",
+    ),
+    Mutation(
+        "the type of bins guessed where two fit",
+        "crnn/samples/bins.py",
+        "        if len(fitting) == 1:\n",
+        "        if fitting:\n",
+        "tests/jobs/test_widths.py::"
+        "test_a_size_that_fits_two_is_refused_where_nothing_tells_the_type",
+    ),
+    Mutation(
+        "bins of other widths taken",
+        "crnn/samples/bins.py",
+        "    if found is None or found.spec.widths == spec.widths:\n",
+        "    if True:\n",
+        "tests/jobs/test_widths.py::test_bins_of_other_widths_than_the_models_are_refused",
+    ),
+    Mutation(
+        "long lines not counted",
+        "crnn/image.py",
+        "    return widths.ideal(image.width, image.height) > widths.list[-1]\n",
+        "    return False\n",
+        "tests/jobs/test_widths.py::test_long_lines_are_counted_once_a_run",
+    ),
     # Other people's files.
     Mutation(
         "output's shape not compared with the spec's",
         "crnn/runners/base.py",
-        "        if output.shape != self.spec.output_shape(batch):\n",
+        "        if output.shape != spec.output_shape(batch):\n",
         "        if output.ndim != 3:\n",
         "tests/runners/test_axes.py::test_axes_other_than_the_specs_are_named_at_the_first_run",
     ),
     Mutation(
         "axes not proven where the batch is as long as the time",
         "crnn/runners/base.py",
-        "        if self._axes_known or len(piece) != self.spec.time_steps:\n",
+        "        if self._axes_known or len(piece) != spec.time_steps:\n",
         "        if True:\n",
         "tests/runners/test_axes.py::test_a_batch_as_long_as_the_time_is_told_by_changing_one_image",
     ),
@@ -508,8 +601,8 @@ MUTATIONS = (
     Mutation(
         "output that is not finite is read",
         "crnn/scoring/scorer.py",
-        "if finite[column]:",
-        "if finite:",
+        "    if finite.all():\n",
+        "    if finite.any():\n",
         "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(
@@ -852,8 +945,8 @@ MUTATIONS = (
     Mutation(
         "fewer rows than images taken",
         "crnn/runners/base.py",
-        "if rows < count or (steps",
-        "if (steps",
+        "        if rows < count or classes",
+        "        if classes",
         "tests/runners/test_plain_graph.py::test_outputs_of_another_size_than_the_spec_s",
     ),
     Mutation(
@@ -1115,8 +1208,8 @@ MUTATIONS = (
     Mutation(
         "words without label or image calibrate",
         "crnn/export/quantize.py",
-        "usable.append(label is not None and row not in batch.problems)",
-        "usable.append(label is not None)",
+        "usable[places[row]] = label is not None and row not in batch.problems",
+        "usable[places[row]] = label is not None",
         "tests/export/test_quantize.py"
         "::test_words_without_label_or_image_neither_calibrate_nor_count",
     ),

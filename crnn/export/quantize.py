@@ -12,7 +12,7 @@ import logging
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from crnn.samples.batches import image_batches
 from crnn.samples.label_check import LabelCheck
 from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import NOT_FINITE, Scorer
-from crnn.scoring.stream import run_batches
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import METADATA_KEY, ModelSpec
 
 OPSET = 13
@@ -73,6 +73,10 @@ class Quantised:
     gained: int
     problems: ProblemCounts = field(default_factory=ProblemCounts)
     """What kept words that were given from being used, or from being read right."""
+    by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """Of a model with several widths: at each the words ``held_back``, and the accuracies ``float``
+    and ``int8``.
+    """
 
     @property
     def p_value(self) -> float:
@@ -89,8 +93,12 @@ class Quantised:
         skipped = {}
         if self.problems.counts:
             skipped["skipped"] = dict(self.problems.counts)
+        widths = {}
+        if self.by_width:
+            widths["by_width"] = {str(width): counts for width, counts in self.by_width.items()}
         return {
             **skipped,
+            **widths,
             "schema": "crnn-quantised/1",
             "target": self.target.name,
             "bytes": {"float": self.bytes_before, "int8": self.bytes_after},
@@ -202,6 +210,7 @@ def _quantise(
                 lost=lost,
                 gained=gained,
                 problems=problems,
+                by_width=_by_width(first, second, runner.spec),
             )
             _require(result, max_drop)
             with atomic_file(target) as file:
@@ -266,15 +275,17 @@ def _divided(
 
 def _usable(words: Optional[_DataSet], spec: ModelSpec, problems: ProblemCounts) -> np.ndarray:
     """Return for each sample whether it has a label and an image that can be decoded."""
-    usable: List[bool] = []
+    usable: Dict[int, bool] = {}
     check = LabelCheck(spec)
     for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
+        # Batches of several widths are not in the samples' order.
+        places = batch.positions or range(len(usable), len(usable) + len(batch.labels))
         for row, label in enumerate(batch.labels):
-            usable.append(label is not None and row not in batch.problems)
+            usable[places[row]] = label is not None and row not in batch.problems
             problem = batch.problems.get(row) or check.problem(label)
             if problem:
                 problems.add(batch.keys[row], problem)
-    return np.array(usable, dtype=bool)
+    return np.array([usable[place] for place in sorted(usable)], dtype=bool)
 
 
 def _too_few(words: Optional[_DataSet], usable: int, calibrate: int) -> InputError:
@@ -399,6 +410,26 @@ class _Run:
     accuracy: float
     readings: Sequence[Reading]
     not_finite: int
+    by_width: Mapping[int, Mapping[str, float]]
+
+
+def _by_width(first: _Run, second: _Run, spec: ModelSpec) -> Mapping[int, Mapping[str, float]]:
+    """Return how both runs read at each width; a width that no word was held back for is named
+    too.
+    """
+    found: Dict[int, Mapping[str, float]] = {}
+    if spec.widths is None:
+        return found
+    nothing = {"words": 0, "accuracy": 0.0}
+    for width in spec.widths.list:
+        before = first.by_width.get(width, nothing)
+        after = second.by_width.get(width, nothing)
+        found[width] = {
+            "held_back": before["words"],
+            "float": before["accuracy"],
+            "int8": after["accuracy"],
+        }
+    return found
 
 
 def _read(runner: Runner, words: _Words) -> _Run:
@@ -408,7 +439,7 @@ def _read(runner: Runner, words: _Words) -> _Run:
         for batch, logits in results:
             readings.extend(scorer.add(batch, logits))
     not_finite = scorer.skipped.get(NOT_FINITE.reason, 0)
-    return _Run(scorer.metric.accuracy, readings, not_finite)
+    return _Run(scorer.metric.accuracy, readings, not_finite, scorer.by_width(Stages()))
 
 
 def _require_sound(model: Path, run: _Run, target: Path) -> None:

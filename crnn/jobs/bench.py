@@ -22,7 +22,7 @@ from crnn.machine import describe
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.label_check import label_problems
 from crnn.samples.source import BatchSource, ImageSource, open_source
@@ -59,6 +59,7 @@ class BenchRequest:
     output_axes: Optional[str] = None
     columns: Optional[Tuple[str, str]] = None
     encoding: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -111,12 +112,19 @@ def _runners(request: BenchRequest) -> Iterator[Runner]:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
-    yield runner
+    yield _by_rule(runner, request)
     if request.versus is not None:
         other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
         if request.versus_spec:
             other.read_by(spec_given(other.spec, request.versus_spec, None, other.steps))
-        yield other
+        yield _by_rule(other, request)
+
+
+def _by_rule(runner: Runner, request: BenchRequest) -> Runner:
+    # Of two models one may have a single width, which "aspect" would refuse.
+    if request.width_rule == "off":
+        runner.read_by(by_width_rule(runner.spec, "off", request.model))
+    return runner
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
@@ -190,21 +198,38 @@ class _Images:
         self._dtype = source.dtype
         self._require_one(data)
         self._serial = self._endless()
+        self._waiting: Dict[int, List[Any]] = {}
+        """Decoded pictures by the width that they are read at, where there are several."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
         from crnn.image import resize
 
-        loaded: List[Any] = []
-        while len(loaded) < size:
-            group = list(itertools.islice(self._serial, size - len(loaded)))
-            lap(READ)
-            loaded.extend(self._decoded(group))
-            lap(DECODE)
+        loaded = self._load(size, lap)
         images = np.stack([resize(image, self._spec) for image in loaded])
         if self._dtype != "uint8":
             images = self._spec.normalise(images)
         lap(RESIZE)
         return images
+
+    def _load(self, size: int, lap: Callable[[str], None]) -> List[Any]:
+        """Return as many decoded pictures of one width; what was loaded on the way to them waits
+        for later batches, so that each width has its share of the batches.
+        """
+        from crnn.image import width_of
+
+        missing = size
+        while True:
+            group = list(itertools.islice(self._serial, missing))
+            lap(READ)
+            for picture in self._decoded(group):
+                self._waiting.setdefault(width_of(picture, self._spec), []).append(picture)
+            lap(DECODE)
+            width = max(self._waiting, key=lambda each: len(self._waiting[each]), default=0)
+            waiting = self._waiting.get(width, [])
+            missing = size - len(waiting)
+            if missing <= 0:
+                self._waiting[width] = waiting[size:]
+                return waiting[:size]
 
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         from crnn.samples.batches import image_batches
@@ -364,7 +389,7 @@ class _Subject:
             "compute": words / seconds[COMPUTED],
             "transfers": words / _transfers(seconds),
             "stream": words / self._stream_seconds(size, loop),
-            "data": words / self._data_seconds(size, loop),
+            "data": self._data_speed(size, loop),
         }
         return BatchTiming(
             batch=size,
@@ -383,14 +408,19 @@ class _Subject:
             pass
         return time.perf_counter() - start
 
-    def _data_seconds(self, size: int, loop: int) -> float:
+    def _data_speed(self, size: int, loop: int) -> float:
+        """Return the words a second of ``loop`` batches from the data; of several widths one that
+        is rare may not be full.
+        """
         words = _FirstBatches(self._words, loop)
+        read = 0
         start = time.perf_counter()
         with contextlib.closing(run_batches(self.runner, words, size)) as results:
             for _, logits in results:
-                assert logits is not None  # batches are full
-                ctc.greedy(logits, self.runner.spec.alphabet)
-        return time.perf_counter() - start
+                if logits is not None:
+                    read += logits.shape[1]
+                    ctc.greedy(logits, self.runner.spec.alphabet)
+        return read / (time.perf_counter() - start)
 
 
 def _transfers(seconds: Mapping[str, float]) -> float:

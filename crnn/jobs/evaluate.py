@@ -38,7 +38,7 @@ from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
 from crnn.samples.pack import PackedBins
@@ -93,6 +93,7 @@ class EvaluateRequest:
     oov: Optional[str] = None
     format: Optional[str] = None
     rehearse: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class ScoreRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     format: Optional[str] = None
+    width_rule: Optional[str] = None
 
 
 AnyRequest = Union[EvaluateRequest, ScoreRequest]
@@ -222,6 +224,8 @@ def score(
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    if request.width_rule is not None:
+        spec = by_width_rule(spec or ModelSpec.default(), request.width_rule, request.results)
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
@@ -270,7 +274,7 @@ def _count(
             for reading in readings:
                 for line in wanted.style.reading(reading, wanted.spec):
                     wanted.screen.out(line)
-        advance(len(batch.keys))
+        advance(len(readings))
     return time.perf_counter() - start
 
 
@@ -405,6 +409,8 @@ def _runner(request: EvaluateRequest) -> Runner:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    if request.width_rule is not None:
+        runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
     return runner
 
 

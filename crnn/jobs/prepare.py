@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import (
     IO,
@@ -29,7 +29,7 @@ import numpy as np
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
-from crnn.image import TRANSPARENT, TURNED, Bounds, taken_by
+from crnn.image import REMARKS, Bounds, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import usable_cpus, versions
 from crnn.samples.batches import (
@@ -41,15 +41,20 @@ from crnn.samples.batches import (
     decode_sample,
     pieces,
 )
-from crnn.samples.bins import bin_index, bin_name, label_line
+from crnn.samples.bins import (
+    BINS_FORMAT,
+    bin_index,
+    bin_name,
+    description_path,
+    is_width_folder,
+    label_line,
+    width_folder,
+)
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.pack import IndexWriter, PackedSample, head, is_index, is_pack
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
-
-BINS_FORMAT = "crnn-bins/1"
-"""The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
@@ -57,9 +62,9 @@ NAMED = 1000
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
-_Written = Tuple[int, Optional[str], bool, List[Tuple[str, Problem]]]
-"""A sample's number, its label (None: left out), whether it has a bin, and what is remarkable, by
-its name.
+_Written = Tuple[int, Optional[str], Optional[int], List[Tuple[str, Problem]]]
+"""A sample's number, its label (None: left out), the width of its bin (None: it has none), and what
+is remarkable, by its name.
 """
 
 
@@ -71,7 +76,8 @@ class PrepareRequest:
     becomes of labels with characters that the spec's alphabet lacks (after folding): kept, their
     samples dropped, or the characters stripped. ``skip_bad`` leaves samples without usable image
     out of the label file too. ``force`` replaces a folder that holds more than an earlier run's
-    bins. ``workers`` threads or processes decode; None for all usable processors. ``pack`` writes
+    bins. ``per_width`` puts each width's bins, of a spec with several, into a folder of its own.
+    ``workers`` threads or processes decode; None for all usable processors. ``pack`` writes
     one file in the folder's place, and its index in that of the description (`crnn.samples.pack`).
     """
 
@@ -86,6 +92,19 @@ class PrepareRequest:
     force: bool = False
     workers: Optional[int] = None
     pack: bool = False
+    per_width: bool = False
+
+    def info_files(self) -> Mapping[int, Path]:
+        """Return the info file of each width; of a spec with one width, the file itself."""
+        info = self.info_file
+        if info is None:
+            return {}
+        if self.spec.widths is None:
+            return {self.spec.width: info}
+        return {
+            width: info.with_name(f"{info.stem}_w{width}{info.suffix}")
+            for width in self.spec.read_widths
+        }
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class Summary:
     """What was written, and what was remarkable.
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
-    is (C, H, W).
+    is (C, H, W); with several widths W is the widest, and ``by_width`` has the bins of each.
     """
 
     out: str
@@ -111,6 +130,7 @@ class Summary:
     seconds: float
     spec: ModelSpec
     pack: bool = False
+    by_width: Mapping[int, int] = field(default_factory=dict)
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
@@ -122,6 +142,9 @@ class Summary:
         del plain["spec"]  # the bins' own description has it
         if not self.pack:
             del plain["pack"]
+        plain["by_width"] = {str(width): count for width, count in self.by_width.items()}
+        if not self.by_width:
+            del plain["by_width"]
         return {"schema": "crnn-prepare/1", **plain, "named": named}
 
 
@@ -148,7 +171,13 @@ def prepare(
     """
     start = time.perf_counter()
     out = Path(request.out).resolve()
-    targets = [path.resolve() for path in (request.label_file, request.info_file) if path]
+    if request.per_width and request.spec.widths is None:
+        raise UsageError(
+            "--per-width is for several widths, and the spec has one",
+            hint="Name them, as in --widths 80,128,200, or a model that has them: --spec MODEL.",
+        )
+    infos = {width: path.resolve() for width, path in request.info_files().items()}
+    targets = [request.label_file.resolve(), *infos.values()]
     description = description_path(out)
     _check_targets(request, out, targets)
     _check_description(description, targets)
@@ -161,7 +190,7 @@ def prepare(
         description_file = stack.enter_context(atomic_file(description))
         if request.pack:
             pack = _Pack(stack.enter_context(atomic_file(out)), description_file, request)
-            work.write(pack, *(beside[path] for path in targets), advance=advance)
+            work.write(pack, beside[targets[0]], {}, advance=advance)
             pack.finish()
         else:
             folder = stack.enter_context(atomic_folder(out))
@@ -171,7 +200,10 @@ def prepare(
                 if path.parent == out
             }
             files = {**beside, **within}
-            work.write(_Folder(folder), *(files[path] for path in targets), advance=advance)
+            for name in _folders(request):
+                (folder / name).mkdir()
+            info = {width: files[path] for width, path in infos.items()}
+            work.write(_Folder(folder), files[targets[0]], info, advance=advance)
             description_file.write(_description(request).encode("utf-8"))
         if not work.bins:
             raise InputError(
@@ -182,17 +214,19 @@ def prepare(
     return work.summary(time.perf_counter() - start)
 
 
-def description_path(out: Path) -> Path:
-    """Return the file that describes a folder of bins: ``input_bin.json`` beside ``input_bin``.
-
-    It is beside the folder, not in it, since tools take each file of the folder for a sample.
-    """
-    return out.with_name(out.name + ".json")
+def _folders(request: PrepareRequest) -> Sequence[str]:
+    """Return the folders that the bins stand in, below their own."""
+    if not request.per_width:
+        return ()
+    return [width_folder(width) for width in request.spec.read_widths]
 
 
 def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
-    return json_text({"format": BINS_FORMAT, **_about(request)}, indent=2) + "\n"
+    described = {"format": BINS_FORMAT, **_about(request)}
+    if request.per_width:
+        described["per_width"] = True
+    return json_text(described, indent=2) + "\n"
 
 
 def _about(request: PrepareRequest) -> Dict[str, Any]:
@@ -213,10 +247,15 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
     place = "in"
     if summary.pack:
         place = "in the pack"
+    if summary.by_width:
+        channels, height, _ = summary.shape
+        shape = f"{channels}x{height} and several widths,"
     lines = [
         f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) {place}"
         f" {summary.out}, {summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
     ]
+    for width, count in summary.by_width.items():
+        lines.append(f"width {width}: {count} bins")
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
@@ -251,7 +290,7 @@ def _consequence(reason: str, summary: Summary) -> str:
     }
     if reason in known:
         return known[reason]
-    if reason in (TRANSPARENT, TURNED):
+    if reason in REMARKS:
         return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
@@ -286,14 +325,14 @@ class _Pack:
         """Append the samples that have pixels, and a line of the index for each that counts."""
         values = self._values(pixels)
         self._file.write(memoryview(values.data).cast("B"))
-        step = values.itemsize * int(np.prod(self._spec.image_shape))
-        for number, label, has_bin, _ in written:
+        column = values.itemsize * self._spec.channels * self._spec.height
+        for number, label, width, _ in written:
             place = None
-            if has_bin:
+            if width is not None:
                 place = self._at
-                self._at += step
-            if label is not None and (has_bin or self._keeps_bad):
-                self._index.add(PackedSample(number, place, self._spec.width, label))
+                self._at += column * width
+            if label is not None and (width is not None or self._keeps_bad):
+                self._index.add(PackedSample(number, place, width or 0, label))
 
     def finish(self) -> None:
         self._index.finish()
@@ -307,12 +346,13 @@ class _Preparation:
         self.samples = self.bins = self.labels = 0
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
+        self._at_width: Dict[int, int] = dict.fromkeys(request.spec.read_widths, 0)
 
     def write(
         self,
         place: Union[_Folder, _Pack],
         labels: IO[bytes],
-        info: Optional[IO[bytes]] = None,
+        info: Mapping[int, IO[bytes]],
         *,
         advance: Callable[[int], None],
     ) -> None:
@@ -340,11 +380,15 @@ class _Preparation:
 
     def summary(self, seconds: float) -> Summary:
         request = self.request
+        by_width: Mapping[int, int] = {}
+        if request.spec.widths is not None:
+            by_width = self._at_width
+        channels, height, _ = request.spec.image_shape
         return Summary(
             out=request.out,
             label_file=str(request.label_file),
             dtype=request.dtype,
-            shape=request.spec.image_shape,
+            shape=(channels, height, request.spec.read_widths[-1]),
             samples=self.samples,
             bins=self.bins,
             labels=self.labels,
@@ -356,24 +400,29 @@ class _Preparation:
             seconds=seconds,
             spec=request.spec,
             pack=request.pack,
+            by_width=by_width,
         )
 
-    def _add(self, result: _Written, labels: IO[bytes], info: Optional[IO[bytes]]) -> None:
-        number, label, has_bin, notes = result
+    def _add(self, result: _Written, labels: IO[bytes], info: Mapping[int, IO[bytes]]) -> None:
+        number, label, width, notes = result
         self.samples += 1
         for key, problem in notes:
             self.note(key, problem)
-        if has_bin:
+        if width is not None:
             if info:
-                info.write(self._info_line(number).encode("utf-8"))
+                info[width].write(self._info_line(number, width).encode("utf-8"))
             self.bins += 1
-        if label is not None and (has_bin or not self.request.skip_bad):
+            self._at_width[width] += 1
+        if label is not None and (width is not None or not self.request.skip_bad):
             labels.write(label_line(number, label).encode("utf-8"))
             self.labels += 1
 
-    def _info_line(self, number: int) -> str:
-        spec, out = self.request.spec, self.request.out
-        return info_line(self.bins, join(out, bin_name(number)), spec.width, spec.height)
+    def _info_line(self, number: int, width: int) -> str:
+        out = self.request.out
+        if self.request.per_width:
+            out = join(out, width_folder(width))
+        path = join(out, bin_name(number))
+        return info_line(self._at_width[width], path, width, self.request.spec.height)
 
 
 class _BinDecoder:
@@ -384,41 +433,59 @@ class _BinDecoder:
     def __init__(self, request: PrepareRequest, folder: Optional[Path]) -> None:
         self._source = request.source
         self._folder = folder
+        self._per_width = request.per_width
         self._spec = request.spec
         self._alphabet = request.spec.alphabet
         self._values = _values_of(request)
         self._oov = request.oov
 
     def __call__(self, numbers: Sequence[int]) -> Tuple[List[_Written], np.ndarray]:
-        """Return what became of each sample, and the pixels of those that have any, where they are
-        not written yet.
+        """Return what became of each sample, and the pixels C, H, W, one after the other, of those
+        that have any, where they are not written yet.
         """
-        pixels = np.empty((len(numbers), *self._spec.image_shape), dtype=np.uint8)
+        column = self._spec.channels * self._spec.height
+        most = column * self._spec.read_widths[-1]
+        pixels = np.empty(len(numbers) * most, dtype=np.uint8)
         bounds = Bounds.now()
-        written: List[_Written] = []
-        named: List[int] = []
+        done: List[_Written] = []
+        at = 0
         for number in numbers:
             notes: List[Tuple[str, Problem]] = []
             sample = self._source.sample(number)
             label = self._label(number, sample, notes)
-            has_bin = label is not None and self._decode(sample, pixels[len(named)], bounds, notes)
-            if has_bin:
-                named.append(number)
-            written.append((number, label, has_bin, notes))
+            width = None
+            if label is not None:
+                width = self._decode(sample, pixels[at:], bounds, notes)
+                at += column * (width or 0)
+            done.append((number, label, width, notes))
         if self._folder is None:
-            return written, pixels[: len(named)]
-        for number, values in zip(named, self._values(pixels[: len(named)])):
-            _write_new(f"{self._folder}{os.sep}{bin_name(number)}", values)
-        return written, pixels[:0]
+            return done, pixels[:at]
+        self._write(done, self._values(pixels[:at]), self._folder)
+        return done, pixels[:0]
 
     def _decode(
         self, sample: Sample, out: np.ndarray, bounds: Bounds, notes: List[Tuple[str, Problem]]
-    ) -> bool:
-        problem, remarks = decode_sample(sample, self._spec, out, bounds)
+    ) -> Optional[int]:
+        """Return the image's width; None where it cannot be used."""
+        result, remarks = decode_sample(sample, self._spec, out, bounds)
         notes.extend((sample.key, Problem(remark)) for remark in remarks)
-        if problem is not None:
-            notes.append((sample.key, problem))
-        return problem is None
+        if isinstance(result, Problem):
+            notes.append((sample.key, result))
+            return None
+        return result
+
+    def _write(self, done: Sequence[_Written], values: np.ndarray, folder: Path) -> None:
+        column = self._spec.channels * self._spec.height
+        at = 0
+        for number, _, width, _ in done:
+            if width is None:
+                continue
+            name = bin_name(number)
+            if self._per_width:
+                name = f"{width_folder(width)}{os.sep}{name}"
+            end = at + column * width
+            _write_new(f"{folder}{os.sep}{name}", values[at:end])
+            at = end
 
     def _label(
         self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
@@ -564,17 +631,22 @@ def _check_description(path: Path, targets: Sequence[Path]) -> None:
 def _check_leftover(out: Path, own: Sequence[str]) -> None:
     """Refuse a folder that holds anything but an earlier run's files."""
     entries = sorted(out.iterdir())
-    strange = [
-        entry.name
-        for entry in entries
-        if entry.is_dir() or not (entry.name in own or _is_bin(entry.name))
-    ]
+    strange = [entry.name for entry in entries if not _is_own(entry, own)]
     if strange:
         raise InputError(
             f"{out} holds {len(strange)} entries that are not an earlier run's bins, such as"
             f" {strange[0]}",
             hint="Name another folder, or replace this one with all that is in it: --force",
         )
+
+
+def _is_own(entry: Path, own: Sequence[str]) -> bool:
+    """Say whether an earlier run may have written an entry of the folder of bins."""
+    if not entry.is_dir():
+        return entry.name in own or _is_bin(entry.name)
+    if not is_width_folder(entry.name):
+        return False
+    return all(_is_bin(each.name) for each in entry.iterdir())
 
 
 def _is_bin(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, problem_lines
 from crnn.results import Comparison, Evaluation, RunInfo
@@ -56,7 +56,18 @@ def summary(evaluation: Evaluation) -> List[str]:
         found.append(f"protocol   {protocol}")
     found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
+    for width, counts in evaluation.by_width.items():
+        found.append(_at_width(width, counts))
     return found
+
+
+def _at_width(width: int, counts: Mapping[str, float]) -> str:
+    speed = ""
+    if counts["words_per_second"]:
+        speed = f", inference {counts['words_per_second']:.0f} words/s"
+    words = int(counts["words"])
+    right = int(counts["correct"])
+    return f"width {width:<4} {counts['accuracy']:.4f}  ({right} of {words} words{speed})"
 
 
 def simulated(run: RunInfo) -> str:

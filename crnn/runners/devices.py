@@ -63,7 +63,7 @@ class DevicesRunner(Runner):
     def _check_metadata(self) -> None:
         """The processes' runners have checked themselves."""
 
-    def _check_output(self, output: np.ndarray, batch: int) -> None:
+    def _check_output(self, output: np.ndarray, images: Tuple[int, ...]) -> None:
         """What comes is (T, N, K) whatever the file's axes are; the processes' runners check."""
 
     def _prove_axes(self, piece: np.ndarray) -> None:

@@ -50,9 +50,11 @@ class TorchRunner(Runner):
         import torch
 
         _require_device(torch, self.device)
-        spec = self.spec
-        self.inputs = (Tensor("images", "float32", (None, *spec.image_shape)),)
-        self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
+        self.inputs = (Tensor("images", "float32", self._input_shape()),)
+        steps: Optional[int] = self.spec.time_steps
+        if self.spec.widths is not None:
+            steps = None
+        self.outputs = (Tensor("logits", "float32", (steps, None, self.spec.classes)),)
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         self._network = self._network.to(self.device)

@@ -35,11 +35,16 @@ from crnn.errors import UnavailableError
 from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
+from crnn.samples.buckets import Row, bucketed
 from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+View = Tuple[Optional[str], Union[np.ndarray, Problem]]
+"""A view of a word by its name, None where it is the only one: pixels, or why there are none."""
+ViewMaker = Callable[[Sample], Tuple[Sequence[View], Sequence[str]]]
+"""Decodes a sample once and gives its views, at least one, and its remarks."""
 
 MANY = 5000
 """Samples from which on processes are worth their start; threads share one interpreter, and so
@@ -63,13 +68,13 @@ class NumberedSamples(Protocol):
 
 
 class _Chunk(NamedTuple):
-    """What became of some samples: the pixels (n, C, H, W), uint8, of those that could be decoded,
-    one after the other, and for each sample what is wrong with it and what else its picture
-    depends on.
+    """What became of some samples: the pixels C, H, W, uint8, of those that could be decoded, one
+    after the other, and for each sample its width or what is wrong with it, and what else its
+    picture depends on.
     """
 
     pixels: np.ndarray
-    problems: Sequence[Optional[Problem]]
+    results: Sequence[Union[int, Problem]]
     remarks: Sequence[Sequence[str]]
 
 
@@ -93,24 +98,67 @@ class _Decoder:
 
     def __call__(self, sent: Sequence[Union[Sample, int]]) -> _Chunk:
         samples = [self._sample(item) for item in sent]
-        pixels = np.empty((len(samples), *self._spec.image_shape), dtype=np.uint8)
-        problems: List[Optional[Problem]] = []
+        column = self._spec.channels * self._spec.height
+        most = column * self._spec.read_widths[-1]
+        pixels = np.empty(len(samples) * most, dtype=np.uint8)
+        results: List[Union[int, Problem]] = []
         remarks: List[Sequence[str]] = []
         bounds = Bounds.now(self._max_pixels)
-        full = 0
+        at = 0
         for sample in samples:
-            problem, remarked = decode_sample(sample, self._spec, pixels[full], bounds)
-            if problem is None:
-                full += 1
-            problems.append(problem)
+            result, remarked = decode_sample(sample, self._spec, pixels[at:], bounds)
+            if isinstance(result, int):
+                at += column * result
+            results.append(result)
             remarks.append(remarked)
-        return _Chunk(pixels[:full], problems, remarks)
+        return _Chunk(pixels[:at], results, remarks)
 
     def _sample(self, sent: Union[Sample, int]) -> Sample:
         if isinstance(sent, int):
             assert self._again is not None
             return self._again.sample(sent)
         return sent
+
+
+class _ViewDecoder:
+    """Decodes samples to views."""
+
+    def __init__(self, make: ViewMaker) -> None:
+        self._make = make
+
+    def __call__(self, samples: Sequence[Sample]) -> Sequence[Tuple[Sequence[View], Sequence[str]]]:
+        return [self._make(sample) for sample in samples]
+
+
+def _rows_of_views(
+    decoded: Iterable[Tuple[Sequence[Sample], Sequence[Tuple[Sequence[View], Sequence[str]]]]],
+) -> Iterator[Row]:
+    """Yield the rows of samples in their order, each with its position."""
+    position = 0
+    for samples, made in decoded:
+        for sample, (views, remarks) in zip(samples, made):
+            for number, (name, pixels) in enumerate(views, 1):
+                last = number == len(views)
+                yield Row(position, sample.key, sample.label, pixels, remarks, name, last)
+                remarks = ()
+            position += 1
+
+
+def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -> Iterator[Row]:
+    """Yield a row for each sample, with its position."""
+    position = 0
+    for samples, chunk in decoded:
+        at = 0
+        for sample, result, remarks in zip(samples, chunk.results, chunk.remarks):
+            image: Union[np.ndarray, Problem]
+            if isinstance(result, int):
+                end = at + spec.channels * spec.height * result
+                image = chunk.pixels[at:end].reshape(spec.channels, spec.height, result)
+                at = end
+            else:
+                image = result
+            yield Row(position, sample.key, sample.label, image, remarks)
+            position += 1
 
 
 def _number_or(sample: Sample) -> Union[Sample, int]:
@@ -128,9 +176,14 @@ def image_batches(
     keep: int = 1,
     workers: Optional[int] = None,
     max_pixels: Optional[int] = None,
+    views: Optional[ViewMaker] = None,
     again: Optional[NumberedSamples] = None,
 ) -> Generator[Batch, None, None]:
     """Decode samples and make batches of them; a few batches' samples are held.
+
+    Where the spec reads at several widths, or ``views`` are made, a batch has one width, its rows
+    say where in the samples' order they stand, and at most eight batches of words wait more
+    (`crnn.samples.buckets`).
 
     Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
     generator ends its threads and processes.
@@ -144,35 +197,54 @@ def image_batches(
             next one is filled.
         workers: Threads or processes; None for all usable processors.
         max_pixels: Larger images are problems; None for the limit (`crnn.limits`).
+        views: Makes the views of a sample, in threads; None for the sample as it is.
         again: Where the samples come from, for other processes to read them there: they decode too
             from `MANY` samples on. None where threads are to decode however many there are.
 
     Yields:
         Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
-        order.
+        order; of several widths as above.
     """
-    ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
-    decoder = _Decoder(spec, max_pixels, again)
     workers = workers or usable_cpus()
-    if again is not None and workers > 1 and len(again) >= MANY:
-        chunks = by_processes(
-            pieces(samples, PROCESS_CHUNK), decoder, workers, ahead=size, sent=decoder.sent
-        )
-    else:
-        chunks = by_threads(pieces(samples, CHUNK), decoder, workers, ahead=size)
-    filling = _Filling(ring, spec.table)
-    with contextlib.closing(chunks):
+    if views is not None:
+        made = by_threads(pieces(samples, CHUNK), _ViewDecoder(views), workers, ahead=size)
+        with contextlib.closing(made):
+            yield from bucketed(_rows_of_views(made), spec, size, dtype=dtype)
+        return
+    with contextlib.closing(
+        _decoded(samples, _Decoder(spec, max_pixels, again), workers, size, again)
+    ) as chunks:
+        if spec.widths is not None:
+            yield from bucketed(_rows(chunks, spec), spec, size, dtype=dtype)
+            return
+        ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
+        filling = _Filling(ring, spec)
         for taken, chunk in chunks:
             yield from filling.add(taken, chunk)
-    yield from filling.rest()
+        yield from filling.rest()
+
+
+def _decoded(
+    samples: Iterable[Sample],
+    decoder: _Decoder,
+    workers: int,
+    ahead: int,
+    again: Optional[NumberedSamples],
+) -> Generator[Tuple[List[Sample], _Chunk], None, None]:
+    """Return the samples in pieces, each decoded; by other processes too where there are many."""
+    if again is not None and workers > 1 and len(again) >= MANY:
+        many = pieces(samples, PROCESS_CHUNK)
+        return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent)
+    return by_threads(pieces(samples, CHUNK), decoder, workers, ahead=ahead)
 
 
 class _Filling:
     """Puts decoded pixels into the batches' own memory, by table where they are values."""
 
-    def __init__(self, ring: Sequence[np.ndarray], table: np.ndarray) -> None:
+    def __init__(self, ring: Sequence[np.ndarray], spec: ModelSpec) -> None:
         self._ring = itertools.cycle(ring)
-        self._table = table
+        self._table = spec.table
+        self._shape = spec.image_shape
         self._begin()
 
     def _begin(self) -> None:
@@ -185,21 +257,22 @@ class _Filling:
 
     def add(self, samples: Sequence[Sample], chunk: _Chunk) -> Iterator[Batch]:
         """Take decoded samples; yield each batch that is full with them."""
+        pixels = chunk.pixels.reshape(-1, *self._shape)
         at = waiting = 0
-        for sample, problem, remarks in zip(samples, chunk.problems, chunk.remarks):
+        for sample, result, remarks in zip(samples, chunk.results, chunk.remarks):
             if remarks:
                 self._remarks.update(remarks)
-            if problem is None:
+            if isinstance(result, int):
                 waiting += 1
             else:
-                self._problems[len(self._keys)] = problem
+                self._problems[len(self._keys)] = result
             self._keys.append(sample.key)
             self._labels.append(sample.label)
             if self._full + waiting == len(self._images):
-                self._put(chunk.pixels[at : at + waiting])
+                self._put(pixels[at : at + waiting])
                 at, waiting = at + waiting, 0
                 yield self._batch()
-        self._put(chunk.pixels[at : at + waiting])
+        self._put(pixels[at : at + waiting])
 
     def rest(self) -> Iterator[Batch]:
         """Yield what is left, where anything is."""
@@ -400,22 +473,22 @@ def _end_with_parent() -> None:
 
 def decode_sample(
     sample: Sample, spec: ModelSpec, out: np.ndarray, bounds: Bounds
-) -> Tuple[Optional[Problem], Sequence[str]]:
+) -> Tuple[Union[int, Problem], Sequence[str]]:
     """Decode a sample into memory at hand.
 
     Args:
         sample: An encoded image, or why there is none.
         spec: Color, size and resizing.
-        out: Gets the pixels, uint8 (C, H, W) (`crnn.image.decode_into`).
+        out: Gets the pixels (`crnn.image.decode_into`).
         bounds: A larger image is a problem.
 
     Returns:
-        Why there are no pixels, None where there are; and what else the picture depends on
+        The image's width, or why there are no pixels; and what else the picture depends on
         (`crnn.image.decode_remarked`).
     """
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:
-        return None, decode_into(sample.image, spec, out, bounds)
+        return decode_into(sample.image, spec, out, bounds)
     except ImageError as error:
         return error.problem, ()

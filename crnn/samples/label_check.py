@@ -20,11 +20,13 @@ class LabelCheck:
         self._spec = spec
         self._known = frozenset(spec.characters)
 
-    def problem(self, label: Optional[str]) -> Optional[Problem]:
+    def problem(self, label: Optional[str], steps: Optional[int] = None) -> Optional[Problem]:
         """Look at a label.
 
         Args:
             label: As the data set holds it; None where the image has none.
+            steps: The time steps that the image is read in; None for the spec's, or, of a model
+                with several widths, where they are not known: no label is then too long.
 
         Returns:
             What is wrong with it, in the words of `crnn.labels`; None where nothing is.
@@ -35,7 +37,9 @@ class LabelCheck:
         if not self._known.issuperset(text):
             outside = labels.outside(text, self._known)
             return Problem(labels.OUTSIDE, f"{text!r} has {outside!r}")
-        most = self._spec.time_steps
+        most = steps or self._spec.time_steps
+        if steps is None and self._spec.widths is not None:
+            return None
         # A label of n characters needs at most 2 n - 1 steps.
         if 2 * len(text) > most and labels.steps(text) > most:
             needed = labels.steps(text)

@@ -24,6 +24,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Union,
 )
 
 import numpy as np
@@ -32,37 +33,37 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError
 from crnn.files import json_text, require_file, utf8_lines
 from crnn.limits import limit
-from crnn.samples.bins import MISSING, LabelFile, bin_index, bin_name, label_lines
+from crnn.samples.bins import (
+    MISSING,
+    Description,
+    LabelFile,
+    bin_index,
+    bin_name,
+    check_widths,
+    description_path,
+    label_lines,
+)
+from crnn.samples.buckets import Row, bucketed
 from crnn.spec import ModelSpec
 
 PACK_FORMAT = "crnn-pack/1"
 HEAD_BYTES = 64
 _MARK = PACK_FORMAT.encode("ascii") + b" "
 _OPENED = ', "samples": ['
+_ASKED = 1024
+"""Samples whose places are looked up at a time."""
 _AGAIN = "Prepare the data again: crnn prepare DATA PACK --pack"
 
 
 class PackedSample(NamedTuple):
     """A line of the index: a sample's number, where it begins in the pack (None: it has no usable
-    image), its width in pixels, and its label.
+    image), its width in pixels (0 without image), and its label.
     """
 
     number: int
     offset: Optional[int]
     width: int
     label: str
-
-
-def index_path(pack: Path) -> Path:
-    """Return the index's path, ``words.json`` beside ``words``.
-
-    Args:
-        pack: The pack.
-
-    Returns:
-        The path.
-    """
-    return pack.with_name(pack.name + ".json")
 
 
 def is_pack(path: Path) -> bool:
@@ -100,7 +101,7 @@ class IndexWriter:
 
     Args:
         file: Open for bytes.
-        about: ``spec``, ``dtype``, ``shape`` and ``versions``.
+        about: ``spec``, ``dtype``, ``shape`` of a sample (C, H, W), and ``versions``.
         identity: As in the pack's head.
     """
 
@@ -164,11 +165,10 @@ class PackedBins:
         self.notes: Sequence[str] = ()
         self._rules = rules
         self._file: Optional[int] = None
-        index = _Index(index_path(pack))
+        index = _Index(description_path(pack))
         self.dtype = index.dtype
-        self._offsets = index.offsets
-        _check_size(index, spec, pack)
-        _check_pack(index, pack)
+        self._places = index.places
+        _check_pack(index, pack, spec)
         numbered: Iterable[Tuple[int, str]] = index.labels
         if label_file is not None:
             numbered = label_lines(label_file)
@@ -198,49 +198,75 @@ class PackedBins:
 
     def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
         """See `crnn.samples.source.BatchSource`."""
-        shape = self.spec.image_shape
-        ring = [np.empty((size, *shape), dtype=self.dtype) for _ in range(keep + 1)]
         self.close()
         self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        if self.spec.widths is not None:
+            yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
+            return
+        shape = self.spec.image_shape
+        ring = [np.empty((size, *shape), dtype=self.dtype) for _ in range(keep + 1)]
         start = turn = 0
         while start < len(self.labels):
             images = ring[turn % len(ring)]
-            keys, problems, places = self._next(start, size)
-            self._read(images, places)
-            texts = self.labels.texts(start, start + len(keys))
-            yield Batch(keys, texts, images[: len(places)], problems)
-            start, turn = start + len(keys), turn + 1
+            count, problems, offsets = self._next(start, size)
+            self._read(images, offsets)
+            keys = self.labels.keys(start, start + count)
+            texts = self.labels.texts(start, start + count)
+            yield Batch(keys, texts, images[: len(offsets)], problems)
+            start, turn = start + count, turn + 1
 
-    def _next(self, start: int, size: int) -> Tuple[List[str], Dict[int, Problem], List[int]]:
-        """Return the next samples' keys, the problems of those without image, and where the images
-        of the others begin.
+    def _next(self, start: int, size: int) -> Tuple[int, Dict[int, Problem], List[int]]:
+        """Return how many samples the next batch has, the problems of those without image, and
+        where the images of the others begin.
         """
-        numbers: List[int] = []
+        count = 0
         problems: Dict[int, Problem] = {}
-        places: List[int] = []
-        while len(places) < size and start + len(numbers) < len(self.labels):
+        offsets: List[int] = []
+        while len(offsets) < size and start + count < len(self.labels):
             # As many as are missing: one without image asks for another round.
-            at = start + len(numbers)
-            more = self.labels.indices[at : at + size - len(places)]
-            for number, place in zip(more.tolist(), self._offsets.of(more).tolist()):
-                if place < 0:
-                    problems[len(numbers)] = Problem(MISSING, f"{self.path}: {bin_name(number)}")
+            at = start + count
+            numbers = self.labels.indices[at : at + size - len(offsets)]
+            found, _ = self._places.of(numbers)
+            for number, offset in zip(numbers.tolist(), found.tolist()):
+                if offset < 0:
+                    problems[count] = self._missing(number)
                 else:
-                    places.append(place)
-                numbers.append(number)
-        return [f"test_{number}" for number in numbers], problems, places
+                    offsets.append(offset)
+                count += 1
+        return count, problems, offsets
 
-    def _read(self, images: np.ndarray, places: Sequence[int]) -> None:
+    def _missing(self, number: int) -> Problem:
+        return Problem(MISSING, f"{self.path}: {bin_name(number)}")
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield each sample with its width."""
+        for start in range(0, len(self.labels), _ASKED):
+            end = start + _ASKED
+            numbers = self.labels.indices[start:end]
+            offsets, widths = self._places.of(numbers)
+            keys, texts = self.labels.keys(start, end), self.labels.texts(start, end)
+            for row, number in enumerate(numbers.tolist()):
+                image: Union[np.ndarray, Problem] = self._missing(number)
+                if offsets[row] >= 0:
+                    image = self._image(int(offsets[row]), int(widths[row]))
+                yield Row(start + row, keys[row], texts[row], image)
+
+    def _image(self, offset: int, width: int) -> np.ndarray:
+        image = np.empty((self.spec.channels, self.spec.height, width), dtype=self.dtype)
+        self._read(image[None], [offset])
+        return image
+
+    def _read(self, images: np.ndarray, offsets: Sequence[int]) -> None:
         """Read images, those that stand side by side at once."""
         assert self._file is not None
         memory = memoryview(images.data).cast("B")
         step = images[0].nbytes
         row = 0
-        while row < len(places):
+        while row < len(offsets):
             end = row + 1
-            while end < len(places) and places[end] == places[end - 1] + step:
+            while end < len(offsets) and offsets[end] == offsets[end - 1] + step:
                 end += 1
-            _read_all(self._file, memory[row * step : end * step], places[row], self.path)
+            _read_all(self._file, memory[row * step : end * step], offsets[row], self.path)
             row = end
 
 
@@ -251,14 +277,18 @@ class _Index:
         require_file(path, "the index of a pack, as crnn prepare --pack writes it")
         self.path = path
         lines = (text for _, text, _ in utf8_lines(path))
-        self._about = self._head(next(lines, None))
+        about = self._head(next(lines, None))
         dtypes: Dict[Any, np.dtype] = {"float32": np.dtype("<f4"), "uint8": np.dtype(np.uint8)}
-        if self._about.get("dtype") not in dtypes:
-            raise self._error(f"its dtype is {self._about.get('dtype')!r}")
-        self.dtype: np.dtype = dtypes[self._about["dtype"]]
-        self.shape = tuple(self._about["shape"])
-        self.identity = str(self._about.get("id"))
-        self.offsets, self.labels = self._samples(lines)
+        if about.get("dtype") not in dtypes:
+            raise self._error(f"its dtype is {about.get('dtype')!r}")
+        self.dtype = dtypes[about["dtype"]]
+        if not isinstance(about.get("spec"), dict):
+            raise self._error("it has no spec")
+        spec = ModelSpec.from_dict(about["spec"], where=str(path))
+        self.description = Description(spec, about["dtype"])
+        self.identity = str(about.get("id"))
+        self._widths = frozenset(spec.read_widths)
+        self.places, self.labels = self._samples(lines)
 
     def _head(self, line: Optional[str]) -> Dict[str, Any]:
         text = line or ""
@@ -268,38 +298,43 @@ class _Index:
             about = None
         if not text.endswith(_OPENED) or not isinstance(about, dict):
             raise self._error("its first line is something else")
-        if about.get("format") != PACK_FORMAT or not isinstance(about.get("shape"), list):
+        if about.get("format") != PACK_FORMAT:
             raise self._error(f"its format is {about.get('format')!r}")
         return about
 
-    def _samples(self, lines: Iterator[Optional[str]]) -> Tuple[_Offsets, LabelFile]:
-        numbers, offsets = array("q"), array("q")
-        labels = LabelFile(self._numbered(lines, numbers, offsets))
-        return _Offsets(np.array(numbers, np.int64), np.array(offsets, np.int64)), labels
+    def _samples(self, lines: Iterator[Optional[str]]) -> Tuple[_Places, LabelFile]:
+        columns = (array("q"), array("q"), array("q"))
+        labels = LabelFile(self._numbered(lines, columns))
+        return _Places(*(np.array(column, np.int64) for column in columns)), labels
 
     def _numbered(
-        self, lines: Iterator[Optional[str]], numbers: array[int], offsets: array[int]
+        self, lines: Iterator[Optional[str]], columns: Sequence[array[int]]
     ) -> Iterator[Tuple[int, str]]:
         for line in lines:
             if line == "]}":
                 return
             sample = self._sample(line)
             if sample.offset is not None:
-                numbers.append(sample.number)
-                offsets.append(sample.offset)
+                for column, value in zip(columns, sample):
+                    column.append(value)  # type: ignore[arg-type]
             yield sample.number, sample.label
         raise self._error("its end is missing")
 
     def _sample(self, line: Optional[str]) -> PackedSample:
+        text = line or ""
         try:
-            name, offset, width, label = json.loads((line or "").rstrip(","))
-            number = bin_index(f"{name}.bin")
+            name, offset, width, label = json.loads(text.rstrip(","))
         except (ValueError, TypeError, RecursionError):
-            number = None
+            raise self._error(f"a line of it is {text[:80]!r}") from None
+        number = bin_index(f"{name}.bin")
         if number is None or not isinstance(label, str):
-            raise self._error(f"a line of it is {(line or '')[:80]!r}")
-        if offset is not None and (not isinstance(offset, int) or offset < HEAD_BYTES):
-            raise self._error(f"{name} begins at {offset!r}")
+            raise self._error(f"a line of it is {text[:80]!r}")
+        if offset is None:
+            return PackedSample(number, None, 0, label)
+        if type(offset) is not int or not HEAD_BYTES <= offset < 1 << 62:
+            raise self._error(f"test_{number} begins at {str(offset)[:40]}")
+        if type(width) is not int or width not in self._widths:
+            raise self._error(f"test_{number} is {str(width)[:40]} wide")
         return PackedSample(number, offset, width, label)
 
     def _error(self, what: str) -> InputError:
@@ -308,38 +343,37 @@ class _Index:
         )
 
 
-class _Offsets:
-    """Where the samples begin, by their numbers, in a few bytes each."""
+class _Places:
+    """Where the samples begin and how wide they are, by their numbers, in a few bytes each."""
 
-    def __init__(self, numbers: np.ndarray, offsets: np.ndarray) -> None:
+    def __init__(self, numbers: np.ndarray, offsets: np.ndarray, widths: np.ndarray) -> None:
         order = np.argsort(numbers, kind="stable")
         self._numbers = numbers[order]
         self._offsets = offsets[order]
+        self._widths = widths[order].astype(np.uint16)
 
-    def of(self, numbers: np.ndarray) -> np.ndarray:
-        """Return where samples begin, -1 for those that have no image."""
+    def of(self, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Return where samples begin, -1 for those that have no image, and their widths."""
         if not len(self._numbers):
-            return np.full(len(numbers), -1)
+            return np.full(len(numbers), -1), np.zeros(len(numbers), np.uint16)
         places = np.searchsorted(self._numbers, numbers).clip(max=len(self._numbers) - 1)
-        found: np.ndarray = np.where(self._numbers[places] == numbers, self._offsets[places], -1)
-        return found
+        is_there = self._numbers[places] == numbers
+        return np.where(is_there, self._offsets[places], -1), self._widths[places]
 
-    @property
-    def last(self) -> int:
-        """Where the last one begins; -1 without any."""
-        return int(self._offsets.max(initial=-1))
+    def end(self, column: int) -> int:
+        """Return how long a pack is that holds all, by the bytes of a column."""
+        return int((self._offsets + column * self._widths.astype(np.int64)).max(initial=0))
 
 
-def _check_size(index: _Index, spec: ModelSpec, pack: Path) -> None:
-    if index.shape != spec.image_shape:
+def _check_pack(index: _Index, pack: Path, spec: ModelSpec) -> None:
+    """Refuse a pack for another model, of another run than its index, or cut short."""
+    check_widths(pack, index.description, spec)
+    shape = index.description.spec.image_shape
+    if shape != spec.image_shape:
         raise InputError(
-            f"{pack} holds images {index.shape}; expected {spec.image_shape}",
+            f"{pack} holds images {shape}; expected {spec.image_shape}",
             hint=f"{_AGAIN} --spec MODEL",
         )
-
-
-def _check_pack(index: _Index, pack: Path) -> None:
-    """Refuse a pack of another run than its index, or one that is cut short."""
     with open(pack, "rb") as file:
         begin = file.read(HEAD_BYTES)
     if begin != head(index.identity):
@@ -347,7 +381,7 @@ def _check_pack(index: _Index, pack: Path) -> None:
             f"{pack} and {index.path} are not of one run: one of them was replaced", hint=_AGAIN
         )
     size = pack.stat().st_size
-    needed = index.offsets.last + int(np.prod(index.shape)) * index.dtype.itemsize
+    needed = index.places.end(spec.channels * spec.height * index.dtype.itemsize)
     if size < needed:
         raise InputError(
             f"{pack} has {size} bytes; expected {needed}: it is cut short", hint=_AGAIN

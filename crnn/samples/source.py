@@ -13,7 +13,7 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile
+from crnn.samples.bins import BinFolder, LabelFile, described
 from crnn.samples.pack import PackedBins, is_pack
 from crnn.spec import ModelSpec
 
@@ -285,4 +285,9 @@ def open_source(
 
 
 def _holds_bins(data: Path) -> bool:
-    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())
+    if not data.is_dir():
+        return False
+    if any(entry.suffix == ".bin" for entry in data.iterdir()):
+        return True
+    found = described(data)
+    return found is not None and found.per_width

@@ -5,21 +5,43 @@ with the data.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import heapq
-from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Problem, ProblemCounts
+from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
 from crnn.samples.label_check import LabelCheck
-from crnn.scoring.stream import Stages
+from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.scoring.order import DataOrder
 
 MISSES_KEPT = 1000
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a row: its reading, and why it is wrong whatever its text is.
+
+    ``truth`` is the label as it is compared; ``steps`` are the time steps that the row was read
+    in, None where they are those of the spec. ``worth`` tells which of a word's views is kept: the
+    one with most.
+    """
+
+    reading: Reading
+    truth: Optional[str]
+    problem: Optional[Problem]
+    steps: Optional[int] = None
+    worth: float = 0.0
 
 
 class Scorer:
@@ -32,9 +54,12 @@ class Scorer:
     Args:
         spec: What the logits mean and how labels are compared.
         confidences: Whether every reading gets its confidence; misses get theirs in any case.
+        decoder: What makes texts of logits; None for greedy CTC.
     """
 
-    def __init__(self, spec: ModelSpec, *, confidences: bool = False) -> None:
+    def __init__(
+        self, spec: ModelSpec, *, confidences: bool = False, decoder: Optional[Decoder] = None
+    ) -> None:
         self.metric = TextMetric()
         self.read = 0
         """Rows that a model has read."""
@@ -43,10 +68,12 @@ class Scorer:
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
-        self._alphabet = spec.alphabet
+        self._decoder = decoder or Decoder(spec)
         self._confidences = confidences
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
+        self._order: Optional[DataOrder] = None
+        self._at_width: Dict[int, Tuple[int, int]] = {}
 
     def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
         """Count a batch.
@@ -57,31 +84,80 @@ class Scorer:
                 are none.
 
         Returns:
-            The reading of every row, in the batch's order.
+            The reading of every row, in the batch's order. Where the batch has positions: the
+            readings that are complete with it, one a position, in data order.
         """
-        problems = dict(batch.problems)
         self.remarks.update(batch.remarks)
-        texts = [""] * len(batch.keys)
-        columns: Dict[int, int] = {}
+        rows = self.rows(batch, logits)
+        self._report(rows)
+        for row in rows:
+            self._count(row)
+        return [row.reading for row in rows]
+
+    def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
+        """Decode a batch without counting it.
+
+        Args:
+            batch: As for `add`.
+            logits: As for `add`.
+
+        Returns:
+            What came of the rows whose readings `add` returns.
+        """
+        rows = self._rows(batch, logits)
+        if batch.positions is not None:
+            return self._in_order(batch, rows)
+        return rows
+
+    def _in_order(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
+        if self._order is None:
+            # Only models of several widths, and views, need it.
+            from crnn.scoring.order import DataOrder
+
+            self._order = DataOrder()
+        return self._order.add(batch, rows)
+
+    def _rows(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Row]:
+        """Decode a batch."""
+        problems = dict(batch.problems)
+        readable: Sequence[int] = ()
+        decoded = NOTHING
+        steps = None
         if logits is not None:
             self.read += logits.shape[1]
-            columns = self._decode(batch.readable, logits, texts, problems)
+            readable, logits = _finite(batch.readable, logits, problems)
+            decoded = self._decoder.decode(logits, [batch.keys[row] for row in readable])
+            if batch.width is not None:
+                steps = logits.shape[0]
+        columns = dict(zip(readable, range(len(readable))))
         truths = self._truths(batch.labels)
-        sure = self._confidence_of(logits, columns, texts, truths)
-        for row, problem in problems.items():
-            self.report(batch.keys[row], problem)
-        for row, label in enumerate(batch.labels):
-            if label is None and row in problems:
+        several = batch.views is not None
+        sure = self._confidence_of(logits, columns, decoded.texts, truths, everyone=several)
+        rows: List[Row] = []
+        for row, key in enumerate(batch.keys):
+            label = batch.labels[row]
+            if row in columns:
+                reading = decoded.reading(columns[row], key, sure.get(row), label)
+                reading = _of_row(reading, batch, row)
+            else:
+                reading = Reading(key, "", None, label)
+            worth = _worth(reading)
+            rows.append(Row(reading, truths[row], problems.get(row), steps, worth))
+        return rows
+
+    def _report(self, rows: Sequence[Row]) -> None:
+        """Count what is wrong with rows and with their labels."""
+        for late in (False, True):
+            for row in rows:
+                if row.problem and (row.problem is NOT_FINITE) is late:
+                    self.report(row.reading.key, row.problem)
+        for row in rows:
+            label = row.reading.label
+            if label is None and row.problem:
                 continue
-            unreadable = self._check.problem(label)
+            unreadable = self._check.problem(label, row.steps)
             if unreadable:
-                self.report(batch.keys[row], unreadable)
-        readings: List[Reading] = []
-        for row, text in enumerate(texts):
-            reading = Reading(batch.keys[row], text, sure.get(row), batch.labels[row])
-            readings.append(reading)
-            self._count(reading, truths[row], row in problems)
-        return readings
+                self.report(row.reading.key, unreadable)
 
     def report(self, key: str, problem: Problem) -> None:
         """Count a problem, of a row or of the data set, and remember the first few of its kind.
@@ -91,6 +167,27 @@ class Scorer:
             problem: What is wrong.
         """
         self._problems.add(key, problem)
+
+    def by_width(self, stages: Stages) -> Mapping[int, Mapping[str, float]]:
+        """Return what was read at each width of a model with several.
+
+        Args:
+            stages: Has the time that inference took at each.
+
+        Returns:
+            The fields of `Evaluation.by_width`, narrowest first.
+        """
+        found: Dict[int, Mapping[str, float]] = {}
+        for width in sorted({*self._at_width, *stages.by_width}):
+            words, correct = self._at_width.get(width, (0, 0))
+            rows, seconds = stages.by_width.get(width, WidthTime())
+            found[width] = {
+                "words": words,
+                "correct": correct,
+                "accuracy": correct / max(1, words),
+                "words_per_second": rows / (seconds or float("inf")),
+            }
+        return found
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -113,27 +210,6 @@ class Scorer:
         """How many words were wrong."""
         return self.metric.total - self.metric.correct
 
-    def _decode(
-        self,
-        rows: Sequence[int],
-        logits: np.ndarray,
-        texts: List[str],
-        problems: Dict[int, Problem],
-    ) -> Dict[int, int]:
-        """Put the readable rows' texts in their places, and a problem where a row's logits are not
-        finite; return the column, in the logits, of each of the others.
-        """
-        columns: Dict[int, int] = {}
-        finite = np.isfinite(logits).all(axis=(0, 2)).tolist()
-        for column, text in enumerate(ctc.greedy(logits, self._alphabet)):
-            row = rows[column]
-            if finite[column]:
-                texts[row] = text
-                columns[row] = column
-            else:
-                problems[row] = NOT_FINITE
-        return columns
-
     def _truths(self, labels: Sequence[Optional[str]]) -> List[Optional[str]]:
         truths: List[Optional[str]] = []
         for label in labels:
@@ -149,23 +225,30 @@ class Scorer:
         columns: Mapping[int, int],
         texts: Sequence[str],
         truths: Sequence[Optional[str]],
+        *,
+        everyone: bool,
     ) -> Dict[int, float]:
-        """Return the confidence of each row that is to have one."""
+        """Return the confidence of each row that is to have one; ``texts`` are the columns'."""
         rows = list(columns)
-        if not self._confidences:
-            rows = [row for row in rows if texts[row] != truths[row]]
+        if not (self._confidences or everyone):
+            rows = [row for row in rows if texts[columns[row]] != truths[row]]
         if logits is None or not rows:
             return {}
         values = ctc.confidences(logits[:, [columns[row] for row in rows]])
         return dict(zip(rows, values.tolist()))
 
-    def _count(self, reading: Reading, truth: Optional[str], has_problem: bool) -> None:
-        if truth is None:
+    def _count(self, row: Row) -> None:
+        if row.truth is None:
             return
+        wrong = row.problem is not None
         # A sample that could not be read is wrong even where its label is empty.
-        distance = self.metric.update(reading.text, truth, wrong=has_problem)
-        if distance or has_problem:
-            self._keep(reading, distance, truth)
+        distance = self.metric.update(row.reading.text, row.truth, wrong=wrong)
+        if row.reading.width is not None:
+            words, correct = self._at_width.get(row.reading.width, (0, 0))
+            right = int(distance == 0 and not wrong)
+            self._at_width[row.reading.width] = (words + 1, correct + right)
+        if distance or wrong:
+            self._keep(row.reading, distance, row.truth)
 
     def _keep(self, reading: Reading, distance: int, truth: str) -> None:
         self._seen += 1
@@ -176,6 +259,41 @@ class Scorer:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def _of_row(reading: Reading, batch: Batch, row: int) -> Reading:
+    """Return a reading with the width and the view of its row, where the batch has them."""
+    if batch.width is None and batch.views is None:
+        return reading
+    view = None
+    if batch.views is not None:
+        view = batch.views[row]
+    return dataclasses.replace(reading, width=batch.width, view=view)
+
+
+def _worth(reading: Reading) -> float:
+    """Return by what one view of a word is kept before another: the text's probability where it is
+    known, else that of its best path.
+    """
+    if reading.probability is not None:
+        return reading.probability
+    return reading.confidence or 0.0
+
+
+def _finite(
+    rows: Sequence[int], logits: np.ndarray, problems: Dict[int, Problem]
+) -> Tuple[Sequence[int], np.ndarray]:
+    """Return the rows whose logits are finite, with their logits; the others get a problem."""
+    finite = np.isfinite(logits).all(axis=(0, 2))
+    if finite.all():
+        return rows, logits
+    kept: List[int] = []
+    for row, good in zip(rows, finite.tolist()):
+        if good:
+            kept.append(row)
+        else:
+            problems[row] = NOT_FINITE
+    return kept, logits[:, finite]
 
 
 def evaluation_of(
@@ -220,4 +338,5 @@ def evaluation_of(
         misses=tuple(scorer.misses),
         misses_total=scorer.misses_total,
         protocol=protocol,
+        by_width=scorer.by_width(stages),
     )

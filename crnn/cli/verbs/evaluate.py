@@ -26,6 +26,7 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
+from crnn.cli.width_options import add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 
@@ -113,6 +114,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     add_spec(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",

@@ -19,6 +19,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.main import run_script, script_parser
+from crnn.cli.width_options import add_width_rule, add_widths, by_widths
 from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
@@ -55,7 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="label file to write (default label.txt)",
     )
     parser.add_argument(
-        "--info", type=Path, metavar="FILE", help="write the info file for benchmark tools too"
+        "--info",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
+        ),
     )
     parser.add_argument(
         "--dtype",
@@ -69,6 +75,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
             " (default: CRNN)"
         ),
+    )
+    add_widths(parser)
+    add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
     )
     parser.add_argument(
         "--annotation",
@@ -113,7 +126,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare and print the summary."""
     from crnn.jobs.prepare import PrepareRequest, prepare, summary_lines
-    from crnn.runners.open import open_spec
+    from crnn.runners.open import by_width_rule, open_spec
     from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
@@ -122,7 +135,8 @@ def run(args: argparse.Namespace) -> int:
         spec = open_spec(args.spec)
     else:
         spec = ModelSpec.default()
-    spec = by_picture_options(spec, args)
+    spec = by_widths(by_picture_options(spec, args), args)
+    spec = by_width_rule(spec, args.width_rule, args.spec or "the default spec")
     options = ListOptions(args.form, args.columns, args.encoding)
     source = open_labelled(args.data, args.annotation, options)
     request = PrepareRequest(
@@ -137,6 +151,7 @@ def run(args: argparse.Namespace) -> int:
         force=args.force,
         workers=args.threads,
         pack=args.pack,
+        per_width=args.per_width,
     )
     for note in source.notes:
         console.note(note)

@@ -87,4 +87,9 @@ def run(args: argparse.Namespace) -> int:
         f" {result.held_back} words held back; {result.differing} of them read differently"
         f" ({result.calibrated_on} set the ranges)"
     )
+    for width, counts in result.by_width.items():
+        console.say(
+            f"width {width:<4} {counts['int8']:.4f} int8, {counts['float']:.4f} float, on"
+            f" {counts['held_back']} words"
+        )
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import List
 
@@ -17,6 +16,7 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
+from crnn.cli.width_options import add_width_rule
 from crnn.errors import InputError
 
 HELP = "Read the words in images: a line each, with path, text and confidence."
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_batch(parser)
     add_reading(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument("--device", default="", help="cpu or cuda; for an OM a chip's number")
     add_threads(parser)
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Read every image that can be read; exit 1 after them if one could not."""
     from crnn.image import remark_lines
     from crnn.recognizer import Recognizer
+    from crnn.reports.result_json import reading_dict
     from crnn.reports.text import SIMULATED
 
     unreadable: List[InputError] = []
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        width_rule=args.width_rule,
     ) as recognizer:
         for note in recognizer.notes:
             console.note(note)
@@ -59,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             console.note(SIMULATED)
         readings = []
         for reading in recognizer.read_each(args.images, on_error=unreadable.append):
-            readings.append(dataclasses.asdict(reading))
+            readings.append(reading_dict(reading))
             if args.json != STDOUT:
                 console.out(f"{reading.key}\t{reading.text}\t{reading.confidence:.4f}")
         put_json(

@@ -193,7 +193,9 @@ def _runs(path: Path, spec: Optional[str]) -> Check:
         if spec is not None:
             runner.read_by(spec_given(runner.spec, spec, None, runner.steps))
         with runner:
-            logits = runner.run(np.zeros((1, *runner.spec.image_shape), dtype=np.float32))
+            channels, height, _ = runner.spec.image_shape
+            shape = (1, channels, height, runner.spec.read_widths[0])
+            logits = runner.run(np.zeros(shape, dtype=np.float32))
     except KitError as error:
         return Check("run", False, error.message, error.hint, needed=True)
     finite = bool(np.isfinite(logits).all())
