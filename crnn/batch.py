@@ -81,7 +81,7 @@ class Sample:
     image: Optional[bytes]
     label: Optional[str]
     problem: Optional[Problem] = None
-    number: Optional[int] = None
+    number: Optional[int] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def _jpeg() -> _Found:
     except ImportError:
         return _pillow("simplejpeg is not installed")
     decode = functools.partial(_decode_jpeg, simplejpeg.decode_jpeg)
-    return _proven(decode, "simplejpeg " + _version("simplejpeg"), _jpegs, _damaged_jpegs)
+    return _proven(decode, "simplejpeg " + _version(simplejpeg), _jpegs, _damaged_jpegs)
 
 
 @functools.lru_cache(maxsize=None)
@@ -138,13 +138,14 @@ def _png() -> _Found:
         import pyspng
     except ImportError:
         return _pillow("pyspng is not installed")
-    name = "pyspng " + _version("pyspng")
+    name = "pyspng " + _version(pyspng)
     library: Any = zlib
     try:
+        import isal
         from isal import isal_zlib
 
         library = isal_zlib
-        name += ", isal " + _version("isal")
+        name += ", isal " + _version(isal)
     except ImportError:
         name += ", zlib"
     decode = functools.partial(_decode_png, pyspng.load, library)
@@ -159,11 +160,8 @@ def _pillow(why: str) -> _Found:
     return _Found(None, Used("Pillow", why))
 
 
-def _version(package: str) -> str:
-    # The modules do not say it in all their releases; importing this takes 10 ms.
-    from importlib import metadata
-
-    return metadata.version(package)
+def _version(module: Any) -> str:
+    return str(getattr(module, "__version__", "of some version"))
 
 
 def _proven(

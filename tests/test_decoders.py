@@ -4,6 +4,7 @@ damaged, the same pixels, remarks, warnings and refusals, and nothing on stderr.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -83,9 +84,51 @@ def test_plain_files_go_the_quick_way(both: Dict[str, Dict[str, Any]]) -> None:
 
 def test_what_pillow_sees_more_in_is_left_to_it(both: Dict[str, Dict[str, Any]]) -> None:
     quick = set(both[""]["quick"])
-    assert not [name for name in quick if name.startswith(("JPEG baseline cut", "PNG, stream"))]
+    assert not [name for name in quick if name.startswith("JPEG baseline cut")]
     assert "JPEG progressive without end" not in quick
     for kind in ("tRNS", "eXIf", "zTXt", "acTL", "fcTL", "prVt", "CRIT"):
         assert not [name for name in quick if f"b'{kind}'" in name]
     for name in ("JPEG, e1 0", "JPEG, e2 2", "JPEG, ed 0", "PNG color 2 depth 16 interlaced False"):
         assert name not in quick
+
+
+def test_a_decoder_that_is_not_right_is_not_used() -> None:
+    """The trial: other pixels, damaged files accepted, and an error of its own each mean Pillow."""
+    import simplejpeg
+
+    def off_by_one(data: bytes, *options: Any) -> Any:
+        return simplejpeg.decode_jpeg(data, *options) ^ 1
+
+    def lenient(data: bytes, *options: Any) -> Any:
+        return simplejpeg.decode_jpeg(data, *options[:-1], False)
+
+    def failing(data: bytes, *options: Any) -> Any:
+        raise SystemError("of another NumPy")
+
+    said = {}
+    for load in (simplejpeg.decode_jpeg, off_by_one, lenient, failing):
+        decode = functools.partial(decoders._decode_jpeg, load)
+        found = decoders._proven(decode, "it", decoders._jpegs, decoders._damaged_jpegs)
+        assert (found.decode is None) == bool(found.used.why)
+        said[load.__name__] = found.used.why
+    assert said == {
+        "decode_jpeg": "",
+        "off_by_one": "it gives other pixels than this Pillow",
+        "lenient": "it accepts damaged files",
+        "failing": "it fails: SystemError",
+    }
+
+
+@pytest.mark.parametrize("change", ["cut", "more", "twice", "behind"])
+def test_a_stream_of_another_length_is_left_to_pillow(change: str) -> None:
+    data = images.png(stream=lambda raw: images.wrong(raw, change))
+    assert decoders.quick(images.png(), 1 << 20, 1 << 16) is not None
+    assert decoders.quick(data, 1 << 20, 1 << 16) is None
+
+
+def test_the_trial_is_short() -> None:
+    """A few images, none of them large: a count, since a time depends on what else runs."""
+    tried = [*decoders._jpegs(), *decoders._damaged_jpegs()]
+    tried += [*decoders._pngs(), *decoders._damaged_pngs()]
+    assert len(tried) <= 20
+    assert sum(map(len, tried)) < 50_000
