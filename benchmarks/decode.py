@@ -22,7 +22,7 @@ from typing import Dict, List, Optional, Tuple
 import common
 from PIL import Image
 
-from crnn import decoders
+from crnn import image_decoders
 from crnn.samples.lmdb import LmdbSamples
 
 HERE = Path(__file__).resolve().parent
@@ -77,7 +77,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     common.head("decode, resize and normalise", args)
-    for kind, used in decoders.used().items():
+    for kind, used in image_decoders.used().items():
         print(f"{kind}: {used.decoder} {used.why}".rstrip())
     with tempfile.TemporaryDirectory() as name:
         files, count = _write(args.data, Path(name))

@@ -31,7 +31,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from crnn import decoders
+from crnn import image_decoders
 from crnn.batch import Problem
 from crnn.errors import InputError, needs
 from crnn.files import read_bounded
@@ -140,7 +140,7 @@ def decode_remarked(
         ImageError: It cannot be decoded, or has more pixels.
     """
     bounds = Bounds.now(max_pixels)
-    quick = decoders.quick(data, bounds.pixels, bounds.side)
+    quick = image_decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
         return _read(quick, spec)
     opened = _sized(data, bounds)
@@ -193,7 +193,7 @@ def decode_into(
     Raises:
         ImageError: It cannot be decoded, or has more pixels; ``out`` is as it was.
     """
-    quick = decoders.quick(data, bounds.pixels, bounds.side)
+    quick = image_decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
         return _put(quick, spec, out)
     opened = _sized(data, bounds)
@@ -243,7 +243,7 @@ def spec_picture(
         ImageError: It cannot be decoded, or has more pixels.
     """
     bounds = Bounds.now(max_pixels)
-    quick = decoders.quick(data, bounds.pixels, bounds.side)
+    quick = image_decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
         return _by_spec(quick, spec)
     opened = _sized(data, bounds)
@@ -326,7 +326,7 @@ def picture(data: bytes, mode: str, *, max_pixels: Optional[int] = None) -> Imag
         ImageError: It cannot be decoded, or has more pixels.
     """
     bounds = Bounds.now(max_pixels)
-    quick = decoders.quick(data, bounds.pixels, bounds.side)
+    quick = image_decoders.quick(data, bounds.pixels, bounds.side)
     if quick is not None:
         return _decoded(quick, mode)
     opened = _sized(data, bounds)

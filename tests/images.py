@@ -20,7 +20,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 import numpy as np
 from PIL import Image
 
-from crnn import decoders
+from crnn import image_decoders
 from crnn.image import ImageError, decode_remarked
 from crnn.spec import ModelSpec
 
@@ -338,8 +338,8 @@ def outcome(data: bytes) -> List[Any]:
 def main() -> None:
     images = pickle.loads(Path(sys.argv[1]).read_bytes())
     outcomes = {name: outcome(data) for name, data in images.items()}
-    quick = [name for name, data in images.items() if decoders.quick(data, 1 << 30, 65500)]
-    json.dump({"outcomes": outcomes, "quick": quick, "used": decoders.used()}, sys.stdout)
+    quick = [name for name, data in images.items() if image_decoders.quick(data, 1 << 30, 65500)]
+    json.dump({"outcomes": outcomes, "quick": quick, "used": image_decoders.used()}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Importing this needs only NumPy: what reads images is imported where images are 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -117,7 +118,7 @@ def open_labelled(
 
 
 def _refuse_collection(path: Path) -> None:
-    from crnn.samples.nested import lmdbs_below
+    from crnn.samples.lmdb import lmdbs_below
 
     found = lmdbs_below(path)
     if found:
@@ -289,5 +290,8 @@ def _holds_bins(data: Path) -> bool:
         return False
     if any(entry.suffix == ".bin" for entry in data.iterdir()):
         return True
+    with os.scandir(data) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            return False
     found = described(data)
     return found is not None and found.per_width

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Counter, Dict, List, Mapping, Optional, Sequen
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Problem, ProblemCounts
+from crnn.batch import Batch, LabelCheck, Problem, ProblemCounts
 from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
-from crnn.samples.label_check import LabelCheck
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
 

@@ -120,8 +120,9 @@ def test_views_of_a_word_stay_together_until_all_have_come() -> None:
         (["plain", "plain"], [0, 1]),
         (["wide", "wide"], [0, 1]),
     ]
-    # The second word's wide view had not come when the first batch was full.
     assert [batch.settled for batch in found] == [0, 2]
+    # A word whose next view has not come is not settled, even where nothing waits.
+    assert [batch.settled for batch in bucketed(rows, SPEC, 1)] == [0, 1, 1, 2]
 
 
 def test_remarks_are_given_out_once() -> None:

@@ -62,15 +62,15 @@ def package_checks(asked: str) -> Iterator[Check]:
 def decoder_checks() -> Iterator[Check]:
     """Say which decoder each format's plain images go through; without Pillow nothing."""
     try:
-        from crnn import decoders
+        from crnn import image_decoders
     except ImportError:
         return
 
-    for kind, used in decoders.used().items():
+    for kind, used in image_decoders.used().items():
         found = used.decoder
         if used.why:
             found += f": {used.why}"
-        remedy = f"pip install 'crnn-ascend[{decoders.EXTRA}]'   (only faster)"
+        remedy = f"pip install 'crnn-ascend[{image_decoders.EXTRA}]'   (only faster)"
         yield looked(f"{kind} decoder", not used.why, found, remedy)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Dict
 
 import pytest
 
-from crnn import decoders
+from crnn import image_decoders
 from crnn.samples.lmdb import LmdbSamples
 from tests import images
 from tests.conftest import ROOT
@@ -30,7 +30,7 @@ def told(files: Path, decoder: str) -> Dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.images", str(files)],
         cwd=ROOT,
-        env={**os.environ, decoders.VARIABLE: decoder},
+        env={**os.environ, image_decoders.VARIABLE: decoder},
         capture_output=True,
         text=True,
         check=True,
@@ -66,7 +66,7 @@ def test_pillow_alone_is_what_the_variable_asks_for(both: Dict[str, Dict[str, An
     assert both["pillow"]["quick"] == []
     for decoder, why in both["pillow"]["used"].values():
         assert decoder == "Pillow"
-        assert decoders.VARIABLE in why
+        assert image_decoders.VARIABLE in why
 
 
 def test_plain_files_go_the_quick_way(both: Dict[str, Dict[str, Any]]) -> None:
@@ -107,8 +107,10 @@ def test_a_decoder_that_is_not_right_is_not_used() -> None:
 
     said = {}
     for load in (simplejpeg.decode_jpeg, off_by_one, lenient, failing):
-        decode = functools.partial(decoders._decode_jpeg, load)
-        found = decoders._proven(decode, "it", decoders._jpegs, decoders._damaged_jpegs)
+        decode = functools.partial(image_decoders._decode_jpeg, load)
+        found = image_decoders._proven(
+            decode, "it", image_decoders._jpegs, image_decoders._damaged_jpegs
+        )
         assert (found.decode is None) == bool(found.used.why)
         said[load.__name__] = found.used.why
     assert said == {
@@ -122,13 +124,13 @@ def test_a_decoder_that_is_not_right_is_not_used() -> None:
 @pytest.mark.parametrize("change", ["cut", "more", "twice", "behind"])
 def test_a_stream_of_another_length_is_left_to_pillow(change: str) -> None:
     data = images.png(stream=lambda raw: images.wrong(raw, change))
-    assert decoders.quick(images.png(), 1 << 20, 1 << 16) is not None
-    assert decoders.quick(data, 1 << 20, 1 << 16) is None
+    assert image_decoders.quick(images.png(), 1 << 20, 1 << 16) is not None
+    assert image_decoders.quick(data, 1 << 20, 1 << 16) is None
 
 
 def test_the_trial_is_short() -> None:
     """A few images, none of them large: a count, since a time depends on what else runs."""
-    tried = [*decoders._jpegs(), *decoders._damaged_jpegs()]
-    tried += [*decoders._pngs(), *decoders._damaged_pngs()]
+    tried = [*image_decoders._jpegs(), *image_decoders._damaged_jpegs()]
+    tried += [*image_decoders._pngs(), *image_decoders._damaged_pngs()]
     assert len(tried) <= 20
     assert sum(map(len, tried)) < 50_000
