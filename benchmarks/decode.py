@@ -3,7 +3,8 @@
 python benchmarks/decode.py --data words_lmdb --before ../crnn-before
 
 What is compared are processor seconds, which other programs on the machine change little. The words
-are the data set's files as they are, and JPEG copies of them (quality 90).
+are the data set's files as they are, and JPEG copies of them (quality 90). Two processors' stream
+stands beside two processes that know nothing of each other, each with its own start.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -24,8 +26,10 @@ from PIL import Image
 
 from crnn import image_decoders
 from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.lmdb_writer import new_lmdb
 
-HERE = Path(__file__).resolve().parent
+CHILD = str(Path(__file__).resolve().parent / "decoding.py")
+WANTED = {"JPEG": "at least 1.75", "as they are": "at least 1.3"}
 
 
 class Checkout:
@@ -33,36 +37,23 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "decoding.py")],
+            [sys.executable, CHILD],
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def send(self, words: Path, count: int, workers: int) -> None:
-        """Ask."""
+    def ask(self, words: Path, count: int, how: str) -> str:
+        """Return its answer."""
         assert self._process.stdin
-        self._process.stdin.write(f"{words} {count} {workers}\n")
-        self._process.stdin.flush()
-
-    def answer(self) -> str:
-        """Wait for what it says."""
         assert self._process.stdout
+        self._process.stdin.write(f"{words} {count} {how}\n")
+        self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit("a checkout's process has ended")
         return line.strip()
-
-    def costs(self, words: Path, count: int, workers: int) -> Tuple[float, float]:
-        """Return the processor seconds, and the wall's."""
-        self.send(words, count, workers)
-        return _pair(self.answer())
-
-
-def _pair(answer: str) -> Tuple[float, float]:
-    used, passed = map(float, answer.split())
-    return used, passed
 
 
 def main() -> None:
@@ -80,63 +71,46 @@ def main() -> None:
     for kind, used in image_decoders.used().items():
         print(f"{kind}: {used.decoder} {used.why}".rstrip())
     with tempfile.TemporaryDirectory() as name:
-        files, count = _write(args.data, Path(name))
-        after = Checkout(common.ROOT)
-        before: Optional[Checkout] = None
-        if args.before:
-            before = Checkout(args.before.resolve())
-        for kind, words in files.items():
-            _one_core(kind, words, count, args, after, before)
-        if args.stream:
-            for kind, words in files.items():
-                _two_cores(kind, words, args, after, Checkout(common.ROOT))
+        for kind, words in _words(args.data).items():
+            _one_core(kind, words, Path(name) / "words", args)
+            if args.stream:
+                _two_cores(kind, words, Path(name) / kind, args)
 
 
-def _one_core(
-    kind: str,
-    words: Path,
-    count: int,
-    args: argparse.Namespace,
-    after: Checkout,
-    before: Optional[Checkout],
-) -> None:
-    contenders = {"after": after}
-    if before:
-        contenders["before"] = before
-        sums = set()
-        for checkout in contenders.values():
-            checkout.send(words, count, 0)
-            sums.add(checkout.answer())
+def _one_core(kind: str, words: List[bytes], file: Path, args: argparse.Namespace) -> None:
+    file = file.with_name(f"{kind.replace(' ', '_')}.pickle")
+    file.write_bytes(pickle.dumps(words))
+    count = len(words)
+    contenders = {"after": Checkout(common.ROOT)}
+    if args.before:
+        contenders["before"] = Checkout(args.before.resolve())
+        sums = {checkout.ask(file, count, "sum") for checkout in contenders.values()}
         print(f"{kind}: {count} words, the same bits: {len(sums) == 1}")
     seconds: Dict[str, List[float]] = {name: [] for name in contenders}
-    for run in range(args.runs + 1):
+    for run in range(args.runs):
         names = list(contenders)
         for name in names[run % len(names) :] + names[: run % len(names)]:
-            used, _ = contenders[name].costs(words, count, 1)
-            if run:
-                seconds[name].append(used)
+            seconds[name].append(float(contenders[name].ask(file, count, "bare")))
     for name, values in seconds.items():
         print(f"{kind}, one core, {name}: {statistics.median(values) / count * 1e6:.1f} us a word")
-    if before:
-        wanted = {"JPEG": "at least 1.75", "as it is": "at least 1.3"}[kind]
-        common.show_ratio(f"{kind}: before / after", seconds["before"], seconds["after"], wanted)
+    if args.before:
+        common.show_ratio(
+            f"{kind}: before / after", seconds["before"], seconds["after"], WANTED[kind]
+        )
 
 
-def _two_cores(
-    kind: str, words: Path, args: argparse.Namespace, one: Checkout, other: Checkout
-) -> None:
+def _two_cores(kind: str, words: List[bytes], data: Path, args: argparse.Namespace) -> None:
+    with new_lmdb(data) as writer:
+        for word in words:
+            writer.add(word, "word")
     shared: List[Tuple[float, float]] = []
     alone: List[Tuple[float, float]] = []
     for run in range(args.runs):
         for what in ("shared", "alone")[:: 1 - 2 * (run % 2)]:
             if what == "shared":
-                shared.append(one.costs(words, args.stream, 2))
+                shared.append(_streams(data, [args.stream], 2))
             else:
-                for checkout in (one, other):
-                    checkout.send(words, args.stream // 2, 1)
-                answers = [_pair(checkout.answer()) for checkout in (one, other)]
-                used, passed = (list(column) for column in zip(*answers))
-                alone.append((sum(used), max(passed)))
+                alone.append(_streams(data, [args.stream // 2] * 2, 1))
     for at, unit in enumerate(("processor time", "time")):
         common.show_ratio(
             f"{kind}: two cores' stream / two processes, by {unit}",
@@ -146,19 +120,35 @@ def _two_cores(
         )
 
 
-def _write(data: Path, folder: Path) -> Tuple[Dict[str, Path], int]:
-    """Write the words and their JPEG copies to two files."""
-    words = [sample.image for sample in LmdbSamples(data) if sample.image]
-    copies = []
-    for word in words:
+def _streams(data: Path, counts: List[int], workers: int) -> Tuple[float, float]:
+    """Return the processor seconds and the seconds of processes that stream at once."""
+    begin = time.perf_counter()
+    started = [
+        subprocess.Popen(
+            [sys.executable, CHILD, str(data), str(count), str(workers)],
+            env={**os.environ, "PYTHONPATH": str(common.ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for count in counts
+    ]
+    used = sum(float(process.communicate()[0]) for process in started)
+    return used, time.perf_counter() - begin
+
+
+def _words(data: Path) -> Dict[str, List[bytes]]:
+    words: List[bytes] = []
+    copies: List[bytes] = []
+    found: Optional[bytes]
+    for found in (sample.image for sample in LmdbSamples(data)):
+        if found is None:
+            continue
+        words.append(found)
         file = io.BytesIO()
-        with Image.open(io.BytesIO(word)) as image:
+        with Image.open(io.BytesIO(found)) as image:
             image.convert("RGB").save(file, "JPEG", quality=90)
         copies.append(file.getvalue())
-    files = {"JPEG": folder / "jpeg", "as it is": folder / "stored"}
-    files["JPEG"].write_bytes(pickle.dumps(copies))
-    files["as it is"].write_bytes(pickle.dumps(words))
-    return files, len(words)
+    return {"JPEG": copies, "as they are": words}
 
 
 if __name__ == "__main__":

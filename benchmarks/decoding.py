@@ -1,9 +1,12 @@
 """What a checkout's decoding costs, for `decode.py`: it runs by the checkout on PYTHONPATH, and
 answers a line for each line that it is sent.
 
-A request is ``WORDS COUNT WORKERS``: the pickled words, how many of them over and over, and by how
-many threads or processes; 0 gives the checksum of all batches. The answer is the processor seconds,
-those of processes that it started included, and the seconds of the wall.
+A request is ``WORDS COUNT HOW``: the pickled words, how many of them over and over, and how:
+``bare`` decodes, resizes and normalises them one by one into a batch's memory, ``sum`` gives the
+checksum of all batches. Otherwise the answer is the processor seconds.
+
+``python benchmarks/decoding.py LMDB COUNT WORKERS`` streams batches from an LMDB by so many threads
+or processes, and prints the processor seconds, those of processes that it started included.
 """
 
 from __future__ import annotations
@@ -18,8 +21,12 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, List
 
+import numpy as np
+
+from crnn import image
 from crnn.batch import Sample
 from crnn.samples.batches import image_batches
+from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()
@@ -27,40 +34,89 @@ BATCH = 64
 
 
 def main() -> None:
-    """Answer until there are no more requests."""
+    """Answer until there are no more requests, or stream."""
+    if len(sys.argv) == 4:
+        sys.stdout.write(f"{stream(Path(sys.argv[1]), *map(int, sys.argv[2:]))}\n")
+        return
     known: Dict[str, List[bytes]] = {}
     for line in sys.stdin:
-        path, count, workers = line.split()
+        path, count, how = line.split()
         if path not in known:
             known[path] = pickle.loads(Path(path).read_bytes())
-        if workers == "0":
-            answer = _checksum(_samples(known[path], int(count)))
+        words = itertools.islice(itertools.cycle(known[path]), int(count))
+        if how == "sum":
+            answer = _checksum(words)
         else:
-            answer = _costs(_samples(known[path], int(count)), int(count), int(workers))
+            answer = str(_bare(words))
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
 
 
-def _samples(words: List[bytes], count: int) -> Iterator[Sample]:
-    for number, image in enumerate(itertools.islice(itertools.cycle(words), count), 1):
-        yield Sample(f"test_{number}", image, "word")
+def _bare(words: Iterator[bytes]) -> float:
+    run = _one_by_one
+    if hasattr(image, "decode_into"):
+        run = _by_table
+    begin = time.process_time()
+    run(words)
+    return time.process_time() - begin
 
 
-def _checksum(samples: Iterator[Sample]) -> str:
+def _one_by_one(words: Iterator[bytes]) -> None:
+    """Do as `image_batches` did before images were decoded into its memory."""
+    values = np.empty((BATCH, *SPEC.image_shape), dtype=np.float32)
+    for number, word in enumerate(words):
+        pixels, _ = image.decode_remarked(word, SPEC)
+        SPEC.normalise(pixels, out=values[number % BATCH])
+
+
+def _by_table(words: Iterator[bytes]) -> None:
+    """Do as `image_batches` does."""
+    values = np.empty((BATCH, *SPEC.image_shape), dtype=np.float32)
+    pixels = np.empty((BATCH, SPEC.height * SPEC.width), dtype=np.uint8)
+    bounds = image.Bounds.now()
+    for number, word in enumerate(words):
+        image.decode_into(word, SPEC, pixels[number % BATCH], bounds)
+        if number % BATCH == BATCH - 1:
+            np.take(SPEC.table, pixels.reshape(values.shape), out=values, mode="clip")
+
+
+def _checksum(words: Iterator[bytes]) -> str:
+    samples = (Sample("word", word, "word") for word in words)
     summed = hashlib.sha256()
     for batch in image_batches(samples, SPEC, BATCH, workers=1):
         summed.update(batch.images.tobytes())
     return summed.hexdigest()
 
 
-def _costs(samples: Iterator[Sample], count: int, workers: int) -> str:
+class _Repeated(LmdbSamples):
+    """An LMDB's words over and over."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        super().__init__(path)
+        self._words = super().__len__()
+        self._times = count
+
+    def __len__(self) -> int:
+        return self._times
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number in range(self._times):
+            yield self.sample(number % self._words + 1)
+
+
+def stream(data: Path, count: int, workers: int) -> float:
+    """Return the processor seconds of an LMDB's batches."""
+    samples = _Repeated(data, count)
     options = {"workers": workers}
-    if "count" in inspect.signature(image_batches).parameters:
-        options["count"] = count
-    begin, used = time.perf_counter(), _processor_seconds()
-    for _ in image_batches(samples, SPEC, BATCH, **options):
-        pass
-    return f"{_processor_seconds() - used} {time.perf_counter() - begin}"
+    if "again" in inspect.signature(image_batches).parameters:
+        options["again"] = samples  # type: ignore[assignment]
+    begin = _processor_seconds()
+    taken = 0
+    for batch in image_batches(samples, SPEC, BATCH, **options):
+        taken += len(batch.images)
+    if taken != count:
+        raise SystemExit(f"{taken} words; expected {count}")
+    return _processor_seconds() - begin
 
 
 def _processor_seconds() -> float:

@@ -1,7 +1,7 @@
 """Decoders that are faster than Pillow's, each only for files whose picture it is known to give bit
 for bit as Pillow does.
 
-`quick` reads a file's structure first. What it does not know to be plain, such as a file with EXIF
+`plain` reads a file's structure first. What it does not know to be plain, such as a file with EXIF
 data, a transparent colour, an animation or a damaged part, is left to Pillow, whose result, warning
 or refusal it then is. A decoder that stops at a file leaves it to Pillow too. Whether a decoder
 agrees with the Pillow at hand, which may have been built with other libraries, is tried once a
@@ -24,10 +24,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import MAX_TEXT_CHUNK
 
-MOST = 1 << 20
-"""Pictures of so many pixels are left to Pillow: a word has fewer, and what bounds the memory of
-large ones is in `crnn.image`.
-"""
+MOST = 1 << 22
+"""Pictures of more pixels are left to Pillow, which takes less memory for them."""
 EXTRA = "fast"
 VARIABLE = "CRNN_DECODERS"
 """Read once a process: ``pillow`` leaves all to Pillow."""
@@ -83,17 +81,33 @@ class _Found(NamedTuple):
     used: Used
 
 
-def quick(data: bytes, most: int, side: int) -> Optional[Image.Image]:
-    """Decode a plain file by a decoder that is faster than Pillow's.
+class Plain:
+    """A file that a decoder faster than Pillow's may take, of which only the header was read."""
+
+    def __init__(self, data: bytes, header: _Header, decode: _Decode) -> None:
+        self.width, self.height, _ = header
+        self._data = data
+        self._header = header
+        self._decode = decode
+
+    def decode(self) -> Optional[Image.Image]:
+        """Decode the file.
+
+        Returns:
+            The picture, of Pillow's mode L, P, RGBX or RGBA, with the pixels that Pillow gives;
+            RGBX is an opaque RGB. None where the file is to be left to Pillow after all.
+        """
+        return self._decode(self._data, self._header)
+
+
+def plain(data: bytes) -> Optional[Plain]:
+    """Say whether a file is one for a decoder that is faster than Pillow's.
 
     Args:
         data: The encoded image.
-        most: The most pixels that are decoded.
-        side: The most pixels of a side.
 
     Returns:
-        The picture, of Pillow's mode L, P, RGBX or RGBA, with the pixels that Pillow gives; RGBX is
-        an opaque RGB. None where the file is to be left to Pillow.
+        The file; None where it is to be left to Pillow.
     """
     if data[:3] == _JPEG:
         found, header = _jpeg(), _jpeg_header(data)
@@ -101,12 +115,9 @@ def quick(data: bytes, most: int, side: int) -> Optional[Image.Image]:
         found, header = _png(), _png_header(data)
     else:
         return None
-    if found.decode is None or header is None:
+    if found.decode is None or header is None or header[0] * header[1] > MOST:
         return None
-    width, height, _ = header
-    if width * height >= min(most + 1, MOST) or max(width, height) > side:
-        return None
-    return found.decode(data, header)
+    return Plain(data, header, found.decode)
 
 
 def used() -> Dict[str, Used]:

@@ -85,9 +85,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the limit of pixels passed over by quick decoders",
-        "crnn/image_decoders.py",
-        "    if width * height >= min(most + 1, MOST) or max(width, height) > side:\n",
-        "    if width * height >= MOST:\n",
+        "crnn/image.py",
+        "    if plain is not None and bounds.hold(plain.width, plain.height):\n",
+        "    if plain is not None:\n",
         "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
     ),
     # Many samples, and packs of them.

@@ -78,11 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_widths(parser)
     add_width_rule(parser)
-    parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
+    _add_out_options(parser)
     parser.add_argument(
         "--annotation",
         type=listing,
@@ -104,12 +100,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--skip-bad",
-        action="store_true",
-        help="leave words without usable image out of the labels too",
+        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
     )
+    add_json(parser)
+    add_written(parser, "label", "info")
+
+
+def _add_out_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
     )
     parser.add_argument(
         "--pack",
@@ -117,10 +118,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
     )
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
+        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
     )
-    add_json(parser)
-    add_written(parser, "label", "info")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave words without usable image out of the labels too",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
