@@ -44,7 +44,7 @@ class Checkout:
             text=True,
         )
 
-    def ask(self, words: Path, count: int, how: str) -> str:
+    def ask(self, words: Path, count: object, how: str) -> str:
         """Return its answer."""
         assert self._process.stdin
         assert self._process.stdout
@@ -71,7 +71,7 @@ def main() -> None:
     for kind, used in image_decoders.used().items():
         print(f"{kind}: {used.decoder} {used.why}".rstrip())
     with tempfile.TemporaryDirectory() as name:
-        for kind, words in _words(args.data).items():
+        for kind, words in words_of(args.data).items():
             _one_core(kind, words, Path(name) / "words", args)
             if args.stream:
                 _two_cores(kind, words, Path(name) / kind, args)
@@ -136,7 +136,8 @@ def _streams(data: Path, counts: List[int], workers: int) -> Tuple[float, float]
     return used, time.perf_counter() - begin
 
 
-def _words(data: Path) -> Dict[str, List[bytes]]:
+def words_of(data: Path) -> Dict[str, List[bytes]]:
+    """Return the words' files, and JPEG copies of them."""
     words: List[bytes] = []
     copies: List[bytes] = []
     found: Optional[bytes]

@@ -3,7 +3,8 @@ answers a line for each line that it is sent.
 
 A request is ``WORDS COUNT HOW``: the pickled words, how many of them over and over, and how:
 ``bare`` decodes, resizes and normalises them one by one into a batch's memory, ``sum`` gives the
-checksum of all batches. Otherwise the answer is the processor seconds.
+checksum of all batches. Or it is ``LMDB OUT prepare`` or ``LMDB OUT pack``, for bins in a folder or
+in one file, by one thread. Otherwise than of a checksum the answer is the processor seconds.
 
 ``python benchmarks/decoding.py LMDB COUNT WORKERS`` streams batches from an LMDB by so many threads
 or processes, and prints the processor seconds, those of processes that it started included.
@@ -19,7 +20,7 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 
@@ -41,6 +42,10 @@ def main() -> None:
     known: Dict[str, List[bytes]] = {}
     for line in sys.stdin:
         path, count, how = line.split()
+        if how in ("prepare", "pack"):
+            sys.stdout.write(f"{_prepare(Path(path), Path(count), how)}\n")
+            sys.stdout.flush()
+            continue
         if path not in known:
             known[path] = pickle.loads(Path(path).read_bytes())
         words = itertools.islice(itertools.cycle(known[path]), int(count))
@@ -78,6 +83,19 @@ def _by_table(words: Iterator[bytes]) -> None:
         image.decode_into(word, SPEC, pixels[number % BATCH], bounds)
         if number % BATCH == BATCH - 1:
             np.take(SPEC.table, pixels.reshape(values.shape), out=values, mode="clip")
+
+
+def _prepare(data: Path, out: Path, how: str) -> float:
+    from crnn.jobs.prepare import PrepareRequest, prepare
+
+    options: Dict[str, Any] = {"workers": 1}
+    if how == "pack":
+        options["pack"] = True
+    begin = _processor_seconds()
+    source = LmdbSamples(data)
+    prepare(PrepareRequest(source, str(out), out.with_suffix(".txt"), SPEC, **options))
+    source.close()
+    return _processor_seconds() - begin
 
 
 def _checksum(words: Iterator[bytes]) -> str:
