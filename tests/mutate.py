@@ -204,6 +204,92 @@ MUTATIONS = (
         "        if proposal.error <= 2 * ENOUGH:\n",
         "tests/datasets/test_widths.py::test_the_fewest_that_are_good_enough_are_proposed",
     ),
+    # Decoders that are faster than Pillow's.
+    Mutation(
+        "an image turned by EXIF decoded as if it were not",
+        "crnn/image_decoders.py",
+        "            elif kind not in _TABLES:\n                return None\n",
+        "            elif kind not in _TABLES:\n                pass\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a transparent colour passed over",
+        "crnn/image_decoders.py",
+        '_IGNORED[b"sRGB"] = 1\n',
+        '_IGNORED[b"sRGB"] = _IGNORED[b"tRNS"] = 1\n',
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a PNG's wrong checksum passed over",
+        "crnn/image_decoders.py",
+        "                if checksum != zlib.crc32(data[at + 4 : end]):\n",
+        "                if checksum == 1:\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a stream that goes on behind the picture taken",
+        "crnn/image_decoders.py",
+        "    if len(content) != size or not inflating.eof or inflating.unused_data:\n",
+        "    if len(content) < size:\n",
+        "tests/test_image_decoders.py::test_a_stream_of_another_length_is_left_to_pillow",
+    ),
+    Mutation(
+        "a decoder used that gives other pixels",
+        "crnn/image_decoders.py",
+        "    if not same:\n",
+        "    if not name:\n",
+        "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
+    ),
+    Mutation(
+        "a decoder used that accepts what is damaged",
+        "crnn/image_decoders.py",
+        "    if not left:\n",
+        "    if not name:\n",
+        "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
+    ),
+    Mutation(
+        "the limit of pixels passed over by quick decoders",
+        "crnn/image.py",
+        "    if plain is not None and bounds.hold(plain.width, plain.height):\n",
+        "    if plain is not None:\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    # Many samples, and packs of them.
+    Mutation(
+        "processes for a few samples",
+        "crnn/samples/batches.py",
+        "    if again is not None and workers > 1 and len(again) >= MANY:\n",
+        "    if again is not None and workers > 1:\n",
+        "tests/samples/test_batches.py::test_few_samples_start_no_process",
+    ),
+    Mutation(
+        "a pack read by another run's index",
+        "crnn/samples/pack.py",
+        "    if begin != head(index.identity):\n",
+        "    if not begin:\n",
+        "tests/samples/test_pack.py::test_another_runs_index_is_refused",
+    ),
+    Mutation(
+        "a pack that is cut short read",
+        "crnn/samples/pack.py",
+        "    if size < needed:\n",
+        "    if not size:\n",
+        "tests/samples/test_pack.py::test_a_pack_cut_short_is_refused",
+    ),
+    Mutation(
+        "an index without its end read",
+        "crnn/samples/pack.py",
+        '        raise self._error("its end is missing")\n',
+        "",
+        "tests/samples/test_pack.py::test_a_damaged_index_is_refused",
+    ),
+    Mutation(
+        "somebody's file replaced by a pack",
+        "crnn/jobs/prepare.py",
+        "    if out.exists() and not is_pack(out) and not request.force:\n",
+        "    if out.is_dir():\n",
+        "tests/samples/test_pack.py::test_what_is_no_pack_is_not_written_over",
+    ),
     # Several widths.
     Mutation(
         "of two widths the wider",
@@ -580,8 +666,8 @@ MUTATIONS = (
     Mutation(
         "last short batch of images dropped",
         "crnn/samples/batches.py",
-        "if not batch.keys:",
-        "if len(batch.keys) < size:",
+        "        if self._keys:\n",
+        "        if self._full == len(self._images):\n",
         "tests/samples/test_batches.py::test_all_come_in_order_whatever_the_batch_and_the_threads",
     ),
     Mutation(
@@ -1352,8 +1438,8 @@ MUTATIONS = (
     Mutation(
         "resized down first, then across",
         "crnn/image.py",
-        "between = (width, image.height)",
-        "between = (image.width, height)",
+        "between = (width, size[1])",
+        "between = (size[0], height)",
         "tests/test_image.py::test_the_resize_is_the_historical_one",
     ),
     Mutation(

@@ -80,12 +80,15 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         InputError: The data holds no usable image.
     """
     machine = describe()
+    decoding: Mapping[str, str] = {}
     with contextlib.ExitStack() as stack:
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
             subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
         _measure(subjects, request, advance)
+        if subjects[0].decodes:
+            decoding = _decoders()
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
     if len(subjects) == 2:
@@ -97,13 +100,20 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         data=request.data.name,
         loop=request.loop,
         warm_up=request.warm_up,
-        machine=machine,
+        machine={**machine, **decoding},
         runs=runs,
         ratios=ratios,
         suggestion=suggestion,
         date=now(),
         command=by_name(request.typed),
     )
+
+
+def _decoders() -> Mapping[str, str]:
+    from crnn import image_decoders
+
+    told = [f"{kind} by {used.decoder}" for kind, used in image_decoders.used().items()]
+    return {"decoders": ", ".join(told)}
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
@@ -392,6 +402,7 @@ class _Subject:
         self._notes = notes
         self.times: Dict[int, _Times] = {}
         self._words = words
+        self.decodes = isinstance(words, _Images)
 
     def serial(self, size: int) -> Mapping[str, float]:
         """Take a batch through one stage after another and return the seconds of each."""

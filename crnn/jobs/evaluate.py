@@ -43,6 +43,7 @@ from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
+from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
@@ -528,7 +529,7 @@ def _source(
         options=ListOptions(None, request.columns, request.encoding),
         views=maker,
     )
-    if under != spec and isinstance(source, BinFolder):
+    if under != spec and isinstance(source, (BinFolder, PackedBins)):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
             f" {request.data} are normalised already: evaluate on the LMDB or the images"

@@ -14,7 +14,7 @@ from crnn.jobs.doctor.check import CHIP, Check, simulated_mark
 from crnn.jobs.doctor.chips import chip_checks
 from crnn.jobs.doctor.machine import atc_check, cann_checks, driver_checks, npu_smi_check
 from crnn.jobs.doctor.model import model_checks
-from crnn.jobs.doctor.python import package_checks, python_check
+from crnn.jobs.doctor.python import decoder_checks, package_checks, python_check
 
 SCHEMA = "crnn-doctor/1"
 _PATHS = {
@@ -97,6 +97,7 @@ def diagnose(
     if cann:
         version = cann.version
     checks: List[Check] = [python_check(asked), *package_checks(asked)]
+    checks += decoder_checks()
     # The simulator puts all of CANN's programs in the place of the real ones, so what is found is
     # its own.
     said = simulated_mark(seen.simulated)
