@@ -10,8 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
+    Any,
     Callable,
     ContextManager,
+    Dict,
     Generator,
     Iterator,
     List,
@@ -36,6 +38,7 @@ from crnn.labels import OF_LABELS
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
+from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import open_rehearsal, open_runner, spec_given
@@ -129,6 +132,10 @@ class EvaluateOutcome:
     notes: Sequence[str]
     comparison: Optional[Comparison]
     failures: Sequence[str]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the result JSON (docs/formats.md) as plain data."""
+        return to_dict(self.evaluation, self.comparison)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class PrepareRequest:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Prepared:
     """What was written, and what was remarkable.
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
@@ -101,7 +101,7 @@ class Summary:
 
 def prepare(
     request: PrepareRequest, advance: Callable[[int], None] = lambda count: None
-) -> Summary:
+) -> Prepared:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
     Beside the folder, `description_path` says how they were made.
@@ -169,7 +169,7 @@ def _description(request: PrepareRequest) -> str:
     return json_text(described, indent=2) + "\n"
 
 
-def summary_lines(summary: Summary, show: int = 20) -> List[str]:
+def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     """Return the summary as text.
 
     Args:
@@ -199,7 +199,7 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
     return lines
 
 
-def _consequence(reason: str, summary: Summary) -> str:
+def _consequence(reason: str, summary: Prepared) -> str:
     if reason == OUTSIDE:
         return {
             "keep": "kept, and will count as wrong (--oov)",
@@ -265,9 +265,9 @@ class _Preparation:
     def reasons(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self._counts.items())
 
-    def summary(self, seconds: float) -> Summary:
+    def summary(self, seconds: float) -> Prepared:
         request = self.request
-        return Summary(
+        return Prepared(
             out=request.out,
             label_file=str(request.label_file),
             dtype=request.dtype,
