@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from crnn.errors import InputError, UsageError
-from crnn.jobs.prepare import PrepareRequest, Prepared, prepare, summary_lines
+from crnn.jobs.prepare import Prepared, PrepareRequest, prepare, summary_lines
 from crnn.samples.bins import BinFolder
 from crnn.samples.folders import FolderSamples
 from crnn.samples.lmdb import LmdbSamples
