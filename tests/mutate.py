@@ -859,7 +859,7 @@ MUTATIONS = (
     ),
     Mutation(
         "loops of ONNX run",
-        "crnn/runners/plain_graph.py",
+        "crnn/runners/onnx_file.py",
         'raise _refused(path, f"it holds {node.op_type}, which may have no end")',
         "pass",
         "tests/runners/test_plain_graph.py::test_hostile_graphs",
@@ -944,7 +944,7 @@ MUTATIONS = (
     ),
     Mutation(
         "ONNX weights that leave their folder",
-        "crnn/runners/external_data.py",
+        "crnn/runners/onnx_file.py",
         'any(place.anchor or ".." in place.parts for place in places)',
         "not places",
         "tests/test_external_data.py::test_weights_that_leave_the_folder_are_refused",

@@ -15,8 +15,7 @@ import time
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.cli import layout
-from crnn.errors import KitError
-from crnn.foreign import shown
+from crnn.errors import KitError, shown
 
 Advance = Callable[[int], None]
 

@@ -20,8 +20,7 @@ from typing import Any, Callable, NoReturn, Optional, Sequence
 from crnn import __version__, dialects
 from crnn.cli import console
 from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
-from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
-from crnn.foreign import shown
+from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, shown
 from crnn.interpreter import KIT, require
 from crnn.signals import ended_as_interrupted, too_late
 from crnn.spelling import nearest
