@@ -40,6 +40,14 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = (
+    # Pages in two languages.
+    Mutation(
+        "a Chinese page left behind",
+        "docs/ascend.md",
+        "knows the 246 numbers",
+        "knows the 247 numbers",
+        "tests/test_pages.py::test_both_languages_say_the_same",
+    ),
     # The library.
     Mutation(
         "the processes of prepare run the script once more",
