@@ -68,6 +68,7 @@ DISTRIBUTIONS = {
     "PIL": "Pillow",
     "cv2": "opencv-python-headless",
     "defusedxml": "defusedxml",
+    "jinja2": "Jinja2",
     "lmdb": "lmdb",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
