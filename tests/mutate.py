@@ -383,6 +383,29 @@ MUTATIONS = (
         "    return False\n",
         "tests/jobs/test_widths.py::test_long_lines_are_counted_once_a_run",
     ),
+    # Pages in two languages.
+    Mutation(
+        "a Chinese page left behind",
+        "docs/ascend.md",
+        "knows the 246 numbers",
+        "knows the 247 numbers",
+        "tests/test_pages.py::test_both_languages_say_the_same",
+    ),
+    # The library.
+    Mutation(
+        "the processes of prepare run the script once more",
+        "crnn/samples/batches.py",
+        "    with interrupts_blocked(), _main_left_out():\n",
+        "    with interrupts_blocked():\n",
+        "tests/test_library.py::test_prepare_in_processes_needs_no_main_guard",
+    ),
+    Mutation(
+        "an option of the library that there is not is not told from others",
+        "crnn/library.py",
+        "        if name not in kinds:\n",
+        "        if False:\n",
+        "tests/test_library.py::test_options_are_the_verbs",
+    ),
     # Other people's files.
     Mutation(
         "output's shape not compared with the spec's",

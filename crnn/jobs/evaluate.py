@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     ContextManager,
+    Dict,
     Generator,
     Iterator,
     List,
@@ -38,6 +40,7 @@ from crnn.machine import by_name, now
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
+from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
@@ -144,6 +147,10 @@ class EvaluateOutcome:
     notes: Sequence[str]
     comparison: Optional[Comparison]
     failures: Sequence[str]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the result JSON (docs/formats.md) as plain data."""
+        return to_dict(self.evaluation, self.comparison)
 
 
 @dataclass(frozen=True)

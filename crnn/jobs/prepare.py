@@ -108,7 +108,7 @@ class PrepareRequest:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Prepared:
     """What was written, and what was remarkable.
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
@@ -150,7 +150,7 @@ class Summary:
 
 def prepare(
     request: PrepareRequest, advance: Callable[[int], None] = lambda count: None
-) -> Summary:
+) -> Prepared:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
     Beside the folder, `description_path` says how they were made.
@@ -233,7 +233,7 @@ def _about(request: PrepareRequest) -> Dict[str, Any]:
     return {"spec": request.spec.to_dict(), "dtype": request.dtype, "versions": versions()}
 
 
-def summary_lines(summary: Summary, show: int = 20) -> List[str]:
+def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     """Return the summary as text.
 
     Args:
@@ -271,7 +271,7 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
     return lines
 
 
-def _consequence(reason: str, summary: Summary) -> str:
+def _consequence(reason: str, summary: Prepared) -> str:
     if reason == OUTSIDE:
         return {
             "keep": "kept, and will count as wrong (--oov)",
@@ -378,13 +378,13 @@ class _Preparation:
     def reasons(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self._counts.items())
 
-    def summary(self, seconds: float) -> Summary:
+    def summary(self, seconds: float) -> Prepared:
         request = self.request
         by_width: Mapping[int, int] = {}
         if request.spec.widths is not None:
             by_width = self._at_width
         channels, height, _ = request.spec.image_shape
-        return Summary(
+        return Prepared(
             out=request.out,
             label_file=str(request.label_file),
             dtype=request.dtype,

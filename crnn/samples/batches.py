@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -361,8 +362,8 @@ def by_processes(
     """Do a task for each piece; the work is shared by this process and ``workers`` - 1 others,
     which are started as they are needed.
 
-    Items, task and results must be picklable, and a script that calls this must be importable
-    without running (``if __name__ == "__main__"``). Closing the generator ends the processes.
+    Items, task and results must be picklable, and of no class of the program's main module, which
+    the processes do not import. Closing the generator ends the processes.
 
     Args:
         pieces: Items, some at a time; taken in this process.
@@ -445,8 +446,27 @@ def _processes(count: int, task: Callable[[Any], Any]) -> ProcessPoolExecutor:
 
 def _submit(pool: ProcessPoolExecutor, piece: Any) -> Future[Any]:
     # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
-    with interrupts_blocked():
+    with interrupts_blocked(), _main_left_out():
         return pool.submit(_work_for_parent, piece)
+
+
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Let the processes that the block starts not import the program's main module.
+
+    By default they do, and a script without ``if __name__ == "__main__"`` would run once more in
+    each. Nothing that they get is of that module. `multiprocessing.spawn.get_preparation_data`
+    finds it by these two attributes.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
+    for name in kept:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 def _done_here(task: Callable[[Any], Done], piece: List[Item]) -> Future[Done]:
