@@ -118,7 +118,8 @@ def launch(command: Sequence[str], knobs: Knobs, target: Optional[Path]) -> int:
         result = report.merge(folder / "parts", command, code, knobs)
     if target is not None:
         _write(target, json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    sys.stderr.write("".join(f"crnn.simulator: {line}\n" for line in report.summary(result)))
+    lines = report.wrapped(report.summary(result), shutil.get_terminal_size().columns)
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     if code == 0 and not result["clean"]:
         return BROKEN
     return code

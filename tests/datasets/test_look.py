@@ -26,6 +26,7 @@ from crnn.image import size_of
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from tests.datasets.sources import encoded
+from tests.lines import joined
 from tests.processes import uncounted
 
 
@@ -454,7 +455,7 @@ def test_a_part_that_cannot_be_finished_leaves_all_parts_as_they_were(tmp_path):
         check=False,
     )
     # The seed puts the large image into the first part, which is the last to be put in its place.
-    assert f"error: the LMDB {first} cannot be written: " in done.stderr
+    assert f"error: the LMDB {first} cannot be written: " in joined(done.stderr)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert (labels(first), labels(last)) == (["old"], ["old"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "last", "words"]

@@ -37,7 +37,7 @@ R = TypeVar("R")
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
   crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
-  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""  # noqa: E501
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint on each set"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--outputs-style",
         choices=("ais_bench", "benchmark"),
         default="ais_bench",
-        help="NAME_0.bin or NAME_1.bin",
+        help="name files NAME_0.bin, or NAME_1.bin (default: ais_bench, the former)",
     )
     parser.add_argument(
         "--rehearse",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
 EXAMPLE = """  crnn export crnn.pth crnn.onnx
-  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm      for CANN 5.0 and older
+  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm   for CANN 5.0 and older
   crnn export chinese.pth chinese.onnx --alphabet @characters.txt --width 160"""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_written, put_json
+from crnn.cli.main import add_parser
 
 HELP = "Write into an ONNX model how its images are prepared and its classes read."
 EXAMPLE = """  crnn spec set others.onnx spec.json -o crnn.onnx
@@ -17,9 +18,7 @@ EXAMPLE = """  crnn spec set others.onnx spec.json -o crnn.onnx
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    put = commands.add_parser(
-        "set", help="write a copy of an ONNX model that carries a spec", allow_abbrev=False
-    )
+    put = add_parser(commands, "set", "Write a copy of an ONNX model that carries a spec.", EXAMPLE)
     put.add_argument("model", type=Path, metavar="MODEL.onnx", help="a model without a spec")
     put.add_argument(
         "spec",

@@ -19,14 +19,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_labelled_data(parser)
     parser.add_argument("out", type=Path, metavar="PNG", help="the picture to write")
     parser.add_argument(
-        "--count", type=positive, default=96, metavar="N", help="so many words at random (96)"
+        "--count",
+        type=positive,
+        default=96,
+        metavar="N",
+        help="so many words at random (default: 96)",
     )
-    parser.add_argument("--seed", type=natural, default=0, metavar="S", help="which words (0)")
+    parser.add_argument(
+        "--seed", type=natural, default=0, metavar="S", help="which words (default: 0)"
+    )
     parser.add_argument(
         "--keys", nargs="+", metavar="KEY", help="these words instead, as the results name them"
     )
     parser.add_argument(
-        "--columns", type=positive, default=8, metavar="N", help="words in a row (8)"
+        "--columns", type=positive, default=8, metavar="N", help="words in a row (default: 8)"
     )
     add_json(parser)
 
