@@ -5,6 +5,7 @@ overlapping.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import time
 from array import array
@@ -18,6 +19,8 @@ from crnn import ctc
 from crnn.batch import Batch, Sample, problem_lines
 from crnn.errors import InputError
 from crnn.jobs.command import by_name, now
+from crnn.jobs.others import Others
+from crnn.jobs.unlabelled import list_of
 from crnn.machine import describe
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
@@ -79,10 +82,18 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
     """
     machine = describe()
     with contextlib.ExitStack() as stack:
+        labelled = request.label is not None
+        if not labelled:
+            made = stack.enter_context(list_of(request.data))
+            labelled = made is None
+            request = dataclasses.replace(request, label=made)
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
+            notes: Sequence[str] = ()
+            if labelled:
+                notes = _label_notes(request, runner.spec)
+            subjects.append(_Subject(runner, words, notes))
         _measure(subjects, request, advance)
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
@@ -120,11 +131,13 @@ def _runners(request: BenchRequest) -> Iterator[Runner]:
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
+    """Measure what is measured in turn, so that it falls on all alike what others do meanwhile."""
     for subject in subjects:
         subject.times = {size: _Times() for size in request.batch}
         for size in request.batch:
             for _ in range(request.warm_up):
                 subject.serial(size)
+    others = Others()
     for turn in range(request.loop):
         for size in request.batch:
             # Who goes first alternates: a second run may find warmer caches.
@@ -134,6 +147,8 @@ def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advan
             for subject in order:
                 subject.times[size].add(subject.serial(size))
         advance(1)
+    for subject in subjects:
+        subject.others = others.in_the_way(subject.runner.info().threads)
 
 
 def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
@@ -332,6 +347,7 @@ class _Subject:
     def __init__(self, runner: Runner, words: _Words, notes: Sequence[str]) -> None:
         self.runner = runner
         self._notes = notes
+        self.others = 0.0
         self.times: Dict[int, _Times] = {}
         self._words = words
 
@@ -360,6 +376,7 @@ class _Subject:
         summary = times.stages.summary()
         seconds = {stage: values["sum"] / 1000 for stage, values in summary.items()}
         words = size * loop
+        others = Others()
         throughput = {
             "compute": words / seconds[COMPUTED],
             "transfers": words / _transfers(seconds),
@@ -371,6 +388,7 @@ class _Subject:
             stages={stage: _percentiles(values) for stage, values in summary.items()},
             latency=_percentiles(times.latency.summary()["all"]),
             throughput=throughput,
+            busy=max(self.others, others.in_the_way(self.runner.info().threads)),
         )
 
     def _stream_seconds(self, size: int, loop: int) -> float:

@@ -256,7 +256,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.simulated(outcomes[0].evaluation.run))
+            console.say(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
@@ -321,7 +321,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
         if taken:
             console.note(line)
         else:
-            console.out(line)
+            console.say(line)
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0

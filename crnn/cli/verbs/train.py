@@ -83,8 +83,10 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / find_recipe(args.recipe).stem
     options = TrainOptions(folder, args.resume, args.max_steps, args.profile, args.performance)
     speaking = is_first()
+    # Lines of other systems are for who parses theirs.
+    say = console.say if recipe.log_style == "plain" else console.out
     voice = Console(
-        console.out if speaking else _silent,
+        say if speaking else _silent,
         console.note if speaking else _silent,
         console.progress if speaking else _no_progress,
     )
