@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Tuple
+from typing import TYPE_CHECKING, Tuple
 
 from crnn.cli import console
 from crnn.cli.arguments import (
@@ -22,6 +22,9 @@ from crnn.cli.arguments import (
 )
 from crnn.errors import UsageError
 from crnn.files import require_target
+
+if TYPE_CHECKING:
+    from crnn.results import Benchmark
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
 EXAMPLE = """  crnn bench crnn.onnx --data words_lmdb --batch 1,4,16,64 --plot speed.png
@@ -106,11 +109,6 @@ def _add_other(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, then print tables or JSON."""
-    import dataclasses
-
-    from crnn.jobs.bench import BenchRequest, bench
-    from crnn.reports import bench as report
-
     if args.threads is not None and len(args.threads) > 1:
         return _sweep(args)
     if args.threads is not None:
@@ -121,6 +119,22 @@ def run(args: argparse.Namespace) -> int:
 
         # Said before the measurement, not after it.
         require_matplotlib()
+    benchmark = _measured(args)
+    if args.plot:
+        draw(benchmark, args.plot)
+    from crnn.reports import bench as report
+
+    if not put_json(report.to_dict(benchmark), args.json):
+        _show(benchmark)
+    return 0
+
+
+def _measured(args: argparse.Namespace) -> Benchmark:
+    """Measure, and say what is to be known of the data and the models."""
+    import dataclasses
+
+    from crnn.jobs.bench import BenchRequest, bench
+
     request = BenchRequest(
         **{field.name: getattr(args, field.name) for field in dataclasses.fields(BenchRequest)}
     )
@@ -128,10 +142,12 @@ def run(args: argparse.Namespace) -> int:
         benchmark = bench(request, advance)
     for note in dict.fromkeys(note for timing in benchmark.runs for note in timing.notes):
         console.note(note)
-    if args.plot:
-        draw(benchmark, args.plot)
-    if put_json(report.to_dict(benchmark), args.json):
-        return 0
+    return benchmark
+
+
+def _show(benchmark: Benchmark) -> None:
+    from crnn.reports import bench as report
+
     for line in report.head(benchmark):
         console.say(line)
     for timing in benchmark.runs:
@@ -148,7 +164,6 @@ def run(args: argparse.Namespace) -> int:
         console.say(report.ratio_line(ratio, benchmark.runs))
     if benchmark.suggestion:
         console.say(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
-    return 0
 
 
 def _sweep(args: argparse.Namespace) -> int:
