@@ -1,12 +1,15 @@
-"""What is to be read: a sample, a batch of samples, and why one cannot be read."""
+"""What is to be read: a sample, a batch of samples, and why one, or its label, cannot be read."""
 
 from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Counter, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Counter, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+
+from crnn import labels
+from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,58 @@ class Batch:
         if not self.problems:
             return range(len(self.keys))
         return [row for row in range(len(self.keys)) if row not in self.problems]
+
+
+class LabelCheck:
+    """Says what keeps a model from ever reading a label right.
+
+    Args:
+        spec: The model's.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._known = frozenset(spec.characters)
+
+    def problem(self, label: Optional[str]) -> Optional[Problem]:
+        """Look at a label.
+
+        Args:
+            label: As the data set holds it; None where the image has none.
+
+        Returns:
+            What is wrong with it, in the words of `crnn.labels`; None where nothing is.
+        """
+        if label is None:
+            return Problem(labels.NO_LABEL)
+        text = self._spec.fold(label)
+        if not self._known.issuperset(text):
+            outside = labels.outside(text, self._known)
+            return Problem(labels.OUTSIDE, f"{text!r} has {outside!r}")
+        most = self._spec.time_steps
+        # A label of n characters needs at most 2 n - 1 steps.
+        if 2 * len(text) > most and labels.steps(text) > most:
+            needed = labels.steps(text)
+            return Problem(
+                labels.TOO_LONG, f"{text!r} needs {needed} time steps; the model has {most}"
+            )
+        return None
+
+
+def label_problems(every: Iterable[Tuple[str, Optional[str]]], spec: ModelSpec) -> ProblemCounts:
+    """Look at all labels of a data set.
+
+    Args:
+        every: Each sample's name and its label, None where it has none.
+        spec: The model's.
+
+    Returns:
+        The problems, by their reasons.
+    """
+    check = LabelCheck(spec)
+    found = ProblemCounts()
+    for key, label in every:
+        problem = check.problem(label)
+        if problem:
+            found.add(key, problem)
+    return found

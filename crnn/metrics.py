@@ -31,6 +31,47 @@ def edit_distance(first: str, second: str) -> int:
     return row[-1]
 
 
+def align(truth: str, text: str) -> List[Tuple[str, str]]:
+    """Lay a text beside the truth, so that the fewest edits part them.
+
+    >>> align("ship", "hips")
+    [('s', ''), ('h', 'h'), ('i', 'i'), ('p', 'p'), ('', 's')]
+
+    Args:
+        truth: What should have been read.
+        text: What was read.
+
+    Returns:
+        Pairs of characters, truth first; one of the two is empty where a character was left out or
+        put in. Of ways with equally many edits, one that changes characters is taken before one
+        that leaves out and puts in.
+    """
+    rows = [list(range(len(text) + 1))]
+    for line, wanted in enumerate(truth, 1):
+        above, row = rows[-1], [line]
+        for place, read in enumerate(text, 1):
+            row.append(min(above[place - 1] + (wanted != read), above[place] + 1, row[-1] + 1))
+        rows.append(row)
+    pairs: List[Tuple[str, str]] = []
+    line, place = len(truth), len(text)
+    while line or place:
+        here = rows[line][place]
+        if line and place:
+            same = truth[line - 1] == text[place - 1]
+            if here == rows[line - 1][place - 1] + (not same):
+                line, place = line - 1, place - 1
+                pairs.append((truth[line], text[place]))
+                continue
+        if line and here == rows[line - 1][place] + 1:
+            line -= 1
+            pairs.append((truth[line], ""))
+        else:
+            place -= 1
+            pairs.append(("", text[place]))
+    pairs.reverse()
+    return pairs
+
+
 def wilson(correct: int, total: int) -> Tuple[float, float]:
     """Return the 95 % Wilson score interval of a proportion (Wilson, JASA 22, 1927).
 

@@ -844,7 +844,7 @@ MUTATIONS = (
     ),
     Mutation(
         "loops of ONNX run",
-        "crnn/runners/plain_graph.py",
+        "crnn/runners/onnx_file.py",
         'raise _refused(path, f"it holds {node.op_type}, which may have no end")',
         "pass",
         "tests/runners/test_plain_graph.py::test_hostile_graphs",
@@ -929,10 +929,39 @@ MUTATIONS = (
     ),
     Mutation(
         "ONNX weights that leave their folder",
-        "crnn/runners/external_data.py",
+        "crnn/runners/onnx_file.py",
         'any(place.anchor or ".." in place.parts for place in places)',
         "not places",
         "tests/test_external_data.py::test_weights_that_leave_the_folder_are_refused",
+    ),
+    # Reports.
+    Mutation(
+        "a report's texts unescaped",
+        "crnn/reports/html/page.py",
+        "autoescape=True",
+        "autoescape=False",
+        "tests/jobs/test_report.py::test_hostile_text_is_shown_and_not_obeyed",
+    ),
+    Mutation(
+        "a simulated report without its mark",
+        "crnn/jobs/report/build.py",
+        "simulated = any(run.figures.simulated for run in runs)",
+        "simulated = False",
+        "tests/jobs/test_report.py::test_what_was_simulated_says_so",
+    ),
+    Mutation(
+        "the least sure mistakes first",
+        "crnn/reports/tally.py",
+        "key=lambda entry: (-entry[0], -entry[1])",
+        "key=lambda entry: (entry[0], -entry[1])",
+        "tests/jobs/test_report.py::test_the_surest_mistakes_come_first",
+    ),
+    Mutation(
+        "runs of other words compared in silence",
+        "crnn/jobs/report/comparing.py",
+        "if counts.alone and not common:",
+        "if False:",
+        "tests/jobs/test_report.py::test_runs_of_other_words_are_refused_unless_asked",
     ),
     # Sidecars and specs.
     Mutation(

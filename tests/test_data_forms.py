@@ -16,7 +16,7 @@ from PIL import Image
 
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.samples.nested import lmdbs_below
+from crnn.samples.lmdb import lmdbs_below
 from crnn.samples.source import open_labelled
 from tests.conftest import ROOT
 from tests.models import echo_pixels, write_bins, write_echo_model, write_images

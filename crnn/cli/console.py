@@ -14,8 +14,7 @@ import time
 from typing import IO, Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.cli import layout
-from crnn.errors import KitError
-from crnn.foreign import shown
+from crnn.errors import KitError, shown
 
 COLUMNS = 80
 """How wide a line is where nothing says it."""

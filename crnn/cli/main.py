@@ -32,6 +32,7 @@ VERBS = (
     "compile",
     "evaluate",
     "score",
+    "report",
     "read",
     "inspect",
     "spec",

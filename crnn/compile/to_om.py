@@ -49,7 +49,7 @@ from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
 from crnn.machine import versions
-from crnn.runners.external_data import hash_external_data, load_external_data
+from crnn.runners.onnx_file import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.spec import CHECKPOINT_KEY, ModelSpec, spec_in

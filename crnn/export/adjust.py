@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Optional, Set
 from crnn.errors import InputError, needs
 from crnn.files import atomic_file, require_target
 from crnn.runners.base import OTHER_NETWORK
-from crnn.runners.external_data import load_external_data
+from crnn.runners.onnx_file import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, chosen_output, load_graph, steps_of
 from crnn.runners.open import spec_given
 from crnn.spec import METADATA_KEY, ModelSpec, spec_in

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from crnn.batch import Batch, ProblemCounts, Sample
+from crnn.batch import Batch, LabelCheck, ProblemCounts, Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
@@ -25,12 +25,11 @@ from crnn.machine import describe
 from crnn.metrics import paired_test, wilson
 from crnn.results import Reading
 from crnn.runners.base import Runner
-from crnn.runners.external_data import load_external_data
 from crnn.runners.int8 import int8_of, saturates
+from crnn.runners.onnx_file import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.samples.batches import image_batches
-from crnn.samples.label_check import LabelCheck
 from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import NOT_FINITE, Scorer
 from crnn.scoring.stream import run_batches

@@ -16,18 +16,16 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Sample, problem_lines
+from crnn.batch import Batch, Sample, label_problems, problem_lines
 from crnn.errors import InputError
-from crnn.jobs.command import by_name, now
 from crnn.jobs.others import Others
 from crnn.jobs.unlabelled import list_of
-from crnn.machine import describe
+from crnn.machine import by_name, describe, now
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
 from crnn.runners.open import open_runner, spec_given
 from crnn.samples.annotations import ListOptions
-from crnn.samples.label_check import label_problems
 from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches

@@ -27,12 +27,12 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
-from crnn.jobs.command import by_name, now
 from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.labels import OF_LABELS
+from crnn.machine import by_name, now
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
 from crnn.errors import needs
-from crnn.runners.external_data import graph_tensors
+from crnn.runners.onnx_file import graph_tensors, nodes_in, quantised_operators
 
 EXACT_KEY = "session.x64quantprecision"
 SAFE = 64
@@ -28,12 +28,6 @@ FIRST_WITHOUT_ABORT = (1, 31)
 where these have no zero points; 1.31.1 does not.
 """
 
-_OPERATORS = frozenset(
-    "QuantizeLinear DynamicQuantizeLinear MatMulInteger ConvInteger MatMulIntegerToFloat"
-    " DynamicQuantizeMatMul DynamicQuantizeLSTM QAttention QGemm QEmbedLayerNormalization"
-    " QOrderedMatMul QOrderedAttention".split()
-)
-_PREFIX = "QLinear"
 _WITH_ZERO_POINTS = ("MatMulInteger", "ConvInteger")
 
 
@@ -70,14 +64,14 @@ def int8_of(proto: Any) -> Int8:
     Returns:
         The quantised operators and the bits of their weights; no operators for a float model.
     """
-    nodes = list(_nodes(proto.graph))
-    operators = sorted({node.op_type for node in nodes if _is_quantised(node.op_type)})
+    operators = quantised_operators(proto)
     if not operators:
         return Int8((), False, False)
+    nodes = list(nodes_in(proto.graph))
     bare = any(node.op_type in _WITH_ZERO_POINTS and len(node.input) < 4 for node in nodes)
     tensors = graph_tensors(proto.graph)
     wide = any(_is_wide(tensor) for tensor in tensors) or _quantised_at_load(nodes, tensors)
-    return Int8(tuple(operators), wide, bare)
+    return Int8(operators, wide, bare)
 
 
 def is_x86_64() -> bool:
@@ -161,20 +155,6 @@ def way_here(found: Int8, version: str) -> Way:
 def _release(version: str) -> Tuple[int, ...]:
     parts = version.split(".")[:2]
     return tuple(int(part) for part in parts if part.isdigit())
-
-
-def _is_quantised(operator: str) -> bool:
-    return operator in _OPERATORS or operator.startswith(_PREFIX)
-
-
-def _nodes(graph: Any) -> Iterator[Any]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _nodes(attribute.g)
-            for inner in attribute.graphs:
-                yield from _nodes(inner)
 
 
 def _is_wide(tensor: Any) -> bool:

@@ -13,10 +13,14 @@ from crnn.files import sha256
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
-from crnn.runners.external_data import hash_external_data, load_external_data
-from crnn.runners.inner_sizes import InnerSizes
-from crnn.runners.int8 import EXACT_KEY, int8_of, way_here
-from crnn.runners.plain_graph import require_plain_graph
+from crnn.runners.int8 import EXACT_KEY, Int8, int8_of, way_here
+from crnn.runners.onnx_file import (
+    InnerSizes,
+    hash_external_data,
+    load_external_data,
+    quantised_operators,
+    require_plain_graph,
+)
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -60,7 +64,9 @@ class OnnxRunner(Runner):
         self._ran: Set[int] = set()
         self._proto_outputs = list(proto.graph.output)
         self._inner = InnerSizes(proto)
-        self._int8 = int8_of(proto)
+        self._int8: Optional[Int8] = None
+        if quantised_operators(proto):
+            self._int8 = int8_of(proto)
 
     def steps(self, width: int) -> Optional[int]:
         """See `Runner`."""
@@ -89,11 +95,12 @@ class OnnxRunner(Runner):
         # other programs; measured in benchmarks/session.py, as the defaults for all other options
         # were.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        way = way_here(self._int8, onnxruntime.__version__)
-        if way.exact:
-            options.add_session_config_entry(EXACT_KEY, "1")
-        if way.note:
-            self.notes = (f"{self.model.path}: {way.note}",)
+        if self._int8:
+            way = way_here(self._int8, onnxruntime.__version__)
+            if way.exact:
+                options.add_session_config_entry(EXACT_KEY, "1")
+            if way.note:
+                self.notes = (f"{self.model.path}: {way.note}",)
         # ONNX Runtime's errors share no base class but Exception.
         try:
             self._session = onnxruntime.InferenceSession(

@@ -16,7 +16,7 @@ from crnn.rehearsal.half import LARGEST
 from crnn.rehearsal.node import NotModelledError
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
-from crnn.runners.external_data import hash_external_data, load_external_data
+from crnn.runners.onnx_file import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import load_graph
 from crnn.spec import ModelSpec, spec_in
 

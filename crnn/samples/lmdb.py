@@ -19,11 +19,17 @@ from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
-from crnn.files import refuse_lfs_pointer, require_file, starts_with
+from crnn.files import natural_key, refuse_lfs_pointer, require_file, starts_with
+from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 from crnn.samples.lmdb_pages import require_sound_pages
 
 DATA_FILE = "data.mdb"
+LOCK_FILE = "lock.mdb"
+DEEPEST = 6
+"""Folders below folders that are looked into for LMDBs."""
+MOST_BELOW = 1000
+"""LMDBs below a folder."""
 _WHAT = "an LMDB (a folder with data.mdb, or that file)"
 _LOCK_MARK = b"\xde\xc0\xef\xbe"
 MISSING_IMAGE = "missing image"
@@ -399,3 +405,38 @@ def _first_keys(reading: Any) -> str:
 
 def _text(value: bytes) -> str:
     return value[:80].decode("utf-8", errors="replace")
+
+
+def lmdbs_below(folder: Path) -> List[Path]:
+    """Return the LMDBs below a folder that is not a data set itself.
+
+    Args:
+        folder: A folder; links below it are not followed.
+
+    Returns:
+        Their folders, or their files where they have another name than ``data.mdb``, in natural
+        order; none where ``folder`` is an LMDB, or holds images or bins.
+    """
+    if not folder.is_dir() or (folder / DATA_FILE).exists():
+        return []
+    found: List[Path] = []
+    for place, folders, files in os.walk(str(folder)):
+        here = Path(place)
+        if here == folder and any(_is_sample(name) for name in files):
+            return []
+        if DATA_FILE in files:
+            found.append(here)
+            folders.clear()
+        else:
+            found.extend(here / name for name in files if _is_lmdb(name))
+        if len(here.relative_to(folder).parts) >= DEEPEST or len(found) >= MOST_BELOW:
+            folders.clear()
+    return sorted(found, key=lambda path: natural_key(str(path)))
+
+
+def _is_sample(name: str) -> bool:
+    return name.lower().endswith((*IMAGE_SUFFIXES, ".bin"))
+
+
+def _is_lmdb(name: str) -> bool:
+    return name.lower().endswith(".mdb") and name != LOCK_FILE

@@ -116,7 +116,7 @@ def open_labelled(
 
 
 def _refuse_collection(path: Path) -> None:
-    from crnn.samples.nested import lmdbs_below
+    from crnn.samples.lmdb import lmdbs_below
 
     found = lmdbs_below(path)
     if found:

@@ -11,10 +11,9 @@ from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn import ctc
-from crnn.batch import Batch, Problem, ProblemCounts
+from crnn.batch import Batch, LabelCheck, Problem, ProblemCounts
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
-from crnn.samples.label_check import LabelCheck
 from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 

@@ -32,7 +32,7 @@ from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode_remarked
 from crnn.labels import NO_LABEL
-from crnn.samples.nested import lmdbs_below
+from crnn.samples.lmdb import lmdbs_below
 from crnn.samples.source import open_labelled
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec

@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from crnn import ctc
-from crnn.batch import Batch, Sample, problem_lines
+from crnn.batch import Batch, Sample, label_problems, problem_lines
 from crnn.results import Model, Reading
 from crnn.runners.base import Runner, Tensor
 from crnn.samples.batches import image_batches
-from crnn.samples.label_check import label_problems
 from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches

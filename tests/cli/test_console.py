@@ -352,7 +352,7 @@ def test_an_unknown_argument_is_shown_as_escapes(capsys: pytest.CaptureFixture[s
 
 
 def test_the_tab_and_the_world_s_letters_stay() -> None:
-    from crnn.foreign import shown
+    from crnn.errors import shown
 
     text = "a\té字ע\u200dไ\U0001f600"
     assert shown(text) == text

@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 import pytest
 
 from crnn.cli.main import main
-from crnn.jobs.command import by_name
+from crnn.machine import by_name
 from crnn.reports.result_json import read_run
 from tests.models import write_bins, write_echo_model, write_images
 

@@ -10,8 +10,8 @@ import lmdb
 import pytest
 from PIL import Image
 
+from crnn.batch import LabelCheck
 from crnn.cli.main import main
-from crnn.samples.label_check import LabelCheck
 from crnn.spec import ModelSpec
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_pixels, write_bins, write_echo_model

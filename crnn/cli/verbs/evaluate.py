@@ -201,7 +201,7 @@ def _expanded(data: Sequence[Path], label: Optional[Path]) -> List[Path]:
     """Return the data sets with the LMDBs below a folder in its place."""
     if label is not None:
         return list(data)
-    from crnn.samples.nested import lmdbs_below
+    from crnn.samples.lmdb import lmdbs_below
 
     expanded: List[Path] = []
     for place in data:

@@ -9,9 +9,8 @@ from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from crnn import plain_yaml
 from crnn.datasets.synth.limits import CHANCE, LIMITS, WHOLE
-from crnn.errors import InputError
+from crnn.errors import InputError, brief
 from crnn.files import read_text
-from crnn.foreign import brief
 from crnn.spelling import nearest
 
 Range = Tuple[float, float]

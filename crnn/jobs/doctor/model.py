@@ -18,8 +18,8 @@ from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.jobs.doctor.check import CHIP, Check, looked, simulated_mark
 from crnn.runners.ascend_runner import om_files
-from crnn.runners.external_data import hash_external_data
 from crnn.runners.int8 import int8_of, way_here
+from crnn.runners.onnx_file import hash_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import spec_given
 from crnn.spec import ModelSpec, spec_in

@@ -1,0 +1,1 @@
+"""Saved results as one page: nothing is read by a model again."""

@@ -1,0 +1,404 @@
+"""Saved runs to the page that shows them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+
+from crnn.errors import InputError
+from crnn.files import atomic_file
+from crnn.jobs.report.comparing import compared_of
+from crnn.jobs.report.inputs import (
+    CLIPPED,
+    Data,
+    Inputs,
+    Run,
+    read_inputs,
+    simulated_readings,
+    word_of,
+    words_of,
+)
+from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.metrics import align, wilson
+from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
+from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
+from crnn.reports.html.page import to_html
+from crnn.reports.html.texts import texts_in
+from crnn.reports.tally import Tally, Word, top_confusions
+from crnn.spec import ModelSpec
+from crnn.version import version
+
+Texts = Mapping[str, str]
+ASPECTS = (1, 1.5, 2, 2.5, 3, 4, 5, 7)
+HEIGHTS = (16, 24, 32, 48, 64, 96, 128)
+_LONGEST_ALIGNED = 60
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report on and how; ``top`` is the most words of a table, ``common`` takes words that
+    two runs share where they do not hold the same.
+    """
+
+    results: Sequence[Path]
+    output: Path
+    data: Sequence[Path] = ()
+    top: int = 300
+    lang: str = "en"
+    common: bool = False
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """The page that was written: its size, the wrong words shown of all, and what was left out."""
+
+    path: Path
+    size: int
+    shown: int
+    misses: int
+    notes: Sequence[str]
+
+
+def report(request: ReportRequest) -> ReportOutcome:
+    """Write a page of saved results; no model is run.
+
+    Args:
+        request: What to report on.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: A file is not a result, or two runs do not belong together.
+        UnavailableError: Jinja2 is missing.
+    """
+    texts = texts_in(request.lang)
+    inputs = read_inputs(request.results)
+    tallies = [_tally(run, request.top) for run in inputs.runs]
+    compared = compared_of(inputs.runs, request.top, common=request.common)
+    wanted: Set[str] = set()
+    for tally in tallies:
+        wanted.update(word.key for word in tally.misses())
+    for one in compared:
+        wanted.update(word.key for word in one.words)
+    pictures = find_pictures(request.data, wanted)
+    page = _page(inputs, tallies, compared, pictures, texts)
+    html = to_html(page, texts, request.lang).encode("utf-8", errors="replace")
+    with atomic_file(request.output) as file:
+        file.write(html)
+    notes: List[str] = []
+    for run in page.runs:
+        notes.extend(f"{run.figures.title}: {what}" for what in run.left_out)
+    shown = sum(len(run.misses) for run in page.runs)
+    misses = sum(run.misses_total for run in page.runs)
+    return ReportOutcome(request.output, len(html), shown, misses, notes)
+
+
+def _page(
+    inputs: Inputs,
+    tallies: Sequence[Tally],
+    compared: Sequence[Compared],
+    pictures: Pictures,
+    texts: Texts,
+) -> Page:
+    runs = []
+    for run, tally in zip(inputs.runs, tallies):
+        runs.append(_run_page(run, tally, inputs.sidecars, pictures, texts))
+    simulated = any(run.figures.simulated for run in runs)
+    simulated = simulated or any(one.simulated for one in inputs.benchmarks)
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    return Page(
+        runs,
+        _combined(inputs.runs, runs, texts),
+        [one.with_pictures(pictures.shown) for one in compared],
+        inputs.benchmarks,
+        simulated,
+        texts["made"].format(version=version(), date=date),
+    )
+
+
+def _tally(run: Run, top: int) -> Tally:
+    spec = _spec_of(run.result)
+    tally = Tally(top, spec.fold)
+    if run.readings is not None:
+        for word in words_of(run.readings):
+            tally.add(word)
+        _require_same(run, tally)
+        return tally
+    for number, entry in enumerate(run.result["misses"], 1):
+        tally.add(word_of(entry, f"{run.title}, miss {number}"))
+    return tally
+
+
+def _require_same(run: Run, tally: Tally) -> None:
+    """Refuse readings that are not those of the result before them."""
+    if not run.result:
+        return
+    counted = (tally.metric.correct, tally.metric.total)
+    told = (run.result["correct"], run.result["total"])
+    if counted[1] != told[1] or counted[0] < told[0]:
+        raise InputError(
+            f"{run.readings}: {counted[0]} of {counted[1]} words are right; the result before it"
+            f" says {told[0]} of {told[1]}, so they are not of one run",
+            hint="Give each result, then the readings of the same run.",
+        )
+
+
+def _spec_of(result: Data) -> ModelSpec:
+    if not result:
+        return ModelSpec.default()
+    return ModelSpec.from_dict(result["model"].get("spec"), where="the result's spec")
+
+
+def _run_page(
+    run: Run, tally: Tally, sidecars: Mapping[str, Data], pictures: Pictures, texts: Texts
+) -> RunPage:
+    result = run.result
+    figures = _figures(run, tally)
+    left_out: List[str] = []
+    plots = list(_plots(run, tally, pictures, texts))
+    if run.readings is None:
+        left_out.append(texts["no_readings"])
+    misses = []
+    for word in tally.misses():
+        misses.append(_miss(word, tally, pictures))
+    if misses and not any(miss.picture for miss in misses):
+        left_out.append(texts["no_pictures"])
+    total = figures.total - figures.correct
+    if result:
+        total = result["misses_total"]
+    return RunPage(
+        figures,
+        misses,
+        total,
+        top_confusions(tally.confusions),
+        plots,
+        dict(result.get("skipped") or {}),
+        list(_provenance(result, sidecars, texts)),
+        left_out,
+        str(result.get("rehearsed") or ""),
+    )
+
+
+def _figures(run: Run, tally: Tally) -> Figures:
+    result, metric = run.result, tally.metric
+    sure = length = None
+    if run.readings is not None:
+        sure, length = tally.mean_sure, tally.mean_length
+    if result:
+        return Figures(
+            run.title,
+            result["correct"],
+            result["total"],
+            wilson(result["correct"], result["total"]),
+            result["cer"],
+            sure,
+            length,
+            result.get("simulated") is True,
+            result.get("throughput"),
+        )
+    simulated = run.readings is not None and simulated_readings(run.readings)
+    interval = wilson(metric.correct, metric.total)
+    cer = metric.cer
+    return Figures(run.title, metric.correct, metric.total, interval, cer, sure, length, simulated)
+
+
+def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> Optional[Figures]:
+    """Pool the counts of several data sets read by one model."""
+    places = {run.data for run in inputs}
+    models = {_model_hash(run) for run in inputs}
+    if len(runs) < 2 or len(places) < len(runs) or len(models) != 1:
+        return None
+    correct = sum(run.figures.correct for run in runs)
+    total = sum(run.figures.total for run in runs)
+    return Figures(
+        texts["combined"],
+        correct,
+        total,
+        wilson(correct, total),
+        None,
+        _weighted([(run.figures.sure, run.figures.total) for run in runs]),
+        _weighted([(run.figures.length, run.figures.total) for run in runs]),
+        any(run.figures.simulated for run in runs),
+    )
+
+
+def _model_hash(run: Run) -> str:
+    if not run.result:
+        return run.title
+    return str(run.result["model"].get("sha256"))
+
+
+def _weighted(values: Sequence[Tuple[Optional[float], int]]) -> Optional[float]:
+    total, count = 0.0, 0
+    for value, words in values:
+        if value is None:
+            return None
+        total += value * words
+        count += words
+    if not count:
+        return None
+    return total / count
+
+
+def _miss(word: Word, tally: Tally, pictures: Pictures) -> Miss:
+    label = word.label or ""
+    notes = []
+    if word.width is not None:
+        notes.append(f"{word.width} px")
+    if word.view:
+        notes.append(word.view)
+    return Miss(
+        word.key,
+        _told(label),
+        _told(word.text),
+        word.sure,
+        ", ".join(notes),
+        _pairs(word, tally),
+        pictures.shown.get(word.key, ""),
+    )
+
+
+def _told(text: str) -> str:
+    if len(text) == CLIPPED:
+        return f"{text}…"
+    return text
+
+
+def _pairs(word: Word, tally: Tally) -> Sequence[Pair]:
+    label, text = tally.folded(word)
+    if max(len(label), len(text)) > _LONGEST_ALIGNED:
+        return ()
+    probabilities: Iterator[Optional[float]] = iter(())
+    if len(word.characters) == len(text):
+        probabilities = iter(word.characters)
+    pairs = []
+    for wanted, read in align(label, text):
+        probability = None
+        if read:
+            probability = next(probabilities, None)
+        pairs.append(Pair(wanted, read, probability))
+    return pairs
+
+
+def _plots(run: Run, tally: Tally, pictures: Pictures, texts: Texts) -> Iterator[Plot]:
+    by_length = run.result.get("by_length") or tally.metric.by_length
+    rows = []
+    for length, counts in sorted(by_length.items(), key=lambda entry: int(entry[0])):
+        rows.append(_bar(str(length), int(counts["correct"]), int(counts["total"])))
+    if rows:
+        yield Plot(texts["by_length"], bars(texts["by_length"], rows, texts["letters"]))
+    yield from _plots_of_sizes(run, tally, pictures, texts)
+    if run.readings is not None:
+        yield from _plots_of_readings(tally, texts)
+    stages = run.result.get("stages") or {}
+    spent = [(name, float(values.get("sum", 0)) / 1000) for name, values in stages.items()]
+    if spent:
+        yield Plot(texts["stages"], amounts(texts["stages"], spent, "s"))
+
+
+def _plots_of_readings(tally: Tally, texts: Texts) -> Iterator[Plot]:
+    rows = [_bar(str(width), *counts) for width, counts in sorted(tally.by_width.items())]
+    if rows:
+        yield Plot(texts["by_width"], bars(texts["by_width"], rows, texts["columns"]))
+    reliability = tally.reliability()
+    if reliability is None:
+        return
+    title = texts["reliability"]
+    drawing = curve(title, [Line(reliability.points)], texts["mean_probability"], diagonal=True)
+    note = texts["reliability_note"].format(error=f"{reliability.error:.3f}")
+    yield Plot(title, drawing, note)
+    title = texts["kept"]
+    lowest = min(0.9, min(share for _, share in reliability.kept))
+    line = Line(reliability.kept)
+    yield Plot(title, curve(title, [line], texts["kept_axis"], diagonal=False, lowest=lowest))
+
+
+def _plots_of_sizes(run: Run, tally: Tally, pictures: Pictures, texts: Texts) -> Iterator[Plot]:
+    """Draw accuracy by the pictures' shapes, where it is known which words are wrong."""
+    wrong = tally.wrong_keys
+    complete = run.readings is not None
+    if run.result and not complete:
+        complete = len(run.result["misses"]) == run.result["misses_total"]
+    if not pictures.sizes or not complete or wrong is None:
+        return
+    aspects: Dict[str, List[int]] = {}
+    heights: Dict[str, List[int]] = {}
+    for key, width, height in pictures.sizes:
+        right = key not in wrong
+        for counts, name in (
+            (aspects, _class_of(width / height, ASPECTS)),
+            (heights, _class_of(height, HEIGHTS)),
+        ):
+            entry = counts.setdefault(name, [0, 0])
+            entry[0] += right
+            entry[1] += 1
+    note = ""
+    if len(pictures.sizes) < pictures.of:
+        note = f"{len(pictures.sizes)} / {pictures.of}"
+    for name, counts, edges, across in (
+        ("by_aspect", aspects, ASPECTS, "aspect"),
+        ("by_height", heights, HEIGHTS, "pixels"),
+    ):
+        order = _names(edges)
+        rows = [_bar(one, *counts[one]) for one in order if one in counts]
+        yield Plot(texts[name], bars(texts[name], rows, texts[across]), note)
+
+
+def _class_of(value: float, edges: Sequence[float]) -> str:
+    names = _names(edges)
+    for edge, name in zip(edges, names):
+        if value < edge:
+            return name
+    return names[-1]
+
+
+def _names(edges: Sequence[float]) -> List[str]:
+    inner = [f"{low:g}\u2013{high:g}" for low, high in zip(edges, edges[1:])]
+    return [f"< {edges[0]:g}", *inner, f"≥ {edges[-1]:g}"]
+
+
+def _bar(name: str, correct: int, total: int) -> Bar:
+    return Bar(name, correct / max(1, total), total, wilson(correct, total))
+
+
+def _provenance(
+    result: Data, sidecars: Mapping[str, Data], texts: Texts
+) -> Iterator[Tuple[str, str]]:
+    if not result:
+        return
+    model = result["model"]
+    digest = str(model.get("sha256"))
+    yield texts["model"], str(model.get("path"))
+    yield texts["model_hash"], digest
+    for name, weights in (model.get("external_data") or {}).items():
+        yield texts["weights_hash"].format(name=name), str(weights)
+    if digest in sidecars:
+        sidecar = sidecars[digest]
+        yield texts["onnx_hash"], str(sidecar.get("onnx_sha256"))
+        yield texts["checkpoint_hash"], str(sidecar.get("checkpoint_sha256") or texts["unknown"])
+        yield texts["atc"], " ".join(map(str, sidecar.get("command") or ()))
+        yield texts["compiled_with"], _listed(sidecar.get("versions") or {})
+    yield texts["spec"], _plain(model.get("spec"))
+    yield texts["spec_from"], str(model.get("spec_from"))
+    threads = f"{texts['threads']} {result.get('threads')}"
+    yield texts["ran_on"], f"{result.get('backend')}, {result.get('device')}, {threads}"
+    yield texts["versions"], _listed(result.get("versions") or {})
+    for name in ("data", "date"):
+        if result.get(name):
+            yield texts[name], str(result[name])
+    if result.get("command"):
+        yield texts["command"], " ".join(map(str, result["command"]))
+    if result.get("protocol"):
+        yield texts["protocol"], _plain(result["protocol"])
+
+
+def _plain(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _listed(versions: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))

@@ -1,0 +1,176 @@
+"""Two runs over the same words, side by side, from what they left."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from crnn.errors import InputError
+from crnn.jobs.report.inputs import Data, Run, words_of
+from crnn.metrics import paired_test
+from crnn.reports.html.model import Changed, Compared
+from crnn.reports.tally import Word
+from crnn.results import IMPROVEMENT, REGRESSION
+from crnn.spec import ModelSpec
+
+
+def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compared]:
+    """Compare each later run with the first one over the same data, and show saved comparisons.
+
+    Args:
+        runs: In the order given; those without readings are compared only where their result holds
+            a comparison (``--against``).
+        most: The most words that are kept of each.
+        common: Whether words that only one run has are left out instead of refused.
+
+    Returns:
+        The comparisons.
+
+    Raises:
+        InputError: Two runs over one data set hold different words.
+    """
+    found = []
+    for run in runs:
+        saved = run.result.get("against")
+        if isinstance(saved, dict):
+            found.append(_saved(run, saved, most))
+    first: Dict[str, Run] = {}
+    for run in runs:
+        if run.readings is None:
+            continue
+        other = first.setdefault(run.data, run)
+        if other is not run:
+            found.append(_compare(other, run, most, common=common))
+    return found
+
+
+def _saved(run: Run, saved: Data, most: int) -> Compared:
+    words = []
+    for word in saved["words"][:most]:
+        words.append(
+            Changed(
+                str(word["key"]),
+                str(word.get("label") or ""),
+                str(word["text"]),
+                str(word["other"]),
+                str(word.get("change") or ""),
+            )
+        )
+    low, high = saved["interval95"]
+    return Compared(
+        str(saved.get("file")),
+        run.title,
+        saved["total"],
+        saved["differing"],
+        saved["regressions"],
+        saved["improvements"],
+        saved["difference"],
+        (low, high),
+        saved["p_value"],
+        words,
+    )
+
+
+@dataclass
+class _Counts:
+    spec: ModelSpec
+    most: int
+    total: int = 0
+    differing: int = 0
+    worse: int = 0
+    better: int = 0
+    alone: int = 0
+
+    def __post_init__(self) -> None:
+        self.kept: Dict[str, List[Changed]] = {REGRESSION: [], IMPROVEMENT: [], "": []}
+
+    def add(self, old: Word, new: Word) -> None:
+        self.total += 1
+        if old.text == new.text:
+            return
+        self.differing += 1
+        label = new.label
+        if label is None:
+            label = old.label
+        change = ""
+        if label is not None:
+            truth = self.spec.fold(label)
+            was = old.text == truth
+            now = new.text == truth
+            if was and not now:
+                change = REGRESSION
+                self.worse += 1
+            if now and not was:
+                change = IMPROVEMENT
+                self.better += 1
+        if len(self.kept[change]) < self.most:
+            changed = Changed(new.key, label or "", new.text, old.text, change)
+            self.kept[change].append(changed)
+
+    def words(self) -> List[Changed]:
+        every = itertools.chain(self.kept[REGRESSION], self.kept[IMPROVEMENT], self.kept[""])
+        return list(itertools.islice(every, self.most))
+
+
+def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
+    spec = ModelSpec.default()
+    if second.result:
+        spec = ModelSpec.from_dict(second.result["model"].get("spec"), where="the result's spec")
+    counts = _Counts(spec, most)
+    for old, new in _pairs(first, second):
+        if old is None or new is None:
+            counts.alone += 1
+        else:
+            counts.add(old, new)
+    if counts.alone and not common:
+        raise InputError(
+            f"{first.title} and {second.title}: {counts.alone} words stand in one of them alone,"
+            f" {counts.total} in both; expected the same words",
+            hint="Give runs over the same data, or compare what they share: --common",
+        )
+    test = paired_test(counts.worse, counts.better, counts.total)
+    return Compared(
+        first.title,
+        second.title,
+        counts.total,
+        counts.differing,
+        counts.worse,
+        counts.better,
+        test.difference,
+        test.interval95,
+        test.p_value,
+        counts.words(),
+        counts.alone,
+    )
+
+
+def _pairs(first: Run, second: Run) -> Iterator[Tuple[Optional[Word], Optional[Word]]]:
+    """Yield each word of two runs; of one that only one run has, the other is None.
+
+    Runs over the same data have their words in the same order: only what is out of step is kept.
+    """
+    if first.readings is None or second.readings is None:
+        return
+    waiting: Dict[str, Word] = {}
+    other: Dict[str, Word] = {}
+    for old, new in itertools.zip_longest(words_of(first.readings), words_of(second.readings)):
+        if old is not None and new is not None and old.key == new.key:
+            yield old, new
+            continue
+        if old is not None:
+            match = other.pop(old.key, None)
+            if match is None:
+                waiting[old.key] = old
+            else:
+                yield old, match
+        if new is not None:
+            match = waiting.pop(new.key, None)
+            if match is None:
+                other[new.key] = new
+            else:
+                yield match, new
+    for old in waiting.values():
+        yield old, None
+    for new in other.values():
+        yield None, new

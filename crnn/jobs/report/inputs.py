@@ -1,0 +1,411 @@
+"""The files that a report is made from: results, readings, benchmarks, and those beside OMs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from crnn.errors import InputError
+from crnn.files import open_input, read_bounded, require_file
+from crnn.limits import advice, limit
+from crnn.reports import bench, result_json
+from crnn.reports.html.model import BenchmarkRows
+from crnn.reports.tally import Word
+from crnn.spec import newest, optional_keys
+
+Data = Mapping[str, Any]
+MANY = "crnn-evaluations/1"
+OM = "crnn-om"
+CLIPPED = 1000
+"""Characters of a label or text that are looked at; no CTC network reads as many."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its result, its readings, or both.
+
+    ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there.
+    """
+
+    title: str
+    result: Data
+    readings: Optional[Path] = None
+
+    @property
+    def data(self) -> str:
+        """The data set's name, "" where it is not known."""
+        return str(self.result.get("data", ""))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the files held; ``sidecars`` are by the SHA-256 of their OM."""
+
+    runs: Sequence[Run]
+    benchmarks: Sequence[BenchmarkRows]
+    sidecars: Mapping[str, Data]
+
+
+def read_inputs(paths: Sequence[Path]) -> Inputs:
+    """Read results, and find out which readings belong to which.
+
+    Args:
+        paths: JSON of evaluate, score or bench, readings (JSON Lines or CSV), ``NAME.om.json``.
+            Readings right after a result are that run's; other readings are a run by themselves.
+
+    Returns:
+        The runs in the order given, benchmarks, and what stands beside OMs.
+
+    Raises:
+        InputError: A file is none of these, or of a newer kit's format.
+    """
+    runs: List[Run] = []
+    benchmarks: List[BenchmarkRows] = []
+    sidecars: Dict[str, Data] = {}
+    for path in paths:
+        require_file(path, "a result JSON, readings, or NAME.om.json")
+        if _holds_readings(path):
+            _add_readings(runs, path)
+            continue
+        data = _json(path)
+        schema = str(data.get("schema") or data.get("format") or "")
+        if schema.startswith(f"{OM}/"):
+            sidecars[str(data.get("om_sha256"))] = data
+        elif optional_keys(bench.SCHEMA, bench.ADDED, schema) is not None:
+            benchmarks.append(benchmark_of(data, path))
+        elif schema == MANY:
+            runs.extend(_runs_of_many(data, path))
+        else:
+            _require_result(data, schema, path)
+            runs.append(Run(_title(data), data))
+    if not runs and not benchmarks:
+        raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
+    return Inputs(runs, benchmarks, sidecars)
+
+
+def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
+    """Return what a page shows of a benchmark.
+
+    Args:
+        data: The JSON of ``crnn bench``.
+        path: Its file, for errors.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        InputError: It is not as ``crnn bench`` writes it.
+    """
+    rows: List[Tuple[str, str, str, str]] = []
+    simulated = data.get("simulated") is True
+    try:
+        for run in data["runs"]:
+            name = f"{run['model']['path']} · {run['backend']}, {run['device']}"
+            simulated = simulated or run.get("simulated") is True
+            for timing in run["batches"]:
+                speed = f"{timing['throughput']['transfers']:.0f}"
+                latency = f"{timing['latency']['p50']:.3f}"
+                rows.append((name, str(timing["batch"]), speed, latency))
+        machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a benchmark as crnn bench writes it: {type(error).__name__} {error}",
+            hint="Run that benchmark again.",
+        ) from error
+    return BenchmarkRows(str(data.get("data")), machine, rows, simulated)
+
+
+def words_of(path: Path) -> Iterator[Word]:
+    """Yield the readings of a file, one at a time.
+
+    Args:
+        path: JSON Lines or CSV, as ``--readings`` writes them.
+
+    Yields:
+        The words in the file's order.
+
+    Raises:
+        InputError: A line is not a reading.
+    """
+    separator = result_json.SEPARATORS.get(path.suffix.lower())
+    if separator is not None:
+        yield from _words_of_table(path, separator)
+        return
+    with open_input(path) as file:
+        for number, line in _lines(file, path):
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+            yield word_of(entry, f"{path}, line {number}")
+
+
+def word_of(entry: Any, where: str) -> Word:
+    """Return a reading of a JSON as a word.
+
+    Args:
+        entry: What the JSON held.
+        where: The file and line, for errors.
+
+    Returns:
+        The word; of labels and texts the first thousand characters.
+
+    Raises:
+        InputError: It is not a reading.
+    """
+    if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
+        raise InputError(f"{where}: not a reading (an object with key and text)")
+    text, label = entry.get("text"), entry.get("label")
+    if not isinstance(text, str) or not isinstance(label, (str, type(None))):
+        raise InputError(f"{where}: not a reading; expected its text and label as strings")
+    if label is not None:
+        label = label[:CLIPPED]
+    sure = _number(entry.get("probability"))
+    if sure is None:
+        sure = _number(entry.get("confidence"))
+    width = entry.get("width")
+    if not isinstance(width, int):
+        width = None
+    return Word(
+        entry["key"],
+        label,
+        text[:CLIPPED],
+        sure,
+        width,
+        str(entry.get("view") or "")[:40],
+        entry.get("rejected") is True,
+        _probabilities(entry.get("characters")),
+    )
+
+
+def simulated_readings(path: Path) -> bool:
+    """Say whether the first of a file's readings was simulated.
+
+    Args:
+        path: JSON Lines or CSV of readings.
+
+    Returns:
+        Whether it says so.
+    """
+    with open_input(path) as file:
+        lines = [file.readline(limit("line")), file.readline(limit("line"))]
+    if path.suffix.lower() in result_json.SEPARATORS:
+        return result_json.SIMULATED.encode() in lines[0] and lines[1].rstrip().endswith(b"true")
+    try:
+        return json.loads(lines[0]).get(result_json.SIMULATED) is True
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _probabilities(characters: Any) -> Tuple[float, ...]:
+    if not isinstance(characters, list):
+        return ()
+    found = []
+    for character in characters:
+        if not isinstance(character, dict):
+            return ()
+        probability = _number(character.get("probability"))
+        if probability is None:
+            return ()
+        found.append(probability)
+    return tuple(found)
+
+
+def _number(value: Any) -> Optional[float]:
+    if not _is_number(value):
+        return None
+    return min(1.0, max(0.0, float(value)))
+
+
+def _holds_readings(path: Path) -> bool:
+    if path.suffix.lower() in result_json.SEPARATORS:
+        return True
+    with open_input(path) as file:
+        first = file.readline(limit("line"))
+    try:
+        entry = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and "key" in entry and "text" in entry
+
+
+def _add_readings(runs: List[Run], path: Path) -> None:
+    if runs and runs[-1].result and runs[-1].readings is None:
+        last = runs.pop()
+        runs.append(Run(last.title, last.result, path))
+    else:
+        runs.append(Run(path.name, {}, path))
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[Tuple[int, bytes]]:
+    longest = limit("line")
+    number = 0
+    while True:
+        line = file.readline(longest + 1)
+        if not line:
+            return
+        number += 1
+        if len(line) > longest:
+            raise InputError(
+                f"{path}, line {number}: longer than {longest} bytes", hint=advice("line")
+            )
+        yield number, line
+
+
+def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
+    with open_input(path) as file:
+        text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
+        rows = csv.DictReader(text, delimiter=separator, strict=True)
+        try:
+            for row in rows:
+                entry: Dict[str, Any] = dict(row)
+                if entry.get("confidence"):
+                    entry["confidence"] = float(entry["confidence"])
+                yield word_of(entry, f"{path}, line {rows.line_num}")
+        except (csv.Error, ValueError) as error:
+            raise InputError(f"{path}, line {rows.line_num}: {error}") from error
+
+
+def _json(path: Path) -> Dict[str, Any]:
+    try:
+        data = json.loads(read_bounded(path, "result").decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: neither a result JSON nor readings: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(
+            f"{path}: a JSON {type(data).__name__}; expected a result of crnn evaluate"
+        )
+    return data
+
+
+def _require_result(data: Data, schema: str, path: Path) -> None:
+    last = newest(result_json.SCHEMA, result_json.ADDED)
+    if optional_keys(result_json.SCHEMA, result_json.ADDED, schema) is None:
+        stem = result_json.SCHEMA.partition("/")[0]
+        hint = "Give the JSON that crnn evaluate, score or bench wrote with --json."
+        if schema.startswith(f"{stem}/"):
+            hint = "A newer kit wrote it: report on it with that one."
+        raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {last}", hint=hint)
+    wrong = next(_wrong_keys(data), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: its {wrong!r} is not as crnn evaluate writes it",
+            hint="Run that evaluation again.",
+        )
+
+
+def _wrong_keys(data: Data) -> Iterator[str]:
+    """Yield the keys of a result that the page cannot be made from."""
+    for name, check in _NEEDED.items():
+        if not check(data.get(name)):
+            yield name
+    for name, check in _OPTIONAL.items():
+        if name in data and not check(data[name]):
+            yield name
+
+
+def _is_model(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("external_data", {}), dict):
+        return False
+    return isinstance(value.get("spec"), dict)
+
+
+def _is_by_length(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    for length, counts in value.items():
+        if not (length.isascii() and length.isdigit()):
+            return False
+        if not _has_counts(counts, ("correct", "total")):
+            return False
+    return True
+
+
+def _is_stages(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(spent, dict) and _is_number(spent.get("sum")) for spent in value.values())
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_comparison(saved: Any) -> bool:
+    counts = ("total", "differing", "regressions", "improvements")
+    if not _has_counts(saved, counts) or not isinstance(saved.get("words"), list):
+        return False
+    numbers = [saved.get("difference"), saved.get("p_value")]
+    interval = saved.get("interval95")
+    if not isinstance(interval, list) or len(interval) != 2:
+        return False
+    if not all(map(_is_number, [*numbers, *interval])):
+        return False
+    needed = {"key", "text", "other"}
+    return all(isinstance(word, dict) and needed.issubset(word) for word in saved["words"])
+
+
+def _has_counts(value: Any, names: Sequence[str]) -> bool:
+    return isinstance(value, dict) and all(_is_count(value.get(name)) for name in names)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)
+
+
+def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
+    models = data.get("models")
+    if not isinstance(models, list):
+        raise InputError(f"{path}: its 'models' is not as crnn evaluate writes it")
+    for model in models:
+        for entry in model.get("results") or ():
+            result = entry.get("result")
+            if not isinstance(result, dict):
+                continue
+            _require_result(result, str(result.get("schema")), path)
+            named = dict(result)
+            named.setdefault("data", str(entry.get("data", "")))
+            yield Run(_title(named), named)
+
+
+def _title(data: Data) -> str:
+    model = str(data["model"].get("path", ""))
+    if data.get("data"):
+        return f"{model} · {data['data']}"
+    return model
+
+
+_NEEDED: Mapping[str, Callable[[Any], bool]] = {
+    "accuracy": _is_number,
+    "cer": _is_number,
+    "correct": _is_count,
+    "total": _is_count,
+    "misses_total": _is_count,
+    "misses": _is_list,
+    "model": _is_model,
+}
+_OPTIONAL: Mapping[str, Callable[[Any], bool]] = {
+    "against": _is_comparison,
+    "by_length": _is_by_length,
+    "command": _is_list,
+    "protocol": _is_table,
+    "skipped": _is_table,
+    "stages": _is_stages,
+    "throughput": _is_number,
+    "versions": _is_table,
+}

@@ -1,0 +1,415 @@
+"""A report shows what the files say, asks nobody for anything, and runs nothing that is in data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import html5lib
+import pytest
+
+from crnn.cli.main import main
+from crnn.errors import shown as escaped
+from crnn.metrics import align, edit_distance
+from crnn.reports.tally import Tally, Word
+from crnn.spec import ModelSpec
+
+WORDS = Path(__file__).resolve().parents[2] / "examples" / "words_lmdb"
+HOSTILE = (
+    "<script>document.title='owned'</script>",
+    '"><img src=x onerror="document.title=1">',
+    "\u202egnp.exe",
+    "\x1b[2J\x07",
+    "{{ 7 * 7 }}{% raw %}",
+    "]]></style><style>*{display:none}",
+    "a" * 10_000,
+)
+
+
+def result(**changes: Any) -> Dict[str, Any]:
+    data: Dict[str, Any] = {
+        "schema": "crnn-evaluation/2",
+        "accuracy": 0.5,
+        "correct": 2,
+        "total": 4,
+        "cer": 0.25,
+        "ned1": 0.7,
+        "misses_total": 2,
+        "misses": [
+            {"key": "test_1", "label": "Stones", "text": "srones", "confidence": 0.9},
+            {"key": "test_3", "label": "one", "text": "", "confidence": None},
+        ],
+        "by_length": {"3": {"accuracy": 0.5, "correct": 1, "total": 2}},
+        "stages": {"infer": {"p50": 1.0, "p90": 1.0, "p99": 1.0, "sum": 12.5}},
+        "skipped": {"image cannot be decoded": 1},
+        "throughput": 100.0,
+        "backend": "onnxruntime",
+        "device": "cpu",
+        "threads": 2,
+        "versions": {"crnn": "0.1", "numpy": "2"},
+        "simulated": False,
+        "model": {
+            "path": "m.onnx",
+            "sha256": "ab" * 32,
+            "spec": ModelSpec.default().to_dict(),
+            "spec_from": "file",
+        },
+        "data": "words_lmdb",
+    }
+    data.update(changes)
+    return data
+
+
+READINGS = (
+    {"key": "test_1", "label": "Stones", "text": "srones", "confidence": 0.9},
+    {"key": "test_2", "label": "two", "text": "two", "confidence": 0.8},
+    {"key": "test_3", "label": "one", "text": "", "confidence": 0.1},
+    {"key": "test_4", "label": "four", "text": "four", "confidence": 0.7},
+)
+
+
+def write(folder: Path, name: str, data: Any) -> Path:
+    path = folder / name
+    if isinstance(data, (list, tuple)):
+        path.write_text("".join(json.dumps(line) + "\n" for line in data), encoding="utf-8")
+    else:
+        path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+def page_of(folder: Path, *words: object) -> str:
+    target = folder / "out.html"
+    assert main(["report", *map(str, words), "-o", str(target)]) == 0
+    return target.read_text(encoding="utf-8")
+
+
+def parsed(html: str) -> Any:
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html)
+
+
+def text_of(html: str) -> str:
+    return "".join(parsed(html).itertext())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_figures_stand_on_a_sound_page(tmp_path: Path, language: str) -> None:
+    json_file = write(tmp_path, "r.json", result())
+    readings = write(tmp_path, "r.jsonl", READINGS)
+    text = text_of(page_of(tmp_path, json_file, readings, "--lang", language))
+    assert "50.00 %" in text
+    assert "2 / 4" in text
+    assert "15.0 %" in text  # Wilson's interval of 2 of 4
+    assert "ab" * 32 in text
+    assert "image cannot be decoded" in text
+
+
+def test_the_surest_mistakes_come_first(tmp_path: Path) -> None:
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", READINGS))
+    assert html.index("test_1") < html.index("test_3")
+    assert "test_2" not in html
+
+
+def test_nothing_may_be_fetched_and_one_script_may_run(tmp_path: Path) -> None:
+    html = page_of(tmp_path, write(tmp_path, "r.json", result()))
+    document = parsed(html)
+    policy = document.find(".//meta[@http-equiv='Content-Security-Policy']").get("content")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for tag, source in (("script", "script-src"), ("style", "style-src")):
+        elements = document.findall(f".//{tag}")
+        assert len(elements) == 1
+        digest = hashlib.sha256(elements[0].text.encode()).digest()
+        assert f"{source} 'sha256-{base64.b64encode(digest).decode()}'" in policy
+    assert not document.findall(".//link")
+    for element in document.iter():
+        assert not any(name.startswith("on") or name == "style" for name in element.attrib)
+        for name in ("src", "href"):
+            assert element.get(name, "data:").startswith("data:")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -> None:
+    row = {"key": f"k{text}", "label": f"l{text}", "text": f"t{text}", "confidence": 0.5}
+    row["view"] = text
+    model = {**result()["model"], "path": text}
+    changes = {"data": text, "device": text, "command": [text], "skipped": {text: 1}}
+    data = result(misses=[row], misses_total=1, correct=3, model=model, **changes)
+    data["against"] = {
+        "file": text,
+        "total": 4,
+        "differing": 1,
+        "regressions": 1,
+        "improvements": 0,
+        "difference": -0.25,
+        "interval95": [-0.5, 0.1],
+        "p_value": 1.0,
+        "words": [{"key": text, "label": text, "text": text, "other": text, "change": text}],
+    }
+    html = page_of(tmp_path, write(tmp_path, "r.json", data))
+    document = parsed(html)
+    assert len(document.findall(".//script")) == 1
+    assert len(document.findall(".//style")) == 1
+    assert not document.findall(".//img")
+    shown = "".join(document.itertext())
+    assert escaped(text[:900]) in shown
+    assert "49" not in re.sub(r"[0-9.]+ %", "", shown).split()
+
+
+def test_a_newer_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "r.json", result(schema="crnn-evaluation/99"))
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "newer kit" in capsys.readouterr().err
+    assert not (tmp_path / "o.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("accuracy", "0.5"),
+        ("accuracy", float("nan")),
+        ("correct", -1),
+        ("total", True),
+        ("misses", {}),
+        ("misses", [3]),
+        ("misses", [{"key": "a", "text": 3, "label": None}]),
+        ("model", []),
+        ("model", {"spec": {"width": "x"}}),
+        ("by_length", {"x": {"correct": 1, "total": 1}}),
+        ("by_length", {"²": {"correct": 1, "total": 1}}),
+        ("by_length", {"3": 3}),
+        ("stages", {"infer": 3}),
+        ("skipped", []),
+        ("versions", 3),
+        ("command", "crnn"),
+        ("throughput", []),
+        ("against", {"words": []}),
+    ],
+)
+def test_a_result_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: Any
+) -> None:
+    path = write(tmp_path, "r.json", result(**{key: value}))
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "r.json" in capsys.readouterr().err or key in ("misses", "model")
+
+
+def test_readings_of_another_run_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    json_file = write(tmp_path, "r.json", result())
+    readings = write(tmp_path, "r.jsonl", READINGS[:3])
+    assert main(["report", str(json_file), str(readings), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not of one run" in capsys.readouterr().err
+
+
+def test_two_runs_over_the_same_words_are_compared(tmp_path: Path) -> None:
+    other = [dict(row) for row in READINGS]
+    other[0]["text"] = "stones"
+    other[1]["text"] = "tvo"
+    other[3]["text"] = "four"
+    first = write(tmp_path, "a.jsonl", READINGS)
+    # In another order, as another tool may leave them.
+    second = write(tmp_path, "b.jsonl", other[::-1])
+    html = page_of(tmp_path, first, second)
+    text = text_of(html)
+    assert "2 of 4 words differ." in text
+    assert re.search(r"right before, wrong now: 1; wrong before, right now: 1", text)
+
+
+def test_runs_of_other_words_are_refused_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write(tmp_path, "a.jsonl", READINGS)
+    second = write(tmp_path, "b.jsonl", READINGS[1:])
+    target = tmp_path / "o.html"
+    assert main(["report", str(first), str(second), "-o", str(target)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 words stand in one of them alone, 3 in both" in said
+    text = text_of(page_of(tmp_path, first, second, "--common"))
+    assert "1 words stand in one of the two alone" in text
+    assert "SAME TEXT: 3 of 3 words" in text
+
+
+def test_data_sets_of_one_model_are_pooled(tmp_path: Path) -> None:
+    one = write(tmp_path, "a.json", result(data="IC13"))
+    two = write(tmp_path, "b.json", result(data="SVT", correct=3, accuracy=0.75))
+    text = text_of(page_of(tmp_path, one, two))
+    assert "All together" in text
+    assert "62.50 %" in text
+
+
+def test_what_was_simulated_says_so(tmp_path: Path) -> None:
+    html = page_of(tmp_path, write(tmp_path, "r.json", result(simulated=True)))
+    assert 'class="across"' in html
+    assert text_of(html).count("SIMULATED") >= 4
+    assert "SIMULATED" not in text_of(page_of(tmp_path, write(tmp_path, "s.json", result())))
+    rows = [{**row, "simulated": True} for row in READINGS]
+    assert 'class="across"' in page_of(tmp_path, write(tmp_path, "r.jsonl", rows))
+
+
+def test_pictures_come_from_the_data(tmp_path: Path) -> None:
+    rows = [{"key": "test_2", "label": "x", "text": "y", "confidence": 0.5}]
+    readings = write(tmp_path, "r.jsonl", rows)
+    html = page_of(tmp_path, readings, "--data", WORDS)
+    images = parsed(html).findall(".//img")
+    assert [image.get("alt") for image in images] == ["x"]
+    content = base64.b64decode(images[0].get("src").partition(",")[2])
+    assert content[:4] == b"RIFF"
+    assert content[8:12] == b"WEBP"
+
+
+def test_no_more_words_than_asked_for(tmp_path: Path) -> None:
+    rows = [{"key": f"k{n}", "label": "a", "text": "b", "confidence": n / 100} for n in range(50)]
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", rows), "--top", "7")
+    assert "7 of 50 are shown." in text_of(html)
+    assert "k49" in html
+    assert "k42" not in html
+
+
+def test_the_place_of_an_om_is_told(tmp_path: Path) -> None:
+    sidecar = {
+        "format": "crnn-om/3",
+        "om_sha256": "ab" * 32,
+        "onnx_sha256": "cd" * 32,
+        "checkpoint_sha256": None,
+        "command": ["atc", "--framework=5"],
+        "versions": {"cann": "8.0"},
+    }
+    beside = write(tmp_path, "m.om.json", sidecar)
+    text = text_of(page_of(tmp_path, write(tmp_path, "r.json", result()), beside))
+    assert "cd" * 32 in text
+    assert "atc --framework=5" in text
+
+
+def test_a_calibration_error_and_what_is_kept() -> None:
+    tally = Tally(10, ModelSpec.default().fold)
+    # Ten parts of ten words: of part p (0 the least sure), p words are right, told (p + 0.5) / 10.
+    for part in range(10):
+        for word in range(10):
+            text = "b"
+            if word < part:
+                text = "a"
+            tally.add(Word(f"{part}-{word}", "a", text, (part + 0.5) / 10))
+    found = tally.reliability()
+    assert found is not None
+    assert found.error == pytest.approx(0.05)
+    assert found.kept[9] == pytest.approx((0.1, 0.9))
+    assert found.kept[-1] == pytest.approx((1.0, 0.45))
+
+
+@pytest.mark.parametrize(
+    ("truth", "text"), [("ship", "hips"), ("", "ab"), ("ab", ""), ("kitten", "sitting"), ("a", "a")]
+)
+def test_an_alignment_has_the_fewest_edits(truth: str, text: str) -> None:
+    pairs = align(truth, text)
+    assert "".join(wanted for wanted, _ in pairs) == truth
+    assert "".join(read for _, read in pairs) == text
+    assert sum(wanted != read for wanted, read in pairs) == edit_distance(truth, text)
+
+
+@pytest.mark.slow
+def test_many_records_take_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(200_000):
+            text = "hello"
+            if not number % 7:
+                text = "hallo"
+            file.write(
+                f'{{"key": "test_{number}", "label": "hello", "text": "{text}",'
+                f' "confidence": 0.{number % 1000:03}}}\n'
+            )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    page_of(tmp_path, path)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 60 << 10  # kilobytes: a fifth of what a million may take
+
+
+def chromium() -> Optional[str]:
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def browsed(page: Path, profile: Path) -> Tuple[str, str]:
+    """Return the page's elements as a browser has them after its scripts, and what it logged."""
+    command = [
+        str(chromium()),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={profile}",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=2000",
+        "--dump-dom",
+        f"file://{page}",
+    ]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def with_script(html: str, script: str) -> str:
+    """Return a page in which one more script may run: a reader's clicks."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    html = html.replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
+    return html.replace("</body>", f"<script>{script}</script></body>")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
+def test_a_browser_shows_it_and_runs_nothing_of_the_data(tmp_path: Path) -> None:
+    rows: List[Dict[str, Any]] = []
+    for number, text in enumerate(HOSTILE, 1):
+        rows.append({"key": f"test_{number}", "label": text, "text": "x" + text, "confidence": 0.5})
+    page_of(tmp_path, write(tmp_path, "r.jsonl", rows), "--data", WORDS)
+    dom, said = browsed(tmp_path / "out.html", tmp_path / "profile")
+    assert "CONSOLE" not in said, said
+    assert "<title>Reading report</title>" in dom
+    assert dom.count("data:image/webp") == len(HOSTILE)
+    # What the policy is for: the same page with a script of somebody else's does not run it.
+    html = (tmp_path / "out.html").read_text(encoding="utf-8")
+    other = tmp_path / "other.html"
+    other.write_text(html.replace("</body>", "<script>document.title='owned'</script></body>"))
+    dom, said = browsed(other, tmp_path / "profile")
+    assert "<title>Reading report</title>" in dom
+    assert "Content Security Policy" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
+def test_a_browser_sorts_and_filters(tmp_path: Path) -> None:
+    rows = [
+        {"key": "k1", "label": "b", "text": "x", "confidence": 0.9},
+        {"key": "k2", "label": "a", "text": "y", "confidence": 0.5},
+        {"key": "k3", "label": "c", "text": "z", "confidence": 0.1},
+    ]
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", rows))
+    clicks = """
+    const table = document.querySelector("table.sortable");
+    const heads = table.querySelectorAll("button.sort");
+    const keys = () => Array.from(table.tBodies[0].rows).map((row) => row.cells[5].textContent);
+    const seen = [keys()];
+    for (const head of heads) { head.click(); seen.push(keys()); }
+    const input = document.querySelector("input");
+    input.value = "k2"; input.dispatchEvent(new Event("input"));
+    const shown = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden).length;
+    document.title = JSON.stringify([seen, shown]);
+    """
+    page = tmp_path / "clicked.html"
+    page.write_text(with_script(html, clicks), encoding="utf-8")
+    dom, said = browsed(page, tmp_path / "profile")
+    assert "CONSOLE" not in said, said
+    found = re.search(r"<title>(.*?)</title>", dom)
+    assert found is not None
+    seen, shown = json.loads(found[1])
+    # As written: the surest first; then by label, reading, probability and name.
+    assert seen[0] == ["k1", "k2", "k3"]
+    assert seen[1] == ["k2", "k1", "k3"]
+    assert seen[2] == ["k1", "k2", "k3"]
+    assert seen[3] == ["k3", "k2", "k1"]
+    assert seen[4] == ["k1", "k2", "k3"]
+    assert shown == 1
