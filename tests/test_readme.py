@@ -85,7 +85,7 @@ def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:
     done = run("python examples/demo.py", checkout)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    assert printed[-1] == "demo/result.json"
+    assert printed[-2].startswith("The result is in demo/result.json. Now ")
     version = run("python -m crnn --version", checkout).stdout.split()[1]
     for readme in READMES:
         shown = blocks(readme, "")[0].splitlines()
