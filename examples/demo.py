@@ -18,8 +18,9 @@ crnn evaluate demo/crnn.onnx demo/input_bin --label demo/label.txt --batch 64 --
 """  # noqa: E501
 
 NEXT = """\
-The result is in demo/result.json. Now every other line of ReadMe.md works, in
-this folder; for crnn by its name, first: . .venv/bin/activate"""
+The result is in demo/result.json. Now every other line of ReadMe.md works in
+this folder. For crnn by its name (and python, where there is none) first say
+. .venv/bin/activate"""
 
 
 def run_steps() -> int:

@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SLOW = (
     "cli/test_export.py",
     "cli/test_process.py",
+    "cli/test_widths.py",
     "datasets/test_synth.py",
     "export/test_graph.py",
     "export/test_int8_exact.py",
@@ -51,6 +52,7 @@ SLOW = (
     "simulator/test_launcher.py",
     "simulator/test_page.py",
     "test_compile_simulated.py",
+    "test_page_commands.py",
     "test_readme.py",
     "test_real_words.py",
     "test_variants_simulated.py",

@@ -133,6 +133,7 @@ def test_every_command_of_the_readmes_runs(page: str, checkout: Path, python: Pa
         expected = EXIT.get(ended.command.split()[0], 0)
         assert ended.code == expected, ended
         assert "Traceback" not in ended.said
+        assert not expected or "CANN" in ended.said
     assert json.loads((checkout / "result.json").read_text())["accuracy"] > 0.8
 
 

@@ -49,6 +49,8 @@ crnn evalute crnn.onnx input_bin
 crnn score raw --label label.txt
 crnn score raw
 crnn read nothing.onnx word.png
+crnn report readings.jsonl -o report.html
+crnn report nothing.json -o report.html
 crnn quantize crnn.onnx int8.onnx
 crnn quantize crnn.onnx int8.onnx --calibrate nothing_lmdb
 crnn bench crnn.onnx --data words_lmdb --batch 1,4 --loop 3 --versus int8.onnx --budget 0.001
@@ -135,12 +137,14 @@ def lay_out(folder: Path) -> None:
     (folder / "word_list").write_text("one\ntwo\nthree\n", encoding="ascii")
 
 
-def printed_here(folder: Path) -> Iterator[Printed]:
-    """Run each of `RUNS` in this process, in the order in which they are written."""
+def printed_here(
+    folder: Path, commands: Sequence[str] = RUNS.strip().splitlines()
+) -> Iterator[Printed]:
+    """Run commands in this process, one after another."""
     before = Path.cwd()
     os.chdir(str(folder))
     try:
-        for command in RUNS.strip().splitlines():
+        for command in commands:
             said = io.StringIO()
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 crnn(command.split()[1:])
@@ -172,8 +176,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="crnn-widths-") as name:
         lay_out(Path(name))
         found = [*printed_here(Path(name)), *printed_elsewhere(Path(name))]
-    rows = [[run.command, str(columns_of(run.longest)), str(len(run.broken))] for run in found]
-    console.out_table(["command", "longest", "too wide"], rows)
+    console.out("longest  too wide  command")
+    for run in found:
+        console.out(f"{columns_of(run.longest):7}  {len(run.broken):8}  {run.command}")
     for run in found:
         for line in run.broken:
             console.out(f"{run.command}: {line}")
