@@ -40,6 +40,84 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = (
+    # The first hour.
+    Mutation(
+        "a command broken at its blanks",
+        "crnn/cli/layout.py",
+        '        if found and _goes_on(found[-1].strip(" "), word.strip(" ")):\n',
+        "        if False:\n",
+        "tests/cli/test_layout.py::test_a_command_is_never_broken",
+    ),
+    Mutation(
+        "stderr not broken",
+        "crnn/cli/console.py",
+        "    for line in layout.wrapped(sentence, width(sys.stderr), indent=indent):\n",
+        "    for line in [sentence]:\n",
+        "tests/cli/test_widths.py::test_no_line_of_any_verb_is_too_wide",
+    ),
+    Mutation(
+        "what nobody asked for is looked at",
+        "crnn/jobs/doctor/diagnosis.py",
+        "    return [not_asked_for(check) for check in checks]\n",
+        "    return checks\n",
+        "tests/jobs/test_doctor.py::test_what_nobody_asked_for_is_neither_right_nor_wrong",
+    ),
+    Mutation(
+        "a crnn.py in the way is not named",
+        "crnn/jobs/doctor/python.py",
+        '    if (folder / "crnn.py").is_file() and not own.is_file():\n',
+        "    if False:\n",
+        "tests/jobs/test_doctor.py::test_a_crnn_py_in_the_way_is_named",
+    ),
+    Mutation(
+        "bench asks for labels",
+        "crnn/jobs/bench.py",
+        "            request = dataclasses.replace(request, label=made)\n",
+        "",
+        "tests/cli/test_bench.py::test_bins_need_no_labels",
+    ),
+    Mutation(
+        "a ratio told of the first model",
+        "crnn/reports/bench.py",
+        "    if middle < 1:\n",
+        "    if False:\n",
+        "tests/cli/test_bench.py::test_a_ratio_is_told_of_the_faster_one",
+    ),
+    Mutation(
+        "a busy machine is not noticed",
+        "crnn/jobs/others.py",
+        "        if left < threads * (1 - TOLERATED):\n",
+        "        if left < 0:\n",
+        "tests/cli/test_bench.py::test_a_row_is_marked_where_others_left_too_few_processors",
+    ),
+    Mutation(
+        "keys in data order",
+        "crnn/datasets/show.py",
+        "        return [found[key] for key in keys if key in found]\n",
+        "        return list(found.values())\n",
+        "tests/datasets/test_look.py::test_show_draws_keys_in_the_order_given",
+    ),
+    Mutation(
+        "collections of fonts are passed over",
+        "crnn/datasets/synth/fonts.py",
+        '_SUFFIXES = (".ttf", ".otf", ".pfb", ".ttc", ".otc")\n',
+        '_SUFFIXES = (".ttf", ".otf", ".pfb")\n',
+        "tests/datasets/test_look.py::test_a_collection_of_fonts_is_read",
+    ),
+    Mutation(
+        "codes of any part are near",
+        "crnn/cann/codes.py",
+        "            if kind == letters and entry[:_PART] == text[:_PART]:\n",
+        "            if kind == letters:\n",
+        "tests/test_cann.py",
+    ),
+    Mutation(
+        "make replaces the PyTorch that is there",
+        "tools/pins.py",
+        '    return _TORCH.sub(f"torch=={torch}", constraints)\n',
+        "    return constraints\n",
+        "tests/test_pins.py::test_a_pytorch_that_is_there_stays",
+    ),
     # Other people's files.
     Mutation(
         "output's shape not compared with the spec's",

@@ -29,6 +29,7 @@ MADE = ("make demo", "make test")
 MARKED: Dict[str, str] = {
     "python3 -m venv light": "downloads",
     "light/bin/": "light/",
+    "pip install -e ": "# downloads",
     "crnn train synthetic alphabet=@characters.txt": "A recipe of your own",
     "crnn doctor --chip-report report": "from a box with a chip",
     "export ASCEND_INSTALL_ROOT=/opt/Ascend": "the folder that holds",
