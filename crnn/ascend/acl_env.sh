@@ -127,7 +127,9 @@ _crnn_say_missing() {
     if ! command -v atc >/dev/null 2>&1; then
         _crnn_say "no atc (the toolkit package has it): models can be run, not compiled" "  $1"
     fi
-    if [ ! -e /usr/local/Ascend/driver/version.info ]; then
+    if [ -n "${CRNN_SIMULATOR:-}" ]; then
+        _crnn_say "SIMULATED: models are compiled and run without a chip and its driver"
+    elif [ ! -e /usr/local/Ascend/driver/version.info ]; then
         _crnn_say "no driver at /usr/local/Ascend/driver: models can be compiled, not run"
     fi
     if ! _crnn_has_acl; then

@@ -30,8 +30,8 @@ NOT_FOUND = 127
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EPILOG = """example:
-  python -m crnn.simulator --report report.json --soc Ascend310P3 -- ./atc_crnn.sh crnn.onnx crnn
-  python -m crnn.simulator -- crnn evaluate crnn_bs1.om input_bin --label label.txt"""
+  python -m crnn.simulator --soc Ascend310P3 -- ./atc_crnn.sh crnn.onnx crnn
+  python -m crnn.simulator --report r.json -- crnn evaluate crnn.om words_lmdb"""
 
 # Registered before anything else, so that it runs after everything that the command registers; then
 # the interpreter's own sitecustomize, if there is one, gets its turn.

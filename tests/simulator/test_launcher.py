@@ -306,6 +306,8 @@ def test_the_environment_scripts_find_the_simulated_cann(tmp_path: Path) -> None
     code, _, out, err = run(tmp_path, "bash", "-c", line)
     assert (code, out) == (0, "True\n"), err
     assert "acl_env: CANN at " in err
+    assert "acl_env: SIMULATED: models are compiled and run without a chip" in err
+    assert "no driver" not in err
 
 
 LATE = """
