@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 from PIL import ImageFont
 
-from crnn.datasets.synth.fonts import FOLDERS, font_files, glyphs_of, load_font
+from crnn.datasets.synth.fonts import font_files, glyphs_of, load_font
 from crnn.errors import InputError
 
 PREFERRED = (
@@ -32,14 +32,14 @@ class Glyphs:
     Args:
         characters: What is to be drawn.
         font: A file to take first; None for none.
-        folders: Where else fonts are looked for.
+        folders: Where else fonts are looked for; None for where systems install them.
     """
 
     def __init__(
         self,
         characters: Iterable[str],
         font: Optional[Path] = None,
-        folders: Sequence[str] = FOLDERS,
+        folders: Optional[Sequence[str]] = None,
     ) -> None:
         wanted = {*characters, *SAID}
         missing = sorted(sign for sign in wanted if sign.isprintable() and sign != " ")
@@ -101,7 +101,7 @@ def _font(file: Optional[Path], size: int) -> Any:
     return ImageFont.load_default()
 
 
-def _candidates(folders: Sequence[str]) -> Iterator[Path]:
+def _candidates(folders: Optional[Sequence[str]]) -> Iterator[Path]:
     files = list(font_files(folders))
     for name in PREFERRED:
         for file in files:

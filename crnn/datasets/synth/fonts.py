@@ -200,15 +200,17 @@ def glyphs_of(file: Path, characters: Iterable[str]) -> Set[str]:
     return found
 
 
-def font_files(folders: Sequence[str] = FOLDERS) -> Iterator[Path]:
+def font_files(folders: Optional[Sequence[str]] = None) -> Iterator[Path]:
     """Yield the font files of folders, each once.
 
     Args:
-        folders: The folders; ``~`` is the user's.
+        folders: The folders; ``~`` is the user's. None for those where systems install fonts.
 
     Yields:
         The files, of whatever licence.
     """
+    if folders is None:
+        folders = FOLDERS
     yield from _files([Path(name).expanduser() for name in folders])
 
 
