@@ -111,7 +111,13 @@ def _candidates(folders: Optional[Sequence[str]]) -> Iterator[Path]:
 
 
 def names_of(characters: str) -> str:
-    """Return characters by their names in Unicode, where they cannot be drawn.
+    """Return characters by their numbers in Unicode, where they cannot be drawn.
+
+    Args:
+        characters: Any number of them.
+
+    Returns:
+        The numbers, a blank between two.
 
     >>> names_of("é字")
     'U+00E9 U+5B57'
