@@ -88,13 +88,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	@echo "Installing what the demo needs into $(VENV), most of it PyTorch: two minutes or more."
+	@echo "Installing what the demo needs in $(VENV), mostly PyTorch: two minutes or more."
 	$(PIN)
 	$(PIP) -e '.[torch]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	@echo "Installing what the tests need into $(VENV), most of it PyTorch: two minutes or more."
+	@echo "Installing what the tests need in $(VENV), mostly PyTorch: two minutes or more."
 	$(PIN)
 	$(PIP) -e '.[$(EXTRA)]'
 	@touch $@ $(VENV)/.demo
