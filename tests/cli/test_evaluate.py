@@ -395,7 +395,7 @@ def test_bad_input(
         (["evaluate", "m.onnx", "empty"], "empty needs one annotation file"),
         (["evaluate"], "the following arguments are required: MODEL, DATA"),
         (["evalute", "m.onnx"], "invalid choice: 'evalute'"),
-        ([], "    evaluate  Read every word of a data set"),
+        ([], "evaluate  Read every word of a data set"),
     ],
 )
 def test_bad_command_lines(

@@ -24,7 +24,7 @@ from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
 EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
-  crnn prepare IIIT5K_lmdb input_bin --label labels/iiit5k.txt --info crnn.info --oov drop
+  crnn prepare IIIT5K_lmdb bins --label iiit5k.txt --info crnn.info --oov drop
   crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
   crnn prepare IIIT5K_lmdb words.pack --pack"""
 
@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help=(
             "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
-            " (default: CRNN)"
+            " (default: the kit's own: gray, 32x100, 0-9a-z)"
         ),
     )
     _add_widths(parser)

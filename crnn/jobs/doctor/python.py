@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import platform
 import sys
+from pathlib import Path
 from typing import Iterator, Mapping, Tuple
 
 from crnn.errors import DISTRIBUTIONS
@@ -36,6 +37,32 @@ def python_check(asked: str) -> Check:
     ok = sys.version_info >= oldest
     remedy = f"Install Python {oldest[0]}.{oldest[1]} or later."
     return looked("Python", ok, found, remedy, needed=True)
+
+
+def module_check(folder: Path) -> Iterator[Check]:
+    """Look for a ``crnn.py`` in a folder, such as the historical kit's: Python takes it first.
+
+    Args:
+        folder: Where commands are typed.
+
+    Yields:
+        A line where there is one.
+    """
+    own = folder / "crnn" / "__init__.py"
+    if (folder / "crnn.py").is_file() and not own.is_file():
+        yield Check(
+            "python -m crnn",
+            False,
+            "runs the crnn.py of this folder, not this kit",
+            f"Say crnn, as the kit's installation has it: {_installed()}",
+        )
+
+
+def _installed() -> str:
+    beside = Path(sys.executable).with_name("crnn")
+    if beside.is_file():
+        return str(beside)
+    return "pip install -e . in its checkout, then .venv/bin/crnn or crnn"
 
 
 def package_checks(asked: str) -> Iterator[Check]:
