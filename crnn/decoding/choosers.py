@@ -119,7 +119,7 @@ def _lexicon_chooser(
             raise UsageError(
                 f"--lexicon {given} takes the words that an LMDB keeps for its samples; here there"
                 " is no LMDB",
-                hint="Give a file with a word a line.",
+                hint="Say where they are with --lexicons, or give one list with --lexicon FILE.",
             )
         if str(given) == FULL:
             words = lexicon_of(samples.whole(), spec, "the data set's lexicon")
