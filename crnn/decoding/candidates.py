@@ -50,29 +50,29 @@ def side_by_side(
     return Candidates(texts, numbers, all_logs)
 
 
-def decoded(
-    candidates: Candidates, others: Sequence[str], *, alternatives: int, posterior: bool
-) -> Decoded:
+def decoded(candidates: Candidates, *, alternatives: int, posterior: bool) -> Decoded:
     """Return the likeliest candidate of each row, and what is asked for beside it.
+
+    A row that has no candidate gets the empty text; its probability and its posterior are not
+    numbers.
 
     Args:
         candidates: Of n rows.
-        others: The text of each row that has no candidate.
         alternatives: How many of the likeliest are to be named; 0 for none.
         posterior: Whether the share of the likeliest among all candidates is asked for.
 
     Returns:
-        The texts with their probabilities; a posterior that is not a number has no candidates.
+        The texts with their probabilities.
     """
-    rows = np.arange(len(others))
     best = candidates.logs.argmax(axis=1)
+    rows = np.arange(len(best))
     chosen = candidates.number[rows, best]
     texts: List[str] = []
-    for row, number in enumerate(chosen.tolist()):
-        if number < 0:
-            texts.append(others[row])
-        else:
-            texts.append(candidates.texts[number])
+    for number in chosen.tolist():
+        text = ""
+        if number >= 0:
+            text = candidates.texts[number]
+        texts.append(text)
     logs = candidates.logs[rows, best]
     none = chosen < 0
     shares: Optional[np.ndarray] = None

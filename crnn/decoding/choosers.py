@@ -28,7 +28,7 @@ from crnn.decoding.beam import Survivors, search
 from crnn.decoding.candidates import Candidates, decoded, likeliest, side_by_side
 from crnn.decoding.decoder import FULL, Decoded, DecodingOptions, SampleWords
 from crnn.decoding.exact import Emissions, emissions, grouped_logs, shared_logs
-from crnn.decoding.graph import Graph, graph_of
+from crnn.decoding.graph import Graph, graph_of, graph_of_any
 from crnn.decoding.lexicon import Lexicon, Speller, left_out, lexicon_of, read_words, shortened
 from crnn.decoding.nearest import words_within
 from crnn.decoding.pattern import parse_characters, parse_pattern, shown
@@ -171,9 +171,7 @@ class LexiconChooser:
                 chosen = self._near(logits)
             self._search(emitted, chosen)
             candidates = self._scored(emitted, chosen)
-        return decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=True)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -345,9 +343,7 @@ class SampleChooser:
         trie = build_trie(classes, lengths[fits], row_of, rows)
         logs = grouped_logs(trie, emitted, self._spec.blank)
         candidates = side_by_side(texts, row_of, number, logs, rows)
-        found = decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        found = decoded(candidates, alternatives=self._options.alternatives, posterior=True)
         without = np.flatnonzero(candidates.number[:, 0] < 0)
         if not len(without):
             return found
@@ -478,8 +474,7 @@ class PatternChooser:
             if not found:
                 found.append(last_resort)
         candidates = scored_texts(texts, emitted, spec)
-        others = [""] * len(keys)
-        return decoded(candidates, others, alternatives=self._options.alternatives, posterior=False)
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=False)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -517,15 +512,7 @@ class CharacterChooser:
             self._allowed = characters
         classes, _ = Speller(spec.alphabet).spell([characters])
         self._classes = np.sort(np.append(classes, spec.blank))
-        real = np.sort(classes)
-        self._graph = Graph(
-            first=np.zeros(1, dtype=np.int64),
-            count=np.array([len(real)]),
-            target=np.zeros(len(real), dtype=np.int64),
-            label=real.astype(np.int64),
-            needed=np.zeros(1, dtype=np.int64),
-            starts=np.zeros(1, dtype=np.int64),
-        )
+        self._graph = graph_of_any(np.sort(classes))
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
         """See `Chooser`.

@@ -44,3 +44,23 @@ def graph_of(trie: Trie) -> Graph:
         needed=trie.needed,
         starts=np.arange(roots),
     )
+
+
+def graph_of_any(classes: np.ndarray) -> Graph:
+    """Return the graph of all texts of some characters: one state, to which each leads back.
+
+    Args:
+        classes: The characters' classes, ascending, (C,).
+
+    Returns:
+        The graph.
+    """
+    only = np.zeros(1, dtype=np.int64)
+    return Graph(
+        first=only,
+        count=np.array([len(classes)]),
+        target=np.zeros(len(classes), dtype=np.int64),
+        label=classes.astype(np.int64),
+        needed=only,
+        starts=only,
+    )
