@@ -13,15 +13,14 @@ from crnn.results import Alternative
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates of n rows, at most M each.
-
-    ``number`` (n, M) points into ``texts``, -1 where a row has fewer; ``logs`` (n, M) are the
-    logarithms of their probabilities, minus infinity likewise.
-    """
+    """The candidates of n rows, at most M each, in no order."""
 
     texts: Sequence[str]
+    """Every text that is a candidate of some row."""
     number: np.ndarray
+    """Which of the texts, (n, M); -1 where a row has fewer than M."""
     logs: np.ndarray
+    """The logarithms of their probabilities, (n, M); minus infinity where a row has fewer."""
 
 
 def side_by_side(

@@ -112,8 +112,8 @@ def _lexicon_chooser(
     """Return what reads by a lexicon, wherever its words are: given, an LMDB's, or a file's."""
     given = options.lexicon
     assert given is not None
-    if not isinstance(given, (str, Path)):
-        return LexiconChooser(lexicon_of(given, spec, "the lexicon"), spec, options, "the lexicon")
+    where = "the lexicon"
+    words: Sequence[str]
     if options.of_samples:
         if samples is None:
             raise UsageError(
@@ -121,13 +121,17 @@ def _lexicon_chooser(
                 " is no LMDB",
                 hint="Say where they are with --lexicons, or give one list with --lexicon FILE.",
             )
-        if str(given) == FULL:
-            words = lexicon_of(samples.whole(), spec, "the data set's lexicon")
-            return LexiconChooser(words, spec, options, "the data set's lexicon")
-        samples.require(list_number(str(given)))
-        return SampleChooser(samples, spec, options)
-    path = Path(given)
-    return LexiconChooser(lexicon_of(read_words(path), spec, str(path)), spec, options, str(path))
+        if given != FULL:
+            samples.require(list_number(str(given)))
+            return SampleChooser(samples, spec, options)
+        where = "the data set's lexicon"
+        words = samples.whole()
+    elif isinstance(given, (str, Path)):
+        where = str(given)
+        words = read_words(Path(given))
+    else:
+        words = given
+    return LexiconChooser(lexicon_of(words, spec, where), spec, options, where)
 
 
 class LexiconChooser:
@@ -213,7 +217,14 @@ class LexiconChooser:
         return side_by_side(self._lexicon.texts, row_of, number, logs, len(chosen))
 
     def _near(self, logits: np.ndarray) -> List[np.ndarray]:
-        """Return, for each row, the words that are near its greedy text."""
+        """Return the words that are near what is read without a lexicon.
+
+        Args:
+            logits: Scores (T, n, K).
+
+        Returns:
+            The numbers of each row's words, ascending; there may be none.
+        """
         texts = ctc.greedy(logits, self._spec.alphabet)
         classes, lengths = Speller(self._spec.alphabet).spell(texts)
         found: List[np.ndarray] = []
@@ -244,7 +255,7 @@ class LexiconChooser:
             chosen[row] = every
 
     def _kept(self, scaled: np.ndarray, width: int) -> List[np.ndarray]:
-        """Return the words that the beams keep.
+        """Return the words that the beams keep, each word once.
 
         Args:
             scaled: The emissions of some rows, (T, r, K).
