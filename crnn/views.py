@@ -84,7 +84,7 @@ SETS: Mapping[int, Tuple[View, ...]] = {
     8: (View(), *_WIDTHS, *_times((*_TURNS, *_INVERTED), 1)),
     18: _times(("", *_TURNS, *_INVERTED), 3),
 }
-"""The named sets, chosen on the odd-numbered words of IIIT5K's training set (docs/reading.md)."""
+"""The named sets, chosen on the odd-numbered words of IIIT5K's training set (docs/sure.md)."""
 
 
 def parsed(text: str) -> Tuple[View, ...]:

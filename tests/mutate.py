@@ -69,6 +69,77 @@ MUTATIONS = (
         "        if not file:\n",
         "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
     ),
+    # How sure, and several views.
+    Mutation(
+        "a repeated character without the blank between",
+        "crnn/decoding/probability.py",
+        "        different: np.ndarray = self.classes[1:] != self.classes[:-1]\n",
+        "        different: np.ndarray = self.classes[1:] >= 0\n",
+        "tests/decoding/test_probability.py::test_it_is_the_sum_over_all_paths",
+    ),
+    Mutation(
+        "small sums lost below the smallest float",
+        "crnn/decoding/probability.py",
+        "    if len(lost):\n",
+        "    if False:\n",
+        "tests/decoding/test_probability.py::test_long_and_extreme_logits_as_pytorch",
+    ),
+    Mutation(
+        "bins of the calibration error of equal width",
+        "crnn/scoring/sureness.py",
+        "    for words in np.array_split(order, BINS):\n",
+        "    for words in np.split(order, np.searchsorted(probabilities[order], np.arange(1, 10) / 10)):\n",  # noqa: E501
+        "tests/scoring/test_sureness.py::test_bins_are_of_equal_count_and_not_of_equal_width",
+    ),
+    Mutation(
+        "a threshold judged by the words that it was found on",
+        "crnn/scoring/sureness.py",
+        "            crossed = self._kept(other, self._threshold(own, accuracy))\n",
+        "            crossed = self._kept(own, self._threshold(own, accuracy))\n",
+        "tests/scoring/test_sureness.py::test_the_transferred_figure_uses_each_halfs_threshold_on_the_other",
+    ),
+    Mutation(
+        "a word that could not be read kept",
+        "crnn/scoring/sureness.py",
+        "            probability = -1.0\n",
+        "            probability = 1.0\n",
+        "tests/scoring/test_sureness.py::test_what_could_not_be_read_is_never_kept_and_not_in_the_figures",
+    ),
+    Mutation(
+        "characters in columns of the padded view",
+        "crnn/samples/views.py",
+        "            left=span.left - edge, right=span.right + edge\n",
+        "            left=span.left, right=span.right\n",
+        "tests/samples/test_views.py::test_padded_goes_on_outwards_and_says_where_it_lies",
+    ),
+    Mutation(
+        "characters aligned with the greedy path whatever the text is",
+        "crnn/decoding/extents.py",
+        "        if greedy != text:\n",
+        "        if False:\n",
+        "tests/decoding/test_extents.py::test_a_text_that_was_not_the_likeliest_has_its_characters_too",
+    ),
+    Mutation(
+        "of several views the least probable reading kept",
+        "crnn/scoring/order.py",
+        "    if (second.worth, _rank(first)) > (first.worth, _rank(second)):\n",
+        "    if second.worth < first.worth:\n",
+        "tests/cli/test_sure.py::test_views_keep_the_most_probable_reading",
+    ),
+    Mutation(
+        "views of bins passed over in silence",
+        "crnn/jobs/views.py",
+        "            if asked is not None and len(views) > 1:\n",
+        "            if False:\n",
+        "tests/cli/test_sure.py::test_bins_have_no_views",
+    ),
+    Mutation(
+        "a calibrated copy without its temperature",
+        "crnn/jobs/calibrate.py",
+        "    writer(request.model, request.out, temperature)\n",
+        "    writer(request.model, request.out, 1.0)\n",
+        "tests/cli/test_sure.py::test_a_calibrated_copy_carries_its_temperature",
+    ),
     # OMs of several widths.
     Mutation(
         "all OMs of a set are loaded at once",

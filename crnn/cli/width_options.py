@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from crnn.errors import UsageError
-from crnn.spec import ModelSpec
 from crnn.widths import Widths, parsed
+
+if TYPE_CHECKING:
+    from crnn.spec import ModelSpec
 
 
 def add_width_rule(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,20 @@ def add_width_rule(parser: argparse.ArgumentParser) -> None:
             "of a model with several widths: read each word at the one that fits its aspect"
             " (default), or all at the fixed one"
         ),
+    )
+
+
+def add_nearest_width(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--nearest-width``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--nearest-width",
+        action="store_true",
+        help="where OMs lack a width that their spec names, take the nearest that they have; the"
+        " result then says so",
     )
 
 

@@ -28,7 +28,7 @@ from crnn.decoding.beam import Survivors, search
 from crnn.decoding.candidates import Candidates, decoded, likeliest, side_by_side
 from crnn.decoding.decoder import FULL, Decoded, DecodingOptions, SampleWords
 from crnn.decoding.exact import Emissions, emissions, grouped_logs, shared_logs
-from crnn.decoding.graph import Graph, graph_of
+from crnn.decoding.graph import Graph, graph_of, graph_of_any
 from crnn.decoding.lexicon import Lexicon, Speller, left_out, lexicon_of, read_words, shortened
 from crnn.decoding.nearest import words_within
 from crnn.decoding.pattern import parse_characters, parse_pattern, shown
@@ -112,22 +112,26 @@ def _lexicon_chooser(
     """Return what reads by a lexicon, wherever its words are: given, an LMDB's, or a file's."""
     given = options.lexicon
     assert given is not None
-    if not isinstance(given, (str, Path)):
-        return LexiconChooser(lexicon_of(given, spec, "the lexicon"), spec, options, "the lexicon")
+    where = "the lexicon"
+    words: Sequence[str]
     if options.of_samples:
         if samples is None:
             raise UsageError(
                 f"--lexicon {given} takes the words that an LMDB keeps for its samples; here there"
                 " is no LMDB",
-                hint="Give a file with a word a line.",
+                hint="Say where they are with --lexicons, or give one list with --lexicon FILE.",
             )
-        if str(given) == FULL:
-            words = lexicon_of(samples.whole(), spec, "the data set's lexicon")
-            return LexiconChooser(words, spec, options, "the data set's lexicon")
-        samples.require(list_number(str(given)))
-        return SampleChooser(samples, spec, options)
-    path = Path(given)
-    return LexiconChooser(lexicon_of(read_words(path), spec, str(path)), spec, options, str(path))
+        if given != FULL:
+            samples.require(list_number(str(given)))
+            return SampleChooser(samples, spec, options)
+        where = "the data set's lexicon"
+        words = samples.whole()
+    elif isinstance(given, (str, Path)):
+        where = str(given)
+        words = read_words(Path(given))
+    else:
+        words = given
+    return LexiconChooser(lexicon_of(words, spec, where), spec, options, where)
 
 
 class LexiconChooser:
@@ -171,9 +175,7 @@ class LexiconChooser:
                 chosen = self._near(logits)
             self._search(emitted, chosen)
             candidates = self._scored(emitted, chosen)
-        return decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=True)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -215,7 +217,14 @@ class LexiconChooser:
         return side_by_side(self._lexicon.texts, row_of, number, logs, len(chosen))
 
     def _near(self, logits: np.ndarray) -> List[np.ndarray]:
-        """Return, for each row, the words that are near its greedy text."""
+        """Return the words that are near what is read without a lexicon.
+
+        Args:
+            logits: Scores (T, n, K).
+
+        Returns:
+            The numbers of each row's words, ascending; there may be none.
+        """
         texts = ctc.greedy(logits, self._spec.alphabet)
         classes, lengths = Speller(self._spec.alphabet).spell(texts)
         found: List[np.ndarray] = []
@@ -246,7 +255,7 @@ class LexiconChooser:
             chosen[row] = every
 
     def _kept(self, scaled: np.ndarray, width: int) -> List[np.ndarray]:
-        """Return the words that the beams keep.
+        """Return the words that the beams keep, each word once.
 
         Args:
             scaled: The emissions of some rows, (T, r, K).
@@ -345,9 +354,7 @@ class SampleChooser:
         trie = build_trie(classes, lengths[fits], row_of, rows)
         logs = grouped_logs(trie, emitted, self._spec.blank)
         candidates = side_by_side(texts, row_of, number, logs, rows)
-        found = decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        found = decoded(candidates, alternatives=self._options.alternatives, posterior=True)
         without = np.flatnonzero(candidates.number[:, 0] < 0)
         if not len(without):
             return found
@@ -478,8 +485,7 @@ class PatternChooser:
             if not found:
                 found.append(last_resort)
         candidates = scored_texts(texts, emitted, spec)
-        others = [""] * len(keys)
-        return decoded(candidates, others, alternatives=self._options.alternatives, posterior=False)
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=False)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -517,15 +523,7 @@ class CharacterChooser:
             self._allowed = characters
         classes, _ = Speller(spec.alphabet).spell([characters])
         self._classes = np.sort(np.append(classes, spec.blank))
-        real = np.sort(classes)
-        self._graph = Graph(
-            first=np.zeros(1, dtype=np.int64),
-            count=np.array([len(real)]),
-            target=np.zeros(len(real), dtype=np.int64),
-            label=real.astype(np.int64),
-            needed=np.zeros(1, dtype=np.int64),
-            starts=np.zeros(1, dtype=np.int64),
-        )
+        self._graph = graph_of_any(np.sort(classes))
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
         """See `Chooser`.

@@ -33,20 +33,24 @@ class DecodingOptions:
     """What is asked of a decoder; the defaults are greedy CTC.
 
     ``probability`` asks for that of each text, ``characters`` for where each one stands,
-    ``alternatives`` for so many of the likeliest texts. At most one of three says what may be read:
-    ``lexicon``, a file, words, or what an LMDB keeps ("per-sample", "per-sample:2", "full"), by a
-    ``method`` (auto, exact, beam or paper); ``pattern`` (`crnn.decoding.pattern`); ``allow``, a
-    list of characters. ``beam`` is how many prefixes a beam keeps.
+    ``alternatives`` for so many of the likeliest texts. At most one of ``lexicon``, ``pattern`` and
+    ``allow`` says what may be read.
     """
 
     probability: bool = False
     characters: bool = False
     lexicon: Union[str, Path, Sequence[str], None] = None
+    """A file, words, or what an LMDB keeps: "per-sample", "per-sample:2" and so on, "full"."""
     method: str = "auto"
+    """Which words of a lexicon are scored: auto, exact, beam or paper."""
     beam: int = 10
+    """How many prefixes a beam keeps."""
     allow: Optional[str] = None
+    """A list of characters, such as "0-9A-Z"."""
     pattern: Optional[str] = None
+    """Such as "[a-z]{2}[0-9]{4}" (`crnn.decoding.pattern`)."""
     alternatives: int = 0
+    """How many of the likeliest texts are named."""
 
     @property
     def choose(self) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Sample, label_problems, problem_lines
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.machine import by_name, describe, now
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
@@ -27,6 +27,7 @@ from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
+from crnn.views import SETS, View, available, chosen
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
@@ -59,6 +60,7 @@ class BenchRequest:
     encoding: Optional[str] = None
     nearest_width: bool = False
     width_rule: Optional[str] = None
+    views: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -166,6 +168,9 @@ def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
 class _Words(BatchSource, Protocol):
     """A data set's words, over and over: `batches` gives full ones without end."""
 
+    views: Sequence[View]
+    """Those of a word."""
+
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
         """Return a batch of images, made in this thread; ``lap`` is told of each stage that
         ends.
@@ -194,37 +199,41 @@ class _FirstBatches:
 class _Images:
     """Encoded images: read, decoded, resized."""
 
-    def __init__(self, source: ImageSource, spec: ModelSpec, data: Path) -> None:
+    def __init__(
+        self, source: ImageSource, spec: ModelSpec, data: Path, views: Sequence[View]
+    ) -> None:
+        from crnn.samples.views import PictureViews
+
+        self.views = views
+        self._maker = PictureViews(spec, views)
         self._source = source
         self._spec = spec
         self._dtype = source.dtype
         self._require_one(data)
         self._serial = self._endless()
-        self._waiting: Dict[int, List[Any]] = {}
-        """Decoded pictures by the width that they are read at, where there are several."""
+        self._waiting: Dict[int, List[Tuple[Any, View]]] = {}
+        """Decoded pictures, each with a view, by the width that it is read at."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
-        from crnn.image import resize
-
         loaded = self._load(size, lap)
-        images = np.stack([resize(image, self._spec) for image in loaded])
+        images = np.stack([self._maker.made(picture, view)[0] for picture, view in loaded])
         if self._dtype != "uint8":
             images = self._spec.normalise(images)
         lap(RESIZE)
         return images
 
-    def _load(self, size: int, lap: Callable[[str], None]) -> List[Any]:
-        """Return as many decoded pictures of one width; what was loaded on the way to them waits
-        for later batches, so that each width has its share of the batches.
+    def _load(self, size: int, lap: Callable[[str], None]) -> List[Tuple[Any, View]]:
+        """Return as many decoded pictures of one width, each with a view; what was loaded on the
+        way to them waits for later batches, so that each width has its share of the batches.
         """
-        from crnn.image import width_of
-
         missing = size
         while True:
             group = list(itertools.islice(self._serial, missing))
             lap(READ)
             for picture in self._decoded(group):
-                self._waiting.setdefault(width_of(picture, self._spec), []).append(picture)
+                for view in self.views:
+                    width = self._maker.width(picture, view)
+                    self._waiting.setdefault(width, []).append((picture, view))
             lap(DECODE)
             width = max(self._waiting, key=lambda each: len(self._waiting[each]), default=0)
             waiting = self._waiting.get(width, [])
@@ -236,9 +245,17 @@ class _Images:
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         from crnn.samples.batches import image_batches
 
-        workers = self._source.workers
+        maker = None
+        if len(self.views) > 1:
+            maker = self._maker
         return image_batches(
-            self._endless(), self._spec, size, dtype=self._dtype, keep=keep, workers=workers
+            self._endless(),
+            self._spec,
+            size,
+            dtype=self._dtype,
+            keep=keep,
+            workers=self._source.workers,
+            views=maker,
         )
 
     def close(self) -> None:
@@ -270,6 +287,8 @@ class _Images:
 
 class _Bins:
     """Bins: read."""
+
+    views: Sequence[View] = SETS[1]
 
     def __init__(self, folder: DataSource) -> None:
         self._folder = folder
@@ -321,8 +340,20 @@ def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words
     source = _source(request, runners[0].spec)
     if isinstance(source, ImageSource):
         # A process can open an LMDB once only.
-        return [_Images(source, runner.spec, request.data) for runner in runners]
+        return [
+            _Images(source, runner.spec, request.data, _views(request, runner.spec))
+            for runner in runners
+        ]
+    if request.views is not None and len(chosen(request.views, "")) > 1:
+        raise UsageError(
+            f"--views {request.views}: {request.data} holds bins, which are prepared already, and"
+            " views need the pictures: measure with the LMDB or the images"
+        )
     return [_Bins(_source(request, runner.spec)) for runner in runners]
+
+
+def _views(request: BenchRequest, spec: ModelSpec) -> Sequence[View]:
+    return available(chosen(request.views, spec.views), len(spec.read_widths))
 
 
 class _Laps:
@@ -379,6 +410,11 @@ class _Subject:
             notes.extend(batch_note(size, self.runner.batch_sizes))
         notes.extend(self.runner.notes)
         notes.extend(self._notes)
+        views = len(self._words.views)
+        if views > 1:
+            notes.append(
+                f"{views} views of a word: what is from the data counts words, all else images"
+            )
         batches = tuple(self._timing(size, request.loop) for size in request.batch)
         return ModelTiming(self.runner.info(), tuple(notes), batches)
 
@@ -422,7 +458,7 @@ class _Subject:
                 if logits is not None:
                     read += logits.shape[1]
                     ctc.greedy(logits, self.runner.spec.alphabet)
-        return read / (time.perf_counter() - start)
+        return read / len(self._words.views) / (time.perf_counter() - start)
 
 
 def _transfers(seconds: Mapping[str, float]) -> float:

@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
-import numpy as np
-
 from crnn.errors import InputError
 from crnn.files import natural_key, write_text
 
 Entry = Tuple[str, int, int]
+_BYTES = {"float32": 4, "float16": 2, "uint8": 1}
+"""Of a value. NumPy knows them too, and a script's help should not wait for it."""
 
 
 def write_info(path: Path, entries: Sequence[Entry]) -> None:
@@ -116,7 +116,7 @@ def bins_of_size(folder: str, width: int, height: int) -> List[str]:
     found = described(Path(folder))
     if found is None or found.spec.widths is None:
         return paths
-    size = found.spec.channels * height * width * np.dtype(found.dtype).itemsize
+    size = found.spec.channels * height * width * _BYTES[found.dtype]
     kept = [path for path in paths if Path(path).stat().st_size == size]
     if not kept:
         raise InputError(

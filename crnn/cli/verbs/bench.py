@@ -21,8 +21,8 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.cli.nearest_width import add_nearest_width
-from crnn.cli.width_options import add_width_rule
+from crnn.cli.view_options import add_views
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.files import require_target
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
@@ -81,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list_options(parser)
     add_output_axes(parser)
     add_width_rule(parser)
+    add_views(parser)
     add_json(parser)
     add_written(parser, "plot")
     parser.add_argument(

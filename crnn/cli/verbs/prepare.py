@@ -47,21 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare all arguments but the positional ones."""
-    parser.add_argument(
-        "--label",
-        type=Path,
-        default=Path("label.txt"),
-        metavar="FILE",
-        help="label file to write (default label.txt)",
-    )
-    parser.add_argument(
-        "--info",
-        type=Path,
-        metavar="FILE",
-        help=(
-            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
-        ),
-    )
+    _add_targets(parser)
     parser.add_argument(
         "--dtype",
         choices=("float32", "uint8"),
@@ -75,13 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " (default: CRNN)"
         ),
     )
-    add_widths(parser)
-    add_width_rule(parser)
-    parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
+    _add_widths(parser)
     parser.add_argument(
         "--annotation",
         type=listing,
@@ -115,6 +95,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_written(parser, "label", "info")
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
+    """Declare what is written beside the bins."""
+    parser.add_argument(
+        "--label",
+        type=Path,
+        default=Path("label.txt"),
+        metavar="FILE",
+        help="label file to write (default label.txt)",
+    )
+    parser.add_argument(
+        "--info",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
+        ),
+    )
+
+
+def _add_widths(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about several widths."""
+    add_widths(parser)
+    add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

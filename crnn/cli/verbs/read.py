@@ -17,10 +17,9 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.decoding_options import add_decoding, decoding_arguments
-from crnn.cli.nearest_width import add_nearest_width
 from crnn.cli.sure_options import add_sure, sure_options
 from crnn.cli.view_options import add_views
-from crnn.cli.width_options import add_width_rule
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import InputError
 
 if TYPE_CHECKING:
