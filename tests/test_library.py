@@ -110,6 +110,29 @@ def test_several_threads_read_with_one_recognizer(folder: Path, model: str) -> N
     assert len(set(alone)) > 40
 
 
+THREADS = """
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import crnn
+from crnn.samples.source import open_labelled
+
+crnn.export_onnx("examples/crnn_small.pth", "threads.onnx")
+crnn.compile_om("threads.onnx", "threads")
+images = [sample.image for sample in open_labelled(Path("examples/words_lmdb"))][:40]
+with crnn.Recognizer("threads.om") as recognizer:
+    alone = [recognizer.read(image).text for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda image: recognizer.read(image).text, images))
+print(together == alone, len(set(alone)) > 20)
+"""
+
+
+def test_several_threads_read_with_one_om(folder: Path) -> None:
+    done = run(THREADS, folder, sys.executable, "-m", "crnn.simulator", "--")
+    assert done.stdout == "True True\n", done.stderr
+    assert done.returncode == 0, done.stderr
+
+
 def test_prepare_in_processes_needs_no_main_guard(folder: Path) -> None:
     image = word_png("tree")
     (folder / "many_lmdb").mkdir()
