@@ -54,14 +54,6 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_both_languages_show_the_same() -> None:
-    english, chinese = (
-        [block for tag in ("sh", "", "python") for block in blocks(readme, tag)]
-        for readme in READMES
-    )
-    assert chinese == english
-
-
 def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:
     done = run("python examples/demo.py", checkout)
     assert done.returncode == 0, done.stderr

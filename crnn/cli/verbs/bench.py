@@ -54,23 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="label file of bins, annotation file of images (default: none is needed)",
     )
-    parser.add_argument(
-        "--batch",
-        type=_sizes,
-        default=(1, 4, 16, 64),
-        metavar="N,…",
-        help="batch sizes (default 1,4,16,64)",
-    )
-    parser.add_argument(
-        "--loop", type=positive, default=50, metavar="N", help="batches of each size (default 50)"
-    )
-    parser.add_argument(
-        "--warm-up",
-        type=natural,
-        default=3,
-        metavar="N",
-        help="batches of each size before that (default 3)",
-    )
+    _add_loops(parser)
     add_devices(parser)
     parser.add_argument(
         "--threads",
@@ -98,6 +82,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT.png",
         help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_loops(parser: argparse.ArgumentParser) -> None:
+    """Declare how much is measured."""
+    parser.add_argument(
+        "--batch",
+        type=_sizes,
+        default=(1, 4, 16, 64),
+        metavar="N,…",
+        help="batch sizes (default 1,4,16,64)",
+    )
+    parser.add_argument(
+        "--loop", type=positive, default=50, metavar="N", help="batches of each size (default 50)"
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=natural,
+        default=3,
+        metavar="N",
+        help="batches of each size before that (default 3)",
     )
 
 
