@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from crnn.batch import Problem, Sample, Span
-from crnn.image import ImageError, of_picture, resize, width_of
+from crnn.image import ImageError, opened_picture, resize, width_of
 from crnn.samples.batches import Seen
 from crnn.spec import ModelSpec
 from crnn.views import CROPPED, INVERTED, PADDED, View, degrees
@@ -57,7 +57,8 @@ class PictureViews:
         Raises:
             ImageError: It cannot be decoded.
         """
-        return of_picture(data, self._spec, self._made, max_pixels=self._max_pixels)
+        with opened_picture(data, self._spec, max_pixels=self._max_pixels) as (picture, remarks):
+            return self._made(picture), remarks
 
     def fault(self, problem: Problem) -> Sequence[Seen]:
         """Return the one row of a word that has no picture."""
