@@ -322,7 +322,7 @@ def test_too_few_words_or_all_right_are_refused(
     copy = tmp_path / "copy.onnx"
     assert main(["calibrate", str(model), str(images), "-o", str(copy)]) == 1
     assert "120 labelled words, 0 of them read wrongly" in capsys.readouterr().err
-    few = write_images(tmp_path / "few", ["abc"] * 3, ["abc", "abd", "abc"])
+    few = write_images(tmp_path / "few", ["abc"] * 3, ["abc", "abx", "abc"])
     assert main(["calibrate", str(model), str(few), "-o", str(copy)]) == 1
     assert "expected 100 words or more" in capsys.readouterr().err
     assert not copy.exists()
