@@ -13,7 +13,7 @@ import io
 import threading
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -37,7 +37,6 @@ from crnn.files import read_bounded
 from crnn.limits import LIMITS, limit
 from crnn.spec import ModelSpec
 
-Made = TypeVar("Made")
 TRANSPARENT = "image with transparent pixels"
 TURNED = "image with an EXIF orientation"
 LONGER = "image longer than the widest width"
@@ -120,36 +119,40 @@ def decode_remarked(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    return of_picture(data, spec, lambda image: resize(image, spec), max_pixels=max_pixels)
+    opened = _sized(data, max_pixels)
+    with _room(opened.width * opened.height):
+        image, remarks = _remarked(opened, spec)
+        return resize(image, spec), remarks
 
 
-def of_picture(
-    data: bytes,
-    spec: ModelSpec,
-    make: Callable[[Image.Image], Made],
-    *,
-    max_pixels: Optional[int] = None,
-) -> Tuple[Made, Sequence[str]]:
-    """Decode an image in its own size as a spec says, and make something of it.
+@contextlib.contextmanager
+def opened_picture(
+    data: bytes, spec: ModelSpec, *, max_pixels: Optional[int] = None
+) -> Iterator[Tuple[Image.Image, Sequence[str]]]:
+    """Decode an image in its own size, to make several things of it; large ones are not open in all
+    threads at once.
 
     Args:
         data: The encoded image.
         spec: Colour, orientation, background and widths.
-        make: Gets the picture; large ones are not made in all threads at once.
         max_pixels: The most pixels that are decoded; None for the limit (`crnn.limits`).
 
-    Returns:
-        What was made, and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for the image.
+    Yields:
+        The picture, and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for the image.
 
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
     opened = _sized(data, max_pixels)
     with _room(opened.width * opened.height):
-        image, remarks = _by_spec(opened, spec)
-        if is_longer(image, spec):
-            remarks = [*remarks, LONGER]
-        return make(image), remarks
+        yield _remarked(opened, spec)
+
+
+def _remarked(opened: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence[str]]:
+    image, remarks = _by_spec(opened, spec)
+    if is_longer(image, spec):
+        remarks = [*remarks, LONGER]
+    return image, remarks
 
 
 def is_longer(image: Image.Image, spec: ModelSpec) -> bool:

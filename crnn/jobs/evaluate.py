@@ -190,9 +190,12 @@ def evaluate(
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
-    with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
-        request, runner
-    ) as outputs, progress("evaluating", len(source)) as advance:
+    columns = _columns(sure, views)
+    with runner, _readings_file(
+        request, simulated=runner.simulated, more=columns
+    ) as readings, _outputs_writer(request, runner) as outputs, progress(
+        "evaluating", len(source)
+    ) as advance:
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
@@ -253,9 +256,9 @@ def score(
     comparer = _comparer(request, folder.spec)
     sure = _sure(request)
     stages = Stages()
-    with _readings_file(request, simulated=folder.simulated) as readings, progress(
-        "scoring", len(folder)
-    ) as advance:
+    with _readings_file(
+        request, simulated=folder.simulated, more=_columns(sure, None)
+    ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
@@ -387,12 +390,27 @@ def _style(request: AnyRequest) -> Optional[Format]:
 
 
 @contextlib.contextmanager
-def _readings_file(request: AnyRequest, *, simulated: bool) -> Iterator[Optional[ReadingsWriter]]:
+def _readings_file(
+    request: AnyRequest, *, simulated: bool, more: Sequence[str]
+) -> Iterator[Optional[ReadingsWriter]]:
     if request.readings is None:
         yield None
         return
     with atomic_file(request.readings) as file:
-        yield ReadingsWriter(file, request.readings, simulated=simulated)
+        yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+
+
+def _columns(sure: Optional[SureJob], views: Optional[ViewJob]) -> Sequence[str]:
+    """Return what a CSV of readings has beside its usual columns."""
+    several = views is not None and views.several
+    found: List[str] = []
+    if several or (sure is not None and sure.counter is not None):
+        found.append("probability")
+    if sure is not None and sure.threshold is not None:
+        found.append("rejected")
+    if several:
+        found.extend(["view", "views_agree"])
+    return found
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.cli.view_options import add_views
+from crnn.cli.sure_options import add_views
 from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.files import require_target
 
