@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from crnn.errors import UsageError
-from crnn.spec import ModelSpec
 from crnn.widths import Widths, parsed
+
+if TYPE_CHECKING:
+    from crnn.spec import ModelSpec
 
 
 def add_width_rule(parser: argparse.ArgumentParser) -> None:

@@ -28,7 +28,7 @@ from crnn.runners.base import Runner
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_file import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
-from crnn.runners.open import spec_given
+from crnn.runners.open import by_width_rule, spec_given
 from crnn.samples.batches import image_batches
 from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import NOT_FINITE, Scorer
@@ -123,6 +123,7 @@ def quantise(
     spec: Optional[str] = None,
     output: Optional[str] = None,
     output_axes: Optional[str] = None,
+    width_rule: Optional[str] = None,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
@@ -140,6 +141,7 @@ def quantise(
         spec: what ``--spec`` names, which the copy then carries; None for the model's own.
         output: the logits of a model that has several outputs.
         output_axes: the order of the logits' axes; None for what the model's spec says.
+        width_rule: "off" for the fixed width alone, which the copy then carries.
 
     Returns:
         What was written, and how both models read.
@@ -153,7 +155,9 @@ def quantise(
         data = None
         if words is not None:
             data = _DataSet(words, annotation)
-        return _quantise(source, model, target, data, calibrate, max_drop, output_axes)
+        return _quantise(
+            source, model, target, data, calibrate, max_drop, (output_axes, width_rule)
+        )
 
 
 @dataclass(frozen=True)
@@ -174,17 +178,22 @@ def _quantise(
     words: Optional[_DataSet],
     calibrate: int,
     max_drop: float,
-    output_axes: Optional[str],
+    read_by: Tuple[Optional[str], Optional[str]],
 ) -> Quantised:
-    """Do `quantise` with ``source``, which is ``model`` as it is to be read."""
+    """Do `quantise` with ``source``, which is ``model`` as it is to be read but for the axes and
+    the rule of widths.
+    """
+    output_axes, width_rule = read_by
     proto = load_external_data(load_graph(source), source)
     if _is_quantised(proto):
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
     runner = OnnxRunner(source)
-    if output_axes:
-        runner.read_by(spec_given(runner.spec, None, output_axes))
+    given = spec_given(runner.spec, None, output_axes)
+    given = by_width_rule(given, width_rule, model)
+    if given != runner.spec:
+        runner.read_by(given)
         _carry(proto, runner.spec)
     with runner:
         problems = ProblemCounts()

@@ -267,7 +267,11 @@ class Runner(ABC):
         self._at[width] = self.spec.at_width(width, steps)
 
     def _measured_steps(self, piece: np.ndarray) -> int:
-        """Run a batch and return the time steps of its logits."""
+        """Run a batch, its first image alone where the model takes any number, and return the time
+        steps of its logits.
+        """
+        if self._sizes_at(piece.shape[3]) is None:
+            piece = piece[:1]
         output = self._run(piece)
         if output.ndim == len(self.spec.output_axes):
             sizes = dict(zip(self.spec.output_axes, output.shape))

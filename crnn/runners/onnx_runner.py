@@ -149,11 +149,20 @@ class OnnxRunner(Runner):
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
                 f" {_first_line(error)}",
-                hint=_batch_hint(size),
+                hint=self._hint(images, size),
             ) from error
         self._ran.add(len(images))
         self.lap(COMPUTED)
         return output
+
+    def _hint(self, images: np.ndarray, size: int) -> str:
+        width = images.shape[3]
+        if self.spec.widths is not None and width != self.spec.width and not size:
+            return (
+                f"Does the network take images of width {width}? Export it with that width among"
+                " --widths, or name widths that it has in --spec."
+            )
+        return _batch_hint(size)
 
     def _padded_run(self, images: np.ndarray, size: int) -> np.ndarray:
         padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)

@@ -26,6 +26,7 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     Union,
 )
@@ -439,35 +440,44 @@ class BinFolder:
         types: List[np.dtype] = [np.dtype("<f4"), np.dtype(np.uint8)]
         if found is not None:
             types = [each for each in types if each.name == found.dtype]
+        sizes = self._sizes()
+        if not sizes:
+            raise self._none_there(label_file)
+        known: Set[int] = set()
+        for each in types:
+            known.update(_width_by_size(self.spec, each))
+        known.intersection_update(sizes)
+        if not known:
+            raise self._other_sizes(sizes)
+        fitting = [each for each in types if known <= set(_width_by_size(self.spec, each))]
+        if not fitting:
+            raise self._other_sizes(sizes)
+        if len(fitting) == 1:
+            return fitting[0]
+        size = min(known)
+        float_width, byte_width = (_width_by_size(self.spec, each)[size] for each in types)
+        raise InputError(
+            f"{sizes[size]} has {size} bytes, which are {float_width} columns in float32 and"
+            f" {byte_width} in uint8, and {description_path(self.folder)}, which would tell, is"
+            " not there",
+            hint="Keep that file beside the folder; or prepare the bins again.",
+        )
+
+    def _sizes(self) -> Dict[int, str]:
+        """Return the sizes of the first labelled bins, each with a bin that has it."""
         sizes: Dict[int, str] = {}
         for index in self._labelled[:_ASKED]:
             path, size = self._found(bin_name(index))
             if size >= 0:
                 sizes.setdefault(size, path)
-        if not sizes:
-            raise self._none_there(label_file)
-        known = {size for each in types for size in _width_by_size(self.spec, each)} & set(sizes)
-        fitting = [
-            each for each in types if known and known <= set(_width_by_size(self.spec, each))
-        ]
-        if len(fitting) == 1:
-            return fitting[0]
-        shown = ", ".join(map(str, self.spec.read_widths))
-        if fitting:
-            size = min(known)
-            float_width = _width_by_size(self.spec, types[0])[size]
-            byte_width = _width_by_size(self.spec, types[1])[size]
-            raise InputError(
-                f"{sizes[size]} has {size} bytes, which are {float_width} columns in float32 and"
-                f" {byte_width} in uint8, and {description_path(self.folder)}, which would tell, is"
-                " not there",
-                hint="Keep that file beside the folder; or prepare the bins again.",
-            )
+        return sizes
+
+    def _other_sizes(self, sizes: Mapping[int, str]) -> InputError:
         size = min(sizes)
-        raise InputError(
+        return InputError(
             f"the bins in {self.folder} do not have the model's sizes: {sizes[size]} has {size}"
-            f" bytes; expected {self.spec.height} rows of {shown} columns, all in float32 or all in"
-            " uint8",
+            f" bytes; expected {self.spec.height} rows of {_shown(self.spec)} columns, all in"
+            " float32 or all in uint8",
             hint="Prepare the bins again, for this model.",
         )
 

@@ -14,11 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.errors import InputError, UsageError
 from crnn.runners.onnx_runner import OnnxRunner
-from crnn.runners.open import by_width_rule
+from crnn.runners.open import by_width_rule, open_runner
 from crnn.runners.rehearsal_runner import RehearsalRunner
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
 from tests.models import write_echo_model, write_width_model
+from tests.weights.checkpoints import save, state
 
 # Its poolings give a step for four columns, and none more: 25 at 100, not the usual network's 26.
 SPEC = replace(
@@ -102,6 +103,13 @@ def test_a_width_that_the_graph_holds_inside_is_found_at_the_first_run(
         assert runner.run(images(3, 100)).shape == (25, 3, 32)
         with pytest.raises(InputError):
             runner.run(images(count, 80))
+
+
+def test_a_width_too_narrow_for_the_network_is_told(tmp_path: Path) -> None:
+    runner = open_runner(save(tmp_path / "m.pth", state()))
+    runner.read_by(replace(ModelSpec.default(), widths=Widths(list=(2, 100))))
+    with pytest.raises(InputError, match="the width is 2; expected at least 4"):
+        runner.__enter__()
 
 
 def test_off_reads_at_the_fixed_width(tmp_path: Path) -> None:

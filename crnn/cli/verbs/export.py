@@ -20,7 +20,7 @@ from crnn.cli.arguments import (
     put_json,
     read_alphabet,
 )
-from crnn.cli.width_options import add_widths, by_widths
+from crnn.cli.width_options import add_width_rule, add_widths, by_widths
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--width", type=positive, metavar="W", help="the images' width (default: 100)"
     )
     add_widths(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--alphabet",
         metavar="CHARS|@FILE",
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
     from crnn.export.graph import GraphOptions
     from crnn.export.to_onnx import OtherOrder, export_onnx
+    from crnn.runners.open import by_width_rule
     from crnn.weights.checkpoint import load_checkpoint
 
     def load(order: str) -> Checkpoint:
@@ -111,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
             color=args.color,
         )
         spec = by_widths(by_picture_options(found.spec, args), args)
+        spec = by_width_rule(spec, args.width_rule, args.checkpoint)
         return dataclasses.replace(found, spec=spec)
 
     checkpoint = load(args.lstm_gate_order)

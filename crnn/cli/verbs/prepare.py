@@ -48,21 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare all arguments but the positional ones."""
-    parser.add_argument(
-        "--label",
-        type=Path,
-        default=Path("label.txt"),
-        metavar="FILE",
-        help="label file to write (default label.txt)",
-    )
-    parser.add_argument(
-        "--info",
-        type=Path,
-        metavar="FILE",
-        help=(
-            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
-        ),
-    )
+    _add_targets(parser)
     parser.add_argument(
         "--dtype",
         choices=("float32", "uint8"),
@@ -76,8 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " (default: CRNN)"
         ),
     )
-    add_widths(parser)
-    add_width_rule(parser)
+    _add_widths(parser)
     _add_out_options(parser)
     parser.add_argument(
         "--annotation",
@@ -108,11 +93,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_out_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
-    parser.add_argument(
         "--pack",
         action="store_true",
         help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
@@ -124,6 +104,36 @@ def _add_out_options(parser: argparse.ArgumentParser) -> None:
         "--skip-bad",
         action="store_true",
         help="leave words without usable image out of the labels too",
+    )
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
+    """Declare what is written beside the bins."""
+    parser.add_argument(
+        "--label",
+        type=Path,
+        default=Path("label.txt"),
+        metavar="FILE",
+        help="label file to write (default label.txt)",
+    )
+    parser.add_argument(
+        "--info",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
+        ),
+    )
+
+
+def _add_widths(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about several widths."""
+    add_widths(parser)
+    add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
     )
 
 
