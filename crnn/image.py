@@ -153,9 +153,7 @@ def decode_remarked(
     Raises:
         ImageError: It cannot be decoded, or has more pixels.
     """
-    opened = _sized(data, max_pixels)
-    with _room(opened.width * opened.height):
-        image, remarks = _remarked(opened, spec)
+    with opened_picture(data, spec, max_pixels=max_pixels) as (image, remarks):
         return resize(image, spec), remarks
 
 

@@ -31,7 +31,7 @@ VARIABLE = "CRNN_DECODERS"
 """Read once a process: ``pillow`` leaves all to Pillow."""
 
 _Header = Tuple[int, int, int]
-"""Width, height, and a JPEG's components or a PNG's colour type."""
+"""Width, height, and a JPEG's components, negative of a progressive one, or a PNG's colour type."""
 _Decode = Callable[[bytes, _Header], Optional[Image.Image]]
 _OFF = f"{VARIABLE} says so"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +42,8 @@ _SEGMENT = struct.Struct(">BBH")
 _FRAME = struct.Struct(">BHHB")
 _SCAN = 0xDA
 # Baseline and progressive, and the segment's length by its components.
-_FRAMES = frozenset([0xC0, 0xC2])
+_PROGRESSIVE = 0xC2
+_FRAMES = frozenset([0xC0, _PROGRESSIVE])
 _FRAME_LENGTHS = {1: 11, 3: 17}
 # Huffman and quantisation tables, the restart interval, a comment.
 _TABLES = frozenset([0xC4, 0xDB, 0xDD, 0xFE])
@@ -79,6 +80,8 @@ class Used(NamedTuple):
 class _Found(NamedTuple):
     decode: Optional[_Decode]
     used: Used
+    progressive: bool = True
+    """Whether progressive JPEGs are among what it may take."""
 
 
 class Plain:
@@ -117,6 +120,8 @@ def plain(data: bytes) -> Optional[Plain]:
         return None
     if found.decode is None or header is None or header[0] * header[1] > MOST:
         return None
+    if header[2] < 0 and not found.progressive:
+        return None
     return Plain(data, header, found.decode)
 
 
@@ -131,6 +136,10 @@ def used() -> Dict[str, Used]:
 
 @functools.lru_cache(maxsize=None)
 def _jpeg() -> _Found:
+    """Return the decoder of JPEGs, tried the first time that this is called.
+
+    Its own refusals stand for all that libjpeg warns of.
+    """
     if _switched_off():
         return _pillow(_OFF)
     try:
@@ -138,11 +147,22 @@ def _jpeg() -> _Found:
     except ImportError:
         return _pillow("simplejpeg is not installed")
     decode = functools.partial(_decode_jpeg, simplejpeg.decode_jpeg)
-    return _proven(decode, "simplejpeg " + _version(simplejpeg), _jpegs, _damaged_jpegs)
+    name = "simplejpeg " + _version(simplejpeg)
+    found = _proven(decode, name, _jpegs, _damaged_jpegs)
+    if found.decode is None:
+        return found
+    # libjpeg-turbo 3 smooths what is incomplete otherwise than 2, and is alike in all else.
+    if _proven(decode, name, _progressive_jpegs, _damaged_jpegs).decode is None:
+        return _Found(decode, Used(name + ", not for progressive ones"), progressive=False)
+    return found
 
 
 @functools.lru_cache(maxsize=None)
 def _png() -> _Found:
+    """Return the decoder of PNGs, tried the first time that this is called.
+
+    isal inflates where it is installed, in half of the time of zlib.
+    """
     if _switched_off():
         return _pillow(_OFF)
     try:
@@ -194,6 +214,17 @@ def _proven(
 
 
 def _agrees(decode: _Decode, data: bytes) -> bool:
+    """Say whether a decoder gives the pixels of the Pillow at hand.
+
+    Both are compared as RGBA, since a decoder's RGBX is Pillow's RGB.
+
+    Args:
+        decode: The decoder.
+        data: A file that it must not leave to Pillow.
+
+    Returns:
+        True where it gives the same pixels.
+    """
     found = _decoded(decode, data)
     with Image.open(io.BytesIO(data)) as expected:
         if found is None:
@@ -202,6 +233,15 @@ def _agrees(decode: _Decode, data: bytes) -> bool:
 
 
 def _decoded(decode: _Decode, data: bytes) -> Optional[Image.Image]:
+    """Return what a decoder makes of a file of either format.
+
+    Args:
+        decode: The decoder.
+        data: The file.
+
+    Returns:
+        None where it leaves the file to Pillow, or its header alone says that it is Pillow's.
+    """
     header = _jpeg_header(data) or _png_header(data)
     if header is None:
         return None
@@ -228,10 +268,9 @@ def _jpeg_header(data: bytes) -> Optional[_Header]:
             if kind == _SCAN:
                 return found
             if kind in _FRAMES:
-                bits, height, width, components = _FRAME.unpack_from(data, at + 4)
-                if bits != 8 or length != _FRAME_LENGTHS.get(components):
+                found = _frame(data, at + 4, kind, length)
+                if found is None:
                     return None
-                found = (width, height, components)
             elif kind in _APPLICATIONS:
                 begin, least = _APPLICATIONS[kind]
                 if length < least + 2 or not data.startswith(begin, at + 4):
@@ -243,10 +282,30 @@ def _jpeg_header(data: bytes) -> Optional[_Header]:
         return None
 
 
+def _frame(data: bytes, at: int, kind: int, length: int) -> Optional[_Header]:
+    """Return what a frame's segment says; None where it is not one of those that are known.
+
+    Args:
+        data: The file.
+        at: Where the segment's content begins.
+        kind: Its marker.
+        length: What it says of its own length.
+
+    Returns:
+        Width, height and components, negative of a progressive one.
+    """
+    bits, height, width, components = _FRAME.unpack_from(data, at)
+    if bits != 8 or length != _FRAME_LENGTHS.get(components):
+        return None
+    if kind == _PROGRESSIVE:
+        components = -components
+    return (width, height, components)
+
+
 def _decode_jpeg(load: Any, data: bytes, header: _Header) -> Optional[Image.Image]:
     """Decode a JPEG; `load` refuses even what libjpeg only warns of, such as an end too early."""
     mode, layout = "RGBX", "RGBX"
-    if header[2] == 1:
+    if abs(header[2]) == 1:
         mode, layout = "L", "GRAY"
     try:
         # Not the quicker transform, nor the quicker way to bring colour to full size.
@@ -350,6 +409,10 @@ def _is_ignored(kind: bytes, body: bytes) -> bool:
 
 
 def _is_small_profile(body: bytes) -> bool:
+    """Say whether Pillow takes a colour profile for certain.
+
+    It inflates the profile, and refuses a file whose profile is too long. No pixel depends on it.
+    """
     _, _, rest = body.partition(b"\0")
     if rest[:1] != b"\0":
         return False
@@ -409,6 +472,10 @@ def _noise(width: int, height: int, channels: int) -> np.ndarray:
 
 
 def _encoded(pixels: np.ndarray, **options: Any) -> bytes:
+    """Return a JPEG of pixels.
+
+    It is written by the Pillow at hand: what counts is that two decoders read it alike.
+    """
     file = io.BytesIO()
     if pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -417,8 +484,8 @@ def _encoded(pixels: np.ndarray, **options: Any) -> bytes:
 
 
 def _jpegs() -> List[bytes]:
-    """Return JPEGs of each kind in which decoders differ: how colour is brought to full size, how a
-    progressive one is smoothed that ends before it is complete, and what stands at odd edges.
+    """Return JPEGs of each kind in which decoders differ: how colour is brought to full size, and
+    what stands at odd edges.
     """
     colour = _noise(45, 27, 3)
     square = _encoded(_noise(32, 32, 3), subsampling=1)
@@ -427,14 +494,21 @@ def _jpegs() -> List[bytes]:
     # 4:2:2 with its sides exchanged is 4:4:0: as many blocks, in the same order.
     frame = square.index(b"\xff\xc0")
     found.append(square[: frame + 11] + b"\x12" + square[frame + 12 :])
-    progressive = _encoded(colour, subsampling=2, progressive=True)
-    found.append(progressive)
-    scans = progressive.split(b"\xff\xda")
-    found.append(b"\xff\xda".join(scans[:3]).rpartition(b"\xff\xc4")[0] + b"\xff\xd9")
     return found
 
 
+def _progressive_jpegs() -> List[bytes]:
+    """Return a progressive JPEG, and one that ends before it is complete, which is smoothed."""
+    whole = _encoded(_noise(45, 27, 3), subsampling=2, progressive=True)
+    scans = whole.split(b"\xff\xda")
+    return [whole, b"\xff\xda".join(scans[:3]).rpartition(b"\xff\xc4")[0] + b"\xff\xd9"]
+
+
 def _damaged_jpegs() -> List[bytes]:
+    """Return JPEGs that Pillow refuses, or of which libjpeg warns.
+
+    Their end is missing, their second half, or their second half but for the end.
+    """
     whole = _encoded(_noise(45, 27, 3))
     return [whole[:-2], whole[: len(whole) // 2], whole[: len(whole) // 2] + b"\xff\xd9"]
 
@@ -461,8 +535,16 @@ def _png_of(color: int, *, cut: int = 0, checksum: int = 0) -> bytes:
 
 
 def _pngs() -> List[bytes]:
+    """Return a PNG of each colour type that is not left to Pillow.
+
+    Each has lines of all five filters.
+    """
     return [_png_of(color) for color in _CHANNELS]
 
 
 def _damaged_pngs() -> List[bytes]:
+    """Return PNGs that must be left to Pillow.
+
+    A byte of the pixels is missing, their checksum is another, or the file is cut.
+    """
     return [_png_of(2, cut=1), _png_of(2, checksum=1), _png_of(2)[:-30]]

@@ -298,7 +298,10 @@ def _consequence(reason: str, summary: Prepared) -> str:
 
 
 class _Folder:
-    """Where bins go to a file each. What decodes them writes them too."""
+    """Where bins go to a file each.
+
+    What decodes them writes them too, so that all processors take part in the writing.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path: Optional[Path] = path
@@ -475,6 +478,10 @@ class _BinDecoder:
         return result
 
     def _write(self, done: Sequence[_Written], values: np.ndarray, folder: Path) -> None:
+        """Write a bin for each sample that has pixels.
+
+        Nothing is copied: each bin is written from its place among the values.
+        """
         column = self._spec.channels * self._spec.height
         at = 0
         for number, _, width, _ in done:
@@ -595,6 +602,10 @@ def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -
 
 
 def _check_pack(request: PrepareRequest, out: Path) -> None:
+    """Refuse what has no meaning for a pack, and a target that an earlier run has not written.
+
+    An earlier run's pack is replaced, as a folder of bins is.
+    """
     if request.info_file:
         raise UsageError(
             "--info names a file for each sample, and a pack is one file: leave one out"

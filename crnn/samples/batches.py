@@ -173,6 +173,10 @@ def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -
 
 
 def _number_or(sample: Sample) -> Union[Sample, int]:
+    """Return a sample's number, by which it can be read again; where it has none, the sample.
+
+    A number is a few bytes, an image some thousand, which to send takes a tenth of its decoding.
+    """
     if sample.number is None:
         return sample
     return sample.number

@@ -252,6 +252,10 @@ class PackedBins:
                 yield Row(start + row, keys[row], texts[row], image)
 
     def _image(self, offset: int, width: int) -> np.ndarray:
+        """Return the image (C, H, W) that begins at a place.
+
+        It has memory of its own, since its batch may be made much later.
+        """
         image = np.empty((self.spec.channels, self.spec.height, width), dtype=self.dtype)
         self._read(image[None], [offset])
         return image
@@ -271,7 +275,16 @@ class PackedBins:
 
 
 class _Index:
-    """An index, read."""
+    """An index, read line by line.
+
+    What it says of the samples stands in a few columns, since there may be millions.
+
+    Args:
+        path: The index.
+
+    Raises:
+        InputError: It is not whole, or something in it is not as `IndexWriter` writes it.
+    """
 
     def __init__(self, path: Path) -> None:
         require_file(path, "the index of a pack, as crnn prepare --pack writes it")
@@ -291,6 +304,10 @@ class _Index:
         self.places, self.labels = self._samples(lines)
 
     def _head(self, line: Optional[str]) -> Dict[str, Any]:
+        """Return what the first line says of all samples.
+
+        It ends where the list of samples begins, and is closed here to be JSON of its own.
+        """
         text = line or ""
         try:
             about = json.loads(text[: -len(_OPENED)] + "}")
@@ -321,6 +338,10 @@ class _Index:
         raise self._error("its end is missing")
 
     def _sample(self, line: Optional[str]) -> PackedSample:
+        """Return what a line says of its sample.
+
+        Places and widths are looked at closely: they say where in the pack is read, and how much.
+        """
         text = line or ""
         try:
             name, offset, width, label = json.loads(text.rstrip(","))
@@ -389,12 +410,20 @@ def _check_pack(index: _Index, pack: Path, spec: ModelSpec) -> None:
 
 
 def _counted(rules: Any, numbered: Iterable[Tuple[int, str]]) -> Iterator[Tuple[int, str]]:
+    """Yield the samples that count under a protocol, with the labels that they are compared with.
+
+    The protocol sees them as it sees a folder's bins: by name and label, without image.
+    """
     samples = (Sample(f"test_{number}", None, label) for number, label in numbered)
     for sample in rules.apply(samples):
         yield int(sample.key.rpartition("_")[2]), sample.label or ""
 
 
 def _read_all(file: int, memory: memoryview, place: int, path: Path) -> None:
+    """Fill memory from a place in a file on.
+
+    Network file systems may give less at a time than is there.
+    """
     got = 0
     while got < len(memory):
         more = os.preadv(file, [memory[got:]], place + got)

@@ -93,11 +93,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_out_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
-    parser.add_argument(
         "--pack",
         action="store_true",
         help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
