@@ -28,6 +28,7 @@ import numpy as np
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
+from crnn.filekind import is_pack
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
 from crnn.image import REMARKS, Bounds, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
@@ -52,7 +53,7 @@ from crnn.samples.bins import (
 )
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
-from crnn.samples.pack import IndexWriter, PackedSample, head, is_index, is_pack
+from crnn.samples.pack import IndexWriter, PackedSample, head, is_index
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError
+from crnn.filekind import PACK_FORMAT, PACK_MARK
 from crnn.files import json_text, require_file, utf8_lines
 from crnn.limits import limit
 from crnn.samples.bins import (
@@ -46,9 +47,7 @@ from crnn.samples.bins import (
 from crnn.samples.buckets import Row, bucketed
 from crnn.spec import ModelSpec
 
-PACK_FORMAT = "crnn-pack/1"
 HEAD_BYTES = 64
-_MARK = PACK_FORMAT.encode("ascii") + b" "
 _OPENED = ', "samples": ['
 _ASKED = 1024
 """Samples whose places are looked up at a time."""
@@ -66,24 +65,6 @@ class PackedSample(NamedTuple):
     label: str
 
 
-def is_pack(path: Path) -> bool:
-    """Say whether a path is a pack's, by its first bytes.
-
-    Args:
-        path: Any path.
-
-    Returns:
-        False for what cannot be read too.
-    """
-    if not path.is_file():
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(_MARK)) == _MARK
-    except OSError:
-        return False
-
-
 def head(identity: str) -> bytes:
     """Return the first bytes of a pack.
 
@@ -93,7 +74,7 @@ def head(identity: str) -> bytes:
     Returns:
         `HEAD_BYTES` bytes.
     """
-    return (_MARK + identity.encode("ascii")).ljust(HEAD_BYTES - 1) + b"\n"
+    return (PACK_MARK + identity.encode("ascii")).ljust(HEAD_BYTES - 1) + b"\n"
 
 
 class IndexWriter:

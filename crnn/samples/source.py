@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Sequence, 
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
+from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, LabelFile, described
-from crnn.samples.pack import PackedBins, is_pack
+from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.cli.sure_options import add_views
-from crnn.cli.width_options import add_nearest_width, add_width_rule
+from crnn.cli.reading_options import add_nearest_width, add_views, add_width_rule
 from crnn.errors import UsageError
 from crnn.files import require_target
 

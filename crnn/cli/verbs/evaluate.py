@@ -26,9 +26,17 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
-from crnn.cli.decoding_options import add_decoding, decoding_options, with_lexicon
-from crnn.cli.sure_options import add_sure, add_views, sure_options, sure_table
-from crnn.cli.width_options import add_nearest_width, add_width_rule
+from crnn.cli.reading_options import (
+    add_decoding,
+    add_nearest_width,
+    add_sure,
+    add_views,
+    add_width_rule,
+    decoding_options,
+    sure_options,
+    sure_table,
+    with_lexicon,
+)
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 

@@ -20,7 +20,7 @@ from crnn.cli.arguments import (
     put_json,
     read_alphabet,
 )
-from crnn.cli.width_options import add_width_rule, add_widths, by_widths
+from crnn.cli.reading_options import add_width_rule, add_widths, by_widths
 from crnn.errors import needs
 from crnn.files import require_target
 

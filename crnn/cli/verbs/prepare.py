@@ -19,7 +19,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.main import run_script, script_parser
-from crnn.cli.width_options import add_width_rule, add_widths, by_widths
+from crnn.cli.reading_options import add_width_rule, add_widths, by_widths
 from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."

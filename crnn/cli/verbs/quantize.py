@@ -16,7 +16,7 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.cli.width_options import add_width_rule
+from crnn.cli.reading_options import add_width_rule
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = """  crnn quantize crnn.onnx crnn_int8.onnx

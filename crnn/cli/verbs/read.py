@@ -16,9 +16,15 @@ from crnn.cli.arguments import (
     add_threads,
     put_json,
 )
-from crnn.cli.decoding_options import add_decoding, decoding_arguments
-from crnn.cli.sure_options import add_sure, add_views, sure_options
-from crnn.cli.width_options import add_nearest_width, add_width_rule
+from crnn.cli.reading_options import (
+    add_decoding,
+    add_nearest_width,
+    add_sure,
+    add_views,
+    add_width_rule,
+    decoding_arguments,
+    sure_options,
+)
 from crnn.errors import InputError
 
 if TYPE_CHECKING:
