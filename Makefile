@@ -42,17 +42,18 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
+# A file's tests run in one process, so that what they share is made once.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 # Processes that a test starts in a folder of its own write their counts here too, not there.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
 	# A process that a test has killed may leave a file cut short: what it ran is not counted.
 	$(BIN)/coverage combine --quiet
 	@rm -f .coverage.*

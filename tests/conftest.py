@@ -52,6 +52,8 @@ SLOW = (
     "simulator/test_launcher.py",
     "simulator/test_page.py",
     "test_compile_simulated.py",
+    "test_library.py",
+    "test_own_words.py",
     "test_page_commands.py",
     "test_readme.py",
     "test_real_words.py",

@@ -36,7 +36,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what the commands need, so that they leave nothing here."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("crnn", "examples"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what Python has compiled, but for what another process is writing just now.
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     for script in (*ROOT.glob("*.py"), *ROOT.glob("*.sh")):
         shutil.copy(script, copy)
     return copy
@@ -46,18 +47,11 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = line.split("#")[0].split()
     if words[0] == "python":
         words[0] = sys.executable
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    # The copy has no .venv, which atc_crnn.sh would take.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "CRNN_PYTHON": sys.executable}
     return subprocess.run(
         words, cwd=str(folder), env=environment, capture_output=True, text=True, check=False
     )
-
-
-def test_both_languages_show_the_same() -> None:
-    english, chinese = (
-        [block for tag in ("sh", "", "python") for block in blocks(readme, tag)]
-        for readme in READMES
-    )
-    assert chinese == english
 
 
 def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:

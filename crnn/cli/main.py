@@ -40,6 +40,7 @@ VERBS = (
     "doctor",
     "dataset",
     "quantize",
+    "calibrate",
     "bench",
     "train",
 )

@@ -14,6 +14,7 @@ from typing import Any, Callable, Counter, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 
 from crnn.datasets.glyphs import Glyphs, names_of
+from crnn.datasets.widths import LEAST, propose
 from crnn.errors import needs
 from crnn.files import atomic_file
 from crnn.image import ImageError, size_of
@@ -31,7 +32,7 @@ class Stats:
     aspect (width/height).
 
     ``quantiles`` holds the percentiles of `QUANTILES`; a histogram's key is its bin, from one bound
-    to below the next.
+    to below the next. ``widths`` are those that fit the aspects (`crnn.datasets.widths`).
     """
 
     samples: int
@@ -42,13 +43,17 @@ class Stats:
     characters: Mapping[str, int]
     quantiles: Mapping[str, Sequence[float]]
     histograms: Mapping[str, Mapping[str, int]]
+    widths: Mapping[str, Any]
 
 
-def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) -> Stats:
+def stats(
+    path: Path, *, narrowest: int = LEAST, advance: Callable[[int], None] = lambda count: None
+) -> Stats:
     """Count what a data set holds; of the images, the headers alone are read.
 
     Args:
         path: An LMDB, or a folder of images with its annotation file.
+        narrowest: The least width in pixels that is proposed to read at.
         advance: Called with a count of samples that were read.
 
     Returns:
@@ -85,6 +90,7 @@ def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) ->
             name: _histogram(values, ASPECTS if name == "aspect" else SIZES)
             for name, values in columns.items()
         },
+        widths=propose(sizes, narrowest=narrowest).to_dict(),
     )
 
 

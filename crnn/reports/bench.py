@@ -120,6 +120,8 @@ def head(benchmark: Benchmark) -> Iterator[str]:
         f"machine    {machine['processor']}, {machine['usable']} usable, {machine['system']}; load"
         f" before {machine['load']}"
     )
+    if "decoders" in machine:
+        yield f"images     {machine['decoders']}"
     yield (
         f"data       {benchmark.data}; {benchmark.loop} batches of each size, {benchmark.warm_up}"
         " to warm up"

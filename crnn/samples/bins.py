@@ -3,25 +3,45 @@
 
 A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves,
 uint8. A line of the label file is ``test_{i}.bin:label``, split at its first colon; i is the
-sample's index in its data set, and gaps are allowed. Needs only NumPy.
+sample's index in its data set, and gaps are allowed. Bins of a model that reads at several widths
+have several sizes; the file beside the folder tells their type (docs/formats.md). Needs only NumPy.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import os
 import re
 import stat
 from array import array
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
-from crnn.files import natural_key, refuse_lfs_pointer, require_file, utf8_lines
+from crnn.files import natural_key, read_bounded, refuse_lfs_pointer, require_file, utf8_lines
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.samples.buckets import Row
+
+BINS_FORMAT = "crnn-bins/1"
+"""The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""
 
 MISSING = "missing bin"
 WRONG_SIZE = "wrong size"
@@ -32,6 +52,80 @@ REPEATED = "label given twice"
 
 # No longer than an index can be: Python refuses to turn thousands of digits into a number.
 _NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
+
+
+_FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
+_ASKED = 1000
+"""How many bins' sizes are looked at where nothing tells their type."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """How a folder of bins was made: by which spec, of which type, and whether each width has a
+    folder of its own in it.
+    """
+
+    spec: ModelSpec
+    dtype: str
+    per_width: bool = False
+
+
+def description_path(out: Path) -> Path:
+    """Return the file that describes a folder of bins: ``input_bin.json`` beside ``input_bin``.
+
+    It is beside the folder, not in it, since tools take each file of the folder for a sample.
+
+    Args:
+        out: The folder.
+
+    Returns:
+        The file's path, whether it is there or not.
+    """
+    return out.with_name(out.name + ".json")
+
+
+def described(folder: Path) -> Optional[Description]:
+    """Return what the file beside a folder of bins says of them.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        None where there is no such file, or it is something else.
+    """
+    path = description_path(folder.resolve())
+    try:
+        data = json.loads(read_bounded(path))
+        if data["format"] != BINS_FORMAT:
+            return None
+        spec = ModelSpec.from_dict(data["spec"], where=str(path))
+        return Description(spec, str(data["dtype"]), data.get("per_width") is True)
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def width_folder(width: int) -> str:
+    """Return the name of the folder with one width's bins, where each width has one.
+
+    Args:
+        width: In columns.
+
+    Returns:
+        ``w{width}``.
+    """
+    return f"w{width}"
+
+
+def is_width_folder(name: str) -> bool:
+    """Say whether a folder is named as that of one width's bins.
+
+    Args:
+        name: The folder's name.
+
+    Returns:
+        True for w80 and its like.
+    """
+    return _FOLDER.fullmatch(name) is not None
 
 
 def bin_name(index: int) -> str:
@@ -221,11 +315,22 @@ class BinFolder:
         self.notes: Sequence[str] = ()
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
-        present, self._misnamed = _present(folder)
+        found = described(folder)
+        check_widths(folder, found, spec)
+        self._folders = [folder]
+        if found is not None and found.per_width:
+            self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
+        present, self._misnamed = _present(self._folders)
         strangers = np.setdiff1d(present, self.labels.indices)
         self._unlabelled = [bin_name(index) for index in strangers.tolist()]
         self._labelled = np.intersect1d(present, self.labels.indices).tolist()
-        self.dtype = self._dtype(label_file)
+        self._columns: Mapping[int, int] = {}
+        """The width of a bin by its size in bytes, of a model with several."""
+        if spec.widths is None:
+            self.dtype = self._dtype(label_file)
+        else:
+            self.dtype = self._dtype_of_widths(found, label_file)
+            self._columns = _width_by_size(spec, self.dtype)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -250,8 +355,14 @@ class BinFolder:
         """Yield batches of exactly ``size`` readable images, the last of fewer.
 
         Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is
-        read.
+        read. Of a model with several widths a batch has one (`crnn.samples.buckets`).
         """
+        if self.spec.widths is not None:
+            # Only models of several widths need it.
+            from crnn.samples.buckets import bucketed
+
+            yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
+            return
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
         # One byte more than a batch, since each read asks for one more than it should get.
@@ -260,32 +371,124 @@ class BinFolder:
         start = turn = 0
         while start < len(self.labels):
             memory = ring[turn % len(ring)]
-            end, rows, problems = self._fill(memory.data, start, size, count, folder)
+            keys, rows, problems = self._fill(memory.data, start, size, count, folder)
+            end = start + len(keys)
             images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
-            yield Batch(
-                self.labels.keys(start, end), self.labels.texts(start, end), images, problems
-            )
+            yield Batch(keys, self.labels.texts(start, end), images, problems)
             start, turn = end, turn + 1
 
     def _fill(
         self, memory: memoryview, start: int, size: int, count: int, folder: str
-    ) -> Tuple[int, int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows
-        and problems.
+    ) -> Tuple[List[str], int, Dict[int, Problem]]:
+        """Read from sample ``start`` on until ``size`` rows are full; return the samples'
+        keys, rows and problems.
         """
         problems: Dict[int, Problem] = {}
-        rows, at = 0, start
-        while rows < size and at < len(self.labels):
+        keys: List[str] = []
+        rows = 0
+        while rows < size and start + len(keys) < len(self.labels):
             # As many as are missing: one that cannot be read asks for another round.
-            for key in self.labels.keys(at, at + size - rows):
+            at = start + len(keys)
+            more = self.labels.keys(at, at + size - rows)
+            for row, key in enumerate(more, len(keys)):
                 begin = rows * count
                 problem = _read_exactly(f"{folder}{key}.bin", memory[begin : begin + count + 1])
                 if problem is None:
                     rows += 1
                 else:
-                    problems[at - start] = problem
-                at += 1
-        return at, rows, problems
+                    problems[row] = problem
+            keys.extend(more)
+        return keys, rows, problems
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield each labelled bin with its width."""
+        from crnn.samples.buckets import Row
+
+        memory = bytearray(max(self._columns) + 1)
+        for start in range(0, len(self.labels), _ASKED):
+            keys = self.labels.keys(start, start + _ASKED)
+            texts = self.labels.texts(start, start + _ASKED)
+            for position, (key, text) in enumerate(zip(keys, texts), start):
+                yield Row(position, key, text, self._read(key, memory))
+
+    def _read(self, key: str, memory: bytearray) -> Union[np.ndarray, Problem]:
+        """Return a bin's image, which stands in ``memory``, or what is wrong with it."""
+        path, size = self._found(f"{key}.bin")
+        width = self._columns.get(size)
+        if size >= 0 and width is None:
+            expected = " or ".join(map(str, self._columns))
+            return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
+        problem = _read_exactly(path, memoryview(memory)[: max(0, size) + 1])
+        if problem is not None or width is None:
+            return problem or Problem(UNREADABLE, path)
+        channels, height, _ = self.spec.image_shape
+        values = np.frombuffer(memory, dtype=self.dtype, count=channels * height * width)
+        return values.reshape(channels, height, width)
+
+    def _found(self, name: str) -> Tuple[str, int]:
+        """Return a bin's path and its size in bytes; -1 where there is none."""
+        path = ""
+        for folder in self._folders:
+            path = f"{folder}{os.sep}{name}"
+            try:
+                return path, Path(path).stat().st_size
+            except OSError:
+                continue
+        return path, -1
+
+    def _dtype_of_widths(self, found: Optional[Description], label_file: Path) -> np.dtype:
+        """Return the bins' type: as the file beside them says, or the one that all sizes fit."""
+        types: List[np.dtype] = [np.dtype("<f4"), np.dtype(np.uint8)]
+        if found is not None:
+            types = [each for each in types if each.name == found.dtype]
+        sizes = self._sizes()
+        if not sizes:
+            raise self._none_there(label_file)
+        known: Set[int] = set()
+        for each in types:
+            known.update(_width_by_size(self.spec, each))
+        known.intersection_update(sizes)
+        if not known:
+            raise self._other_sizes(sizes)
+        fitting = [each for each in types if known <= set(_width_by_size(self.spec, each))]
+        if not fitting:
+            raise self._other_sizes(sizes)
+        if len(fitting) == 1:
+            return fitting[0]
+        size = min(known)
+        float_width, byte_width = (_width_by_size(self.spec, each)[size] for each in types)
+        raise InputError(
+            f"{sizes[size]} has {size} bytes, which are {float_width} columns in float32 and"
+            f" {byte_width} in uint8, and {description_path(self.folder)}, which would tell, is"
+            " not there",
+            hint="Keep that file beside the folder; or prepare the bins again.",
+        )
+
+    def _sizes(self) -> Dict[int, str]:
+        """Return the sizes of the first labelled bins, each with a bin that has it."""
+        sizes: Dict[int, str] = {}
+        for index in self._labelled[:_ASKED]:
+            path, size = self._found(bin_name(index))
+            if size >= 0:
+                sizes.setdefault(size, path)
+        return sizes
+
+    def _other_sizes(self, sizes: Mapping[int, str]) -> InputError:
+        size = min(sizes)
+        return InputError(
+            f"the bins in {self.folder} do not have the model's sizes: {sizes[size]} has {size}"
+            f" bytes; expected {self.spec.height} rows of {_shown(self.spec)} columns, all in"
+            " float32 or all in uint8",
+            hint="Prepare the bins again, for this model.",
+        )
+
+    def _none_there(self, label_file: Path) -> InputError:
+        return InputError(
+            f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
+            hint=(
+                "Give the folder and the label file of one and the same run of parse_testdata.py."
+            ),
+        )
 
     def _dtype(self, label_file: Path) -> np.dtype:
         values = int(np.prod(self.spec.image_shape))
@@ -301,14 +504,7 @@ class BinFolder:
                 return dtypes[size]
             sizes.setdefault(name, size)
         if not sizes:
-            raise InputError(
-                f"none of the {len(self.labels)} bins that {label_file} names stands in"
-                f" {self.folder}",
-                hint=(
-                    "Give the folder and the label file of one and the same run of"
-                    " parse_testdata.py."
-                ),
-            )
+            raise self._none_there(label_file)
         name = next(iter(sizes))
         raise InputError(
             f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes;"
@@ -318,26 +514,77 @@ class BinFolder:
         )
 
 
+def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:
+    """Return the width of a bin by its size in bytes."""
+    column = spec.channels * spec.height * dtype.itemsize
+    return {column * width: width for width in spec.read_widths}
+
+
+def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
+    """Refuse bins whose widths were chosen otherwise than the model's rule would.
+
+    Args:
+        folder: The bins, for the message.
+        found: What is known of how they were made; None where nothing is.
+        spec: What the model takes.
+
+    Raises:
+        InputError: Their widths are others.
+    """
+    if found is None or found.spec.widths == spec.widths:
+        return
+    if found.spec.widths is None:
+        raise InputError(
+            f"{folder} was prepared at the one width {found.spec.width}, and the model reads each"
+            f" word at that of {_shown(spec)} which fits it",
+            hint="Prepare the bins again with --spec MODEL, or read all at one: --width-rule off.",
+        )
+    if spec.widths is None:
+        raise InputError(
+            f"{folder} was prepared at the widths {_shown(found.spec)}, and the model reads at the"
+            f" one width {spec.width}",
+            hint="Prepare the bins again with --spec MODEL, or name the widths in --spec.",
+        )
+    raise InputError(
+        f"{folder} was prepared at the widths {_shown(found.spec)} by the factor"
+        f" {found.spec.widths.factor:g}; the model reads at {_shown(spec)} by"
+        f" {spec.widths.factor:g}",
+        hint="Prepare the bins again with --spec MODEL.",
+    )
+
+
+def _shown(spec: ModelSpec) -> str:
+    return ", ".join(map(str, spec.read_widths))
+
+
 def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     """Read a file into all but the last byte of ``memory``; return what is wrong where its size is
     another.
     """
     expected = len(memory) - 1
     try:
-        with io.FileIO(path, opener=_without_waiting) as file:
-            got = file.readinto(memory) or 0
+        # Three calls of the system, where a file object would ask for more. A pipe would not be
+        # opened before somebody writes to it.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            got = os.readv(file, [memory])
             while 0 < got < expected:
                 # Network file systems may give less than is there.
-                more = file.readinto(memory[got:]) or 0
+                more = os.readv(file, [memory[got:]])
                 if not more:
                     break
                 got += more
             # A device gives as many bytes as are asked for; its size is 0.
             if got == expected:
                 return None
-            state = os.fstat(file.fileno())
+            state = os.fstat(file)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return Problem(MISSING, path)
+    except BlockingIOError:
+        # A pipe whose writer has nothing yet.
+        return Problem(UNREADABLE, f"{path}: not a plain file")
     except OSError as error:
         return Problem(UNREADABLE, f"{path}: {error.strerror}")
     if not stat.S_ISREG(state.st_mode):
@@ -345,29 +592,25 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     return Problem(WRONG_SIZE, f"{path}: {state.st_size} bytes; expected {expected}")
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    # A pipe would not be opened before somebody writes to it.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _present(folder: Path) -> Tuple[np.ndarray, Sequence[str]]:
-    """Return the numbers of the folder's bins, and the names of its ``.bin`` files that are named
+def _present(folders: Sequence[Path]) -> Tuple[np.ndarray, Sequence[str]]:
+    """Return the numbers of the folders' bins, and the names of their ``.bin`` files that are named
     otherwise.
     """
     found, misnamed = array("q"), []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".bin"):
-                    index = bin_index(entry.name)
-                    if index is None:
-                        misnamed.append(entry.name)
-                    else:
-                        found.append(index)
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} does not exist; expected a folder of bins") from error
-    except NotADirectoryError as error:
-        raise InputError(f"{folder} is a file; expected a folder of bins") from error
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".bin"):
+                        index = bin_index(entry.name)
+                        if index is None:
+                            misnamed.append(entry.name)
+                        else:
+                            found.append(index)
+        except FileNotFoundError as error:
+            raise InputError(f"{folder} does not exist; expected a folder of bins") from error
+        except NotADirectoryError as error:
+            raise InputError(f"{folder} is a file; expected a folder of bins") from error
     return np.array(found, np.int64), sorted(misnamed, key=natural_key)
 
 

@@ -13,6 +13,8 @@ from crnn.errors import InputError
 from crnn.files import natural_key, write_text
 
 Entry = Tuple[str, int, int]
+_BYTES = {"float32": 4, "float16": 2, "uint8": 1}
+"""Of a value. NumPy knows them too, and a script's help should not wait for it."""
 
 
 def write_info(path: Path, entries: Sequence[Entry]) -> None:
@@ -92,3 +94,33 @@ def join(folder: str, name: str) -> str:
     if folder.endswith("/"):
         return folder + name
     return f"{folder}/{name}"
+
+
+def bins_of_size(folder: str, width: int, height: int) -> List[str]:
+    """List a folder's bins; where it holds images of several widths, those of one.
+
+    Args:
+        folder: The folder as the user wrote it.
+        width: The images' width in pixels.
+        height: Their height.
+
+    Returns:
+        Paths in natural order.
+
+    Raises:
+        InputError: There are none, or none of this size.
+    """
+    from crnn.samples.bins import described
+
+    paths = file_paths(folder, (".bin",))
+    found = described(Path(folder))
+    if found is None or found.spec.widths is None:
+        return paths
+    size = found.spec.channels * height * width * _BYTES[found.dtype]
+    kept = [path for path in paths if Path(path).stat().st_size == size]
+    if not kept:
+        raise InputError(
+            f"{folder} holds no bin of {width} x {height} pixels ({found.dtype}, {size} bytes); its"
+            f" widths are {', '.join(map(str, found.spec.read_widths))}"
+        )
+    return kept

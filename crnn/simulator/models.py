@@ -63,23 +63,6 @@ class ModelDesc(Thing):
     kind = "model desc"
 
 
-def work_size(om: SimulatedOm) -> int:
-    """Return the work memory that the simulator charges:
-
-    four times its inputs and outputs and a mebibyte.
-
-    Args:
-        om: What the OM holds.
-
-    Returns:
-        Bytes.
-    """
-    gear = om.largest
-    total = sum(om.input_bytes(index, gear) for index in range(len(om.inputs)))
-    total += sum(bytes_of(tensor.dtype, tensor.dims) for tensor in om.outputs)
-    return 4 * total + (1 << 20)
-
-
 def weight_size(om: SimulatedOm) -> int:
     """Return the weight memory that the simulator charges: the ONNX file's size.
 

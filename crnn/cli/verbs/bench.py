@@ -20,6 +20,8 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
+from crnn.cli.sure_options import add_views
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import UsageError
 from crnn.files import require_target
 
@@ -52,6 +54,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="label file of bins, annotation file of images (default: none is needed)",
     )
+    _add_loops(parser)
+    add_devices(parser)
+    parser.add_argument(
+        "--threads",
+        type=_sizes,
+        metavar="N[,N…]",
+        help="processor threads (default: all usable); several are measured in a process each",
+    )
+    _add_other(parser)
+    add_nearest_width(parser)
+    add_reading(parser)
+    parser.add_argument(
+        "--budget",
+        type=milliseconds,
+        metavar="MS",
+        help="suggest the fastest batch whose p99 latency is within this",
+    )
+    add_list_options(parser)
+    add_output_axes(parser)
+    add_width_rule(parser)
+    add_views(parser)
+    add_json(parser)
+    add_written(parser, "plot")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.png",
+        help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_loops(parser: argparse.ArgumentParser) -> None:
+    """Declare how much is measured."""
     parser.add_argument(
         "--batch",
         type=_sizes,
@@ -68,31 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=3,
         metavar="N",
         help="batches of each size before that (default 3)",
-    )
-    add_devices(parser)
-    parser.add_argument(
-        "--threads",
-        type=_sizes,
-        metavar="N[,N…]",
-        help="processor threads (default: all usable); several are measured in a process each",
-    )
-    _add_other(parser)
-    add_reading(parser)
-    parser.add_argument(
-        "--budget",
-        type=milliseconds,
-        metavar="MS",
-        help="suggest the fastest batch whose p99 latency is within this",
-    )
-    add_list_options(parser)
-    add_output_axes(parser)
-    add_json(parser)
-    add_written(parser, "plot")
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        metavar="OUT.png",
-        help="draw throughput and latency (needs matplotlib)",
     )
 
 

@@ -26,11 +26,15 @@ from crnn.cli.arguments import (
     natural,
     put_json,
 )
+from crnn.cli.decoding_options import add_decoding, decoding_options, with_lexicon
+from crnn.cli.sure_options import add_sure, add_views, sure_options, sure_table
+from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome
+    from crnn.jobs.evaluations import Column
 
 R = TypeVar("R")
 
@@ -106,6 +110,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " drop their samples, or strip the characters"
         ),
     )
+    add_views(parser)
+    add_nearest_width(parser)
     add_checks(parser)
 
 
@@ -113,6 +119,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     add_spec(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",
@@ -158,6 +165,8 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="words that may differ from --against (default 0)",
     )
+    add_sure(parser)
+    add_decoding(parser)
 
 
 def _bound_threads(args: argparse.Namespace) -> None:
@@ -176,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
     args.more, data = _rest_of_set(args.model, args.data)
     data = _expanded(data, args.label)
     args.data = data[0]
-    if len(data) > 1 or _holds_models(args.model):
+    if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
     return run_one(args)
 
@@ -237,9 +246,10 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     from crnn.reports import table, text
 
     _refuse_options_of_one(args, data)
-    rows = evaluate_all(request_of(EvaluateRequest, args), data, console.progress)
+    columns = _columns(args, data)
+    rows = evaluate_all(request_of(EvaluateRequest, args), columns, console.progress)
     models = [row.model.name for row in rows]
-    places = [str(place) for place in data]
+    places = [column.name for column in columns]
     outcomes: List[EvaluateOutcome] = []
     notes: List[str] = []
     cells: List[List[table.Cell]] = []
@@ -252,7 +262,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
                 cells[-1].append(cell.evaluation)
             else:
                 cells[-1].append(cell.message)
-    for note in dict.fromkeys([*notes, *problems(rows, data)]):
+    for note in dict.fromkeys([*notes, *problems(rows, columns)]):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
@@ -260,8 +270,24 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
-    _raise_failures(failures(rows, data), error_of(rows))
+    _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _columns(args: argparse.Namespace, data: Sequence[Path]) -> List[Column]:
+    """Return a column for each data set, and of each for each lexicon where there are several."""
+    from crnn.jobs.evaluations import Column
+
+    lexicons: List[str] = args.lexicon or []
+    if len(lexicons) < 2:
+        decoding = decoding_options(args)
+        return [Column(place, decoding) for place in data]
+    args.lexicon = None
+    columns: List[Column] = []
+    for place in data:
+        for lexicon in lexicons:
+            columns.append(Column(place, with_lexicon(args, lexicon), lexicon))
+    return columns
 
 
 def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
@@ -317,7 +343,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     shown = text.lines(
         evaluation, outcome.comparison, misses=args.show_misses, shown=args.show_differences
     )
-    for line in shown:
+    for line in [*shown, *sure_table(args, evaluation)]:
         if taken:
             console.note(line)
         else:
@@ -329,5 +355,8 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
+    if hasattr(args, "probability"):
+        args.sure = sure_options(args)
+        args.decoding = decoding_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)

@@ -103,7 +103,7 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
         f"no font with an open licence is installed in {', '.join(FOLDERS)}",
         hint=(
             "Install some (Debian: apt install fonts-dejavu fonts-lato fonts-open-sans), or give"
-            " --fonts DIR."
+            " --fonts DIR (in a recipe fonts: DIR)."
         ),
     )
 

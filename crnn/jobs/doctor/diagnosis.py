@@ -14,7 +14,12 @@ from crnn.jobs.doctor.check import CHIP, Check, not_asked_for, simulated_mark
 from crnn.jobs.doctor.chips import chip_checks
 from crnn.jobs.doctor.machine import atc_check, cann_checks, driver_checks, npu_smi_check
 from crnn.jobs.doctor.model import model_checks
-from crnn.jobs.doctor.python import module_check, package_checks, python_check
+from crnn.jobs.doctor.python import (
+    decoder_checks,
+    module_check,
+    package_checks,
+    python_check,
+)
 
 SCHEMA = "crnn-doctor/1"
 _PATHS = {
@@ -97,6 +102,7 @@ def diagnose(
     if cann:
         version = cann.version
     checks: List[Check] = [python_check(asked), *module_check(Path.cwd()), *package_checks(asked)]
+    checks += decoder_checks()
     checks += _ascend_checks(asked, cann, seen, environ, root)
     if model is not None:
         checks += model_checks(model, asked, seen, version, spec)

@@ -86,6 +86,21 @@ def package_checks(asked: str) -> Iterator[Check]:
             yield Check(distribution, True, _version_of(distribution, module), needed=needed)
 
 
+def decoder_checks() -> Iterator[Check]:
+    """Say which decoder each format's plain images go through; without Pillow nothing."""
+    try:
+        from crnn import image_decoders
+    except ImportError:
+        return
+
+    for kind, used in image_decoders.used().items():
+        found = used.decoder
+        if used.why:
+            found += f": {used.why}"
+        remedy = f"pip install 'crnn-ascend[{image_decoders.EXTRA}]'   (only faster)"
+        yield looked(f"{kind} decoder", not used.why, found, remedy)
+
+
 def _version_of(distribution: str, module: str) -> str:
     # OpenCV comes under several names.
     for name in (distribution, distribution.replace("-headless", ""), module):

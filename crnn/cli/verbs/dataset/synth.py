@@ -26,7 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=positive, required=True, metavar="N", help="how many words")
     parser.add_argument("--seed", type=natural, required=True, metavar="S", help="which words")
-    parser.add_argument(
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument(
+        "--pattern",
+        metavar="PATTERN",
+        help=(
+            "texts of a pattern, such as '[A-Z]{2}[0-9]{4}', in the place of words"
+            " (docs/decoding.md)"
+        ),
+    )
+    texts.add_argument(
         "--words", type=Path, metavar="FILE", help="words, one a line (default: the system's list)"
     )
     parser.add_argument(
@@ -60,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         words=args.words,
         fonts=args.fonts,
         effects_file=args.effects,
+        pattern=args.pattern,
     )
     processes = args.processes or usable_cpus()
     start = time.perf_counter()
