@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         console.note(SIMULATED)
     if put_json(found.to_dict(), args.json):
         return 0
-    console.out(f"{args.out}: temperature {found.temperature:g}, fitted on {found.words} words")
+    console.say(f"{args.out}: temperature {found.temperature:g}, fitted on {found.words} words")
     rows = (
         ("at temperature 1", found.before),
         ("at the fitted one", found.after),
