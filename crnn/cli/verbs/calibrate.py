@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
         separation = "-"
         if figures.auroc is not None:
             separation = f"{figures.auroc:.4f}"
-        console.out(
+        console.say(
             f"{name:<26}calibration error {figures.ece:.4f}, log loss {figures.log_loss:.4f},"
             f" AUROC {separation}"
         )
     for width, words, temperature in found.by_width:
-        console.out(f"width {width:<4} alone: {temperature:.3f} on {words} words")
+        console.say(f"width {width:<4} alone: {temperature:.3f} on {words} words")
     return 0
