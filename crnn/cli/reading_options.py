@@ -143,7 +143,7 @@ def add_decoding(parser: argparse.ArgumentParser, *, samples: bool = True) -> No
         default="auto",
         help=(
             "score every word (auto: up to 1000), those that a beam keeps (auto: above), or, as in"
-            " the CRNN paper, those within edit distance 3 of what is read without"
+            " the CRNN paper, those within edit distance 3 of what is read without (default: auto)"
         ),
     )
     group.add_argument(

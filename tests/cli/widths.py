@@ -51,6 +51,7 @@ crnn score raw
 crnn read nothing.onnx word.png
 crnn report readings.jsonl -o report.html
 crnn report nothing.json -o report.html
+crnn calibrate crnn.onnx words_lmdb -o calibrated.onnx
 crnn quantize crnn.onnx int8.onnx
 crnn quantize crnn.onnx int8.onnx --calibrate nothing_lmdb
 crnn bench crnn.onnx --data words_lmdb --batch 1,4 --loop 3 --versus int8.onnx --budget 0.001

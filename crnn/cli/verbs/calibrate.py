@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         console.note(SIMULATED)
     if put_json(found.to_dict(), args.json):
         return 0
-    console.out(f"{args.out}: temperature {found.temperature:g}, fitted on {found.words} words")
+    console.say(f"{args.out}: temperature {found.temperature:g}, fitted on {found.words} words")
     rows = (
         ("at temperature 1", found.before),
         ("at the fitted one", found.after),
@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
         separation = "-"
         if figures.auroc is not None:
             separation = f"{figures.auroc:.4f}"
-        console.out(
+        console.say(
             f"{name:<26}calibration error {figures.ece:.4f}, log loss {figures.log_loss:.4f},"
             f" AUROC {separation}"
         )
     for width, words, temperature in found.by_width:
-        console.out(f"width {width:<4} alone: {temperature:.3f} on {words} words")
+        console.say(f"width {width:<4} alone: {temperature:.3f} on {words} words")
     return 0

@@ -130,6 +130,11 @@ def _add_widths(parser: argparse.ArgumentParser) -> None:
     """Declare what is about several widths."""
     add_widths(parser)
     add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
