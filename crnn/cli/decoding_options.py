@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from crnn.cli.arguments import natural, positive
+from crnn.cli.arguments import natural, path, positive
 from crnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,16 @@ def add_decoding(parser: argparse.ArgumentParser, *, samples: bool = True) -> No
             " or the LMDB's list for all. Several, and none, are columns of a table"
         )
     group.add_argument("--lexicon", action="append", metavar=names, help=told)
+    if samples:
+        group.add_argument(
+            "--lexicons",
+            type=path,
+            metavar="LMDB|FILE",
+            help=(
+                "where the samples' lexicons are, if DATA is not their LMDB: an LMDB, or a file as"
+                " crnn dataset extract writes it, lexicons.txt"
+            ),
+        )
     group.add_argument(
         "--lexicon-method",
         choices=("auto", "exact", "beam", "paper"),

@@ -13,7 +13,7 @@ from typing import Any, Callable, Counter, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from crnn.datasets.widths import propose
+from crnn.datasets.widths import LEAST, propose
 from crnn.errors import needs
 from crnn.files import atomic_file
 from crnn.image import ImageError, size_of
@@ -44,11 +44,14 @@ class Stats:
     widths: Mapping[str, Any]
 
 
-def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) -> Stats:
+def stats(
+    path: Path, *, narrowest: int = LEAST, advance: Callable[[int], None] = lambda count: None
+) -> Stats:
     """Count what a data set holds; of the images, the headers alone are read.
 
     Args:
         path: An LMDB, or a folder of images with its annotation file.
+        narrowest: The least width in pixels that is proposed to read at.
         advance: Called with a count of samples that were read.
 
     Returns:
@@ -85,7 +88,7 @@ def stats(path: Path, *, advance: Callable[[int], None] = lambda count: None) ->
             name: _histogram(values, ASPECTS if name == "aspect" else SIZES)
             for name, values in columns.items()
         },
-        widths=propose(sizes).to_dict(),
+        widths=propose(sizes, narrowest=narrowest).to_dict(),
     )
 
 

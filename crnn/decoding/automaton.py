@@ -42,13 +42,14 @@ class _Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Automaton:
-    """A pattern compiled: the graph, a shortest text, and what of the pattern no class stands
-    for.
-    """
+    """A pattern compiled."""
 
     graph: Graph
+    """What may follow what."""
     shortest: Tuple[int, ...]
+    """The classes of a text of the fewest characters."""
     outside: Tuple[str, ...]
+    """The parts of the pattern that no class stands for, as lists in brackets."""
 
 
 def compile_pattern(part: Part, alphabet: Alphabet, *, folds_case: bool) -> Automaton:

@@ -28,16 +28,16 @@ _ROOT, _NO_PARENT, _NOBODY = np.uint64(1), np.uint64(0), np.uint64(2)
 
 @dataclass(frozen=True)
 class Survivors:
-    """The prefixes that a beam has kept and that may end, of all rows, likeliest first in a row.
-
-    ``row`` and ``state`` have an entry a prefix, (S,), rows ascending; ``spelled`` (S, T) has the
-    classes of its characters, the first ``length`` of them.
-    """
+    """The prefixes that a beam has kept and that may end, of all rows, likeliest first in a row."""
 
     row: np.ndarray
+    """The row of each prefix, ascending, (S,)."""
     state: np.ndarray
+    """Where in the graph it ends, (S,)."""
     spelled: np.ndarray
+    """The classes of its characters, (S, T); what comes after ``length`` of them means nothing."""
     length: np.ndarray
+    """How many characters it has, (S,)."""
 
 
 @dataclass

@@ -13,15 +13,14 @@ from crnn.results import Alternative
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates of n rows, at most M each.
-
-    ``number`` (n, M) points into ``texts``, -1 where a row has fewer; ``logs`` (n, M) are the
-    logarithms of their probabilities, minus infinity likewise.
-    """
+    """The candidates of n rows, at most M each, in no order."""
 
     texts: Sequence[str]
+    """Every text that is a candidate of some row."""
     number: np.ndarray
+    """Which of the texts, (n, M); -1 where a row has fewer than M."""
     logs: np.ndarray
+    """The logarithms of their probabilities, (n, M); minus infinity where a row has fewer."""
 
 
 def side_by_side(
@@ -50,29 +49,29 @@ def side_by_side(
     return Candidates(texts, numbers, all_logs)
 
 
-def decoded(
-    candidates: Candidates, others: Sequence[str], *, alternatives: int, posterior: bool
-) -> Decoded:
+def decoded(candidates: Candidates, *, alternatives: int, posterior: bool) -> Decoded:
     """Return the likeliest candidate of each row, and what is asked for beside it.
+
+    A row that has no candidate gets the empty text; its probability and its posterior are not
+    numbers.
 
     Args:
         candidates: Of n rows.
-        others: The text of each row that has no candidate.
         alternatives: How many of the likeliest are to be named; 0 for none.
         posterior: Whether the share of the likeliest among all candidates is asked for.
 
     Returns:
-        The texts with their probabilities; a posterior that is not a number has no candidates.
+        The texts with their probabilities.
     """
-    rows = np.arange(len(others))
     best = candidates.logs.argmax(axis=1)
+    rows = np.arange(len(best))
     chosen = candidates.number[rows, best]
     texts: List[str] = []
-    for row, number in enumerate(chosen.tolist()):
-        if number < 0:
-            texts.append(others[row])
-        else:
-            texts.append(candidates.texts[number])
+    for number in chosen.tolist():
+        text = ""
+        if number >= 0:
+            text = candidates.texts[number]
+        texts.append(text)
     logs = candidates.logs[rows, best]
     none = chosen < 0
     shares: Optional[np.ndarray] = None

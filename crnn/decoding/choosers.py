@@ -28,10 +28,10 @@ from crnn.decoding.beam import Survivors, search
 from crnn.decoding.candidates import Candidates, decoded, likeliest, side_by_side
 from crnn.decoding.decoder import FULL, Decoded, DecodingOptions, SampleWords
 from crnn.decoding.exact import Emissions, emissions, grouped_logs, shared_logs
-from crnn.decoding.graph import Graph, graph_of
+from crnn.decoding.graph import Graph, graph_of, graph_of_any
 from crnn.decoding.lexicon import Lexicon, Speller, left_out, lexicon_of, read_words, shortened
 from crnn.decoding.nearest import words_within
-from crnn.decoding.pattern import parse_characters, parse_pattern, shown
+from crnn.decoding.pattern import Characters, parse_characters, parse_pattern, shown
 from crnn.decoding.trie import build_trie, subset
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
@@ -52,7 +52,15 @@ class Chooser(Protocol):
     """Decodes by what may be read."""
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `crnn.decoding.decoder.Decoder.decode`."""
+        """Decode a batch.
+
+        Args:
+            logits: Scores (T, n, K), all finite, of at least one row.
+            keys: The n samples' names.
+
+        Returns:
+            The texts, and what is known of them.
+        """
 
     def notes(self) -> List[str]:
         """Return what a user should be told, a line each; complete once all is decoded."""
@@ -112,22 +120,26 @@ def _lexicon_chooser(
     """Return what reads by a lexicon, wherever its words are: given, an LMDB's, or a file's."""
     given = options.lexicon
     assert given is not None
-    if not isinstance(given, (str, Path)):
-        return LexiconChooser(lexicon_of(given, spec, "the lexicon"), spec, options, "the lexicon")
+    where = "the lexicon"
+    words: Sequence[str]
     if options.of_samples:
         if samples is None:
             raise UsageError(
                 f"--lexicon {given} takes the words that an LMDB keeps for its samples; here there"
                 " is no LMDB",
-                hint="Give a file with a word a line.",
+                hint="Say where they are with --lexicons, or give one list with --lexicon FILE.",
             )
-        if str(given) == FULL:
-            words = lexicon_of(samples.whole(), spec, "the data set's lexicon")
-            return LexiconChooser(words, spec, options, "the data set's lexicon")
-        samples.require(list_number(str(given)))
-        return SampleChooser(samples, spec, options)
-    path = Path(given)
-    return LexiconChooser(lexicon_of(read_words(path), spec, str(path)), spec, options, str(path))
+        if given != FULL:
+            samples.require(list_number(str(given)))
+            return SampleChooser(samples, spec, options)
+        where = "the data set's lexicon"
+        words = samples.whole()
+    elif isinstance(given, (str, Path)):
+        where = str(given)
+        words = read_words(Path(given))
+    else:
+        words = given
+    return LexiconChooser(lexicon_of(words, spec, where), spec, options, where)
 
 
 class LexiconChooser:
@@ -171,9 +183,7 @@ class LexiconChooser:
                 chosen = self._near(logits)
             self._search(emitted, chosen)
             candidates = self._scored(emitted, chosen)
-        return decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=True)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -215,7 +225,14 @@ class LexiconChooser:
         return side_by_side(self._lexicon.texts, row_of, number, logs, len(chosen))
 
     def _near(self, logits: np.ndarray) -> List[np.ndarray]:
-        """Return, for each row, the words that are near its greedy text."""
+        """Return the words that are near what is read without a lexicon.
+
+        Args:
+            logits: Scores (T, n, K).
+
+        Returns:
+            The numbers of each row's words, ascending; there may be none.
+        """
         texts = ctc.greedy(logits, self._spec.alphabet)
         classes, lengths = Speller(self._spec.alphabet).spell(texts)
         found: List[np.ndarray] = []
@@ -246,7 +263,7 @@ class LexiconChooser:
             chosen[row] = every
 
     def _kept(self, scaled: np.ndarray, width: int) -> List[np.ndarray]:
-        """Return the words that the beams keep.
+        """Return the words that the beams keep, each word once.
 
         Args:
             scaled: The emissions of some rows, (T, r, K).
@@ -345,9 +362,7 @@ class SampleChooser:
         trie = build_trie(classes, lengths[fits], row_of, rows)
         logs = grouped_logs(trie, emitted, self._spec.blank)
         candidates = side_by_side(texts, row_of, number, logs, rows)
-        found = decoded(
-            candidates, [""] * rows, alternatives=self._options.alternatives, posterior=True
-        )
+        found = decoded(candidates, alternatives=self._options.alternatives, posterior=True)
         without = np.flatnonzero(candidates.number[:, 0] < 0)
         if not len(without):
             return found
@@ -434,7 +449,8 @@ def list_number(given: str) -> int:
         UsageError: N is not a number from 1.
     """
     number = given.partition(":")[2] or "1"
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number[:9]) <= 99:
+    is_number = number.isascii() and number.isdigit()
+    if not is_number or not 1 <= int(number[:9]) <= 99:
         raise UsageError(
             f"--lexicon {given}: expected per-sample, the smallest list of each sample, or"
             " per-sample:2, the next one, and so on"
@@ -469,17 +485,15 @@ class PatternChooser:
         Where even the widest beam keeps nothing, a shortest text of the pattern is all there is.
         """
         emitted = emissions(logits, self._spec.temperature)
-        width = max(self._options.beam, self._options.alternatives)
         spec = self._spec
-        texts = beam_texts(self._automaton.graph, emitted, spec, width)
+        texts = beam_texts(self._automaton.graph, emitted, spec, self._options.width)
         table = spec.alphabet.table
         last_resort = "".join(table[number] for number in self._automaton.shortest)
         for found in texts:
             if not found:
                 found.append(last_resort)
         candidates = scored_texts(texts, emitted, spec)
-        others = [""] * len(keys)
-        return decoded(candidates, others, alternatives=self._options.alternatives, posterior=False)
+        return decoded(candidates, alternatives=self._options.alternatives, posterior=False)
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
@@ -505,6 +519,7 @@ class CharacterChooser:
         self._spec = spec
         self._options = options
         self._allowed: Optional[str] = None
+        self._outside = ""
         characters = spec.characters
         if options.allow is not None:
             listed = parse_characters(options.allow)
@@ -515,17 +530,10 @@ class CharacterChooser:
                     f" alphabet is {shortened(spec.characters)}"
                 )
             self._allowed = characters
+            self._outside = _single_ones_outside(listed, spec)
         classes, _ = Speller(spec.alphabet).spell([characters])
         self._classes = np.sort(np.append(classes, spec.blank))
-        real = np.sort(classes)
-        self._graph = Graph(
-            first=np.zeros(1, dtype=np.int64),
-            count=np.array([len(real)]),
-            target=np.zeros(len(real), dtype=np.int64),
-            label=real.astype(np.int64),
-            needed=np.zeros(1, dtype=np.int64),
-            starts=np.zeros(1, dtype=np.int64),
-        )
+        self._graph = graph_of_any(np.sort(classes))
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
         """See `Chooser`.
@@ -537,8 +545,7 @@ class CharacterChooser:
         if not self._options.alternatives:
             return Decoded(texts)
         emitted = emissions(logits, spec.temperature)
-        width = max(self._options.beam, self._options.alternatives)
-        found = beam_texts(self._graph, emitted, spec, width)
+        found = beam_texts(self._graph, emitted, spec, self._options.width)
         for text, others in zip(texts, found):
             others.append(text)
         named = likeliest(scored_texts(found, emitted, spec), self._options.alternatives)
@@ -546,7 +553,9 @@ class CharacterChooser:
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
-        return []
+        if not self._outside:
+            return []
+        return [f"--allow names {self._outside!r}, which the model's alphabet does not have"]
 
     def described(self) -> Dict[str, Any]:
         """See `Chooser`."""
@@ -561,6 +570,26 @@ class CharacterChooser:
         kept = logits[:, :, self._classes].argmax(axis=2)
         path = np.ascontiguousarray(self._classes[kept].T)
         return ctc.decode(path, self._spec.alphabet)
+
+
+def _single_ones_outside(listed: Characters, spec: ModelSpec) -> str:
+    """Return the characters of a list that the model cannot read.
+
+    A range such as 0-9A-Z is about what the model has of it; a character by itself is meant.
+
+    Args:
+        listed: The list.
+        spec: The model's.
+
+    Returns:
+        The characters, in the list's order.
+    """
+    found: List[str] = []
+    for low, high in listed.ranges:
+        one = Characters(((low, high),))
+        if low == high and not one.among(spec.characters, folds_case=spec.fold_case):
+            found.append(chr(low))
+    return "".join(found)
 
 
 def beam_texts(graph: Graph, emitted: Emissions, spec: ModelSpec, width: int) -> List[List[str]]:

@@ -33,26 +33,35 @@ class DecodingOptions:
     """What is asked of a decoder; the defaults are greedy CTC.
 
     ``probability`` asks for that of each text, ``characters`` for where each one stands,
-    ``alternatives`` for so many of the likeliest texts. At most one of three says what may be read:
-    ``lexicon``, a file, words, or what an LMDB keeps ("per-sample", "per-sample:2", "full"), by a
-    ``method`` (auto, exact, beam or paper); ``pattern`` (`crnn.decoding.pattern`); ``allow``, a
-    list of characters. ``beam`` is how many prefixes a beam keeps.
+    ``alternatives`` for so many of the likeliest texts. At most one of ``lexicon``, ``pattern`` and
+    ``allow`` says what may be read.
     """
 
     probability: bool = False
     characters: bool = False
     lexicon: Union[str, Path, Sequence[str], None] = None
+    """A file, words, or what an LMDB keeps: "per-sample", "per-sample:2" and so on, "full"."""
     method: str = "auto"
+    """Which words of a lexicon are scored: auto, exact, beam or paper."""
     beam: int = 10
+    """How many prefixes a beam keeps."""
     allow: Optional[str] = None
+    """A list of characters, such as "0-9A-Z"."""
     pattern: Optional[str] = None
+    """Such as "[a-z]{2}[0-9]{4}" (`crnn.decoding.pattern`)."""
     alternatives: int = 0
+    """How many of the likeliest texts are named."""
 
     @property
     def choose(self) -> bool:
         """Whether texts are not, or not only, decoded greedily."""
         restricts = (self.lexicon, self.allow, self.pattern) != (None, None, None)
         return restricts or self.alternatives > 0
+
+    @property
+    def width(self) -> int:
+        """How many prefixes a beam keeps where it is to name alternatives too."""
+        return max(self.beam, self.alternatives)
 
     @property
     def of_samples(self) -> bool:
@@ -68,8 +77,14 @@ class SampleWords(Protocol):
     """The words that a data set keeps for its samples."""
 
     def words(self, key: str, number: int) -> Sequence[str]:
-        """Return a list of a sample's words, its smallest for the number 1, the next for 2, and so
-        on; an empty one where it has none.
+        """Return a list of a sample's words.
+
+        Args:
+            key: The sample's name.
+            number: Which list, from 1; the smallest is the first.
+
+        Returns:
+            The words; none where the sample has no such list.
         """
 
     def require(self, number: int) -> None:

@@ -48,13 +48,15 @@ _LOGARITHMS = _Arithmetic(np.logaddexp, np.add, -np.inf, 0.0)
 class Emissions:
     """Probabilities of classes, each time step's largest being 1.
 
-    ``scaled`` is float64 (T, N, K), ``logarithms`` are its logarithms, of which none is infinite.
-    The probability of a path is the product of its entries times exp(``log_scale``), float64 (N,).
+    The probability of a path is the product of its entries times exp(``log_scale``).
     """
 
     scaled: np.ndarray
+    """The probabilities, float64 (T, N, K); some may be too small for float64, and so 0."""
     logarithms: np.ndarray
+    """Their logarithms, float64 (T, N, K), of which none is infinite."""
     log_scale: np.ndarray
+    """What was taken out of each row, float64 (N,)."""
 
 
 def emissions(logits: np.ndarray, temperature: float = 1.0) -> Emissions:

@@ -13,17 +13,21 @@ from crnn.decoding.trie import Trie
 class Graph:
     """States with labelled edges; at most one edge of a state has a certain label.
 
-    The edges of state s are ``first[s]`` to ``first[s] + count[s]``, edge e leads to ``target[e]``
-    and has the class ``label[e]``. ``needed[s]`` is how many more characters a text needs to end:
-    0 where it may end. A walk begins at state ``starts[row % len(starts)]``.
+    S is the number of states, E that of edges; the edges of a state stand side by side.
     """
 
     first: np.ndarray
+    """The first edge of each state, integers (S,)."""
     count: np.ndarray
+    """How many edges it has, integers (S,)."""
     target: np.ndarray
+    """The state that each edge leads to, integers (E,)."""
     label: np.ndarray
+    """The class of each edge, integers (E,)."""
     needed: np.ndarray
+    """How many more characters a text needs to end, integers (S,); 0 where it may end."""
     starts: np.ndarray
+    """Where walks begin: row n at ``starts[n % len(starts)]``."""
 
 
 def graph_of(trie: Trie) -> Graph:
@@ -43,4 +47,24 @@ def graph_of(trie: Trie) -> Graph:
         label=trie.label[roots:],
         needed=trie.needed,
         starts=np.arange(roots),
+    )
+
+
+def graph_of_any(classes: np.ndarray) -> Graph:
+    """Return the graph of all texts of some characters: one state, to which each leads back.
+
+    Args:
+        classes: The characters' classes, ascending, (C,).
+
+    Returns:
+        The graph.
+    """
+    only = np.zeros(1, dtype=np.int64)
+    return Graph(
+        first=only,
+        count=np.array([len(classes)]),
+        target=np.zeros(len(classes), dtype=np.int64),
+        label=classes.astype(np.int64),
+        needed=only,
+        starts=only,
     )

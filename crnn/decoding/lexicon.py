@@ -53,21 +53,22 @@ class Speller:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Distinct words in ascending order, as the model spells them.
-
-    ``classes`` (C,) has those of all words' characters, ``lengths`` (W,) how many are each word's,
-    ``trie`` the words as one group. ``outside`` counts the words that had characters outside the
-    alphabet, ``named`` are the first of them; ``too_long`` counts those that need more time steps
-    than there are.
-    """
+    """Distinct words in ascending order, as the model spells them."""
 
     texts: Tuple[str, ...]
+    """The W words."""
     classes: np.ndarray
+    """The classes of all words' characters, one word after another, int32 (C,)."""
     lengths: np.ndarray
+    """How many of them are each word's, int64 (W,)."""
     trie: Trie
+    """The words as one group."""
     outside: int
+    """How many words were left out for characters outside the alphabet."""
     named: Tuple[str, ...]
+    """The first of them."""
     too_long: int
+    """How many were left out that need more time steps than the model has."""
 
 
 def lexicon_of(words: Iterable[str], spec: ModelSpec, where: str) -> Lexicon:

@@ -35,10 +35,12 @@ _SPECIAL = ".^$*+?{}[]\\|()"
 
 @dataclass(frozen=True)
 class Characters:
-    """One character out of some ranges of code points, or, ``negated``, one that is in none."""
+    """One character out of some ranges of code points, or one that is in none."""
 
     ranges: Tuple[Range, ...]
+    """First and last code point of each."""
     negated: bool = False
+    """Whether it is one that is in none of them."""
 
     def among(self, characters: str, *, folds_case: bool) -> str:
         """Return which of the characters it is about.
@@ -80,11 +82,13 @@ class Either:
 
 @dataclass(frozen=True)
 class Repeated:
-    """A part several times; ``most`` is None where it may be any number."""
+    """A part several times."""
 
     part: Part
     least: int
+    """How often it must come."""
     most: Optional[int]
+    """How often it may come; None for any number."""
 
 
 Part = Union[Characters, InOrder, Either, Repeated]

@@ -27,21 +27,27 @@ class Trie:
     Children of a node stand side by side. Words are in G groups, each below a root of its own: one
     group is a lexicon for every row, N groups are a lexicon for each of N rows.
 
-    ``parent``, ``label`` (the class of the last character), ``first`` (the first child), ``count``
-    (of children) and ``group`` have an entry a node, int32 (V,). ``level_ends[d]`` is where the
-    nodes of depth d end, int64 (D + 1,). ``ends`` has the node at which each word ends, (W,), and
-    ``needed`` (V,) how many more characters the nearest word below a node needs.
+    V is the number of nodes, W that of words, D the length of the longest.
     """
 
     groups: int
+    """G."""
     parent: np.ndarray
+    """The node of the prefix without its last character, int32 (V,); -1 for a root."""
     label: np.ndarray
+    """The class of the last character, int32 (V,); -1 for a root."""
     first: np.ndarray
+    """The first child, int32 (V,)."""
     count: np.ndarray
+    """How many children there are, int32 (V,)."""
     group: np.ndarray
+    """The group that a node belongs to, int32 (V,)."""
     level_ends: np.ndarray
+    """Where the nodes of each depth from 0 end, int64 (D + 1,)."""
     ends: np.ndarray
+    """The node at which each word ends, int64 (W,)."""
     needed: np.ndarray
+    """How many more characters the nearest word below a node needs, int32 (V,)."""
 
     @property
     def nodes(self) -> int:

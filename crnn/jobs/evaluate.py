@@ -100,6 +100,7 @@ class EvaluateRequest:
     rehearse: Optional[str] = None
     sure: Optional[SureOptions] = None
     decoding: Optional[DecodingOptions] = None
+    lexicons: Optional[Path] = None
     nearest_width: bool = False
     width_rule: Optional[str] = None
     views: Optional[str] = None
@@ -124,6 +125,7 @@ class ScoreRequest:
     format: Optional[str] = None
     sure: Optional[SureOptions] = None
     decoding: Optional[DecodingOptions] = None
+    lexicons: Optional[Path] = None
     width_rule: Optional[str] = None
 
 
@@ -346,14 +348,25 @@ def _decoder(
         )
     if several:
         options = dataclasses.replace(options, probability=True)
-    if options == DecodingOptions():
-        return None
     samples: Optional[SampleWords] = None
     if options.of_samples:
-        from crnn.samples.sample_words import words_of
-
-        samples = words_of(source)
+        samples = _sample_words(request.lexicons, source)
+    elif request.lexicons is not None:
+        raise UsageError("--lexicons goes with --lexicon per-sample or --lexicon full")
+    if options == DecodingOptions():
+        return None
     return Decoder(spec, options, samples)
+
+
+def _sample_words(
+    lexicons: Optional[Path], source: Union[WordSource, ResultFolder]
+) -> Optional[SampleWords]:
+    """Return the lexicons of the samples: from where they were said to be, else the data set's."""
+    from crnn.samples.sample_words import words_in, words_of
+
+    if lexicons is not None:
+        return words_in(lexicons)
+    return words_of(source)
 
 
 def _scorer(

@@ -32,6 +32,11 @@ class Column:
     lexicon: Optional[str] = None
 
     @property
+    def of_samples(self) -> bool:
+        """Whether the lexicon is one that an LMDB keeps."""
+        return self.decoding is not None and self.decoding.of_samples
+
+    @property
     def name(self) -> str:
         """What stands above the column."""
         if self.lexicon is None:
@@ -88,6 +93,8 @@ def evaluate_all(
             one = dataclasses.replace(
                 request, model=model, data=column.data, decoding=column.decoding
             )
+            if column.lexicon is not None and not column.of_samples:
+                one = dataclasses.replace(one, lexicons=None)
             cells.append(_cell(one, progress))
         rows.append(Row(model, cells))
     return rows

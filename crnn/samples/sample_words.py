@@ -1,11 +1,14 @@
-"""The lexicons that an LMDB keeps, by the names of its samples."""
+"""The lexicons of samples, by the samples' names: those of an LMDB, or of a text file."""
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from pathlib import Path
+from typing import Dict, Optional, Sequence
 
-from crnn.decoding.decoder import NoLexiconError
-from crnn.samples.lmdb import LmdbSamples
+from crnn.decoding.decoder import NoLexiconError, SampleWords
+from crnn.errors import InputError
+from crnn.files import require_file, utf8_lines
+from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 from crnn.samples.source import ImageSource
 
 
@@ -29,7 +32,10 @@ class LmdbWords:
         Returns:
             The words; none where the sample has no such list.
         """
-        lists = self._samples.lexicons(int(key.rpartition("_")[2]))
+        index = _index_of(key)
+        if index is None:
+            return ()
+        lists = self._samples.lexicons(index)
         if len(lists) < number:
             return ()
         return lists[number - 1]
@@ -71,6 +77,105 @@ class LmdbWords:
                 hint="Give a file with --lexicon FILE, or convert with --lexicon FILE.",
             )
         return words
+
+
+class FileWords:
+    """Lexicons in a text file: a line a sample, its name, a tab, and its words with spaces between
+    them; further lists after further tabs. It is what `crnn dataset extract` writes.
+
+    Samples are told apart by the number at the end of their names, which are others in an LMDB, in
+    bins and in a folder.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It is not such a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        require_file(path, "lexicons of samples: a name, a tab and words a line")
+        self._path = path
+        self._lines: Dict[int, str] = {}
+        for number, text, raw in utf8_lines(path):
+            name, tab, words = (text or "").partition("\t")
+            index = _index_of(Path(name).stem)
+            if index is None or not tab:
+                raise InputError(
+                    f"{path}, line {number}: {raw[:60]!r}; expected the name of a sample with its"
+                    " number at the end, a tab, and its words"
+                )
+            self._lines[index] = words
+
+    def words(self, key: str, number: int) -> Sequence[str]:
+        """Return a list of a sample's words.
+
+        Args:
+            key: The sample's name.
+            number: Which list, from 1.
+
+        Returns:
+            The words; none where the sample has no such list.
+        """
+        index = _index_of(key)
+        if index not in self._lines:
+            return ()
+        lists = self._lines[index].split("\t")
+        if len(lists) < number:
+            return ()
+        return lists[number - 1].split(" ")
+
+    def require(self, number: int) -> None:
+        """Refuse a file whose first sample has no such list.
+
+        Args:
+            number: Which list, from 1.
+
+        Raises:
+            NoLexiconError: It has fewer.
+        """
+        first = next(iter(self._lines.values()), "")
+        found = first.count("\t") + 1
+        if found < number:
+            raise NoLexiconError(
+                f"{self._path} has {found} lists a sample; --lexicon per-sample:{number} wants more"
+            )
+
+    def whole(self) -> Sequence[str]:
+        """Refuse: there is no list of the whole.
+
+        Raises:
+            NoLexiconError: Always.
+        """
+        raise NoLexiconError(
+            f"{self._path} has lists of samples, none of the whole data set",
+            hint="Give that one with --lexicon FILE.",
+        )
+
+
+def _index_of(key: str) -> Optional[int]:
+    """Return the number at the end of a sample's name; None where there is none."""
+    digits = key.rpartition("_")[2]
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits[-18:])
+
+
+def words_in(path: Path) -> SampleWords:
+    """Open the lexicons of samples that another data set keeps.
+
+    Args:
+        path: An LMDB, or a text file (`FileWords`).
+
+    Returns:
+        The lexicons.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if path.is_dir() or path.name == DATA_FILE:
+        return LmdbWords(LmdbSamples(path))
+    return FileWords(path)
 
 
 def words_of(source: object) -> Optional[LmdbWords]:

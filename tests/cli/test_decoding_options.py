@@ -134,6 +134,12 @@ def test_lexicons_are_columns_of_a_table(
     ] * 2
     assert [cell["result"]["correct"] for cell in cells if "result" in cell] == [3, 3, 0, 3, 0]
     assert "error" in cells[4]
+    few = ["evaluate", str(model), data[1], *columns[:4], "--lexicons", data[0]]
+    assert main([*few, "--json", str(tmp_path / "t.json")]) == 0
+    table = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    cells = table["models"][0]["results"]
+    assert [cell["result"]["correct"] for cell in cells] == [3, 3]
+    assert main(["evaluate", str(model), data[0], "--lexicons", data[0]]) == 2
     # Of one data set, a lexicon that it lacks is an error as any.
     assert main(["evaluate", str(model), data[1], "--lexicon", "per-sample"]) == 1
 
@@ -146,6 +152,20 @@ def test_score_takes_a_lexicon_too(tmp_path: Path, model: Path, words: Path) -> 
     sure = ("--spec", '{"temperature": 0.01}')
     found = evaluated(tmp_path, "score", outputs, *label, "--lexicon", words, *sure)
     assert found["texts"] == ["gold", "bed", "foot"]
+    kept = ("score", outputs, *label, *sure, "--lexicon")
+    lists = ("--lexicons", write_lmdb(tmp_path / "lmdb"))
+    assert evaluated(tmp_path, *kept, "per-sample", *lists)["texts"] == ["gold", "bed", "foot"]
+    assert evaluated(tmp_path, *kept, "full", *lists)["texts"] == ["hood", "bad", "hood"]
+    # As crnn dataset extract names words; the second list is the larger one.
+    lines = "".join(f"word_{n:09d}\t{' '.join(own)}\tgood\n" for n, own in enumerate(LISTS, 1))
+    (tmp_path / "lexicons.txt").write_text(lines)
+    lists = ("--lexicons", tmp_path / "lexicons.txt")
+    assert evaluated(tmp_path, *kept, "per-sample", *lists)["texts"] == ["gold", "bed", "foot"]
+    assert evaluated(tmp_path, *kept, "per-sample:2", *lists)["texts"] == ["good"] * 3
+    for lexicon, code in (("per-sample:3", 1), ("full", 1), (words, 2)):
+        assert main([str(word) for word in (*kept, lexicon, *lists)]) == code
+    (tmp_path / "lexicons.txt").write_text("gold bed\n")
+    assert main([str(word) for word in (*kept, "per-sample", *lists)]) == 1
     refused = ["score", str(outputs), "--label", str(label[1]), "--lexicon", "per-sample"]
     assert main(refused) == 2
 
