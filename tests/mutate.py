@@ -954,7 +954,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a result holds this machine's paths",
-        "crnn/jobs/command.py",
+        "crnn/machine.py",
         '{name or value}"',
         '{value}"',
         "tests/jobs/test_against.py::test_data_date_and_command_are_in_the_result",
