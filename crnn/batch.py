@@ -14,6 +14,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    cast,
 )
 
 import numpy as np
@@ -32,6 +33,8 @@ class Problem:
     reason: str
     detail: str = ""
 
+
+NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
 
 NAMED = 3
 """The most samples of each reason that are remembered by name."""
@@ -86,12 +89,15 @@ class Sample:
     """A word as a data set holds it: encoded image bytes and label, each None where it is missing.
 
     ``problem`` says why the image is missing. ``key`` names the sample within its data set.
+    ``number`` is set where another process reads the image again by it at less cost than it would
+    be sent there.
     """
 
     key: str
     image: Optional[bytes]
     label: Optional[str]
     problem: Optional[Problem] = None
+    number: Optional[int] = field(default=None, compare=False)
 
 
 class Span(NamedTuple):
@@ -178,6 +184,38 @@ class LabelCheck:
                 labels.TOO_LONG, f"{text!r} needs {needed} time steps; the model has {most}"
             )
         return None
+
+    def problems(
+        self, given: Sequence[Optional[str]], folded: Sequence[Optional[str]]
+    ) -> Iterator[Tuple[int, Problem]]:
+        """Look at a batch's labels: most batches have none that is worth a closer look.
+
+        Args:
+            given: The labels as the data set holds them; None where an image has none.
+            folded: The same, as the spec folds them.
+
+        Yields:
+            The row of each label with a problem, and `problem` of it.
+        """
+        for row in self._doubtful(folded):
+            problem = self.problem(given[row])
+            if problem:
+                yield row, problem
+
+    def _doubtful(self, folded: Sequence[Optional[str]]) -> Iterable[int]:
+        """Return the rows that are to be looked at one by one."""
+        every = range(len(folded))
+        if None in folded:
+            return every
+        texts = cast("Sequence[str]", folded)
+        if not self._known.issuperset("".join(texts)):
+            return every
+        most = self._spec.time_steps
+        rows: List[int] = []
+        for row, text in enumerate(texts):
+            if 2 * len(text) > most:
+                rows.append(row)
+        return rows
 
 
 def label_problems(every: Iterable[Tuple[str, Optional[str]]], spec: ModelSpec) -> ProblemCounts:

@@ -22,6 +22,7 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import NOT_FINITE
 from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
@@ -30,7 +31,6 @@ from crnn.results import Reading
 from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.batches import Seen
 from crnn.samples.views import PictureViews
-from crnn.scoring.scorer import NOT_FINITE, judged
 from crnn.spec import ModelSpec
 from crnn.views import available, chosen, left_out_note
 
@@ -285,7 +285,7 @@ class Recognizer:
         for column, confidence in enumerate(ctc.confidences(logits).tolist()):
             reading = decoded.reading(column, keys[column], confidence, None)
             if self._threshold is not None:
-                reading = judged(reading, self._threshold)
+                reading = _judged(reading, self._threshold)
             yield reading
 
 
@@ -302,3 +302,10 @@ def _unfit(image: object) -> str:
         "an image is a path (str or Path) or the bytes of an image file, not"
         f" {type(image).__name__}"
     )
+
+
+def _judged(reading: Reading, threshold: float) -> Reading:
+    # What counts words is needed for nothing else, and takes its time to import.
+    from crnn.scoring.scorer import judged
+
+    return judged(reading, threshold)

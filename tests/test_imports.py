@@ -11,6 +11,7 @@ from typing import List, Set
 
 import onnx
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
@@ -73,6 +74,21 @@ SCRIPTS = [
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_of_a_script_imports_nothing_heavy(script: str) -> None:
     assert not imported_by(str(ROOT / script), "--help") & HEAVY
+
+
+def test_crnn_read_does_without_the_onnx_package(tmp_path: Path) -> None:
+    # Importing it takes longer than reading an image. What is imported later shares its messages.
+    onnx.save(lstm_model(), str(tmp_path / "m.onnx"))
+    Image.new("L", (100, 32), 255).save(tmp_path / "word.png")
+    code = (
+        "import sys\nfrom crnn.cli.main import main\n"
+        "assert main(['read', 'm.onnx', 'word.png']) == 0\n"
+        "assert 'onnx.onnx_ml_pb2' in sys.modules and 'onnx' not in sys.modules\n"
+        "import onnx\n"
+        "assert onnx.ModelProto is sys.modules['onnx.onnx_ml_pb2'].ModelProto\n"
+        "onnx.checker.check_model(onnx.load('m.onnx'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=str(tmp_path))
 
 
 def test_help_of_crnn_imports_nothing_heavy() -> None:

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 
 import numpy as np
 
-from crnn.batch import Batch, LabelCheck, ProblemCounts, Sample
+from crnn.batch import NOT_FINITE, Batch, LabelCheck, ProblemCounts, Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
@@ -31,7 +31,7 @@ from crnn.runners.onnx_runner import OnnxRunner, load_graph
 from crnn.runners.open import by_width_rule, spec_given
 from crnn.samples.batches import image_batches
 from crnn.samples.source import open_labelled
-from crnn.scoring.scorer import NOT_FINITE, Scorer
+from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import METADATA_KEY, ModelSpec
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     ContextManager,
+    Dict,
     Generator,
     Iterator,
     List,
@@ -38,11 +40,13 @@ from crnn.machine import by_name, now
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
+from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
+from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
@@ -145,6 +149,10 @@ class EvaluateOutcome:
     notes: Sequence[str]
     comparison: Optional[Comparison]
     failures: Sequence[str]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the result JSON (docs/formats.md) as plain data."""
+        return to_dict(self.evaluation, self.comparison)
 
 
 @dataclass(frozen=True)
@@ -565,7 +573,7 @@ def _source(
         options=ListOptions(None, request.columns, request.encoding),
         views=maker,
     )
-    if under != spec and isinstance(source, BinFolder):
+    if under != spec and isinstance(source, (BinFolder, PackedBins)):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
             f" {request.data} are normalised already: evaluate on the LMDB or the images"

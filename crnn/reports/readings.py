@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import IO, Any, List, Sequence
+from typing import IO, Any, Iterable, List, Sequence
 
 from crnn.reports.result_json import COLUMNS, SEPARATORS, SIMULATED, reading_line
 from crnn.results import Reading
@@ -34,7 +34,7 @@ class ReadingsWriter:
                 columns.append(SIMULATED)
             self._write([columns])
 
-    def add(self, readings: Sequence[Reading]) -> None:
+    def add(self, readings: Iterable[Reading]) -> None:
         """Write some readings.
 
         Args:

@@ -21,6 +21,7 @@ from crnn.runners.onnx_file import (
     quantised_operators,
     require_plain_graph,
 )
+from crnn.runners.onnx_messages import onnx_messages
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -326,11 +327,10 @@ def load_graph(path: Path) -> Any:
         hint = f"Export it first: crnn export {path} {path.with_suffix('.onnx')}"
         raise InputError(f"{path} is a PyTorch checkpoint; expected an ONNX model", hint=hint)
     with needs("onnx"):
-        import onnx
+        proto = onnx_messages().ModelProto()
         from google.protobuf.message import DecodeError
     try:
-        # Not onnx.load, which takes the format from the file's name.
-        proto = onnx.load_model_from_string(path.read_bytes())
+        proto.ParseFromString(path.read_bytes())
     # protobuf 3.20 may lose its own error on the way, which Python then calls a SystemError.
     except (DecodeError, SystemError) as error:
         raise InputError(

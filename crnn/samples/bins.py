@@ -9,7 +9,6 @@ have several sizes; the file beside the folder tells their type (docs/formats.md
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -317,7 +316,7 @@ class BinFolder:
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
-        _check_description(folder, found, spec)
+        check_widths(folder, found, spec)
         self._folders = [folder]
         if found is not None and found.per_width:
             self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
@@ -372,32 +371,34 @@ class BinFolder:
         start = turn = 0
         while start < len(self.labels):
             memory = ring[turn % len(ring)]
-            end, rows, problems = self._fill(memory.data, start, size, count, folder)
+            keys, rows, problems = self._fill(memory.data, start, size, count, folder)
+            end = start + len(keys)
             images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
-            yield Batch(
-                self.labels.keys(start, end), self.labels.texts(start, end), images, problems
-            )
+            yield Batch(keys, self.labels.texts(start, end), images, problems)
             start, turn = end, turn + 1
 
     def _fill(
         self, memory: memoryview, start: int, size: int, count: int, folder: str
-    ) -> Tuple[int, int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows
-        and problems.
+    ) -> Tuple[List[str], int, Dict[int, Problem]]:
+        """Read from sample ``start`` on until ``size`` rows are full; return the samples'
+        keys, rows and problems.
         """
         problems: Dict[int, Problem] = {}
-        rows, at = 0, start
-        while rows < size and at < len(self.labels):
+        keys: List[str] = []
+        rows = 0
+        while rows < size and start + len(keys) < len(self.labels):
             # As many as are missing: one that cannot be read asks for another round.
-            for key in self.labels.keys(at, at + size - rows):
+            at = start + len(keys)
+            more = self.labels.keys(at, at + size - rows)
+            for row, key in enumerate(more, len(keys)):
                 begin = rows * count
                 problem = _read_exactly(f"{folder}{key}.bin", memory[begin : begin + count + 1])
                 if problem is None:
                     rows += 1
                 else:
-                    problems[at - start] = problem
-                at += 1
-        return at, rows, problems
+                    problems[row] = problem
+            keys.extend(more)
+        return keys, rows, problems
 
     def _rows(self) -> Iterator[Row]:
         """Yield each labelled bin with its width."""
@@ -519,8 +520,17 @@ def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:
     return {column * width: width for width in spec.read_widths}
 
 
-def _check_description(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
-    """Refuse bins whose widths were chosen otherwise than the model's rule would."""
+def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
+    """Refuse bins whose widths were chosen otherwise than the model's rule would.
+
+    Args:
+        folder: The bins, for the message.
+        found: What is known of how they were made; None where nothing is.
+        spec: What the model takes.
+
+    Raises:
+        InputError: Their widths are others.
+    """
     if found is None or found.spec.widths == spec.widths:
         return
     if found.spec.widths is None:
@@ -553,30 +563,33 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     """
     expected = len(memory) - 1
     try:
-        with io.FileIO(path, opener=_without_waiting) as file:
-            got = file.readinto(memory) or 0
+        # Three calls of the system, where a file object would ask for more. A pipe would not be
+        # opened before somebody writes to it.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            got = os.readv(file, [memory])
             while 0 < got < expected:
                 # Network file systems may give less than is there.
-                more = file.readinto(memory[got:]) or 0
+                more = os.readv(file, [memory[got:]])
                 if not more:
                     break
                 got += more
             # A device gives as many bytes as are asked for; its size is 0.
             if got == expected:
                 return None
-            state = os.fstat(file.fileno())
+            state = os.fstat(file)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return Problem(MISSING, path)
+    except BlockingIOError:
+        # A pipe whose writer has nothing yet.
+        return Problem(UNREADABLE, f"{path}: not a plain file")
     except OSError as error:
         return Problem(UNREADABLE, f"{path}: {error.strerror}")
     if not stat.S_ISREG(state.st_mode):
         return Problem(UNREADABLE, f"{path}: not a plain file")
     return Problem(WRONG_SIZE, f"{path}: {state.st_size} bytes; expected {expected}")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    # A pipe would not be opened before somebody writes to it.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _present(folders: Sequence[Path]) -> Tuple[np.ndarray, Sequence[str]]:

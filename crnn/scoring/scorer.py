@@ -8,15 +8,27 @@ import collections
 import dataclasses
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Counter,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
-from crnn import ctc
-from crnn.batch import Batch, LabelCheck, Problem, ProblemCounts
+from crnn import ctc, labels
+from crnn.batch import NOT_FINITE, Batch, LabelCheck, Problem, ProblemCounts
 from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
+from crnn.scoring.plain import Readings, is_plain
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
 
@@ -26,7 +38,6 @@ if TYPE_CHECKING:
     from crnn.scoring.view_counts import ViewCounts
 
 MISSES_KEPT = 1000
-NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,15 @@ class Scorer:
         self._confidences = confidences
         self._sureness = sureness
         self._threshold = threshold
+        self._plain = sureness is None and threshold is None
+        """Whether nothing is asked of single rows."""
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
         self._order: Optional[DataOrder] = None
         self._view_counts: Optional[ViewCounts] = None
         self._at_width: Dict[int, Tuple[int, int]] = {}
 
-    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
+    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> Union[List[Reading], Readings]:
         """Count a batch.
 
         Args:
@@ -102,11 +115,42 @@ class Scorer:
             readings that are complete with it, one a position, in data order.
         """
         self.remarks.update(batch.remarks)
+        if self._plain and is_plain(batch):
+            return self._add_plain(batch, logits)
         rows = self.rows(batch, logits)
         self._report(rows)
         for row in rows:
             self._count(row)
         return [row.reading for row in rows]
+
+    def _add_plain(self, batch: Batch, logits: Optional[np.ndarray]) -> Readings:
+        """Count a batch as `add` does, all of it at once."""
+        problems = dict(batch.problems)
+        readable: Sequence[int] = ()
+        decoded = NOTHING
+        if logits is not None:
+            self.read += logits.shape[1]
+            readable, logits = _finite(batch.readable, logits, problems)
+            decoded = self.decoder.decode(logits, [batch.keys[row] for row in readable])
+        columns = dict(zip(readable, range(len(readable))))
+        truths = self._truths(batch.labels)
+        sure = self._confidence_of(logits, columns, decoded.texts, truths, everyone=False)
+        for row, problem in problems.items():
+            self.report(batch.keys[row], problem)
+        for row, unreadable in self._check.problems(batch.labels, truths):
+            if batch.labels[row] is not None or row not in problems:
+                self.report(batch.keys[row], unreadable)
+        readings = Readings(batch, decoded, columns, sure)
+        # A sample that could not be read is wrong even where its label is empty.
+        missed = self.metric.update_all(readings.texts, truths, problems)
+        for row, distance in missed.items():
+            badness = _badness(readings.texts[row], truths[row] or "", distance)
+            # Where all are wrong alike, hardly one is kept.
+            if self._is_among_the_worst(badness):
+                self._keep(readings[row], badness)
+            else:
+                self._seen += 1
+        return readings
 
     def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
         """Decode a batch without counting it.
@@ -241,14 +285,8 @@ class Scorer:
         """How many words were wrong."""
         return self.metric.total - self.metric.correct
 
-    def _truths(self, labels: Sequence[Optional[str]]) -> List[Optional[str]]:
-        truths: List[Optional[str]] = []
-        for label in labels:
-            if label is None:
-                truths.append(None)
-            else:
-                truths.append(self._spec.fold(label))
-        return truths
+    def _truths(self, given: Sequence[Optional[str]]) -> Sequence[Optional[str]]:
+        return labels.fold_all(given, folds_case=self._spec.fold_case)
 
     def _confidence_of(
         self,
@@ -284,7 +322,7 @@ class Scorer:
         if row.reading.view is not None:
             self._count_view(row.reading, right)
         if distance or wrong:
-            self._keep(row.reading, distance, row.truth)
+            self._keep(row.reading, _badness(row.reading.text, row.truth, distance))
 
     def _count_view(self, reading: Reading, right: bool) -> None:
         if self._view_counts is None:
@@ -293,15 +331,25 @@ class Scorer:
             self._view_counts = ViewCounts()
         self._view_counts.add(reading, right)
 
-    def _keep(self, reading: Reading, distance: int, truth: str) -> None:
+    def _is_among_the_worst(self, badness: float) -> bool:
+        """Say whether the next miss, of this badness, would be kept."""
+        if len(self._worst) < MISSES_KEPT:
+            return True
+        return (badness, -self._seen - 1) > self._worst[0][:2]
+
+    def _keep(self, reading: Reading, badness: float) -> None:
         self._seen += 1
-        badness = distance / (max(len(reading.text), len(truth)) or 1)
         # The heap's smallest is the first to go: the mildest, and of equals the latest.
         entry = (badness, -self._seen, reading)
         if len(self._worst) < MISSES_KEPT:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def _badness(text: str, truth: str, distance: int) -> float:
+    """Return the edit distance as a share of the longer of text and truth."""
+    return distance / (max(len(text), len(truth)) or 1)
 
 
 def judged(reading: Reading, threshold: float) -> Reading:

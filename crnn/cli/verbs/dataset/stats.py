@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the counts."""
-    from crnn.datasets.stats import QUANTILES, plot, stats
+    from crnn.datasets.stats import QUANTILES, held, plot, stats
 
     with console.progress("samples", None) as advance:
         found = stats(args.data, narrowest=args.narrowest, advance=advance)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         "characters": found.lengths,
         "case": found.cases,
         "character": found.characters,
-        **found.histograms,
+        **{name: held(counts) for name, counts in found.histograms.items()},
     }
     for name, counts in tables.items():
         console.out()
