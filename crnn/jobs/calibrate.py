@@ -30,6 +30,8 @@ from crnn.spec import ModelSpec
 
 FEWEST = 100
 """Fewer words than this, or no wrong one among them, say nothing of a temperature."""
+FEW_WRONG = 30
+"""With fewer wrong words than this a fit is told to say little."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,12 @@ def calibrate(request: CalibrateRequest, progress: Progress) -> Calibration:
         notes.append(
             f"the temperature is the end of what is tried, {found.temperature:g}: look at the"
             " model's labels and alphabet first"
+        )
+    wrong = len(words.right) - int(words.right.sum())
+    if wrong < FEW_WRONG:
+        notes.append(
+            f"only {wrong} of {len(words.right)} words were read wrongly: a temperature from so few"
+            " says little; take more words, or harder ones"
         )
     if collected.every.is_full:
         notes.append(f"the first {MOST} words were taken")

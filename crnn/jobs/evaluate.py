@@ -198,7 +198,7 @@ def evaluate(
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
-    columns = _columns(sure, views)
+    columns = _columns(request, sure, views)
     with runner, _readings_file(
         request, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
@@ -265,7 +265,7 @@ def score(
     sure = _sure(request)
     stages = Stages()
     with _readings_file(
-        request, simulated=folder.simulated, more=_columns(sure, None)
+        request, simulated=folder.simulated, more=_columns(request, sure, None)
     ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
@@ -408,12 +408,18 @@ def _readings_file(
         yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
 
 
-def _columns(sure: Optional[SureJob], views: Optional[ViewJob]) -> Sequence[str]:
+def _columns(
+    request: AnyRequest, sure: Optional[SureJob], views: Optional[ViewJob]
+) -> Sequence[str]:
     """Return what a CSV of readings has beside its usual columns."""
+    decoding = request.decoding or DecodingOptions()
     several = views is not None and views.several
     found: List[str] = []
-    if several or (sure is not None and sure.counter is not None):
+    probable = several or decoding.lexicon is not None or decoding.pattern is not None
+    if probable or (sure is not None and sure.counter is not None):
         found.append("probability")
+    if decoding.lexicon is not None:
+        found.append("posterior")
     if sure is not None and sure.threshold is not None:
         found.append("rejected")
     if several:

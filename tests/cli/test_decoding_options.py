@@ -89,6 +89,17 @@ def test_a_file_restricts_what_is_read_and_the_result_says_so(
     assert "1 words with characters outside the alphabet are left out (such as 'café')" in shown.err
 
 
+def test_a_csv_has_columns_for_probability_and_posterior(
+    tmp_path: Path, model: Path, words: Path
+) -> None:
+    bins, table = write_bins(tmp_path, TEXTS), tmp_path / "r.csv"
+    command = ["evaluate", str(model), str(bins), "--label", str(tmp_path / "label.txt")]
+    assert main([*command, "--readings", str(table), "--lexicon", str(words)]) == 0
+    head, first = table.read_text(encoding="utf-8").splitlines()[:2]
+    assert head == "key,label,text,confidence,probability,posterior"
+    assert first.startswith("test_1,good,gold,") and first.count(",") == 5
+
+
 def test_pattern_allow_list_and_alternatives(tmp_path: Path, model: Path) -> None:
     bins = write_bins(tmp_path, ["a1b2", "77ab"])
     base = ("evaluate", model, bins, "--label", tmp_path / "label.txt")
