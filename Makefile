@@ -20,14 +20,17 @@ SIMULATOR_FLOOR := 96
 ifdef OLDEST
 VENV := .venv-oldest
 EXTRA := oldest
-PINS := -c constraints-3.8.txt
+CONSTRAINTS := constraints-3.8.txt
 else
 VENV := .venv
 EXTRA := dev
 # The pins are for the development Python; an older Python takes what its index offers.
-PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
+CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info >= (3, 11) else '/dev/null')")
 endif
 BIN := $(VENV)/bin
+# A PyTorch that is there already, such as a CPU build, stays.
+PIN = @$(BIN)/python -m tools.pins $(CONSTRAINTS) >$(VENV)/constraints.txt
+PIP = @$(BIN)/pip install --disable-pip-version-check -c $(VENV)/constraints.txt
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
 SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
@@ -86,9 +89,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	$(BIN)/pip install --quiet $(PINS) -e '.[torch]'
+	@echo "Installing what the demo needs in $(VENV), mostly PyTorch: two minutes or more."
+	$(PIN)
+	$(PIP) -e '.[torch]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	$(BIN)/pip install --quiet $(PINS) -e '.[$(EXTRA)]'
+	@echo "Installing what the tests need in $(VENV), mostly PyTorch: two minutes or more."
+	$(PIN)
+	$(PIP) -e '.[$(EXTRA)]'
 	@touch $@ $(VENV)/.demo

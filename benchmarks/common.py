@@ -217,7 +217,7 @@ class Repeated:
     def sample(self, number: int) -> Sample:
         """Return a word."""
         sample = self._samples.sample((number - 1) % len(self._samples) + 1)
-        return Sample(f"test_{number}", sample.image, sample.label)
+        return Sample(f"test_{number}", sample.image, sample.label, number=number)
 
     def label_problem(self, number: int) -> None:
         """Return nothing, as `extras` does."""

@@ -11,15 +11,11 @@ from typing import Any, List
 
 import common
 
-from crnn.image import of_picture, spec_picture
+from crnn.image import spec_picture
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.batches import image_batches
 from crnn.samples.views import PictureViews
 from crnn.views import SETS, available
-
-
-def _nothing(picture: object) -> None:
-    """Make nothing of a picture."""
 
 
 def main() -> None:
@@ -38,7 +34,7 @@ def main() -> None:
             maker = PictureViews(spec, available(views, len(spec.read_widths)))
             begin = time.process_time()
             for sample in words:
-                of_picture(sample.image or b"", spec, _nothing)
+                spec_picture(sample.image or b"", spec)
             decoded = time.process_time()
             pictures = [spec_picture(sample.image or b"", spec)[0] for sample in words]
             loaded = time.process_time()

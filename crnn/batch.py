@@ -89,12 +89,15 @@ class Sample:
     """A word as a data set holds it: encoded image bytes and label, each None where it is missing.
 
     ``problem`` says why the image is missing. ``key`` names the sample within its data set.
+    ``number`` is set where another process reads the image again by it at less cost than it would
+    be sent there.
     """
 
     key: str
     image: Optional[bytes]
     label: Optional[str]
     problem: Optional[Problem] = None
+    number: Optional[int] = field(default=None, compare=False)
 
 
 class Span(NamedTuple):

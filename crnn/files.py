@@ -487,11 +487,20 @@ def _is_special(path: Path) -> bool:
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    # A folder holds few names, and one that is only roughly like it may be meant.
-    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()), alike=0.6)
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    near = nearest(path.name, names)
+    if near is None:
+        # A name that was not written to its end, or written on.
+        longer = [name for name in names if _begins(name, path.name)]
+        near = nearest(path.name, longer, alike=0.0)
     if near is None:
         return ""
     return f"; did you mean {path.parent / near}?"
+
+
+def _begins(name: str, other: str) -> bool:
+    stem = other.partition(".")[0]
+    return len(stem) > 2 and name.startswith(stem)
 
 
 def _umask() -> int:

@@ -256,6 +256,8 @@ class BatchTiming:
     stages: Mapping[str, Mapping[str, float]]
     latency: Mapping[str, float]
     throughput: Mapping[str, float]
+    busy: float = 0.0
+    """How many processors other programs took meanwhile, where they left too few; else 0."""
 
 
 @dataclass(frozen=True)

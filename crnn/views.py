@@ -121,6 +121,17 @@ def parsed(text: str) -> Tuple[View, ...]:
 
 
 def _view(name: str) -> View:
+    """Return the view of a name.
+
+    Args:
+        name: As `View.name` gives it.
+
+    Returns:
+        The view.
+
+    Raises:
+        UsageError: There is none.
+    """
     change, slash, width = name.partition("/")
     if not slash:
         width = PLAIN
@@ -141,7 +152,14 @@ def _view(name: str) -> View:
 
 
 def _is_known(changes: Sequence[str]) -> bool:
-    """Say whether there are such changes, each kind once."""
+    """Say whether there are such changes.
+
+    Args:
+        changes: Names such as inv and rot+3.
+
+    Returns:
+        True where each is known, and each kind is there once.
+    """
     for change in changes:
         if change not in (INVERTED, CROPPED, PADDED) and not 0 < abs(degrees(change)) <= STEEPEST:
             return False

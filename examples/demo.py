@@ -17,6 +17,11 @@ crnn prepare examples/words_lmdb demo/input_bin --label demo/label.txt
 crnn evaluate demo/crnn.onnx demo/input_bin --label demo/label.txt --batch 64 --json demo/result.json --min-accuracy 0.8
 """  # noqa: E501
 
+NEXT = """\
+The result is in demo/result.json. Now every other line of ReadMe.md works in
+this folder. For crnn by its name (and python, where there is none) first say
+. .venv/bin/activate"""
+
 
 def run_steps() -> int:
     """Run each step as its command line would; stop at the first that fails."""
@@ -28,7 +33,7 @@ def run_steps() -> int:
         if code:
             return code
         print(flush=True)
-    print("demo/result.json")
+    print(NEXT)
     return 0
 
 

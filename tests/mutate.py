@@ -133,6 +133,35 @@ MUTATIONS = (
         "    writer(request.model, request.out, 1.0)\n",
         "tests/cli/test_sure.py::test_a_calibrated_copy_carries_its_temperature",
     ),
+    # The host.
+    Mutation(
+        "a row that could not be read may count as right",
+        "crnn/metrics.py",
+        "            if distance or row in wrong:\n",
+        "            if distance:\n",
+        "tests/test_metrics.py::test_a_batch_counts_as_its_words_do",
+    ),
+    Mutation(
+        "edit distance of the longer text's last rows forgotten",
+        "crnn/metrics.py",
+        "        grows = (fewer | ~(diagonal | more)) & every\n",
+        "        grows = (fewer | ~(diagonal | more)) & every & 0xFFFFFFFFFFFFFFFF\n",
+        "tests/test_metrics.py::test_edit_distance_is_the_tables",
+    ),
+    Mutation(
+        "long labels passed over with the batch",
+        "crnn/batch.py",
+        "            if 2 * len(text) > most:\n",
+        "            if len(text) > most:\n",
+        "tests/scoring/test_scorer.py::test_a_batchs_labels_are_looked_at_as_each_one_is",
+    ),
+    Mutation(
+        "crnn read imports all of onnx",
+        "crnn/runners/onnx_messages.py",
+        "        if file.is_file():\n",
+        "        if not file:\n",
+        "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
+    ),
     # OMs of several widths.
     Mutation(
         "all OMs of a set are loaded at once",
@@ -196,6 +225,92 @@ MUTATIONS = (
         "        if proposal.error <= ENOUGH:\n",
         "        if proposal.error <= 2 * ENOUGH:\n",
         "tests/datasets/test_widths.py::test_the_fewest_that_are_good_enough_are_proposed",
+    ),
+    # Decoders that are faster than Pillow's.
+    Mutation(
+        "an image turned by EXIF decoded as if it were not",
+        "crnn/image_decoders.py",
+        "            elif kind not in _TABLES:\n                return None\n",
+        "            elif kind not in _TABLES:\n                pass\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a transparent colour passed over",
+        "crnn/image_decoders.py",
+        '_IGNORED[b"sRGB"] = 1\n',
+        '_IGNORED[b"sRGB"] = _IGNORED[b"tRNS"] = 1\n',
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a PNG's wrong checksum passed over",
+        "crnn/image_decoders.py",
+        "                if checksum != zlib.crc32(data[at + 4 : end]):\n",
+        "                if checksum == 1:\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    Mutation(
+        "a stream that goes on behind the picture taken",
+        "crnn/image_decoders.py",
+        "    if len(content) != size or not inflating.eof or inflating.unused_data:\n",
+        "    if len(content) < size:\n",
+        "tests/test_image_decoders.py::test_a_stream_of_another_length_is_left_to_pillow",
+    ),
+    Mutation(
+        "a decoder used that gives other pixels",
+        "crnn/image_decoders.py",
+        "    if not same:\n",
+        "    if not name:\n",
+        "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
+    ),
+    Mutation(
+        "a decoder used that accepts what is damaged",
+        "crnn/image_decoders.py",
+        "    if not left:\n",
+        "    if not name:\n",
+        "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
+    ),
+    Mutation(
+        "the limit of pixels passed over by quick decoders",
+        "crnn/image.py",
+        "    if plain is not None and bounds.hold(plain.width, plain.height):\n",
+        "    if plain is not None:\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
+    # Many samples, and packs of them.
+    Mutation(
+        "processes for a few samples",
+        "crnn/samples/batches.py",
+        "    if again is not None and workers > 1 and len(again) >= MANY:\n",
+        "    if again is not None and workers > 1:\n",
+        "tests/samples/test_batches.py::test_few_samples_start_no_process",
+    ),
+    Mutation(
+        "a pack read by another run's index",
+        "crnn/samples/pack.py",
+        "    if begin != head(index.identity):\n",
+        "    if not begin:\n",
+        "tests/samples/test_pack.py::test_another_runs_index_is_refused",
+    ),
+    Mutation(
+        "a pack that is cut short read",
+        "crnn/samples/pack.py",
+        "    if size < needed:\n",
+        "    if not size:\n",
+        "tests/samples/test_pack.py::test_a_pack_cut_short_is_refused",
+    ),
+    Mutation(
+        "an index without its end read",
+        "crnn/samples/pack.py",
+        '        raise self._error("its end is missing")\n',
+        "",
+        "tests/samples/test_pack.py::test_a_damaged_index_is_refused",
+    ),
+    Mutation(
+        "somebody's file replaced by a pack",
+        "crnn/jobs/prepare.py",
+        "    if out.exists() and not is_pack(out) and not request.force:\n",
+        "    if out.is_dir():\n",
+        "tests/samples/test_pack.py::test_what_is_no_pack_is_not_written_over",
     ),
     # Several widths.
     Mutation(
@@ -289,6 +404,107 @@ MUTATIONS = (
         "    return widths.ideal(image.width, image.height) > widths.list[-1]\n",
         "    return False\n",
         "tests/jobs/test_widths.py::test_long_lines_are_counted_once_a_run",
+    ),
+    # Pages in two languages.
+    Mutation(
+        "a Chinese page left behind",
+        "docs/ascend.md",
+        "knows the 246 numbers",
+        "knows the 247 numbers",
+        "tests/test_pages.py::test_both_languages_say_the_same",
+    ),
+    # The library.
+    Mutation(
+        "the processes of prepare run the script once more",
+        "crnn/samples/batches.py",
+        "    with interrupts_blocked(), _main_left_out():\n",
+        "    with interrupts_blocked():\n",
+        "tests/test_library.py::test_prepare_in_processes_needs_no_main_guard",
+    ),
+    Mutation(
+        "an option of the library that there is not is not told from others",
+        "crnn/library.py",
+        "        if name not in kinds:\n",
+        "        if False:\n",
+        "tests/test_library.py::test_options_are_the_verbs",
+    ),
+    # The first hour.
+    Mutation(
+        "a command broken at its blanks",
+        "crnn/cli/layout.py",
+        '        if found and _goes_on(found[-1].strip(" "), word.strip(" ")):\n',
+        "        if False:\n",
+        "tests/cli/test_layout.py::test_a_command_is_never_broken",
+    ),
+    Mutation(
+        "stderr not broken",
+        "crnn/cli/console.py",
+        "    for line in layout.wrapped(sentence, width(sys.stderr), indent=indent):\n",
+        "    for line in [sentence]:\n",
+        "tests/cli/test_widths.py::test_no_line_of_any_verb_is_too_wide",
+    ),
+    Mutation(
+        "what nobody asked for is looked at",
+        "crnn/jobs/doctor/diagnosis.py",
+        "    return [not_asked_for(check) for check in checks]\n",
+        "    return checks\n",
+        "tests/jobs/test_doctor.py::test_what_nobody_asked_for_is_neither_right_nor_wrong",
+    ),
+    Mutation(
+        "a crnn.py in the way is not named",
+        "crnn/jobs/doctor/python.py",
+        '    if (folder / "crnn.py").is_file() and not own.is_file():\n',
+        "    if False:\n",
+        "tests/jobs/test_doctor.py::test_a_crnn_py_in_the_way_is_named",
+    ),
+    Mutation(
+        "bench asks for labels",
+        "crnn/jobs/bench.py",
+        "            request = dataclasses.replace(request, label=made)\n",
+        "",
+        "tests/cli/test_bench.py::test_bins_need_no_labels",
+    ),
+    Mutation(
+        "a ratio told of the first model",
+        "crnn/reports/bench.py",
+        "    if middle < 1:\n",
+        "    if False:\n",
+        "tests/cli/test_bench.py::test_a_ratio_is_told_of_the_faster_one",
+    ),
+    Mutation(
+        "a busy machine is not noticed",
+        "crnn/jobs/others.py",
+        "        if left < threads * (1 - TOLERATED):\n",
+        "        if left < 0:\n",
+        "tests/cli/test_bench.py::test_a_row_is_marked_where_others_left_too_few_processors",
+    ),
+    Mutation(
+        "keys in data order",
+        "crnn/datasets/show.py",
+        "        return [found[key] for key in keys if key in found]\n",
+        "        return list(found.values())\n",
+        "tests/datasets/test_look.py::test_show_draws_keys_in_the_order_given",
+    ),
+    Mutation(
+        "collections of fonts are passed over",
+        "crnn/datasets/synth/fonts.py",
+        '_SUFFIXES = (".ttf", ".otf", ".pfb", ".ttc", ".otc")\n',
+        '_SUFFIXES = (".ttf", ".otf", ".pfb")\n',
+        "tests/datasets/test_look.py::test_a_collection_of_fonts_is_read",
+    ),
+    Mutation(
+        "codes of any part are near",
+        "crnn/cann/codes.py",
+        "            if kind == letters and entry[:_PART] == text[:_PART]:\n",
+        "            if kind == letters:\n",
+        "tests/test_cann.py",
+    ),
+    Mutation(
+        "make replaces the PyTorch that is there",
+        "tools/pins.py",
+        '    return _TORCH.sub(f"torch=={torch}", constraints)\n',
+        "    return constraints\n",
+        "tests/test_pins.py::test_a_pytorch_that_is_there_stays",
     ),
     # Other people's files.
     Mutation(
@@ -573,8 +789,8 @@ MUTATIONS = (
     Mutation(
         "last short batch of images dropped",
         "crnn/samples/batches.py",
-        "if not batch.keys:",
-        "if len(batch.keys) < size:",
+        "        if self._keys:\n",
+        "        if self._full == len(self._images):\n",
         "tests/samples/test_batches.py::test_all_come_in_order_whatever_the_batch_and_the_threads",
     ),
     Mutation(
@@ -976,7 +1192,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a result holds this machine's paths",
-        "crnn/jobs/command.py",
+        "crnn/machine.py",
         '{name or value}"',
         '{value}"',
         "tests/jobs/test_against.py::test_data_date_and_command_are_in_the_result",
@@ -1345,8 +1561,8 @@ MUTATIONS = (
     Mutation(
         "resized down first, then across",
         "crnn/image.py",
-        "between = (width, image.height)",
-        "between = (image.width, height)",
+        "between = (width, size[1])",
+        "between = (size[0], height)",
         "tests/test_image.py::test_the_resize_is_the_historical_one",
     ),
     Mutation(

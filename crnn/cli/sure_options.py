@@ -1,11 +1,13 @@
-"""The options of how sure a model is: ``--probability``, ``--characters`` and ``--reject``."""
+"""The options of how sure a model is: ``--probability``, ``--characters``, ``--reject`` and
+``--views``.
+"""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Iterator, Optional
 
-from crnn.cli.arguments import fraction, path
+from crnn.cli.arguments import filled, fraction, path
 
 if TYPE_CHECKING:
     from crnn.jobs.sure import SureOptions
@@ -85,3 +87,20 @@ def sure_table(args: argparse.Namespace, evaluation: Evaluation) -> Iterator[str
         from crnn.reports.sureness import table
 
         yield from table(evaluation.sureness)
+
+
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--views``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--views",
+        type=filled,
+        metavar="N|NAMES",
+        help=(
+            "read each word in several views and keep the most probable reading: 1, 3, 5, 8, 18, or"
+            " names such as near2,rot+3,inv (default: as the model's spec says, or 1)"
+        ),
+    )

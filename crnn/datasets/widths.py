@@ -54,7 +54,9 @@ class Proposals:
         }
 
 
-def propose(sizes: Sequence[Tuple[int, int]], factor: float = FACTOR) -> Proposals:
+def propose(
+    sizes: Sequence[Tuple[int, int]], factor: float = FACTOR, narrowest: int = LEAST
+) -> Proposals:
     """Find the widths that fit images best.
 
     For each number of widths all sets of multiples of `STEP` are compared, by dynamic programming
@@ -64,6 +66,8 @@ def propose(sizes: Sequence[Tuple[int, int]], factor: float = FACTOR) -> Proposa
     Args:
         sizes: Width and height of each image, in pixels.
         factor: An image's ideal width is this times its width over its height.
+        narrowest: No narrower width is proposed, and an image that asks for a narrower one counts
+            as one that asks for this.
 
     Returns:
         The best set of each number; none where there are no images.
@@ -71,8 +75,11 @@ def propose(sizes: Sequence[Tuple[int, int]], factor: float = FACTOR) -> Proposa
     if not sizes:
         return Proposals(factor, (), ())
     array = np.array(sizes, dtype=np.float64)
-    ideals = np.sort(factor * array[:, 0] / array[:, 1])
-    costs = _Costs(ideals)
+    wanted = factor * array[:, 0] / array[:, 1]
+    if narrowest > LEAST:
+        wanted = np.maximum(wanted, narrowest)
+    ideals = np.sort(wanted)
+    costs = _Costs(ideals, narrowest)
     # best[j]: the least cost of the images up to candidate j, if it is the widest so far.
     best = costs.below
     chosen: List[List[Tuple[int, ...]]] = [[(index,) for index in range(len(best))]]
@@ -107,13 +114,14 @@ class _Costs:
     chosen with none between them, infinite where the first is not the narrower.
     """
 
-    def __init__(self, ideals: np.ndarray) -> None:
+    def __init__(self, ideals: np.ndarray, narrowest: int) -> None:
         """Compute them from the running sum of the ideals' logarithms.
 
         Args:
             ideals: Float64, ascending.
+            narrowest: The least candidate.
         """
-        least = max(LEAST, int(ideals[0] // STEP) * STEP)
+        least = max(narrowest, int(ideals[0] // STEP) * STEP)
         most = min(MOST, max(least, int(-(-ideals[-1] // STEP)) * STEP))
         least = min(least, most)
         self.candidates = np.arange(least, most + 1, STEP)

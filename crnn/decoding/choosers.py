@@ -31,7 +31,7 @@ from crnn.decoding.exact import Emissions, emissions, grouped_logs, shared_logs
 from crnn.decoding.graph import Graph, graph_of, graph_of_any
 from crnn.decoding.lexicon import Lexicon, Speller, left_out, lexicon_of, read_words, shortened
 from crnn.decoding.nearest import words_within
-from crnn.decoding.pattern import parse_characters, parse_pattern, shown
+from crnn.decoding.pattern import Characters, parse_characters, parse_pattern, shown
 from crnn.decoding.trie import build_trie, subset
 from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
@@ -52,7 +52,15 @@ class Chooser(Protocol):
     """Decodes by what may be read."""
 
     def decode(self, logits: np.ndarray, keys: Sequence[str]) -> Decoded:
-        """See `crnn.decoding.decoder.Decoder.decode`."""
+        """Decode a batch.
+
+        Args:
+            logits: Scores (T, n, K), all finite, of at least one row.
+            keys: The n samples' names.
+
+        Returns:
+            The texts, and what is known of them.
+        """
 
     def notes(self) -> List[str]:
         """Return what a user should be told, a line each; complete once all is decoded."""
@@ -441,7 +449,8 @@ def list_number(given: str) -> int:
         UsageError: N is not a number from 1.
     """
     number = given.partition(":")[2] or "1"
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number[:9]) <= 99:
+    is_number = number.isascii() and number.isdigit()
+    if not is_number or not 1 <= int(number[:9]) <= 99:
         raise UsageError(
             f"--lexicon {given}: expected per-sample, the smallest list of each sample, or"
             " per-sample:2, the next one, and so on"
@@ -476,9 +485,8 @@ class PatternChooser:
         Where even the widest beam keeps nothing, a shortest text of the pattern is all there is.
         """
         emitted = emissions(logits, self._spec.temperature)
-        width = max(self._options.beam, self._options.alternatives)
         spec = self._spec
-        texts = beam_texts(self._automaton.graph, emitted, spec, width)
+        texts = beam_texts(self._automaton.graph, emitted, spec, self._options.width)
         table = spec.alphabet.table
         last_resort = "".join(table[number] for number in self._automaton.shortest)
         for found in texts:
@@ -511,6 +519,7 @@ class CharacterChooser:
         self._spec = spec
         self._options = options
         self._allowed: Optional[str] = None
+        self._outside = ""
         characters = spec.characters
         if options.allow is not None:
             listed = parse_characters(options.allow)
@@ -521,6 +530,7 @@ class CharacterChooser:
                     f" alphabet is {shortened(spec.characters)}"
                 )
             self._allowed = characters
+            self._outside = _single_ones_outside(listed, spec)
         classes, _ = Speller(spec.alphabet).spell([characters])
         self._classes = np.sort(np.append(classes, spec.blank))
         self._graph = graph_of_any(np.sort(classes))
@@ -535,8 +545,7 @@ class CharacterChooser:
         if not self._options.alternatives:
             return Decoded(texts)
         emitted = emissions(logits, spec.temperature)
-        width = max(self._options.beam, self._options.alternatives)
-        found = beam_texts(self._graph, emitted, spec, width)
+        found = beam_texts(self._graph, emitted, spec, self._options.width)
         for text, others in zip(texts, found):
             others.append(text)
         named = likeliest(scored_texts(found, emitted, spec), self._options.alternatives)
@@ -544,7 +553,9 @@ class CharacterChooser:
 
     def notes(self) -> List[str]:
         """See `Chooser`."""
-        return []
+        if not self._outside:
+            return []
+        return [f"--allow names {self._outside!r}, which the model's alphabet does not have"]
 
     def described(self) -> Dict[str, Any]:
         """See `Chooser`."""
@@ -559,6 +570,26 @@ class CharacterChooser:
         kept = logits[:, :, self._classes].argmax(axis=2)
         path = np.ascontiguousarray(self._classes[kept].T)
         return ctc.decode(path, self._spec.alphabet)
+
+
+def _single_ones_outside(listed: Characters, spec: ModelSpec) -> str:
+    """Return the characters of a list that the model cannot read.
+
+    A range such as 0-9A-Z is about what the model has of it; a character by itself is meant.
+
+    Args:
+        listed: The list.
+        spec: The model's.
+
+    Returns:
+        The characters, in the list's order.
+    """
+    found: List[str] = []
+    for low, high in listed.ranges:
+        one = Characters(((low, high),))
+        if low == high and not one.among(spec.characters, folds_case=spec.fold_case):
+            found.append(chr(low))
+    return "".join(found)
 
 
 def beam_texts(graph: Graph, emitted: Emissions, spec: ModelSpec, width: int) -> List[List[str]]:

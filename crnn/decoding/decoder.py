@@ -59,6 +59,11 @@ class DecodingOptions:
         return restricts or self.alternatives > 0
 
     @property
+    def width(self) -> int:
+        """How many prefixes a beam keeps where it is to name alternatives too."""
+        return max(self.beam, self.alternatives)
+
+    @property
     def of_samples(self) -> bool:
         """Whether the lexicon is one that an LMDB keeps."""
         return isinstance(self.lexicon, str) and self.lexicon.split(":")[0] in OF_SAMPLES
@@ -72,8 +77,14 @@ class SampleWords(Protocol):
     """The words that a data set keeps for its samples."""
 
     def words(self, key: str, number: int) -> Sequence[str]:
-        """Return a list of a sample's words, its smallest for the number 1, the next for 2, and so
-        on; an empty one where it has none.
+        """Return a list of a sample's words.
+
+        Args:
+            key: The sample's name.
+            number: Which list, from 1; the smallest is the first.
+
+        Returns:
+            The words; none where the sample has no such list.
         """
 
     def require(self, number: int) -> None:

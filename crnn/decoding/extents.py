@@ -71,13 +71,17 @@ def aligned(logits: np.ndarray, texts: Sequence[str], alphabet: Alphabet) -> np.
     best[0] = 0.0
     moves = np.zeros((steps, *states.shape), dtype=np.int8)
     for step in range(steps):
+        # Stay, come from the state before, or leave out the blank between two other characters.
         options = np.full((3, *states.shape), -np.inf)
         options[0] = best
         options[1, 1:] = best[:-1]
         if step:
             options[2, 3::2] = np.where(wanted.differs, best[1:-2:2], -np.inf)
         moves[step] = options.argmax(axis=0)
-        best = options.max(axis=0) + logits[step].astype(np.float64)[every, states]
+        best = options.max(axis=0)
+        scores = logits[step].astype(np.float64)
+        best += scores[every, states]
+    # It ends in the last character or in the blank after it; from there the moves lead back.
     state = 2 * wanted.lengths
     before = np.maximum(state - 1, 0)
     state = np.where(best[before, every] > best[state, every], before, state)
@@ -89,7 +93,16 @@ def aligned(logits: np.ndarray, texts: Sequence[str], alphabet: Alphabet) -> np.
 
 
 def _certainties(logits: np.ndarray, path: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the softmax probability of each step's class in a path (n, T)."""
+    """Return how probable each step's class is.
+
+    Args:
+        logits: Scores (T, n, K).
+        path: The classes (n, T).
+        temperature: The scores are divided by it.
+
+    Returns:
+        Softmax probabilities, float64 (n, T).
+    """
     scores = logits.astype(np.float64) / temperature
     scores -= scores.max(axis=2, keepdims=True)
     chosen = np.take_along_axis(scores, path.T[:, :, None], axis=2)[:, :, 0]
@@ -100,6 +113,17 @@ def _certainties(logits: np.ndarray, path: np.ndarray, temperature: float) -> np
 def _of_row(
     path: np.ndarray, certain: np.ndarray, alphabet: Alphabet, span: Span
 ) -> Tuple[Character, ...]:
+    """Return the characters of one row.
+
+    Args:
+        path: The classes of its steps (T,).
+        certain: How probable each of them is (T,).
+        alphabet: The characters of the classes.
+        span: Where the input lies in the picture; steps are spread evenly over it.
+
+    Returns:
+        The characters, from left to right.
+    """
     runs = _runs(path, alphabet.blank)
     left, right, _ = span
     column = (right - left) / len(path)
@@ -117,7 +141,15 @@ def _of_row(
 
 
 def _runs(path: np.ndarray, blank: int) -> List[Tuple[int, int]]:
-    """Return the first and the last step of each run of a character's class."""
+    """Return where a path's characters stand.
+
+    Args:
+        path: The classes of a row's steps (T,).
+        blank: The blank's class.
+
+    Returns:
+        The first and the last step of each run of a character's class.
+    """
     starts = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
     ends = np.append(starts[1:], len(path)) - 1
     is_character = path[starts] != blank
@@ -125,7 +157,17 @@ def _runs(path: np.ndarray, blank: int) -> List[Tuple[int, int]]:
 
 
 def _edges(centres: Sequence[float], left: float, right: float) -> List[float]:
-    """Return where each character begins and, at the end, where the last one ends."""
+    """Return where characters begin and end.
+
+    Args:
+        centres: Of each character, ascending, in columns of the picture.
+        left: The left edge of the input.
+        right: Its right edge.
+
+    Returns:
+        Where each character begins and, at the end, where the last one ends. A single one has the
+        whole width.
+    """
     if len(centres) < 2:
         return [left, right]
     edges = [(one + other) / 2 for one, other in zip(centres, centres[1:])]

@@ -165,7 +165,15 @@ class _Turn:
 
 
 def _sums(weights: np.ndarray, texts: Classes) -> np.ndarray:
-    """Return the sum, over each text's paths, of the product of their classes' weights."""
+    """Return the sum, over each text's paths, of the product of their classes' weights.
+
+    Args:
+        weights: Of each class at each step, float64 (T, n, K), 0 to 1.
+        texts: A text for each row.
+
+    Returns:
+        The sums, float64 (n,).
+    """
     states = 2 * len(texts.classes) + 1
     # The paths so far by where they end: row 1 is the blank before the first character, row 2 that
     # character, row 3 the blank after it …; row 0 stays 0. Two arrays take turns.
@@ -191,7 +199,15 @@ def _sums(weights: np.ndarray, texts: Classes) -> np.ndarray:
 
 
 def _weights_of_states(weights: np.ndarray, texts: Classes) -> np.ndarray:
-    """Return the weights (T, 2 L + 1, n) of blank, first character, blank, second character …"""
+    """Return the weights of the states that a path goes through.
+
+    Args:
+        weights: Of each class at each step (T, n, K).
+        texts: A text for each row, the longest of L characters.
+
+    Returns:
+        Those of blank, first character, blank, second character …, (T, 2 L + 1, n).
+    """
     steps, rows, classes = weights.shape
     length = len(texts.classes)
     places = np.full((2 * length + 1, rows), texts.blank)
@@ -201,7 +217,15 @@ def _weights_of_states(weights: np.ndarray, texts: Classes) -> np.ndarray:
 
 
 def _log_sums(scores: np.ndarray, texts: Classes) -> np.ndarray:
-    """Return the logarithm of `_sums` of ``exp(scores)``, whatever its size."""
+    """Return the logarithm of `_sums` of ``exp(scores)``, whatever its size.
+
+    Args:
+        scores: Logarithms of weights, float64 (T, n, K).
+        texts: A text for each row.
+
+    Returns:
+        The logarithms of the sums, float64 (n,).
+    """
     blanks, characters = _gathered(scores, texts)
     at_blank = np.full((len(texts.classes) + 1, scores.shape[1]), -np.inf)
     at_character = np.full(texts.classes.shape, -np.inf)
@@ -218,7 +242,15 @@ def _log_sums(scores: np.ndarray, texts: Classes) -> np.ndarray:
 
 
 def _gathered(values: np.ndarray, texts: Classes) -> Tuple[np.ndarray, np.ndarray]:
-    """Return the values (T, n) of the blank, and those (T, L, n) of the texts' classes."""
+    """Return what belongs to the texts.
+
+    Args:
+        values: Of each class at each step (T, n, K).
+        texts: A text for each row, the longest of L characters.
+
+    Returns:
+        The values (T, n) of the blank, and those (T, L, n) of the texts' classes.
+    """
     steps, rows, classes = values.shape
     places = texts.classes + np.arange(rows) * classes
     return values[:, :, texts.blank], values.reshape(steps, rows * classes).take(places, axis=1)

@@ -5,6 +5,7 @@ overlapping.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import time
 from array import array
@@ -17,6 +18,8 @@ import numpy as np
 from crnn import ctc
 from crnn.batch import Batch, Sample, label_problems, problem_lines
 from crnn.errors import InputError, UsageError
+from crnn.jobs.others import Others
+from crnn.jobs.unlabelled import list_of
 from crnn.machine import by_name, describe, now
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
@@ -80,12 +83,23 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         InputError: The data holds no usable image.
     """
     machine = describe()
+    decoding: Mapping[str, str] = {}
     with contextlib.ExitStack() as stack:
+        labelled = request.label is not None
+        if not labelled:
+            made = stack.enter_context(list_of(request.data))
+            labelled = made is None
+            request = dataclasses.replace(request, label=made)
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
+            notes: Sequence[str] = ()
+            if labelled:
+                notes = _label_notes(request, runner.spec)
+            subjects.append(_Subject(runner, words, notes))
         _measure(subjects, request, advance)
+        if subjects[0].decodes:
+            decoding = _decoders()
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
     if len(subjects) == 2:
@@ -97,13 +111,20 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         data=request.data.name,
         loop=request.loop,
         warm_up=request.warm_up,
-        machine=machine,
+        machine={**machine, **decoding},
         runs=runs,
         ratios=ratios,
         suggestion=suggestion,
         date=now(),
         command=by_name(request.typed),
     )
+
+
+def _decoders() -> Mapping[str, str]:
+    from crnn import image_decoders
+
+    told = [f"{kind} by {used.decoder}" for kind, used in image_decoders.used().items()]
+    return {"decoders": ", ".join(told)}
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
@@ -132,11 +153,13 @@ def _by_rule(runner: Runner, request: BenchRequest) -> Runner:
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
+    """Measure what is measured in turn, so that it falls on all alike what others do meanwhile."""
     for subject in subjects:
         subject.times = {size: _Times() for size in request.batch}
         for size in request.batch:
             for _ in range(request.warm_up):
                 subject.serial(size)
+    others = Others()
     for turn in range(request.loop):
         for size in request.batch:
             # Who goes first alternates: a second run may find warmer caches.
@@ -146,6 +169,8 @@ def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advan
             for subject in order:
                 subject.times[size].add(subject.serial(size))
         advance(1)
+    for subject in subjects:
+        subject.others = others.in_the_way(subject.runner.info().threads)
 
 
 def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
@@ -390,8 +415,10 @@ class _Subject:
     def __init__(self, runner: Runner, words: _Words, notes: Sequence[str]) -> None:
         self.runner = runner
         self._notes = notes
+        self.others = 0.0
         self.times: Dict[int, _Times] = {}
         self._words = words
+        self.decodes = isinstance(words, _Images)
 
     def serial(self, size: int) -> Mapping[str, float]:
         """Take a batch through one stage after another and return the seconds of each."""
@@ -423,6 +450,7 @@ class _Subject:
         summary = times.stages.summary()
         seconds = {stage: values["sum"] / 1000 for stage, values in summary.items()}
         words = size * loop
+        others = Others()
         throughput = {
             "compute": words / seconds[COMPUTED],
             "transfers": words / _transfers(seconds),
@@ -434,6 +462,7 @@ class _Subject:
             stages={stage: _percentiles(values) for stage, values in summary.items()},
             latency=_percentiles(times.latency.summary()["all"]),
             throughput=throughput,
+            busy=max(self.others, others.in_the_way(self.runner.info().threads)),
         )
 
     def _stream_seconds(self, size: int, loop: int) -> float:

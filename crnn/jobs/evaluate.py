@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     ContextManager,
+    Dict,
     Generator,
     Iterator,
     List,
@@ -38,11 +40,13 @@ from crnn.machine import by_name, now
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
+from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder
+from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
@@ -146,6 +150,10 @@ class EvaluateOutcome:
     comparison: Optional[Comparison]
     failures: Sequence[str]
 
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the result JSON (docs/formats.md) as plain data."""
+        return to_dict(self.evaluation, self.comparison)
+
 
 @dataclass(frozen=True)
 class _Wanted:
@@ -190,9 +198,12 @@ def evaluate(
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
-    with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
-        request, runner
-    ) as outputs, progress("evaluating", len(source)) as advance:
+    columns = _columns(sure, views)
+    with runner, _readings_file(
+        request, simulated=runner.simulated, more=columns
+    ) as readings, _outputs_writer(request, runner) as outputs, progress(
+        "evaluating", len(source)
+    ) as advance:
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
@@ -253,9 +264,9 @@ def score(
     comparer = _comparer(request, folder.spec)
     sure = _sure(request)
     stages = Stages()
-    with _readings_file(request, simulated=folder.simulated) as readings, progress(
-        "scoring", len(folder)
-    ) as advance:
+    with _readings_file(
+        request, simulated=folder.simulated, more=_columns(sure, None)
+    ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
@@ -387,12 +398,27 @@ def _style(request: AnyRequest) -> Optional[Format]:
 
 
 @contextlib.contextmanager
-def _readings_file(request: AnyRequest, *, simulated: bool) -> Iterator[Optional[ReadingsWriter]]:
+def _readings_file(
+    request: AnyRequest, *, simulated: bool, more: Sequence[str]
+) -> Iterator[Optional[ReadingsWriter]]:
     if request.readings is None:
         yield None
         return
     with atomic_file(request.readings) as file:
-        yield ReadingsWriter(file, request.readings, simulated=simulated)
+        yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+
+
+def _columns(sure: Optional[SureJob], views: Optional[ViewJob]) -> Sequence[str]:
+    """Return what a CSV of readings has beside its usual columns."""
+    several = views is not None and views.several
+    found: List[str] = []
+    if several or (sure is not None and sure.counter is not None):
+        found.append("probability")
+    if sure is not None and sure.threshold is not None:
+        found.append("rejected")
+    if several:
+        found.extend(["view", "views_agree"])
+    return found
 
 
 @contextlib.contextmanager
@@ -541,7 +567,7 @@ def _source(
         options=ListOptions(None, request.columns, request.encoding),
         views=maker,
     )
-    if under != spec and isinstance(source, BinFolder):
+    if under != spec and isinstance(source, (BinFolder, PackedBins)):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
             f" {request.data} are normalised already: evaluate on the LMDB or the images"

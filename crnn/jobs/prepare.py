@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import secrets
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
+
+import numpy as np
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
-from crnn.image import REMARKS, taken_by
+from crnn.image import REMARKS, Bounds, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
-from crnn.machine import versions
-from crnn.samples.batches import CHUNK, decode_sample, in_order, in_order_by_processes
+from crnn.machine import usable_cpus, versions
+from crnn.samples.batches import (
+    CHUNK,
+    MANY,
+    PROCESS_CHUNK,
+    by_processes,
+    by_threads,
+    decode_sample,
+    pieces,
+)
 from crnn.samples.bins import (
     BINS_FORMAT,
-    bin_bytes,
     bin_index,
     bin_name,
     description_path,
@@ -29,16 +52,13 @@ from crnn.samples.bins import (
 )
 from crnn.samples.info import info_line, join
 from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
+from crnn.samples.pack import IndexWriter, PackedSample, head, is_index, is_pack
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
 
-MANY = 5000
-"""Samples from which on processes are worth their start; threads share one interpreter, and so
-about one core.
-"""
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
@@ -57,7 +77,8 @@ class PrepareRequest:
     samples dropped, or the characters stripped. ``skip_bad`` leaves samples without usable image
     out of the label file too. ``force`` replaces a folder that holds more than an earlier run's
     bins. ``per_width`` puts each width's bins, of a spec with several, into a folder of its own.
-    ``workers`` threads or processes decode; None for all usable processors.
+    ``workers`` threads or processes decode; None for all usable processors. ``pack`` writes
+    one file in the folder's place, and its index in that of the description (`crnn.samples.pack`).
     """
 
     source: LabelledSource
@@ -70,6 +91,7 @@ class PrepareRequest:
     skip_bad: bool = False
     force: bool = False
     workers: Optional[int] = None
+    pack: bool = False
     per_width: bool = False
 
     def info_files(self) -> Mapping[int, Path]:
@@ -86,7 +108,7 @@ class PrepareRequest:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Prepared:
     """What was written, and what was remarkable.
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
@@ -107,6 +129,7 @@ class Summary:
     skip_bad: bool
     seconds: float
     spec: ModelSpec
+    pack: bool = False
     by_width: Mapping[int, int] = field(default_factory=dict)
 
     def to_dict(self) -> Dict[str, Any]:
@@ -117,6 +140,8 @@ class Summary:
         ]
         plain = asdict(self)
         del plain["spec"]  # the bins' own description has it
+        if not self.pack:
+            del plain["pack"]
         plain["by_width"] = {str(width): count for width, count in self.by_width.items()}
         if not self.by_width:
             del plain["by_width"]
@@ -125,7 +150,7 @@ class Summary:
 
 def prepare(
     request: PrepareRequest, advance: Callable[[int], None] = lambda count: None
-) -> Summary:
+) -> Prepared:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
     Beside the folder, `description_path` says how they were made.
@@ -163,22 +188,27 @@ def prepare(
             path: stack.enter_context(atomic_file(path)) for path in targets if path.parent != out
         }
         description_file = stack.enter_context(atomic_file(description))
-        folder = stack.enter_context(atomic_folder(out))
-        within = {
-            path: stack.enter_context(open(folder / path.name, "wb"))
-            for path in targets
-            if path.parent == out
-        }
-        files = {**beside, **within}
-        for name in _folders(request):
-            (folder / name).mkdir()
-        info = {width: files[path] for width, path in infos.items()}
-        work.write(folder, files[targets[0]], info, advance=advance)
+        if request.pack:
+            pack = _Pack(stack.enter_context(atomic_file(out)), description_file, request)
+            work.write(pack, beside[targets[0]], {}, advance=advance)
+            pack.finish()
+        else:
+            folder = stack.enter_context(atomic_folder(out))
+            within = {
+                path: stack.enter_context(open(folder / path.name, "wb"))
+                for path in targets
+                if path.parent == out
+            }
+            files = {**beside, **within}
+            for name in _folders(request):
+                (folder / name).mkdir()
+            info = {width: files[path] for width, path in infos.items()}
+            work.write(_Folder(folder), files[targets[0]], info, advance=advance)
+            description_file.write(_description(request).encode("utf-8"))
         if not work.bins:
             raise InputError(
                 f"no sample of {request.source.path} could be prepared: {work.reasons()}"
             )
-        description_file.write(_description(request).encode("utf-8"))
     for key, problem in request.source.faults():
         work.note(key, problem)
     return work.summary(time.perf_counter() - start)
@@ -193,18 +223,17 @@ def _folders(request: PrepareRequest) -> Sequence[str]:
 
 def _description(request: PrepareRequest) -> str:
     """Return what the bins are and what made them, as JSON text of the format `BINS_FORMAT`."""
-    described: Dict[str, Any] = {
-        "format": BINS_FORMAT,
-        "spec": request.spec.to_dict(),
-        "dtype": request.dtype,
-        "versions": versions(),
-    }
+    described = {"format": BINS_FORMAT, **_about(request)}
     if request.per_width:
         described["per_width"] = True
     return json_text(described, indent=2) + "\n"
 
 
-def summary_lines(summary: Summary, show: int = 20) -> List[str]:
+def _about(request: PrepareRequest) -> Dict[str, Any]:
+    return {"spec": request.spec.to_dict(), "dtype": request.dtype, "versions": versions()}
+
+
+def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     """Return the summary as text.
 
     Args:
@@ -215,11 +244,14 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
         Its lines.
     """
     shape = "x".join(map(str, summary.shape))
+    place = "in"
+    if summary.pack:
+        place = "in the pack"
     if summary.by_width:
         channels, height, _ = summary.shape
         shape = f"{channels}x{height} and several widths,"
     lines = [
-        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) in"
+        f"{summary.samples} samples: {summary.bins} bins ({shape} {summary.dtype}) {place}"
         f" {summary.out}, {summary.labels} labels in {summary.label_file} ({summary.seconds:.1f} s)"
     ]
     for width, count in summary.by_width.items():
@@ -239,7 +271,7 @@ def summary_lines(summary: Summary, show: int = 20) -> List[str]:
     return lines
 
 
-def _consequence(reason: str, summary: Summary) -> str:
+def _consequence(reason: str, summary: Prepared) -> str:
     if reason == OUTSIDE:
         return {
             "keep": "kept, and will count as wrong (--oov)",
@@ -265,6 +297,50 @@ def _consequence(reason: str, summary: Summary) -> str:
     return "no bin, and will count as wrong (--skip-bad leaves them out)"
 
 
+class _Folder:
+    """Where bins go to a file each.
+
+    What decodes them writes them too, so that all processors take part in the writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Optional[Path] = path
+
+    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+        """Do nothing: they are written."""
+
+
+class _Pack:
+    """Where bins go to one file, whose index is written along."""
+
+    def __init__(self, file: IO[bytes], index: IO[bytes], request: PrepareRequest) -> None:
+        self.path: Optional[Path] = None
+        self._file = file
+        self._spec = request.spec
+        self._keeps_bad = not request.skip_bad
+        self._values = _values_of(request)
+        identity = secrets.token_hex(16)
+        self._at = file.write(head(identity))
+        about = {**_about(request), "shape": list(request.spec.image_shape)}
+        self._index = IndexWriter(index, about, identity)
+
+    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+        """Append the samples that have pixels, and a line of the index for each that counts."""
+        values = self._values(pixels)
+        self._file.write(memoryview(values.data).cast("B"))
+        column = values.itemsize * self._spec.channels * self._spec.height
+        for number, label, width, _ in written:
+            place = None
+            if width is not None:
+                place = self._at
+                self._at += column * width
+            if label is not None and (width is not None or self._keeps_bad):
+                self._index.add(PackedSample(number, place, width or 0, label))
+
+    def finish(self) -> None:
+        self._index.finish()
+
+
 class _Preparation:
     """The work of one request and its counts."""
 
@@ -277,26 +353,25 @@ class _Preparation:
 
     def write(
         self,
-        folder: Path,
+        place: Union[_Folder, _Pack],
         labels: IO[bytes],
         info: Mapping[int, IO[bytes]],
         *,
         advance: Callable[[int], None],
     ) -> None:
         request = self.request
-        write_bin = _BinWriter(request, folder)
-        share = in_order
-        if len(request.source) >= MANY:
-            share = in_order_by_processes
-        written = share(request.source.numbers(), write_bin, request.workers, ahead=_AHEAD)
-        with contextlib.closing(written):
-            done = 0
-            for result in written:
-                self._add(result, labels, info)
-                if self.samples >= done + CHUNK:
-                    advance(self.samples - done)
-                    done = self.samples
-            advance(self.samples - done)
+        decode = _BinDecoder(request, place.path)
+        workers = request.workers or usable_cpus()
+        share, size = by_threads, CHUNK
+        if workers > 1 and len(request.source) >= MANY:
+            share, size = by_processes, PROCESS_CHUNK
+        done = share(pieces(request.source.numbers(), size), decode, workers, ahead=_AHEAD)
+        with contextlib.closing(done):
+            for numbers, (written, pixels) in done:
+                place.add(written, pixels)
+                for result in written:
+                    self._add(result, labels, info)
+                advance(len(numbers))
 
     def note(self, key: str, problem: Problem) -> None:
         count = self._counts[problem.reason] = self._counts.get(problem.reason, 0) + 1
@@ -306,13 +381,13 @@ class _Preparation:
     def reasons(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self._counts.items())
 
-    def summary(self, seconds: float) -> Summary:
+    def summary(self, seconds: float) -> Prepared:
         request = self.request
         by_width: Mapping[int, int] = {}
         if request.spec.widths is not None:
             by_width = self._at_width
         channels, height, _ = request.spec.image_shape
-        return Summary(
+        return Prepared(
             out=request.out,
             label_file=str(request.label_file),
             dtype=request.dtype,
@@ -327,6 +402,7 @@ class _Preparation:
             skip_bad=request.skip_bad,
             seconds=seconds,
             spec=request.spec,
+            pack=request.pack,
             by_width=by_width,
         )
 
@@ -352,47 +428,71 @@ class _Preparation:
         return info_line(self._at_width[width], path, width, self.request.spec.height)
 
 
-class _BinWriter:
-    """Reads a sample, decodes it and writes its bin; shared by threads, or sent to processes, that
-    do so at once.
+class _BinDecoder:
+    """Reads samples, decodes them and, where there is a folder, writes their bins; shared by
+    threads, or sent to processes, that do so at once.
     """
 
-    def __init__(self, request: PrepareRequest, folder: Path) -> None:
+    def __init__(self, request: PrepareRequest, folder: Optional[Path]) -> None:
         self._source = request.source
-        self._prefix = str(folder) + os.sep
+        self._folder = folder
         self._per_width = request.per_width
         self._spec = request.spec
         self._alphabet = request.spec.alphabet
-        self._raw = request.dtype == "uint8"
+        self._values = _values_of(request)
         self._oov = request.oov
 
-    def __call__(self, number: int) -> _Written:
-        notes: List[Tuple[str, Problem]] = []
-        sample = self._source.sample(number)
-        label = self._label(number, sample, notes)
-        width = None
-        if label is not None:
-            width = self._write(number, sample, notes)
-        return number, label, width, notes
+    def __call__(self, numbers: Sequence[int]) -> Tuple[List[_Written], np.ndarray]:
+        """Return what became of each sample, and the pixels C, H, W, one after the other, of those
+        that have any, where they are not written yet.
+        """
+        column = self._spec.channels * self._spec.height
+        most = column * self._spec.read_widths[-1]
+        pixels = np.empty(len(numbers) * most, dtype=np.uint8)
+        bounds = Bounds.now()
+        done: List[_Written] = []
+        at = 0
+        for number in numbers:
+            notes: List[Tuple[str, Problem]] = []
+            sample = self._source.sample(number)
+            label = self._label(number, sample, notes)
+            width = None
+            if label is not None:
+                width = self._decode(sample, pixels[at:], bounds, notes)
+                at += column * (width or 0)
+            done.append((number, label, width, notes))
+        if self._folder is None:
+            return done, pixels[:at]
+        self._write(done, self._values(pixels[:at]), self._folder)
+        return done, pixels[:0]
 
-    def _write(
-        self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
+    def _decode(
+        self, sample: Sample, out: np.ndarray, bounds: Bounds, notes: List[Tuple[str, Problem]]
     ) -> Optional[int]:
-        """Write a sample's bin and return its width; None where its image cannot be used."""
-        pixels, remarks = decode_sample(sample, self._spec)
+        """Return the image's width; None where it cannot be used."""
+        result, remarks = decode_sample(sample, self._spec, out, bounds)
         notes.extend((sample.key, Problem(remark)) for remark in remarks)
-        if isinstance(pixels, Problem):
-            notes.append((sample.key, pixels))
+        if isinstance(result, Problem):
+            notes.append((sample.key, result))
             return None
-        width = int(pixels.shape[2])
-        if not self._raw:
-            pixels = self._spec.normalise(pixels)
-        name = bin_name(number)
-        if self._per_width:
-            name = f"{width_folder(width)}{os.sep}{name}"
-        with open(self._prefix + name, "wb", buffering=0) as file:
-            file.write(bin_bytes(pixels))
-        return width
+        return result
+
+    def _write(self, done: Sequence[_Written], values: np.ndarray, folder: Path) -> None:
+        """Write a bin for each sample that has pixels.
+
+        Nothing is copied: each bin is written from its place among the values.
+        """
+        column = self._spec.channels * self._spec.height
+        at = 0
+        for number, _, width, _ in done:
+            if width is None:
+                continue
+            name = bin_name(number)
+            if self._per_width:
+                name = f"{width_folder(width)}{os.sep}{name}"
+            end = at + column * width
+            _write_new(f"{folder}{os.sep}{name}", values[at:end])
+            at = end
 
     def _label(
         self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
@@ -421,6 +521,29 @@ class _BinWriter:
             if sample.label:
                 return None
         return label
+
+
+def _values_of(request: PrepareRequest) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes pixels (n, C, H, W) the bins' content, little-endian."""
+    if request.dtype == "uint8":
+        return np.ascontiguousarray
+    # Every pixel is a place in the table: clipping spares looking for others.
+    return functools.partial(np.take, request.spec.table.astype("<f4"), mode="clip")
+
+
+def _write_new(path: str, values: np.ndarray) -> None:
+    """Write a file that nothing else knows of yet, by three calls of the system."""
+    content = memoryview(values.data).cast("B")
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        done = os.write(file, content)
+        while done < len(content):
+            # A disk that is full takes a part; the next call says so.
+            done += os.write(file, content[done:])
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
@@ -462,6 +585,9 @@ def _check_targets(request: PrepareRequest, out: Path, targets: Sequence[Path]) 
 
 def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -> None:
     """Refuse what cannot be made anew, or holds what an earlier run has not written."""
+    if request.pack:
+        _check_pack(request, out)
+        return
     if out.exists() and not out.is_dir():
         raise InputError(
             f"cannot write to {out}: it is a file; expected a folder, which is made anew"
@@ -475,13 +601,31 @@ def _check_folder(request: PrepareRequest, out: Path, targets: Sequence[Path]) -
         _check_leftover(out, [path.name for path in targets if path.parent == out])
 
 
+def _check_pack(request: PrepareRequest, out: Path) -> None:
+    """Refuse what has no meaning for a pack, and a target that an earlier run has not written.
+
+    An earlier run's pack is replaced, as a folder of bins is.
+    """
+    if request.info_file:
+        raise UsageError(
+            "--info names a file for each sample, and a pack is one file: leave one out"
+        )
+    if out.is_dir():
+        raise InputError(f"cannot write the pack {out}: it is a folder", hint="Name a file.")
+    if out.exists() and not is_pack(out) and not request.force:
+        raise InputError(
+            f"cannot write the pack {out}: it stands there and is not an earlier run's pack",
+            hint="Name another file, or replace this one: --force",
+        )
+
+
 def _check_description(path: Path, targets: Sequence[Path]) -> None:
     """Refuse to write the bins' description over a file that is something else."""
     if path in targets:
         raise UsageError(
             f"{path} is where the bins are described; expected another name for --label and --info"
         )
-    if not path.exists():
+    if not path.exists() or is_index(path):
         return
     try:
         known = json.loads(read_bounded(path))

@@ -316,7 +316,7 @@ class BinFolder:
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
-        _check_description(folder, found, spec)
+        check_widths(folder, found, spec)
         self._folders = [folder]
         if found is not None and found.per_width:
             self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
@@ -520,8 +520,17 @@ def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:
     return {column * width: width for width in spec.read_widths}
 
 
-def _check_description(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
-    """Refuse bins whose widths were chosen otherwise than the model's rule would."""
+def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
+    """Refuse bins whose widths were chosen otherwise than the model's rule would.
+
+    Args:
+        folder: The bins, for the message.
+        found: What is known of how they were made; None where nothing is.
+        spec: What the model takes.
+
+    Raises:
+        InputError: Their widths are others.
+    """
     if found is None or found.spec.widths == spec.widths:
         return
     if found.spec.widths is None:

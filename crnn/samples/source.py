@@ -1,5 +1,5 @@
 """What the user calls "the data", told apart by what it is: an LMDB, a folder of images or, for an
-evaluation, a folder of bins.
+evaluation, a folder of bins or a pack of them.
 
 Importing this needs only NumPy: what reads images is imported where images are read.
 """
@@ -15,6 +15,7 @@ from crnn.errors import InputError, UsageError
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, LabelFile, described
+from crnn.samples.pack import PackedBins, is_pack
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class ImageSource:
             keep=keep,
             workers=self.workers,
             views=self._views,
+            again=self.samples,
         )
 
     def close(self) -> None:
@@ -259,9 +261,9 @@ def open_source(
     """Return the source for ``data``.
 
     Args:
-        data: A folder of bins, an LMDB, or a folder of images.
+        data: A folder of bins, a pack of them, an LMDB, or a folder of images.
         spec: What the model takes.
-        label: The label file of bins, or the annotation file of images.
+        label: The label file of bins, which a pack needs none of, or the annotation file of images.
         workers: Threads that decode images; None for all usable processors.
         rules: Which samples count; None for all.
         options: How the annotation of images is read.
@@ -276,8 +278,11 @@ def open_source(
     """
     if not data.exists():
         raise InputError(
-            f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
+            f"{data} does not exist; expected a folder of bins, a pack of them, an LMDB or a folder"
+            " of images"
         )
+    if is_pack(data):
+        return PackedBins(data, spec, label, rules)
     if holds_bins(data):
         if label is None:
             raise UsageError(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from crnn.batch import Problem, Sample, Span
-from crnn.image import ImageError, of_picture, resize, width_of
+from crnn.image import ImageError, opened_picture, resize, width_of
 from crnn.samples.batches import Seen
 from crnn.spec import ModelSpec
 from crnn.views import CROPPED, INVERTED, PADDED, View, degrees
@@ -57,7 +57,8 @@ class PictureViews:
         Raises:
             ImageError: It cannot be decoded.
         """
-        return of_picture(data, self._spec, self._made, max_pixels=self._max_pixels)
+        with opened_picture(data, self._spec, max_pixels=self._max_pixels) as (picture, remarks):
+            return self._made(picture), remarks
 
     def fault(self, problem: Problem) -> Sequence[Seen]:
         """Return the one row of a word that has no picture."""
@@ -107,7 +108,16 @@ class PictureViews:
 
 
 def _changed(picture: Image.Image, span: Span, change: str) -> Tuple[Image.Image, Span]:
-    """Return a changed picture, and where it lies in the word's."""
+    """Change a picture.
+
+    Args:
+        picture: The word's, or what an earlier change made of it.
+        span: Where that lies in the word's picture.
+        change: One of `View.changes`.
+
+    Returns:
+        The changed picture, and where it lies.
+    """
     if change == INVERTED:
         return ImageOps.invert(picture), span
     edge = round(EDGE * picture.height)
@@ -122,7 +132,15 @@ def _changed(picture: Image.Image, span: Span, change: str) -> Tuple[Image.Image
 
 
 def _turned(picture: Image.Image, angle: int) -> Image.Image:
-    """Return a picture turned about its middle, in its own size; its edges go on outwards."""
+    """Turn a picture about its middle.
+
+    Args:
+        picture: Any picture.
+        angle: Degrees against the clock.
+
+    Returns:
+        The turned picture in its own size; the edges of the old one go on outwards.
+    """
     width, height = picture.size
     slope = math.sin(math.radians(abs(angle)))
     across = int(height * slope / 2) + 2

@@ -110,7 +110,15 @@ class SurenessCounter:
         return probabilities[was_read], np.array(self._right, dtype=bool)[was_read]
 
     def _threshold(self, words: np.ndarray, accuracy: float) -> float:
-        """Return the threshold, of some words, whose kept ones are so right; `NOTHING` if none."""
+        """Return the threshold that keeps the most of some words.
+
+        Args:
+            words: Their places.
+            accuracy: The fraction of the kept ones that is to be right.
+
+        Returns:
+            The threshold; `NOTHING` where none keeps so good a part.
+        """
         probabilities = np.array(self._probabilities)[words]
         right = np.array(self._right)[words]
         surest = np.argsort(-probabilities, kind="stable")
@@ -193,8 +201,14 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> List[Reliabilit
 
 
 def _curve(probabilities: np.ndarray, right: np.ndarray) -> Sequence[Tuple[float, float, float]]:
-    """Return share, threshold and accuracy of the surest words; both arrays have the surest
-    first.
+    """Return how right the surest words are.
+
+    Args:
+        probabilities: Of n words, the surest first.
+        right: Which are right, in the same order.
+
+    Returns:
+        Share, threshold and accuracy for each of `SHARES`.
     """
     points: List[Tuple[float, float, float]] = []
     if not len(right):

@@ -58,7 +58,11 @@ class TemperatureFit:
         self.words += len(right)
 
     def gathered(self) -> Words:
-        """Return all that was kept."""
+        """Return all that was kept.
+
+        Returns:
+            The words, in the order in which they came.
+        """
         if not self._right:
             return Words(np.zeros((len(GRID), 0)), np.zeros(0, dtype=bool))
         return Words(
@@ -74,7 +78,14 @@ class Words:
     right: np.ndarray
 
     def every_other(self, first: int) -> Words:
-        """Return every other word from a first one on."""
+        """Return every other word.
+
+        Args:
+            first: The first one, 0 or 1.
+
+        Returns:
+            Half of the words.
+        """
         return Words(self.logs[:, first::2], self.right[first::2])
 
     def fit(self) -> Fit:
@@ -82,6 +93,9 @@ class Words:
 
         Between those that were tried it is the vertex of the parabola through the best one and its
         neighbours, over the logarithm of the temperature.
+
+        Returns:
+            The temperature, and whether it is one of the ends of `GRID`.
         """
         losses = [log_loss(np.exp(logs), self.right) for logs in self.logs]
         best = int(np.argmin(losses))
@@ -96,7 +110,14 @@ class Words:
         return Fit(GRID[best] * 2 ** (offset / STEPS), False)
 
     def at(self, temperature: float) -> np.ndarray:
-        """Return the words' probabilities at a temperature, within `GRID`, float64 (n,)."""
+        """Return the words' probabilities at a temperature.
+
+        Args:
+            temperature: Within `GRID`.
+
+        Returns:
+            Probabilities, float64 (n,).
+        """
         place = (math.log2(temperature) + DOUBLINGS) * STEPS
         below = min(max(0, int(place)), len(GRID) - 2)
         share = place - below

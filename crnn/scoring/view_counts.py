@@ -28,16 +28,20 @@ class ViewCounts:
         words, correct = self._by_view.get(reading.view, (0, 0))
         self._by_view[reading.view] = (words + 1, correct + int(right))
         if reading.views_agree is not None:
-            words, correct = self._agree.get(reading.views_agree, (0, 0))
-            self._agree[reading.views_agree] = (words + 1, correct + int(right))
+            agree = reading.views_agree
+            words, correct = self._agree.get(agree, (0, 0))
+            self._agree[agree] = (words + 1, correct + int(right))
 
     def summary(self) -> Mapping[str, Any]:
-        """Return the fields of `Evaluation.views`; empty where words had one view."""
+        """Return what was counted.
+
+        Returns:
+            The fields of `Evaluation.views`; empty where words had one view.
+        """
         if not self._by_view:
             return {}
         kept: Dict[str, Mapping[str, float]] = {}
-        most_first = sorted(self._by_view, key=lambda name: (-self._by_view[name][0], name))
-        for name in most_first:
+        for name in sorted(self._by_view):
             kept[name] = _counted(*self._by_view[name])
         return {
             "kept": kept,
@@ -47,4 +51,8 @@ class ViewCounts:
 
 
 def _counted(words: int, correct: int) -> Mapping[str, float]:
-    return {"words": words, "correct": correct, "accuracy": correct / max(1, words)}
+    return {
+        "words": words,
+        "correct": correct,
+        "accuracy": correct / max(1, words),
+    }

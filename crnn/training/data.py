@@ -290,8 +290,8 @@ def open_training_data(
         raise InputError(
             "the recipe names no training data",
             hint=(
-                "Give train=LMDB, train='[{render: true}]' for rendered words, or data_path=DIR"
-                " with MJ_LMDB in it."
+                "Give train=DATA (an LMDB, or a folder of images with its list),"
+                " train='[{render: true}]' for rendered words, or data_path=DIR with MJ_LMDB in it."
             ),
         )
     entries = tuple(_expanded(entries))

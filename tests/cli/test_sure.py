@@ -43,7 +43,9 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("some")
     lines = []
-    with lmdb.open(str(WORDS), readonly=True, lock=False) as store, store.begin() as content:
+    # A process can have an LMDB open once only.
+    copy = shutil.copytree(WORDS, tmp_path_factory.mktemp("copy") / "words")
+    with lmdb.open(str(copy), readonly=True, lock=False) as store, store.begin() as content:
         for number in range(1, 31):
             (folder / f"{number}.png").write_bytes(content.get(b"image-%09d" % number))
             label = content.get(b"label-%09d" % number).decode()
@@ -242,11 +244,29 @@ def test_raw_outputs_are_of_one_view(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not (tmp_path / "raw").exists()
 
 
+def test_a_csv_has_the_fields_as_columns(fixed: Path, some: Path, tmp_path: Path) -> None:
+    for options, more in (
+        (["--probability"], ["probability"]),
+        (["--reject", "0.9"], ["probability", "rejected"]),
+        (["--views", "3"], ["probability", "view", "views_agree"]),
+        ([], []),
+    ):
+        table = tmp_path / "readings.csv"
+        command = ["evaluate", str(fixed), str(some), "--readings", str(table), *options]
+        assert main(command) == 0
+        rows = [line.split(",") for line in table.read_text().splitlines()]
+        assert rows[0] == ["key", "label", "text", "confidence", *more]
+        assert {len(row) for row in rows} == {len(rows[0])}
+        # It can be compared with.
+        assert main(["evaluate", str(fixed), str(some), *options, "--against", str(table)]) == 0
+
+
 def pictures(folder: Path) -> List[str]:
     import lmdb
 
     found = []
-    with lmdb.open(str(WORDS), readonly=True, lock=False) as store, store.begin() as content:
+    copy = shutil.copytree(WORDS, folder / "copy")
+    with lmdb.open(str(copy), readonly=True, lock=False) as store, store.begin() as content:
         for number in (1, 2, 3):
             path = folder / f"{number}.png"
             path.write_bytes(content.get(b"image-%09d" % number))
@@ -322,7 +342,7 @@ def test_too_few_words_or_all_right_are_refused(
     copy = tmp_path / "copy.onnx"
     assert main(["calibrate", str(model), str(images), "-o", str(copy)]) == 1
     assert "120 labelled words, 0 of them read wrongly" in capsys.readouterr().err
-    few = write_images(tmp_path / "few", ["abc"] * 3, ["abc", "abd", "abc"])
+    few = write_images(tmp_path / "few", ["abc"] * 3, ["abc", "abx", "abc"])
     assert main(["calibrate", str(model), str(few), "-o", str(copy)]) == 1
     assert "expected 100 words or more" in capsys.readouterr().err
     assert not copy.exists()

@@ -70,6 +70,16 @@ def test_images_that_no_width_fits(sizes: List[Tuple[int, int]]) -> None:
     assert all(32 <= width <= 1024 for one in found.best for width in one.widths)
 
 
+def test_no_width_below_the_narrowest() -> None:
+    sizes = drawn(300)
+    found = propose(sizes, narrowest=80)
+    assert found.best[2].widths[0] == 80
+    rule, total = Widths(list=found.best[2].widths), 0.0
+    for size in sizes:
+        total += abs(math.log(rule.choose(*size) / max(80, rule.ideal(*size))))
+    assert found.best[2].error == pytest.approx(total / len(sizes), abs=1e-9)
+
+
 def test_no_images() -> None:
     assert propose([]).to_dict() == {"factor": 36.0, "proposed": [], "best": []}
 
@@ -84,3 +94,6 @@ def test_the_command_shows_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     data = json.loads(capsys.readouterr().out)
     assert data["widths"]["proposed"] == data["widths"]["best"][2]["widths"]
     assert data["widths"]["best"][2]["error"] < ENOUGH
+    assert main(["dataset", "stats", str(words), "--json", "-", "--narrowest", "80"]) == 0
+    assert json.loads(capsys.readouterr().out)["widths"]["proposed"][0] >= 80
+    assert main(["dataset", "stats", str(words), "--narrowest", "81"]) == 2

@@ -182,6 +182,12 @@ def test_an_allow_list_leaves_other_characters_out() -> None:
     assert list(decode(logits, allow="A-Z0-9").texts) == ctc.greedy(logits, SPEC.alphabet)
 
 
+def test_a_character_that_the_model_lacks_is_named() -> None:
+    decoder = Decoder(SPEC, DecodingOptions(allow="0-9A-Zé€"))
+    assert decoder.notes() == ["--allow names 'é€', which the model's alphabet does not have"]
+    assert Decoder(SPEC, DecodingOptions(allow="0-z")).notes() == []
+
+
 def test_a_pattern_restricts_the_text_and_gives_its_probability() -> None:
     decoded = decode(logits_of(["ab1234", "0b123x", "zzz"]), pattern="[A-Z]{2}[0-9]{4}")
     assert decoded.texts[0] == "ab1234"

@@ -63,7 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)",
     )
     parser.add_argument(
-        "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
+        "--precision",
+        choices=PRECISION_MODES,
+        metavar="MODE",
+        help=f"ATC's --precision_mode (default: force_fp16): {', '.join(PRECISION_MODES)}",
     )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
     _add_atc(parser)
@@ -134,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _show(todo.jobs, aipp_files(todo), args.json)
         return 0
-    built = build(todo, os.environ, lambda line: console.note(f"atc: {line}"))
+    built = build(todo, os.environ, lambda line: console.relay(f"atc: {line}"))
     if put_json([one.to_dict() for one in built], args.json):
         return 0
     for one in built:

@@ -27,8 +27,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.decoding_options import add_decoding, decoding_options, with_lexicon
-from crnn.cli.sure_options import add_sure, sure_options, sure_table
-from crnn.cli.view_options import add_views
+from crnn.cli.sure_options import add_sure, add_views, sure_options, sure_table
 from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
@@ -42,7 +41,7 @@ R = TypeVar("R")
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
   crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
-  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""  # noqa: E501
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint on each set"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +90,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--outputs-style",
         choices=("ais_bench", "benchmark"),
         default="ais_bench",
-        help="NAME_0.bin or NAME_1.bin",
+        help="name files NAME_0.bin, or NAME_1.bin (default: ais_bench, the former)",
     )
     parser.add_argument(
         "--rehearse",
@@ -267,7 +266,7 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.simulated(outcomes[0].evaluation.run))
+            console.say(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
@@ -348,7 +347,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
         if taken:
             console.note(line)
         else:
-            console.out(line)
+            console.say(line)
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0

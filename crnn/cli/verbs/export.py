@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
 EXAMPLE = """  crnn export crnn.pth crnn.onnx
-  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm      for CANN 5.0 and older
+  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm   for CANN 5.0 and older
   crnn export chinese.pth chinese.onnx --alphabet @characters.txt --width 160
-  crnn export crnn.pth crnn.onnx --widths 80,100,128,160,200         words at the width of their aspect"""  # noqa: E501
+  crnn export crnn.pth wide.onnx --widths 80,128,200   words at the width of their aspect"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

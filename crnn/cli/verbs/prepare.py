@@ -24,8 +24,9 @@ from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
 EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
-  crnn prepare IIIT5K_lmdb input_bin --label labels/iiit5k.txt --info crnn.info --oov drop
-  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8"""
+  crnn prepare IIIT5K_lmdb bins --label iiit5k.txt --info crnn.info --oov drop
+  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
+  crnn prepare IIIT5K_lmdb words.pack --pack"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,10 +59,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help=(
             "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
-            " (default: CRNN)"
+            " (default: the kit's own: gray, 32x100, 0-9a-z)"
         ),
     )
     _add_widths(parser)
+    _add_out_options(parser)
     parser.add_argument(
         "--annotation",
         type=listing,
@@ -83,18 +85,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--skip-bad",
+        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
+    )
+    add_json(parser)
+    add_written(parser, "label", "info")
+
+
+def _add_out_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pack",
         action="store_true",
-        help="leave words without usable image out of the labels too",
+        help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace OUT_DIR with all that is in it"
     )
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
+        "--skip-bad",
+        action="store_true",
+        help="leave words without usable image out of the labels too",
     )
-    add_json(parser)
-    add_written(parser, "label", "info")
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:
@@ -120,11 +130,6 @@ def _add_widths(parser: argparse.ArgumentParser) -> None:
     """Declare what is about several widths."""
     add_widths(parser)
     add_width_rule(parser)
-    parser.add_argument(
-        "--per-width",
-        action="store_true",
-        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -154,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
         skip_bad=args.skip_bad,
         force=args.force,
         workers=args.threads,
+        pack=args.pack,
         per_width=args.per_width,
     )
     for note in source.notes:

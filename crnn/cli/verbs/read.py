@@ -17,8 +17,7 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.decoding_options import add_decoding, decoding_arguments
-from crnn.cli.sure_options import add_sure, sure_options
-from crnn.cli.view_options import add_views
+from crnn.cli.sure_options import add_sure, add_views, sure_options
 from crnn.cli.width_options import add_nearest_width, add_width_rule
 from crnn.errors import InputError
 

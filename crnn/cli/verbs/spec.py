@@ -8,6 +8,7 @@ from typing import Optional
 
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_written, put_json
+from crnn.cli.main import add_parser
 
 HELP = "Show how a model's images are prepared and its classes read, or write that into an ONNX."
 EXAMPLE = """  crnn spec set others.onnx spec.json -o crnn.onnx
@@ -20,14 +21,12 @@ EXAMPLE = """  crnn spec set others.onnx spec.json -o crnn.onnx
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    show = commands.add_parser("show", help="show a model's spec", allow_abbrev=False)
+    show = add_parser(commands, "show", "Show a model's spec.", "  crnn spec show crnn.onnx")
     show.add_argument(
         "model", type=Path, metavar="MODEL", help="an .onnx, an .om or a .pth, told by content"
     )
     add_json(show)
-    put = commands.add_parser(
-        "set", help="write a copy of an ONNX model that carries a spec", allow_abbrev=False
-    )
+    put = add_parser(commands, "set", "Write a copy of an ONNX model that carries a spec.", EXAMPLE)
     put.add_argument("model", type=Path, metavar="MODEL.onnx", help="a model without a spec")
     put.add_argument(
         "spec",

@@ -203,8 +203,8 @@ def load_words(path: Optional[Path], characters: str) -> Words:
         raise UnavailableError(
             f"there is no word list at {SYSTEM_LISTS[0]}",
             hint=(
-                "Install one (Debian: apt install wamerican), or give --words FILE, one word a"
-                " line."
+                "Install one (Debian: apt install wamerican), or give --words FILE (in a recipe"
+                " words: FILE), one word a line."
             ),
         )
     lines = read_lines(file, "a list of words, one a line")

@@ -150,10 +150,10 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version], given: Optional[str]) 
         outside = "".join(
             f" with {name} {digest[:16]}…" for name, digest in sidecar.external_data.items()
         )
-        hashes = (
-            f"ONNX {sidecar.onnx_sha256[:16]}…{outside}, checkpoint"
-            f" {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
-        )
+        checkpoint = UNKNOWN
+        if sidecar.checkpoint_sha256:
+            checkpoint = f"{sidecar.checkpoint_sha256[:16]}…"
+        hashes = f"ONNX {sidecar.onnx_sha256[:16]}…{outside}, checkpoint {checkpoint}"
         yield Check("hashes", True, f"the OM is the one that {beside} names; {hashes}")
         yield from _release(Version.parse(sidecar.versions.get("cann", "")), cann)
 
