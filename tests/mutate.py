@@ -40,6 +40,28 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = (
+    # The host.
+    Mutation(
+        "edit distance of the longer text's last rows forgotten",
+        "crnn/metrics.py",
+        "        grows = (fewer | ~(diagonal | more)) & every\n",
+        "        grows = (fewer | ~(diagonal | more)) & every & 0xFFFFFFFFFFFFFFFF\n",
+        "tests/test_metrics.py::test_edit_distance_by_hand",
+    ),
+    Mutation(
+        "long labels passed over with the batch",
+        "crnn/batch.py",
+        "            if 2 * len(text) > most:\n",
+        "            if len(text) > most:\n",
+        "tests/scoring/test_scorer.py::test_a_batchs_labels_are_looked_at_as_each_one_is",
+    ),
+    Mutation(
+        "crnn read imports all of onnx",
+        "crnn/runners/onnx_messages.py",
+        "        if file.is_file():\n",
+        "        if not file:\n",
+        "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
+    ),
     # How sure, and several views.
     Mutation(
         "a repeated character without the blank between",
@@ -1015,15 +1037,15 @@ MUTATIONS = (
     Mutation(
         "CER over the length of what was read",
         "crnn/metrics.py",
-        "self._characters += len(truth)",
-        "self._characters += len(text)",
+        "            length = len(truth)\n",
+        "            length = len(texts[row])\n",
         "tests/test_metrics.py::test_text_metric_on_three_words",
     ),
     Mutation(
         "NED by the truth's length alone",
         "crnn/metrics.py",
-        "(max(len(text), len(truth)) or 1)",
-        "(len(truth) or 1)",
+        "max(len(texts[row]), length)",
+        "(length or 1)",
         "tests/test_metrics.py::test_text_metric_of_nothing_and_of_empty_strings",
     ),
     Mutation(
@@ -1043,8 +1065,8 @@ MUTATIONS = (
     Mutation(
         "a sample that could not be read counts as right",
         "crnn/metrics.py",
-        "right = distance == 0 and not wrong",
-        "right = distance == 0",
+        "            if distance or row in wrong:\n",
+        "            if distance:\n",
         "tests/scoring/test_scorer.py"
         "::test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty",
     ),

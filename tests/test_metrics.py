@@ -23,6 +23,10 @@ WORDS = st.text(alphabet="ab1 é", max_size=8)
         ("good", "god", 1),
         ("ab", "ba", 2),
         ("字", "字字", 1),
+        # More rows than a machine's word has bits.
+        ("b" * 70, "a" * 80, 80),
+        ("b" + "a" * 79, "a" * 79 + "b", 2),
+        ("x" * 10, "a" * 66 + "x" * 4, 66),
     ],
 )
 def test_edit_distance_by_hand(first: str, second: str, distance: int) -> None:
