@@ -85,7 +85,7 @@ def _chip_report(args: argparse.Namespace) -> int:
     if args.model is not None:
         require_file(args.model, "an .onnx or an .om")
     made = make_report(args.chip_report, model=args.model, environ=os.environ, say=console.note)
-    console.out(made.page.read_text(encoding="utf-8").rstrip())
+    console.out_text(made.page.read_text(encoding="utf-8").rstrip())
     console.out()
     console.out(str(made.archive))
     return 0
