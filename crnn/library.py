@@ -106,6 +106,7 @@ def prepare(
     skip_bad: bool = False,
     force: bool = False,
     threads: Optional[int] = None,
+    views: str = "1",
 ) -> Prepared:
     """Turn words into bins and a label file, as ``crnn prepare`` does.
 
@@ -125,6 +126,7 @@ def prepare(
         skip_bad: Whether words without usable image are left out of the labels.
         force: Whether a folder is replaced with all that is in it.
         threads: The most threads or processes; None for all usable processors.
+        views: The views of a word that are written: 3, 5, 8 or 18, or names with commas between.
 
     Returns:
         What was written, and what was remarkable.
@@ -137,6 +139,7 @@ def prepare(
     from crnn.jobs.prepare import prepare as work
     from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
+    from crnn.views import parsed
 
     found = _spec(spec)
     pair = None
@@ -158,6 +161,7 @@ def prepare(
         skip_bad=skip_bad,
         force=force,
         workers=threads,
+        views=parsed(views),
     )
     return work(request)
 

@@ -112,7 +112,7 @@ def parsed(text: str) -> Tuple[View, ...]:
         return SETS[int(text)]
     found: List[View] = [View()]
     for name in text.split(","):
-        view = _view(name.strip())
+        view = named(name.strip())
         if view not in found:
             found.append(view)
     if len(found) > MOST:
@@ -120,7 +120,7 @@ def parsed(text: str) -> Tuple[View, ...]:
     return tuple(found)
 
 
-def _view(name: str) -> View:
+def named(name: str) -> View:
     """Return the view of a name.
 
     Args:

@@ -122,9 +122,16 @@ MUTATIONS = (
     Mutation(
         "views of bins passed over in silence",
         "crnn/jobs/views.py",
-        "            if asked is not None and len(views) > 1:\n",
-        "            if False:\n",
+        "        if len(self._asked) > 1 and not prepared:\n",
+        "        if False:\n",
         "tests/cli/test_sure.py::test_bins_have_no_views",
+    ),
+    Mutation(
+        "of bins with several views the word as it is alone",
+        "crnn/samples/bins.py",
+        "        self._views = views or (PLAIN,)\n",
+        "        self._views = (PLAIN,)\n",
+        "tests/jobs/test_prepared_views.py::test_bins_read_as_the_pictures_in_the_same_views",
     ),
     Mutation(
         "a calibrated copy without its temperature",

@@ -13,9 +13,10 @@ import onnx
 import pytest
 from PIL import Image
 
+from crnn.cli.main import main
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
-from tests.models import write_bins, write_echo_model
+from tests.models import write_bins, write_echo_model, write_images
 
 HEAVY = {
     "torch",
@@ -185,6 +186,22 @@ def test_what_may_be_read_needs_numpy_alone(
     assert len(texts) == 3
     if "--lexicon" in options:
         assert set(texts) <= {"cat", "dog"}
+
+
+@BOX
+def test_bins_of_several_views_need_numpy_alone(compiled: Path, tmp_path: Path) -> None:
+    words = write_images(tmp_path / "words", ["a", "b", "cat"])
+    bins, label = str(tmp_path / "bins"), str(tmp_path / "label.txt")
+    assert main(["prepare", str(words), bins, "--label", label, "--views", "3"]) == 0
+    command = ["--pre_dir", bins, "--label", label, "--modelpath", str(compiled)]
+    script = str(ROOT / "post_CRNN_pytorch_acl.py")
+    for asked in ([], ["--views", "rot-3"]):
+        result = ["--json_output_file", str(tmp_path / "r.json"), *asked]
+        simulated("-c", ONLY_NUMPY, script, *command, *result, folder=tmp_path)
+        data = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+        assert (data["total"], data["skipped"]) == (3, {})
+        assert set(data["views"]["kept"]) <= {"near1", "rot+3", "rot-3"}
+        assert data["views"]["agree"]["words"] + data["views"]["disagree"]["words"] == 3
 
 
 DOCTOR = """

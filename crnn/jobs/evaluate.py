@@ -45,7 +45,7 @@ from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder
+from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
@@ -326,7 +326,8 @@ def _sure(request: AnyRequest) -> Optional[SureJob]:
 
 def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
     characters = request.sure is not None and request.sure.characters
-    if request.views is None and not spec.views and not characters:
+    wanted = request.views is not None or bool(spec.views) or characters
+    if not wanted and not prepared_views(request.data):
         return None
     from crnn.jobs.views import ViewJob
 
@@ -558,8 +559,9 @@ def _source(
     request: EvaluateRequest, spec: ModelSpec, protocol: Counting, views: Optional[ViewJob]
 ) -> WordSource:
     maker = None
+    prepared: Sequence[str] = ()
     if views is not None:
-        maker = views.maker
+        maker, prepared = views.maker, views.prepared
     under, rules = spec, None
     if protocol != Counting():
         under = apply(protocol, spec)
@@ -572,6 +574,7 @@ def _source(
         rules=rules,
         options=ListOptions(None, request.columns, request.encoding),
         views=maker,
+        prepared=prepared,
     )
     if under != spec and isinstance(source, (BinFolder, PackedBins)):
         raise UsageError(

@@ -37,6 +37,7 @@ from crnn.samples.batches import (
     CHUNK,
     MANY,
     PROCESS_CHUNK,
+    ViewMaker,
     by_processes,
     by_threads,
     decode_sample,
@@ -44,9 +45,10 @@ from crnn.samples.batches import (
 )
 from crnn.samples.bins import (
     BINS_FORMAT,
-    bin_index,
     bin_name,
+    bin_view,
     description_path,
+    files_of_views,
     is_width_folder,
     label_line,
     width_folder,
@@ -56,6 +58,7 @@ from crnn.samples.lmdb import NOT_UTF8, WRONG_COUNT
 from crnn.samples.pack import IndexWriter, PackedSample, head, is_index
 from crnn.samples.source import LabelledSource
 from crnn.spec import ModelSpec
+from crnn.views import SETS, View, available, left_out_note, parsed
 
 NAMED = 1000
 """The most samples of each reason that a summary names; all are counted."""
@@ -63,9 +66,9 @@ NAMED = 1000
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
-_Written = Tuple[int, Optional[str], Optional[int], List[Tuple[str, Problem]]]
-"""A sample's number, its label (None: left out), the width of its bin (None: it has none), and what
-is remarkable, by its name.
+_Written = Tuple[int, Optional[str], Sequence[int], List[Tuple[str, Problem]]]
+"""A sample's number, its label (None: left out), the width of each of its bins (one a view; none
+where it has no pixels), and what is remarkable, by its name.
 """
 
 
@@ -80,6 +83,7 @@ class PrepareRequest:
     bins. ``per_width`` puts each width's bins, of a spec with several, into a folder of its own.
     ``workers`` threads or processes decode; None for all usable processors. ``pack`` writes
     one file in the folder's place, and its index in that of the description (`crnn.samples.pack`).
+    ``views`` of a word have a bin each; those that the spec has no width for are left out.
     """
 
     source: LabelledSource
@@ -94,6 +98,11 @@ class PrepareRequest:
     workers: Optional[int] = None
     pack: bool = False
     per_width: bool = False
+    views: Sequence[View] = SETS[1]
+
+    def kept_views(self) -> Sequence[View]:
+        """Return the views that are written, the word as it is first."""
+        return available(self.views, len(self.spec.read_widths))
 
     def info_files(self) -> Mapping[int, Path]:
         """Return the info file of each width; of a spec with one width, the file itself."""
@@ -114,6 +123,8 @@ class Prepared:
 
     ``counts`` has a number for each reason, ``named`` the first samples of each by name. ``shape``
     is (C, H, W); with several widths W is the widest, and ``by_width`` has the bins of each.
+    ``views`` are the names of those written where a word has several, ``left_out`` of those that
+    were asked for and have no width.
     """
 
     out: str
@@ -132,6 +143,8 @@ class Prepared:
     spec: ModelSpec
     pack: bool = False
     by_width: Mapping[int, int] = field(default_factory=dict)
+    views: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
     def to_dict(self) -> Dict[str, Any]:
         """Return the summary as plain data, the shape as (C, H, W)."""
@@ -144,8 +157,9 @@ class Prepared:
         if not self.pack:
             del plain["pack"]
         plain["by_width"] = {str(width): count for width, count in self.by_width.items()}
-        if not self.by_width:
-            del plain["by_width"]
+        for key in ("by_width", "views", "left_out"):
+            if not plain[key]:
+                del plain[key]
         return {"schema": "crnn-prepare/1", **plain, "named": named}
 
 
@@ -227,7 +241,14 @@ def _description(request: PrepareRequest) -> str:
     described = {"format": BINS_FORMAT, **_about(request)}
     if request.per_width:
         described["per_width"] = True
+    names = _names(request.kept_views())
+    if len(names) > 1:
+        described["views"] = dict(files_of_views(names))
     return json_text(described, indent=2) + "\n"
+
+
+def _names(views: Sequence[View]) -> Sequence[str]:
+    return [view.name for view in views]
 
 
 def _about(request: PrepareRequest) -> Dict[str, Any]:
@@ -257,6 +278,11 @@ def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     ]
     for width, count in summary.by_width.items():
         lines.append(f"width {width}: {count} bins")
+    if summary.views:
+        lines.append(f"a bin for each view: {', '.join(summary.views)}")
+    if summary.left_out:
+        asked = parsed(",".join(summary.left_out))
+        lines.extend(left_out_note(asked, len(summary.spec.read_widths), summary.samples))
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
@@ -330,13 +356,14 @@ class _Pack:
         values = self._values(pixels)
         self._file.write(memoryview(values.data).cast("B"))
         column = values.itemsize * self._spec.channels * self._spec.height
-        for number, label, width, _ in written:
+        for number, label, widths, _ in written:
             place = None
-            if width is not None:
-                place = self._at
+            width = 0
+            if widths:
+                place, width = self._at, widths[0]
                 self._at += column * width
-            if label is not None and (width is not None or self._keeps_bad):
-                self._index.add(PackedSample(number, place, width or 0, label))
+            if label is not None and (widths or self._keeps_bad):
+                self._index.add(PackedSample(number, place, width, label))
 
     def finish(self) -> None:
         self._index.finish()
@@ -351,6 +378,7 @@ class _Preparation:
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
         self._at_width: Dict[int, int] = dict.fromkeys(request.spec.read_widths, 0)
+        self._views = _names(request.kept_views())
 
     def write(
         self,
@@ -387,6 +415,10 @@ class _Preparation:
         by_width: Mapping[int, int] = {}
         if request.spec.widths is not None:
             by_width = self._at_width
+        views: Sequence[str] = ()
+        if len(self._views) > 1:
+            views = self._views
+        left_out = [name for name in _names(request.views) if name not in self._views]
         channels, height, _ = request.spec.image_shape
         return Prepared(
             out=request.out,
@@ -405,27 +437,29 @@ class _Preparation:
             spec=request.spec,
             pack=request.pack,
             by_width=by_width,
+            views=views,
+            left_out=left_out,
         )
 
     def _add(self, result: _Written, labels: IO[bytes], info: Mapping[int, IO[bytes]]) -> None:
-        number, label, width, notes = result
+        number, label, widths, notes = result
         self.samples += 1
         for key, problem in notes:
             self.note(key, problem)
-        if width is not None:
+        for view, width in zip(self._views, widths):
             if info:
-                info[width].write(self._info_line(number, width).encode("utf-8"))
+                info[width].write(self._info_line(number, width, view).encode("utf-8"))
             self.bins += 1
             self._at_width[width] += 1
-        if label is not None and (width is not None or not self.request.skip_bad):
+        if label is not None and (widths or not self.request.skip_bad):
             labels.write(label_line(number, label).encode("utf-8"))
             self.labels += 1
 
-    def _info_line(self, number: int, width: int) -> str:
+    def _info_line(self, number: int, width: int, view: str) -> str:
         out = self.request.out
         if self.request.per_width:
             out = join(out, width_folder(width))
-        path = join(out, bin_name(number))
+        path = join(out, bin_name(number, view))
         return info_line(self._at_width[width], path, width, self.request.spec.height)
 
 
@@ -442,6 +476,14 @@ class _BinDecoder:
         self._alphabet = request.spec.alphabet
         self._values = _values_of(request)
         self._oov = request.oov
+        views = request.kept_views()
+        self._views = _names(views)
+        self._maker: Optional[ViewMaker] = None
+        if len(views) > 1:
+            # Only views need it.
+            from crnn.samples.views import PictureViews
+
+            self._maker = PictureViews(request.spec, views)
 
     def __call__(self, numbers: Sequence[int]) -> Tuple[List[_Written], np.ndarray]:
         """Return what became of each sample, and the pixels C, H, W, one after the other, of those
@@ -449,7 +491,7 @@ class _BinDecoder:
         """
         column = self._spec.channels * self._spec.height
         most = column * self._spec.read_widths[-1]
-        pixels = np.empty(len(numbers) * most, dtype=np.uint8)
+        pixels = np.empty(len(numbers) * len(self._views) * most, dtype=np.uint8)
         bounds = Bounds.now()
         done: List[_Written] = []
         at = 0
@@ -457,11 +499,11 @@ class _BinDecoder:
             notes: List[Tuple[str, Problem]] = []
             sample = self._source.sample(number)
             label = self._label(number, sample, notes)
-            width = None
+            widths: Sequence[int] = ()
             if label is not None:
-                width = self._decode(sample, pixels[at:], bounds, notes)
-                at += column * (width or 0)
-            done.append((number, label, width, notes))
+                widths = self._decode(sample, pixels[at:], bounds, notes)
+                at += column * sum(widths)
+            done.append((number, label, widths, notes))
         if self._folder is None:
             return done, pixels[:at]
         self._write(done, self._values(pixels[:at]), self._folder)
@@ -469,31 +511,32 @@ class _BinDecoder:
 
     def _decode(
         self, sample: Sample, out: np.ndarray, bounds: Bounds, notes: List[Tuple[str, Problem]]
-    ) -> Optional[int]:
-        """Return the image's width; None where it cannot be used."""
+    ) -> Sequence[int]:
+        """Return the width of each view of the image; none where it cannot be used."""
+        if self._maker is not None:
+            return _put_views(self._maker, sample, out, notes)
         result, remarks = decode_sample(sample, self._spec, out, bounds)
         notes.extend((sample.key, Problem(remark)) for remark in remarks)
         if isinstance(result, Problem):
             notes.append((sample.key, result))
-            return None
-        return result
+            return ()
+        return (result,)
 
     def _write(self, done: Sequence[_Written], values: np.ndarray, folder: Path) -> None:
-        """Write a bin for each sample that has pixels.
+        """Write a bin for each view of each sample that has pixels.
 
         Nothing is copied: each bin is written from its place among the values.
         """
         column = self._spec.channels * self._spec.height
         at = 0
-        for number, _, width, _ in done:
-            if width is None:
-                continue
-            name = bin_name(number)
-            if self._per_width:
-                name = f"{width_folder(width)}{os.sep}{name}"
-            end = at + column * width
-            _write_new(f"{folder}{os.sep}{name}", values[at:end])
-            at = end
+        for number, _, widths, _ in done:
+            for view, width in zip(self._views, widths):
+                name = bin_name(number, view)
+                if self._per_width:
+                    name = f"{width_folder(width)}{os.sep}{name}"
+                end = at + column * width
+                _write_new(f"{folder}{os.sep}{name}", values[at:end])
+                at = end
 
     def _label(
         self, number: int, sample: Sample, notes: List[Tuple[str, Problem]]
@@ -522,6 +565,35 @@ class _BinDecoder:
             if sample.label:
                 return None
         return label
+
+
+def _put_views(
+    make: ViewMaker, sample: Sample, out: np.ndarray, notes: List[Tuple[str, Problem]]
+) -> Sequence[int]:
+    """Decode a sample and put the pixels of its views one after the other.
+
+    Args:
+        make: Makes the views.
+        sample: An encoded image.
+        out: Gets the pixels, uint8 C, H, W of each view.
+        notes: Gets what is remarkable, by the sample's name.
+
+    Returns:
+        The width of each view; none where the image cannot be used.
+    """
+    seen, remarks = make(sample)
+    notes.extend((sample.key, Problem(remark)) for remark in remarks)
+    widths: List[int] = []
+    at = 0
+    for view in seen:
+        if isinstance(view.image, Problem):
+            notes.append((sample.key, view.image))
+            return ()
+        end = at + view.image.size
+        out[at:end] = view.image.reshape(-1)
+        widths.append(view.image.shape[2])
+        at = end
+    return widths
 
 
 def _values_of(request: PrepareRequest) -> Callable[[np.ndarray], np.ndarray]:
@@ -611,6 +683,11 @@ def _check_pack(request: PrepareRequest, out: Path) -> None:
         raise UsageError(
             "--info names a file for each sample, and a pack is one file: leave one out"
         )
+    if len(request.kept_views()) > 1:
+        raise UsageError(
+            "--views writes a bin for each view of a word, and a pack holds one a word: leave one"
+            " out"
+        )
     if out.is_dir():
         raise InputError(f"cannot write the pack {out}: it is a folder", hint="Name a file.")
     if out.exists() and not is_pack(out) and not request.force:
@@ -662,4 +739,4 @@ def _is_own(entry: Path, own: Sequence[str]) -> bool:
 
 
 def _is_bin(name: str) -> bool:
-    return bin_index(name) is not None
+    return bin_view(name) is not None

@@ -4,11 +4,13 @@
 A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves,
 uint8. A line of the label file is ``test_{i}.bin:label``, split at its first colon; i is the
 sample's index in its data set, and gaps are allowed. Bins of a model that reads at several widths
-have several sizes; the file beside the folder tells their type (docs/formats.md). Needs only NumPy.
+have several sizes; the file beside the folder tells their type, and the views of a word where there
+are several (docs/formats.md). Needs only NumPy.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -33,9 +35,10 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.files import natural_key, read_bounded, refuse_lfs_pointer, require_file, utf8_lines
 from crnn.spec import ModelSpec
+from crnn.views import PLAIN, named, parsed
 
 if TYPE_CHECKING:
     from crnn.samples.buckets import Row
@@ -49,9 +52,12 @@ UNREADABLE = "unreadable bin"
 NO_LABEL = "bin without label"
 MISNAMED = "misnamed bin"
 REPEATED = "label given twice"
+LOST_VIEW = "view that cannot be read"
+"""Of a word of which another view can."""
 
 # No longer than an index can be: Python refuses to turn thousands of digits into a number.
 _NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
+_NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60})\.bin")
 
 
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
@@ -61,13 +67,14 @@ _ASKED = 1000
 
 @dataclass(frozen=True)
 class Description:
-    """How a folder of bins was made: by which spec, of which type, and whether each width has a
-    folder of its own in it.
+    """How a folder of bins was made: by which spec, of which type, whether each width has a folder
+    of its own in it, and in which views, by name, where a word has several.
     """
 
     spec: ModelSpec
     dtype: str
     per_width: bool = False
+    views: Sequence[str] = ()
 
 
 def description_path(out: Path) -> Path:
@@ -99,9 +106,62 @@ def described(folder: Path) -> Optional[Description]:
         if data["format"] != BINS_FORMAT:
             return None
         spec = ModelSpec.from_dict(data["spec"], where=str(path))
-        return Description(spec, str(data["dtype"]), data.get("per_width") is True)
-    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        views = _views_told(data.get("views"))
+        return Description(spec, str(data["dtype"]), data.get("per_width") is True, views)
+    except (InputError, UsageError, OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _views_told(told: object) -> Sequence[str]:
+    """Return the views that a description names, the word as it is first.
+
+    Args:
+        told: The names of the views' files, by the views' names; None where a word has one view.
+
+    Returns:
+        The views' names.
+
+    Raises:
+        UsageError: There is no such view.
+        ValueError: The files are named otherwise than the kit names them.
+    """
+    if told is None:
+        return ()
+    if not isinstance(told, dict):
+        raise ValueError("views: expected an object")
+    names = [view.name for view in parsed(",".join(told))]
+    if files_of_views(names) != told:
+        raise ValueError("views: other names of files")
+    return names
+
+
+def files_of_views(views: Sequence[str]) -> Mapping[str, str]:
+    """Return how the bins of each view are named.
+
+    Args:
+        views: Names of views.
+
+    Returns:
+        For each view the name of a bin, with ``{i}`` in the place of the sample's number.
+    """
+    return {view: f"test_{{i}}{_suffix(view)}" for view in views}
+
+
+def prepared_views(folder: Path) -> Sequence[str]:
+    """Return the views that a folder's bins were prepared in.
+
+    Args:
+        folder: Bins, or any other data set.
+
+    Returns:
+        The views' names, the word as it is first; none where a word has one bin.
+    """
+    if not folder.is_dir():
+        return ()
+    found = described(folder)
+    if found is None:
+        return ()
+    return found.views
 
 
 def width_folder(width: int) -> str:
@@ -128,16 +188,29 @@ def is_width_folder(name: str) -> bool:
     return _FOLDER.fullmatch(name) is not None
 
 
-def bin_name(index: int) -> str:
+def bin_name(index: int, view: str = PLAIN) -> str:
     """Return the file name of a sample's bin.
 
     Args:
         index: The sample's number, from 1.
+        view: Which view of the word it holds, by name.
 
     Returns:
-        ``test_{index}.bin``.
+        ``test_{index}.bin``; of another view than the word as it is ``test_{index}.{view}.bin``,
+        with ``_`` for the view's ``/``.
+
+    >>> bin_name(7), bin_name(7, "rot+3/near2")
+    ('test_7.bin', 'test_7.rot+3_near2.bin')
     """
-    return f"test_{index}.bin"
+    return f"test_{index}{_suffix(view)}"
+
+
+@functools.lru_cache(maxsize=256)
+def _suffix(view: str) -> str:
+    """Return how the names of a view's bins end."""
+    if view == PLAIN:
+        return ".bin"
+    return f".{view.replace('/', '_')}.bin"
 
 
 def bin_index(name: str) -> Optional[int]:
@@ -153,6 +226,41 @@ def bin_index(name: str) -> Optional[int]:
     if match:
         return int(match.group(1))
     return None
+
+
+def bin_view(name: str) -> Optional[Tuple[int, str]]:
+    """Return which sample, and which view of it, a bin holds by its file name.
+
+    Args:
+        name: A file's name.
+
+    Returns:
+        The sample's number and the view's name; None for the name of something else.
+    """
+    index = bin_index(name)
+    if index is not None:
+        return index, PLAIN
+    match = _NAME_OF_VIEW.fullmatch(name)
+    if match is None:
+        return None
+    view = _view_of(match.group(2))
+    if view is None:
+        return None
+    return int(match.group(1)), view
+
+
+@functools.lru_cache(maxsize=256)
+def _view_of(middle: str) -> Optional[str]:
+    """Return the view that a bin's name has after its number; None where it is not one, or the
+    word as it is, whose bins have none.
+    """
+    try:
+        view = named(middle.replace("_", "/")).name
+    except UsageError:
+        return None
+    if view == PLAIN or _suffix(view) != f".{middle}.bin":
+        return None
+    return view
 
 
 def bin_bytes(image: np.ndarray) -> bytes:
@@ -307,9 +415,17 @@ class BinFolder:
     Raises `InputError` where the folder or the label file cannot be used at all; what is wrong with
     single bins goes into the batches' problems, what belongs to no label into `extras`. Files that
     are no ``.bin`` do no harm.
+
+    Args:
+        folder: The bins.
+        label_file: Their labels.
+        spec: What the model takes.
+        views: Which of the prepared views are read, by name; none for the word as it is alone.
     """
 
-    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
+    def __init__(
+        self, folder: Path, label_file: Path, spec: ModelSpec, views: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.spec = spec
         self.notes: Sequence[str] = ()
@@ -320,17 +436,23 @@ class BinFolder:
         self._folders = [folder]
         if found is not None and found.per_width:
             self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
-        present, self._misnamed = _present(self._folders)
-        strangers = np.setdiff1d(present, self.labels.indices)
-        self._unlabelled = [bin_name(index) for index in strangers.tolist()]
-        self._labelled = np.intersect1d(present, self.labels.indices).tolist()
-        self._columns: Mapping[int, int] = {}
-        """The width of a bin by its size in bytes, of a model with several."""
+        self._views = views or (PLAIN,)
+        self._lost: List[Tuple[str, Problem]] = []
+        prepared: Sequence[str] = ()
+        if found is not None:
+            prepared = found.views
+        present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
+        self._unlabelled: List[str] = []
+        for view, numbers in present.items():
+            strangers = np.setdiff1d(numbers, self.labels.indices)
+            self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
+        self._labelled = np.intersect1d(present[PLAIN], self.labels.indices).tolist()
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
             self.dtype = self._dtype_of_widths(found, label_file)
-            self._columns = _width_by_size(spec, self.dtype)
+        self._columns = _width_by_size(spec, self.dtype)
+        """The width of a bin by its size in bytes."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -341,12 +463,14 @@ class BinFolder:
             yield bin_name(index), label
 
     def extras(self) -> List[Tuple[str, Problem]]:
-        """Return bins without label, misnamed bins and labels given twice, with their names."""
+        """Return bins without label, misnamed bins, labels given twice, and the views that were
+        lost of words that were read, with their names.
+        """
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
-        return problems + [
-            (name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed
-        ]
+        expected = Problem(MISNAMED, "expected test_{i}.bin")
+        problems += [(name, expected) for name in self._misnamed]
+        return problems + self._lost
 
     def close(self) -> None:
         """Do nothing: no bin stays open."""
@@ -355,10 +479,11 @@ class BinFolder:
         """Yield batches of exactly ``size`` readable images, the last of fewer.
 
         Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is
-        read. Of a model with several widths a batch has one (`crnn.samples.buckets`).
+        read. Of a model with several widths a batch has one, and the rows of several views of a
+        word are put together afterwards (`crnn.samples.buckets`).
         """
-        if self.spec.widths is not None:
-            # Only models of several widths need it.
+        if self.spec.widths is not None or len(self._views) > 1:
+            # Only models of several widths, and views, need it.
             from crnn.samples.buckets import bucketed
 
             yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
@@ -401,19 +526,37 @@ class BinFolder:
         return keys, rows, problems
 
     def _rows(self) -> Iterator[Row]:
-        """Yield each labelled bin with its width."""
-        from crnn.samples.buckets import Row
-
+        """Yield each labelled bin with its width, the views of a word one after the other."""
+        self._lost = []
         memory = bytearray(max(self._columns) + 1)
         for start in range(0, len(self.labels), _ASKED):
             keys = self.labels.keys(start, start + _ASKED)
             texts = self.labels.texts(start, start + _ASKED)
             for position, (key, text) in enumerate(zip(keys, texts), start):
-                yield Row(position, key, text, self._read(key, memory))
+                yield from self._word(position, key, text, memory)
 
-    def _read(self, key: str, memory: bytearray) -> Union[np.ndarray, Problem]:
+    def _word(self, position: int, key: str, text: str, memory: bytearray) -> Iterator[Row]:
+        """Yield a word's views."""
+        from crnn.samples.buckets import Row
+
+        if len(self._views) == 1:
+            yield Row(position, key, text, self._read(f"{key}.bin", memory))
+            return
+        lost: List[Tuple[str, Problem]] = []
+        for number, view in enumerate(self._views, 1):
+            name = f"{key}{_suffix(view)}"
+            image = self._read(name, memory)
+            if isinstance(image, Problem):
+                lost.append((name, Problem(LOST_VIEW, f"{image.reason}: {image.detail}")))
+            last = number == len(self._views)
+            yield Row(position, key, text, image, view=view, last=last)
+        # A word of which nothing could be read is a problem of its own.
+        if len(lost) < len(self._views):
+            self._lost.extend(lost)
+
+    def _read(self, name: str, memory: bytearray) -> Union[np.ndarray, Problem]:
         """Return a bin's image, which stands in ``memory``, or what is wrong with it."""
-        path, size = self._found(f"{key}.bin")
+        path, size = self._found(name)
         width = self._columns.get(size)
         if size >= 0 and width is None:
             expected = " or ".join(map(str, self._columns))
@@ -592,26 +735,37 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     return Problem(WRONG_SIZE, f"{path}: {state.st_size} bytes; expected {expected}")
 
 
-def _present(folders: Sequence[Path]) -> Tuple[np.ndarray, Sequence[str]]:
-    """Return the numbers of the folders' bins, and the names of their ``.bin`` files that are named
-    otherwise.
+def _present(
+    folders: Sequence[Path], views: Sequence[str]
+) -> Tuple[Mapping[str, np.ndarray], Sequence[str]]:
+    """Return the numbers of the folders' bins of each view, and the names of their ``.bin`` files
+    that are named otherwise.
     """
-    found, misnamed = array("q"), []
+    found: Dict[str, array[int]] = {view: array("q") for view in views}
+    misnamed: List[str] = []
+    for name in _bins_in(folders):
+        known = bin_view(name)
+        if known is None or known[1] not in found:
+            misnamed.append(name)
+            continue
+        index, view = known
+        found[view].append(index)
+    numbers = {view: np.array(each, np.int64) for view, each in found.items()}
+    return numbers, sorted(misnamed, key=natural_key)
+
+
+def _bins_in(folders: Sequence[Path]) -> Iterator[str]:
+    """Yield the names of the folders' ``.bin`` files."""
     for folder in folders:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.endswith(".bin"):
-                        index = bin_index(entry.name)
-                        if index is None:
-                            misnamed.append(entry.name)
-                        else:
-                            found.append(index)
+                        yield entry.name
         except FileNotFoundError as error:
             raise InputError(f"{folder} does not exist; expected a folder of bins") from error
         except NotADirectoryError as error:
             raise InputError(f"{folder} is a file; expected a folder of bins") from error
-    return np.array(found, np.int64), sorted(misnamed, key=natural_key)
 
 
 def _lines(path: Path) -> Iterator[Tuple[int, str]]:

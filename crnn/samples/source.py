@@ -236,8 +236,15 @@ class ImageSource:
 class RuledBins(BinFolder):
     """A folder of bins of which a protocol leaves some out."""
 
-    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec, rules: Rules) -> None:
-        super().__init__(folder, label_file, spec)
+    def __init__(
+        self,
+        folder: Path,
+        label_file: Path,
+        spec: ModelSpec,
+        rules: Rules,
+        views: Sequence[str] = (),
+    ) -> None:
+        super().__init__(folder, label_file, spec, views)
         self._rules = rules
         kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
         self.labels = LabelFile(
@@ -258,6 +265,7 @@ def open_source(
     rules: Optional[Rules] = None,
     options: ListOptions = ListOptions(),  # noqa: B008  frozen
     views: Optional[ViewMaker] = None,
+    prepared: Sequence[str] = (),
 ) -> WordSource:
     """Return the source for ``data``.
 
@@ -269,6 +277,8 @@ def open_source(
         rules: Which samples count; None for all.
         options: How the annotation of images is read.
         views: As of `ImageSource`; bins have no use for it.
+        prepared: The views of bins to read, by name (`crnn.samples.bins.prepared_views`); none for
+            the word as it is.
 
     Returns:
         The source, not yet opened where that is possible later.
@@ -290,8 +300,8 @@ def open_source(
                 f"{data} holds bins: give their label file too, with --label label.txt"
             )
         if rules:
-            return RuledBins(data, label, spec, rules)
-        return BinFolder(data, label, spec)
+            return RuledBins(data, label, spec, rules, prepared)
+        return BinFolder(data, label, spec, prepared)
     return ImageSource(open_labelled(data, label, options), spec, workers, rules, views)
 
 

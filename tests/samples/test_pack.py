@@ -15,7 +15,7 @@ from PIL import Image
 from crnn.batch import Batch, Problem
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.jobs.prepare import PrepareRequest, Summary, prepare
+from crnn.jobs.prepare import Prepared, PrepareRequest, prepare
 from crnn.samples.bins import MISSING, BinFolder
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
@@ -48,7 +48,7 @@ def words(tmp_path: Path) -> Path:
     return path
 
 
-def prepared(words: Path, name: str, *, spec: ModelSpec = SPEC, **options: Any) -> Summary:
+def prepared(words: Path, name: str, *, spec: ModelSpec = SPEC, **options: Any) -> Prepared:
     source = LmdbSamples(words)
     request = PrepareRequest(
         source, str(words.parent / name), words.parent / f"{name}.txt", spec, **options

@@ -26,7 +26,8 @@ HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a l
 EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
   crnn prepare IIIT5K_lmdb bins --label iiit5k.txt --info crnn.info --oov drop
   crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
-  crnn prepare IIIT5K_lmdb words.pack --pack"""
+  crnn prepare IIIT5K_lmdb words.pack --pack
+  crnn prepare IIIT5K_lmdb input_bin --views 3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,13 +128,23 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_widths(parser: argparse.ArgumentParser) -> None:
-    """Declare what is about several widths."""
+    """Declare what is about several widths, and several views."""
     add_widths(parser)
     add_width_rule(parser)
     parser.add_argument(
         "--per-width",
         action="store_true",
         help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
+    )
+    parser.add_argument(
+        "--views",
+        type=filled,
+        default="1",
+        metavar="N|NAMES",
+        help=(
+            "write a bin for each of several views of a word, of which evaluate keeps the most"
+            " probable reading: 1, 3, 5, 8, 18, or names such as near2,rot+3,inv (default 1)"
+        ),
     )
 
 
@@ -144,6 +155,7 @@ def run(args: argparse.Namespace) -> int:
     from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
+    from crnn.views import parsed
 
     if args.spec:
         spec = open_spec(args.spec)
@@ -166,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.threads,
         pack=args.pack,
         per_width=args.per_width,
+        views=parsed(args.views),
     )
     for note in source.notes:
         console.note(note)
