@@ -103,7 +103,8 @@ class Recognizer:
             self._runner.take_nearest()
         self.spec = self._runner.spec
         self._threshold = reject
-        asked, widths = chosen(views, self.spec.views), len(self.spec.read_widths)
+        self._asked = asked = chosen(views, self.spec.views)
+        widths = len(self.spec.read_widths)
         several = len(available(asked, widths)) > 1
         self._views: Optional[PictureViews] = None
         if several or characters:
@@ -120,9 +121,14 @@ class Recognizer:
         )
         self._decoder = Decoder(self.spec, options)
         self._runner.__enter__()
-        left_out = left_out_note(asked, widths)
-        self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out]
+        self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out_note(asked, widths)]
         self.simulated = self._runner.simulated
+
+    @property
+    def views_left_out(self) -> List[str]:
+        """The views that were asked for of each image, and for which the model has no width."""
+        widths = len(self.spec.read_widths)
+        return [view.name for view in self._asked if view.near > widths]
 
     def _read_by(self, spec: Union[str, Path, ModelSpec, None], output_axes: Optional[str]) -> None:
         own: ModelSpec = self._runner.spec

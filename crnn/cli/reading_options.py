@@ -336,6 +336,7 @@ def add_views(parser: argparse.ArgumentParser) -> None:
         metavar="N|NAMES",
         help=(
             "read each word in several views and keep the most probable reading: 1, 3, 5, 8, 18, or"
-            " names such as near2,rot+3,inv (default: as the model's spec says, or 1)"
+            " names such as near2,rot+3,inv (default: as the model's spec says, or 1; of bins those"
+            " that they were prepared in)"
         ),
     )

@@ -30,7 +30,7 @@ from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
-from crnn.views import SETS, View, available, chosen
+from crnn.views import SETS, View, available, chosen, left_out_note
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
@@ -93,9 +93,9 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            notes: Sequence[str] = ()
+            notes = list(_views_left_out(request, runner.spec, words))
             if labelled:
-                notes = _label_notes(request, runner.spec)
+                notes.extend(_label_notes(request, runner.spec))
             subjects.append(_Subject(runner, words, notes))
         _measure(subjects, request, advance)
         if subjects[0].decodes:
@@ -379,6 +379,13 @@ def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words
 
 def _views(request: BenchRequest, spec: ModelSpec) -> Sequence[View]:
     return available(chosen(request.views, spec.views), len(spec.read_widths))
+
+
+def _views_left_out(request: BenchRequest, spec: ModelSpec, words: _Words) -> Sequence[str]:
+    """Say which views of pictures the model has no width for."""
+    if isinstance(words, _Bins):
+        return ()
+    return left_out_note(chosen(request.views, spec.views), len(spec.read_widths))
 
 
 class _Laps:

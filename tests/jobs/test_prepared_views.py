@@ -253,3 +253,20 @@ def test_an_om_in_the_simulator_reads_bins_as_it_reads_the_pictures(
     found = lines_of(tmp_path / "b.jsonl")
     assert found == lines_of(tmp_path / "d.jsonl")
     assert len({reading["view"] for reading in found}) > 1
+
+
+def test_read_and_bench_tell_which_views_were_left_out(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [str(place.words / f"{number}.png") for number in (1, 2, 3)]
+    assert main(["read", str(place.fixed), *images, "--views", "5"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "left out, since the model reads at one width: near2, near3" in said
+    assert "6 views of 3 images were left out" in said
+    command = ["bench", str(place.fixed), "--data", str(place.words), "--batch", "1"]
+    few = ["--loop", "1", "--warm-up", "1"]
+    for views, told in (("5", True), ("3", False)):
+        assert main([*command, *few, "--views", views]) == 0
+        output = capsys.readouterr()
+        said = " ".join((output.out + output.err).split())
+        assert ("reads at one width: near2, near3" in said) is told

@@ -90,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
         )
     for line in remark_lines(recognizer.remarks, recognizer.spec):
         console.note(line)
+    if recognizer.views_left_out:
+        left_out = len(recognizer.views_left_out) * len(readings)
+        console.note(f"{left_out} views of {len(readings)} images were left out")
     for problem in unreadable:
         console.error(problem)
     if unreadable:
