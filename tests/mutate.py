@@ -258,15 +258,15 @@ MUTATIONS = (
     Mutation(
         "a decoder used that gives other pixels",
         "crnn/image_decoders.py",
-        "    if not same:\n",
-        "    if not name:\n",
+        "            if not _agrees(decoder, data):\n",
+        "            if not name:\n",
         "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
     ),
     Mutation(
         "a decoder used that accepts what is damaged",
         "crnn/image_decoders.py",
-        "    if not left:\n",
-        "    if not name:\n",
+        "            if _decoded(decoder, data) is not None:\n",
+        "            if not name:\n",
         "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
     ),
     Mutation(
