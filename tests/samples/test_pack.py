@@ -15,11 +15,12 @@ from PIL import Image
 from crnn.batch import Batch, Problem
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.jobs.prepare import PrepareRequest, Summary, prepare
+from crnn.filekind import is_pack
+from crnn.jobs.prepare import PrepareRequest, Prepared, prepare
 from crnn.samples.bins import MISSING, BinFolder
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
-from crnn.samples.pack import HEAD_BYTES, PackedBins, is_pack
+from crnn.samples.pack import HEAD_BYTES, PackedBins
 from crnn.samples.source import open_source
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
@@ -48,7 +49,7 @@ def words(tmp_path: Path) -> Path:
     return path
 
 
-def prepared(words: Path, name: str, *, spec: ModelSpec = SPEC, **options: Any) -> Summary:
+def prepared(words: Path, name: str, *, spec: ModelSpec = SPEC, **options: Any) -> Prepared:
     source = LmdbSamples(words)
     request = PrepareRequest(
         source, str(words.parent / name), words.parent / f"{name}.txt", spec, **options
