@@ -16,7 +16,7 @@ from crnn.batch import Batch, Problem
 from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.filekind import is_pack
-from crnn.jobs.prepare import PrepareRequest, Prepared, prepare
+from crnn.jobs.prepare import Prepared, PrepareRequest, prepare
 from crnn.samples.bins import MISSING, BinFolder
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
