@@ -214,6 +214,18 @@ def test_results_of_many_models_that_are_not_are_refused(
     assert "is not as crnn evaluate writes it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("speed", [10**400, "fast", None, []])
+def test_a_benchmark_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speed: Any
+) -> None:
+    timing = {"batch": 1, "throughput": {"transfers": speed}, "latency": {"p50": 1.0}}
+    run = {"model": {"path": "m"}, "backend": "b", "device": "d", "batches": [timing]}
+    data = {"schema": "crnn-bench/2", "runs": [run], "machine": {}}
+    path = write(tmp_path, "b.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not a benchmark as crnn bench writes it" in capsys.readouterr().err
+
+
 def test_a_table_says_as_much_as_json_lines(tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     table.write_text(

@@ -118,7 +118,7 @@ def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
                 latency = f"{timing['latency']['p50']:.3f}"
                 rows.append((name, str(timing["batch"]), speed, latency))
         machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: not a benchmark as crnn bench writes it: {type(error).__name__} {error}",
             hint="Run that benchmark again.",
