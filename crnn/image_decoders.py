@@ -18,7 +18,7 @@ import io
 import os
 import struct
 import zlib
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
@@ -32,7 +32,6 @@ VARIABLE = "CRNN_DECODERS"
 
 _Header = Tuple[int, int, int]
 """Width, height, and a JPEG's components, negative of a progressive one, or a PNG's colour type."""
-_Decode = Callable[[bytes, _Header], Optional[Image.Image]]
 _OFF = f"{VARIABLE} says so"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -81,8 +80,20 @@ class Used(NamedTuple):
     why: str = ""
 
 
+class _Decoder:
+    """A library's decoder of one format, with which it is called."""
+
+    def __init__(self, load: Any, inflate: Any = None) -> None:
+        self._load = load
+        self._inflate = inflate
+
+    def decode(self, data: bytes, header: _Header) -> Optional[Image.Image]:
+        """Decode a plain file; None where it is to be left to Pillow after all."""
+        raise NotImplementedError
+
+
 class _Found(NamedTuple):
-    decode: Optional[_Decode]
+    decoder: Optional[_Decoder]
     used: Used
     progressive: bool = True
     """Whether progressive JPEGs are among what it may take."""
@@ -91,11 +102,11 @@ class _Found(NamedTuple):
 class Plain:
     """A file that a decoder faster than Pillow's may take, of which only the header was read."""
 
-    def __init__(self, data: bytes, header: _Header, decode: _Decode) -> None:
+    def __init__(self, data: bytes, header: _Header, decoder: _Decoder) -> None:
         self.width, self.height, _ = header
         self._data = data
         self._header = header
-        self._decode = decode
+        self._decoder = decoder
 
     def decode(self) -> Optional[Image.Image]:
         """Decode the file.
@@ -104,7 +115,7 @@ class Plain:
             The picture, of Pillow's mode L, P, RGBX or RGBA, with the pixels that Pillow gives;
             RGBX is an opaque RGB. None where the file is to be left to Pillow after all.
         """
-        return self._decode(self._data, self._header)
+        return self._decoder.decode(self._data, self._header)
 
 
 def plain(data: bytes) -> Optional[Plain]:
@@ -122,11 +133,11 @@ def plain(data: bytes) -> Optional[Plain]:
         found, header = _png(), _png_header(data)
     else:
         return None
-    if found.decode is None or header is None or header[0] * header[1] > MOST:
+    if found.decoder is None or header is None or header[0] * header[1] > MOST:
         return None
     if header[2] < 0 and not found.progressive:
         return None
-    return Plain(data, header, found.decode)
+    return Plain(data, header, found.decoder)
 
 
 def used() -> Dict[str, Used]:
@@ -150,14 +161,14 @@ def _jpeg() -> _Found:
         import simplejpeg
     except ImportError:
         return _pillow("simplejpeg is not installed")
-    decode = functools.partial(_decode_jpeg, simplejpeg.decode_jpeg)
+    decoder = _JpegDecoder(simplejpeg.decode_jpeg)
     name = "simplejpeg " + _version(simplejpeg)
-    found = _proven(decode, name, _jpegs, _damaged_jpegs)
-    if found.decode is None:
+    found = _proven(decoder, name, _jpegs(), _damaged_jpegs())
+    if found.decoder is None:
         return found
     # libjpeg-turbo 3 smooths what is incomplete otherwise than 2, and is alike in all else.
-    if _proven(decode, name, _progressive_jpegs, _damaged_jpegs).decode is None:
-        return _Found(decode, Used(name + ", not for progressive ones"), progressive=False)
+    if _proven(decoder, name, _progressive_jpegs(), []).decoder is None:
+        return _Found(decoder, Used(name + ", not for progressive ones"), progressive=False)
     return found
 
 
@@ -183,8 +194,7 @@ def _png() -> _Found:
         name += ", isal " + _version(isal)
     except ImportError:
         name += ", zlib"
-    decode = functools.partial(_decode_png, pyspng.load, library)
-    return _proven(decode, name, _pngs, _damaged_pngs)
+    return _proven(_PngDecoder(pyspng.load, library), name, _pngs(), _damaged_pngs())
 
 
 def _switched_off() -> bool:
@@ -199,57 +209,42 @@ def _version(module: Any) -> str:
     return str(getattr(module, "__version__", "of some version"))
 
 
-def _proven(
-    decode: _Decode, name: str, good: Callable[[], List[bytes]], bad: Callable[[], List[bytes]]
-) -> _Found:
+def _proven(decoder: _Decoder, name: str, good: List[bytes], bad: List[bytes]) -> _Found:
     """Return a decoder if it agrees with the Pillow at hand on what must be decoded, and leaves to
     it what is damaged.
     """
     try:
-        same = all(_agrees(decode, data) for data in good())
-        left = all(_decoded(decode, data) is None for data in bad())
+        for data in good:
+            if not _agrees(decoder, data):
+                return _pillow(f"{name} gives other pixels than this Pillow")
+        for data in bad:
+            if _decoded(decoder, data) is not None:
+                return _pillow(f"{name} accepts damaged files")
     except Exception as error:  # noqa: BLE001  whatever it is, this decoder is not to be used
         return _pillow(f"{name} fails: {type(error).__name__}")
-    if not same:
-        return _pillow(f"{name} gives other pixels than this Pillow")
-    if not left:
-        return _pillow(f"{name} accepts damaged files")
-    return _Found(decode, Used(name))
+    return _Found(decoder, Used(name))
 
 
-def _agrees(decode: _Decode, data: bytes) -> bool:
-    """Say whether a decoder gives the pixels of the Pillow at hand.
+def _agrees(decoder: _Decoder, data: bytes) -> bool:
+    """Say whether a decoder gives the pixels of the Pillow at hand, of a file that it must decode.
 
     Both are compared as RGBA, since a decoder's RGBX is Pillow's RGB.
-
-    Args:
-        decode: The decoder.
-        data: A file that it must not leave to Pillow.
-
-    Returns:
-        True where it gives the same pixels.
     """
-    found = _decoded(decode, data)
+    found = _decoded(decoder, data)
     with Image.open(io.BytesIO(data)) as expected:
         if found is None:
             return False
         return found.convert("RGBA").tobytes() == expected.convert("RGBA").tobytes()
 
 
-def _decoded(decode: _Decode, data: bytes) -> Optional[Image.Image]:
-    """Return what a decoder makes of a file of either format.
-
-    Args:
-        decode: The decoder.
-        data: The file.
-
-    Returns:
-        None where it leaves the file to Pillow, or its header alone says that it is Pillow's.
+def _decoded(decoder: _Decoder, data: bytes) -> Optional[Image.Image]:
+    """Return what a decoder makes of a file; None where it leaves it to Pillow, or its header alone
+    says that it is Pillow's.
     """
     header = _jpeg_header(data) or _png_header(data)
     if header is None:
         return None
-    return decode(data, header)
+    return decoder.decode(data, header)
 
 
 # JPEG
@@ -306,16 +301,18 @@ def _frame(data: bytes, at: int, kind: int, length: int) -> Optional[_Header]:
     return (width, height, components)
 
 
-def _decode_jpeg(load: Any, data: bytes, header: _Header) -> Optional[Image.Image]:
-    """Decode a JPEG; `load` refuses even what libjpeg only warns of, such as an end too early."""
-    mode, layout = "RGBX", "RGBX"
-    if abs(header[2]) == 1:
-        mode, layout = "L", "GRAY"
-    try:
-        # Not the quicker transform, nor the quicker way to bring colour to full size.
-        return _mapped(mode, load(data, layout, False, False, 0, 0, 1, None, True))
-    except ValueError:
-        return None
+class _JpegDecoder(_Decoder):
+    """Decodes JPEGs; `load` refuses even what libjpeg only warns of, such as an end too early."""
+
+    def decode(self, data: bytes, header: _Header) -> Optional[Image.Image]:
+        mode, layout = "RGBX", "RGBX"
+        if abs(header[2]) == 1:
+            mode, layout = "L", "GRAY"
+        try:
+            # Not the quicker transform, nor the quicker way to bring colour to full size.
+            return _mapped(mode, self._load(data, layout, False, False, 0, 0, 1, None, True))
+        except ValueError:
+            return None
 
 
 def _mapped(mode: str, pixels: np.ndarray) -> Image.Image:
@@ -342,29 +339,32 @@ def _png_header(data: bytes) -> Optional[_Header]:
     return width, height, color
 
 
-def _decode_png(load: Any, library: Any, data: bytes, header: _Header) -> Optional[Image.Image]:
-    """Decode a PNG.
+class _PngDecoder(_Decoder):
+    """Decodes PNGs.
 
-    Its stream is inflated here, so that its length and its checksum are known to be right, and
+    The stream is inflated here, so that its length and its checksum are known to be right, and
     handed on uncompressed, without any other chunk, to have its lines' filters undone.
     """
-    width, height, color = header
-    streams: List[bytes] = []
-    palette = _png_chunks(data, streams)
-    if palette is None or bool(palette) != (color == _PALETTE):
-        return None
-    lines = _inflated(library, b"".join(streams), height * (1 + width * _CHANNELS[color]))
-    if lines is None:
-        return None
-    kind, layout, mode = _LAYOUTS[color]
-    try:
-        image = _mapped(mode, load(_stored(width, height, kind, lines), layout))
-    except RuntimeError:
-        return None
-    if palette:
-        image = Image.frombuffer("P", image.size, image.tobytes(), "raw", "P", 0, 1)
-        image.putpalette(palette)
-    return image
+
+    def decode(self, data: bytes, header: _Header) -> Optional[Image.Image]:
+        width, height, color = header
+        streams: List[bytes] = []
+        palette = _png_chunks(data, streams)
+        if palette is None or bool(palette) != (color == _PALETTE):
+            return None
+        size = height * (1 + width * _CHANNELS[color])
+        lines = _inflated(self._inflate, b"".join(streams), size)
+        if lines is None:
+            return None
+        kind, layout, mode = _LAYOUTS[color]
+        try:
+            image = _mapped(mode, self._load(_stored(width, height, kind, lines), layout))
+        except RuntimeError:
+            return None
+        if palette:
+            image = Image.frombuffer("P", image.size, image.tobytes(), "raw", "P", 0, 1)
+            image.putpalette(palette)
+        return image
 
 
 def _png_chunks(data: bytes, streams: List[bytes]) -> Optional[bytes]:

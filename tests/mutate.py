@@ -258,15 +258,15 @@ MUTATIONS = (
     Mutation(
         "a decoder used that gives other pixels",
         "crnn/image_decoders.py",
-        "    if not same:\n",
-        "    if not name:\n",
+        "            if not _agrees(decoder, data):\n",
+        "            if not name:\n",
         "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
     ),
     Mutation(
         "a decoder used that accepts what is damaged",
         "crnn/image_decoders.py",
-        "    if not left:\n",
-        "    if not name:\n",
+        "            if _decoded(decoder, data) is not None:\n",
+        "            if not name:\n",
         "tests/test_image_decoders.py::test_a_decoder_that_is_not_right_is_not_used",
     ),
     Mutation(
@@ -344,15 +344,15 @@ MUTATIONS = (
     Mutation(
         "readings of several widths in the batches' order",
         "crnn/scoring/scorer.py",
-        "            return self._in_order(batch, rows)\n",
-        "            return rows\n",
+        "        complete = self._in_order(batch, rows)\n",
+        "        complete = list(rows)\n",
         "tests/scoring/test_order.py::test_readings_are_in_data_order",
     ),
     Mutation(
         "of a word's views the least probable",
         "crnn/scoring/order.py",
-        "    if second.worth > first.worth:\n",
-        "    if second.worth < first.worth:\n",
+        "    if (second.worth, _rank(first)) > (first.worth, _rank(second)):\n",
+        "    if (second.worth, _rank(first)) < (first.worth, _rank(second)):\n",
         "tests/scoring/test_order.py::test_the_reading_of_the_highest_probability_is_kept",
     ),
     Mutation(
@@ -524,7 +524,7 @@ MUTATIONS = (
     Mutation(
         "an OM's axes not asked",
         "crnn/runners/ascend_runner.py",
-        "        if batch in self._tasks:\n",
+        "        if Size(batch, self.spec.width) in self._tasks:\n",
         "        if batch == 0:\n",
         "tests/runners/test_axes.py::test_an_om_of_a_batch_as_long_as_the_time_is_asked",
     ),

@@ -4,7 +4,6 @@ damaged, the same pixels, remarks, warnings and refusals, and nothing on stderr.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pickle
@@ -119,11 +118,11 @@ def test_a_decoder_that_is_not_right_is_not_used() -> None:
 
     said = {}
     for load in (simplejpeg.decode_jpeg, off_by_one, lenient, failing):
-        decode = functools.partial(image_decoders._decode_jpeg, load)
+        decoder = image_decoders._JpegDecoder(load)
         found = image_decoders._proven(
-            decode, "it", image_decoders._jpegs, image_decoders._damaged_jpegs
+            decoder, "it", image_decoders._jpegs(), image_decoders._damaged_jpegs()
         )
-        assert (found.decode is None) == bool(found.used.why)
+        assert (found.decoder is None) == bool(found.used.why)
         said[load.__name__] = found.used.why
     assert said == {
         "decode_jpeg": "",

@@ -5,12 +5,14 @@ lines ``i path width height``, i from 0, in natural order.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import natural_key, write_text
+from crnn.files import natural_key, read_bounded, write_text
+from crnn.widths import Widths, widths_of
 
 Entry = Tuple[str, int, int]
 _BYTES = {"float32": 4, "float16": 2, "uint8": 1}
@@ -110,17 +112,32 @@ def bins_of_size(folder: str, width: int, height: int) -> List[str]:
     Raises:
         InputError: There are none, or none of this size.
     """
-    from crnn.samples.bins import described
-
     paths = file_paths(folder, (".bin",))
-    found = described(Path(folder))
-    if found is None or found.spec.widths is None:
+    found = _several_widths(Path(folder))
+    if found is None:
         return paths
-    size = found.spec.channels * height * width * _BYTES[found.dtype]
+    widths, bytes_a_row = found
+    size = bytes_a_row * height * width
     kept = [path for path in paths if Path(path).stat().st_size == size]
     if not kept:
         raise InputError(
-            f"{folder} holds no bin of {width} x {height} pixels ({found.dtype}, {size} bytes); its"
-            f" widths are {', '.join(map(str, found.spec.read_widths))}"
+            f"{folder} holds no bin of {width} x {height} pixels ({size} bytes); its widths are"
+            f" {', '.join(map(str, widths.list))}"
         )
     return kept
+
+
+def _several_widths(folder: Path) -> Optional[Tuple[Widths, int]]:
+    """Return the widths of a folder of bins and the bytes of a column's pixel; None where the file
+    beside it (`crnn.samples.bins.described`, which needs NumPy) names no widths.
+    """
+    place = folder.resolve()
+    try:
+        data = json.loads(read_bounded(place.with_name(place.name + ".json")))
+        spec = data["spec"]
+        channels = 3
+        if spec["color"] == "gray":
+            channels = 1
+        return widths_of(spec["widths"]), channels * _BYTES[data["dtype"]]
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -296,13 +296,14 @@ def complaints(fault: Fault, findings: Findings) -> List[str]:
 def _said(exited: Exited, fault: Fault) -> bool:
     if fault.outcome == INTERRUPT:
         return exited.code == 130
+    # Sentences are broken where a line of the screen ends.
+    told = " ".join(exited.said.split())
     if fault.call in NO_CODE:
-        return exited.code == 4 and f"{fault.call} failed" in exited.said
+        return exited.code == 4 and f"{fault.call} failed" in told
     entry = codes.code(fault.outcome)
     assert entry is not None
-    named = (
-        f"{fault.call} failed with {fault.outcome}" in exited.said and entry.remedy in exited.said
-    )
+    remedy = " ".join(entry.remedy.split())
+    named = f"{fault.call} failed with {fault.outcome}" in told and remedy in told
     return named and exited.code == error_type(int(fault.outcome)).exit_code
 
 

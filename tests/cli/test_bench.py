@@ -79,7 +79,7 @@ def test_json_has_every_stage_and_rate_of_each_batch(
         1,
         False,
     )
-    assert set(data["machine"]) == {"processor", "usable", "system", "load"}
+    assert set(data["machine"]) == {"processor", "usable", "system", "load", "decoders"}
     assert [timing["batch"] for timing in run["batches"]] == [1, 4]
     for timing in run["batches"]:
         assert sorted(timing["stages"]) == sorted(IMAGE_STAGES)

@@ -415,7 +415,7 @@ def test_what_nobody_asked_for_is_neither_right_nor_wrong(tmp_path: Path) -> Non
     assert line(onnx_asked, "driver").found == "not asked for; 22.0.4"
 
 
-PYTHONS = ("Python", *DISTRIBUTIONS.values())
+PYTHONS = ("Python", *DISTRIBUTIONS.values(), "JPEG decoder", "PNG decoder")
 
 
 def test_nobody_is_in_a_group_for_devices_that_are_not_there(
