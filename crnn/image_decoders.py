@@ -54,6 +54,8 @@ _CHUNK = struct.Struct(">I4s")
 _HEADER = struct.Struct(">IIBBBBB")
 _STORED = struct.Struct("<BHH")
 _PALETTE = 3
+_LONGEST_PALETTE = 768
+"""Bytes; Pillow refuses what is longer."""
 _CHANNELS = {0: 1, 2: 3, _PALETTE: 1, 6: 4}
 """Bytes a pixel by a PNG's colour type; gray with alpha is Pillow's."""
 # The colour type that the lines are undone as, which for a palette's indices is gray, and the
@@ -67,6 +69,8 @@ _LAYOUTS = {
 # Chunks that have no bearing on the pixels, and the least length that Pillow reads them with.
 _IGNORED = {b"tIME": 0, b"bKGD": 0, b"sBIT": 0, b"hIST": 0, b"pHYs": 9, b"gAMA": 4, b"cHRM": 32}
 _IGNORED[b"sRGB"] = 1
+# Texts in which Pillow looks for an orientation.
+_TURNING = (b"XML:com.adobe.xmp", b"Raw profile type ")
 
 
 class Used(NamedTuple):
@@ -367,7 +371,7 @@ def _png_chunks(data: bytes, streams: List[bytes]) -> Optional[bytes]:
     """Append the parts of the compressed pixels, and return the palette, empty for none; None for a
     file with a chunk that matters, a damaged one or an unknown one.
     """
-    at, palette = 33, b""
+    at, palette, ended = 33, b"", False
     try:
         while True:
             length, kind = _CHUNK.unpack_from(data, at)
@@ -375,13 +379,19 @@ def _png_chunks(data: bytes, streams: List[bytes]) -> Optional[bytes]:
             if kind == b"IEND":
                 return _if_true(palette, length == 0 and bool(streams))
             if kind == b"IDAT":
+                # Pillow takes the pixels to end at the first other chunk.
+                if ended:
+                    return None
                 streams.append(data[begin:end])
             else:
+                ended = bool(streams)
                 body = data[begin:end]
                 (checksum,) = struct.unpack_from(">I", data, end)
                 if checksum != zlib.crc32(data[at + 4 : end]):
                     return None
                 if kind == b"PLTE" and not streams and not palette:
+                    if len(body) > _LONGEST_PALETTE:
+                        return None
                     palette = body
                 elif not _is_ignored(kind, body):
                     return None
@@ -402,6 +412,8 @@ def _is_ignored(kind: bytes, body: bytes) -> bool:
         return len(body) >= _IGNORED[kind]
     if kind == b"tEXt":
         # Pillow keeps texts beside what it knows of the image, whose names are of small letters.
+        if body.startswith(_TURNING):
+            return False
         return body[:1].isupper() and len(body) < MAX_TEXT_CHUNK
     if kind == b"iCCP":
         return _is_small_profile(body)

@@ -152,6 +152,18 @@ def in_pieces(data: bytes) -> bytes:
     return data[:at] + b"".join(chunk(b"IDAT", piece) for piece in [b"", *cut]) + chunk(b"IEND")
 
 
+TURNED = b'<rdf:Description tiff:Orientation="6"/>'
+
+
+def in_parts(between: bytes) -> bytes:
+    """A PNG with something between two parts of its pixels."""
+    data = png()
+    at = data.index(b"IDAT") - 4
+    packed = data[at + 8 : -16]
+    parts = [chunk(b"IDAT", packed[:90]), between, chunk(b"IDAT", packed[90:])]
+    return data[:at] + b"".join(parts) + chunk(b"IEND")
+
+
 def pngs_with_chunks() -> Named:
     profile = b"name\0\0" + zlib.compress(bytes(range(256)) * 8)
     long_profile = b"name\0\0" + zlib.compress(any_bytes(3000, random.Random(1)))
@@ -162,7 +174,14 @@ def pngs_with_chunks() -> Named:
         b"pHYs": [struct.pack(">IIB", 2835, 2835, 1), b"short"],
         b"iCCP": [profile, long_profile, b"name\0\0broken", b"name\0\1", b"none"],
         b"tRNS": [b"\0\1\0\2\0\3", b"\0\1", b"\0", bytes(range(200, 256)), b""],
-        b"tEXt": [b"Software\0some", b"exif\0" + exif(6), b"transparency\0no", b"interlace\0yes"],
+        b"tEXt": [
+            b"Software\0some",
+            b"exif\0" + exif(6),
+            b"transparency\0no",
+            b"interlace\0yes",
+            b"XML:com.adobe.xmp\0" + TURNED,
+            b"Raw profile type exif\0\nexif\n" + exif(6).hex().encode(),
+        ],
         b"zTXt": [b"Comment\0\0" + zlib.compress(b"hello"), b"Comment\0\1"],
         b"iTXt": [b"Title\0\0\0\0\0text"],
         b"eXIf": [exif(6), exif(1), b"nothing"],
@@ -199,6 +218,8 @@ def damaged_pngs() -> Named:
     yield "PNG, a wrong pixel checksum", whole[:-13] + bytes([whole[-13] ^ 1]) + whole[-12:]
     for change in ("cut", "checksum", "more", "twice", "filter", "behind", "window"):
         yield f"PNG, stream: {change}", png(stream=lambda raw, change=change: wrong(raw, change))
+    yield "PNG, another chunk between its pixels", in_parts(chunk(b"tIME"))
+    yield "PNG, a palette too long", png(8, 3, entries=257)
     yield "PNG without pixels", SIGNATURE + header(3, 3, 8, 2) + chunk(b"IEND")
     yield "PNG, palette missing", SIGNATURE + header(3, 3, 8, 3) + whole[33:]
     for size in ((0, 5), (5, 0), (1 << 31, 5), (70000, 1)):

@@ -91,6 +91,11 @@ def test_what_pillow_sees_more_in_is_left_to_it(both: Dict[str, Dict[str, Any]])
     assert "JPEG progressive without end" not in quick
     for kind in ("tRNS", "eXIf", "zTXt", "acTL", "fcTL", "prVt", "CRIT"):
         assert not [name for name in quick if f"b'{kind}'" in name]
+    for color in (0, 2, 3, 6):
+        assert not [name for name in quick if name.startswith(f"PNG color {color}, b'tEXt' 4")]
+        assert not [name for name in quick if name.startswith(f"PNG color {color}, b'tEXt' 5")]
+    for name in ("PNG, another chunk between its pixels", "PNG, a palette too long"):
+        assert name not in quick
     for name in ("JPEG, e1 0", "JPEG, e2 2", "JPEG, ed 0", "PNG color 2 depth 16 interlaced False"):
         assert name not in quick
 

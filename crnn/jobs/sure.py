@@ -16,6 +16,7 @@ from crnn.scoring.sureness import SurenessCounter
 
 _FOUND = ("kept", "kept_correct", "kept_share", "kept_accuracy", "total", "wanted")
 """What is told again of the set on which a threshold was found."""
+_LARGEST = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _read(path: Path) -> Dict[str, Any]:
         raise InputError(f"{path}: the threshold is {str(threshold)[:40]}; expected 0 to 1")
     found: Dict[str, Any] = {"file": path.name, "threshold": float(threshold)}
     for key in _FOUND:
-        if isinstance(rejection.get(key), (int, float)):
-            found[key] = rejection[key]
+        value = rejection.get(key)
+        if isinstance(value, (int, float)) and 0 <= value <= _LARGEST:
+            found[key] = value
     return found

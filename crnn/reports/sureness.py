@@ -140,5 +140,7 @@ def _sentence(kept: Kept, total: int) -> str:
 
 
 def _found(found: Mapping[str, Any]) -> str:
-    share, accuracy = found.get("kept_share", 0.0), found.get("kept_accuracy", 0.0)
+    share, accuracy = found.get("kept_share"), found.get("kept_accuracy")
+    if share is None or accuracy is None:
+        return str(found["file"])
     return f"{100 * share:.1f} %, {100 * accuracy:.1f} % of them right ({found['file']})"

@@ -273,14 +273,17 @@ class _Index:
         lines = (text for _, text, _ in utf8_lines(path))
         about = self._head(next(lines, None))
         dtypes: Dict[Any, np.dtype] = {"float32": np.dtype("<f4"), "uint8": np.dtype(np.uint8)}
-        if about.get("dtype") not in dtypes:
-            raise self._error(f"its dtype is {about.get('dtype')!r}")
-        self.dtype = dtypes[about["dtype"]]
+        dtype = about.get("dtype")
+        if not isinstance(dtype, str) or dtype not in dtypes:
+            raise self._error(f"its dtype is {str(dtype)[:40]!r}")
+        self.dtype = dtypes[dtype]
         if not isinstance(about.get("spec"), dict):
             raise self._error("it has no spec")
         spec = ModelSpec.from_dict(about["spec"], where=str(path))
-        self.description = Description(spec, about["dtype"])
+        self.description = Description(spec, dtype)
         self.identity = str(about.get("id"))
+        if not self.identity.isascii():
+            raise self._error(f"its id is {self.identity[:40]!r}")
         self._widths = frozenset(spec.read_widths)
         self.places, self.labels = self._samples(lines)
 
@@ -310,6 +313,8 @@ class _Index:
     ) -> Iterator[Tuple[int, str]]:
         for line in lines:
             if line == "]}":
+                if next(lines, None) is not None:
+                    raise self._error("something stands behind its end")
                 return
             sample = self._sample(line)
             if sample.offset is not None:
@@ -329,7 +334,7 @@ class _Index:
         except (ValueError, TypeError, RecursionError):
             raise self._error(f"a line of it is {text[:80]!r}") from None
         number = bin_index(f"{name}.bin")
-        if number is None or not isinstance(label, str):
+        if number is None or not isinstance(label, str) or not _is_text(label):
             raise self._error(f"a line of it is {text[:80]!r}")
         if offset is None:
             return PackedSample(number, None, 0, label)
@@ -364,7 +369,28 @@ class _Places:
 
     def end(self, column: int) -> int:
         """Return how long a pack is that holds all, by the bytes of a column."""
-        return int((self._offsets + column * self._widths.astype(np.int64)).max(initial=0))
+        return int(self._ends(column).max(initial=0))
+
+    def overlapping(self, column: int) -> Optional[int]:
+        """Return the number of a sample that begins before the one in front of it ends, or None."""
+        order = np.argsort(self._offsets, kind="stable")
+        ends = self._ends(column)[order]
+        found = np.flatnonzero(self._offsets[order][1:] < ends[:-1])
+        if not len(found):
+            return None
+        return int(self._numbers[order[found[0] + 1]])
+
+    def _ends(self, column: int) -> np.ndarray:
+        return self._offsets + column * self._widths.astype(np.int64)
+
+
+def _is_text(label: str) -> bool:
+    """Say whether a label can be written: JSON may hold halves of surrogate pairs."""
+    try:
+        label.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_pack(index: _Index, pack: Path, spec: ModelSpec) -> None:
@@ -383,10 +409,16 @@ def _check_pack(index: _Index, pack: Path, spec: ModelSpec) -> None:
             f"{pack} and {index.path} are not of one run: one of them was replaced", hint=_AGAIN
         )
     size = pack.stat().st_size
-    needed = index.places.end(spec.channels * spec.height * index.dtype.itemsize)
+    column = spec.channels * spec.height * index.dtype.itemsize
+    needed = index.places.end(column)
     if size < needed:
         raise InputError(
             f"{pack} has {size} bytes; expected {needed}: it is cut short", hint=_AGAIN
+        )
+    number = index.places.overlapping(column)
+    if number is not None:
+        raise InputError(
+            f"{index.path}: test_{number} begins before the sample in front of it ends", hint=_AGAIN
         )
 
 

@@ -312,8 +312,11 @@ def holds_bins(data: Path) -> bool:
         data: A data set.
 
     Returns:
-        True for a folder in which a file ends in ``.bin``, or which holds such folders by width.
+        True for a pack, a folder in which a file ends in ``.bin``, or which holds such folders by
+        width.
     """
+    if is_pack(data):
+        return True
     if not data.is_dir():
         return False
     if any(entry.suffix == ".bin" for entry in data.iterdir()):

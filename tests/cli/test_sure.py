@@ -12,6 +12,8 @@ import pytest
 
 from crnn import Recognizer
 from crnn.cli.main import main
+from crnn.jobs.sure import SureJob, SureOptions
+from crnn.reports.sureness import rejection_lines
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
 from tests.conftest import ROOT
@@ -144,6 +146,23 @@ def test_a_file_without_threshold_is_refused(
     path.write_text(content)
     assert main(["evaluate", str(fixed), str(WORDS), "--reject-from", str(path)]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e999", "-1", "1" + "0" * 400, '"1"'])
+def test_what_another_set_kept_is_told_where_it_can_be(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(
+        f'{{"sureness": {{"rejection": {{"threshold": 0.5, "kept": 3, "kept_share": {value},'
+        f' "kept_accuracy": {value}}}}}}}'
+    )
+    job = SureJob(SureOptions(reject_from=path))
+    assert job.counter is not None
+    job.counter.add(0.9, right=True)
+    job.counter.add(0.4, right=False)
+    found = job.finish()
+    assert found is not None and found.rejection is not None
+    assert found.rejection.found == {"file": "other.json", "kept": 3}
+    assert list(rejection_lines(found.rejection))[-1].endswith("where it was found: other.json")
 
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "99%", ""])

@@ -17,6 +17,7 @@ import pytest
 
 from crnn.cli.main import main
 from crnn.errors import shown as escaped
+from crnn.jobs.report.inputs import words_of
 from crnn.metrics import align, edit_distance
 from crnn.reports.tally import Tally, Word
 from crnn.spec import ModelSpec
@@ -173,7 +174,12 @@ def test_a_newer_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ("accuracy", "0.5"),
         ("accuracy", float("nan")),
+        ("accuracy", 10**400),
         ("correct", -1),
+        ("correct", 5),
+        ("total", 10**400),
+        ("by_length", {"9" * 5000: {"correct": 1, "total": 1}}),
+        ("by_length", {"3": {"correct": 2, "total": 1}}),
         ("total", True),
         ("misses", {}),
         ("misses", [3]),
@@ -197,6 +203,40 @@ def test_a_result_that_is_not_one_is_refused(
     path = write(tmp_path, "r.json", result(**{key: value}))
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "r.json" in capsys.readouterr().err or key in ("misses", "model")
+
+
+@pytest.mark.parametrize("models", [[3], [{"results": 3}], [{"results": [3]}]])
+def test_results_of_many_models_that_are_not_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], models: Any
+) -> None:
+    path = write(tmp_path, "r.json", {"schema": "crnn-evaluations/1", "models": models})
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "is not as crnn evaluate writes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("speed", [10**400, "fast", None, []])
+def test_a_benchmark_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speed: Any
+) -> None:
+    timing = {"batch": 1, "throughput": {"transfers": speed}, "latency": {"p50": 1.0}}
+    run = {"model": {"path": "m"}, "backend": "b", "device": "d", "batches": [timing]}
+    data = {"schema": "crnn-bench/2", "runs": [run], "machine": {}}
+    path = write(tmp_path, "b.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not a benchmark as crnn bench writes it" in capsys.readouterr().err
+
+
+def test_a_table_says_as_much_as_json_lines(tmp_path: Path) -> None:
+    table = tmp_path / "r.csv"
+    table.write_text(
+        "key,label,text,confidence,probability,rejected\n"
+        "test_1,one,one,0.5,0.75,false\ntest_2,two,tvo,0.25,0.375,true\n",
+        encoding="utf-8",
+    )
+    assert list(words_of(table)) == [
+        Word("test_1", "one", "one", 0.75),
+        Word("test_2", "two", "tvo", 0.375, rejected=True),
+    ]
 
 
 def test_readings_of_another_run_are_refused(

@@ -14,9 +14,10 @@ from PIL import Image
 
 from crnn.batch import Batch, Problem
 from crnn.cli.main import main
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.jobs.prepare import Prepared, PrepareRequest, prepare
+from crnn.jobs.views import ViewJob
 from crnn.samples.bins import MISSING, BinFolder
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
@@ -167,6 +168,10 @@ def test_a_pack_cut_short_is_refused(words: Path) -> None:
         ("\n]}", "", "its end is missing"),
         ('"format": "crnn-pack/1"', '"format": "crnn-pack/9"', "its format is"),
         ('"dtype": "float32"', '"dtype": "float64"', "its dtype is 'float64'"),
+        ('"dtype": "float32"', '"dtype": ["float32"]', "its dtype is"),
+        ('"id": "', '"id": "é', "its id is"),
+        ("\n]}\n", "\n]}\n[]\n", "something stands behind its end"),
+        ('["test_1", 64, 6, "one"]', '["test_1", 64, 6, "\\ud800"]', "a line of it is"),
         ('["test_1", 64,', '["test_1", 63,', "begins at 63"),
         ('["test_1", 64,', '["test_1", 1e3,', "begins at 1000.0"),
         ('["test_1", 64, 6,', '["test_1", 64, 7,', "is 7 wide"),
@@ -185,6 +190,21 @@ def test_a_damaged_index_is_refused(words: Path, old: str, new: str, said: str) 
     with pytest.raises(InputError, match="not the index of a pack") as caught:
         PackedBins(words.parent / "words.pack", SPEC)
     assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('["test_2", 160,', '["test_2", 64,'), ('["test_1", 64,', '["test_1", 67,')],
+    ids=["the same place", "three bytes on"],
+)
+def test_samples_that_overlap_are_refused(words: Path, old: str, new: str) -> None:
+    prepared(words, "words.pack", pack=True)
+    index = words.parent / "words.pack.json"
+    text = index.read_text(encoding="utf-8")
+    assert old in text
+    index.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match="test_2 begins before the sample in front of it ends"):
+        PackedBins(words.parent / "words.pack", SPEC)
 
 
 def test_another_models_pack_is_refused(words: Path) -> None:
@@ -236,3 +256,13 @@ def test_the_commands(words: Path, tmp_path: Path, capfd: pytest.CaptureFixture[
     assert main([*again, "--info", str(tmp_path / "i")]) == 2
     assert main([*again, "--json", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text())["pack"] is True
+
+
+def test_a_pack_has_no_views(words: Path) -> None:
+    prepared(words, "words.pack", pack=True)
+    pack = words.parent / "words.pack"
+    with pytest.raises(UsageError, match="holds bins, which are prepared already"):
+        ViewJob(pack, "3", SPEC, characters=False)
+    job = ViewJob(pack, None, replace(SPEC, views="3"), characters=False)
+    assert not job.several
+    assert job.notes(7) == ["the model asks for several views of a word; bins are read in one"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -21,6 +21,12 @@ from crnn.spec import newest, optional_keys
 Data = Mapping[str, Any]
 MANY = "crnn-evaluations/1"
 OM = "crnn-om"
+MOST_WORDS = 1 << 53
+"""The largest count that is looked at; floats are whole numbers up to it."""
+_NUMBERS = ("confidence", "probability")
+"""The columns of a table of readings that are numbers."""
+LONGEST_NUMBER = 9
+"""Digits of a label's length."""
 CLIPPED = 1000
 """Characters of a label or text that are looked at; no CTC network reads as many."""
 
@@ -112,7 +118,7 @@ def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
                 latency = f"{timing['latency']['p50']:.3f}"
                 rows.append((name, str(timing["batch"]), speed, latency))
         machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: not a benchmark as crnn bench writes it: {type(error).__name__} {error}",
             hint="Run that benchmark again.",
@@ -264,10 +270,12 @@ def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
         try:
             for row in rows:
                 entry: Dict[str, Any] = dict(row)
-                if entry.get("confidence"):
-                    entry["confidence"] = float(entry["confidence"])
+                for name in _NUMBERS:
+                    if entry.get(name):
+                        entry[name] = float(entry[name])
+                entry["rejected"] = entry.get("rejected") == "true"
                 yield word_of(entry, f"{path}, line {rows.line_num}")
-        except (csv.Error, ValueError) as error:
+        except (csv.Error, ValueError, TypeError) as error:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from error
 
 
@@ -307,6 +315,8 @@ def _wrong_keys(data: Data) -> Iterator[str]:
     for name, check in _OPTIONAL.items():
         if name in data and not check(data[name]):
             yield name
+    if data["correct"] > data["total"]:
+        yield "correct"
 
 
 def _is_model(value: Any) -> bool:
@@ -319,9 +329,9 @@ def _is_by_length(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     for length, counts in value.items():
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit()) or len(length) > LONGEST_NUMBER:
             return False
-        if not _has_counts(counts, ("correct", "total")):
+        if not _has_counts(counts, ("correct", "total")) or counts["correct"] > counts["total"]:
             return False
     return True
 
@@ -359,13 +369,14 @@ def _has_counts(value: Any, names: Sequence[str]) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_WORDS
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value)
+    # A comparison, not a conversion: JSON may hold an integer that no float can.
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
@@ -373,7 +384,11 @@ def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
     if not isinstance(models, list):
         raise InputError(f"{path}: its 'models' is not as crnn evaluate writes it")
     for model in models:
-        for entry in model.get("results") or ():
+        if not isinstance(model, dict) or not isinstance(model.get("results"), list):
+            raise InputError(f"{path}: its 'models' is not as crnn evaluate writes it")
+        for entry in model["results"]:
+            if not isinstance(entry, dict):
+                raise InputError(f"{path}: its 'results' is not as crnn evaluate writes it")
             result = entry.get("result")
             if not isinstance(result, dict):
                 continue
