@@ -19,6 +19,8 @@ import contextlib
 import re
 from typing import ClassVar, Iterator, Sequence
 
+from crnn.interpreter import own_prefix
+
 
 class KitError(Exception):
     """An error whose cause the user can mend.
@@ -106,6 +108,9 @@ def needs(package: str, *, extra: str = "") -> Iterator[None]:
         hint = f"Install it with: pip install {target}"
         if extra:
             hint += f"   (in a checkout: pip install -e '.[{extra}]')"
+        own = own_prefix()
+        if own:
+            hint += f"; or run it by the Python of this checkout: {own}/bin/python"
         raise UnavailableError(
             f"this needs {package}, which cannot be imported here: {error}", hint=hint
         ) from error
