@@ -95,7 +95,7 @@ def of_model(words):
 
 def of_verb(words):
     # type: (Sequence[str]) -> List[str]
-    """Return the modules that a command line of ``crnn`` needs; with an OM alone no more than NumPy,
+    """Return the modules that a command line of ``crnn`` needs: for an OM no more than NumPy,
     since a box keeps the Python that has pyACL.
 
     Args:
