@@ -86,6 +86,18 @@ Their absence is the machine's, not the kit's.
 """
 
 
+def by_own_python() -> str:
+    """Return the end of a remedy that names the checkout's own Python.
+
+    Returns:
+        The text; empty where there is no such Python, or it runs this.
+    """
+    own = own_prefix()
+    if own is None:
+        return ""
+    return f"; or run it by the Python of this checkout: {own}/bin/python"
+
+
 @contextlib.contextmanager
 def needs(package: str, *, extra: str = "") -> Iterator[None]:
     """Turn the ImportError of an import inside the block into the kit's own error.
@@ -108,9 +120,7 @@ def needs(package: str, *, extra: str = "") -> Iterator[None]:
         hint = f"Install it with: pip install {target}"
         if extra:
             hint += f"   (in a checkout: pip install -e '.[{extra}]')"
-        own = own_prefix()
-        if own:
-            hint += f"; or run it by the Python of this checkout: {own}/bin/python"
+        hint += by_own_python()
         raise UnavailableError(
             f"this needs {package}, which cannot be imported here: {error}", hint=hint
         ) from error

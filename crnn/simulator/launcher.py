@@ -138,7 +138,7 @@ def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
     _write_home(home, knobs)
     environment = dict(os.environ)
     # "python" is the one that has what the stand-ins need, though its .venv is not active.
-    own = os.path.dirname(sys.executable)
+    own = str(Path(sys.executable).parent)
     environment.update(
         {
             "PATH": _joined(str(tools), own, environment.get("PATH", os.defpath)),
