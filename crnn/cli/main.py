@@ -20,7 +20,7 @@ from typing import Any, Callable, List, NoReturn, Optional, Sequence
 from crnn import __version__, dialects
 from crnn.cli import console, layout
 from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
-from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError
+from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, by_own_python
 from crnn.interpreter import KIT, require
 from crnn.signals import ended_as_interrupted, too_late
 from crnn.spelling import nearest
@@ -294,9 +294,8 @@ def _told(error: Exception) -> Optional[KitError]:
         return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
     if isinstance(error, ModuleNotFoundError) and error.name in DISTRIBUTIONS:
         package = DISTRIBUTIONS[error.name]
-        return UnavailableError(
-            f"this needs {package}, which is not installed", hint=f"pip install {package}"
-        )
+        hint = f"pip install {package}{by_own_python()}"
+        return UnavailableError(f"this needs {package}, which is not installed", hint=hint)
     # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return InputError(

@@ -28,7 +28,7 @@ class Word:
 
     ``label`` and ``text`` are as they were written; ``sure`` is the probability of the text where
     the run has it, else the confidence of its path; ``characters`` holds the probability of each
-    character of the text, where the run has them.
+    character of the text, where the run has them; ``of_path`` says that ``sure`` is a confidence.
     """
 
     key: str
@@ -39,6 +39,7 @@ class Word:
     view: str = ""
     rejected: bool = False
     characters: Sequence[float] = ()
+    of_path: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Tally:
     by_width: Dict[int, List[int]] = field(default_factory=dict)
     wrong_keys: Optional[Set[str]] = field(default_factory=set)
     """The names of the wrong words; None where they are more than `MOST_KEYS`."""
+    of_paths: bool = False
+    """Whether a word has the confidence of its path in the place of a probability."""
     _characters: int = 0
     _sure: array[float] = field(default_factory=lambda: array("f"))
     _right: array[int] = field(default_factory=lambda: array("b"))
@@ -88,6 +91,7 @@ class Tally:
         """
         self.words += 1
         self.rejected += word.rejected
+        self.of_paths = self.of_paths or word.of_path
         if word.label is None:
             self.unlabelled += 1
             return

@@ -137,9 +137,11 @@ def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
         _write_tool(tools / name, module)
     _write_home(home, knobs)
     environment = dict(os.environ)
+    # "python" is the one that has what the stand-ins need, though its .venv is not active.
+    own = str(Path(sys.executable).parent)
     environment.update(
         {
-            "PATH": _joined(str(tools), environment.get("PATH", os.defpath)),
+            "PATH": _joined(str(tools), own, environment.get("PATH", os.defpath)),
             "PYTHONPATH": _joined(str(python), str(_ROOT), environment.get("PYTHONPATH", "")),
             "ASCEND_INSTALL_ROOT": str(home),  # where acl_env_*.sh look
             "ASCEND_TOOLKIT_HOME": str(home),

@@ -139,6 +139,22 @@ def compute(om: SimulatedOm, inputs: List[np.ndarray], gear: Gear, knobs: Knobs)
     ]
 
 
+def require(om: SimulatedOm, knobs: Knobs) -> None:
+    """Get ready what computes a model, so that what is missing is missed as the model is loaded;
+    in the middle of a run the program's cleaning up would race with what it has queued.
+
+    Args:
+        om: What the OM holds.
+        knobs: The precision.
+
+    Raises:
+        NotModelledError: The graph has an operator that is not modelled in float16.
+        ImportError: ONNX Runtime is not installed.
+    """
+    if rehearsal_of(om, knobs) is None and not knobs.timing_only:
+        import onnxruntime  # noqa: F401
+
+
 def rehearsal_of(om: SimulatedOm, knobs: Knobs) -> Optional[Rehearsal]:
     """Return the graph as it is computed in float16, made once per process.
 

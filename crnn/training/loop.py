@@ -277,10 +277,10 @@ class Trainer:
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
-        if self.evaluators:
+        best = None
+        # Before the first evaluation there is neither an accuracy nor a best.pth.
+        if self.evaluators and self.counters.best_step:
             best = self.counters.best
-        else:
-            best = None
         if self.counters.step >= self.steps:
             return TrainingOutcome(self.counters.step, best, late=stop.number)
         return TrainingOutcome(self.counters.step, best, stop.number)

@@ -111,6 +111,23 @@ def test_the_figures_stand_on_a_sound_page(tmp_path: Path, language: str) -> Non
     assert "image cannot be decoded" in text
 
 
+@pytest.mark.parametrize(
+    ("language", "confident", "probable"),
+    [("en", "mean confidence", "mean probability"), ("zh", "平均置信度", "平均概率")],
+)
+def test_a_confidence_is_not_called_a_probability(
+    tmp_path: Path, language: str, confident: str, probable: str
+) -> None:
+    path = write(tmp_path, "r.jsonl", READINGS)
+    text = text_of(page_of(tmp_path, path, "--lang", language))
+    assert confident in text
+    assert probable not in text
+    path = write(tmp_path, "p.jsonl", [{**row, "probability": 0.5} for row in READINGS])
+    text = text_of(page_of(tmp_path, path, "--lang", language))
+    assert confident not in text
+    assert probable in text
+
+
 def test_the_surest_mistakes_come_first(tmp_path: Path) -> None:
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", READINGS))
     assert html.index("test_1") < html.index("test_3")

@@ -75,6 +75,15 @@ def test_a_clean_program(tmp_path: Path) -> None:
     ]
 
 
+def test_python_is_the_launchers(tmp_path: Path) -> None:
+    environment = {**ENVIRON, "PATH": "/usr/bin:/bin"}
+    words = ["-m", "crnn.simulator", "--", "python", "-c", "import sys; print(sys.prefix)"]
+    done = subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, check=False, text=True
+    )
+    assert done.stdout == f"{sys.prefix}\n", done.stderr
+
+
 def test_a_leak_is_70_and_named_by_its_line(tmp_path: Path) -> None:
     code, report, _, err = run(tmp_path, sys.executable, program(tmp_path, LEAK))
     assert code == launcher.BROKEN == 70

@@ -26,7 +26,7 @@ from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
 from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
 from crnn.reports.html.page import to_html
-from crnn.reports.html.texts import texts_in
+from crnn.reports.html.texts import of_confidence, texts_in
 from crnn.reports.tally import Tally, Word, top_confusions
 from crnn.spec import ModelSpec
 from crnn.version import version
@@ -78,6 +78,8 @@ def report(request: ReportRequest) -> ReportOutcome:
     texts = texts_in(request.lang)
     inputs = read_inputs(request.results)
     tallies = [_tally(run, request.top) for run in inputs.runs]
+    if any(tally.of_paths for tally in tallies):
+        texts = of_confidence(texts)
     compared = compared_of(inputs.runs, request.top, common=request.common)
     wanted: Set[str] = set()
     for tally in tallies:

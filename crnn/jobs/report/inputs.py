@@ -172,8 +172,10 @@ def word_of(entry: Any, where: str) -> Word:
     if label is not None:
         label = label[:CLIPPED]
     sure = _number(entry.get("probability"))
+    of_path = False
     if sure is None:
         sure = _number(entry.get("confidence"))
+        of_path = sure is not None
     width = entry.get("width")
     if not isinstance(width, int):
         width = None
@@ -186,6 +188,7 @@ def word_of(entry: Any, where: str) -> Word:
         str(entry.get("view") or "")[:40],
         entry.get("rejected") is True,
         _probabilities(entry.get("characters")),
+        of_path,
     )
 
 

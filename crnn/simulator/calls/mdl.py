@@ -277,7 +277,7 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
         text = f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
         raise RefusedError(_PARAM, text)
     try:
-        models.rehearsal_of(om, sim.knobs)
+        models.require(om, sim.knobs)
     except NotModelledError as error:
         raise RefusedError(_PARAM, str(error)) from error
     own = 0
