@@ -18,9 +18,9 @@ crnn evaluate demo/crnn.onnx demo/input_bin --label demo/label.txt --batch 64 --
 """  # noqa: E501
 
 NEXT = """\
-The result is in demo/result.json. Now every other line of ReadMe.md works in
-this folder. For crnn by its name (and python, where there is none) first say
-. .venv/bin/activate"""
+The result is in demo/result.json. Now the other commands of ReadMe.md's blocks
+work in this folder (a comment says what needs CANN). For crnn by its name (and
+python, where there is none) first say . .venv/bin/activate"""
 
 
 def run_steps() -> int:
