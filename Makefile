@@ -6,7 +6,7 @@
 #              the whole suite, its lines and branches counted, with floors
 # make measure figures of the code itself, to hold before and after a change
 # make setup   the development environment, in .venv
-# make fuzz    the long fuzzing runs: damaged and hostile files, and commands that are killed
+# make fuzz    the long fuzzing runs: damaged and hostile files, killed commands
 # make clean   removes what these have made
 #
 # With another Python: make test PYTHON=python3.13 (after make clean)

@@ -50,8 +50,9 @@ def evaluate(
         model: An .onnx, .om or .pth, or the folder of a static set of OMs.
         data: A folder of bins, an LMDB, or a folder of images.
         label: The label file of bins, or the annotation of images.
-        options: The verb's other options by the names of `EvaluateRequest`'s fields: ``batch``,
-            ``device``, ``threads``, ``spec``, ``readings``, ``against``, ``min_accuracy`` …
+        options: The verb's other options by the names of the fields of
+            `crnn.jobs.evaluate.EvaluateRequest`: ``batch``, ``device``, ``threads``, ``spec``,
+            ``readings``, ``against``, ``min_accuracy`` …
 
     Returns:
         The evaluation, what a person should see beside it, and the checks that did not hold: those
@@ -74,7 +75,8 @@ def score(results: Place, label: Place, **options: Any) -> EvaluateOutcome:
     Args:
         results: The folder of the outputs.
         label: The label file of the bins, or an annotation.
-        options: The verb's other options by the names of `ScoreRequest`'s fields.
+        options: The verb's other options by the names of the fields of
+            `crnn.jobs.evaluate.ScoreRequest`.
 
     Returns:
         The same as of `evaluate`.
@@ -253,8 +255,9 @@ def compile_om(
         name: The OM to write, NAME.om, with NAME.om.json beside it.
         batch: The batch size; several give one OM with gears, or with ``static_set`` one OM each.
         say: Gets the lines that the verb prints, ATC's among them; None for nobody.
-        options: The verb's other options by the names of `CompileRequest`'s fields: ``soc``,
-            ``static_set``, ``gears``, ``aipp``, ``precision`` …
+        options: The verb's other options by the names of the fields of
+            `crnn.compile.to_om.CompileRequest`: ``soc``, ``static_set``, ``gears``, ``aipp``,
+            ``precision`` …
 
     Returns:
         The OMs that were written.

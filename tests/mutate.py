@@ -1336,6 +1336,13 @@ MUTATIONS = (
         "tests/test_files.py::test_a_file_appears_only_when_it_is_whole",
     ),
     Mutation(
+        "an OM proposed where a checkpoint is missing",
+        "crnn/files.py",
+        "if asked is None or kind in (asked, None):",
+        "if True:",
+        "tests/test_files.py::test_a_missing_checkpoint_is_not_taken_for_a_model_of_another_kind",
+    ),
+    Mutation(
         "a folder moved aside where it could be exchanged",
         "crnn/files.py",
         "elif not exchanged(new, path):",

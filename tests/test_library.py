@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import importlib.util
 import json
 import os
@@ -56,6 +58,17 @@ def test_each_example_prints_what_is_shown(folder: Path) -> None:
         done = run(code, folder, *before)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == SHOWN.findall(code)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "score", "compile_om"])
+def test_help_names_a_class_that_holds_the_options(name: str) -> None:
+    text = getattr(crnn, name).__doc__
+    found = re.search(r"options: [^`]*`(crnn[\w.]+)\.(\w+)`", text)
+    assert found
+    request = getattr(importlib.import_module(found[1]), found[2])
+    fields = {field.name for field in dataclasses.fields(request)}
+    listed = text[found.end() :].partition("Returns:")[0]
+    assert set(re.findall(r"``(\w+)``", listed)) <= fields
 
 
 def test_every_name_is_on_the_page_and_is_there() -> None:

@@ -59,6 +59,7 @@ def test_the_output_of_the_demo_is_what_is_shown(checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
     assert printed[-3].startswith("The result is in demo/result.json. Now ")
+    assert max(map(len, printed)) <= 80
     version = run("python -m crnn --version", checkout).stdout.split()[1]
     for readme in READMES:
         shown = blocks(readme, "")[0].splitlines()
