@@ -501,8 +501,15 @@ def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
     """Return what is usually wrong where hardly a word is right."""
     if not _hardly(evaluation):
         return ()
+    begin = f"hardly a word is right ({evaluation.correct} of {evaluation.total}): "
+    texts = {reading.text for reading in evaluation.misses}
+    if evaluation.run.simulated and len(texts) == 1 < len(evaluation.misses):
+        return (f"{begin}every word is read alike, as with --timing-only, which computes nothing",)
+    for name in ("pattern", "lexicon", "allow"):
+        if name in evaluation.decoding:
+            return (f"{begin}do the labels fit --{name} {evaluation.decoding[name]}?",)
     note = (
-        f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"
+        f"{begin}usually it is the"
         " alphabet or its order, the order of the LSTMs' gates (crnn export --lstm-gate-order igfo,"
         " for checkpoints of the first NPU training stack), a spec that is not the model's"
         " (--spec), or labels that the model cannot read"
