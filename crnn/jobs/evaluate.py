@@ -185,8 +185,7 @@ def evaluate(
         InputError: There is nothing to evaluate, or a file cannot be used.
         UsageError: Two options of the request do not go together.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     if request.save_outputs is not None:
         require_parent(request.save_outputs)
     protocol = Counting()
@@ -252,8 +251,7 @@ def score(
     Raises:
         InputError: The results or the labels cannot be used.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
@@ -439,6 +437,14 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         )
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
+
+
+def _require_sound(request: AnyRequest) -> None:
+    """Refuse what cannot be written, and an option without the one that it belongs to."""
+    if request.readings is not None:
+        require_target(request.readings)
+    if request.max_differ and request.against is None:
+        raise UsageError("--max-differ goes with --against")
 
 
 def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:

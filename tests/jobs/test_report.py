@@ -289,6 +289,14 @@ def test_no_more_words_than_asked_for(tmp_path: Path) -> None:
     assert "k42" not in html
 
 
+def test_the_place_of_another_om_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = write(tmp_path, "m.om.json", {"format": "crnn-om/3", "om_sha256": "ee" * 32})
+    page_of(tmp_path, write(tmp_path, "r.json", result()), beside)
+    assert "not shown: no result here is of that OM" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_place_of_an_om_is_told(tmp_path: Path) -> None:
     sidecar = {
         "format": "crnn-om/3",

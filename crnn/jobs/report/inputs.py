@@ -44,11 +44,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the files held; ``sidecars`` are by the SHA-256 of their OM."""
+    """What the files held; ``sidecars`` and their paths are by the SHA-256 of their OM."""
 
     runs: Sequence[Run]
     benchmarks: Sequence[BenchmarkRows]
     sidecars: Mapping[str, Data]
+    sidecar_paths: Mapping[str, Path]
 
 
 def read_inputs(paths: Sequence[Path]) -> Inputs:
@@ -67,6 +68,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     runs: List[Run] = []
     benchmarks: List[BenchmarkRows] = []
     sidecars: Dict[str, Data] = {}
+    sidecar_paths: Dict[str, Path] = {}
     for path in paths:
         require_file(path, "a result JSON, readings, or NAME.om.json")
         if _holds_readings(path):
@@ -75,7 +77,9 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
         data = _json(path)
         schema = str(data.get("schema") or data.get("format") or "")
         if schema.startswith(f"{OM}/"):
-            sidecars[str(data.get("om_sha256"))] = data
+            digest = str(data.get("om_sha256"))
+            sidecars[digest] = data
+            sidecar_paths[digest] = path
         elif optional_keys(bench.SCHEMA, bench.ADDED, schema) is not None:
             benchmarks.append(benchmark_of(data, path))
         elif schema == MANY:
@@ -85,7 +89,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             runs.append(Run(_title(data), data))
     if not runs and not benchmarks:
         raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
-    return Inputs(runs, benchmarks, sidecars)
+    return Inputs(runs, benchmarks, sidecars, sidecar_paths)
 
 
 def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
