@@ -197,7 +197,7 @@ def evaluate(
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
-    columns = _columns(request, sure, views)
+    columns = _columns(request, runner.spec, sure, views)
     with runner, _readings_file(
         request, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
@@ -263,7 +263,7 @@ def score(
     sure = _sure(request)
     stages = Stages()
     with _readings_file(
-        request, simulated=folder.simulated, more=_columns(request, sure, None)
+        request, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
     ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
@@ -407,7 +407,7 @@ def _readings_file(
 
 
 def _columns(
-    request: AnyRequest, sure: Optional[SureJob], views: Optional[ViewJob]
+    request: AnyRequest, spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob]
 ) -> Sequence[str]:
     """Return what a CSV of readings has beside its usual columns."""
     decoding = request.decoding or DecodingOptions()
@@ -420,6 +420,8 @@ def _columns(
         found.append("posterior")
     if sure is not None and sure.threshold is not None:
         found.append("rejected")
+    if len(spec.read_widths) > 1:
+        found.append("width")
     if several:
         found.extend(["view", "views_agree"])
     return found

@@ -127,6 +127,19 @@ def test_a_confidence_is_not_called_a_probability(
     assert probable in text
 
 
+def test_a_table_has_widths_and_probabilities(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "key,label,text,confidence,probability,width,view,views_agree\n"
+        "k1,one,ono,0.3,0.8,80,rot+3,false\n",
+        encoding="utf-8",
+    )
+    text = text_of(page_of(tmp_path, path))
+    assert "mean probability" in text
+    assert "80.0" in text
+    assert "80 px, rot+3" in text
+
+
 def test_the_surest_mistakes_come_first(tmp_path: Path) -> None:
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", READINGS))
     assert html.index("test_1") < html.index("test_3")

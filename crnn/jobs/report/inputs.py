@@ -264,16 +264,26 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[Tuple[int, bytes]]:
         yield number, line
 
 
+def _typed(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a row of a table with what JSON Lines have in the place of its strings."""
+    entry: Dict[str, Any] = dict(row)
+    for name in ("confidence", "probability"):
+        if entry.get(name):
+            entry[name] = float(entry[name])
+    if entry.get("width"):
+        entry["width"] = int(entry["width"])
+    if entry.get("rejected") == "true":
+        entry["rejected"] = True
+    return entry
+
+
 def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
     with open_input(path) as file:
         text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
         rows = csv.DictReader(text, delimiter=separator, strict=True)
         try:
             for row in rows:
-                entry: Dict[str, Any] = dict(row)
-                if entry.get("confidence"):
-                    entry["confidence"] = float(entry["confidence"])
-                yield word_of(entry, f"{path}, line {rows.line_num}")
+                yield word_of(_typed(row), f"{path}, line {rows.line_num}")
         except (csv.Error, ValueError) as error:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from error
 
