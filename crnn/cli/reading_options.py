@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NONE = "none"
 """A column of a table without a lexicon."""
 
+DEFAULT_BEAM = 10
+
 
 def add_width_rule(parser: argparse.ArgumentParser) -> None:
     """Declare ``--width-rule``.
@@ -159,7 +161,7 @@ def add_decoding(parser: argparse.ArgumentParser, *, samples: bool = True) -> No
     group.add_argument(
         "--beam",
         type=positive,
-        default=10,
+        default=DEFAULT_BEAM,
         metavar="N",
         help="beginnings of texts that a beam keeps (default 10)",
     )
@@ -194,6 +196,8 @@ def decoding_options(args: argparse.Namespace) -> Optional[DecodingOptions]:
     if asked == (None,) * 4:
         if args.lexicon_method != "auto" and not lexicons:
             raise UsageError("--lexicon-method goes with --lexicon")
+        if args.beam != DEFAULT_BEAM and not lexicons:
+            raise UsageError("--beam goes with --lexicon, --pattern or --alternatives")
         return None
     from crnn.decoding.decoder import DecodingOptions
 
@@ -264,7 +268,8 @@ def add_sure(parser: argparse.ArgumentParser, *, labelled: bool = True) -> None:
     group.add_argument(
         "--characters",
         action="store_true",
-        help="of each character its class, probability, first and last column in the picture",
+        help="of each character its class, probability, first and last column in the picture,"
+        " in the JSON",
     )
     threshold = group.add_mutually_exclusive_group()
     threshold.add_argument(

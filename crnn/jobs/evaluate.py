@@ -185,8 +185,7 @@ def evaluate(
         InputError: There is nothing to evaluate, or a file cannot be used.
         UsageError: Two options of the request do not go together.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     if request.save_outputs is not None:
         require_parent(request.save_outputs)
     protocol = Counting()
@@ -198,7 +197,7 @@ def evaluate(
     comparer = _comparer(request, runner.spec)
     sure = _sure(request)
     stages = Stages()
-    columns = _columns(request, sure, views)
+    columns = _columns(request, runner.spec, sure, views)
     with runner, _readings_file(
         request, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
@@ -252,8 +251,7 @@ def score(
     Raises:
         InputError: The results or the labels cannot be used.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
@@ -265,7 +263,7 @@ def score(
     sure = _sure(request)
     stages = Stages()
     with _readings_file(
-        request, simulated=folder.simulated, more=_columns(request, sure, None)
+        request, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
     ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
@@ -410,7 +408,7 @@ def _readings_file(
 
 
 def _columns(
-    request: AnyRequest, sure: Optional[SureJob], views: Optional[ViewJob]
+    request: AnyRequest, spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob]
 ) -> Sequence[str]:
     """Return what a CSV of readings has beside its usual columns."""
     decoding = request.decoding or DecodingOptions()
@@ -423,6 +421,8 @@ def _columns(
         found.append("posterior")
     if sure is not None and sure.threshold is not None:
         found.append("rejected")
+    if len(spec.read_widths) > 1:
+        found.append("width")
     if several:
         found.extend(["view", "views_agree"])
     return found
@@ -440,6 +440,14 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         )
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
+
+
+def _require_sound(request: AnyRequest) -> None:
+    """Refuse what cannot be written, and an option without the one that it belongs to."""
+    if request.readings is not None:
+        require_target(request.readings)
+    if request.max_differ and request.against is None:
+        raise UsageError("--max-differ goes with --against")
 
 
 def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
@@ -502,8 +510,15 @@ def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
     """Return what is usually wrong where hardly a word is right."""
     if not _hardly(evaluation):
         return ()
+    begin = f"hardly a word is right ({evaluation.correct} of {evaluation.total}): "
+    texts = {reading.text for reading in evaluation.misses}
+    if evaluation.run.simulated and len(texts) == 1 < len(evaluation.misses):
+        return (f"{begin}every word is read alike, as with --timing-only, which computes nothing",)
+    for name in ("pattern", "lexicon", "allow"):
+        if name in evaluation.decoding:
+            return (f"{begin}do the labels fit --{name} {evaluation.decoding[name]}?",)
     note = (
-        f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"
+        f"{begin}usually it is the"
         " alphabet or its order, the order of the LSTMs' gates (crnn export --lstm-gate-order igfo,"
         " for checkpoints of the first NPU training stack), a spec that is not the model's"
         " (--spec), or labels that the model cannot read"

@@ -64,7 +64,23 @@ def summary(evaluation: Evaluation) -> List[str]:
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
     for width, counts in evaluation.by_width.items():
         found.append(_at_width(width, counts))
+    if evaluation.views:
+        found.append(_of_views(evaluation.views))
     return found
+
+
+def _of_views(views: Mapping[str, Any]) -> str:
+    """Return which views gave the readings, and how many are right where all of them agree."""
+    kept: List[str] = []
+    for name, counts in views["kept"].items():
+        kept.append(f"{name} {counts['words']}")
+    agree = views["agree"]
+    disagree = views["disagree"]
+    return (
+        f"views      kept {', '.join(kept)}; all agree on {_count(agree['words'], 'word')}"
+        f" ({agree['accuracy']:.4f} right), not on {disagree['words']}"
+        f" ({disagree['accuracy']:.4f} right)"
+    )
 
 
 def _restricted(decoding: Mapping[str, Any]) -> str:

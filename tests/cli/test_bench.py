@@ -221,6 +221,7 @@ def test_the_plot_is_a_png_and_its_folder_is_checked_first(
         (["--batch", "1,0"], "'0' is not a whole number from 1"),
         (["--loop", "0"], "'0' is not a whole number from 1"),
         (["--budget", "nan"], "'nan' is not a number of milliseconds"),
+        (["--budget", "9", "--threads", "1,2"], "--budget is for one count of --threads"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(

@@ -209,6 +209,8 @@ def test_read_and_the_class_take_them(
         (["--pattern", "(a|b)*a(a|b){20}"], 1, "the pattern is too large"),
         (["--lexicon-method", "paper"], 2, "--lexicon-method goes with --lexicon"),
         (["--beam", "0"], 2, "--beam"),
+        (["--beam", "20"], 2, "--beam goes with --lexicon, --pattern or --alternatives"),
+        (["--max-differ", "3"], 2, "--max-differ goes with --against"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_written(

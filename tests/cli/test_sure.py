@@ -217,6 +217,19 @@ def test_views_keep_the_most_probable_reading(wide: Path, some: Path, tmp_path: 
     assert sum(one["correct"] for one in kept.values()) == both["correct"]
 
 
+def test_the_screen_tells_of_views(
+    fixed: Path, some: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    target = tmp_path / "r.json"
+    words = ["evaluate", str(fixed), str(some), "--views", "3", "--json", str(target)]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    views = json.loads(target.read_text(encoding="utf-8"))["views"]
+    assert f"all agree on {views['agree']['words']} words" in said
+    assert f"not on {views['disagree']['words']} (" in said
+
+
 def test_the_order_of_results_and_the_readings_do_not_depend_on_the_batch(
     wide: Path, some: Path, tmp_path: Path
 ) -> None:

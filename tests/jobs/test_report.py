@@ -128,6 +128,19 @@ def test_a_confidence_is_not_called_a_probability(
     assert probable in text
 
 
+def test_a_table_has_widths_and_probabilities(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "key,label,text,confidence,probability,width,view,views_agree\n"
+        "k1,one,ono,0.3,0.8,80,rot+3,false\n",
+        encoding="utf-8",
+    )
+    text = text_of(page_of(tmp_path, path))
+    assert "mean probability" in text
+    assert "80.0" in text
+    assert "80 px, rot+3" in text
+
+
 def test_the_surest_mistakes_come_first(tmp_path: Path) -> None:
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", READINGS))
     assert html.index("test_1") < html.index("test_3")
@@ -327,6 +340,14 @@ def test_no_more_words_than_asked_for(tmp_path: Path) -> None:
     assert "7 of 50 are shown." in text_of(html)
     assert "k49" in html
     assert "k42" not in html
+
+
+def test_the_place_of_another_om_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = write(tmp_path, "m.om.json", {"format": "crnn-om/3", "om_sha256": "ee" * 32})
+    page_of(tmp_path, write(tmp_path, "r.json", result()), beside)
+    assert "not shown: no result here is of that OM" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_place_of_an_om_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from dataclasses import replace
@@ -104,6 +105,11 @@ def test_the_result_has_accuracy_words_and_speed_by_width(tmp_path: Path, place:
     lines = tmp_path / "readings.jsonl"
     command = ["evaluate", place.model, place.data, "--json", str(target)]
     assert main([*command, "--readings", str(lines)]) == 0
+    rows = tmp_path / "readings.csv"
+    assert main([*command, "--readings", str(rows)]) == 0
+    with rows.open(encoding="utf-8", newline="") as file:
+        widths = [int(row["width"]) for row in csv.DictReader(file)]
+    assert widths == [reading["width"] for reading in readings(lines)]
     result = json.loads(target.read_text("utf-8"))
     assert result["schema"] == "crnn-evaluation/2"
     assert set(result["by_width"]) == {"80", "100", "128"}

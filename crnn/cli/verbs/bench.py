@@ -182,6 +182,8 @@ def _sweep(args: argparse.Namespace) -> int:
 
     if args.plot:
         raise UsageError("--plot is for one count of --threads")
+    if args.budget is not None:
+        raise UsageError("--budget is for one count of --threads")
     results = sweep(args.typed[1:], args.threads)
     simulated = any(result["simulated"] for result in results)
     if put_json({"schema": SCHEMA, "simulated": simulated, "results": results}, args.json):

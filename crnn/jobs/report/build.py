@@ -94,9 +94,18 @@ def report(request: ReportRequest) -> ReportOutcome:
     notes: List[str] = []
     for run in page.runs:
         notes.extend(f"{run.figures.title}: {what}" for what in run.left_out)
+    notes.extend(_unused(inputs))
     shown = sum(len(run.misses) for run in page.runs)
     misses = sum(run.misses_total for run in page.runs)
     return ReportOutcome(request.output, len(html), shown, misses, notes)
+
+
+def _unused(inputs: Inputs) -> Iterator[str]:
+    """Name what stands beside OMs of which there is no result."""
+    models = {_model_hash(run) for run in inputs.runs}
+    for digest, path in inputs.sidecar_paths.items():
+        if digest not in models:
+            yield f"{path}: not shown: no result here is of that OM"
 
 
 def _page(

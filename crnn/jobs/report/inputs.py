@@ -50,11 +50,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the files held; ``sidecars`` are by the SHA-256 of their OM."""
+    """What the files held; ``sidecars`` and their paths are by the SHA-256 of their OM."""
 
     runs: Sequence[Run]
     benchmarks: Sequence[BenchmarkRows]
     sidecars: Mapping[str, Data]
+    sidecar_paths: Mapping[str, Path]
 
 
 def read_inputs(paths: Sequence[Path]) -> Inputs:
@@ -73,6 +74,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     runs: List[Run] = []
     benchmarks: List[BenchmarkRows] = []
     sidecars: Dict[str, Data] = {}
+    sidecar_paths: Dict[str, Path] = {}
     for path in paths:
         require_file(path, "a result JSON, readings, or NAME.om.json")
         if _holds_readings(path):
@@ -81,7 +83,9 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
         data = _json(path)
         schema = str(data.get("schema") or data.get("format") or "")
         if schema.startswith(f"{OM}/"):
-            sidecars[str(data.get("om_sha256"))] = data
+            digest = str(data.get("om_sha256"))
+            sidecars[digest] = data
+            sidecar_paths[digest] = path
         elif optional_keys(bench.SCHEMA, bench.ADDED, schema) is not None:
             benchmarks.append(benchmark_of(data, path))
         elif schema == MANY:
@@ -91,7 +95,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             runs.append(Run(_title(data), data))
     if not runs and not benchmarks:
         raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
-    return Inputs(runs, benchmarks, sidecars)
+    return Inputs(runs, benchmarks, sidecars, sidecar_paths)
 
 
 def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
@@ -266,18 +270,26 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[Tuple[int, bytes]]:
         yield number, line
 
 
+def _typed(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a row of a table with what JSON Lines have in the place of its strings."""
+    entry: Dict[str, Any] = dict(row)
+    for name in _NUMBERS:
+        if entry.get(name):
+            entry[name] = float(entry[name])
+    if entry.get("width"):
+        entry["width"] = int(entry["width"])
+    if entry.get("rejected") == "true":
+        entry["rejected"] = True
+    return entry
+
+
 def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
     with open_input(path) as file:
         text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
         rows = csv.DictReader(text, delimiter=separator, strict=True)
         try:
             for row in rows:
-                entry: Dict[str, Any] = dict(row)
-                for name in _NUMBERS:
-                    if entry.get(name):
-                        entry[name] = float(entry[name])
-                entry["rejected"] = entry.get("rejected") == "true"
-                yield word_of(entry, f"{path}, line {rows.line_num}")
+                yield word_of(_typed(row), f"{path}, line {rows.line_num}")
         except (csv.Error, ValueError, TypeError) as error:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from error
 
