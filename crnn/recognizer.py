@@ -102,7 +102,7 @@ class Recognizer:
         if nearest_width:
             self._runner.take_nearest()
         self.spec = self._runner.spec
-        self._threshold = reject
+        self._threshold = _checked(reject)
         self._asked = asked = chosen(views, self.spec.views)
         widths = len(self.spec.read_widths)
         several = len(available(asked, widths)) > 1
@@ -315,3 +315,13 @@ def _judged(reading: Reading, threshold: float) -> Reading:
     from crnn.scoring.scorer import judged
 
     return judged(reading, threshold)
+
+
+def _checked(threshold: Optional[float]) -> Optional[float]:
+    """Return a threshold that is one.
+
+    What a run found may be above 1, where all words were to be rejected.
+    """
+    if threshold is not None and not 0 <= threshold <= 2:
+        raise UsageError(f"reject is {threshold}; expected a probability from 0 to 1")
+    return threshold

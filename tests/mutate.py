@@ -313,6 +313,20 @@ MUTATIONS = (
         "tests/samples/test_pack.py::test_a_damaged_index_is_refused",
     ),
     Mutation(
+        "samples that overlap in a pack read",
+        "crnn/samples/pack.py",
+        "    if number is not None:\n",
+        "    if not column:\n",
+        "tests/samples/test_pack.py::test_samples_that_overlap_are_refused",
+    ),
+    Mutation(
+        "a report that takes a table's confidence for its probability",
+        "crnn/jobs/report/inputs.py",
+        '_NUMBERS = ("confidence", "probability")\n',
+        '_NUMBERS = ("confidence",)\n',
+        "tests/jobs/test_report.py::test_a_table_says_as_much_as_json_lines",
+    ),
+    Mutation(
         "somebody's file replaced by a pack",
         "crnn/jobs/prepare.py",
         "    if out.exists() and not is_pack(out) and not request.force:\n",

@@ -41,7 +41,7 @@ class SureJob:
         options: What was asked.
 
     Raises:
-        UsageError: Two options want different thresholds.
+        UsageError: Two options want different thresholds, or one is not a fraction.
         InputError: The file of ``reject_from`` has no threshold.
     """
 
@@ -49,6 +49,9 @@ class SureJob:
         given = (options.reject, options.reject_for, options.reject_from)
         if sum(one is not None for one in given) > 1:
             raise UsageError("--reject, --reject-for and --reject-from each want a threshold: one")
+        for name, value in (("reject", options.reject), ("reject-for", options.reject_for)):
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"--{name} {value}: expected a fraction from 0 to 1")
         self._options = options
         self._found: Optional[Dict[str, Any]] = None
         self.threshold = options.reject

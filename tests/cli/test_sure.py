@@ -12,6 +12,7 @@ import pytest
 
 from crnn import Recognizer
 from crnn.cli.main import main
+from crnn.errors import UsageError
 from crnn.jobs.sure import SureJob, SureOptions
 from crnn.reports.sureness import rejection_lines
 from crnn.runners.open import open_runner
@@ -163,6 +164,16 @@ def test_what_another_set_kept_is_told_where_it_can_be(tmp_path: Path, value: st
     assert found is not None and found.rejection is not None
     assert found.rejection.found == {"file": "other.json", "kept": 3}
     assert list(rejection_lines(found.rejection))[-1].endswith("where it was found: other.json")
+
+
+@pytest.mark.parametrize("value", [-0.1, 2.5, float("nan")])
+def test_a_threshold_in_a_script_is_a_fraction_too(fixed: Path, value: float) -> None:
+    with pytest.raises(UsageError, match="expected a probability from 0 to 1"):
+        Recognizer(fixed, reject=value)
+    with pytest.raises(UsageError, match="--reject .*: expected a fraction"):
+        SureJob(SureOptions(reject=value))
+    with pytest.raises(UsageError, match="--reject-for .*: expected a fraction"):
+        SureJob(SureOptions(reject_for=value))
 
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "99%", ""])
