@@ -145,7 +145,7 @@ def named(name: str) -> View:
             f"there is no view {name[:40]!r}{question}",
             hint=(
                 f"There are {', '.join(_EXAMPLES)}, several such as inv.rot+3, and at another"
-                " width inv/near2."
+                f" width inv/near2; rot takes 1 to {STEEPEST} degrees."
             ),
         )
     return View(change, int(near[1]))

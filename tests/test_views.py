@@ -12,6 +12,12 @@ def names(text: str) -> list:
     return [view.name for view in parsed(text)]
 
 
+def test_the_angles_that_there_are_are_told() -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed("rot+60")
+    assert "rot takes 1 to 45 degrees" in caught.value.hint
+
+
 def test_each_set_has_as_many_views_as_it_says_and_begins_with_the_word_as_it_is() -> None:
     for count, views in SETS.items():
         assert len(set(views)) == len(views) == count

@@ -429,6 +429,15 @@ def runs(place: Path) -> Path:
     return folder
 
 
+def test_one_model_has_no_best(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(place / "a", ["one", "ten"])
+    write_images(place / "b", ["three"])
+    assert main(["evaluate", "m.onnx", "a", "b", "--threads", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "1.0000 (2 of 2)" in out
+    assert "*" not in out
+
+
 def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     runs: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

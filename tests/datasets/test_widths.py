@@ -96,4 +96,6 @@ def test_the_command_shows_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert data["widths"]["best"][2]["error"] < ENOUGH
     assert main(["dataset", "stats", str(words), "--json", "-", "--narrowest", "80"]) == 0
     assert json.loads(capsys.readouterr().out)["widths"]["proposed"][0] >= 80
+    assert main(["dataset", "stats", str(words), "--narrowest", "80"]) == 0
+    assert "--narrowest" not in capsys.readouterr().out
     assert main(["dataset", "stats", str(words), "--narrowest", "81"]) == 2

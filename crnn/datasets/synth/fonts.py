@@ -91,7 +91,9 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
         return fonts
     if folder is not None:
         raise InputError(
-            f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files"
+            f"{folder} holds no font with glyphs for {characters!r};"
+            f" it has {len(files)} font files",
+            hint="Name a folder with fonts that have them, or leave --fonts out.",
         )
     if files:
         raise UnavailableError(

@@ -14,6 +14,10 @@ HELP = "Count lengths, characters, sizes and aspects of a data set's words, as a
 EXAMPLE = "  crnn dataset stats IIIT5K_lmdb --plot iiit5k.png"
 
 
+USUAL_NARROWEST = 80
+"""What is advised for a network that was trained at one width."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_labelled_data(parser)
@@ -60,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
             for key, count in counts.items()
         ]
         console.out_table([name, "words" if name != "character" else "times", "%"], rows)
-    _show_widths(found.widths)
+    _show_widths(found.widths, args.narrowest)
     return 0
 
 
-def _show_widths(widths: Mapping[str, Any]) -> None:
+def _show_widths(widths: Mapping[str, Any], narrowest: int) -> None:
     from crnn.datasets.widths import rows
 
     if not widths["best"]:
@@ -77,10 +81,12 @@ def _show_widths(widths: Mapping[str, Any]) -> None:
     )
     console.out_table(["widths", "which", "error", ""], rows(widths))
     proposed = ",".join(map(str, widths["proposed"]))
+    advice = ""
+    if narrowest < USUAL_NARROWEST:
+        advice = f": --narrowest {USUAL_NARROWEST} keeps to wider ones"
     console.say(
         f"crnn export --widths {proposed} writes them;"
-        " a network that was trained at one width may read worse far from it: --narrowest 80 keeps"
-        " to wider ones"
+        f" a network that was trained at one width may read worse far from it{advice}"
     )
 
 
