@@ -491,3 +491,98 @@ def test_a_browser_sorts_and_filters(tmp_path: Path) -> None:
     assert seen[3] == ["k3", "k2", "k1"]
     assert seen[4] == ["k1", "k2", "k3"]
     assert shown == 1
+
+
+def test_a_saved_comparison_is_shown(tmp_path: Path) -> None:
+    word = {"key": "test_1", "label": "Stones", "text": "srones", "other": "stones"}
+    against = {
+        "file": "old.jsonl",
+        "total": 4,
+        "differing": 1,
+        "regressions": 1,
+        "improvements": 0,
+        "difference": -0.25,
+        "interval95": [-0.5, 0.1],
+        "p_value": 1.0,
+        "words": [{**word, "change": "regression"}],
+    }
+    text = text_of(page_of(tmp_path, write(tmp_path, "r.json", result(against=against))))
+    assert "against old.jsonl" in text
+    assert "1 of 4 words differ." in text
+
+
+def test_a_benchmark_has_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch = {"batch": 16, "throughput": {"transfers": 1234.5}, "latency": {"p50": 3.25}}
+    run = {"model": {"path": "m.onnx"}, "backend": "onnxruntime", "device": "cpu"}
+    data = {
+        "schema": "crnn-bench/1",
+        "data": "words_lmdb",
+        "machine": {"processor": "AMD EPYC"},
+        "runs": [{**run, "batches": [batch], "simulated": True}],
+    }
+    html = page_of(tmp_path, write(tmp_path, "b.json", data))
+    text = text_of(html)
+    for told in ("m.onnx · onnxruntime, cpu", "1234", "3.250", "AMD EPYC", "SIMULATED"):
+        assert told in text
+    del data["runs"][0]["batches"][0]["latency"]  # type: ignore[index]
+    path = write(tmp_path, "broken.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not a benchmark as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_table_of_data_sets_is_taken_apart(tmp_path: Path) -> None:
+    one, two = result(), result(correct=3, accuracy=0.75)
+    del one["data"], two["data"]
+    results = [
+        {"data": "IC13", "result": one},
+        {"data": "SVT", "result": two},
+        {"data": "IC15", "error": "does not exist"},
+    ]
+    data = {"schema": "crnn-evaluations/1", "models": [{"model": "m.onnx", "results": results}]}
+    text = text_of(page_of(tmp_path, write(tmp_path, "all.json", data)))
+    assert "m.onnx · IC13" in text
+    assert "m.onnx · SVT" in text
+    assert "62.50 %" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("r.jsonl", '{"key": "a", "text": "b"}\n{"key"\n', "line 2: not JSON"),
+        ("r.jsonl", '{"key": "a", "text": "b"}\n[]\n', "line 2: not a reading"),
+        ("r.jsonl", '{"key": "a", "text": "b", "label": 3}\n', "text and label as strings"),
+        ("r.csv", "key,label,text,confidence\na,b,c,much\n", "line 2"),
+        ("r.json", "[1]", "a JSON list"),
+        ("r.json", "{", "neither a result JSON nor readings"),
+        ("r.json", '{"schema": "crnn-spec/1"}', "the schema is 'crnn-spec/1'"),
+    ],
+)
+def test_what_is_no_result_is_told_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_readings_as_a_table_say_that_they_were_simulated(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("key,label,text,confidence,simulated\na,b,c,0.5,true\n", encoding="utf-8")
+    assert 'class="across"' in page_of(tmp_path, path)
+    path.write_text("key,label,text,confidence\na,b,c,0.5\n", encoding="utf-8")
+    assert 'class="across"' not in page_of(tmp_path, path)
+
+
+def test_characters_of_little_probability_are_marked(tmp_path: Path) -> None:
+    row = {"key": "k", "label": "ab", "text": "ac", "confidence": 0.5}
+    sure, unsure = {"probability": 0.9}, {"probability": 0.2}
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", [{**row, "characters": [sure, unsure]}]))
+    assert html.count('class="pair other unsure"') == 1
+    for characters in ([1], [sure, {}], "ab"):
+        lines = [{**row, "characters": characters}]
+        assert "unsure" not in parsed_body(page_of(tmp_path, write(tmp_path, "s.jsonl", lines)))
+
+
+def parsed_body(html: str) -> str:
+    return html[html.index("<main>") : html.index("</main>")]
