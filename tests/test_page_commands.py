@@ -22,6 +22,7 @@ import pytest
 from crnn.cli.main import build_parser
 from tests.conftest import ROOT
 from tests.fonts import installed
+from tests.processes import measured
 
 MADE = ("make demo", "make test")
 """The two commands of the ReadMes, which install; the others are run after the first."""
@@ -112,6 +113,7 @@ def in_a_fresh_shell(
         lines.append(f"echo '=== {number}' >&2; {command}\necho \"=== ended $?\" >&2\n")
     (checkout / "page.sh").write_text("".join(lines), encoding="utf-8")
     environ = ["env", "-i", f"HOME={checkout}", f"PATH={python}:/usr/bin:/bin", "LANG=C.UTF-8"]
+    environ += [f"{name}={value}" for name, value in measured().items()]
     done = subprocess.run(
         [*environ, *before, "bash", "page.sh"],
         cwd=str(checkout),

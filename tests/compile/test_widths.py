@@ -20,6 +20,7 @@ from crnn.spec import ModelSpec
 from crnn.widths import Widths
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_wide_echo_model
+from tests.processes import measured
 
 
 @pytest.fixture
@@ -164,6 +165,7 @@ def test_a_set_reads_the_built_in_pictures_as_its_onnx_does(wide: Path, tmp_path
     )
     command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-c", program]
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    environ.update(measured())
     done = subprocess.run(
         command, cwd=str(tmp_path), env=environ, capture_output=True, text=True, check=False
     )
