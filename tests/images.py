@@ -326,7 +326,10 @@ def damaged_jpegs() -> Named:
 def others() -> Named:
     image = Image.fromarray(noise(60, 30))
     for kind in ("BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000"):
-        data = saved(image, kind)
+        try:
+            data = saved(image, kind)
+        except OSError:  # Pillow 8.0 writes JPEG 2000 into files alone
+            continue
         yield kind, data
         yield f"{kind} cut", data[: len(data) // 2]
     yield "WebP, transparent", saved(Image.fromarray(noise(30, 20, 4)), "WEBP", lossless=True)

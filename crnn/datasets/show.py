@@ -180,12 +180,12 @@ def _write(draw: Any, corner: Tuple[int, int], text: str, glyphs: Glyphs, room: 
     end = left + room
     for part, font in glyphs.runs(text, _LETTERS):
         written = part
-        while written and left + font.getlength(written) > end:
+        while written and left + _length(font, written) > end:
             written = _shorter(written)
-        draw.text((left, corner[1]), written, font=font, fill=_INK)
+        draw.text((left, corner[1]), _drawable(font, written), font=font, fill=_INK)
         if written != part:
             return
-        left += font.getlength(part)
+        left += _length(font, part)
 
 
 def _shorter(text: str) -> str:
@@ -204,3 +204,18 @@ def _label(sample: Sample) -> str:
 
 def _key(sample: Sample) -> str:
     return sample.key
+
+
+def _length(font: Any, text: str) -> float:
+    if hasattr(font, "getlength"):
+        return float(font.getlength(text))
+    return float(font.getmask(_drawable(font, text)).size[0])
+
+
+def _drawable(font: Any, text: str) -> str:
+    """Return what a font can draw: that of a Pillow before 9.2, where no other is there, is of
+    Latin-1 and has no ``getlength``.
+    """
+    if hasattr(font, "getlength"):
+        return text
+    return text.encode("latin-1", "replace").decode("latin-1")

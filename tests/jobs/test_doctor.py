@@ -116,7 +116,8 @@ def test_a_laptop_is_ready_for_onnx_and_not_for_a_chip(tmp_path: Path) -> None:
 def test_a_box_with_everything_is_ready(tmp_path: Path) -> None:
     found = look(tmp_path, make_om(tmp_path), seen=GOOD, **installed(tmp_path))
     assert found.asked == "chip"
-    bad = [check for check in found.checks if not check.ok and check.name != "Python for CANN"]
+    others = ("Python for CANN", "JPEG decoder", "PNG decoder")
+    bad = [check for check in found.checks if not check.ok and check.name not in others]
     assert bad in ([], [line(found, "group HwHiAiUser")])
     assert found.ready
     assert line(found, "CANN").found.startswith("CANN 6.0.RC1 at ")
