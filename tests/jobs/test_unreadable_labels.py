@@ -12,8 +12,9 @@ from PIL import Image
 
 from crnn.batch import LabelCheck
 from crnn.cli.main import main
-from crnn.simulator import Knobs, Simulator, installed
+from crnn.simulator import Knobs
 from crnn.spec import ModelSpec
+from tests.ascend.machine import machine
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_pixels, write_bins, write_echo_model
 from tests.simulator.programs import compile_model
@@ -173,7 +174,7 @@ def test_a_simulator_that_computes_nothing_is_named(
     onnx = write_echo_model(tmp_path / "m.onnx")
     om = compile_model(onnx, tmp_path / "m", knobs, "--input_shape=actual_input_1:4,1,32,100")
     words = write(tmp_path / "lmdb", ["good"] * 4)
-    with installed(Simulator(knobs)):
+    with machine(knobs):
         assert main(["evaluate", str(om), str(words), "--batch", "4"]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "every word is read alike, as with --timing-only" in said
