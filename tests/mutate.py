@@ -287,7 +287,7 @@ MUTATIONS = (
     Mutation(
         "processes for a few samples",
         "crnn/samples/batches.py",
-        "    if again is not None and workers > 1 and len(again) >= MANY:\n",
+        "    if again is not None and several and len(again) >= MANY:\n",
         "    if again is not None and workers > 1:\n",
         "tests/samples/test_batches.py::test_few_samples_start_no_process",
     ),

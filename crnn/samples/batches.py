@@ -247,7 +247,9 @@ def _decoded(
     again: Optional[NumberedSamples],
 ) -> Generator[Tuple[List[Sample], _Chunk], None, None]:
     """Return the samples in pieces, each decoded; by other processes too where there are many."""
-    if again is not None and workers > 1 and len(again) >= MANY:
+    # Python 3.8's executor may wait for ever for a process whose work is given up.
+    several = workers > 1 and sys.version_info >= (3, 9)
+    if again is not None and several and len(again) >= MANY:
         many = pieces(samples, PROCESS_CHUNK)
         return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent)
     return by_threads(pieces(samples, CHUNK), decoder, workers, ahead=ahead)
