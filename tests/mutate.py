@@ -1515,7 +1515,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the least sure mistakes first",
-        "crnn/reports/tally.py",
+        "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",
         "key=lambda entry: (entry[0], -entry[1])",
         "tests/jobs/test_report.py::test_the_surest_mistakes_come_first",

@@ -56,7 +56,7 @@ class SurenessCounter:
             auroc=auroc(probabilities, right),
             ece=expected_calibration_error(probabilities, right),
             bins=reliability(probabilities, right),
-            curve=_curve(probabilities[surest], right[surest]),
+            curve=curve(probabilities[surest], right[surest], SHARES),
             rejection=rejection,
         )
 
@@ -200,21 +200,25 @@ def reliability(probabilities: np.ndarray, right: np.ndarray) -> List[Reliabilit
     return bins
 
 
-def _curve(probabilities: np.ndarray, right: np.ndarray) -> Sequence[Tuple[float, float, float]]:
+def curve(
+    probabilities: np.ndarray, right: np.ndarray, shares: Sequence[float]
+) -> Sequence[Tuple[float, float, float]]:
     """Return how right the surest words are.
 
     Args:
-        probabilities: Of n words, the surest first.
-        right: Which are right, in the same order.
+        probabilities: Of n words, float (n,), the surest first.
+        right: Which are right, bool (n,), in the same order.
+        shares: Of the words, each above 0 and at most 1.
 
     Returns:
-        Share, threshold and accuracy for each of `SHARES`.
+        Share, threshold and accuracy for each of the shares; none without words.
     """
     points: List[Tuple[float, float, float]] = []
     if not len(right):
         return points
-    for share in SHARES:
+    sums = np.cumsum(right)
+    for share in shares:
         count = max(1, round(share * len(right)))
-        accuracy = float(right[:count].mean())
+        accuracy = float(sums[count - 1] / count)
         points.append((share, float(probabilities[count - 1]), accuracy))
     return points

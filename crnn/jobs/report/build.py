@@ -22,13 +22,12 @@ from crnn.jobs.report.inputs import (
     words_of,
 )
 from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.jobs.report.tally import Tally, Word, top_confusions
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
 from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
 from crnn.reports.html.page import to_html
 from crnn.reports.html.texts import of_confidence, texts_in
-from crnn.reports.tally import Tally, Word, top_confusions
-from crnn.spec import ModelSpec
 from crnn.version import version
 
 Texts = Mapping[str, str]
@@ -132,8 +131,7 @@ def _page(
 
 
 def _tally(run: Run, top: int) -> Tally:
-    spec = _spec_of(run.result)
-    tally = Tally(top, spec.fold)
+    tally = Tally(top, run.spec.fold)
     if run.readings is not None:
         for word in words_of(run.readings):
             tally.add(word)
@@ -156,12 +154,6 @@ def _require_same(run: Run, tally: Tally) -> None:
             f" says {told[0]} of {told[1]}, so they are not of one run",
             hint="Give each result, then the readings of the same run.",
         )
-
-
-def _spec_of(result: Data) -> ModelSpec:
-    if not result:
-        return ModelSpec.default()
-    return ModelSpec.from_dict(result["model"].get("spec"), where="the result's spec")
 
 
 def _run_page(

@@ -8,15 +8,15 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import open_input, read_bounded, require_file
-from crnn.limits import advice, limit
+from crnn.files import open_input, read_bounded, require_file, utf8_lines
+from crnn.jobs.report.tally import Word
+from crnn.limits import limit
 from crnn.reports import bench, result_json
 from crnn.reports.html.model import BenchmarkRows
-from crnn.reports.tally import Word
-from crnn.spec import newest, optional_keys
+from crnn.spec import ModelSpec, newest, optional_keys
 
 Data = Mapping[str, Any]
 MANY = "crnn-evaluations/1"
@@ -46,6 +46,13 @@ class Run:
     def data(self) -> str:
         """The data set's name, "" where it is not known."""
         return str(self.result.get("data", ""))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """How the run's labels are folded, among others; the default where no result tells it."""
+        if not self.result:
+            return ModelSpec.default()
+        return ModelSpec.from_dict(self.result["model"].get("spec"), where="the result's spec")
 
 
 @dataclass(frozen=True)
@@ -146,13 +153,14 @@ def words_of(path: Path) -> Iterator[Word]:
     if separator is not None:
         yield from _words_of_table(path, separator)
         return
-    with open_input(path) as file:
-        for number, line in _lines(file, path):
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number}: not JSON: {error}") from error
-            yield word_of(entry, f"{path}, line {number}")
+    for number, line, _ in utf8_lines(path):
+        if line is None:
+            raise InputError(f"{path}, line {number}: not UTF-8, as JSON is")
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+        yield word_of(entry, f"{path}, line {number}")
 
 
 def word_of(entry: Any, where: str) -> Word:
@@ -253,21 +261,6 @@ def _add_readings(runs: List[Run], path: Path) -> None:
         runs.append(Run(last.title, last.result, path))
     else:
         runs.append(Run(path.name, {}, path))
-
-
-def _lines(file: IO[bytes], path: Path) -> Iterator[Tuple[int, bytes]]:
-    longest = limit("line")
-    number = 0
-    while True:
-        line = file.readline(longest + 1)
-        if not line:
-            return
-        number += 1
-        if len(line) > longest:
-            raise InputError(
-                f"{path}, line {number}: longer than {longest} bytes", hint=advice("line")
-            )
-        yield number, line
 
 
 def _typed(row: Mapping[str, Any]) -> Dict[str, Any]:
