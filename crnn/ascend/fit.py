@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from crnn.ascend.om import Om, OmTensor
 from crnn.python37 import prod
@@ -58,6 +58,49 @@ def _filled(shape: Sequence[int], row: Sequence[int]) -> Tuple[int, ...]:
     return tuple(filled)
 
 
+def all_batches(sizes: Iterable[Size]) -> Tuple[int, ...]:
+    """Return the batches among sizes, ascending, each once.
+
+    Args:
+        sizes: What OMs take.
+
+    Returns:
+        Images a batch.
+    """
+    return tuple(sorted({size.batch for size in sizes}))
+
+
+def all_widths(sizes: Iterable[Size]) -> Tuple[int, ...]:
+    """Return the widths among sizes, ascending, each once.
+
+    Args:
+        sizes: What OMs take.
+
+    Returns:
+        Widths in pixels.
+    """
+    return tuple(sorted({size.width for size in sizes}))
+
+
+def steps_of(om: Om, spec: ModelSpec) -> Optional[int]:
+    """Return the time steps that an OM's output has.
+
+    Args:
+        om: What the OM holds.
+        spec: Says which of the output's axes they are.
+
+    Returns:
+        T; None where the file does not tell it, or there is not one output of three axes.
+    """
+    shapes = [output.shape for output in om.outputs]
+    if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) != len(spec.output_axes):
+        return None
+    steps = shapes[0][spec.output_axes.index("T")]
+    if steps < 1:
+        return None
+    return steps
+
+
 def _size(shape: Tuple[int, ...], spec: ModelSpec) -> Optional[Size]:
     """Return batch and width of images (N, C, H, W), or (N, H, W, C) as AIPP has them."""
     batch, *image = shape
@@ -103,7 +146,7 @@ def misfits(
     sizes = om.batch_sizes
     pairs = sizes_of(om, spec)
     if sizes is None and pairs is not None:
-        sizes = tuple(sorted({pair.batch for pair in pairs}))
+        sizes = all_batches(pairs)
     if batches is not None and sizes is not None and tuple(batches) != sizes:
         yield f"batch {_text(sizes)}; expected {_text(batches)}"
     several = bool(steps) or spec.widths is not None
@@ -130,8 +173,8 @@ def _widths(
                 f" {height}, W)"
             )
         return
-    found = sorted({pair.width for pair in pairs})
-    if steps and found != sorted(steps):
+    found = all_widths(pairs)
+    if steps and found != tuple(sorted(steps)):
         yield f"width {_text(found)}; expected {_text(sorted(steps))}"
     if steps:
         return
@@ -147,8 +190,7 @@ def _steps(
     """Return the time steps that an output may have; none where nothing tells them."""
     if steps:
         return tuple(steps.values())
-    widths = {pair.width for pair in pairs or ()}
-    if spec.widths is None or widths == {spec.width}:
+    if spec.widths is None or all_widths(pairs or ()) == (spec.width,):
         return (spec.time_steps,)
     return ()
 

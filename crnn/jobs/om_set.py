@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from crnn.ascend.fit import sizes_of
+from crnn.ascend.fit import all_batches, all_widths, sizes_of, steps_of
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import find_spec
@@ -90,22 +90,10 @@ def _row(path: Path, om: Om, spec: ModelSpec) -> SetRow:
     sizes = sizes_of(om, spec) or ()
     return SetRow(
         name=path.name,
-        widths=tuple(sorted({size.width for size in sizes})),
-        batches=tuple(sorted({size.batch for size in sizes})),
-        steps=_steps(om, spec),
+        widths=all_widths(sizes),
+        batches=all_batches(sizes),
+        steps=steps_of(om, spec),
         mebibytes=memory_of([om]),
         sha256=om.sha256,
         simulated=om.simulated,
     )
-
-
-def _steps(om: Om, spec: ModelSpec) -> Optional[int]:
-    if len(om.outputs) != 1:
-        return None
-    shape = om.outputs[0].shape
-    if shape is None or len(shape) != len(spec.output_axes):
-        return None
-    steps = shape[spec.output_axes.index("T")]
-    if steps < 1:
-        return None
-    return steps

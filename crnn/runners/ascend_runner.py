@@ -15,7 +15,7 @@ import numpy as np
 
 from crnn import cann
 from crnn.ascend import acl_state as process
-from crnn.ascend.fit import Size, sizes_of
+from crnn.ascend.fit import Size, all_widths, sizes_of, steps_of
 from crnn.ascend.model import Gear, LoadedModel, load_model, open_acl
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
@@ -73,15 +73,9 @@ class AscendRunner(Runner):
         """See `Runner`."""
         chosen = self._oms[0]
         for om in self._oms:
-            if {size.width for size in sizes_of(om, self.spec) or ()} == {width}:
+            if all_widths(sizes_of(om, self.spec) or ()) == (width,):
                 chosen = om
-        shapes = [output.shape for output in chosen.outputs]
-        if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) != len(self.spec.output_axes):
-            return None
-        steps = shapes[0][self.spec.output_axes.index("T")]
-        if steps < 1:
-            return None
-        return steps
+        return steps_of(chosen, self.spec)
 
     def offered_widths(self) -> Optional[Tuple[int, ...]]:
         """See `Runner`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn import cann
-from crnn.ascend.fit import Size, sizes_of
+from crnn.ascend.fit import Size, all_batches, all_widths, sizes_of
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.sidecar import Sidecar, find_sidecar
 from crnn.errors import InputError
@@ -25,7 +25,7 @@ class Offer:
     @property
     def widths(self) -> Tuple[int, ...]:
         """The widths, ascending."""
-        return tuple(sorted({size.width for size in self.places}))
+        return all_widths(self.places)
 
     def batches(self, width: int) -> Tuple[int, ...]:
         """Return the batches at a width.
@@ -102,9 +102,9 @@ def _noted(path: Path, sidecar: Optional[Sidecar]) -> Optional[Tuple[Size, ...]]
 
 
 def _shown(sizes: Sequence[Size]) -> str:
-    widths = sorted({size.width for size in sizes})
-    batches = sorted({size.batch for size in sizes})
-    return f"width {', '.join(map(str, widths))}, batch {', '.join(map(str, batches))}"
+    widths = ", ".join(map(str, all_widths(sizes)))
+    batches = ", ".join(map(str, all_batches(sizes)))
+    return f"width {widths}, batch {batches}"
 
 
 def rooms_of(oms: Sequence[Om]) -> Optional[Tuple[int, int]]:

@@ -10,10 +10,10 @@ from crnn.cli.arguments import (
     add_batch,
     add_devices,
     add_json,
+    add_label,
     add_list_options,
     add_threads,
     add_written,
-    listing,
     put_json,
 )
 from crnn.cli.verbs.evaluate import request_of
@@ -34,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="COPY", help="the model to write"
     )
-    parser.add_argument(
-        "--label",
-        "--annotation",
-        type=listing,
-        metavar="FILE",
-        help="label file of bins, annotation file of images",
-    )
+    add_label(parser)
     add_list_options(parser)
     add_batch(parser)
     add_devices(parser)

@@ -16,13 +16,13 @@ from crnn.cli.arguments import (
     add_batch,
     add_devices,
     add_json,
+    add_label,
     add_list_options,
     add_output_axes,
     add_spec,
     add_threads,
     add_written,
     fraction,
-    listing,
     natural,
     put_json,
 )
@@ -71,13 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of bins, an LMDB, a folder of images or of LMDBs; or several",
     )
     add_batch(parser)
-    parser.add_argument(
-        "--label",
-        "--annotation",
-        type=listing,
-        metavar="FILE",
-        help="label file of bins, annotation file of images",
-    )
+    add_label(parser)
     add_list_options(parser)
     add_json(parser)
     add_options(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from crnn.ascend.fit import sizes_of
+from crnn.ascend.fit import all_batches, all_widths, sizes_of
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import find_spec
@@ -34,9 +34,8 @@ def shown_sizes(path: Path, om: Om) -> str:
         spec = None
     if spec is not None and (spec.widths is not None or om.batch_sizes is None):
         sizes = sizes_of(om, spec) or ()
-        batches = tuple(sorted({size.batch for size in sizes}))
-        widths = sorted({size.width for size in sizes})
-        width = f"width {', '.join(map(str, widths)) or UNKNOWN}, "
+        batches = all_batches(sizes)
+        width = f"width {', '.join(map(str, all_widths(sizes))) or UNKNOWN}, "
     return f"{width}batch {', '.join(map(str, batches)) or UNKNOWN}"
 
 
