@@ -18,8 +18,8 @@ import pytest
 from crnn.cli.main import main
 from crnn.errors import shown as escaped
 from crnn.jobs.report.inputs import words_of
-from crnn.metrics import align, edit_distance
 from crnn.jobs.report.tally import Tally, Word
+from crnn.metrics import align, edit_distance
 from crnn.spec import ModelSpec
 
 WORDS = Path(__file__).resolve().parents[2] / "examples" / "words_lmdb"
