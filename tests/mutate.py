@@ -1514,6 +1514,27 @@ MUTATIONS = (
         "tests/jobs/test_report.py::test_what_was_simulated_says_so",
     ),
     Mutation(
+        "words read with two lexicons pooled as one data set",
+        "crnn/jobs/report/build.py",
+        "alike = [_model_hash(run), reader_of(run.result)]",
+        "alike = [_model_hash(run)]",
+        "tests/jobs/test_report.py::test_one_data_set_read_in_two_ways_is_not_pooled",
+    ),
+    Mutation(
+        "rejected words counted as kept",
+        "crnn/jobs/report/tally.py",
+        "self.rejected_right += right",
+        "self.rejected_right += 0",
+        "tests/jobs/test_report.py::test_rejected_words_are_marked_and_counted",
+    ),
+    Mutation(
+        "a sweep of one count of threads alone",
+        "crnn/jobs/report/benchmarks.py",
+        "rows=[*first.rows, *other.rows],",
+        "rows=first.rows,",
+        "tests/jobs/test_report.py::test_a_sweep_of_threads_has_the_rows_and_bars_of_all",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

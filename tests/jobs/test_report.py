@@ -192,8 +192,13 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -> None
     assert "49" not in re.sub(r"[0-9.]+ %", "", shown).split()
 
 
-def test_a_newer_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(tmp_path, "r.json", result(schema="crnn-evaluation/99"))
+@pytest.mark.parametrize(
+    "name", ["crnn-evaluation", "crnn-evaluations", "crnn-bench", "crnn-bench-sweep"]
+)
+def test_a_newer_result_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = write(tmp_path, "r.json", result(schema=f"{name}/99"))
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "newer kit" in capsys.readouterr().err
     assert not (tmp_path / "o.html").exists()
@@ -312,6 +317,48 @@ def test_data_sets_of_one_model_are_pooled(tmp_path: Path) -> None:
     text = text_of(page_of(tmp_path, one, two))
     assert "All together" in text
     assert "62.50 %" in text
+
+
+def test_each_model_has_its_data_sets_pooled(tmp_path: Path) -> None:
+    other = {**result()["model"], "path": "n.onnx", "sha256": "cd" * 32}
+    paths = []
+    for number, (model, data, correct) in enumerate(
+        [
+            (result()["model"], "IC13", 2),
+            (result()["model"], "SVT", 3),
+            (other, "IC13", 1),
+            (other, "SVT", 1),
+        ]
+    ):
+        changes = {"model": model, "data": data, "correct": correct}
+        paths.append(write(tmp_path, f"{number}.json", result(**changes)))
+    text = text_of(page_of(tmp_path, *paths))
+    assert text.count("All together") == 2
+    assert re.search(r"All together: m\.onnx\s+62\.50 %", text)
+    assert re.search(r"All together: n\.onnx\s+25\.00 %", text)
+
+
+def test_one_data_set_read_in_two_ways_is_not_pooled(tmp_path: Path) -> None:
+    """The words of a set count once, whatever lexicons it was read with."""
+    first = write(tmp_path, "a.json", result())
+    decoding = {"lexicon": "words.txt", "words": 9}
+    second = write(tmp_path, "b.json", result(decoding=decoding, correct=3))
+    third = write(tmp_path, "c.json", result(decoding=decoding, data="SVT"))
+    text = text_of(page_of(tmp_path, first, second, third))
+    assert text.count("All together") == 1
+    assert re.search(r"All together: m\.onnx, lexicon words\.txt\s+62\.50 %", text)
+    assert '"lexicon": "words.txt"' in text
+
+
+def test_rejected_words_are_marked_and_counted(tmp_path: Path) -> None:
+    rows = [{**row, "probability": row["confidence"], "rejected": False} for row in READINGS]
+    assert "rejected" not in text_of(page_of(tmp_path, write(tmp_path, "r.jsonl", rows)))
+    rows[2]["rejected"] = rows[3]["rejected"] = True
+    text = text_of(page_of(tmp_path, write(tmp_path, "r.jsonl", rows)))
+    told = "2 of 4 words were rejected as too unsure, 1 of them read right"
+    assert f"{told}; of the 2 kept, 1 are right (50.00 %)." in text
+    assert re.search(r"10\.0 % rejected\s*test_3", text)
+    assert re.search(r"90\.0 %\s*test_1", text)
 
 
 def test_what_was_simulated_says_so(tmp_path: Path) -> None:
@@ -530,6 +577,42 @@ def test_a_benchmark_has_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "not a benchmark as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
 
 
+def benchmark(threads: int, speed: float) -> Dict[str, Any]:
+    batch = {
+        "batch": 16,
+        "throughput": {"transfers": speed},
+        "latency": {"p50": 3.25},
+        "stages": {"infer": {"p50": 2.5}},
+    }
+    run = {"model": {"path": "m.onnx"}, "backend": "onnxruntime", "device": "cpu"}
+    return {
+        "schema": "crnn-bench/1",
+        "data": "words_lmdb",
+        "machine": {"processor": "AMD EPYC"},
+        "runs": [{**run, "threads": threads, "batches": [batch]}],
+    }
+
+
+def test_a_sweep_of_threads_has_the_rows_and_bars_of_all(tmp_path: Path) -> None:
+    results = [benchmark(1, 1000.0), benchmark(2, 1901.0)]
+    data = {"schema": "crnn-bench-sweep/1", "simulated": False, "results": results}
+    text = text_of(page_of(tmp_path, write(tmp_path, "s.json", data)))
+    for told in ("threads 1161000", "threads 2161901", "onnxruntime 2T by 16: 1901", "2.5 ms"):
+        assert told in text.replace("\n", "")
+    assert "SIMULATED" not in text
+    data["simulated"] = True
+    assert "SIMULATED" in text_of(page_of(tmp_path, write(tmp_path, "s.json", data)))
+
+
+@pytest.mark.parametrize("results", [None, [], [3], [{"runs": 3}]])
+def test_a_sweep_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], results: Any
+) -> None:
+    path = write(tmp_path, "s.json", {"schema": "crnn-bench-sweep/1", "results": results})
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_table_of_data_sets_is_taken_apart(tmp_path: Path) -> None:
     one, two = result(), result(correct=3, accuracy=0.75)
     del one["data"], two["data"]
@@ -579,6 +662,8 @@ def test_characters_of_little_probability_are_marked(tmp_path: Path) -> None:
     sure, unsure = {"probability": 0.9}, {"probability": 0.2}
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", [{**row, "characters": [sure, unsure]}]))
     assert html.count('class="pair other unsure"') == 1
+    # In sight, not in a hint that a pointer must find: a page is printed, and read on telephones.
+    assert re.findall(r"<small>(.*?)</small>", html) == ["90", "20"]
     for characters in ([1], [sure, {}], "ab"):
         lines = [{**row, "characters": characters}]
         assert "unsure" not in parsed_body(page_of(tmp_path, write(tmp_path, "s.jsonl", lines)))

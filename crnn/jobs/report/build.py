@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, 
 
 from crnn.errors import InputError
 from crnn.files import atomic_file
+from crnn.jobs.report.benchmarks import drawn
 from crnn.jobs.report.comparing import compared_of
 from crnn.jobs.report.inputs import (
     CLIPPED,
@@ -17,6 +18,7 @@ from crnn.jobs.report.inputs import (
     Inputs,
     Run,
     read_inputs,
+    reader_of,
     simulated_readings,
     word_of,
     words_of,
@@ -124,7 +126,7 @@ def _page(
         runs,
         _combined(inputs.runs, runs, texts),
         [one.with_pictures(pictures.shown) for one in compared],
-        inputs.benchmarks,
+        [drawn(one, texts) for one in inputs.benchmarks],
         simulated,
         texts["made"].format(version=version(), date=date),
     )
@@ -183,6 +185,24 @@ def _run_page(
         list(_provenance(result, sidecars, texts)),
         left_out,
         str(result.get("rehearsed") or ""),
+        _kept(run, tally, texts),
+    )
+
+
+def _kept(run: Run, tally: Tally, texts: Texts) -> str:
+    """Say what became of the words where a run rejected some, and all its readings are here."""
+    if run.readings is None or not tally.rejected:
+        return ""
+    total = tally.metric.total
+    kept = total - tally.rejected
+    right = tally.metric.correct - tally.rejected_right
+    return texts["kept_told"].format(
+        rejected=tally.rejected,
+        total=total,
+        lost=tally.rejected_right,
+        kept=kept,
+        right=right,
+        share=f"{100 * right / max(1, kept):.2f}",
     )
 
 
@@ -209,24 +229,42 @@ def _figures(run: Run, tally: Tally) -> Figures:
     return Figures(run.title, metric.correct, metric.total, interval, cer, sure, length, simulated)
 
 
-def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> Optional[Figures]:
-    """Pool the counts of several data sets read by one model."""
-    places = {run.data for run in inputs}
-    models = {_model_hash(run) for run in inputs}
-    if len(runs) < 2 or len(places) < len(runs) or len(models) != 1:
-        return None
-    correct = sum(run.figures.correct for run in runs)
-    total = sum(run.figures.total for run in runs)
+def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> List[Figures]:
+    """Pool, for each model, the counts of its data sets, where it has several."""
+    groups: Dict[str, List[int]] = {}
+    for number, run in enumerate(inputs):
+        groups.setdefault(_same_reader(run), []).append(number)
+    found = []
+    for numbers in groups.values():
+        places = {inputs[number].data for number in numbers}
+        if len(numbers) > 1 and len(places) == len(numbers):
+            title = f"{texts['combined']}: {reader_of(inputs[numbers[0]].result)}"
+            found.append(_pooled([runs[number].figures for number in numbers], title))
+    return found
+
+
+def _pooled(sets: Sequence[Figures], title: str) -> Figures:
+    correct = sum(figures.correct for figures in sets)
+    total = sum(figures.total for figures in sets)
     return Figures(
-        texts["combined"],
+        title,
         correct,
         total,
         wilson(correct, total),
         None,
-        _weighted([(run.figures.sure, run.figures.total) for run in runs]),
-        _weighted([(run.figures.length, run.figures.total) for run in runs]),
-        any(run.figures.simulated for run in runs),
+        _weighted([(figures.sure, figures.total) for figures in sets]),
+        _weighted([(figures.length, figures.total) for figures in sets]),
+        any(figures.simulated for figures in sets),
     )
+
+
+def _same_reader(run: Run) -> str:
+    """Return what is alike only of runs that read with one model in one way."""
+    if not run.result:
+        return run.title
+    alike = [_model_hash(run), reader_of(run.result)]
+    alike.extend(_plain(run.result.get(key)) for key in ("rehearsed", "protocol", "simulated"))
+    return _plain(alike)
 
 
 def _model_hash(run: Run) -> str:
@@ -262,6 +300,7 @@ def _miss(word: Word, tally: Tally, pictures: Pictures) -> Miss:
         ", ".join(notes),
         _pairs(word, tally),
         pictures.shown.get(word.key, ""),
+        word.rejected,
     )
 
 
@@ -390,13 +429,19 @@ def _provenance(
     threads = f"{texts['threads']} {result.get('threads')}"
     yield texts["ran_on"], f"{result.get('backend')}, {result.get('device')}, {threads}"
     yield texts["versions"], _listed(result.get("versions") or {})
+    yield from _circumstances(result, texts)
+
+
+def _circumstances(result: Data, texts: Texts) -> Iterator[Tuple[str, str]]:
+    """Yield what a run was of, and how it was asked for."""
     for name in ("data", "date"):
         if result.get(name):
             yield texts[name], str(result[name])
     if result.get("command"):
         yield texts["command"], " ".join(map(str, result["command"]))
-    if result.get("protocol"):
-        yield texts["protocol"], _plain(result["protocol"])
+    for name in ("rehearsed", "protocol", "decoding", "views", "widths_lacking"):
+        if result.get(name):
+            yield texts[name], _plain(result[name])
 
 
 def _plain(value: object) -> str:

@@ -30,6 +30,9 @@ ENGLISH: Mapping[str, str] = {
     "aligned": "side by side",
     "probability": "probability",
     "name": "name",
+    "rejected": "rejected",
+    "kept_told": "{rejected} of {total} words were rejected as too unsure, {lost} of them read"
+    " right; of the {kept} kept, {right} are right ({share} %).",
     "filter": "Show rows that hold",
     "confusions": "Confusions",
     "confusions_note": "Characters of wrong words, laid beside their labels by the fewest edits.",
@@ -68,6 +71,8 @@ ENGLISH: Mapping[str, str] = {
     "improvement": "better",
     "uncommon": "{count} words stand in one of the two alone and are left out.",
     "benchmark": "Speed",
+    "speed_by_batch": "Words a second, copies included, by batch",
+    "stages_of_batch": "Milliseconds of a batch by stage (p50), at the fastest batch",
     "batch": "batch",
     "latency": "ms a batch (p50)",
     "left_out": "Not shown",
@@ -94,6 +99,10 @@ ENGLISH: Mapping[str, str] = {
     "date": "date",
     "command": "command",
     "protocol": "protocol",
+    "decoding": "what could be read",
+    "views": "views",
+    "rehearsed": "rehearsed in",
+    "widths_lacking": "widths that the model lacks",
     "unknown": "not known",
 }
 CHINESE: Mapping[str, str] = {
@@ -120,6 +129,9 @@ CHINESE: Mapping[str, str] = {
     "aligned": "逐字对照",
     "probability": "概率",
     "name": "名称",
+    "rejected": "已拒识",
+    "kept_told": "{total} 个样本中有 {rejected} 个因把握不足被拒识，其中 {lost} 个其实识别正确；"
+    "保留的 {kept} 个中有 {right} 个正确（{share} %）。",
     "filter": "只显示包含以下内容的行",
     "confusions": "混淆字符",
     "confusions_note": "把识别错误的样本与标签按最少编辑次数对齐后统计。",
@@ -158,6 +170,8 @@ CHINESE: Mapping[str, str] = {
     "improvement": "变好",
     "uncommon": "有 {count} 个样本只出现在其中一方，未计入。",
     "benchmark": "性能",
+    "speed_by_batch": "各批大小的每秒样本数（含数据拷贝）",
+    "stages_of_batch": "最快批大小下每批各阶段的毫秒数（p50）",
     "batch": "批大小",
     "latency": "每批毫秒（p50）",
     "left_out": "未显示的内容",
@@ -184,6 +198,10 @@ CHINESE: Mapping[str, str] = {
     "date": "日期",
     "command": "命令",
     "protocol": "评测协议",
+    "decoding": "识别范围",
+    "views": "视图",
+    "rehearsed": "预演精度",
+    "widths_lacking": "模型缺少的宽度",
     "unknown": "未知",
 }
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
