@@ -1535,6 +1535,21 @@ MUTATIONS = (
         "tests/jobs/test_report.py::test_a_sweep_of_threads_has_the_rows_and_bars_of_all",
     ),
     Mutation(
+        "words called alike in two data sets with one picture",
+        "crnn/jobs/report/album.py",
+        "if len(names) < 2:",
+        "if names:",
+        "tests/jobs/test_kept_pictures.py"
+        "::test_words_called_alike_in_two_data_sets_have_their_own_pictures",
+    ),
+    Mutation(
+        "pictures of another run taken for this one's",
+        "crnn/jobs/report/kept.py",
+        "if any(kept.get(name) != value for name, value in own.items()):",
+        "if False:",
+        "tests/jobs/test_kept_pictures.py::test_pictures_of_another_run_are_not_taken",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

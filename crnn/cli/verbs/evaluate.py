@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
@@ -38,10 +39,10 @@ from crnn.cli.reading_options import (
     with_lexicon,
 )
 from crnn.errors import CheckError, KitError, UsageError
-from crnn.files import starts_with
+from crnn.files import require_target, starts_with
 
 if TYPE_CHECKING:
-    from crnn.jobs.evaluate import EvaluateOutcome
+    from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
 
 R = TypeVar("R")
@@ -74,12 +75,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label(parser)
     add_list_options(parser)
     add_json(parser)
+    parser.add_argument(
+        "--keep-images",
+        choices=("misses",),
+        help=(
+            "keep small pictures of the words read wrong beside the --json FILE, as FILE without"
+            " .json and with .images.json: crnn report then needs no --data"
+        ),
+    )
     add_options(parser)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
-    parser.set_defaults(more=())
+    parser.set_defaults(more=(), keep_images=None)
     add_devices(parser)
     add_threads(parser)
     parser.add_argument(
@@ -237,8 +246,37 @@ def run_one(args: argparse.Namespace) -> int:
     from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
-    outcome = evaluate(request_of(EvaluateRequest, args), console.progress, screen=console)
+    request = request_of(EvaluateRequest, args)
+    if args.keep_images is None:
+        outcome = evaluate(request, console.progress, screen=console)
+    else:
+        outcome = _keeping_pictures(args, request)
     return present(args, outcome)
+
+
+def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:
+    """Evaluate, and keep pictures of what was read wrong beside the result."""
+    from crnn.jobs.evaluate import evaluate
+    from crnn.jobs.report.kept import keep_pictures, place_beside, source_of_pictures
+    from crnn.samples.annotations import ListOptions
+
+    if args.json in (None, STDOUT):
+        raise UsageError(
+            "--keep-images lays pictures beside the result: say where that is, --json FILE"
+        )
+    target = place_beside(Path(args.json))
+    require_target(target)
+    options = ListOptions(None, request.columns, request.encoding)
+    source = source_of_pictures(request.data, request.label, options)
+    # An LMDB is open only once at a time in a process.
+    source.close()
+    outcome = evaluate(request, console.progress, screen=console)
+    with contextlib.closing(source):
+        kept = keep_pictures(
+            outcome.evaluation, outcome.comparison, request.readings, source, target
+        )
+    console.note(f"{target}: pictures of {kept} words")
+    return outcome
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
@@ -302,7 +340,7 @@ def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
 
 
 def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
-    options = ["readings", "save_outputs", "against", "format", "show_misses"]
+    options = ["readings", "save_outputs", "against", "format", "show_misses", "keep_images"]
     if len(data) > 1:
         options.append("label")
     for option in options:

@@ -6,10 +6,11 @@ import datetime
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
 from crnn.files import atomic_file
+from crnn.jobs.report.album import Album
 from crnn.jobs.report.benchmarks import drawn
 from crnn.jobs.report.comparing import compared_of
 from crnn.jobs.report.inputs import (
@@ -23,7 +24,7 @@ from crnn.jobs.report.inputs import (
     word_of,
     words_of,
 )
-from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.jobs.report.pictures import Pictures
 from crnn.jobs.report.tally import Tally, Word, top_confusions
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
@@ -82,20 +83,20 @@ def report(request: ReportRequest) -> ReportOutcome:
     if any(tally.of_paths for tally in tallies):
         texts = of_confidence(texts)
     compared = compared_of(inputs.runs, request.top, common=request.common)
-    wanted: Set[str] = set()
-    for tally in tallies:
-        wanted.update(word.key for word in tally.misses())
+    album = Album(inputs.runs, request.data)
+    for given, tally in zip(inputs.runs, tallies):
+        album.want(given.data, (word.key for word in tally.misses()))
     for one in compared:
-        wanted.update(word.key for word in one.words)
-    pictures = find_pictures(request.data, wanted)
-    page = _page(inputs, tallies, compared, pictures, texts)
+        album.want(one.data, (word.key for word in one.words))
+    album.find()
+    page = _page(inputs, tallies, compared, album, texts)
     html = to_html(page, texts, request.lang).encode("utf-8", errors="replace")
     with atomic_file(request.output) as file:
         file.write(html)
     notes: List[str] = []
     for run in page.runs:
         notes.extend(f"{run.figures.title}: {what}" for what in run.left_out)
-    notes.extend(_unused(inputs))
+    notes.extend([*album.notes, *_unused(inputs)])
     shown = sum(len(run.misses) for run in page.runs)
     misses = sum(run.misses_total for run in page.runs)
     return ReportOutcome(request.output, len(html), shown, misses, notes)
@@ -113,19 +114,19 @@ def _page(
     inputs: Inputs,
     tallies: Sequence[Tally],
     compared: Sequence[Compared],
-    pictures: Pictures,
+    album: Album,
     texts: Texts,
 ) -> Page:
     runs = []
     for run, tally in zip(inputs.runs, tallies):
-        runs.append(_run_page(run, tally, inputs.sidecars, pictures, texts))
+        runs.append(_run_page(run, tally, inputs.sidecars, album.of(run.data), texts))
     simulated = any(run.figures.simulated for run in runs)
     simulated = simulated or any(one.simulated for one in inputs.benchmarks)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     return Page(
         runs,
         _combined(inputs.runs, runs, texts),
-        [one.with_pictures(pictures.shown) for one in compared],
+        [one.with_pictures(album.of(one.data).shown) for one in compared],
         [drawn(one, texts) for one in inputs.benchmarks],
         simulated,
         texts["made"].format(version=version(), date=date),

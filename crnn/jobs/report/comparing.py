@@ -71,6 +71,7 @@ def _saved(run: Run, saved: Data, most: int) -> Compared:
         (low, high),
         saved["p_value"],
         words,
+        data=run.data,
     )
 
 
@@ -133,6 +134,7 @@ def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
         test.p_value,
         counts.words(),
         counts.alone,
+        second.data,
     )
 
 

@@ -41,12 +41,14 @@ CLIPPED = 1000
 class Run:
     """A run: its result, its readings, or both.
 
-    ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there.
+    ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there;
+    ``file`` is where it lies, None where that holds the results of several runs.
     """
 
     title: str
     result: Data
     readings: Optional[Path] = None
+    file: Optional[Path] = None
 
     @property
     def data(self) -> str:
@@ -107,7 +109,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             runs.extend(_runs_of_many(data, path))
         else:
             _require_result(data, schema, path)
-            runs.append(Run(_title(data), data))
+            runs.append(Run(_title(data), data, file=path))
     if not runs and not benchmarks:
         raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
     return Inputs(runs, benchmarks, sidecars, sidecar_paths)
@@ -234,7 +236,7 @@ def _holds_readings(path: Path) -> bool:
 def _add_readings(runs: List[Run], path: Path) -> None:
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
-        runs.append(Run(last.title, last.result, path))
+        runs.append(Run(last.title, last.result, path, last.file))
     else:
         runs.append(Run(path.name, {}, path))
 

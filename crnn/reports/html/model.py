@@ -87,7 +87,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Compared:
-    """A run (``second``) against another (``first``)."""
+    """A run (``second``) against another (``first``); ``data`` is the name of their data set."""
 
     first: str
     second: str
@@ -100,6 +100,7 @@ class Compared:
     p_value: float
     words: Sequence[Changed]
     uncommon: int = 0
+    data: str = ""
 
     def with_pictures(self, pictures: Mapping[str, str]) -> Compared:
         """Return the same with pictures, ``data:`` addresses by name."""
