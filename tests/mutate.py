@@ -1550,6 +1550,20 @@ MUTATIONS = (
         "tests/jobs/test_kept_pictures.py::test_pictures_of_another_run_are_not_taken",
     ),
     Mutation(
+        "a simulated comparison in a notebook without its mark",
+        "crnn/jobs/report/comparing.py",
+        'simulated=simulated or saved.get("simulated") is True,',
+        "simulated=False,",
+        "tests/jobs/test_notebook.py::test_an_outcome_shows_its_comparison_too",
+    ),
+    Mutation(
+        "a reading's image written into its line",
+        "crnn/reports/result_json.py",
+        'data["image"] = None',
+        'data["text"] = data["text"]',
+        "tests/jobs/test_notebook.py::test_a_reading_stands_beside_its_picture",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

@@ -41,7 +41,7 @@ from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
-from crnn.results import Comparison, Evaluation
+from crnn.results import Comparison, Evaluation, ShownInNotebook
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
@@ -137,7 +137,7 @@ AnyRequest = Union[EvaluateRequest, ScoreRequest]
 
 
 @dataclass(frozen=True)
-class EvaluateOutcome:
+class EvaluateOutcome(ShownInNotebook):
     """The evaluation, what a person should see beside it, and the checks that did not hold, a
     sentence each.
 

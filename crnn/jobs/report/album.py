@@ -8,10 +8,8 @@ from typing import Dict, Iterable, List, Mapping, Sequence, Set
 
 from crnn.jobs.report.inputs import Run
 from crnn.jobs.report.kept import kept_pictures
-from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.jobs.report.pictures import NO_PICTURES, Pictures, find_pictures
 from crnn.samples.lmdb import DATA_FILE
-
-NONE = Pictures({}, (), 0)
 
 
 class Album:
@@ -48,7 +46,7 @@ class Album:
         kept = self._kept()
         for data, wanted in self._wanted.items():
             places = self._places_of(data)
-            found = NONE
+            found = NO_PICTURES
             if places:
                 found = find_pictures(places, wanted)
             shown = {**kept.get(data, {}), **found.shown}
@@ -63,7 +61,7 @@ class Album:
         Returns:
             Those that were found.
         """
-        return self._found.get(data, NONE)
+        return self._found.get(data, NO_PICTURES)
 
     def _kept(self) -> Mapping[str, Mapping[str, str]]:
         kept: Dict[str, Dict[str, str]] = {}

@@ -20,11 +20,10 @@ from crnn.jobs.report.inputs import (
     Run,
     read_inputs,
     reader_of,
-    simulated_readings,
     word_of,
     words_of,
 )
-from crnn.jobs.report.pictures import Pictures
+from crnn.jobs.report.pictures import NO_PICTURES, Pictures
 from crnn.jobs.report.tally import Tally, Word, top_confusions
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
@@ -110,6 +109,20 @@ def _unused(inputs: Inputs) -> Iterator[str]:
             yield f"{path}: not shown: no result here is of that OM"
 
 
+def page_of_result(run: Run, top: int, texts: Texts) -> RunPage:
+    """Return what a page shows of a result alone, without files beside it.
+
+    Args:
+        run: The result.
+        top: The most words of a table.
+        texts: The words of the page.
+
+    Returns:
+        The run's part of a page.
+    """
+    return _run_page(run, _tally(run, top), {}, NO_PICTURES, texts)
+
+
 def _page(
     inputs: Inputs,
     tallies: Sequence[Tally],
@@ -121,6 +134,7 @@ def _page(
     for run, tally in zip(inputs.runs, tallies):
         runs.append(_run_page(run, tally, inputs.sidecars, album.of(run.data), texts))
     simulated = any(run.figures.simulated for run in runs)
+    simulated = simulated or any(one.simulated for one in compared)
     simulated = simulated or any(one.simulated for one in inputs.benchmarks)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     return Page(
@@ -221,13 +235,14 @@ def _figures(run: Run, tally: Tally) -> Figures:
             result["cer"],
             sure,
             length,
-            result.get("simulated") is True,
+            run.simulated,
             result.get("throughput"),
         )
-    simulated = run.readings is not None and simulated_readings(run.readings)
     interval = wilson(metric.correct, metric.total)
     cer = metric.cer
-    return Figures(run.title, metric.correct, metric.total, interval, cer, sure, length, simulated)
+    return Figures(
+        run.title, metric.correct, metric.total, interval, cer, sure, length, run.simulated
+    )
 
 
 def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> List[Figures]:

@@ -56,6 +56,13 @@ class Run:
         return str(self.result.get("data", ""))
 
     @property
+    def simulated(self) -> bool:
+        """Whether the run was simulated."""
+        if self.result:
+            return self.result.get("simulated") is True
+        return self.readings is not None and simulated_readings(self.readings)
+
+    @property
     def spec(self) -> ModelSpec:
         """How the run's labels are folded, among others; the default where no result tells it."""
         if not self.result:

@@ -33,6 +33,9 @@ class Pictures:
     of: int
 
 
+NO_PICTURES = Pictures({}, (), 0)
+
+
 def find_pictures(places: Sequence[Path], wanted: Set[str]) -> Pictures:
     """Look the pictures of words up in their data sets.
 

@@ -87,7 +87,9 @@ class Changed:
 
 @dataclass(frozen=True)
 class Compared:
-    """A run (``second``) against another (``first``); ``data`` is the name of their data set."""
+    """A run (``second``) against another (``first``); ``data`` is the name of their data set,
+    ``simulated`` says that one of them was simulated.
+    """
 
     first: str
     second: str
@@ -101,6 +103,7 @@ class Compared:
     words: Sequence[Changed]
     uncommon: int = 0
     data: str = ""
+    simulated: bool = False
 
     def with_pictures(self, pictures: Mapping[str, str]) -> Compared:
         """Return the same with pictures, ``data:`` addresses by name."""
@@ -141,6 +144,29 @@ class BenchmarkRows:
     stages: Sequence[Tuple[str, float]] = ()
     """Milliseconds of each stage of a batch, by the names of run and stage."""
     plots: Sequence[Plot] = ()
+
+
+@dataclass(frozen=True)
+class ReadWord:
+    """A word that was read, with its picture as a ``data:`` address, empty where there is none."""
+
+    key: str
+    label: str
+    text: str
+    sure: Optional[float]
+    picture: str = ""
+    rejected: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a notebook shows of one value; ``more`` are words that are left out."""
+
+    runs: Sequence[RunPage] = ()
+    compared: Sequence[Compared] = ()
+    benchmarks: Sequence[BenchmarkRows] = ()
+    words: Sequence[ReadWord] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)

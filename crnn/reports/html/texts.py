@@ -79,6 +79,7 @@ ENGLISH: Mapping[str, str] = {
     "made": "made with crnn {version} on {date}",
     "no_misses": "Every word was read right.",
     "no_picture": "no picture",
+    "more": "{count} more are not shown.",
     "sort": "Click a heading to sort.",
     "no_readings": "confidences and confusions of all words: give the readings of the run"
     " (crnn evaluate --readings FILE.jsonl)",
@@ -177,6 +178,7 @@ CHINESE: Mapping[str, str] = {
     "left_out": "未显示的内容",
     "made": "由 crnn {version} 生成于 {date}",
     "no_misses": "全部识别正确。",
+    "more": "还有 {count} 个未显示。",
     "no_picture": "无图片",
     "sort": "点击表头可排序。",
     "no_readings": "全部样本的置信度与混淆字符：请同时给出该次运行的识别结果文件"
