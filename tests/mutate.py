@@ -1564,6 +1564,20 @@ MUTATIONS = (
         "tests/jobs/test_notebook.py::test_a_reading_stands_beside_its_picture",
     ),
     Mutation(
+        "float32 in a pack read as bytes",
+        "crnn/samples/pack.py",
+        "if index.dtype.itemsize == 1 and _OF_FLOATS <= room < np.inf:",
+        "if False:",
+        "tests/samples/test_pack.py::test_an_index_that_calls_floats_bytes_is_refused",
+    ),
+    Mutation(
+        "folders of widths without description called missing images",
+        "crnn/samples/source.py",
+        "return bool(width_folders(data))",
+        "return False",
+        "tests/jobs/test_widths.py::test_folders_of_widths_without_their_description_are_named",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

@@ -15,7 +15,7 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile, described
+from crnn.samples.bins import BinFolder, LabelFile, described, width_folders
 from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
 
@@ -109,6 +109,12 @@ def open_labelled(
     from crnn.samples.folders import FolderSamples, find_annotation
     from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 
+    if is_pack(path):
+        raise InputError(
+            f"{path} is a pack of prepared bins (crnn prepare --pack); expected an LMDB or a folder"
+            " of images",
+            hint="Give what it was made of; crnn evaluate, bench and calibrate read packs.",
+        )
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
         if annotation_file is None:
@@ -325,4 +331,6 @@ def holds_bins(data: Path) -> bool:
         if not any(entry.is_dir() for entry in entries):
             return False
     found = described(data)
-    return found is not None and found.per_width
+    if found is None:
+        return bool(width_folders(data))
+    return found.per_width

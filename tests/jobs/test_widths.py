@@ -244,6 +244,23 @@ def test_bins_of_each_samples_width_read_the_same(
         assert {**one, "key": ""} == {**other, "key": ""}
 
 
+@pytest.mark.parametrize("lost", ["", "{"], ids=["away", "damaged"])
+def test_folders_of_widths_without_their_description_are_named(
+    tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    bins = prepared(tmp_path, place, "--per-width")
+    capsys.readouterr()
+    beside = tmp_path / "bins.json"
+    if lost:
+        beside.write_text(lost)
+    else:
+        beside.unlink()
+    assert main(["evaluate", place.model, str(bins.folder), "--label", str(bins.label)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "holds bins in a folder for each width (w80, w100, w128)" in said
+    assert "bins.json, which tells how they were made, is missing or damaged" in said
+
+
 @pytest.mark.parametrize("per_width", [False, True])
 def test_each_width_has_its_info_file(tmp_path: Path, place: Place, per_width: bool) -> None:
     options: List[str] = []
