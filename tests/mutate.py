@@ -1578,6 +1578,13 @@ MUTATIONS = (
         "tests/jobs/test_widths.py::test_folders_of_widths_without_their_description_are_named",
     ),
     Mutation(
+        "memory for a batch that the data do not fill",
+        "crnn/samples/source.py",
+        "return max(1, min(size, len(source)))",
+        "return size",
+        "tests/cli/test_evaluate.py::test_a_batch_larger_than_the_data_takes_no_more_memory",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

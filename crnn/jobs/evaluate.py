@@ -47,7 +47,7 @@ from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_g
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
-from crnn.samples.source import WordSource, open_source
+from crnn.samples.source import WordSource, fitting_batch, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
@@ -210,7 +210,10 @@ def evaluate(
             request, runner.spec, sure, source, several=views is not None and views.several
         )
         scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
-        with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
+        size = request.batch
+        if views is None or not views.several:
+            size = fitting_batch(size, source)
+        with contextlib.closing(run_batches(runner, source, size, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
         if not scorer.metric.total:

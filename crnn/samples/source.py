@@ -172,6 +172,19 @@ class WordSource(BatchSource, Protocol):
         """
 
 
+def fitting_batch(size: int, source: WordSource) -> int:
+    """Return the batch to read a source in: memory for more rows than it has would lie idle.
+
+    Args:
+        size: The batch that was asked for.
+        source: Has one row a sample.
+
+    Returns:
+        At most the number of samples, and at least 1.
+    """
+    return max(1, min(size, len(source)))
+
+
 class ImageSource:
     """Encoded images as a source.
 

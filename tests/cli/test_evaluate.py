@@ -57,6 +57,18 @@ def test_every_word_counts_at_any_batch(
     ]
 
 
+def test_a_batch_larger_than_the_data_takes_no_more_memory(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hundred million rows would be a terabyte."""
+    data = result(capsys, "--batch", "100000000")
+    assert (data["correct"], data["total"], data["batch"]) == (5, 7, 100_000_000)
+    write_images(place / "images", WORDS)
+    words = ["evaluate", "m.onnx", "images", "--batch", "100000000", "--json", "-"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["correct"] == 7
+
+
 def test_result_json_has_the_contract_and_nothing_else(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
