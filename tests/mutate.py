@@ -1585,6 +1585,13 @@ MUTATIONS = (
         "tests/cli/test_evaluate.py::test_a_batch_larger_than_the_data_takes_no_more_memory",
     ),
     Mutation(
+        "an empty pattern, by which every word is read as nothing",
+        "crnn/decoding/pattern.py",
+        "    if not text:",
+        "    if text is None:",
+        "tests/decoding/test_pattern.py::test_what_is_not_supported_is_named_with_its_place",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

@@ -286,7 +286,11 @@ def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
-        lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
+        if reason in REMARKS:
+            # Worded as an evaluation on the images words it.
+            lines.append(f"{reason}: {count}, {taken_by(reason, summary.spec)}")
+        else:
+            lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
         named = [entry for entry in summary.named if entry[1].reason == reason][:show]
         for key, problem in named:
             line = f"  {key}"
@@ -317,8 +321,6 @@ def _consequence(reason: str, summary: Prepared) -> str:
     }
     if reason in known:
         return known[reason]
-    if reason in REMARKS:
-        return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
     return "no bin, and will count as wrong (--skip-bad leaves them out)"

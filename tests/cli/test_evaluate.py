@@ -69,6 +69,17 @@ def test_a_batch_larger_than_the_data_takes_no_more_memory(
     assert json.loads(capsys.readouterr().out)["correct"] == 7
 
 
+@pytest.mark.parametrize("name", ["n.onnx", "n.pth", "n.zip"])
+def test_several_models_before_the_data_are_sent_into_a_folder(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (place / name).write_bytes(b"PK\x03\x04")
+    assert main(["evaluate", "m.onnx", name, "input_bin", "--label", "label.txt"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{name} is a model, and stands where the data stand" in said
+    assert "put them into one folder" in said
+
+
 def test_result_json_has_the_contract_and_nothing_else(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,7 +415,8 @@ def test_bad_input(
     ("words", "message"),
     [
         (["evaluate", "m.onnx", "input_bin"], "give their label file too, with --label"),
-        (["evaluate", "m.onnx", "m.onnx"], "m.onnx cannot be read as an LMDB"),
+        (["evaluate", "m.onnx", "m.onnx"], "m.onnx is a model, and stands where the data stand"),
+        (["evaluate", "m.onnx", "label.txt"], "label.txt cannot be read as an LMDB"),
         (["evaluate", "m.onnx", "empty"], "empty needs one annotation file"),
         (["evaluate"], "the following arguments are required: MODEL, DATA"),
         (["evalute", "m.onnx"], "invalid choice: 'evalute'"),

@@ -193,6 +193,14 @@ def test_pictures_that_no_width_fits_are_read_all_the_same(
     assert (longer in err) is (size == (1000, 1))
 
 
+def test_prepare_words_what_it_remarks_as_evaluate_does(
+    tmp_path: Path, place: Place, capsys: Any
+) -> None:
+    prepared(tmp_path, place)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "image longer than the widest width: 27, pressed into 128 columns" in said
+
+
 def test_long_lines_are_counted_once_a_run(place: Place, capsys: Any) -> None:
     assert main(["evaluate", place.model, place.data]) == 0
     assert "image longer than the widest width: 27, pressed into 128 columns" in (

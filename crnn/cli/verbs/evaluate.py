@@ -194,6 +194,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
     _bound_threads(args)
     args.more, data = _rest_of_set(args.model, args.data)
+    _refuse_models(data)
     data = _expanded(data, args.label)
     args.data = data[0]
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
@@ -211,6 +212,22 @@ def _rest_of_set(model: Path, words: Sequence[Path]) -> Tuple[List[Path], List[P
         while len(data) > 1 and _is_om(data[0]):
             more.append(data.pop(0))
     return more, data
+
+
+def _refuse_models(data: Sequence[Path]) -> None:
+    """Refuse models in the place of data: several are a table's, and stand in a folder."""
+    from crnn.filekind import ZIP
+    from crnn.jobs.evaluations import SUFFIXES
+
+    for place in data:
+        if not place.is_file():
+            continue
+        if place.name.lower().endswith(SUFFIXES) or _is_om(place) or starts_with(place, ZIP):
+            raise UsageError(
+                f"{place} is a model, and stands where the data stand",
+                hint="For a table of several models put them into one folder, and give that as"
+                " MODEL.",
+            )
 
 
 def _is_om(path: Path) -> bool:
