@@ -1592,6 +1592,20 @@ MUTATIONS = (
         "tests/decoding/test_pattern.py::test_what_is_not_supported_is_named_with_its_place",
     ),
     Mutation(
+        "CANN 20.1 called 2.1",
+        "crnn/simulator/knobs.py",
+        "        major = 20",
+        "        major = 2",
+        "tests/simulator/test_launcher.py::test_a_release_has_its_own_name",
+    ),
+    Mutation(
+        "weights in a list not found",
+        "crnn/weights/state_dict.py",
+        "yield from _state_dicts(inner, (*keys, place))",
+        "yield from ()",
+        "tests/weights/test_state_dict.py::test_the_one_network_is_found",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",
