@@ -1606,6 +1606,13 @@ MUTATIONS = (
         "tests/weights/test_state_dict.py::test_the_one_network_is_found",
     ),
     Mutation(
+        "readings without a mark where the threshold is found at the end",
+        "crnn/jobs/sure.py",
+        "return self._options.reject_for is not None",
+        "return False",
+        "tests/cli/test_sure.py::test_readings_are_marked_by_the_threshold_that_was_found",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",

@@ -53,7 +53,7 @@ from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from crnn.jobs.sure import SureJob, SureOptions
+    from crnn.jobs.sure import LateReadings, SureJob, SureOptions
     from crnn.jobs.views import ViewJob
 
 Advance = Callable[[int], None]
@@ -162,7 +162,7 @@ class _Wanted:
     spec: ModelSpec
     simulated: bool
     comparer: Optional[Comparer]
-    readings: Optional[ReadingsWriter]
+    readings: Union[ReadingsWriter, LateReadings, None]
     outputs: Optional[OutputWriter]
     style: Optional[Format]
     screen: Optional[Screen]
@@ -199,7 +199,7 @@ def evaluate(
     stages = Stages()
     columns = _columns(request, runner.spec, sure, views)
     with runner, _readings_file(
-        request, simulated=runner.simulated, more=columns
+        request, sure, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
         "evaluating", len(source)
     ) as advance:
@@ -232,8 +232,7 @@ def evaluate(
         if views is not None:
             notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
-        if sure:
-            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
+        evaluation = _judged(evaluation, sure, readings)
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -266,7 +265,7 @@ def score(
     sure = _sure(request)
     stages = Stages()
     with _readings_file(
-        request, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
+        request, sure, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
     ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
@@ -286,8 +285,7 @@ def score(
         )
         notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
         notes.extend(_hardly_note(evaluation))
-        if sure:
-            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
+        evaluation = _judged(evaluation, sure, readings)
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -401,13 +399,37 @@ def _style(request: AnyRequest) -> Optional[Format]:
 
 @contextlib.contextmanager
 def _readings_file(
-    request: AnyRequest, *, simulated: bool, more: Sequence[str]
-) -> Iterator[Optional[ReadingsWriter]]:
+    request: AnyRequest, sure: Optional[SureJob], *, simulated: bool, more: Sequence[str]
+) -> Iterator[Union[ReadingsWriter, LateReadings, None]]:
     if request.readings is None:
         yield None
         return
     with atomic_file(request.readings) as file:
-        yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+        writer = ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+        if sure is not None and sure.judges_late:
+            from crnn.jobs.sure import LateReadings
+
+            yield LateReadings(writer)
+        else:
+            yield writer
+
+
+def _judged(
+    evaluation: Evaluation,
+    sure: Optional[SureJob],
+    readings: Union[ReadingsWriter, LateReadings, None],
+) -> Evaluation:
+    """Return an evaluation with how sure the model was; readings that wait for the threshold are
+    written.
+    """
+    if sure is None:
+        return evaluation
+    evaluation = sure.judged(evaluation)
+    if isinstance(readings, ReadingsWriter) or readings is None:
+        return evaluation
+    if sure.threshold is not None:
+        readings.write(sure.threshold)
+    return evaluation
 
 
 def _columns(
@@ -422,7 +444,7 @@ def _columns(
         found.append("probability")
     if decoding.lexicon is not None:
         found.append("posterior")
-    if sure is not None and sure.threshold is not None:
+    if sure is not None and sure.rejects:
         found.append("rejected")
     if len(spec.read_widths) > 1:
         found.append("width")
