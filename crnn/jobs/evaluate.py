@@ -169,7 +169,11 @@ class _Wanted:
 
 
 def evaluate(
-    request: EvaluateRequest, progress: Progress, *, screen: Optional[Screen] = None
+    request: EvaluateRequest,
+    progress: Progress,
+    *,
+    screen: Optional[Screen] = None,
+    say: Optional[Callable[[str], None]] = None,
 ) -> EvaluateOutcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
@@ -177,6 +181,8 @@ def evaluate(
         request: What to do.
         progress: Shows how far it is: called with a label and the number of samples.
         screen: Gets the lines that ``request.format`` has for each reading, in data order.
+        say: Gets what is to be known of the model before the first batch, such as the memory that
+            a set of OMs takes, which may be too much; the notes of the outcome then lack it.
 
     Returns:
         The evaluation; failed checks are in it.
@@ -198,7 +204,7 @@ def evaluate(
     sure = _sure(request)
     stages = Stages()
     columns = _columns(request, runner.spec, sure, views)
-    with runner, _readings_file(
+    with runner, _told_first(request, runner, say) as told, _readings_file(
         request, sure, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
         "evaluating", len(source)
@@ -228,7 +234,7 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        notes = [*_notes(request, runner)[told:], *source.notes, *_remarks(scorer, runner.spec)]
         if views is not None:
             notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
@@ -395,6 +401,20 @@ def _style(request: AnyRequest) -> Optional[Format]:
     if request.format is None:
         return None
     return format_named(request.format)
+
+
+@contextlib.contextmanager
+def _told_first(
+    request: EvaluateRequest, runner: Runner, say: Optional[Callable[[str], None]]
+) -> Iterator[int]:
+    """Say what is known of a runner that was entered; give the number of these notes."""
+    if say is None:
+        yield 0
+        return
+    notes = _notes(request, runner)
+    for note in notes:
+        say(note)
+    yield len(notes)
 
 
 @contextlib.contextmanager

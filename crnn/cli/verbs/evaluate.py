@@ -265,7 +265,7 @@ def run_one(args: argparse.Namespace) -> int:
     require_format(args)
     request = request_of(EvaluateRequest, args)
     if args.keep_images is None:
-        outcome = evaluate(request, console.progress, screen=console)
+        outcome = evaluate(request, console.progress, screen=console, say=console.note)
     else:
         outcome = _keeping_pictures(args, request)
     return present(args, outcome)
@@ -287,7 +287,7 @@ def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> Eva
     source = source_of_pictures(request.data, request.label, options)
     # An LMDB is open only once at a time in a process.
     source.close()
-    outcome = evaluate(request, console.progress, screen=console)
+    outcome = evaluate(request, console.progress, screen=console, say=console.note)
     with contextlib.closing(source):
         kept = keep_pictures(
             outcome.evaluation, outcome.comparison, request.readings, source, target
@@ -392,6 +392,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
         from crnn.reports.result_json import to_dict
 
         taken = put_json(to_dict(evaluation, outcome.comparison), args.json)
+    _say_written(args)
     if args.format:
         taken = True
         for line in format_named(args.format).end(evaluation):
@@ -408,6 +409,16 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0
+
+
+def _say_written(args: argparse.Namespace) -> None:
+    """Say on a terminal which files were written: a pipe's reader has named them and looks."""
+    if not sys.stderr.isatty():
+        return
+    for what, name in (("result", "json"), ("readings", "readings"), ("outputs", "save_outputs")):
+        place = getattr(args, name, None)
+        if place not in (None, STDOUT):
+            console.note(f"{what} written: {place}")
 
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
