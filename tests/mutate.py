@@ -1613,6 +1613,21 @@ MUTATIONS = (
         "tests/cli/test_sure.py::test_readings_are_marked_by_the_threshold_that_was_found",
     ),
     Mutation(
+        "no readings kept where compile is told a spec",
+        "crnn/compile/to_om.py",
+        "if job.widths or todo.request.spec or todo.request.output_axes:",
+        "if job.widths:",
+        "tests/jobs/test_read_again.py"
+        "::test_readings_are_kept_where_compile_is_told_output_or_spec",
+    ),
+    Mutation(
+        "what is known of a model said when all is over",
+        "crnn/jobs/evaluate.py",
+        "        say(note)",
+        "        str(note)",
+        "tests/cli/test_evaluate.py::test_what_is_known_of_the_model_is_said_before_it_runs",
+    ),
+    Mutation(
         "the least sure mistakes first",
         "crnn/jobs/report/tally.py",
         "key=lambda entry: (-entry[0], -entry[1])",
