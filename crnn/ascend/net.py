@@ -9,8 +9,7 @@ import contextlib
 import threading
 import weakref
 from pathlib import Path
-from types import TracebackType
-from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -28,12 +27,12 @@ from crnn.ascend.model import (
 )
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import Acl, AscendError
-from crnn.ascend.release import Attempts, Releases
+from crnn.ascend.release import Attempts, Held, Releases
 from crnn.errors import InputError
 from crnn.signals import uninterrupted
 
 
-class Net:
+class Net(Held):
     """An OM on a chip, called with its input, or a list of its inputs, for a list of its outputs.
 
     ``context`` is the caller's, as are `acl.init`, `set_device` and their counterparts;
@@ -130,18 +129,6 @@ class Net:
         with self._lock:
             if self._finalizer.detach() is not None:
                 _release(self._acl, self.context, self._held)
-
-    def __enter__(self) -> Net:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        with contextlib.suppress(*() if error is None else (AscendError,)):
-            self.release()
 
     def get_result(self, output_data: object = None) -> List[np.ndarray]:
         """Return copies of the outputs of the last run, as a call does.

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
+from typing import Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
 from crnn.ascend.net import Net
 from crnn.ascend.om_reader import read_om
-from crnn.ascend.release import Attempts
+from crnn.ascend.release import Attempts, Held
 from crnn.errors import InputError
 
 
-class NetSet:
+class NetSet(Held):
     """Static OMs of one input each, such as ``crnn compile --widths`` makes, called as a `Net`.
 
     Each OM is loaded when the first array of its shape comes; nothing is padded or cut. Arguments
@@ -81,14 +80,3 @@ class NetSet:
             _, net = self.nets.popitem()
             attempt(net.release)
         attempt.done()
-
-    def __enter__(self) -> NetSet:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.release()

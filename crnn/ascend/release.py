@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple, TypeVar
+import contextlib
+from types import TracebackType
+from typing import Any, Callable, List, Optional, Tuple, Type, TypeVar
+
+from crnn.ascend.pyacl import AscendError
 
 T = TypeVar("T")
+H = TypeVar("H", bound="Held")
+
+
+class Held:
+    """What a ``with`` block gives back at its end by ``release``.
+
+    Where the block failed, that is the error to tell, and not one of giving back.
+    """
+
+    def release(self) -> None:
+        """Give back all that is held; harmless the second time."""
+        raise NotImplementedError
+
+    def __enter__(self: H) -> H:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if error is None:
+            self.release()
+            return
+        with contextlib.suppress(AscendError):
+            self.release()
 
 
 class Attempts:

@@ -7,7 +7,7 @@ from typing import List
 import pytest
 
 from crnn.ascend.pyacl import AscendError
-from crnn.ascend.release import Releases
+from crnn.ascend.release import Held, Releases
 
 
 def test_all_are_released_last_first_though_some_fail() -> None:
@@ -41,3 +41,17 @@ def test_an_interrupt_in_one_release_keeps_none_from_being_made() -> None:
     with pytest.raises(KeyboardInterrupt):
         held.close()
     assert done == [2, 1]
+
+
+class Refusing(Held):
+    """Held memory that CANN does not take back."""
+
+    def release(self) -> None:
+        raise AscendError("rt.free", 100001)
+
+
+def test_the_error_of_a_block_is_told_before_that_of_giving_back() -> None:
+    with pytest.raises(ValueError, match="of the block"), Refusing():
+        raise ValueError("of the block")
+    with pytest.raises(AscendError, match="100001"), Refusing():
+        pass
