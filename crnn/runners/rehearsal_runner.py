@@ -17,7 +17,7 @@ from crnn.rehearsal.node import NotModelledError
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
 from crnn.runners.onnx_file import hash_external_data, load_external_data
-from crnn.runners.onnx_runner import load_graph
+from crnn.runners.onnx_runner import chosen_output, load_graph
 from crnn.spec import ModelSpec, spec_in
 
 _DTYPES = {1: "float32", 2: "uint8", 10: "float16"}
@@ -45,6 +45,11 @@ class RehearsalRunner(Runner):
         self.threads = _threads()
         self._proto = load_external_data(proto, path)
         self._graph: Optional[Rehearsal] = None
+        self._taken: Optional[str] = None
+
+    def take(self, output: str) -> None:
+        """See `Runner`."""
+        self._taken = output
 
     def _open(self) -> None:
         with needs("onnx"):
@@ -52,6 +57,7 @@ class RehearsalRunner(Runner):
         self.versions = {"onnx": onnx.__version__}
         try:
             onnx.checker.check_model(self._proto)
+            self._take()
             self._graph = Rehearsal(self._proto)
         except onnx.checker.ValidationError as error:
             first = str(error).splitlines()[0]
@@ -69,6 +75,23 @@ class RehearsalRunner(Runner):
         self.batch_sizes = None
         if self.inputs[0].shape and self.inputs[0].shape[0]:
             self.batch_sizes = (self.inputs[0].shape[0],)
+
+    def _take(self) -> None:
+        """Leave what the output with the logits needs, where one of several was named."""
+        if self._taken is None:
+            return
+        graph = self._proto.graph
+        chosen_output(self.model.path, graph.output, self._taken)
+        for place in reversed(range(len(graph.output))):
+            if graph.output[place].name != self._taken:
+                del graph.output[place]
+        needed = {self._taken}
+        for place in reversed(range(len(graph.node))):
+            node = graph.node[place]
+            if needed.isdisjoint(node.output):
+                del graph.node[place]
+            else:
+                needed.update(node.input)
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         assert self._graph is not None

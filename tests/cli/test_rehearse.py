@@ -153,6 +153,23 @@ def test_a_graph_that_is_not_valid_is_refused(
     assert "broken.onnx: not a valid ONNX graph" in " ".join(capsys.readouterr().err.split())
 
 
+def test_one_of_several_outputs_is_rehearsed_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What only the others need is not, so that it may be what the rehearsal does not model."""
+    model = onnx.load("echo.onnx")
+    model.graph.node.append(helper.make_node("Erf", ["output1"], ["e"], name="erf1"))
+    model.graph.output.append(helper.make_tensor_value_info("e", 1, [26, "batch", 37]))
+    onnx.save(model, "several.onnx")
+    assert rehearse("several.onnx", "--output", "output1", "--json", "r.json") == 0
+    assert (read("r.json")["correct"], read("r.json")["rehearsed"]) == (2, "float16")
+    assert rehearse("echo.onnx", "--output", "output1") == 0
+    capsys.readouterr()
+    assert rehearse("several.onnx", "--output", "other") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "several.onnx has no output 'other'; it has output1, e" in said
+
+
 def test_a_fixed_batch_is_kept(place: Path) -> None:
     write_echo_model(place / "two.onnx", batch=2)
     assert rehearse("two.onnx", "--batch", "3", "--json", "r.json") == 0
