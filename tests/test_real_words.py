@@ -39,7 +39,7 @@ def place(
         paths["readings"],
         "--strict",
     ]
-    assert main([*command, "--min-accuracy", "0.85"]) == 0
+    assert main([*command, "--min-accuracy", "0.91"]) == 0
     return paths
 
 

@@ -23,6 +23,7 @@ from crnn.spec import ModelSpec
 from crnn.strokes import digest, stroke_pictures
 from tests.ascend import om_writer
 from tests.conftest import ROOT
+from tests.lines import joined
 from tests.lstm_models import lstm_model
 
 PROGRAM = """
@@ -139,7 +140,7 @@ def test_an_om_without_a_reference_is_told_of(compiled: Path, tmp_path: Path) ->
     om.write_bytes((compiled / "gears.om").read_bytes())
     done = simulated(tmp_path, "doctor", str(om), "--run")
     assert done.returncode == 1
-    assert "there is no bare.om.json beside it" in done.stderr
+    assert "there is no bare.om.json beside it" in joined(done.stderr)
 
 
 def test_run_with_an_onnx_says_that_it_is_not_an_om(
