@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -118,6 +119,10 @@ def in_a_fresh_shell(
     (checkout / "page.sh").write_text("".join(lines), encoding="utf-8")
     environ = ["env", "-i", f"HOME={checkout}", f"PATH={python}:/usr/bin:/bin", "LANG=C.UTF-8"]
     environ += [f"{name}={value}" for name, value in measured().items()]
+    # tests/conftest.py says why.
+    environ += [
+        f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
+    ]
     done = subprocess.run(
         [*environ, *before, "bash", "page.sh"],
         cwd=str(checkout),
