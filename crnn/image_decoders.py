@@ -475,8 +475,16 @@ def _stored(width: int, height: int, color: int, lines: bytes) -> bytes:
 
 
 def _noise(width: int, height: int, channels: int) -> np.ndarray:
-    """Return pixels between smooth and random, the same everywhere."""
-    rows, columns, planes = np.ogrid[:height, :width, :channels]
+    """Return pixels between smooth and random, the same everywhere.
+
+    At most those of `_all_noise`, which are made once.
+    """
+    return _all_noise()[:height, :width, :channels]
+
+
+@functools.lru_cache(maxsize=None)
+def _all_noise() -> np.ndarray:
+    rows, columns, planes = np.ogrid[:32, :92, :3]
     smooth = rows * 5 + columns * 3 + planes * 40
     rough = (rows * 7919 + columns * 104729 + planes * 1299709) % 251
     pixels: np.ndarray = ((smooth + rough * (columns % 16 > 7)) % 256).astype(np.uint8)
@@ -495,13 +503,19 @@ def _encoded(pixels: np.ndarray, **options: Any) -> bytes:
     return file.getvalue()
 
 
+@functools.lru_cache(maxsize=None)
+def _subsampled() -> bytes:
+    return _encoded(_noise(45, 27, 3), subsampling=2)
+
+
 def _jpegs() -> List[bytes]:
     """Return JPEGs of each kind in which decoders differ: how colour is brought to full size, and
     what stands at odd edges.
     """
     colour = _noise(45, 27, 3)
     square = _encoded(_noise(32, 32, 3), subsampling=1)
-    found = [_encoded(colour, subsampling=sampling) for sampling in (0, 1, 2)]
+    found = [_encoded(colour, subsampling=sampling) for sampling in (0, 1)]
+    found.append(_subsampled())
     found.append(_encoded(_noise(45, 27, 1)))
     # 4:2:2 with its sides exchanged is 4:4:0: as many blocks, in the same order.
     frame = square.index(b"\xff\xc0")
@@ -521,10 +535,11 @@ def _damaged_jpegs() -> List[bytes]:
 
     Their end is missing, their second half, or their second half but for the end.
     """
-    whole = _encoded(_noise(45, 27, 3))
+    whole = _subsampled()
     return [whole[:-2], whole[: len(whole) // 2], whole[: len(whole) // 2] + b"\xff\xd9"]
 
 
+@functools.lru_cache(maxsize=None)
 def _png_of(color: int, *, cut: int = 0, checksum: int = 0) -> bytes:
     """Return a PNG of random lines, whose filters take turns; damaged by so much."""
     width, height = 23, 17

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import signal
 from pathlib import Path
 from typing import List
+
+# Several test processes share the processors: idle threads must not spin in one another's way.
+# NumPy's matrix library reads this as it is loaded, so here, before whatever loads it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
@@ -15,10 +22,6 @@ from _pytest.capture import CaptureResult
 from tests import kind
 from tests.lines import joined
 from tests.real_data import real_data
-
-# Several test processes share the processors: OpenMP's idle threads must not spin in one another's
-# way.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A shell starts a job in the background with Ctrl-C ignored, which every process that a test starts
 # would inherit. SIGHUP stays as it is: a run under nohup has to outlive its terminal.
@@ -41,6 +44,7 @@ FIRST_WEIGHTS = ROOT / "tests" / "data" / "first_weights.pth"
 SLOW = (
     "cli/test_export.py",
     "cli/test_process.py",
+    "cli/test_sure.py",
     "cli/test_widths.py",
     "datasets/test_synth.py",
     "export/test_graph.py",
@@ -49,6 +53,8 @@ SLOW = (
     "fuzz/test_fuzz.py",
     "fuzz/test_hostile.py",
     "jobs/test_prepare_processes.py",
+    "jobs/test_prepared_views.py",
+    "jobs/test_unreadable_labels.py",
     "runners/test_ascend_runner.py",
     "runners/test_devices.py",
     "simulator/test_launcher.py",
@@ -119,6 +125,28 @@ class Joined:
 def capsys(capsys: pytest.CaptureFixture[str]) -> Joined:
     """Tests look for sentences; how they are broken is what tests/cli/test_layout.py tests."""
     return Joined(capsys)
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped checkpoint as ONNX, exported once a process; tests read it or take a copy."""
+    return _exported(tmp_path_factory.mktemp("shipped") / "crnn.onnx")
+
+
+@pytest.fixture(scope="session")
+def shipped_wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, of three widths."""
+    return _exported(tmp_path_factory.mktemp("shipped") / "wide.onnx", "--widths", "80,128,200")
+
+
+def _exported(path: Path, *options: str) -> Path:
+    from crnn.cli.main import main
+
+    # What it prints is not the test's that asks first.
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = main(["export", str(ROOT / "examples" / "crnn_small.pth"), str(path), *options])
+    assert code == 0
+    return path
 
 
 @pytest.fixture(scope="session")

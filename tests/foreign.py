@@ -11,6 +11,7 @@ from typing import Tuple
 import numpy as np
 
 from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.lmdb_writer import LmdbWriter
 from tests.conftest import ROOT
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -38,4 +39,15 @@ def few_words(folder: Path, count: int) -> Path:
         (folder / f"{sample.key}.png").write_bytes(sample.image)
         lines.append(f"{sample.key}.png\t{sample.label}\n")
     (folder / "gt.txt").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def few_words_lmdb(folder: Path, count: int) -> Path:
+    """Write the first words of the examples as an LMDB, for what needs no more, and return it."""
+    folder.mkdir()
+    writer = LmdbWriter(folder)
+    for sample in itertools.islice(LmdbSamples(ROOT / "examples" / "words_lmdb"), count):
+        assert sample.image is not None
+        writer.add(sample.image, sample.label)
+    writer.finish()
     return folder

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import List
 
 import pytest
+import torch
 
+from crnn.cli.main import main
 from crnn.training.recipe import load_recipe
 from tests.conftest import ROOT
 
@@ -26,34 +26,36 @@ def fenced(text: str, language: str) -> List[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
-def test_the_lines_run_in_their_order(tmp_path: Path) -> None:
+def words_of(line: str) -> List[str]:
+    """Return the words of a line as a shell gives them to a command."""
+    told = subprocess.run(
+        ["bash", "-c", rf"printf '%s\0' {line}"],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    return told.stdout.split("\0")[:-1]
+
+
+def test_the_lines_run_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    script = commands / "crnn"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m crnn "$@"\n', encoding="utf-8")
-    script.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
-    }
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
     ran = []
     for line in "".join(fenced(PAGE, "sh")).splitlines():
         if any(mark in line for mark in NOT_HERE):
             continue
         if line.startswith("crnn train "):
             line += ' length="2 steps" warmup="1 step" evaluate_every="2 steps"'
-        done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=str(tmp_path),
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-        ran.append(done.stdout)
+        words = words_of(line)
+        assert words[0] == "crnn"
+        code = main(words[1:])
+        torch.set_num_threads(threads)
+        out, err = capsys.readouterr()
+        assert code == 0, f"{line}\n{err}"
+        ran.append(out)
     assert len(ran) == 10
     assert "of 75 words" in ran[5]
     assert len(ran[-1].splitlines()) == 30

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from crnn.cli.main import build_parser
 from tests.conftest import ROOT
 from tests.fonts import installed
+from tests.foreign import few_words_lmdb
 from tests.processes import measured
 
 MADE = ("make demo", "make test")
@@ -96,6 +98,9 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(str(ROOT / name), str(tmp_path / name), ignore=leave)
     for script in (*ROOT.glob("*.py"), *ROOT.glob("*.sh")):
         shutil.copy(str(script), str(tmp_path))
+    # How many words the commands read proves nothing.
+    shutil.rmtree(str(tmp_path / "examples" / "words_lmdb"))
+    few_words_lmdb(tmp_path / "examples" / "words_lmdb", 60)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     shutil.copy(str(ROOT / "examples" / "crnn_small.pth"), str(tmp_path / "crnn.pth"))
     (tmp_path / "IIIT5K_lmdb").symlink_to(tmp_path / "examples" / "words_lmdb")
@@ -114,6 +119,10 @@ def in_a_fresh_shell(
     (checkout / "page.sh").write_text("".join(lines), encoding="utf-8")
     environ = ["env", "-i", f"HOME={checkout}", f"PATH={python}:/usr/bin:/bin", "LANG=C.UTF-8"]
     environ += [f"{name}={value}" for name, value in measured().items()]
+    # tests/conftest.py says why.
+    environ += [
+        f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
+    ]
     done = subprocess.run(
         [*environ, *before, "bash", "page.sh"],
         cwd=str(checkout),
@@ -128,16 +137,32 @@ def in_a_fresh_shell(
     return [Ended(commands[int(n)], int(code), said) for n, said, code in parts]
 
 
+@pytest.fixture(scope="module")
+def ran() -> Dict[Tuple[str, ...], Tuple[List[Ended], float]]:
+    """How commands ended and the accuracy they gave: those of a page in two languages run once."""
+    return {}
+
+
 @pytest.mark.parametrize("page", ["ReadMe.md", "ReadMe.zh-CN.md"])
-def test_every_command_of_the_readmes_runs(page: str, checkout: Path, python: Path) -> None:
+def test_every_command_of_the_readmes_runs(
+    page: str,
+    checkout: Path,
+    python: Path,
+    ran: Dict[Tuple[str, ...], Tuple[List[Ended], float]],
+) -> None:
     commands = to_run(page)
     assert len(commands) >= 4
-    for ended in in_a_fresh_shell(commands, checkout, python):
+    if tuple(commands) not in ran:
+        every = in_a_fresh_shell(commands, checkout, python)
+        result = json.loads((checkout / "result.json").read_text())
+        ran[tuple(commands)] = (every, result["accuracy"])
+    every, accuracy = ran[tuple(commands)]
+    for ended in every:
         expected = EXIT.get(ended.command.split()[0], 0)
         assert ended.code == expected, ended
         assert "Traceback" not in ended.said
         assert not expected or "CANN" in ended.said
-    assert json.loads((checkout / "result.json").read_text())["accuracy"] > 0.8
+    assert accuracy > 0.8
 
 
 @pytest.mark.parametrize("page", ["docs/ascend.md", "docs/datasets.md", "docs/training.md"])

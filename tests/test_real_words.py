@@ -17,16 +17,17 @@ CHECKPOINT = ROOT / "examples" / "crnn_small.pth"
 
 
 @pytest.fixture(scope="module")
-def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def place(
+    shared_data: Path, shipped: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Dict[str, str]:
     folder = tmp_path_factory.mktemp("real")
     paths = {
-        "onnx": str(folder / "m.onnx"),
+        "onnx": str(shipped),
         "lmdb": str(shared_data / "IIIT5K_train_lmdb"),
         "bins": str(folder / "input_bin"),
         "label": str(folder / "label.txt"),
         "readings": str(folder / "onnx.jsonl"),
     }
-    assert main(["export", str(CHECKPOINT), paths["onnx"]]) == 0
     assert main(["prepare", paths["lmdb"], paths["bins"], "--label", paths["label"]]) == 0
     command = [
         "evaluate",

@@ -177,9 +177,8 @@ def test_a_spec_that_does_not_fit_writes_nothing(
     assert "would be overwritten" in capsys.readouterr().err
 
 
-def test_weights_beside_the_file_go_into_the_copy(tmp_path: Path) -> None:
-    assert main(["export", str(EXAMPLE), str(tmp_path / "a.onnx")]) == 0
-    proto = onnx.load(str(tmp_path / "a.onnx"))
+def test_weights_beside_the_file_go_into_the_copy(shipped: Path, tmp_path: Path) -> None:
+    proto = onnx.load(str(shipped))
     outside = tmp_path / "outside"
     outside.mkdir()
     onnx.save(
@@ -195,9 +194,8 @@ def test_weights_beside_the_file_go_into_the_copy(tmp_path: Path) -> None:
     assert main(["evaluate", str(tmp_path / "c.onnx"), str(WORDS), "--min-accuracy", "0.9"]) == 0
 
 
-def test_an_int8_copy_carries_the_spec_that_was_given(tmp_path: Path) -> None:
-    assert main(["export", str(EXAMPLE), str(tmp_path / "a.onnx")]) == 0
-    proto = onnx.load(str(tmp_path / "a.onnx"))
+def test_an_int8_copy_carries_the_spec_that_was_given(shipped: Path, tmp_path: Path) -> None:
+    proto = onnx.load(str(shipped))
     del proto.metadata_props[:]
     logits = proto.graph.output[0].name
     proto.graph.node.append(helper.make_node("ArgMax", [logits], ["ids"], axis=2, keepdims=0))

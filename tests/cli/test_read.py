@@ -37,10 +37,8 @@ def word_png(word: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "small.onnx"
-    assert main(["export", str(MODEL), str(path)]) == 0
-    return path
+def model(shipped: Path) -> Path:
+    return shipped
 
 
 @pytest.fixture

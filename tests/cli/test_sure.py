@@ -27,17 +27,13 @@ OLD = {"key", "text", "confidence", "label"}
 
 
 @pytest.fixture(scope="module")
-def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("fixed") / "fixed.onnx"
-    assert main(["export", str(CHECKPOINT), str(path)]) == 0
-    return path
+def fixed(shipped: Path) -> Path:
+    return shipped
 
 
 @pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("wide") / "wide.onnx"
-    assert main(["export", str(CHECKPOINT), str(path), "--widths", "80,128,200"]) == 0
-    return path
+def wide(shipped_wide: Path) -> Path:
+    return shipped_wide
 
 
 @pytest.fixture(scope="module")

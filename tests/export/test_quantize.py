@@ -27,10 +27,8 @@ WORDS = ROOT / "examples" / "words_lmdb"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("float") / "m.onnx"
-    assert main(["export", str(ROOT / "examples" / "crnn_small.pth"), str(path)]) == 0
-    return path
+def model(shipped: Path) -> Path:
+    return shipped
 
 
 def test_the_int8_model_reads_as_well_and_says_what_it_is_for(

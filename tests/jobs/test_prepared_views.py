@@ -17,7 +17,6 @@ from crnn.samples.bins import bin_name, bin_view, prepared_views
 from crnn.views import SETS
 from tests.conftest import ROOT
 
-CHECKPOINT = ROOT / "examples" / "crnn_small.pth"
 WORDS = ROOT / "examples" / "words_lmdb"
 
 
@@ -30,13 +29,11 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(shipped: Path, shipped_wide: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     import lmdb
 
     folder = tmp_path_factory.mktemp("views")
-    found = Place(folder / "fixed.onnx", folder / "wide.onnx", folder / "words")
-    assert main(["export", str(CHECKPOINT), str(found.fixed)]) == 0
-    assert main(["export", str(CHECKPOINT), str(found.wide), "--widths", "80,128,200"]) == 0
+    found = Place(shipped, shipped_wide, folder / "words")
     found.words.mkdir()
     # A process can have an LMDB open once only.
     copy = shutil.copytree(WORDS, folder / "copy")

@@ -14,6 +14,7 @@ from typing import List, Tuple
 import pytest
 
 from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 
@@ -41,6 +42,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for script in (*ROOT.glob("*.py"), *ROOT.glob("*.sh")):
         shutil.copy(script, copy)
     (copy / "program.py").write_text(blocks("python")[0], encoding="utf-8")
+    # How many words the commands read proves nothing.
+    shutil.rmtree(copy / "examples" / "words_lmdb")
+    few_words_lmdb(copy / "examples" / "words_lmdb", 60)
     return copy
 
 
