@@ -32,9 +32,10 @@ from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.batches import Seen
 from crnn.samples.views import PictureViews
 from crnn.spec import ModelSpec
-from crnn.views import available, chosen, left_out_note
+from crnn.views import View, available, chosen, left_out_note
 
 if TYPE_CHECKING:
+    from crnn.jobs.reading import Opened
     from crnn.samples.buckets import Row
 
 Image = Union[str, Path, bytes]
@@ -88,8 +89,10 @@ class Recognizer:
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
+        _require_texts(views=views, allow=allow, pattern=pattern)
         self._batch = batch
         self._closed = False
+        self._views: Optional[PictureViews] = None
         self.remarks: Counter[str] = collections.Counter()
         """How many images were transparent or turned (`crnn.image.remark_lines`)."""
         self._runner = open_runner(Path(model), device=device, threads=threads)
@@ -103,14 +106,12 @@ class Recognizer:
             self._runner.take_nearest()
         self.spec = self._runner.spec
         self._threshold = _checked(reject)
+        self._views_text = views
         self._asked = asked = chosen(views, self.spec.views)
         widths = len(self.spec.read_widths)
-        several = len(available(asked, widths)) > 1
-        self._views: Optional[PictureViews] = None
-        if several or characters:
-            self._views = PictureViews(self.spec, available(asked, widths))
-        options = DecodingOptions(
-            lexicon=lexicon,
+        several = self._see(available(asked, widths), characters=characters)
+        self._options = DecodingOptions(
+            lexicon=_lexicon(lexicon),
             method=lexicon_method,
             beam=beam,
             allow=allow,
@@ -119,10 +120,33 @@ class Recognizer:
             probability=probability or several or reject is not None,
             characters=characters,
         )
-        self._decoder = Decoder(self.spec, options)
+        self._decoder = Decoder(self.spec, self._options)
         self._runner.__enter__()
         self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out_note(asked, widths)]
         self.simulated = self._runner.simulated
+
+    def _see(self, views: Sequence[View], *, characters: bool) -> bool:
+        """Choose what is made of each picture, and say whether it is several."""
+        several = len(views) > 1
+        if several or characters:
+            self._views = PictureViews(self.spec, views)
+        return several
+
+    @property
+    def opened(self) -> Opened:
+        """The model with all that is asked of it, for `crnn.jobs.reading`."""
+        from crnn.jobs.reading import Opened
+
+        return Opened(
+            runner=self._runner,
+            options=self._options,
+            decoder=self._decoder,
+            batch=self._batch,
+            views=self._views,
+            asked=self._views_text,
+            threshold=self._threshold,
+            remarks=self.remarks,
+        )
 
     @property
     def views_left_out(self) -> List[str]:
@@ -315,6 +339,31 @@ def _judged(reading: Reading, threshold: float) -> Reading:
     from crnn.scoring.scorer import judged
 
     return judged(reading, threshold)
+
+
+_EXAMPLES = {"views": "near2,rot+3", "allow": "0-9A-Z", "pattern": "[a-z]{2}[0-9]{4}"}
+
+
+def _require_texts(**options: object) -> None:
+    """Refuse what is not the text that an option takes."""
+    for name, value in options.items():
+        if value is not None and not isinstance(value, str):
+            kind = type(value).__name__
+            raise TypeError(f"{name} is a str, such as {_EXAMPLES[name]!r}, not {kind}")
+
+
+def _lexicon(given: object) -> Union[str, Path, Sequence[str], None]:
+    """Return a lexicon: a file, or words."""
+    if given is None or isinstance(given, (str, Path)):
+        return given
+    what = "a lexicon is a file's path (str or Path) or a list of words (str)"
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"{what}, not {type(given).__name__}")
+    words = list(given)
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{what}; one of the words is of type {type(word).__name__}")
+    return words
 
 
 def _checked(threshold: Optional[float]) -> Optional[float]:
