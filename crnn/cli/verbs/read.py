@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import functools
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
@@ -37,6 +38,7 @@ from crnn.errors import CheckError, InputError, UsageError
 if TYPE_CHECKING:
     from crnn.batch import Sample
     from crnn.reading.out import Collected, Counted, Out
+    from crnn.reading.watch import Done
     from crnn.recognizer import Recognizer
     from crnn.samples.unlabelled import Words
 
@@ -108,6 +110,26 @@ def _add_sources(parser: argparse.ArgumentParser, sources: argparse.Action) -> N
     )
     assert isinstance(listed, InPlaceOfSources)
     listed.sources = sources
+    watched = group.add_argument(
+        "--watch",
+        action=InPlaceOfSources,
+        type=path,
+        metavar="DIR",
+        help="the images that appear in a folder, each when it has not changed for a second, until"
+        " Ctrl-C or SIGTERM",
+    )
+    assert isinstance(watched, InPlaceOfSources)
+    watched.sources = sources
+    done = group.add_mutually_exclusive_group()
+    done.add_argument(
+        "--done",
+        type=path,
+        metavar="FILE",
+        help="of --watch: list the files that were read, and pass over those that are in the list",
+    )
+    done.add_argument(
+        "--move", type=path, metavar="DIR", help="of --watch: move the files that were read there"
+    )
     group.add_argument(
         "-0", "--null", action="store_true", help="a NUL ends each path of --list and of -"
     )
@@ -138,7 +160,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the records to FILE.jsonl, or as a table to FILE.parquet ('.[parquet]')",
     )
-    add_written(parser, "json", "out")
+    add_written(parser, "json", "out", "done")
 
 
 def _milliseconds(text: str) -> float:
@@ -165,6 +187,8 @@ def run(args: argparse.Namespace) -> int:
         counted = Counted(_outs(args, stack, collected))
         if STDIN in args.sources:
             _read_stdin(args, recognizer, counted)
+        elif args.watch is not None:
+            _read_watched(args, recognizer, counted)
         else:
             _read_sources(args, recognizer, counted, unreadable)
     put_json(collected.result(simulated=recognizer.simulated), args.json)
@@ -241,6 +265,34 @@ def _from_stdin(args: argparse.Namespace) -> Iterator[Sample]:
         yield of_file(os.fsdecode(name))
 
 
+def _read_watched(args: argparse.Namespace, recognizer: Recognizer, counted: Counted) -> None:
+    """Read the images that appear in a folder, until a signal ends it."""
+    from crnn.reading.live import read_as_they_come
+    from crnn.reading.records import as_records
+    from crnn.reading.watch import Listed, Moved, Remembered, Watch
+    from crnn.signals import ENDING, handled
+
+    done: Done = Remembered()
+    if args.done is not None:
+        done = Listed(args.done)
+    elif args.move is not None:
+        done = Moved(args.watch, args.move)
+    watch = Watch(args.watch, done, recursive=args.recursive)
+
+    def stop(number: int, frame: object) -> None:
+        if watch.stopped.is_set():
+            raise KeyboardInterrupt
+        watch.stopped.set()
+
+    with handled(stop, signal.SIGINT, *ENDING):
+        for came in read_as_they_come(recognizer.opened, watch.samples()):
+            counted.add(list(as_records(came.rows, None, simulated=recognizer.simulated)))
+            console.flush()
+            for _ in came.samples:
+                watch.mark()
+    console.note(f"stopped: {counted.words} words were read")
+
+
 def _say(args: argparse.Namespace, recognizer: Recognizer, counted: Counted) -> None:
     """Say what else there is to know of the words that were read."""
     from crnn.batch import problem_lines
@@ -269,7 +321,24 @@ def _require_sound(args: argparse.Namespace) -> None:
         raise UsageError("--max-wait goes with -: other sources are read in full batches")
     if args.null and not live and args.list is None:
         raise UsageError("-0 goes with --list and -")
+    if args.watch is not None:
+        _require_watch_alone(args)
+    elif args.done is not None or args.move is not None:
+        raise UsageError("--done and --move go with --watch")
     _require_one_output(args, lines=live or args.jsonl)
+
+
+def _require_watch_alone(args: argparse.Namespace) -> None:
+    if args.sources or args.list is not None:
+        raise UsageError("--watch goes with no other source")
+    if args.out is not None or args.json is not None:
+        option = "--json"
+        if args.out is not None:
+            option = "--out"
+        raise UsageError(
+            f"{option} is written at the end, and --watch has none",
+            hint="Send stdout to a file: crnn read MODEL --watch DIR --jsonl >>readings.jsonl",
+        )
 
 
 def _require_one_output(args: argparse.Namespace, *, lines: bool) -> None:
