@@ -17,8 +17,10 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.image import ImageError, decode_remarked
 from crnn.jobs.views import ViewJob
+from crnn.results import Reading
 from crnn.runners.base import Runner
 from crnn.samples.batches import Seen
+from crnn.samples.bins import BinFolder
 from crnn.samples.buckets import Row, bucketed
 from crnn.samples.image_files import loaded
 from crnn.samples.unlabelled import BINS, Words, source_of
@@ -83,6 +85,13 @@ def read_words(
         for batch, logits in results:
             opened.remarks.update(batch.remarks)
             yield scorer.rows(batch, logits)
+    if isinstance(source, BinFolder):
+        # What is named otherwise than a bin is no sample of a batch.
+        yield [_unread(name, problem) for name, problem in source.misnamed()]
+
+
+def _unread(name: str, problem: Problem) -> ReadRow:
+    return ReadRow(Reading(name, "", None, None), None, problem)
 
 
 def _prepared(opened: Opened, words: Words) -> Sequence[str]:

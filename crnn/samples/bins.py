@@ -472,9 +472,12 @@ class BinFolder:
         """
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
+        return problems + self.misnamed() + self._lost
+
+    def misnamed(self) -> List[Tuple[str, Problem]]:
+        """Return the bins that no sample can be, by their names."""
         expected = Problem(MISNAMED, "expected test_{i}.bin")
-        problems += [(name, expected) for name in self._misnamed]
-        return problems + self._lost
+        return [(name, expected) for name in self._misnamed]
 
     def close(self) -> None:
         """Do nothing: no bin stays open."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -15,7 +17,10 @@ import pytest
 from PIL import Image
 
 from crnn.cli.main import main
+from crnn.errors import InputError
+from crnn.samples.image_files import names_in
 from crnn.samples.lmdb_writer import LmdbWriter
+from crnn.samples.tars import TarImages
 from tests.conftest import Joined
 from tests.models import echo_pixels, write_bins, write_echo_model, write_wide_echo_model
 
@@ -194,6 +199,23 @@ def test_bins_need_no_labels(model: Path, crops: Path, capsys: Joined, pack: boo
     assert ("label" in records[0]) is pack
 
 
+def test_a_bin_of_another_name_or_size_is_a_record(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    bins = write_bins(Path(), WORDS[:3])
+    (bins / "word.bin").write_bytes((bins / "test_1.bin").read_bytes())
+    (bins / "test_2.bin").write_bytes(b"short")
+    assert main(["read", str(model), "input_bin", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert texts(records) == ["house", "", "tree", ""]
+    assert [record.get("problem") for record in records[1:]] == [
+        "wrong size",
+        None,
+        "misnamed bin",
+    ]
+    assert records[3]["key"] == "word.bin"
+
+
 def tar_of(path: Path, members: Sequence[Any], mode: str = "w") -> Path:
     with tarfile.open(str(path), mode) as archive:
         for name, data in members:
@@ -241,6 +263,24 @@ def test_a_damaged_tar_is_read_up_to_the_damage(
     assert texts(records) == [*read, "", "house"]
     assert records[-2]["problem"] == "broken tar"
     assert main(["read", str(model), "shard.tar", "--strict"]) == 3
+
+
+def test_what_an_archive_tells_is_not_kept(tmp_path: Path) -> None:
+    peaks = []
+    for count in (300, 3000):
+        path = tar_of(tmp_path / f"{count}.tar", [(f"{n}.png", b"0") for n in range(count)])
+        tracemalloc.start()
+        assert sum(1 for _ in TarImages(path)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_list_without_end_is_read_as_it_comes() -> None:
+    names = names_in(lambda: b"a.png\nb.png\nc", "nowhere", nul=False)
+    assert list(itertools.islice(names, 4)) == [b"a.png", b"b.png", b"ca.png", b"b.png"]
+    with pytest.raises(InputError, match="nowhere: a path has more than 1048576 bytes"):
+        list(names_in(lambda: b"a" * 1000, "nowhere", nul=True))
 
 
 def test_sources_one_after_the_other(model: Path, crops: Path, capsys: Joined) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
@@ -20,6 +19,7 @@ from crnn.cli.arguments import (
     add_reading,
     add_threads,
     add_written,
+    filled,
     listing,
     path,
     put_json,
@@ -49,6 +49,7 @@ EXAMPLE = (
     "  find crops -name '*.png' -print0 | crnn read crnn.onnx - -0"
 )
 STDIN = "-"
+_STDIN_NUMBER = 0
 _BLOCK = 1 << 16
 
 
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_argument(
         "sources",
         nargs="+",
+        type=filled,
         default=[],
         metavar="SOURCE",
         help="images of one word each; folders of them, LMDBs, bins, packs, tar archives; patterns"
@@ -260,7 +262,7 @@ def _from_stdin(args: argparse.Namespace) -> Iterator[Sample]:
     from crnn.samples.image_files import names_in, of_file
 
     # Not through sys.stdin, which waits until its buffer is full.
-    read = functools.partial(os.read, sys.stdin.fileno(), _BLOCK)
+    read = functools.partial(os.read, _STDIN_NUMBER, _BLOCK)
     for name in names_in(read, "stdin", nul=args.null):
         yield of_file(os.fsdecode(name))
 
