@@ -7,6 +7,8 @@ import io
 import itertools
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -21,7 +23,7 @@ from crnn.errors import InputError
 from crnn.samples.image_files import names_in
 from crnn.samples.lmdb_writer import LmdbWriter
 from crnn.samples.tars import TarImages
-from tests.conftest import Joined
+from tests.conftest import ROOT, Joined
 from tests.models import echo_pixels, write_bins, write_echo_model, write_wide_echo_model
 
 WORDS = ("house", "1984", "tree", "a1", "bcd", "hello", "t0")
@@ -402,3 +404,26 @@ def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsy
     expected = [WORDS[number % 7] for number in range(count)]
     expected[4000] = ""
     assert texts(records) == expected
+
+
+def test_each_record_of_a_simulated_run_says_so(model: Path, crops: Path) -> None:
+    crnn = f"{sys.executable} -m crnn"
+    steps = [
+        f"{crnn} compile {model} echo --batch 4 >&2",
+        f"{crnn} read echo.om crops --jsonl",
+        f"ls crops/* | {crnn} read echo.om -",
+        f"{crnn} read echo.om crops/w5.png --jsonl",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "crnn.simulator", "--", "sh", "-ec", "\n".join(steps)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert texts(records[:7]) == list(WORDS)
+    assert sorted(texts(records[7:14])) == sorted(WORDS)
+    assert texts(records[14:]) == ["house"]
+    assert [record["simulated"] for record in records] == [True] * 15
