@@ -136,7 +136,7 @@ def reading_dict(reading: Reading) -> Dict[str, Any]:
     """
     # dataclasses.asdict looks into each value, which takes longer than reading a word's pixels.
     data: Dict[str, Any] = {}
-    for name, may_lack in _FIELDS:
+    for name, may_lack in _FIELDS.items():
         value = getattr(reading, name)
         if value is not None or not may_lack:
             data[name] = value
@@ -146,8 +146,9 @@ def reading_dict(reading: Reading) -> Dict[str, Any]:
     return data
 
 
-_FIELDS = [(field.name, field.default is None) for field in dataclasses.fields(Reading)]
-"""A reading's fields, and whether each is left out where it is not set."""
+_FIELDS = {field.name: field.default is None for field in dataclasses.fields(Reading)}
+"""A reading's fields that are written, and whether each is left out where it is not set."""
+del _FIELDS["image"]
 
 
 def reading_line(reading: Reading, *, simulated: bool = False) -> str:
