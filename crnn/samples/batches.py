@@ -150,7 +150,10 @@ def _rows_of_views(
         for sample, (views, remarks) in zip(samples, made):
             for number, (name, pixels, span) in enumerate(views, 1):
                 last = number == len(views)
-                yield Row(position, sample.key, sample.label, pixels, remarks, name, last, span)
+                ends = last and sample.ends
+                yield Row(
+                    position, sample.key, sample.label, pixels, remarks, name, last, span, ends
+                )
                 remarks = ()
             position += 1
 
@@ -168,7 +171,7 @@ def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -
                 at = end
             else:
                 image = result
-            yield Row(position, sample.key, sample.label, image, remarks)
+            yield Row(position, sample.key, sample.label, image, remarks, ends=sample.ends)
             position += 1
 
 
@@ -200,8 +203,8 @@ def image_batches(
     say where in the samples' order they stand, and at most eight batches of words wait more
     (`crnn.samples.buckets`).
 
-    Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
-    generator ends its threads and processes.
+    Samples without image, and those that cannot be decoded, are the batches' problems. A batch ends
+    with a sample that says so. Closing the generator ends its threads and processes.
 
     Args:
         samples: Encoded images with their labels.
@@ -285,7 +288,7 @@ class _Filling:
                 self._problems[len(self._keys)] = result
             self._keys.append(sample.key)
             self._labels.append(sample.label)
-            if self._full + waiting == len(self._images):
+            if sample.ends or self._full + waiting == len(self._images):
                 self._put(pixels[at : at + waiting])
                 at, waiting = at + waiting, 0
                 yield self._batch()
