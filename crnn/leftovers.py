@@ -154,7 +154,7 @@ def _dead(folder: Path) -> List[Path]:
         match = _NAME.fullmatch(name)
         if match is None or match[1] != _host():
             continue
-        if not _lives(int(match[2]), match[3]) and _is_free(folder / name):
+        if not _lives(int(match[2]), match[3]) and is_free(folder / name):
             found.append(folder / name)
     return found
 
@@ -172,8 +172,15 @@ def _lives(process: int, start: str) -> bool:
     return state[0] not in _GONE and state[1] == start
 
 
-def _is_free(place: Path) -> bool:
-    """Say whether nobody holds a lock on it, and it is this user's."""
+def is_free(place: Path) -> bool:
+    """Say whether nobody holds a lock on a file or folder, and it is this user's.
+
+    Args:
+        place: Where it is.
+
+    Returns:
+        True where the file system has no locks.
+    """
     try:
         if place.lstat().st_uid != os.geteuid():
             return False

@@ -7,6 +7,10 @@
     shards/000003.2.part those of a shard that somebody works on
     shards/000003.2      that somebody's claim: host, process, start; its time is the heartbeat
 
+The first line of records says of which run and which shard they are. Each batch is added by one
+write, and ends with a line of its own, which begins with `BATCH`; what stands behind the last one
+that says that nothing waits is forgotten.
+
 A shard is a contiguous range of the data. Whoever creates ``000003.N`` first, N one more than the
 last claim, owns the shard; a claim is stale when its process is dead, or, on another machine, when
 it has not been touched for `STALE` seconds. Each owner writes a file of its own, so one that was
@@ -18,6 +22,7 @@ Needs the standard library alone.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
@@ -26,18 +31,34 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    IO,
+    Any,
+    Deque,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, read_bounded, write_text
-from crnn.leftovers import Process, lives, this_process
+from crnn.files import json_text, read_bounded
+from crnn.leftovers import Process, is_free, lives, temporary_file, this_process, tidy
 
 SCHEMA = "crnn-run/1"
 RECORDS = "crnn-records/1"
 STALE = 60.0
 """Seconds without a heartbeat after which another machine's claim is void."""
 HEARTBEAT = 10.0
+BATCH = b'{"batch": '
+"""With this begins the line that ends a batch's records; `batch_line` writes it."""
 _CLAIM = re.compile(r"([0-9]{6,})\.([0-9]+)")
+_LEAST, _MOST, _MANY = 16, 1 << 16, 64
 
 Configuration = Mapping[str, Any]
 
@@ -75,6 +96,9 @@ class RunFolder:
         self.path = path
         self.configuration = configuration
         self.batch = batch
+        self.count = count
+        self.kept = {"configuration": dict(configuration), "words": count, "shard": size}
+        """What folders of one run have in common."""
         self.shards: List[Shard] = []
         for number, begin in enumerate(range(0, count, size)):
             self.shards.append(Shard(number, begin, min(begin + size, count)))
@@ -101,7 +125,7 @@ class RunFolder:
         """
         if size % batch:
             raise UsageError(f"shards of {size} words are not of whole batches of {batch}")
-        _refuse_used(path)
+        refuse_used(path)
         (path / "shards").mkdir(parents=True, exist_ok=True)
         kept = {
             "schema": SCHEMA,
@@ -110,8 +134,29 @@ class RunFolder:
             "shard": size,
             "batch": batch,
         }
-        write_text(path / "run.json", json_text(kept, indent=1) + "\n")
+        file = _put_first(path / "run.json", json_text(kept, indent=1) + "\n")
+        if file is None:
+            # Another process began the same at the same moment.
+            return cls.resume(path, configuration)
+        with file:
+            os.fsync(file.fileno())
         return cls(path, configuration, count, size, batch)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open a run as it is.
+
+        Args:
+            path: Its folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            InputError: There is none.
+        """
+        kept = read_run_json(path)
+        return cls(path, kept["configuration"], kept["count"], kept["shard"], kept["batch"])
 
     @classmethod
     def resume(cls, path: Path, configuration: Configuration) -> RunFolder:
@@ -119,7 +164,8 @@ class RunFolder:
 
         Args:
             path: Its folder.
-            configuration: What is to be run now; it must be what was run before.
+            configuration: What is to be run now; it must be what was run before. What it does not
+                name is not looked at.
 
         Returns:
             The run.
@@ -127,20 +173,16 @@ class RunFolder:
         Raises:
             InputError: There is no run, or it is another one; the field that differs is named.
         """
-        kept = read_run_json(path)
+        run = cls.open(path)
         mine = json.loads(json_text(dict(configuration)))
-        for name in sorted({*kept["configuration"], *mine}):
-            before, now = kept["configuration"].get(name), mine.get(name)
-            if before != now:
-                raise InputError(
-                    f"{path}: the run there has {name} {_brief(before)}; now it is {_brief(now)}",
-                    hint="Go on with the command that began it, or begin in another folder.",
-                )
-        return cls(path, configuration, kept["count"], kept["shard"], kept["batch"])
+        for name, now in sorted(mine.items()):
+            require_same(run.configuration.get(name), now, [name], path)
+        tidy(path / "shards")
+        return run
 
     def complete(self) -> bool:
         """Say whether every shard's records are there."""
-        return all(self._whole(shard).exists() for shard in self.shards)
+        return not self.unfinished()
 
     def claim(self, wanted: Optional[Sequence[Shard]] = None) -> Optional[Work]:
         """Take a shard that nobody works on.
@@ -151,39 +193,57 @@ class RunFolder:
         Returns:
             The work, to be entered; None where every shard is whole or somebody's.
         """
-        for shard in wanted or self.shards:
-            if self._whole(shard).exists():
+        if wanted is None:
+            wanted = self.shards
+        names = self._names()
+        last = _last_claims(names)
+        for shard in wanted:
+            if self.whole(shard).name in names:
                 continue
-            work = self._claim(shard)
+            work = self._claim(shard, last.get(shard.name, 0))
             if work is not None:
                 return work
         return None
 
     def unfinished(self) -> List[Shard]:
         """Return the shards without their records, somebody's or not."""
-        return [shard for shard in self.shards if not self._whole(shard).exists()]
+        names = self._names()
+        return [shard for shard in self.shards if self.whole(shard).name not in names]
 
-    def records(self) -> Iterator[bytes]:
-        """Yield each record's line, without its end, in the data's order.
+    def words_done(self) -> int:
+        """Return how many words the whole shards hold."""
+        words = sum(shard.end - shard.begin for shard in self.shards)
+        return words - sum(shard.end - shard.begin for shard in self.unfinished())
+
+    def records(self, shard: Shard) -> Iterator[List[bytes]]:
+        """Yield the lines of each batch of a whole shard, the last one the batch's own.
+
+        Args:
+            shard: One whose records are there.
+
+        Yields:
+            The lines without their ends.
 
         Raises:
-            InputError: A shard is missing or is not whole.
+            InputError: The records are not whole, or another run's.
         """
-        for shard in self.shards:
-            path = self._whole(shard)
-            if not path.exists():
-                raise InputError(f"{self.path} is not complete: {path.name} is missing")
-            found = 0
-            with path.open("rb") as file:
-                self._require_header(file.readline(), shard, path)
-                for line in file:
-                    found += 1
-                    yield line.rstrip(b"\n")
-            if found != shard.end - shard.begin:
-                raise InputError(
-                    f"{path} holds {found} records; expected {shard.end - shard.begin}",
-                    hint="Remove it and go on with --resume.",
-                )
+        path = self.whole(shard)
+        found = 0
+        lines: List[bytes] = []
+        with path.open("rb") as file:
+            self._require_header(file.readline(), shard, path)
+            for line in file:
+                lines.append(line.rstrip(b"\n"))
+                if line.startswith(BATCH):
+                    found += len(lines) - 1
+                    yield lines
+                    lines = []
+        expected = shard.end - shard.begin
+        if found != expected or lines:
+            raise InputError(
+                f"{path} holds {found + len(lines)} records; expected {expected}",
+                hint="Remove it and go on with --resume.",
+            )
 
     def header(self, shard: Shard) -> bytes:
         """Return the first line of a shard's records."""
@@ -202,89 +262,140 @@ class RunFolder:
                 hint="Remove it and go on with --resume.",
             )
 
-    def _whole(self, shard: Shard) -> Path:
+    def whole(self, shard: Shard) -> Path:
+        """Return where the records of a shard are once they are whole."""
         return self.path / "shards" / f"{shard.name}.jsonl"
 
-    def _claim(self, shard: Shard) -> Optional[Work]:
-        last = self._last_claim(shard)
-        number = 1
-        if last is not None:
-            number, path = last
-            if not _is_stale(path):
-                return None
-            number += 1
-        path = self.path / "shards" / f"{shard.name}.{number}"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            return None  # somebody was quicker
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json_text(this_process()._asdict()).encode("utf-8"))
-        if self._whole(shard).exists():
-            path.unlink()
-            return None
-        return Work(self, shard, number, path)
+    def _names(self) -> Set[str]:
+        return {entry.name for entry in (self.path / "shards").iterdir()}
 
-    def _last_claim(self, shard: Shard) -> Optional[Tuple[int, Path]]:
-        found: List[Tuple[int, Path]] = []
-        for path in (self.path / "shards").iterdir():
-            match = _CLAIM.fullmatch(path.name)
-            if match and match[1] == shard.name:
-                found.append((int(match[2]), path))
-        return max(found, default=None)
+    def _claim(self, shard: Shard, last: int) -> Optional[Work]:
+        """Take a shard whose last claim has this number, 0 for none."""
+        folder = self.path / "shards"
+        if last and not _is_stale(folder / f"{shard.name}.{last}"):
+            return None
+        path = folder / f"{shard.name}.{last + 1}"
+        lock = _put_first(path, json_text(this_process()._asdict()))
+        if lock is None:
+            return None  # somebody was quicker
+        if self.whole(shard).exists():
+            path.unlink()
+            lock.close()
+            return None
+        return Work(self, shard, last + 1, lock)
+
+
+class Claims:
+    """The ranges of data that this process works on, one shard after the other; a context manager,
+    which gives up at its end what is not finished.
+
+    Args:
+        run: The run.
+        wanted: The shards to choose from; None for all.
+    """
+
+    def __init__(self, run: RunFolder, wanted: Optional[Sequence[Shard]] = None) -> None:
+        self.works: Deque[Work] = collections.deque()
+        """The shards whose ranges were given out, in that order, but for the finished ones."""
+        self._run = run
+        self._wanted = wanted
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self.works:
+            self.works.popleft().close()
+
+    def __iter__(self) -> Iterator[Tuple[int, int]]:
+        """Claim a shard each time that a range is asked for."""
+        while True:
+            work = self._run.claim(self._wanted)
+            if work is None:
+                return
+            work.begin()
+            place = work.shard.begin + work.done
+            if place == work.shard.end:
+                # Its owner died between its last record and its end.
+                work.finish()
+                work.close()
+                continue
+            self.works.append(work)
+            yield place, work.shard.end
+
+    def append(self, lines: bytes, count: int) -> None:
+        """Add a batch's records to the shard whose turn it is, and finish it with its last one.
+
+        Args:
+            lines: The records' lines and the batch's own, with their ends.
+            count: How many records they are.
+        """
+        work = self.works[0]
+        work.append(lines, count)
+        if work.done == work.shard.end - work.shard.begin:
+            work.finish()
+            work.close()
+            self.works.popleft()
 
 
 class Work:
-    """A shard that this process works on: a context manager, which gives the claim up at its end.
+    """A shard that this process works on, from `begin` to `close`.
 
     ``done`` records of it are there already, whole batches of them.
     """
 
-    def __init__(self, run: RunFolder, shard: Shard, number: int, claim: Path) -> None:
+    def __init__(self, run: RunFolder, shard: Shard, number: int, lock: IO[bytes]) -> None:
         self.run = run
         self.shard = shard
         self.done = 0
-        self._claim = claim
+        self._claim = run.path / "shards" / f"{shard.name}.{number}"
         self._number = number
-        self._part = claim.with_name(f"{claim.name}.part")
+        self._lock = lock
+        self._part = self._claim.with_name(f"{self._claim.name}.part")
         self._file: Optional[IO[bytes]] = None
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._touch, name="crnn-heartbeat", daemon=True)
 
-    def __enter__(self) -> Work:
+    def begin(self) -> None:
+        """Take over what owners before have left, and show from now on that this one lives."""
+        self._beat.start()
         kept = self._kept()
-        self.done = len(kept)
+        self.done = sum(not line.startswith(BATCH) for line in kept)
         # Unbuffered: a batch is one write, whole in the file or not there at all after SIGKILL.
         self._file = self._part.open("wb", buffering=0)
-        self._file.write(b"".join([self.run.header(self.shard), *kept]))
-        self._beat.start()
-        return self
+        self._write(b"".join([self.run.header(self.shard), *kept]))
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """Give the claim up."""
         self._stop.set()
-        self._beat.join()
+        if self._beat.is_alive():
+            self._beat.join()
         if self._file is not None:
             self._file.close()
         with contextlib.suppress(FileNotFoundError):
             # Void, so that whoever goes on need not wait for it to become stale.
             os.utime(self._claim, (0, 0))
+        self._lock.close()
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes, count: int) -> None:
         """Add the records of a batch.
 
         Args:
-            lines: A record each, without line ends.
+            lines: The records' lines and the batch's own, with their ends.
+            count: How many records they are.
 
         Raises:
-            InputError: Somebody else has taken the shard over.
+            InputError: Somebody else has taken the shard over, or the disk is full.
         """
-        assert self._file is not None
         self._require_mine()
-        data = b"".join([line + b"\n" for line in lines])
+        self._write(lines)
+        self.done += count
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
         written = self._file.write(data)
         if written != len(data):
             raise InputError(f"{self._part}: the disk took {written} of {len(data)} bytes")
-        self.done += len(lines)
 
     def finish(self) -> None:
         """Put the records in their place, once they are on the disk.
@@ -327,11 +438,10 @@ class Work:
         lines = lines[:-1]
         if not lines or lines[0] + b"\n" != self.run.header(self.shard):
             return []
-        records = lines[1:]
-        count = len(records)
-        if count < self.shard.end - self.shard.begin:
-            count -= count % self.run.batch
-        return [line + b"\n" for line in records[:count]]
+        for count in range(len(lines), 1, -1):
+            if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):
+                return [line + b"\n" for line in lines[1:count]]
+        return []
 
     def _clear(self) -> None:
         """Remove the claims and parts of the shard, which is whole."""
@@ -376,6 +486,38 @@ def read_run_json(path: Path) -> Dict[str, Any]:
     return kept
 
 
+def batch_line(count: int, told: Mapping[str, Any], *, waits: bool) -> bytes:
+    """Return the line that ends a batch.
+
+    Args:
+        count: How many records stand before it.
+        told: What is to be remembered of the batch, as plain data.
+        waits: Whether words have been read whose records come later: nobody can go on from here.
+
+    Returns:
+        The line with its end.
+    """
+    fields = {**told, "batch": count}
+    if waits:
+        fields["waits"] = True
+    # The key that it begins with is the first in the order of keys.
+    return json_text(fields).encode("utf-8") + b"\n"
+
+
+def shard_size(count: int, batch: int) -> int:
+    """Return how many words a shard has: a 64th of all, not very few and not very many.
+
+    Args:
+        count: The words of the data.
+        batch: The words that are read at a time.
+
+    Returns:
+        A multiple of the batch.
+    """
+    words = min(_MOST, -(-count // _MANY))
+    return batch * max(_LEAST, -(-words // batch))
+
+
 def part_of(shards: Sequence[Shard], text: str) -> List[Shard]:
     """Return the shards of one of several equal jobs.
 
@@ -398,7 +540,39 @@ def part_of(shards: Sequence[Shard], text: str) -> List[Shard]:
     return list(shards[int(match[1]) - 1 :: int(match[2])])
 
 
-def _refuse_used(path: Path) -> None:
+def require_same(before: Any, now: Any, names: Sequence[str], path: Path) -> None:
+    """Refuse a configuration that differs, by the field that does.
+
+    Args:
+        before: What the run has; with another dictionary it is looked into.
+        now: What is to be run.
+        names: The field, and those that it stands in.
+        path: The run's folder, for the message.
+
+    Raises:
+        InputError: They differ.
+    """
+    if before == now:
+        return
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in sorted({*before, *now}):
+            require_same(before.get(name), now.get(name), [*names, name], path)
+    field = ".".join(names[-1:])
+    raise InputError(
+        f"{path}: the run there has {field} {_brief(before)}; now it is {_brief(now)}",
+        hint="Go on with the command that began it, or begin in another folder.",
+    )
+
+
+def refuse_used(path: Path) -> None:
+    """Refuse a folder in which no run can be begun.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: It holds a run, or anything else, or is not a folder.
+    """
     if not path.is_dir():
         if path.exists():
             raise InputError(f"{path} is not a folder; expected a new or empty one for the run")
@@ -407,11 +581,49 @@ def _refuse_used(path: Path) -> None:
         raise InputError(
             f"{path} holds a run already", hint="Go on with it (--resume), or name another folder."
         )
-    inside = sorted(entry.name for entry in path.iterdir() if entry.name != "shards")
+    tidy(path)
+    inside = sorted({entry.name for entry in path.iterdir()} - {"shards"})
     if inside:
         raise InputError(
             f"{path} holds other things ({', '.join(inside[:3])}); expected a new or empty folder"
         )
+
+
+def _put_first(path: Path, text: str) -> Optional[IO[bytes]]:
+    """Put a file in its place, whole, and return it, open and locked; None where somebody else was
+    first.
+    """
+    descriptor, temporary = temporary_file(path.parent)
+    file = os.fdopen(descriptor, "wb", buffering=0)
+    try:
+        file.write(text.encode("utf-8"))
+        os.link(temporary, path)
+    except FileExistsError:
+        file.close()
+        return None
+    except BaseException:
+        file.close()
+        raise
+    finally:
+        temporary.unlink()
+    return file
+
+
+def _last_claims(names: Iterable[str]) -> Dict[str, int]:
+    """Return the number of each shard's last claim."""
+    last: Dict[str, int] = {}
+    for name in names:
+        match = _CLAIM.fullmatch(name)
+        if match:
+            last[match[1]] = max(last.get(match[1], 0), int(match[2]))
+    return last
+
+
+def _waits(line: bytes) -> bool:
+    try:
+        return bool(json.loads(line).get("waits"))
+    except ValueError:
+        return True
 
 
 def _is_stale(claim: Path) -> bool:
@@ -425,7 +637,8 @@ def _is_stale(claim: Path) -> bool:
         return True
     owner = _owner(data)
     if owner is not None and owner.host == this_process().host:
-        return not lives(owner)
+        # Containers of one machine do not see one another's processes, but their locks.
+        return not lives(owner) and is_free(claim)
     return _now(claim.parent) - touched > STALE
 
 
@@ -451,7 +664,7 @@ def _now(folder: Path) -> float:
             probe.unlink()
 
 
-def _brief(value: Union[object, None]) -> str:
+def _brief(value: object) -> str:
     text = json_text(value)
     if len(text) > 80:
         return f"{text[:80]}…"

@@ -11,6 +11,7 @@ are several (docs/formats.md). Needs only NumPy.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import json
 import os
@@ -366,6 +367,13 @@ class LabelFile:
 
     def __iter__(self) -> Iterator[Tuple[int, str]]:
         return ((int(index), self.texts(row, row + 1)[0]) for row, index in enumerate(self.indices))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all indices and labels."""
+        made = hashlib.sha256(self.indices.astype("<u8").tobytes())
+        made.update(self._bounds.astype("<u8").tobytes())
+        made.update(self._text)
+        return made.hexdigest()
 
     def texts(self, start: int, end: int) -> List[str]:
         """Return the labels of these rows."""

@@ -210,7 +210,12 @@ class LmdbSamples:
 
     def __getstate__(self) -> Dict[str, Any]:
         # An open LMDB belongs to one process.
-        return {**self.__dict__, "_environment": None, "_indices": None, "_looked_at": _status(self._file)}
+        return {
+            **self.__dict__,
+            "_environment": None,
+            "_indices": None,
+            "_looked_at": _status(self._file),
+        }
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         # Its pages were looked at where it comes from.

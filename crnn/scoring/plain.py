@@ -72,7 +72,7 @@ class Readings:
         """Whether nothing is known of a reading but its text and its confidence."""
         decoded = self._decoded
         more = (decoded.probabilities, decoded.posteriors, decoded.alternatives, decoded.characters)
-        return more == (None, None, None, None)
+        return all(field is None for field in more)
 
 
 class KeptReadings:

@@ -119,9 +119,7 @@ class Scorer:
         self.remarks.update(batch.remarks)
         return self.count(self.decode(batch, logits))
 
-    def decode(
-        self, batch: Batch, logits: Optional[np.ndarray]
-    ) -> Union[PlainRows, Sequence[Row]]:
+    def decode(self, batch: Batch, logits: Optional[np.ndarray]) -> Union[PlainRows, Sequence[Row]]:
         """Decode a batch without counting it.
 
         Args:

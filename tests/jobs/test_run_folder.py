@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -11,13 +12,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List
+from typing import Iterator, List
 
 import pytest
 
 from crnn.errors import InputError, UsageError
 from crnn.jobs import run_folder
-from crnn.jobs.run_folder import RunFolder, Shard, Work, part_of, read_run_json
+from crnn.jobs.run_folder import (
+    Claims,
+    RunFolder,
+    Shard,
+    Work,
+    batch_line,
+    part_of,
+    read_run_json,
+    shard_size,
+)
 
 CONFIGURATION = {"model": "ab" * 32, "batch": 4, "options": {"widths": [80, 100]}}
 
@@ -33,8 +43,23 @@ def work_on(work: Work, *, batches: int = 1000) -> None:
         if position >= work.shard.end:
             return
         end = min(position + work.run.batch, work.shard.end)
-        work.append([b'{"word": %d}' % number for number in range(position, end)])
+        work.append(lines_of(range(position, end)), end - position)
         position = end
+
+
+def lines_of(numbers: range, *, waits: bool = False) -> bytes:
+    """Return a batch's lines."""
+    records = b"".join(b'{"word": %d}\n' % number for number in numbers)
+    return records + batch_line(len(numbers), {}, waits=waits)
+
+
+@contextlib.contextmanager
+def working(work: Work) -> Iterator[None]:
+    work.begin()
+    try:
+        yield
+    finally:
+        work.close()
 
 
 def finish_all(run: RunFolder) -> None:
@@ -42,13 +67,17 @@ def finish_all(run: RunFolder) -> None:
         work = run.claim()
         if work is None:
             return
-        with work:
+        with working(work):
             work_on(work)
             work.finish()
 
 
 def words(run: RunFolder) -> List[int]:
-    return [json.loads(line)["word"] for line in run.records()]
+    found: List[int] = []
+    for shard in run.shards:
+        for lines in run.records(shard):
+            found += [json.loads(line)["word"] for line in lines[:-1]]
+    return found
 
 
 def test_a_run_is_its_shards_in_order(tmp_path: Path) -> None:
@@ -69,20 +98,22 @@ def test_one_shard_has_one_owner(tmp_path: Path) -> None:
     assert first is not None
     assert second is not None
     assert (first.shard.number, second.shard.number) == (0, 1)
+    first.close()
+    second.close()
 
 
 def test_whole_batches_are_kept_and_a_torn_line_is_not(tmp_path: Path) -> None:
     run = begun(tmp_path / "run")
     work = run.claim()
     assert work is not None
-    with work:
+    with working(work):
         work_on(work, batches=1)
     part = run.path / "shards" / "000000.1.part"
     with part.open("ab") as file:
         file.write(b'{"word": 4}\n{"wor')
     again = run.claim()
     assert again is not None
-    with again:
+    with working(again):
         assert again.done == 4
         work_on(again)
         again.finish()
@@ -90,18 +121,69 @@ def test_whole_batches_are_kept_and_a_torn_line_is_not(tmp_path: Path) -> None:
     assert words(run) == list(range(25))
 
 
+def test_from_words_that_wait_for_others_nobody_goes_on(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=24, size=24)
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work.append(lines_of(range(4)), 4)
+        work.append(lines_of(range(4, 6), waits=True), 2)
+        work.append(lines_of(range(6, 9), waits=True), 3)
+    again = run.claim()
+    assert again is not None
+    with working(again):
+        assert again.done == 4
+        again.append(lines_of(range(4, 8), waits=True), 4)
+        again.append(lines_of(range(8, 12)), 4)
+    third = run.claim()
+    assert third is not None
+    with working(third):
+        assert third.done == 12
+
+
+def test_a_shard_whose_owner_died_before_its_end_is_finished(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=16)
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work_on(work)  # and dies before it is finished
+    with Claims(run) as claims:
+        assert list(claims) == [(8, 16)]
+    assert run.whole(run.shards[0]).exists()
+
+
+def test_what_was_claimed_and_not_finished_is_free_again(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=16)
+    with Claims(run) as claims:
+        assert list(claims) == [(0, 8), (8, 16)]
+        claims.append(lines_of(range(4)), 4)
+        claims.append(lines_of(range(4, 8)), 4)
+        claims.append(lines_of(range(8, 12)), 4)
+    with Claims(run) as claims:
+        assert list(claims) == [(12, 16)]
+
+
+def test_shards_are_few_and_not_small() -> None:
+    assert shard_size(2000, 16) == 256
+    assert shard_size(10**6, 64) == 15680
+    assert shard_size(10**9, 64) == 1 << 16
+    assert shard_size(1, 64) == 1024
+    for count, batch in ((12345, 7), (10**8, 48)):
+        assert shard_size(count, batch) % batch == 0
+
+
 def test_an_owner_that_died_at_once_loses_nothing(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", count=8)
     first = run.claim()
     assert first is not None
-    with first:
+    with working(first):
         work_on(first, batches=1)
     second = run.claim()  # and dies before it is entered
     assert second is not None
-    os.utime(run.path / "shards" / "000000.2", (0, 0))
+    second.close()
     third = run.claim()
     assert third is not None
-    with third:
+    with working(third):
         assert third.done == 4
 
 
@@ -112,6 +194,10 @@ def test_a_run_of_something_else_is_refused(tmp_path: Path) -> None:
         RunFolder.resume(run.path, other)
     with pytest.raises(InputError, match="has threads null; now it is 2"):
         RunFolder.resume(run.path, {**CONFIGURATION, "threads": 2})
+    # The field itself is named, wherever it stands.
+    with pytest.raises(InputError, match=r"has widths \[80, 100\]; now it is \[80\]"):
+        RunFolder.resume(run.path, {"options": {"widths": [80]}})
+    RunFolder.resume(run.path, {"model": "ab" * 32})
 
 
 def test_a_used_folder_is_refused(tmp_path: Path) -> None:
@@ -147,7 +233,10 @@ def test_records_of_another_run_are_refused(tmp_path: Path) -> None:
     finish_all(run)
     whole = run.path / "shards" / "000000.jsonl"
     lines = whole.read_bytes().splitlines(keepends=True)
-    whole.write_bytes(b"".join(lines[:-1]))
+    whole.write_bytes(b"".join([lines[0], *lines[2:]]))
+    with pytest.raises(InputError, match="holds 3 records; expected 4"):
+        words(run)
+    whole.write_bytes(b"".join(lines[:-2]))
     with pytest.raises(InputError, match="holds 3 records; expected 4"):
         words(run)
     whole.write_bytes(b"".join([b"{}\n", *lines[1:]]))
@@ -165,13 +254,14 @@ def test_another_machines_claim_is_void_when_it_is_silent(tmp_path: Path) -> Non
     work = run.claim()
     assert work is not None
     assert work.shard.number == 0
+    work.close()
 
 
 def test_who_was_only_asleep_loses_the_shard_and_harms_nothing(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", count=8)
     asleep = run.claim()
     assert asleep is not None
-    with asleep:
+    with working(asleep):
         work_on(asleep, batches=1)
         claim = run.path / "shards" / "000000.1"
         claim.write_text('{"host": "elsewhere", "process": 1, "start": "1"}')
@@ -179,10 +269,10 @@ def test_who_was_only_asleep_loses_the_shard_and_harms_nothing(tmp_path: Path) -
         os.utime(claim, (ago, ago))
         awake = run.claim()
         assert awake is not None
-        with awake:
+        with working(awake):
             assert awake.done == 4
             with pytest.raises(InputError, match="was taken over"):
-                asleep.append([b"{}"] * 4)
+                asleep.append(lines_of(range(4, 8)), 4)
             # What it had on its way when it fell asleep goes where nobody reads.
             assert asleep._file is not None
             asleep._file.write(b'{"word": 99}\n')
@@ -196,7 +286,7 @@ def test_who_was_only_asleep_loses_the_shard_and_harms_nothing(tmp_path: Path) -
 CHILD = """
 import sys, time
 from pathlib import Path
-from tests.jobs.test_run_folder import CONFIGURATION, work_on
+from tests.jobs.test_run_folder import CONFIGURATION, work_on, working
 from crnn.jobs.run_folder import RunFolder
 run = RunFolder.resume(Path(sys.argv[1]), CONFIGURATION)
 print("begun", flush=True)
@@ -204,7 +294,7 @@ while True:
     work = run.claim()
     if work is None:
         break
-    with work:
+    with working(work):
         while work.done < work.shard.end - work.shard.begin:
             work_on(work, batches=1)
             time.sleep(float(sys.argv[2]))

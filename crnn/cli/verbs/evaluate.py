@@ -74,7 +74,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label(parser)
     add_list_options(parser)
     add_json(parser)
+    add_run(parser)
     add_options(parser)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Declare where a run is kept."""
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="keep each batch's readings in this folder, so that the run can be gone on with",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --run, or share it with others; begin it where there is none",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="N/M",
+        help="do the N-th of M parts of the run in --run, such as 3/16, and no other",
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -187,8 +209,12 @@ def run(args: argparse.Namespace) -> int:
     args.more, data = _rest_of_set(args.model, args.data)
     data = _expanded(data, args.label)
     args.data = data[0]
+    if args.folder is None and (args.resume or args.shard is not None):
+        raise UsageError("--resume and --shard go with --run DIR")
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
+    if args.folder is not None:
+        return _run_folder(args)
     return run_one(args)
 
 
@@ -239,6 +265,27 @@ def run_one(args: argparse.Namespace) -> int:
     require_format(args)
     outcome = evaluate(request_of(EvaluateRequest, args), console.progress, screen=console)
     return present(args, outcome)
+
+
+def _run_folder(args: argparse.Namespace) -> int:
+    """Evaluate in a folder, and show the result, or how far it is."""
+    _bound_threads(args)
+    from crnn.jobs.evaluate import EvaluateRequest
+    from crnn.jobs.runs import RunOptions, Unfinished, evaluate_run
+
+    require_format(args)
+    options = RunOptions(args.folder, args.resume, args.shard)
+    request = request_of(EvaluateRequest, args)
+    outcome = evaluate_run(request, options, console.progress, screen=console)
+    if not isinstance(outcome, Unfinished):
+        return present(args, outcome)
+    for note in outcome.notes:
+        console.note(note)
+    console.say(
+        f"{outcome.folder}: {outcome.words} of {outcome.total} words are read; the rest is for"
+        " other jobs"
+    )
+    return 0
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
@@ -302,6 +349,8 @@ def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
 
 
 def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
+    if args.folder is not None:
+        raise UsageError("--run is for one model and one DATA")
     options = ["readings", "save_outputs", "against", "format", "show_misses"]
     if len(data) > 1:
         options.append("label")
