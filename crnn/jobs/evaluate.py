@@ -256,9 +256,11 @@ class Job:
         return self.views is not None and self.views.several
 
 
-def job_of(request: EvaluateRequest, protocol: Counting) -> Job:
-    """Open the model, which is not entered yet, and the data."""
-    runner = _runner(request)
+def job_of(request: EvaluateRequest, protocol: Counting, *, apart: bool = False) -> Job:
+    """Open the model, which is not entered yet, and the data. A chip is used from a process of its
+    own where it is to be kept ``apart``.
+    """
+    runner = _runner(request, apart=apart)
     views = _views(request, runner.spec)
     source = _source(request, runner.spec, protocol, views)
     return Job(runner, source, views, sure_of(request))
@@ -577,10 +579,14 @@ def outcome_of(
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
 
 
-def _runner(request: EvaluateRequest) -> Runner:
+def _runner(request: EvaluateRequest, *, apart: bool) -> Runner:
     if request.rehearse is None:
         runner = open_runner(
-            request.model, device=request.device, threads=request.threads, more=request.more
+            request.model,
+            device=request.device,
+            threads=request.threads,
+            more=request.more,
+            apart=apart,
         )
     else:
         runner = open_rehearsal(request.model, device=request.device)

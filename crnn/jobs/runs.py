@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, 
 
 from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import DecodingOptions
-from crnn.errors import InputError, UsageError
+from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.files import sha256
 from crnn.jobs import evaluate as one
 from crnn.jobs.evaluate import (
@@ -102,7 +102,7 @@ def evaluate_run(
     is_there = (options.folder / "run.json").exists()
     if not is_there or not options.resume:
         refuse_used(options.folder)
-    job = one.job_of(request, CountingProtocol())
+    job = one.job_of(request, CountingProtocol(), apart=True)
     asked = one.asked_of(request, job.sure, several=job.several)
     configuration = _configuration(request, job, asked)
     run = None
@@ -110,7 +110,12 @@ def evaluate_run(
         run = RunFolder.resume(options.folder, configuration)
     notes = list(job.source.notes)
     if run is None or not run.complete():
-        run, more = _go_on(request, options, job, asked, configuration, progress)
+        try:
+            run, more = _go_on(request, options, job, asked, configuration, progress)
+        except UnavailableError as error:
+            kept = f"What was read is kept in {options.folder}: go on with --resume."
+            error.hint = f"{error.hint} {kept}".strip()
+            raise
         notes.extend(more)
     if not run.complete():
         return Unfinished(options.folder, run.words_done(), len(job.source), notes)
@@ -400,6 +405,8 @@ def _result(
     )
     evaluation = dataclasses.replace(evaluation, decoding=kept["run"]["decoding"])
     said = [*notes, *one.hardly_note(evaluation)]
+    for device, reason in counted.given_up.items():
+        said.append(f"{device} was given up, and others went on: {reason.splitlines()[0]}")
     return one.outcome_of(request, Path(kept["data"]), evaluation, scorer, wanted, sure, said)
 
 
