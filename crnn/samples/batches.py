@@ -37,7 +37,7 @@ from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
-from crnn.signals import interrupts_blocked
+from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
@@ -66,6 +66,8 @@ about one core.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
 PROCESS_CHUNK = 128
+_LAST_SECONDS = 4
+"""From SIGTERM to the end of a process that decodes, unless its parent ends before."""
 
 
 class NumberedSamples(Protocol):
@@ -454,8 +456,9 @@ def _processes(count: int, task: Callable[[Any], Any]) -> ProcessPoolExecutor:
 
 
 def _submit(pool: ProcessPoolExecutor, piece: Any) -> Future[Any]:
-    # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
-    with interrupts_blocked(), _main_left_out():
+    # It is here that processes start, and inherit blocked signals: they are this process's to act
+    # on.
+    with interrupts_blocked(*ENDING), _main_left_out():
         return pool.submit(_work_for_parent, piece)
 
 
@@ -494,6 +497,7 @@ _task: Callable[[Any], Any]
 def _begin(task: Callable[[Any], Any]) -> None:
     global _task
     _task = task
+    left_to_parent(_LAST_SECONDS)
     _end_with_parent()
 
 
