@@ -233,6 +233,8 @@ def test_the_examples_of_every_help_parse(verb: str, example: str) -> None:
     words = shlex.split(example)
     if words[0] == "torchrun":
         words = words[words.index("-m") + 1 :]
+    if words[0] == "find":
+        words = words[words.index("|") + 1 :]
     assert words[0] == "crnn"
     args, unknown = build_parser().parse_known_args(words[1:])
     # A recipe's pairs may stand among options.

@@ -37,6 +37,7 @@ from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
+from crnn.samples.image_files import loaded
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 
@@ -140,7 +141,7 @@ class _ViewDecoder:
         self._make = make
 
     def __call__(self, samples: Sequence[Sample]) -> Sequence[Tuple[Sequence[Seen], Sequence[str]]]:
-        return [self._make(sample) for sample in samples]
+        return [self._make(loaded(sample)) for sample in samples]
 
 
 def _rows_of_views(
@@ -529,6 +530,7 @@ def decode_sample(
         The image's width, or why there are no pixels; and what else the picture depends on
         (`crnn.image.decode_remarked`).
     """
+    sample = loaded(sample)
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:

@@ -431,18 +431,20 @@ class BinFolder:
 
     Args:
         folder: The bins.
-        label_file: Their labels.
+        label_file: Their labels; None for all bins that are there, without labels.
         spec: What the model takes.
         views: Which of the prepared views are read, by name; none for the word as it is alone.
     """
 
     def __init__(
-        self, folder: Path, label_file: Path, spec: ModelSpec, views: Sequence[str] = ()
+        self, folder: Path, label_file: Optional[Path], spec: ModelSpec, views: Sequence[str] = ()
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.notes: Sequence[str] = ()
-        self.labels = LabelFile(label_lines(label_file))
+        self.labels = LabelFile(())
+        if label_file is not None:
+            self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
         check_widths(folder, found, spec)
@@ -455,6 +457,8 @@ class BinFolder:
         if found is not None:
             prepared = found.views
         present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
+        if label_file is None:
+            self.labels = LabelFile((index, "") for index in present[PLAIN].tolist())
         self._unlabelled: List[str] = []
         for view, numbers in present.items():
             strangers = np.setdiff1d(numbers, self.labels.indices)
@@ -481,9 +485,12 @@ class BinFolder:
         """
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
+        return problems + self.misnamed() + self._lost
+
+    def misnamed(self) -> List[Tuple[str, Problem]]:
+        """Return the bins that no sample can be, by their names."""
         expected = Problem(MISNAMED, "expected test_{i}.bin")
-        problems += [(name, expected) for name in self._misnamed]
-        return problems + self._lost
+        return [(name, expected) for name in self._misnamed]
 
     def close(self) -> None:
         """Do nothing: no bin stays open."""
@@ -602,7 +609,9 @@ class BinFolder:
                 continue
         return path, -1
 
-    def _dtype_of_widths(self, found: Optional[Description], label_file: Path) -> np.dtype:
+    def _dtype_of_widths(
+        self, found: Optional[Description], label_file: Optional[Path]
+    ) -> np.dtype:
         """Return the bins' type: as the file beside them says, or the one that all sizes fit."""
         types: List[np.dtype] = [np.dtype("<f4"), np.dtype(np.uint8)]
         if found is not None:
@@ -648,7 +657,9 @@ class BinFolder:
             hint="Prepare the bins again, for this model.",
         )
 
-    def _none_there(self, label_file: Path) -> InputError:
+    def _none_there(self, label_file: Optional[Path]) -> InputError:
+        if label_file is None:
+            return InputError(f"{self.folder} holds no bins; expected test_1.bin and so on")
         return InputError(
             f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
             hint=(
@@ -656,7 +667,7 @@ class BinFolder:
             ),
         )
 
-    def _dtype(self, label_file: Path) -> np.dtype:
+    def _dtype(self, label_file: Optional[Path]) -> np.dtype:
         values = int(np.prod(self.spec.image_shape))
         dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
         sizes: Dict[str, int] = {}
