@@ -213,6 +213,31 @@ def _kept(pipe: Path) -> Path:
     return _KEPT.enter_context(unnamed_file(content))
 
 
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--run``, ``--resume`` and ``--shard``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="keep each batch's readings in this folder, so that the run can be gone on with",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --run, or share it with others; begin it where there is none",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="N/M",
+        help="do the N-th of M parts of the run in --run, such as 3/16, and no other",
+    )
+
+
 def add_annotation(parser: argparse.ArgumentParser) -> None:
     """Declare ``--annotation``.
 

@@ -125,7 +125,7 @@ class RunFolder:
         """
         if size % batch:
             raise UsageError(f"shards of {size} words are not of whole batches of {batch}")
-        refuse_used(path)
+        refuse_used(path, "listing-")
         (path / "shards").mkdir(parents=True, exist_ok=True)
         kept = {
             "schema": SCHEMA,
@@ -564,11 +564,12 @@ def require_same(before: Any, now: Any, names: Sequence[str], path: Path) -> Non
     )
 
 
-def refuse_used(path: Path) -> None:
+def refuse_used(path: Path, besides: str = "shards") -> None:
     """Refuse a folder in which no run can be begun.
 
     Args:
         path: The folder.
+        besides: How the names of further files begin that a killed beginning may have left.
 
     Raises:
         InputError: It holds a run, or anything else, or is not a folder.
@@ -582,7 +583,8 @@ def refuse_used(path: Path) -> None:
             f"{path} holds a run already", hint="Go on with it (--resume), or name another folder."
         )
     tidy(path)
-    inside = sorted({entry.name for entry in path.iterdir()} - {"shards"})
+    names = {entry.name for entry in path.iterdir()} - {"shards"}
+    inside = sorted(name for name in names if not name.startswith(besides))
     if inside:
         raise InputError(
             f"{path} holds other things ({', '.join(inside[:3])}); expected a new or empty folder"

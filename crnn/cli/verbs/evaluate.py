@@ -19,6 +19,7 @@ from crnn.cli.arguments import (
     add_label,
     add_list_options,
     add_output_axes,
+    add_run,
     add_spec,
     add_threads,
     add_written,
@@ -76,27 +77,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_run(parser)
     add_options(parser)
-
-
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Declare where a run is kept."""
-    parser.add_argument(
-        "--run",
-        dest="folder",
-        type=Path,
-        metavar="DIR",
-        help="keep each batch's readings in this folder, so that the run can be gone on with",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the run in --run, or share it with others; begin it where there is none",
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="N/M",
-        help="do the N-th of M parts of the run in --run, such as 3/16, and no other",
-    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
