@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     Counter,
     Iterable,
@@ -16,7 +18,6 @@ from typing import (
     Sequence,
     Tuple,
     Union,
-    cast,
     overload,
 )
 
@@ -28,7 +29,7 @@ from crnn.batch import NOT_FINITE
 from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.image import decode_remarked, resize, taken_picture
-from crnn.results import Reading
+from crnn.results import Reading, ReadingList
 from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.batches import Seen
 from crnn.samples.given import WHAT, Given, Taken, is_one, taken
@@ -39,6 +40,9 @@ from crnn.views import View, available, chosen, left_out_note
 if TYPE_CHECKING:
     from crnn.jobs.reading import Opened
     from crnn.samples.buckets import Row
+
+PICTURES = 50
+"""The most readings of a list that keep the image they were read from."""
 
 
 class Recognizer:
@@ -191,17 +195,24 @@ class Recognizer:
             channels: The order of an array's channels: "rgb", or OpenCV's "bgr".
 
         Returns:
-            The reading, or a list of them, with its confidence (`crnn.ctc.confidences`).
+            The reading, or a list of them, with its confidence (`crnn.ctc.confidences`). A notebook
+            shows them beside their pictures, of a list the first `PICTURES`.
 
         Raises:
             InputError: An image cannot be read; the first one is named.
             TypeError: An image is none of these.
         """
+        first: List[Any] = []
         if is_one(images):
-            return next(self.read_each([cast("Given", images)], channels=channels))
+            several = _noted(_taken([images], channels, None), first)
+            return dataclasses.replace(next(self._each(several, None)), image=first[0])
         if not isinstance(images, Iterable):
             raise TypeError(f"{WHAT}, or several of them, not {type(images).__name__}")
-        return list(self.read_each(cast("Iterable[Given]", images), channels=channels))
+        # Nothing that fails is left out here, so the first readings are those of the first images.
+        readings = ReadingList(self._each(_noted(_taken(images, channels, None), first), None))
+        for place, image in enumerate(first):
+            readings[place] = dataclasses.replace(readings[place], image=image)
+        return readings
 
     def read_each(
         self,
@@ -226,11 +237,15 @@ class Recognizer:
             InputError: An image cannot be read, and there is no ``on_error``.
             TypeError: An image is none of what is taken.
         """
+        return self._each(_taken(images, channels, on_error), on_error)
+
+    def _each(
+        self, found: Iterable[Taken], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Reading]:
         if self._closed:
             raise UsageError(
                 "this Recognizer is closed, so it holds no model any more; open another"
             )
-        found = _taken(images, channels, on_error)
         if self.spec.widths is not None or self._views is not None:
             yield from self._read_by_width(found, on_error)
             return
@@ -316,6 +331,16 @@ class Recognizer:
             yield reading
 
 
+def _noted(images: Iterable[Taken], first: List[Any]) -> Iterator[Taken]:
+    """Yield images, and keep those that a notebook may show: all would be too much of a long list
+    of bytes.
+    """
+    for image in images:
+        if len(first) < PICTURES:
+            first.append(image.shown)
+        yield image
+
+
 def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:
     """Say that an image's output is not finite."""
     error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
@@ -325,7 +350,7 @@ def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:
 
 
 def _taken(
-    images: Iterable[Given], channels: str, on_error: Optional[Callable[[InputError], None]]
+    images: Iterable[object], channels: str, on_error: Optional[Callable[[InputError], None]]
 ) -> Iterator[Taken]:
     """Take images one by one."""
     if channels not in ("rgb", "bgr"):

@@ -377,9 +377,9 @@ def _result(
     scorer = one.scorer_of(spec, sure, None, confidences=False)
     columns = one.columns_of(asked, spec, sure)
     comparer = one.comparer_of(request, spec)
-    with one.readings_file(request, simulated=info.simulated, more=columns) as readings, progress(
-        "counting", runs[0].count
-    ) as advance:
+    with one.readings_file(
+        request, sure, simulated=info.simulated, more=columns
+    ) as readings, progress("counting", runs[0].count) as advance:
         wanted = Wanted(
             spec, info.simulated, comparer, readings, None, one.style_of(request), screen
         )

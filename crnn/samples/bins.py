@@ -97,6 +97,27 @@ def description_path(out: Path) -> Path:
     return out.with_name(out.name + ".json")
 
 
+def width_folders(folder: Path) -> Sequence[str]:
+    """Return the folders of single widths' bins in a folder.
+
+    Args:
+        folder: What may hold bins.
+
+    Returns:
+        Their names, of those that hold a ``.bin``.
+    """
+    found: List[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_width_folder(entry.name) and entry.is_dir():
+                found.append(entry.name)
+    holding: List[str] = []
+    for name in sorted(found, key=natural_key):
+        if next(_bins_in([folder / name]), None) is not None:
+            holding.append(name)
+    return holding
+
+
 def described(folder: Path) -> Optional[Description]:
     """Return what the file beside a folder of bins says of them.
 
@@ -447,10 +468,10 @@ class BinFolder:
             self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
+        if found is None and folder.is_dir():
+            _require_description(folder)
         check_widths(folder, found, spec)
-        self._folders = [folder]
-        if found is not None and found.per_width:
-            self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
+        self._folders = _folders_of(folder, found)
         self._views = views or (PLAIN,)
         self._lost: List[Tuple[str, Problem]] = []
         prepared: Sequence[str] = ()
@@ -691,6 +712,13 @@ class BinFolder:
         )
 
 
+def _folders_of(folder: Path, found: Optional[Description]) -> List[Path]:
+    """Return the folders that hold the bins: one for each width, or the one."""
+    if found is None or not found.per_width:
+        return [folder]
+    return [folder / width_folder(width) for width in found.spec.read_widths]
+
+
 def steps(ranges: Iterable[Range]) -> Iterator[Tuple[int, int, bool]]:
     """Yield ranges of positions in steps that are read at once.
 
@@ -743,6 +771,20 @@ def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) ->
         f" {spec.widths.factor:g}",
         hint="Prepare the bins again with --spec MODEL.",
     )
+
+
+def _require_description(folder: Path) -> None:
+    """Refuse bins in a folder for each width without what tells which widths those are."""
+    folders = width_folders(folder)
+    if folders:
+        raise InputError(
+            f"{folder} holds bins in a folder for each width ({', '.join(folders)}), and"
+            f" {description_path(folder)}, which tells how they were made, is missing or damaged",
+            hint=(
+                f"Put {description_path(folder).name} back beside it, as crnn prepare left it, or"
+                " prepare the bins again."
+            ),
+        )
 
 
 def _shown(spec: ModelSpec) -> str:

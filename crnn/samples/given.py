@@ -32,10 +32,13 @@ WHAT = (
 
 
 class Taken(NamedTuple):
-    """An image to decode, or one that is decoded; and its name, where it has one."""
+    """An image to decode, or one that is decoded; its name, where it has one; and what a notebook
+    shows of it: its path, bytes, or the picture.
+    """
 
     key: str
     image: Union[bytes, Image.Image]
+    shown: Union[str, Path, bytes, Image.Image]
 
 
 def is_one(given: object) -> bool:
@@ -68,11 +71,12 @@ def taken(given: object, *, bgr: bool = False) -> Taken:
     if isinstance(given, (str, os.PathLike)):
         return _of_path(given)
     if isinstance(given, (bytes, bytearray, memoryview)):
-        return Taken("", bytes(given))
+        return Taken("", bytes(given), bytes(given))
     if isinstance(given, np.ndarray):
-        return Taken("", _of_array(given, bgr=bgr))
+        picture = _of_array(given, bgr=bgr)
+        return Taken("", picture, picture)
     if isinstance(given, Image.Image):
-        return Taken("", given)
+        return Taken("", given, given)
     if hasattr(given, "read"):
         return _of_file(given)
     raise TypeError(f"{WHAT}, not {type(given).__name__}")
@@ -82,7 +86,7 @@ def _of_path(given: Any) -> Taken:
     path = Path(given)
     require_file(path, "an image")
     try:
-        return Taken(os.fspath(given), read_bounded(path, "image_bytes"))
+        return Taken(os.fspath(given), read_bounded(path, "image_bytes"), path)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -99,7 +103,7 @@ def _of_file(file: Any) -> Taken:
         raise InputError(
             f"{name or 'the file'} has more than {most} bytes", hint=advice("image_bytes")
         )
-    return Taken(name, data)
+    return Taken(name, data, data)
 
 
 def _of_array(pixels: np.ndarray, *, bgr: bool) -> Image.Image:

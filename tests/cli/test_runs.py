@@ -176,7 +176,12 @@ def test_another_model_is_refused(place: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     "options",
-    [["--protocol", "modelzoo"], ["--oov", "drop"], ["--save-outputs", "o"]],
+    [
+        ["--protocol", "modelzoo"],
+        ["--oov", "drop"],
+        ["--save-outputs", "o"],
+        ["--keep-images", "misses"],
+    ],
 )
 def test_what_a_run_does_not_keep_is_refused(
     place: Path, capsys: pytest.CaptureFixture[str], options: List[str]

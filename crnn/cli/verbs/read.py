@@ -370,15 +370,19 @@ def _require_sound(args: argparse.Namespace) -> None:
         raise UsageError("--max-wait goes with -: other sources are read in full batches")
     if args.null and not live and args.list is None:
         raise UsageError("-0 goes with --list and -")
-    if args.folder is None and (args.resume or args.shard is not None):
-        raise UsageError("--resume and --shard go with --run DIR")
-    if args.folder is not None and args.max_wait is not None:
-        raise UsageError("--max-wait does not go with --run, which reads in full batches")
+    _require_sound_run(args)
     if args.watch is not None:
         _require_watch_alone(args)
     elif args.done is not None or args.move is not None:
         raise UsageError("--done and --move go with --watch")
     _require_one_output(args, lines=live or args.jsonl)
+
+
+def _require_sound_run(args: argparse.Namespace) -> None:
+    if args.folder is None and (args.resume or args.shard is not None):
+        raise UsageError("--resume and --shard go with --run DIR")
+    if args.folder is not None and args.max_wait is not None:
+        raise UsageError("--max-wait does not go with --run, which reads in full batches")
 
 
 def _require_watch_alone(args: argparse.Namespace) -> None:

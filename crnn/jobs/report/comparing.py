@@ -36,7 +36,8 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
     for run in runs:
         saved = run.result.get("against")
         if isinstance(saved, dict):
-            found.append(_saved(run, saved, most))
+            simulated = run.result.get("simulated") is True
+            found.append(saved_comparison(run.title, saved, most, run.data, simulated=simulated))
     first: Dict[str, Run] = {}
     for run in runs:
         if run.readings is None:
@@ -47,7 +48,21 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
     return found
 
 
-def _saved(run: Run, saved: Data, most: int) -> Compared:
+def saved_comparison(
+    title: str, saved: Data, most: int, data: str = "", *, simulated: bool = False
+) -> Compared:
+    """Return a comparison that a run has made itself.
+
+    Args:
+        title: The run's.
+        saved: What stands under ``against`` in its result.
+        most: The most words that are kept.
+        data: The name of its data set.
+        simulated: Whether it was simulated.
+
+    Returns:
+        The comparison.
+    """
     words = []
     for word in saved["words"][:most]:
         words.append(
@@ -62,7 +77,7 @@ def _saved(run: Run, saved: Data, most: int) -> Compared:
     low, high = saved["interval95"]
     return Compared(
         str(saved.get("file")),
-        run.title,
+        title,
         saved["total"],
         saved["differing"],
         saved["regressions"],
@@ -71,6 +86,8 @@ def _saved(run: Run, saved: Data, most: int) -> Compared:
         (low, high),
         saved["p_value"],
         words,
+        data=data,
+        simulated=simulated or saved.get("simulated") is True,
     )
 
 
@@ -133,6 +150,8 @@ def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
         test.p_value,
         counts.words(),
         counts.alone,
+        second.data,
+        first.simulated or second.simulated,
     )
 
 
