@@ -99,6 +99,8 @@ class Sample:
     label: Optional[str]
     problem: Optional[Problem] = None
     number: Optional[int] = field(default=None, compare=False)
+    ends: bool = field(default=False, compare=False)
+    """Whether its batch ends with it, full or not."""
     file: Optional[str] = None
 
 

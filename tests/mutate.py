@@ -62,6 +62,63 @@ MUTATIONS = (
         "        if not file:\n",
         "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
     ),
+    # Runs.
+    Mutation(
+        "a run goes on where words wait",
+        "crnn/jobs/run_folder.py",
+        "            if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):\n",
+        "            if lines[count - 1].startswith(BATCH):\n",
+        "tests/jobs/test_run_folder.py::test_from_words_that_wait_for_others_nobody_goes_on",
+    ),
+    Mutation(
+        "who was taken over writes on",
+        "crnn/jobs/run_folder.py",
+        "        if after.exists():\n",
+        "        if after.is_dir():\n",
+        "tests/jobs/test_run_folder.py::test_who_was_only_asleep_loses_the_shard_and_harms_nothing",
+    ),
+    Mutation(
+        "the dead keep their shards",
+        "crnn/jobs/run_folder.py",
+        "        return not lives(owner) and is_free(claim)\n",
+        "        return False\n",
+        "tests/jobs/test_run_folder.py::test_a_dead_owners_shard_goes_to_one_of_many",
+    ),
+    Mutation(
+        "another configuration is gone on with",
+        "crnn/jobs/run_folder.py",
+        "    if before == now:\n",
+        "    if names:\n",
+        "tests/cli/test_runs.py::test_another_configuration_is_refused_by_its_field",
+    ),
+    Mutation(
+        "a batch of bins goes on into the next shard",
+        "crnn/samples/bins.py",
+        "                places = range(start, last)\n",
+        "                places = range(start, len(self.labels))\n",
+        "tests/cli/test_runs.py::test_a_run_gives_the_result_of_an_evaluation",
+    ),
+    Mutation(
+        "a batch of images goes on into the next shard",
+        "crnn/samples/batches.py",
+        "            if sample.ends or self._full + waiting == len(self._images):\n",
+        "            if self._full + waiting == len(self._images):\n",
+        "tests/cli/test_read_runs.py::test_the_records_are_those_of_a_plain_reading",
+    ),
+    Mutation(
+        "a batch of a chip that was given up is lost",
+        "crnn/runners/devices.py",
+        "        for turn, task in enumerate(lost):\n",
+        "        for turn, task in enumerate(lost[1:]):\n",
+        "tests/runners/test_devices.py::test_the_others_run_what_a_device_that_fails_was_given",
+    ),
+    Mutation(
+        "a chip that was given up is not named",
+        "crnn/jobs/runs.py",
+        "                given_up[device] = reason\n",
+        "                del reason\n",
+        "tests/cli/test_runs_simulated.py::test_a_chip_that_fails_is_given_up_and_named",
+    ),
     # Read anything.
     Mutation(
         "a damaged header taken for a tar's end",

@@ -41,7 +41,14 @@ MARKED: Dict[str, str] = {
 data that is not in the checkout, or a machine of another kind (the report from a chip takes
 minutes; tests/jobs/test_chip_report.py makes one)."""
 
-PAGES = ("ReadMe.md", "ReadMe.zh-CN.md", "docs/ascend.md", "docs/datasets.md", "docs/training.md")
+PAGES = (
+    "ReadMe.md",
+    "ReadMe.zh-CN.md",
+    "docs/ascend.md",
+    "docs/datasets.md",
+    "docs/runs.md",
+    "docs/training.md",
+)
 EXIT = {"./atc_crnn.sh": 4}
 """Exit codes without CANN."""
 

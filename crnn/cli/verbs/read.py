@@ -17,6 +17,7 @@ from crnn.cli.arguments import (
     add_json,
     add_output_axes,
     add_reading,
+    add_run,
     add_threads,
     add_written,
     filled,
@@ -38,6 +39,7 @@ from crnn.errors import CheckError, InputError, UsageError
 if TYPE_CHECKING:
     from crnn.batch import Sample
     from crnn.reading.out import Collected, Counted, Out
+    from crnn.reading.run import ReadRun
     from crnn.reading.watch import Done
     from crnn.recognizer import Recognizer
     from crnn.samples.unlabelled import Words
@@ -86,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_sources(parser, sources)
     _add_outputs(parser)
+    add_run(parser)
     add_batch(parser)
     add_reading(parser)
     add_output_axes(parser)
@@ -186,8 +189,15 @@ def run(args: argparse.Namespace) -> int:
             console.note(note)
         if recognizer.simulated:
             console.note(SIMULATED)
+        kept = _kept(args, recognizer)
+        if kept is not None and kept.run.unfinished():
+            _say_unfinished(kept)
+            return 0
         counted = Counted(_outs(args, stack, collected))
-        if STDIN in args.sources:
+        if kept is not None:
+            for some in kept.records(simulated=recognizer.simulated):
+                counted.add(some)
+        elif STDIN in args.sources:
             _read_stdin(args, recognizer, counted)
         elif args.watch is not None:
             _read_watched(args, recognizer, counted)
@@ -238,6 +248,43 @@ def _read_sources(
         with contextlib.closing(records):
             for some in records:
                 counted.add(some)
+
+
+def _kept(args: argparse.Namespace, recognizer: Recognizer) -> Optional[ReadRun]:
+    """Read into the run's folder, and return the run; None where none was asked for."""
+    if args.folder is None:
+        return None
+    from crnn.reading.run import open_run
+
+    kept = open_run(
+        args.folder,
+        _named_files(args),
+        recognizer.opened,
+        resume=args.resume,
+        shard=args.shard,
+    )
+    kept.read(recognizer.opened, workers=args.threads)
+    return kept
+
+
+def _named_files(args: argparse.Namespace) -> Iterator[Sample]:
+    """Yield the image files that are to be read."""
+    from crnn.reading.run import refuse_kind
+    from crnn.samples.unlabelled import samples_in
+
+    if STDIN in args.sources:
+        yield from _from_stdin(args)
+        return
+    for words in _words(args):
+        refuse_kind(words.kind)
+        yield from samples_in(words)
+
+
+def _say_unfinished(kept: ReadRun) -> None:
+    console.say(
+        f"{kept.run.path}: {kept.run.words_done()} of {kept.run.count} words are read; the rest is"
+        " for other jobs"
+    )
 
 
 def _words(args: argparse.Namespace) -> Iterator[Words]:
@@ -323,6 +370,7 @@ def _require_sound(args: argparse.Namespace) -> None:
         raise UsageError("--max-wait goes with -: other sources are read in full batches")
     if args.null and not live and args.list is None:
         raise UsageError("-0 goes with --list and -")
+    _require_sound_run(args)
     if args.watch is not None:
         _require_watch_alone(args)
     elif args.done is not None or args.move is not None:
@@ -330,9 +378,18 @@ def _require_sound(args: argparse.Namespace) -> None:
     _require_one_output(args, lines=live or args.jsonl)
 
 
+def _require_sound_run(args: argparse.Namespace) -> None:
+    if args.folder is None and (args.resume or args.shard is not None):
+        raise UsageError("--resume and --shard go with --run DIR")
+    if args.folder is not None and args.max_wait is not None:
+        raise UsageError("--max-wait does not go with --run, which reads in full batches")
+
+
 def _require_watch_alone(args: argparse.Namespace) -> None:
     if args.sources or args.list is not None:
         raise UsageError("--watch goes with no other source")
+    if args.folder is not None:
+        raise UsageError("--run is for what is there when it begins, and --watch waits for more")
     if args.out is not None or args.json is not None:
         option = "--json"
         if args.out is not None:
