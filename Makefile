@@ -6,7 +6,7 @@
 #              the whole suite, its lines and branches counted, with floors
 # make measure figures of the code itself, to hold before and after a change
 # make setup   the development environment, in .venv
-# make fuzz    the long fuzzing runs: damaged and hostile files, and commands that are killed
+# make fuzz    the long fuzzing runs: damaged and hostile files, killed commands
 # make clean   removes what these have made
 #
 # With another Python: make test PYTHON=python3.13 (after make clean)
@@ -20,14 +20,17 @@ SIMULATOR_FLOOR := 96
 ifdef OLDEST
 VENV := .venv-oldest
 EXTRA := oldest
-PINS := -c constraints-3.8.txt
+CONSTRAINTS := constraints-3.8.txt
 else
 VENV := .venv
 EXTRA := dev
 # The pins are for the development Python; an older Python takes what its index offers.
-PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
+CONSTRAINTS := $(shell $(PYTHON) -c "import sys; print('constraints.txt' if sys.version_info >= (3, 11) else '/dev/null')")
 endif
 BIN := $(VENV)/bin
+# A PyTorch that is there already, such as a CPU build, stays.
+PIN = @$(BIN)/python -m tools.pins $(CONSTRAINTS) >$(VENV)/constraints.txt
+PIP = @$(BIN)/pip install --disable-pip-version-check -c $(VENV)/constraints.txt
 SOURCES := crnn tests examples benchmarks tools $(wildcard *.py)
 SCRIPTS := $(wildcard *.sh crnn/*/*.sh tests/environments/*.sh .ci/*)
 
@@ -39,17 +42,18 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
+# A file's tests run in one process, so that what they share is made once.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 # Processes that a test starts in a folder of its own write their counts here too, not there.
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2
+	$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile
 	# A process that a test has killed may leave a file cut short: what it ran is not counted.
 	$(BIN)/coverage combine --quiet
 	@rm -f .coverage.*
@@ -85,9 +89,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	$(BIN)/pip install --quiet $(PINS) -e '.[torch]'
+	@echo "Installing what the demo needs in $(VENV), mostly PyTorch: two minutes or more."
+	$(PIN)
+	$(PIP) -e '.[torch]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt constraints-3.8.txt
-	$(BIN)/pip install --quiet $(PINS) -e '.[$(EXTRA)]'
+	@echo "Installing what the tests need in $(VENV), mostly PyTorch: two minutes or more."
+	$(PIN)
+	$(PIP) -e '.[$(EXTRA)]'
 	@touch $@ $(VENV)/.demo

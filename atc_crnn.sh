@@ -31,7 +31,8 @@ if ! command -v atc >/dev/null 2>&1; then
         # shellcheck source=/dev/null
         . "$env_script" || exit 4
         if ! command -v atc >/dev/null 2>&1; then
-            echo "atc_crnn.sh: this CANN has no ATC: compile where the toolkit package is installed, and copy the .om here" >&2
+            echo "atc_crnn.sh: this CANN has no ATC: compile where the toolkit package is" >&2
+            echo "  installed, and copy the .om here" >&2
             exit 4
         fi
     fi

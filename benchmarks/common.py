@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from crnn.batch import Sample  # noqa: E402
+from crnn.errors import KitError  # noqa: E402
 from crnn.image import decode  # noqa: E402  the line above finds it
-from crnn.machine import describe, usable_cpus  # noqa: E402
+from crnn.machine import describe, instruction_sets, usable_cpus  # noqa: E402
 from crnn.samples.lmdb import LmdbSamples  # noqa: E402
 from crnn.spec import ModelSpec  # noqa: E402
 
@@ -145,12 +146,43 @@ def show_rates(seconds: Dict[str, List[float]], count: int, unit: str = "words/s
         print(f"{name:<64} {count / statistics.median(values):8.1f}   {unit}")
 
 
+KINDS = {
+    "AVX2": "no AVX2",
+    "AVX512F": "no AVX-512",
+    "AVX512_VNNI AVX_VNNI NEON_DOTPROD": "no VNNI",
+    "AVX512_BF16 AMX_BF16 BF16": "no bfloat16",
+}
+"""Instruction sets that figures depend on, of which any one serves, and what is said without."""
+
+
+def processor() -> str:
+    """Return the processor's name, and which of the instruction sets that matter it has."""
+    sets = instruction_sets()
+    told = [describe()["processor"]]
+    for names, without in KINDS.items():
+        there = sets.intersection(names.split())
+        if not sets:
+            told.append("instruction sets unknown")
+            break
+        told.append(min(there) if there else without)
+    return ", ".join(told)
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run a benchmark; what the kit refuses ends it in a sentence, as it ends a verb."""
+    try:
+        main()
+    except KitError as error:
+        print(f"not measured: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(error.hint, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
 def head(name: str, args: argparse.Namespace) -> None:
     """Print what the figures depend on."""
     machine = describe()
-    print(
-        f"{name}: {machine['processor']}, {machine['usable']} usable, load before {machine['load']}"
-    )
+    print(f"{name}: {processor()}, {machine['usable']} usable, load before {machine['load']}")
     print(
         f"{args.runs} interleaved runs, {args.threads} threads, {args.data.name}; medians,"
         " quartiles in brackets"
@@ -161,6 +193,7 @@ class Repeated:
     """An LMDB's words over and over, up to ``count``: as labelled source and as encoded images."""
 
     gaps = 0
+    notes: Sequence[str] = ()
 
     def __init__(self, path: Path, count: int) -> None:
         self.path = path
@@ -184,7 +217,7 @@ class Repeated:
     def sample(self, number: int) -> Sample:
         """Return a word."""
         sample = self._samples.sample((number - 1) % len(self._samples) + 1)
-        return Sample(f"test_{number}", sample.image, sample.label)
+        return Sample(f"test_{number}", sample.image, sample.label, number=number)
 
     def label_problem(self, number: int) -> None:
         """Return nothing, as `extras` does."""

@@ -133,4 +133,4 @@ def _require_equal(folders: dict, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

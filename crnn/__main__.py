@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from crnn.interpreter import prefer
+import sys
+
+from crnn.interpreter import of_verb, prefer
 
 if __name__ == "__main__":
-    prefer(["numpy"])
+    prefer(of_verb(sys.argv[1:]))
     from crnn.cli.main import script
 
     script()

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Counter, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Counter,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    cast,
+)
 
 import numpy as np
 
@@ -22,6 +33,8 @@ class Problem:
     reason: str
     detail: str = ""
 
+
+NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
 
 NAMED = 3
 """The most samples of each reason that are remembered by name."""
@@ -76,17 +89,28 @@ class Sample:
     """A word as a data set holds it: encoded image bytes and label, each None where it is missing.
 
     ``problem`` says why the image is missing. ``key`` names the sample within its data set.
+    ``number`` is set where another process reads the image again by it at less cost than it would
+    be sent there.
     """
 
     key: str
     image: Optional[bytes]
     label: Optional[str]
     problem: Optional[Problem] = None
+    number: Optional[int] = field(default=None, compare=False)
+
+
+class Span(NamedTuple):
+    """Where the left and the right edge of a model's input lie in a picture of so many columns."""
+
+    left: float
+    right: float
+    columns: int
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples in data order, their images as one array.
+    """Samples, in data order unless ``positions`` says otherwise, their images as one array.
 
     Row i of ``keys`` and ``labels`` has a problem where ``problems`` holds i; the other rows'
     images stand in ``images`` (n, C, H, W), float32 or uint8, in the same order. The array may be
@@ -99,6 +123,20 @@ class Batch:
     problems: Mapping[int, Problem] = field(default_factory=dict)
     remarks: Mapping[str, int] = field(default_factory=dict)
     """What else the images' pictures depend on, counted (`crnn.image.remark_lines`)."""
+    positions: Optional[Sequence[int]] = None
+    """Where each row stands in the data, from 0; None where the rows are in data order. Rows of one
+    position are views of one word, of which one reading is kept (`crnn.scoring.order`).
+    """
+    settled: int = 0
+    """Where there are positions: all rows of those below this number have been given out, in this
+    batch or in earlier ones.
+    """
+    views: Optional[Sequence[str]] = None
+    """Which view of its word each row is, by name; None where a word has one view."""
+    spans: Optional[Sequence[Optional[Span]]] = None
+    """Where each row's image lies in its picture; None where nobody asked."""
+    width: Optional[int] = None
+    """The images' columns, where the model reads at several widths."""
 
     @property
     def readable(self) -> Sequence[int]:
@@ -119,11 +157,13 @@ class LabelCheck:
         self._spec = spec
         self._known = frozenset(spec.characters)
 
-    def problem(self, label: Optional[str]) -> Optional[Problem]:
+    def problem(self, label: Optional[str], steps: Optional[int] = None) -> Optional[Problem]:
         """Look at a label.
 
         Args:
             label: As the data set holds it; None where the image has none.
+            steps: The time steps that the image is read in; None for the spec's, or, of a model
+                with several widths, where they are not known: no label is then too long.
 
         Returns:
             What is wrong with it, in the words of `crnn.labels`; None where nothing is.
@@ -134,7 +174,9 @@ class LabelCheck:
         if not self._known.issuperset(text):
             outside = labels.outside(text, self._known)
             return Problem(labels.OUTSIDE, f"{text!r} has {outside!r}")
-        most = self._spec.time_steps
+        most = steps or self._spec.time_steps
+        if steps is None and self._spec.widths is not None:
+            return None
         # A label of n characters needs at most 2 n - 1 steps.
         if 2 * len(text) > most and labels.steps(text) > most:
             needed = labels.steps(text)
@@ -142,6 +184,38 @@ class LabelCheck:
                 labels.TOO_LONG, f"{text!r} needs {needed} time steps; the model has {most}"
             )
         return None
+
+    def problems(
+        self, given: Sequence[Optional[str]], folded: Sequence[Optional[str]]
+    ) -> Iterator[Tuple[int, Problem]]:
+        """Look at a batch's labels: most batches have none that is worth a closer look.
+
+        Args:
+            given: The labels as the data set holds them; None where an image has none.
+            folded: The same, as the spec folds them.
+
+        Yields:
+            The row of each label with a problem, and `problem` of it.
+        """
+        for row in self._doubtful(folded):
+            problem = self.problem(given[row])
+            if problem:
+                yield row, problem
+
+    def _doubtful(self, folded: Sequence[Optional[str]]) -> Iterable[int]:
+        """Return the rows that are to be looked at one by one."""
+        every = range(len(folded))
+        if None in folded:
+            return every
+        texts = cast("Sequence[str]", folded)
+        if not self._known.issuperset("".join(texts)):
+            return every
+        most = self._spec.time_steps
+        rows: List[int] = []
+        for row, text in enumerate(texts):
+            if 2 * len(text) > most:
+                rows.append(row)
+        return rows
 
 
 def label_problems(every: Iterable[Tuple[str, Optional[str]]], spec: ModelSpec) -> ProblemCounts:

@@ -45,16 +45,37 @@ def best_path(logits: np.ndarray, alphabet: Alphabet) -> np.ndarray:
     Raises:
         InputError: K is not the alphabet's number of classes.
     """
+    require_classes(logits, alphabet)
+    return np.ascontiguousarray(logits.argmax(axis=2).T)
+
+
+def require_classes(logits: np.ndarray, alphabet: Alphabet) -> None:
+    """Refuse logits of another number of classes.
+
+    Args:
+        logits: Scores (T, N, K).
+        alphabet: The characters of the K classes.
+
+    Raises:
+        InputError: K is not the alphabet's number of classes.
+    """
     if logits.ndim != 3 or logits.shape[2] != alphabet.classes:
         raise InputError(
             f"logits have shape {logits.shape}; expected (T, N, {alphabet.classes}) for an alphabet"
             f" of {len(alphabet.characters)} characters and the blank"
         )
-    return np.ascontiguousarray(logits.argmax(axis=2).T)
 
 
 def decode(path: np.ndarray, alphabet: Alphabet) -> List[str]:
-    """Return the N texts of a path of classes (N, T)."""
+    """Return the texts of paths.
+
+    Args:
+        path: Class numbers (N, T).
+        alphabet: The characters of the classes.
+
+    Returns:
+        N texts.
+    """
     kept = path != alphabet.blank
     kept[:, 1:] &= path[:, 1:] != path[:, :-1]
     # All rows' characters become one string, which is then cut: one Unicode decoding instead of N.

@@ -19,6 +19,8 @@ import contextlib
 import re
 from typing import ClassVar, Iterator, Sequence
 
+from crnn.interpreter import own_prefix
+
 
 class KitError(Exception):
     """An error whose cause the user can mend.
@@ -84,6 +86,18 @@ Their absence is the machine's, not the kit's.
 """
 
 
+def by_own_python() -> str:
+    """Return the end of a remedy that names the checkout's own Python.
+
+    Returns:
+        The text; empty where there is no such Python, or it runs this.
+    """
+    own = own_prefix()
+    if own is None:
+        return ""
+    return f"; or run it by the Python of this checkout: {own}/bin/python"
+
+
 @contextlib.contextmanager
 def needs(package: str, *, extra: str = "") -> Iterator[None]:
     """Turn the ImportError of an import inside the block into the kit's own error.
@@ -106,6 +120,7 @@ def needs(package: str, *, extra: str = "") -> Iterator[None]:
         hint = f"Install it with: pip install {target}"
         if extra:
             hint += f"   (in a checkout: pip install -e '.[{extra}]')"
+        hint += by_own_python()
         raise UnavailableError(
             f"this needs {package}, which cannot be imported here: {error}", hint=hint
         ) from error

@@ -27,6 +27,25 @@ OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 ENCRYPTED_MINDSPORE = b"\xd8\x5e\x3a\x7f"
 MINDIR = b"\x12\x09MindSpore"
 """Among the first bytes of MindSpore's MINDIR graphs."""
+PACK_FORMAT = "crnn-pack/1"
+PACK_MARK = PACK_FORMAT.encode("ascii") + b" "
+
+
+def is_pack(path: Path) -> bool:
+    """Say whether a path is a pack's (`crnn.samples.pack`), by its first bytes.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        False for what cannot be read too.
+    """
+    if not path.is_file():
+        return False
+    try:
+        return starts_with(path, PACK_MARK)
+    except OSError:
+        return False
 
 
 def kind_of(path: Path) -> str:

@@ -487,11 +487,34 @@ def _is_special(path: Path) -> bool:
 def _nearest(path: Path) -> str:
     if not path.parent.is_dir():
         return f" (nor does its folder {path.parent})"
-    # A folder holds few names, and one that is only roughly like it may be meant.
-    near = nearest(path.name, (entry.name for entry in path.parent.iterdir()), alike=0.6)
+    names = _of_its_kind(path)
+    near = nearest(path.name, names)
+    if near is None:
+        # A name that was not written to its end, or written on.
+        longer = [name for name in names if _begins(name, path.name)]
+        near = nearest(path.name, longer, alike=0.0)
     if near is None:
         return ""
     return f"; did you mean {path.parent / near}?"
+
+
+_KINDS = {".pth": "checkpoint", ".pt": "checkpoint", ".onnx": "ONNX", ".om": "OM"}
+
+
+def _of_its_kind(path: Path) -> List[str]:
+    """Return the names beside a path, without models of another kind: an OM is not a checkpoint."""
+    asked = _KINDS.get(path.suffix)
+    kept: List[str] = []
+    for name in sorted(entry.name for entry in path.parent.iterdir()):
+        kind = _KINDS.get(Path(name).suffix)
+        if asked is None or kind in (asked, None):
+            kept.append(name)
+    return kept
+
+
+def _begins(name: str, other: str) -> bool:
+    stem = other.partition(".")[0]
+    return len(stem) > 2 and name.startswith(stem)
 
 
 def _umask() -> int:

@@ -19,6 +19,18 @@ KIT = (3, 8)
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
+# What a verb needs beside NumPy and what its model's file needs.
+_OF_VERBS = {
+    "compile": ["onnx"],
+    "dataset": ["PIL", "lmdb"],
+    "export": ["onnx", "torch"],
+    "import": ["torch"],
+    "prepare": ["PIL"],
+    "quantize": ["onnx", "onnxruntime"],
+    "report": ["jinja2"],
+    "train": ["torch", "yaml"],
+}
+
 # Set in the environment of the Python that has taken over, which does not hand over again.
 _MARK = "CRNN_TAKEN_OVER"
 _taken_over = os.environ.pop(_MARK, "") != ""
@@ -43,7 +55,8 @@ def require(version, name):
 
 def prefer(packages):
     # type: (Sequence[str]) -> None
-    """Go on with the checkout's own Python where this one lacks a package, if there is one.
+    """Go on with the checkout's own Python where this one lacks a package, if there is one; with
+    that of CRNN_PYTHON, where that is set, in any case.
 
     Where there is none the package is asked for when it is needed, and missed by its name.
 
@@ -52,6 +65,9 @@ def prefer(packages):
     """
     import importlib.util
 
+    if os.environ.get("CRNN_PYTHON"):
+        _hand_over()
+        return
     for name in packages:
         if importlib.util.find_spec(name) is None:
             _hand_over()
@@ -75,6 +91,36 @@ def of_model(words):
         elif word.endswith((".pth", ".pt")):
             needed.append("torch")
     return needed
+
+
+def of_verb(words):
+    # type: (Sequence[str]) -> List[str]
+    """Return the modules that a command line of ``crnn`` needs: for an OM no more than NumPy,
+    since a box keeps the Python that has pyACL.
+
+    Args:
+        words: the command line, without the program's name.
+
+    Returns:
+        Names of modules.
+    """
+    needed = of_model(words)
+    for word in words:
+        if not word.startswith("-"):
+            needed.extend(_OF_VERBS.get(word, ()))
+            break
+    return needed
+
+
+def own_prefix():
+    # type: () -> Optional[str]
+    """Return the folder of the checkout's ``.venv``, None where there is none or it runs this."""
+    folder = os.path.join(CHECKOUT, ".venv")
+    if not os.path.exists(os.path.join(folder, "bin", "python")):
+        return None
+    if os.path.realpath(sys.prefix) == os.path.realpath(folder):
+        return None
+    return folder
 
 
 def _hand_over():

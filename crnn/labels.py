@@ -7,7 +7,7 @@ so that one fault has one name in all of them.
 from __future__ import annotations
 
 import re
-from typing import Container
+from typing import Container, List, Optional, Sequence
 
 NO_LABEL = "no label"
 EMPTY_LABEL = "empty label"
@@ -38,6 +38,27 @@ def fold(label: str, *, folds_case: bool) -> str:
     if folds_case:
         return label.lower()
     return label
+
+
+def fold_all(labels: Sequence[Optional[str]], *, folds_case: bool) -> Sequence[Optional[str]]:
+    """Return labels as `fold` returns each.
+
+    Args:
+        labels: The labels as the data set holds them; None where there is none.
+        folds_case: Whether the model reads no capitals.
+
+    Returns:
+        As many, None where there is none.
+    """
+    if not folds_case:
+        return labels
+    folded: List[Optional[str]] = []
+    for label in labels:
+        if label is None:
+            folded.append(None)
+        else:
+            folded.append(label.lower())
+    return folded
 
 
 def outside(label: str, characters: Container[str]) -> str:

@@ -20,6 +20,7 @@ class Limit(NamedTuple):
 
 
 LIMITS: Mapping[str, Limit] = {
+    "lexicon": Limit(1_000_000, "words in a lexicon"),
     "line": Limit(1 << 20, "bytes in a line of a text file"),
     "lines": Limit(20_000_000, "lines in a text file"),
     "text": Limit(64 << 20, "bytes in a recipe, a spec, a sidecar or another small text"),

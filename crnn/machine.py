@@ -139,7 +139,13 @@ def _quota(cgroup: Path) -> Optional[float]:
 
 
 # By their modules' names: the text they are known by.
-_LIBRARIES = {"onnxruntime": "onnxruntime", "cv2": "opencv"}
+_LIBRARIES = {
+    "onnxruntime": "onnxruntime",
+    "cv2": "opencv",
+    "simplejpeg": "simplejpeg",
+    "pyspng": "pyspng",
+    "isal": "isal",
+}
 
 
 def versions() -> Dict[str, str]:
@@ -151,7 +157,7 @@ def versions() -> Dict[str, str]:
     Returns:
         Texts by name: ``crnn``, ``numpy``, ``python`` and ``processor`` (the instruction sets,
         where the system tells them); ``pillow`` with its ``libjpeg`` and ``zlib``, ``opencv``,
-        ``onnxruntime`` and ``lmdb`` where they were imported.
+        ``simplejpeg``, ``pyspng``, ``isal``, ``onnxruntime`` and ``lmdb`` where they were imported.
     """
     import numpy as np
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Callable,
     Counter,
     Iterable,
@@ -13,6 +14,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    TypeVar,
     Union,
     overload,
 )
@@ -20,15 +22,23 @@ from typing import (
 import numpy as np
 
 from crnn import ctc
+from crnn.batch import NOT_FINITE
+from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
 from crnn.results import Reading
-from crnn.runners.open import open_runner, spec_given
-from crnn.scoring.scorer import NOT_FINITE
+from crnn.runners.open import by_width_rule, open_runner, spec_given
+from crnn.samples.batches import Seen
+from crnn.samples.views import PictureViews
 from crnn.spec import ModelSpec
+from crnn.views import available, chosen, left_out_note
+
+if TYPE_CHECKING:
+    from crnn.samples.buckets import Row
 
 Image = Union[str, Path, bytes]
+Done = TypeVar("Done")
 
 
 class Recognizer:
@@ -41,8 +51,16 @@ class Recognizer:
     ``device`` and ``threads`` are those of `crnn.runners.open.open_runner`; ``batch`` images are
     inferred at a time. ``spec`` is the spec to read the model by, or names it as ``--spec`` does,
     ``output_axes`` the order of its logits' axes where its spec does not, and ``output`` the one
-    to take of several outputs. It holds the model until `close`, which leaving a ``with`` block
-    calls.
+    to take of several outputs. A model with several widths reads each image at the one that fits
+    its aspect, unless ``width_rule`` is "off"; with ``nearest_width`` the nearest takes the place
+    of one that a set of OMs lacks. ``views`` names the views of an image of which the most probable
+    reading is kept (`crnn.views`; default: as the model's spec says). ``probability`` and
+    ``characters`` ask for the fields of `Reading` of these names; readings less probable than
+    ``reject`` are marked. What may be read can be restricted to the words of a ``lexicon`` (a file,
+    or words), by a ``lexicon_method``, to texts of a ``pattern``, or to the characters that
+    ``allow`` lists; ``alternatives`` asks for so many of the likeliest texts, of a ``beam`` that
+    keeps so many (`crnn.decoding.decoder.DecodingOptions`). It holds the model until `close`, which
+    leaving a ``with`` block calls.
     """
 
     def __init__(
@@ -55,6 +73,18 @@ class Recognizer:
         spec: Union[str, Path, ModelSpec, None] = None,
         output: Optional[str] = None,
         output_axes: Optional[str] = None,
+        nearest_width: bool = False,
+        width_rule: Optional[str] = None,
+        views: Optional[str] = None,
+        probability: bool = False,
+        characters: bool = False,
+        reject: Optional[float] = None,
+        lexicon: Union[str, Path, Sequence[str], None] = None,
+        lexicon_method: str = "auto",
+        allow: Optional[str] = None,
+        pattern: Optional[str] = None,
+        beam: int = 10,
+        alternatives: int = 0,
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
@@ -65,18 +95,49 @@ class Recognizer:
         self._runner = open_runner(Path(model), device=device, threads=threads)
         if output:
             self._runner.take(output)
+        if spec is not None or output_axes:
+            self._read_by(spec, output_axes)
+        if width_rule is not None:
+            self._runner.read_by(by_width_rule(self._runner.spec, width_rule, Path(model)))
+        if nearest_width:
+            self._runner.take_nearest()
+        self.spec = self._runner.spec
+        self._threshold = _checked(reject)
+        self._asked = asked = chosen(views, self.spec.views)
+        widths = len(self.spec.read_widths)
+        several = len(available(asked, widths)) > 1
+        self._views: Optional[PictureViews] = None
+        if several or characters:
+            self._views = PictureViews(self.spec, available(asked, widths))
+        options = DecodingOptions(
+            lexicon=lexicon,
+            method=lexicon_method,
+            beam=beam,
+            allow=allow,
+            pattern=pattern,
+            alternatives=alternatives,
+            probability=probability or several or reject is not None,
+            characters=characters,
+        )
+        self._decoder = Decoder(self.spec, options)
+        self._runner.__enter__()
+        self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out_note(asked, widths)]
+        self.simulated = self._runner.simulated
+
+    @property
+    def views_left_out(self) -> List[str]:
+        """The views that were asked for of each image, and for which the model has no width."""
+        widths = len(self.spec.read_widths)
+        return [view.name for view in self._asked if view.near > widths]
+
+    def _read_by(self, spec: Union[str, Path, ModelSpec, None], output_axes: Optional[str]) -> None:
         own: ModelSpec = self._runner.spec
         text = None
         if isinstance(spec, ModelSpec):
             own = spec
         elif spec is not None:
             text = str(spec)
-        if spec is not None or output_axes:
-            self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
-        self._runner.__enter__()
-        self.spec = self._runner.spec
-        self.notes = self._runner.notes
-        self.simulated = self._runner.simulated
+        self._runner.read_by(spec_given(own, text, output_axes, self._runner.steps))
 
     def __enter__(self) -> Recognizer:
         return self
@@ -118,7 +179,8 @@ class Recognizer:
     def read_each(
         self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
     ) -> Iterator[Reading]:
-        """Read images as batches are done, for a list that is long or has no end.
+        """Read images as batches are done, for a list that is long or has no end. A model of
+        several widths may take eight batches of images before it gives the first reading.
 
         Args:
             images: Paths, or encoded bytes.
@@ -135,10 +197,13 @@ class Recognizer:
             raise UsageError(
                 "this Recognizer is closed, so it holds no model any more; open another"
             )
+        if self.spec.widths is not None or self._views is not None:
+            yield from self._read_by_width(images, on_error)
+            return
         group: List[Tuple[str, np.ndarray]] = []
         for image in images:
             try:
-                group.append(self._load(image))
+                group.append(self._load(image, self._decoded))
             except InputError as error:
                 if on_error is None:
                     raise
@@ -149,15 +214,52 @@ class Recognizer:
         if group:
             yield from self._infer(group, on_error)
 
-    def _load(self, image: Image) -> Tuple[str, np.ndarray]:
+    def _read_by_width(
+        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Reading]:
+        """Read images in batches of one width each; the readings are in the images' order."""
+        from crnn.samples.buckets import bucketed
+        from crnn.scoring.scorer import Scorer
+
+        scorer = Scorer(
+            self.spec, confidences=True, decoder=self._decoder, threshold=self._threshold
+        )
+        rows = self._rows(images, on_error)
+        for batch in bucketed(rows, self.spec, self._batch, dtype="uint8"):
+            for row in scorer.rows(batch, self._runner.run(batch.images)):
+                if row.problem is None:
+                    yield row.reading
+                else:
+                    _told(row.reading.key, on_error)
+
+    def _rows(
+        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Row]:
+        from crnn.samples.buckets import Row
+
+        position = 0
+        for image in images:
+            try:
+                key, seen = self._load(image, self._seen)
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+            else:
+                for number, one in enumerate(seen, 1):
+                    last = number == len(seen)
+                    yield Row(position, key, None, one.image, (), one.name, last, one.span)
+                position += 1
+
+    def _load(self, image: Image, decode: Callable[[bytes], Done]) -> Tuple[str, Done]:
         if isinstance(image, bytes):
-            return "", self._decoded(image)
+            return "", decode(image)
         if not isinstance(image, (str, Path)):
             raise TypeError(_unfit(image))
         path = Path(image)
         require_file(path, "an image")
         try:
-            return str(image), self._decoded(read_bounded(path, "image_bytes"))
+            return str(image), decode(read_bounded(path, "image_bytes"))
         except InputError as error:
             raise InputError(f"{path}: {error.message}", hint=error.hint) from error
 
@@ -165,6 +267,13 @@ class Recognizer:
         pixels, remarks = decode_remarked(data, self.spec)
         self.remarks.update(remarks)
         return pixels
+
+    def _seen(self, data: bytes) -> Sequence[Seen]:
+        if self._views is None:
+            return [Seen(None, self._decoded(data))]
+        seen, remarks = self._views.of(data)
+        self.remarks.update(remarks)
+        return seen
 
     def _infer(
         self,
@@ -175,15 +284,23 @@ class Recognizer:
         finite = np.isfinite(logits).all(axis=(0, 2))
         for (key, _), good in zip(group, finite):
             if not good:
-                error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
-                if on_error is None:
-                    raise error
-                on_error(error)
+                _told(key, on_error)
         logits = logits[:, finite]
         keys = [key for (key, _), good in zip(group, finite) if good]
-        texts = ctc.greedy(logits, self.spec.alphabet)
-        for key, text, confidence in zip(keys, texts, ctc.confidences(logits).tolist()):
-            yield Reading(key, text, confidence, None)
+        decoded = self._decoder.decode(logits, keys)
+        for column, confidence in enumerate(ctc.confidences(logits).tolist()):
+            reading = decoded.reading(column, keys[column], confidence, None)
+            if self._threshold is not None:
+                reading = _judged(reading, self._threshold)
+            yield reading
+
+
+def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:
+    """Say that an image's output is not finite."""
+    error = InputError(f"{key or 'the image'}: {NOT_FINITE.detail}")
+    if on_error is None:
+        raise error
+    on_error(error)
 
 
 def _unfit(image: object) -> str:
@@ -191,3 +308,20 @@ def _unfit(image: object) -> str:
         "an image is a path (str or Path) or the bytes of an image file, not"
         f" {type(image).__name__}"
     )
+
+
+def _judged(reading: Reading, threshold: float) -> Reading:
+    # What counts words is needed for nothing else, and takes its time to import.
+    from crnn.scoring.scorer import judged
+
+    return judged(reading, threshold)
+
+
+def _checked(threshold: Optional[float]) -> Optional[float]:
+    """Return a threshold that is one.
+
+    What a run found may be above 1, where all words were to be rejected.
+    """
+    if threshold is not None and not 0 <= threshold <= 2:
+        raise UsageError(f"reject is {threshold}; expected a probability from 0 to 1")
+    return threshold

@@ -10,15 +10,52 @@ from crnn.spec import ModelSpec
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A text that a model might have read, and its probability."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Character:
+    """A character of a reading: its CTC class ``index``, the largest ``probability`` of its steps,
+    and the ``first`` and ``last`` column that it takes, in pixels of the picture from 0.
+    """
+
+    character: str
+    index: int
+    probability: float
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
     not asked for.
+
+    The fields with a default are None where they were not asked for, and are written only where
+    they are set. ``probability`` is the text's own, over all its CTC paths; ``posterior`` its share
+    among the candidates of a lexicon; ``alternatives`` are the likeliest texts, likeliest first.
+    ``rejected`` says whether the probability is below the one that was asked for.
+    ``width`` is the one that the image was read at, in columns, of a model with several; ``view``
+    the view of the word that gave the text, where there were several, and ``views_agree`` whether
+    all of them gave it.
     """
 
     key: str
     text: str
     confidence: Optional[float]
     label: Optional[str]
+    probability: Optional[float] = None
+    posterior: Optional[float] = None
+    alternatives: Optional[Sequence[Alternative]] = None
+    rejected: Optional[bool] = None
+    characters: Optional[Sequence[Character]] = None
+    width: Optional[int] = None
+    view: Optional[str] = None
+    views_agree: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +80,8 @@ class RunInfo:
     ``backend`` and ``device`` are None where another tool ran it and only its outputs are here.
     ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
     it. ``simulated`` says that no chip was involved; ``rehearsed`` is the precision in which a
-    chip's computation was rehearsed, None where none was.
+    chip's computation was rehearsed, None where none was. ``lacking`` are the widths that the spec
+    names and the model lacks, where the nearest took their places.
     """
 
     model: Model
@@ -53,6 +91,61 @@ class RunInfo:
     versions: Mapping[str, str]
     simulated: bool
     rehearsed: Optional[str] = None
+    lacking: Tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Words that were kept, how many of them are right, and the 95 % interval of that share."""
+
+    count: int
+    correct: int
+    interval95: Tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What is kept of ``total`` labelled words where those less probable than ``threshold`` are
+    rejected, and those that could not be read.
+
+    ``wanted`` is the accuracy for which the threshold was found on these words, None where it was
+    given. ``transferred`` is then what thresholds found on one half of the words keep of the other.
+    ``found`` is what a threshold that comes from another set kept there, as that set's result has
+    it.
+    """
+
+    threshold: float
+    total: int
+    kept: Kept
+    wanted: Optional[float] = None
+    transferred: Optional[Kept] = None
+    found: Optional[Mapping[str, Any]] = None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Words of about the same probability: their number, its mean, and how many are right."""
+
+    count: int
+    probability: float
+    correct: int
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How well the probabilities of ``words`` words tell the right ones from the wrong.
+
+    ``auroc`` is the chance that a right word is more probable than a wrong one, None where all are
+    right or all wrong; ``ece`` the expected calibration error over ``bins`` of equal count;
+    ``curve`` has share, threshold and accuracy of the surest words.
+    """
+
+    words: int
+    auroc: Optional[float]
+    ece: float
+    bins: Sequence[ReliabilityBin]
+    curve: Sequence[Tuple[float, float, float]]
+    rejection: Optional[Rejection] = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +157,14 @@ class Evaluation:
     could not be read counts as wrong. ``misses`` holds the worst. ``protocol`` says what counted:
     its ``name``, None for the kit's own, and its rules.
     ``data``, ``date`` (UTC, ISO 8601) and ``command`` say what was run on what and when, files and
-    folders by their names alone; empty where that is not known.
+    folders by their names alone; empty where that is not known. ``by_width`` has, for each width of
+    a model with several, the ``words`` with a label that were read at it, how many are ``correct``,
+    their ``accuracy``, and ``words_per_second``, of inference alone. ``sureness`` is None where
+    nobody asked for probabilities. ``views`` is empty where words had one view; else it has, for
+    each view whose readings were ``kept``, and for the words on which all views ``agree`` or
+    ``disagree``, their number and how many are right.
+    ``decoding`` says what restricted the texts: the lexicon, the pattern or the characters; empty
+    where nothing did.
     """
 
     accuracy: float
@@ -85,6 +185,10 @@ class Evaluation:
     data: str = ""
     date: str = ""
     command: Sequence[str] = ()
+    by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    sureness: Optional[Sureness] = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    views: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +256,8 @@ class BatchTiming:
     stages: Mapping[str, Mapping[str, float]]
     latency: Mapping[str, float]
     throughput: Mapping[str, float]
+    busy: float = 0.0
+    """How many processors other programs took meanwhile, where they left too few; else 0."""
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,16 @@ import numpy as np
 
 from crnn import labels
 from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.files import read_text, require_file
 from crnn.limits import advice, limit
 from crnn.spelling import did_you_mean
+from crnn.widths import Widths, widths_of
 
 FORMAT = "crnn-spec/1"
-ADDED: Sequence[FrozenSet[str]] = (frozenset(("orient", "background")),)
+ADDED: Sequence[FrozenSet[str]] = (
+    frozenset(("orient", "background", "widths", "temperature", "views")),
+)
 """The keys that the formats 2, 3 … of a spec added (`numbered`)."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 METADATA_KEY = "crnn.spec"
@@ -62,9 +65,14 @@ _TYPES: Mapping[str, Tuple[type, ...]] = {
     "output_axes": (str,),
     "orient": (bool,),
     "background": (str,),
+    "widths": (list, dict),
+    "temperature": (int, float),
+    "views": (str,),
 }
 BACKGROUND = re.compile("|#[0-9a-f]{6}")
 """What `ModelSpec.background` may be."""
+TEMPERATURES = (0.01, 100.0)
+"""The least and the most that `ModelSpec.temperature` may be."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,13 @@ class ModelSpec:
     the file's logits: time steps T, batch N, classes K; whoever runs the model gives them out as
     (T, N, K). ``orient`` turns an image as its EXIF tag says; ``background`` is the colour, as
     "#ffffff", that is put under transparent pixels, and with "" their own colour is taken, whatever
-    it is: both defaults are the training's. The defaults are the kit's historical contract: Pillow
-    'L', bicubic to 100x32 without keeping the aspect, blank 0 then 0-9a-z, logits (26, N, 37).
+    it is: both defaults are the training's. ``widths`` are those that images are read at by their
+    aspect; None where all are of ``width``, the fixed one, whose time steps ``time_steps`` are (the
+    others' are measured as a model first runs at them). Logits are divided by ``temperature`` where
+    the probability of a text is computed (`crnn.decoding.probability`), and nowhere else. ``views``
+    says in which ways a word is read where ``--views`` does not (`crnn.views`); "" for one. The
+    defaults are the kit's historical contract: Pillow 'L', bicubic to 100x32 without keeping the
+    aspect, blank 0 then 0-9a-z, logits (26, N, 37).
     Raises `InputError` for a value outside its range.
     """
 
@@ -96,6 +109,9 @@ class ModelSpec:
     output_axes: str = "TNK"
     orient: bool = False
     background: str = ""
+    widths: Optional[Widths] = None
+    temperature: float = 1.0
+    views: str = ""
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, tuple(COLORS))
@@ -112,14 +128,24 @@ class ModelSpec:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected 1 to 65535")
         _at_most("steps", self.time_steps, "time_steps is")
         _at_most("input_values", self.channels * self.height * self.width, "values of an image are")
+        if self.widths is not None:
+            widest = self.channels * self.height * self.widths.list[-1]
+            _at_most("input_values", widest, "values of an image of the widest width are")
         _at_most("output_values", self.time_steps * self.classes, "values of an image's logits are")
         for name in ("divisor", "mean", "std"):
             # A comparison, not a conversion: JSON may hold an integer that no float can.
             if not abs(getattr(self, name)) <= FLOAT32_MAX:
                 raise InputError(f"spec: {name} is {getattr(self, name)}; expected a finite number")
+        least, most = TEMPERATURES
+        if not least <= self.temperature <= most:
+            raise InputError(
+                f"spec: temperature is {self.temperature}; expected {least:g} to {most:g}"
+            )
         for name in ("divisor", "std"):
             if np.float32(getattr(self, name)) == 0:
                 raise InputError(f"spec: {name} is 0; pixels are divided by it")
+        if self.views:
+            _refuse_views(self.views)
         self.alphabet  # noqa: B018  an alphabet that cannot be built refuses the spec
 
     @classmethod
@@ -148,6 +174,25 @@ class ModelSpec:
         return (self.channels, self.height, self.width)
 
     @property
+    def read_widths(self) -> Tuple[int, ...]:
+        """The widths that an image may have as the model's input, ascending."""
+        if self.widths is None:
+            return (self.width,)
+        return self.widths.list
+
+    def at_width(self, width: int, time_steps: int) -> ModelSpec:
+        """Return the spec as it is at one width.
+
+        Args:
+            width: Of the images, in columns.
+            time_steps: What the model gives at that width, measured.
+
+        Returns:
+            A spec of that fixed width, without widths to choose from.
+        """
+        return dataclasses.replace(self, width=width, time_steps=time_steps, widths=None)
+
+    @property
     def table(self) -> np.ndarray:
         """The float32 values of the 256 pixel values, shape (256,)."""
         pixels = np.arange(256, dtype=np.float32)
@@ -167,7 +212,9 @@ class ModelSpec:
         return labels.fold(label, folds_case=self.fold_case)
 
     def output_shape(self, batch: Optional[int]) -> Tuple[Optional[int], ...]:
-        """Return the shape of the file's logits for a batch; None stands for any size."""
+        """Return the shape of the file's logits for a batch; None stands for any size, as that of
+        the time steps does where the spec has several widths.
+        """
         return self._shape_of(self.output_axes, batch)
 
     def fitting_axes(self, shape: Sequence[Optional[int]], batch: Optional[int]) -> List[str]:
@@ -184,7 +231,10 @@ class ModelSpec:
         return [axes for axes in orders if fits(shape, self._shape_of(axes, batch))]
 
     def _shape_of(self, axes: str, batch: Optional[int]) -> Tuple[Optional[int], ...]:
-        sizes = {"T": self.time_steps, "N": batch, "K": self.classes}
+        steps: Optional[int] = self.time_steps
+        if self.widths is not None:
+            steps = None
+        sizes = {"T": steps, "N": batch, "K": self.classes}
         return tuple(sizes[axis] for axis in axes)
 
     def to_json(self) -> str:
@@ -195,6 +245,8 @@ class ModelSpec:
         """Return the spec as plain data, with its format's name and version."""
         values = dataclasses.asdict(self)
         values["alphabet"] = values.pop("characters")
+        if self.widths is not None:
+            values["widths"] = self.widths.to_dict()
         for field in dataclasses.fields(self):
             if is_new(field.name, ADDED) and values[field.name] == field.default:
                 del values[field.name]
@@ -239,9 +291,21 @@ class ModelSpec:
                 )
         values["characters"] = values.pop("alphabet")
         try:
+            if "widths" in values:
+                values["widths"] = widths_of(values["widths"])
             return cls(**values)
         except InputError as error:
             raise InputError(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def _refuse_views(text: str) -> None:
+    # Of models that name views alone.
+    from crnn.views import parsed
+
+    try:
+        parsed(text)
+    except UsageError as error:
+        raise InputError(f"spec: views: {error.message}", hint=error.hint) from error
 
 
 def numbered(first: str, added: Sequence[FrozenSet[str]], keys: Iterable[str]) -> str:
@@ -427,6 +491,8 @@ def changed_spec(
     width = data.get("width")
     if type(width) is int and width > 0 and "time_steps" not in data:
         values["time_steps"] = steps(width) or own.time_steps
+    if values.get("widths", own) is None:
+        del values["widths"]
     del values["format"]
     return ModelSpec.from_dict({"format": numbered(FORMAT, ADDED, values), **values}, where=where)
 

@@ -10,8 +10,10 @@ from typing import List
 
 import hypothesis
 import pytest
+from _pytest.capture import CaptureResult
 
 from tests import kind
+from tests.lines import joined
 from tests.real_data import real_data
 
 # Several test processes share the processors: OpenMP's idle threads must not spin in one another's
@@ -37,6 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SLOW = (
     "cli/test_export.py",
     "cli/test_process.py",
+    "cli/test_widths.py",
     "datasets/test_synth.py",
     "export/test_graph.py",
     "export/test_int8_exact.py",
@@ -49,6 +52,9 @@ SLOW = (
     "simulator/test_launcher.py",
     "simulator/test_page.py",
     "test_compile_simulated.py",
+    "test_library.py",
+    "test_own_words.py",
+    "test_page_commands.py",
     "test_readme.py",
     "test_real_words.py",
     "test_variants_simulated.py",
@@ -92,6 +98,25 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
     if not EXPECTED_SKIPS.search(reason):
         report.outcome = "failed"
         report.longrepr = f"an unexpected skip, with the real data here: {reason}"
+
+
+class Joined:
+    """pytest's capsys; sentences on stderr that were broken at 80 columns are whole again."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.disabled = capsys.disabled
+
+    def readouterr(self) -> CaptureResult[str]:
+        """Return what was printed since the last call."""
+        out, err = self._capsys.readouterr()
+        return CaptureResult(out, joined(err))
+
+
+@pytest.fixture
+def capsys(capsys: pytest.CaptureFixture[str]) -> Joined:
+    """Tests look for sentences; how they are broken is what tests/cli/test_layout.py tests."""
+    return Joined(capsys)
 
 
 @pytest.fixture(scope="session")

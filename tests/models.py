@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.widths import Widths
 
 SPEC = ModelSpec.default()
 
@@ -79,6 +81,75 @@ def write_width_model(path: Path) -> Path:
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
     return path
+
+
+def write_wide_echo_model(
+    path: Path, widths: Optional[Sequence[int]] = None, *, axes: str = "TNK"
+) -> Path:
+    """Write an ONNX file that takes any batch and any width, and reads what `wide_echo_image`
+    writes: logit k of step t is pixel (row k, column 4t), of width / 4 + 1 steps.
+
+    ``widths`` are those that its spec names; None for the default spec.
+    """
+    nodes = [
+        helper.make_node("Slice", ["actual_input_1", "starts", "ends", "axes", "by"], ["cut"]),
+        helper.make_node("Pad", ["cut", "pads"], ["padded"]),
+        helper.make_node("Squeeze", ["padded"], ["squeezed"], axes=[1]),
+        helper.make_node(
+            "Transpose", ["squeezed"], ["output1"], perm=["NKT".index(axis) for axis in axes]
+        ),
+    ]
+    sizes = {"T": "steps", "N": "batch", "K": 37}
+    constants = {
+        "starts": [0],
+        "ends": [1 << 30],
+        "axes": [3],
+        "by": [4],
+        "pads": [0, 0, 0, 0, 0, 0, 5, 1],
+    }
+    graph = helper.make_graph(
+        nodes,
+        "echo",
+        [
+            helper.make_tensor_value_info(
+                "actual_input_1", TensorProto.FLOAT, ["batch", 1, 32, "width"]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(
+                "output1", TensorProto.FLOAT, [sizes[axis] for axis in axes]
+            )
+        ],
+        [
+            numpy_helper.from_array(np.array(value, dtype=np.int64), name)
+            for name, value in constants.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    spec = dataclasses.replace(SPEC, output_axes=axes)
+    if widths is not None:
+        spec = dataclasses.replace(spec, widths=Widths(list=tuple(widths)))
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def wide_echo_image(text: str, width: int) -> np.ndarray:
+    """Return the float32 image (1, 32, width) that the model of `write_wide_echo_model` reads as
+    ``text``, at most width / 8 characters of 0-9a-u.
+    """
+    pixels = np.zeros((1, 32, width), dtype=np.uint8)
+    pixels[0, 0] = 128
+    for position, character in enumerate(text):
+        pixels[0, SPEC.alphabet.table.index(character), 8 * position] = 255
+    image: np.ndarray = SPEC.table[pixels]
+    return image
+
+
+def wide_echo_images(texts: Sequence[str], width: int) -> np.ndarray:
+    """Return the images of several texts, (N, 1, 32, width)."""
+    return np.stack([wide_echo_image(text, width) for text in texts])
 
 
 def echo_pixels(text: str) -> np.ndarray:

@@ -28,3 +28,8 @@ def started(command: List[str], **options: Any) -> Iterator[subprocess.Popen]:
 def uncounted() -> Dict[str, str]:
     """Return this environment for a process whose lines `make coverage` does not count."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
+def measured() -> Dict[str, str]:
+    """Return what a child with an environment of its own needs for its lines to be counted."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}

@@ -174,8 +174,17 @@ class TestCodes:
         assert first in near
         assert len(near) == 3
 
-    def test_nothing_is_near_nonsense(self) -> None:
-        assert codes.nearest("????") == ()
+    @pytest.mark.parametrize("value", ["????", "nonsense", "999999", "1", "12345678", "EQ0001"])
+    def test_nothing_is_near_what_is_of_no_part_of_cann(self, value: str) -> None:
+        assert codes.nearest(value) == ()
+
+    def test_a_number_with_a_digit_too_many_is_near_the_one_without(self) -> None:
+        assert codes.nearest("5070111")[0].code == "507011"
+
+    @pytest.mark.parametrize("entry", ["507999", "145999", "E10999", "EZ9000", "W11999"])
+    def test_what_is_near_is_of_the_same_part(self, entry: str) -> None:
+        for near in codes.nearest(entry):
+            assert near.code[:3] == entry[:3]
 
 
 class TestNumbers:

@@ -73,6 +73,19 @@ def test_a_missing_file_names_its_nearest_neighbour(tmp_path: Path) -> None:
         require_file(tmp_path / "modle.onnx", "a model")
 
 
+@pytest.mark.parametrize("other", ["crnn.om", "crnn.onnx"])
+def test_a_missing_checkpoint_is_not_taken_for_a_model_of_another_kind(
+    other: str, tmp_path: Path
+) -> None:
+    (tmp_path / other).write_text("x")
+    with pytest.raises(InputError) as caught:
+        require_file(tmp_path / "crnn.pth", "a checkpoint")
+    assert "did you mean" not in str(caught.value)
+    (tmp_path / "crnn.pt").write_text("x")
+    with pytest.raises(InputError, match=r"did you mean .*crnn\.pt\?"):
+        require_file(tmp_path / "crnn.pth", "a checkpoint")
+
+
 def test_natural_order() -> None:
     names = ["test_10", "test_2", "a1b10", "a1b9", "test_1", "test_01"]
     assert sorted(names, key=natural_key) == [

@@ -11,10 +11,12 @@ from typing import List, Set
 
 import onnx
 import pytest
+from PIL import Image
 
+from crnn.cli.main import main
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
-from tests.models import write_bins, write_echo_model
+from tests.models import write_bins, write_echo_model, write_images
 
 HEAVY = {
     "torch",
@@ -73,6 +75,21 @@ SCRIPTS = [
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_of_a_script_imports_nothing_heavy(script: str) -> None:
     assert not imported_by(str(ROOT / script), "--help") & HEAVY
+
+
+def test_crnn_read_does_without_the_onnx_package(tmp_path: Path) -> None:
+    # Importing it takes longer than reading an image. What is imported later shares its messages.
+    onnx.save(lstm_model(), str(tmp_path / "m.onnx"))
+    Image.new("L", (100, 32), 255).save(tmp_path / "word.png")
+    code = (
+        "import sys\nfrom crnn.cli.main import main\n"
+        "assert main(['read', 'm.onnx', 'word.png']) == 0\n"
+        "assert 'onnx.onnx_ml_pb2' in sys.modules and 'onnx' not in sys.modules\n"
+        "import onnx\n"
+        "assert onnx.ModelProto is sys.modules['onnx.onnx_ml_pb2'].ModelProto\n"
+        "onnx.checker.check_model(onnx.load('m.onnx'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=str(tmp_path))
 
 
 def test_help_of_crnn_imports_nothing_heavy() -> None:
@@ -141,6 +158,50 @@ def test_an_om_evaluation_needs_numpy_alone(compiled: Path, tmp_path: Path) -> N
     assert data["skipped"] == {}
     assert data["backend"] == "pyacl"
     assert data["simulated"] is True
+
+
+@BOX
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--lexicon", "words.txt"],
+        ["--lexicon", "words.txt", "--lexicon-method", "beam"],
+        ["--lexicon", "words.txt", "--lexicon-method", "paper"],
+        ["--pattern", "[a-z]{2}[0-9]{4}"],
+        ["--allow", "0-9"],
+    ],
+)
+def test_what_may_be_read_needs_numpy_alone(
+    compiled: Path, tmp_path: Path, options: List[str]
+) -> None:
+    bins = write_bins(tmp_path, ["a", "b", "cat"])
+    (tmp_path / "words.txt").write_text("dog\ncat\n")
+    words = ["--pre_dir", str(bins), "--label", str(tmp_path / "label.txt")]
+    words += ["--modelpath", str(compiled), "--readings", str(tmp_path / "r.jsonl")]
+    words += ["--json_output_file", str(tmp_path / "r.json"), "--alternatives", "2", *options]
+    script = str(ROOT / "post_CRNN_pytorch_acl.py")
+    simulated("-c", ONLY_NUMPY, script, *words, folder=tmp_path)
+    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    assert len(texts) == 3
+    if "--lexicon" in options:
+        assert set(texts) <= {"cat", "dog"}
+
+
+@BOX
+def test_bins_of_several_views_need_numpy_alone(compiled: Path, tmp_path: Path) -> None:
+    words = write_images(tmp_path / "words", ["a", "b", "cat"])
+    bins, label = str(tmp_path / "bins"), str(tmp_path / "label.txt")
+    assert main(["prepare", str(words), bins, "--label", label, "--views", "3"]) == 0
+    command = ["--pre_dir", bins, "--label", label, "--modelpath", str(compiled)]
+    script = str(ROOT / "post_CRNN_pytorch_acl.py")
+    for asked in ([], ["--views", "rot-3"]):
+        result = ["--json_output_file", str(tmp_path / "r.json"), *asked]
+        simulated("-c", ONLY_NUMPY, script, *command, *result, folder=tmp_path)
+        data = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+        assert (data["total"], data["skipped"]) == (3, {})
+        assert set(data["views"]["kept"]) <= {"near1", "rot+3", "rot-3"}
+        assert data["views"]["agree"]["words"] + data["views"]["disagree"]["words"] == 3
 
 
 DOCTOR = """

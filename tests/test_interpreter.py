@@ -197,6 +197,46 @@ def test_the_module_hands_over_too(bare: str, owner: Path) -> None:
     assert run.stdout.splitlines() == ["-m", "crnn", "doctor"]
 
 
+@pytest.fixture(scope="module")
+def with_numpy(bare: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for PYTHONPATH that holds a module named numpy and nothing else."""
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "numpy.py").write_text("", encoding="ascii")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate", "a.onnx", "b"], ["report", "r.json"], ["evaluate", "a.pth", "b"]]
+)
+def test_the_module_hands_over_for_what_its_verb_needs(
+    words: List[str], bare: str, with_numpy: str, owner: Path
+) -> None:
+    run = started(bare, "-m", "crnn", *words, folder=owner, PYTHONPATH=with_numpy)
+    assert run.returncode == TAKEN, run.stderr
+    assert run.stdout.splitlines() == ["-m", "crnn", *words]
+
+
+def test_an_om_stays_with_the_python_of_the_box(bare: str, with_numpy: str, owner: Path) -> None:
+    words = ["-m", "crnn", "evaluate", "crnn.om", "bins"]
+    run = started(bare, *words, folder=owner, PYTHONPATH=with_numpy)
+    assert run.returncode != TAKEN
+
+
+def test_the_python_of_the_environment_is_taken_though_nothing_is_missing(
+    owner: Path, tmp_path: Path
+) -> None:
+    other = stand_in(tmp_path / "other", TAKEN - 1)
+    words = ["-m", "crnn", "spec", "show"]
+    run = started(sys.executable, *words, folder=owner, CRNN_PYTHON=str(other))
+    assert run.returncode == TAKEN - 1
+
+
+def test_the_remedy_names_the_checkouts_own_python(bare: str, owner: Path) -> None:
+    code = "from crnn.errors import needs\nwith needs('nopackage'): import nopackage"
+    run = started(bare, "-c", code, folder=owner)
+    assert f"{owner}/.venv/bin/python" in run.stderr
+
+
 def test_a_script_hands_over_from_another_folder(bare: str, owner: Path, tmp_path: Path) -> None:
     run = started(bare, str(owner / "pth2onnx.py"), "a", "b", folder=tmp_path)
     assert run.returncode == TAKEN

@@ -23,10 +23,30 @@ WORDS = st.text(alphabet="ab1 é", max_size=8)
         ("good", "god", 1),
         ("ab", "ba", 2),
         ("字", "字字", 1),
+        # More rows than a machine's word has bits.
+        ("b" * 70, "a" * 80, 80),
+        ("b" + "a" * 79, "a" * 79 + "b", 2),
+        ("x" * 10, "a" * 66 + "x" * 4, 66),
     ],
 )
 def test_edit_distance_by_hand(first: str, second: str, distance: int) -> None:
     assert metrics.edit_distance(first, second) == distance
+
+
+def by_definition(first: str, second: str) -> int:
+    row = list(range(len(second) + 1))
+    for left, character in enumerate(first, 1):
+        above, row[0] = row[0], left
+        for right, other in enumerate(second, 1):
+            changed = above + (character != other)
+            above = row[right]
+            row[right] = min(above + 1, row[right - 1] + 1, changed)
+    return row[-1]
+
+
+@given(st.text(alphabet="ab1 é字", max_size=80), st.text(alphabet="ab1 é字", max_size=80))
+def test_edit_distance_is_the_tables(first: str, second: str) -> None:
+    assert metrics.edit_distance(first, second) == by_definition(first, second)
 
 
 @given(WORDS, WORDS, WORDS)
@@ -70,6 +90,20 @@ def test_text_metric_on_three_words() -> None:
         1: {"accuracy": 0.0, "correct": 0, "total": 1},
         4: {"accuracy": 0.5, "correct": 1, "total": 2},
     }
+
+
+def test_a_batch_counts_as_its_words_do() -> None:
+    texts = ["good", "god", "", "", "x", "ab", ""]
+    truths = ["good", "good", "x", "", None, "ab", ""]
+    together, apart = metrics.TextMetric(), metrics.TextMetric()
+    missed = together.update_all(texts, truths, {5: "why", 6: "why"})
+    for row, (text, truth) in enumerate(zip(texts, truths)):
+        if truth is not None:
+            apart.update(text, truth, wrong=row in (5, 6))
+    assert missed == {1: 1, 2: 1, 5: 0, 6: 0}
+    for name in ("total", "correct", "cer", "one_minus_ned", "by_length"):
+        assert getattr(together, name) == getattr(apart, name), name
+    assert (together.total, together.correct) == (6, 2)
 
 
 def test_text_metric_of_nothing_and_of_empty_strings() -> None:

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from crnn.alphabet import Alphabet
 from crnn.errors import InputError
-from crnn.spec import METADATA_KEY, ModelSpec, numbered, optional_keys, spec_in
+from crnn.spec import (
+    ADDED as ADDED_TO_SPECS,
+)
+from crnn.spec import (
+    METADATA_KEY,
+    ModelSpec,
+    changed_spec,
+    numbered,
+    optional_keys,
+    spec_in,
+)
+from crnn.widths import Widths, widths_of
 
 GOLDEN = (
     '{"alphabet": "0123456789abcdefghijklmnopqrstuvwxyz", "blank": 0, "color": "gray", "divisor":'
@@ -30,10 +41,20 @@ def test_golden_json() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"orient": True}, {"background": "#ffffff"}, {"orient": True, "background": "#0a0b0c"}],
+    [
+        {"orient": True},
+        {"background": "#ffffff"},
+        {"orient": True, "background": "#0a0b0c"},
+        {"widths": {"rule": "aspect", "factor": 36.0, "list": [80, 100, 128, 160, 200]}},
+        {"widths": {"rule": "aspect", "factor": 30.0, "list": [320]}, "orient": True},
+        {"temperature": 0.85},
+        {"views": "5"},
+        {"views": "near2,rot+5"},
+    ],
 )
 def test_new_keys_are_written_only_where_they_are_set(given: Any) -> None:
-    spec = ModelSpec(**given)
+    widths = {key: widths_of(value) for key, value in given.items() if key == "widths"}
+    spec = ModelSpec(**{**given, **widths})
     data = json.loads(spec.to_json())
     assert data == {**json.loads(GOLDEN), "format": "crnn-spec/2", **given}
     assert ModelSpec.from_json(spec.to_json()) == spec
@@ -84,6 +105,40 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"orient": True}, "unknown or missing keys: orient"),
         ({"format": "crnn-spec/2", "orient": 1}, "orient is 1; expected bool"),
         ({"format": "crnn-spec/2", "background": "white"}, "expected a colour such as '#ffffff'"),
+        ({"widths": [80]}, "unknown or missing keys: widths"),
+        ({"temperature": 2.0}, "unknown or missing keys: temperature"),
+        ({"format": "crnn-spec/2", "views": "near0"}, "views: there is no view 'near0'"),
+        ({"format": "crnn-spec/2", "views": "4"}, "views: there is no set of 4 views"),
+        ({"format": "crnn-spec/2", "views": 5}, "views is 5; expected str"),
+        ({"format": "crnn-spec/2", "temperature": 0}, "temperature is 0; expected 0.01 to 100"),
+        ({"format": "crnn-spec/2", "temperature": float("nan")}, "temperature is nan"),
+        ({"format": "crnn-spec/2", "temperature": 10**400}, "expected 0.01 to 100"),
+        ({"format": "crnn-spec/2", "temperature": "1"}, "temperature is '1'; expected float"),
+        *[
+            ({"format": "crnn-spec/2", "widths": widths}, message)
+            for widths, message in (
+                (True, "widths is True; expected dict"),
+                ({}, r"widths is {}; expected an object of rule, factor, list"),
+                ({"list": [80], "step": 4}, "expected an object of rule, factor, list"),
+                ([], "list is empty"),
+                ([80, "100"], "'100' is in the list; expected whole numbers"),
+                ([80, True], "True is in the list"),
+                ([80, 100.5], "100.5 is in the list"),
+                ({"list": 80}, "list is 80; expected a list"),
+                ([0, 80], "0 is in the list; expected 1 to 65535"),
+                ([80, 10**30], "is in the list; expected 1 to 65535"),
+                ([100, 80], "list is 100, 80; expected ascending widths, each once"),
+                ([80, 80], "ascending widths, each once"),
+                (list(range(8, 80)), "72 widths; at most 64"),
+                ([80, 65535], "2097120; at most 1048576"),
+                ({"list": [80], "rule": "height"}, "rule is 'height'; expected 'aspect'"),
+                ({"list": [80], "rule": 3}, "rule is 3"),
+                ({"list": [80], "factor": "36"}, "factor is '36'; expected a number"),
+                ({"list": [80], "factor": 0}, "factor is 0; expected 0.001 to 65535"),
+                ({"list": [80], "factor": float("nan")}, "factor is nan"),
+                ({"list": [80], "factor": 10**400}, "expected 0.001 to 65535"),
+            )
+        ],
     ],
 )
 def test_what_is_no_spec(change: Any, message: str) -> None:
@@ -156,7 +211,7 @@ def test_a_format_reads_what_came_up_to_it() -> None:
 
 def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     old = ModelSpec(width=160).to_json()
-    monkeypatch.setattr("crnn.spec.ADDED", (frozenset(["width", "orient", "background"]),))
+    monkeypatch.setattr("crnn.spec.ADDED", (frozenset([*ADDED_TO_SPECS[0], "width"]),))
     plain = ModelSpec()
     assert "width" not in plain.to_dict()
     assert plain.to_dict()["format"] == "crnn-spec/1"
@@ -167,3 +222,19 @@ def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPat
     # A file of the first format does not hold what the second one added.
     with pytest.raises(InputError, match="unknown or missing keys: width"):
         ModelSpec.from_json(old)
+
+
+def test_a_given_spec_sets_widths_and_takes_them_away() -> None:
+    own = ModelSpec.default()
+    wide = changed_spec(own, {"widths": [80, 128]}, where="here", steps=lambda width: None)
+    assert wide.widths == Widths(list=(80, 128))
+    assert (wide.width, wide.time_steps) == (own.width, own.time_steps)
+    assert wide.read_widths == (80, 128)
+    again = changed_spec(wide, {"widths": None}, where="here", steps=lambda width: None)
+    assert again == own
+    assert again.to_json() == GOLDEN
+
+
+def test_a_spec_at_one_width_has_no_others() -> None:
+    spec = ModelSpec(widths=Widths(list=(80, 128)))
+    assert spec.at_width(128, 33) == ModelSpec(width=128, time_steps=33)

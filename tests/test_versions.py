@@ -41,7 +41,10 @@ def test_pillow_comes_with_its_decoders() -> None:
     assert found["lmdb"].startswith(__import__("lmdb").__version__)
 
 
-@pytest.mark.parametrize(("module", "name"), [("onnxruntime", "onnxruntime"), ("cv2", "opencv")])
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("onnxruntime", "onnxruntime"), ("cv2", "opencv"), ("simplejpeg", "simplejpeg")],
+)
 def test_other_libraries(module: str, name: str) -> None:
     library = pytest.importorskip(module)
 

@@ -5,7 +5,8 @@
 # The folders searched, in this order, are written a second time in environment.py; a test holds the two together.
 # Nothing here may rely on a glob (zsh stops at one without a match) or use zsh's own names path, status and argv.
 
-_crnn_say() { printf 'acl_env: %s\n' "$1" >&2; }
+# A line for each argument, short enough for 80 columns but for paths and commands.
+_crnn_say() { printf 'acl_env: %s\n' "$@" >&2; }
 
 _crnn_is_home() {
     local mark
@@ -115,7 +116,7 @@ _crnn_source() {
         # shellcheck disable=SC2154  # acl_env_x86.sh, which sources this, has set it
         eval "$(bash --norc --noprofile "$_crnn_here/crnn/ascend/acl_env_in_bash.sh" "$script")"
     else
-        _crnn_say "there is no bash, which CANN's script $script is written for: install it"
+        _crnn_say "there is no bash, which CANN's script is written for: install it" "  $script"
     fi
     case $before in *u*) set -u ;; esac
     case $before in *e*) set -e ;; esac
@@ -124,13 +125,15 @@ _crnn_source() {
 
 _crnn_say_missing() {
     if ! command -v atc >/dev/null 2>&1; then
-        _crnn_say "no atc in $1: models can be run, not compiled (the toolkit package has it)"
+        _crnn_say "no atc (the toolkit package has it): models can be run, not compiled" "  $1"
     fi
-    if [ ! -e /usr/local/Ascend/driver/version.info ]; then
+    if [ -n "${CRNN_SIMULATOR:-}" ]; then
+        _crnn_say "SIMULATED: models are compiled and run without a chip and its driver"
+    elif [ ! -e /usr/local/Ascend/driver/version.info ]; then
         _crnn_say "no driver at /usr/local/Ascend/driver: models can be compiled, not run"
     fi
     if ! _crnn_has_acl; then
-        _crnn_say "no pyACL (the acl module) in PYTHONPATH: Python programs cannot run models"
+        _crnn_say "no pyACL (the acl module) in PYTHONPATH: Python cannot run models"
     fi
 }
 
@@ -151,10 +154,11 @@ _crnn_say_nothing_found() {
         _crnn_say "no CANN under ASCEND_INSTALL_ROOT=$ASCEND_INSTALL_ROOT"
     else
         _crnn_say "no CANN under /usr/local/Ascend or ${HOME:-~}/Ascend"
-        _crnn_say "if it lies elsewhere: export ASCEND_INSTALL_ROOT=/the/folder/that/holds/ascend-toolkit"
+        _crnn_say "if it lies elsewhere:" "  export ASCEND_INSTALL_ROOT=/the/folder/that/holds/ascend-toolkit"
     fi
-    _crnn_say "looked for cann, cann-VERSION, ascend-toolkit/latest, nnae/latest, nnrt/latest and the folder itself"
-    _crnn_say "install the toolkit package for this machine: Ascend-cann-toolkit_VERSION_linux-$(uname -m).run --install"
+    _crnn_say "looked for cann, cann-VERSION, ascend-toolkit/latest, nnae/latest," "  nnrt/latest and the folder itself"
+    _crnn_say "install the toolkit package for this machine:" \
+        "  Ascend-cann-toolkit_VERSION_linux-$(uname -m).run --install"
 }
 
 _crnn_acl_env() {
@@ -192,7 +196,7 @@ _crnn_acl_env() {
     _crnn_prepend PATH
     _crnn_prepend PYTHONPATH
     _crnn_say_missing "$home"
-    _crnn_say "CANN at $home${script:+ (by $script)}"
+    _crnn_say "CANN at $home" ${script:+"  (by $script)"}
 }
 
 _crnn_forget() {

@@ -313,6 +313,12 @@ class Acl:
     def load_from_file(self, path: str) -> int:
         return int(self._value("mdl.load_from_file", path))
 
+    def query_size(self, path: str) -> Tuple[int, int]:
+        """Return the bytes of work memory and of weights that a model will take."""
+        work, weights, code = self._call("mdl.query_size", path)
+        self._check("mdl.query_size", code)
+        return int(work), int(weights)
+
     def unload(self, model: int) -> None:
         self._code("mdl.unload", model)
 

@@ -19,7 +19,7 @@ from crnn.files import read_bounded, sha256, write_text
 from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
-ADDED = (frozenset(["external_data"]), frozenset(["reference"]))
+ADDED = (frozenset(["external_data"]), frozenset(["reference"]), frozenset(["widths"]))
 """The keys that the formats 2, 3 … of a sidecar added (`numbered`)."""
 MAX_BYTES = 1 << 20
 
@@ -31,7 +31,8 @@ class Sidecar:
     ``checkpoint_sha256`` is None where the ONNX did not tell it; ``command`` is ATC's command line,
     a word each; ``versions`` names what the model was made with (crnn, cann, atc …);
     ``external_data`` has the hashes of the files that held the ONNX's weights, by name;
-    ``reference`` what the ONNX read of the built-in pictures.
+    ``reference`` what the ONNX read of the built-in pictures; ``widths`` the widths in pixels that
+    the OM takes, ascending, each at every one of ``batch_sizes``: empty for a model of one width.
     """
 
     spec: ModelSpec
@@ -44,6 +45,7 @@ class Sidecar:
     simulated: bool
     external_data: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: Optional[Reference] = None
+    widths: Tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
@@ -51,6 +53,8 @@ class Sidecar:
         values.update(spec=self.spec.to_dict(), versions=dict(self.versions))
         if not self.external_data:
             del values["external_data"]
+        if not self.widths:
+            del values["widths"]
         del values["reference"]
         if self.reference is not None:
             values["reference"] = self.reference.to_dict()
@@ -136,6 +140,7 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         simulated=data["simulated"],
         external_data=data.get("external_data", {}),
         reference=_reference(data, path),
+        widths=tuple(data.get("widths", ())),
     )
 
 
@@ -209,10 +214,15 @@ def describe_sidecar(om: Path, om_sha256: str) -> Dict[str, Any]:
     if sidecar is None:
         where = f"default (no {sidecar_path(om).name} stands beside it)"
         return {"spec_from": where, "spec": ModelSpec.default().to_dict()}
-    source: Dict[str, Any] = {
-        "onnx_sha256": sidecar.onnx_sha256,
-        "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown",
-    }
+    source: Dict[str, Any] = {}
+    if sidecar.widths:
+        source["widths"] = list(sidecar.widths)
+    source.update(
+        {
+            "onnx_sha256": sidecar.onnx_sha256,
+            "checkpoint_sha256": sidecar.checkpoint_sha256 or "unknown",
+        }
+    )
     if sidecar.external_data:
         source["external_data"] = dict(sidecar.external_data)
     return {
@@ -246,6 +256,10 @@ def _is_batch(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(_is_batch, value))
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -262,10 +276,8 @@ _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "checkpoint_sha256": (f"{_HASH}, or null", lambda value: value is None or _is_hash(value)),
     "command": ("a list of texts", _is_texts),
     "versions": ("texts by name", _is_versions),
-    "batch_sizes": (
-        "a list of positive numbers",
-        lambda value: isinstance(value, list) and len(value) > 0 and all(map(_is_batch, value)),
-    ),
+    "batch_sizes": ("a list of positive numbers", _are_sizes),
+    "widths": ("a list of positive numbers", _are_sizes),
     "external_data": (f"{_HASH} for each file", _is_hashes),
     "reference": ("an object", lambda value: isinstance(value, dict)),
     "simulated": ("true or false", lambda value: isinstance(value, bool)),

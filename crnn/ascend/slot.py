@@ -116,6 +116,30 @@ class Event:
         self._acl.synchronize_event(self._event)
 
 
+class _Room:
+    """Memory for the largest input and output of some models."""
+
+    def __init__(self, acl: Acl, in_size: int, out_size: int, held: Releases) -> None:
+        self.in_size = in_size
+        self.out_size = out_size
+        self.host_in: Pinned = pinned_memory(acl, in_size, held)
+        self.host_out: Pinned = pinned_memory(acl, out_size, held)
+        self.device_in = device_memory(acl, in_size, held)
+        self.device_out = device_memory(acl, out_size, held)
+
+    def holds(self, model: LoadedModel) -> bool:
+        """Whether a model's input and output find place here."""
+        return model.inputs[0].size <= self.in_size and model.outputs[0].size <= self.out_size
+
+
+class _Way(NamedTuple):
+    """A model's way through a slot: where its arrays lie, and its datasets."""
+
+    room: _Room
+    inputs: int
+    outputs: int
+
+
 class Slot:
     """Memory for one batch on its way: pinned host memory, device memory, datasets and, with gears,
     a gear buffer.
@@ -124,6 +148,8 @@ class Slot:
     are still doing. All methods want the slot's context to be current; `held` gets what releases
     the slot. GE remembers of each loaded model whether it was first run by execute or by
     execute_async, and refuses the other for ever: with streams every batch goes through them.
+    Models that are loaded later are `add`-ed; ``room`` is what the largest of them will take, in
+    bytes of input and output.
     """
 
     def __init__(
@@ -133,6 +159,7 @@ class Slot:
         on_device: bool,
         streams: Optional[Streams],
         held: Releases,
+        room: Tuple[int, int] = (0, 0),
     ) -> None:
         self._acl = acl
         self._streams = streams
@@ -145,24 +172,38 @@ class Slot:
             # kind to say so.
             self._kind_in = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
             self._kind_out = cann.ACL_MEMCPY_DEVICE_TO_DEVICE
-        self._in_room = max(model.inputs[0].size for model in models)
-        self._out_room = max(model.outputs[0].size for model in models)
-        self._host_in: Pinned = pinned_memory(acl, self._in_room, held)
-        self._host_out: Pinned = pinned_memory(acl, self._out_room, held)
-        self._device_in = device_memory(acl, self._in_room, held)
-        self._device_out = device_memory(acl, self._out_room, held)
-        self._datasets: Dict[int, Tuple[int, int]] = {}
+        in_sizes = [model.inputs[0].size for model in models]
+        out_sizes = [model.outputs[0].size for model in models]
+        self._room = _Room(acl, max([room[0], *in_sizes]), max([room[1], *out_sizes]), held)
+        self._ways: Dict[int, _Way] = {}
         for model in models:
-            buffers = [(self._device_in, model.inputs[0].size)]
-            if model.gears:
-                buffers.append((device_memory(acl, model.gear_size, held), model.gear_size))
-            inputs = make_dataset(acl, buffers, held)
-            outputs = make_dataset(acl, [(self._device_out, model.outputs[0].size)], held)
-            self._datasets[model.id] = (inputs, outputs)
+            self.add(model, held)
         if streams:
             self._copied_in = Event(acl, held)
             self._computed = Event(acl, held)
             self._copied_out = Event(acl, held)
+
+    def add(self, model: LoadedModel, held: Releases) -> None:
+        """Make what one more model needs."""
+        acl, room = self._acl, self._room
+        if not room.holds(model):
+            # Its file told less than CANN does.
+            room = _Room(acl, model.inputs[0].size, model.outputs[0].size, held)
+        buffers = [(room.device_in, model.inputs[0].size)]
+        if model.gears:
+            buffers.append((device_memory(acl, model.gear_size, held), model.gear_size))
+        inputs = make_dataset(acl, buffers, held)
+        outputs = make_dataset(acl, [(room.device_out, model.outputs[0].size)], held)
+        self._ways[model.id] = _Way(room, inputs, outputs)
+
+    def output_dims(self, model: LoadedModel, gear: Optional[Gear]) -> Tuple[int, ...]:
+        """Return the sizes of a model's output at a gear; no batch of the slot may be on its way.
+
+        Raises `AscendError` where CANN refuses.
+        """
+        if gear is not None:
+            model.set_gear(self._acl, self._ways[model.id].inputs, gear)
+        return tuple(self._acl.get_cur_output_dims(model.desc, 0))
 
     def run(self, task: Task, images: np.ndarray, laps: Optional[Laps]) -> np.ndarray:
         """Send a batch through, and return its logits: a view that the slot's next batch
@@ -178,26 +219,26 @@ class Slot:
         return self._run_in_stages(task, images, self._streams, laps)
 
     def _run_at_once(self, task: Task, images: np.ndarray, laps: Optional[Laps]) -> np.ndarray:
+        """Run a batch by calls that wait, where there are no streams."""
         acl = self._acl
-        inputs, outputs = self._prepare(task, images)
-        acl.memcpy(
-            self._device_in, self._in_room, self._host_in.pointer, task.in_bytes, self._kind_in
-        )
+        room, inputs, outputs = self._prepare(task, images)
+        acl.memcpy(room.device_in, room.in_size, room.host_in.pointer, task.in_bytes, self._kind_in)
         if laps:
             laps.copied_in()
         acl.execute(task.model.id, inputs, outputs)
         if laps:
             laps.computed()
         acl.memcpy(
-            self._host_out.pointer, self._out_room, self._device_out, task.out_bytes, self._kind_out
+            room.host_out.pointer, room.out_size, room.device_out, task.out_bytes, self._kind_out
         )
         return self._result(task)
 
     def _run_in_stages(
         self, task: Task, images: np.ndarray, streams: Streams, laps: Laps
     ) -> np.ndarray:
+        """Run a batch through the streams, one stage after another."""
         acl = self._acl
-        inputs, outputs = self._prepare(task, images)
+        _, inputs, outputs = self._prepare(task, images)
         self.busy = True
         self._copy_in(task, streams)
         acl.synchronize_stream(streams.copy_in)
@@ -216,7 +257,7 @@ class Slot:
         """
         acl, streams = self._acl, self._streams
         assert streams is not None
-        inputs, outputs = self._prepare(task, images)
+        _, inputs, outputs = self._prepare(task, images)
         self._task = task
         self.busy = True
         self._copy_in(task, streams)
@@ -236,36 +277,43 @@ class Slot:
         return self._result(self._task)
 
     def _copy_in(self, task: Task, streams: Streams) -> None:
+        """Set the images on their way to the device."""
+        room = self._ways[task.model.id].room
         self._acl.memcpy_async(
-            self._device_in,
-            self._in_room,
-            self._host_in.pointer,
+            room.device_in,
+            room.in_size,
+            room.host_in.pointer,
             task.in_bytes,
             self._kind_in,
             streams.copy_in,
         )
 
     def _copy_out(self, task: Task, streams: Streams) -> None:
+        """Set the logits on their way to the host."""
+        room = self._ways[task.model.id].room
         self._acl.memcpy_async(
-            self._host_out.pointer,
-            self._out_room,
-            self._device_out,
+            room.host_out.pointer,
+            room.out_size,
+            room.device_out,
             task.out_bytes,
             self._kind_out,
             streams.copy_out,
         )
 
-    def _prepare(self, task: Task, images: np.ndarray) -> Tuple[int, int]:
-        target = self._host_in.bytes[: task.in_bytes].view(task.in_dtype).reshape(task.in_shape)
+    def _prepare(self, task: Task, images: np.ndarray) -> _Way:
+        """Put images into pinned memory, as the model takes them, and set its gear."""
+        way = self._ways[task.model.id]
+        target = way.room.host_in.bytes[: task.in_bytes].view(task.in_dtype).reshape(task.in_shape)
         channels_last = images.shape != task.in_shape
         np.copyto(target, images.transpose(0, 2, 3, 1) if channels_last else images)
-        inputs, outputs = self._datasets[task.model.id]
         if task.gear:
-            task.model.set_gear(self._acl, inputs, task.gear)
-        return inputs, outputs
+            task.model.set_gear(self._acl, way.inputs, task.gear)
+        return way
 
     def _result(self, task: Task) -> np.ndarray:
-        return self._host_out.bytes[: task.out_bytes].view(task.out_dtype).reshape(task.out_shape)
+        """Return the logits in pinned memory, as they were copied there last."""
+        room = self._ways[task.model.id].room
+        return room.host_out.bytes[: task.out_bytes].view(task.out_dtype).reshape(task.out_shape)
 
 
 def _bytes(dtype: str, shape: Tuple[int, ...]) -> int:

@@ -146,6 +146,10 @@ LAYERS: Mapping[str, str] = {"00": "ACL", "48": "ACL", "07": "the runtime", "45"
 
 _HEXADECIMAL = re.compile(r"0X[0-9A-F]{1,8}")
 _TEXT_FORM = re.compile(r"[EW][0-9A-Z]\d{4}")
+_PART = 3
+"""The first characters tell which part of CANN a code is of, and what kind of trouble it is."""
+_ALIKE = 0.8
+"""The least share of letters that names, or numbers of another length, have in common."""
 _INNER = ("9999", "8888")
 _GE_INNER = range(0x50100000, 0x50120000)
 """GE's own codes, as its log has them: GE_ERRNO of ge_error_codes, system number 8."""
@@ -230,25 +234,25 @@ def is_of_a_form(value: Union[int, str]) -> bool:
 
 
 def nearest(value: Union[int, str], count: int = 3) -> Tuple[Code, ...]:
-    """Return the documented codes next to one that is not documented.
+    """Return the documented codes next to one that is not documented, if they can be meant.
 
     Args:
         value: A number, its digits, or a name.
         count: How many are wanted.
 
     Returns:
-        The codes next to it: by number within its kind, else by spelling.
+        The codes next to it: by number among those of its part of CANN, else by spelling.
     """
     text = _normal(value)
     letters, number = _split(text)
-    if number >= 0:
+    if number >= 0 and is_of_a_form(text):
         apart = []
         for entry in table():
             kind, other = _split(entry)
-            if kind == letters:
+            if kind == letters and entry[:_PART] == text[:_PART]:
                 apart.append((abs(other - number), entry))
         return tuple(table()[entry] for _, entry in sorted(apart)[:count])
-    names = difflib.get_close_matches(text, [*table(), *_by_name()], n=count)
+    names = difflib.get_close_matches(text, [*table(), *_by_name()], n=count, cutoff=_ALIKE)
     return tuple(table().get(name) or _by_name()[name] for name in names)
 
 

@@ -229,6 +229,21 @@ def add_annotation(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_label(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--label``, the truths of bins or of images.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--label",
+        "--annotation",
+        type=listing,
+        metavar="FILE",
+        help="label file of bins, annotation file of images",
+    )
+
+
 def add_spec(parser: argparse.ArgumentParser) -> None:
     """Declare ``--spec``.
 

@@ -9,14 +9,15 @@ import codecs
 import contextlib
 import io
 import os
-import shutil
 import sys
 import time
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
+from typing import IO, Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.cli import layout
 from crnn.errors import KitError, shown
 
+COLUMNS = 80
+"""How wide a line is where nothing says it."""
 Advance = Callable[[int], None]
 
 
@@ -40,11 +41,29 @@ def _out(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line that is not the result; that it cannot be shown keeps nothing from being
-    done.
+    """Print a sentence that is not the result, broken at blanks where it is wider than a line; that
+    it cannot be shown keeps nothing from being done.
     """
+    sentence = shown(str(text))
+    indent = " " * (len(sentence) - len(sentence.lstrip(" "))) or "  "
+    for line in layout.wrapped(sentence, width(sys.stderr), indent=indent):
+        _note(line)
+
+
+def note_text(text: str) -> None:
+    """Print a text of several lines that is not the result, as it is."""
+    for line in text.split("\n"):
+        relay(line)
+
+
+def relay(line: str) -> None:
+    """Print another program's line beside the result, as long as it is."""
+    _note(shown(line))
+
+
+def _note(line: str) -> None:
     try:
-        print(shown(str(text)), file=sys.stderr)  # noqa: T201
+        print(line, file=sys.stderr)  # noqa: T201
     except OSError:
         # What could not be written is still to be: the interpreter's end would fail of it.
         with contextlib.suppress(OSError, ValueError):
@@ -68,11 +87,17 @@ def out_json(value: Any) -> None:
     _out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
 
 
-def width() -> int:
-    """Return the columns of a line: the terminal's, else those of COLUMNS, else 80."""
+def width(stream: Optional[IO[str]] = None) -> int:
+    """Return the columns of a line: the terminal's, else those of COLUMNS, else 80.
+
+    Args:
+        stream: where the line goes; None for stdout.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    return shutil.get_terminal_size().columns
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    with contextlib.suppress(ValueError):
+        return int(os.environ.get("COLUMNS", "")) or COLUMNS
+    return COLUMNS
 
 
 def say(text: str) -> None:

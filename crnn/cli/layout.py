@@ -1,6 +1,7 @@
 """Text that fits a width: tables whose cells wrap, or lists where that is not enough.
 
-Only blanks are places to break at, so that paths, hashes and single words stay whole.
+Only blanks are places to break at, so that paths, hashes and single words stay whole; those within
+a command are none, so that it can be copied.
 """
 
 from __future__ import annotations
@@ -34,6 +35,54 @@ def columns_of(text: str) -> int:
     return count
 
 
+_HEAD = re.compile(
+    r"""[('"`]*(crnn|python3?|pip3?|torchrun|\./\w+\.sh|source|export|sudo|apt|aoe|atc|ls|ssh|npu-smi)"""
+)
+"""What a command begins with."""
+_TAKES_A_WORD = re.compile(
+    r"(crnn|pip3?|apt|sudo|npu-smi|install|dataset|dataset convert|import|spec"
+    r"|-m crnn|-\w|--[\w-]*|\|)"
+)
+"""What a command's next word belongs to, however it looks."""
+_ARGUMENT = re.compile(r"""-.+|[^ ]*[-./=_$<>@|'"\[\]0-9][^ ]*|[A-Z…]+""")
+_LONGEST = 300
+"""Characters; what goes on so long is no command that anyone types."""
+_END = re.compile(r"""[^ ]*([.,;:)…]|[.,;:]["'`])""")
+
+
+def pieces(text: str) -> List[str]:
+    """Cut a line where it may be broken.
+
+    Args:
+        text: one line.
+
+    Returns:
+        Words, and commands of several words, each with the blanks before it.
+    """
+    found: List[str] = []
+    for word in re.findall(r" *[^ ]+", text):
+        if found and _goes_on(found[-1].strip(" "), word.strip(" ")):
+            found[-1] += word
+        else:
+            found.append(word)
+    return found
+
+
+def _goes_on(command: str, word: str) -> bool:
+    """Say whether a command goes on with a word."""
+    words = command.split(" ")
+    if not _HEAD.fullmatch(words[0]) or len(command) > _LONGEST:
+        return False
+    if command.count("'") % 2:
+        return True
+    if len(words) > 1 and _END.fullmatch(words[-1]):
+        return False
+    before = words[-1].lstrip("('\"`")
+    if _TAKES_A_WORD.fullmatch(before) or _TAKES_A_WORD.fullmatch(" ".join(words[-2:])):
+        return True
+    return _ARGUMENT.fullmatch(word.rstrip(".,;:)")) is not None
+
+
 def wrapped(text: str, width: int, first: str = "", indent: str = "") -> List[str]:
     """Break a line at its blanks.
 
@@ -52,7 +101,7 @@ def wrapped(text: str, width: int, first: str = "", indent: str = "") -> List[st
     line = first
     empty = True
     # A word comes with the blanks before it, which a new line drops.
-    for word in re.findall(r" *[^ ]+", text):
+    for word in pieces(text):
         if not empty and columns_of(line + word) > width:
             lines.append(line)
             line = indent
@@ -89,7 +138,7 @@ def _sides(cells: Sequence[Sequence[str]], width: int) -> List[int]:
     sides = []
     least = []
     for column in zip(*cells):
-        words = [columns_of(word) for cell in column for word in cell.split()]
+        words = [columns_of(word.strip(" ")) for cell in column for word in pieces(cell)]
         least.append(max(words, default=0))
         sides.append(max(columns_of(cell) for cell in column))
     excess = sum(sides) + len(GAP) * (len(sides) - 1) - width

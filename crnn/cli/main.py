@@ -15,12 +15,12 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Callable, NoReturn, Optional, Sequence
+from typing import Any, Callable, List, NoReturn, Optional, Sequence
 
 from crnn import __version__, dialects
-from crnn.cli import console
+from crnn.cli import console, layout
 from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
-from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, shown
+from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, by_own_python
 from crnn.interpreter import KIT, require
 from crnn.signals import ended_as_interrupted, too_late
 from crnn.spelling import nearest
@@ -40,6 +40,7 @@ VERBS = (
     "doctor",
     "dataset",
     "quantize",
+    "calibrate",
     "bench",
     "train",
 )
@@ -47,6 +48,26 @@ VERBS = (
 
 BOX_VERBS = ("prepare", "evaluate", "score", "explain", "doctor")
 """Those that Python 3.7 runs too: what a box with an old CANN needs, and the preprocessor."""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's, with sentences broken at blanks and commands whole."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: List[str] = []
+        for line in text.splitlines():
+            lines += _help_lines(line, width)
+        return "\n".join(indent + line for line in lines)
+
+
+def _help_lines(line: str, width: int) -> List[str]:
+    """Break a line of a help: what is said of a command goes below it where both are too wide."""
+    command, gap, comment = line.lstrip(" ").partition("   ")
+    if len(line) <= width or not line.startswith(" "):
+        return layout.wrapped(line, width)
+    if not gap:
+        return [line]
+    return [f"  {command}", *layout.wrapped(comment.strip(" "), width, "      ", "      ")]
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,13 +88,18 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized arguments") and unknown:
             own = _here(unknown[0], self.prog)
             if own is not None:
-                super().error(f"{message}; here {unknown[0].partition('=')[0]} is {own}")
+                self._refuse(f"{message}; here {unknown[0].partition('=')[0]} is {own}")
             near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
         elif choice:
             near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
         if near:
             message += f" (did you mean {near}?)"
-        super().error(shown(message))
+        self._refuse(message)
+
+    def _refuse(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        console.note(f"{self.prog}: error: {message}")
+        sys.exit(2)
 
 
 def _here(option: str, program: str) -> Optional[str]:
@@ -106,15 +132,31 @@ def add_command(commands: Any, name: str, module: Any) -> argparse.ArgumentParse
     """Add the parser of a verb's or subcommand's module to ``commands`` (of ``add_subparsers``) and
     return it.
     """
+    command = add_parser(commands, name, module.HELP, module.EXAMPLE)
+    module.add_arguments(command)
+    return command
+
+
+def add_parser(commands: Any, name: str, what: str, example: str) -> argparse.ArgumentParser:
+    """Add a parser without arguments to ``commands`` (of ``add_subparsers``) and return it.
+
+    Args:
+        commands: The verbs, or the words that follow one.
+        name: The word.
+        what: What it does, a sentence.
+        example: A command or more, a line each.
+
+    Returns:
+        The parser.
+    """
     command: argparse.ArgumentParser = commands.add_parser(
         name,
-        help=module.HELP,
-        description=module.HELP,
-        epilog=f"example:\n{module.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help=what,
+        description=what,
+        epilog=f"example:\n{example}",
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
-    module.add_arguments(command)
     return command
 
 
@@ -139,7 +181,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run a command line and return its exit code; a user's error is printed, never raised."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words:
-        console.note(build_parser().format_help().rstrip())
+        console.note_text(build_parser().format_help().rstrip())
         return 2
     try:
         args, unknown = build_parser(_wanted(words)).parse_known_args(words)
@@ -182,7 +224,7 @@ def script_parser(program: str, description: str, example: str) -> Parser:
         prog=program,
         description=description,
         epilog=f"example:\n{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
 
@@ -252,9 +294,8 @@ def _told(error: Exception) -> Optional[KitError]:
         return UnavailableError(f"not enough memory: {error or 'the system gives no more'}")
     if isinstance(error, ModuleNotFoundError) and error.name in DISTRIBUTIONS:
         package = DISTRIBUTIONS[error.name]
-        return UnavailableError(
-            f"this needs {package}, which is not installed", hint=f"pip install {package}"
-        )
+        hint = f"pip install {package}{by_own_python()}"
+        return UnavailableError(f"this needs {package}, which is not installed", hint=hint)
     # Surrogates are Python's signs for bytes of a file's name that are no UTF-8.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return InputError(

@@ -12,7 +12,7 @@ from crnn.cli.main import run_script, script_parser
 from crnn.cli.verbs import evaluate as evaluate_verb
 from crnn.cli.verbs import score as score_verb
 from crnn.cli.verbs.evaluate import add_checks
-from crnn.samples.info import file_paths, write_info
+from crnn.samples.info import bins_of_size, file_paths, write_info
 
 
 def pth2onnx(argv: Optional[Sequence[str]] = None) -> int:
@@ -50,7 +50,7 @@ def post_processing(argv: Optional[Sequence[str]] = None) -> int:
         type=Path,
         required=True,
         metavar="MODEL",
-        help="an .om or .onnx",
+        help="an .om, the folder of a set of OMs, or an .onnx",
     )
     parser.add_argument(
         "--label", type=listing, required=True, metavar="FILE", help="the label.txt of the bins"
@@ -138,7 +138,8 @@ def get_info(argv: Optional[Sequence[str]] = None) -> int:
 
 def _write_info_file(args: argparse.Namespace) -> int:
     if args.kind == "bin":
-        entries = [(path, args.width, args.height) for path in file_paths(args.folder, (".bin",))]
+        paths = bins_of_size(args.folder, args.width, args.height)
+        entries = [(path, args.width, args.height) for path in paths]
     else:
         from crnn.image import read_size
 

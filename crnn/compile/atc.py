@@ -67,7 +67,8 @@ class AtcJob:
 
     ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static
     OM, several give gears of the kind ``gears``, one of `GEAR_KINDS`, and their ascending order is
-    the caller's. ``extra`` are further flags, as they stand.
+    the caller's. ``extra`` are further flags, as they stand. Several ``widths`` give gears of dims
+    over batch and width, and the width of ``image_shape`` does not count then.
     """
 
     model: Path
@@ -82,6 +83,7 @@ class AtcJob:
     tune: bool = False
     extra: Tuple[str, ...] = ()
     gears: str = GEAR_KINDS[0]
+    widths: Tuple[int, ...] = ()
 
     @property
     def command(self) -> List[str]:
@@ -105,6 +107,10 @@ class AtcJob:
 
     def _shape_flags(self) -> List[str]:
         """What says the input's shape; with gears the batch is open, -1."""
+        if len(self.widths) > 1:
+            channels, height, _ = self.image_shape
+            pairs = [(batch, width) for batch in self.batches for width in self.widths]
+            return gear_flags(self.input_name, (-1, channels, height, -1), pairs, "dims")
         if len(self.batches) == 1:
             return gear_flags(self.input_name, (self.batches[0], *self.image_shape), (), "batch")
         rows = [(batch,) for batch in self.batches]
@@ -148,12 +154,13 @@ class AtcRun:
     seconds: float
 
 
-def check_batches(batches: Sequence[int], *, gears: bool) -> None:
+def check_batches(batches: Sequence[int], *, gears: bool, widths: int = 1) -> None:
     """Refuse batch sizes that ATC would refuse.
 
     Args:
         batches: The batch sizes, in the order of the command line.
         gears: Whether they become gears of one OM; else one OM each.
+        widths: How many widths each batch has a gear for.
 
     Raises:
         UsageError: A size is given twice, is out of ATC's range, or gears are too few or too many.
@@ -166,16 +173,26 @@ def check_batches(batches: Sequence[int], *, gears: bool) -> None:
         raise UsageError(
             f"--batch {','.join(map(str, batches))}: expected sizes from 1 to {LARGEST_BATCH}"
         )
-    if gears and len(batches) > ATC_MAX_GEARS:
-        raise UsageError(f"--batch has {len(batches)} gears; ATC takes {ATC_MAX_GEARS} at most")
+    count = len(batches) * widths
+    if not gears or count <= ATC_MAX_GEARS:
+        return
+    if widths > 1:
+        raise UsageError(
+            f"{len(batches)} batch sizes at {widths} widths are {count} gears; ATC takes"
+            f" {ATC_MAX_GEARS} at most"
+        )
+    raise UsageError(f"--batch has {count} gears; ATC takes {ATC_MAX_GEARS} at most")
 
 
-def check_gears(kind: str, batches: Sequence[int], *, static_set: bool, aipp: bool) -> None:
+def check_gears(
+    kind: str, batches: Sequence[int], *, static_set: bool, aipp: bool, widths: int = 1
+) -> None:
     """Refuse gears of dims where there are no gears, or where ATC does not take them.
 
     Args:
         kind: One of `GEAR_KINDS`.
         batches: The batch sizes.
+        widths: How many widths there are.
         static_set: Whether each becomes an OM of its own.
         aipp: Whether the chip is to normalise the images.
 
@@ -185,11 +202,14 @@ def check_gears(kind: str, batches: Sequence[int], *, static_set: bool, aipp: bo
     if kind != "dims":
         return
     if aipp:
+        hint = "With --aipp use --gears batch, or --static-set."
+        if widths > 1:
+            hint = "With --aipp leave --gears dims out: --widths gives one OM for each width."
         raise UsageError(
             "--aipp and --gears dims exclude each other: ATC takes no AIPP with --dynamic_dims",
-            hint="With --aipp use --gears batch, or --static-set.",
+            hint=hint,
         )
-    if static_set or len(batches) == 1:
+    if static_set or len(batches) * widths == 1:
         raise UsageError(
             "--gears dims needs several batch sizes in one OM",
             hint="As in --batch 1,4,16 --gears dims, without --static-set.",

@@ -68,15 +68,22 @@ class Input:
 
 
 def check_graph(
-    model: Any, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version], where: str
+    model: Any,
+    *,
+    spec: ModelSpec,
+    batches: Sequence[int],
+    cann: Optional[Version],
+    where: str,
+    widths: Sequence[int] = (),
 ) -> Input:
     """Return the graph's image input, or raise one `InputError` that lists all that ATC would
     reject.
 
-    ``batches`` are the sizes of one OM: one for a static OM, several for gears.
+    ``batches`` are the sizes of one OM: one for a static OM, several for gears; with several
+    ``widths`` the graph's may be open, too.
     """
     graph = Graph(model)
-    found = list(problems(graph, spec=spec, batches=batches, cann=cann))
+    found = list(problems(graph, spec=spec, batches=batches, cann=cann, widths=widths))
     if found:
         lines = [f"  - {text}" for text in found]
         if all(SPEC in text for text in found):
@@ -98,17 +105,22 @@ def check_graph(
 
 
 def problems(
-    graph: Graph, *, spec: ModelSpec, batches: Sequence[int], cann: Optional[Version]
+    graph: Graph,
+    *,
+    spec: ModelSpec,
+    batches: Sequence[int],
+    cann: Optional[Version],
+    widths: Sequence[int] = (),
 ) -> Iterator[str]:
     """Yield what ATC would reject, a line each."""
     yield from _versions(graph, cann)
     yield from _operators(graph, cann)
-    yield from _image_input(graph, spec, batches)
+    yield from _image_input(graph, spec, batches, free_width=len(widths) > 1)
     yield from _logits_output(graph, spec)
     lstms = [node for node in graph.nodes if node.op_type == "LSTM"]
     for node in lstms:
         yield from _lstm(graph, node)
-    yield from _initial_states(graph, lstms, batches)
+    yield from _initial_states(graph, lstms, batches, widths)
 
 
 def doubts(model: Any, cann: Optional[Version]) -> Iterator[str]:
@@ -183,7 +195,9 @@ def _operators(graph: Graph, cann: Optional[Version]) -> Iterator[str]:
         yield f"operators without a converter (E16002): {', '.join(sorted(foreign | unknown))}"
 
 
-def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Iterator[str]:
+def _image_input(
+    graph: Graph, spec: ModelSpec, batches: Sequence[int], *, free_width: bool
+) -> Iterator[str]:
     inputs = graph.inputs()
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs)
@@ -191,6 +205,8 @@ def _image_input(graph: Graph, spec: ModelSpec, batches: Sequence[int]) -> Itera
         return
     image = inputs[0]
     sizes = _sizes(image)
+    if free_width and len(sizes) == 4 and sizes[3] is None:
+        sizes = (*sizes[:3], spec.width)
     expected = ", ".join(["N", *map(str, spec.image_shape)])
     if any(mark in image.name for mark in ";, ="):
         yield f"the input's name {image.name!r} holds a character that --input_shape cannot"
@@ -282,12 +298,14 @@ def _lstm_attributes(name: str, values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {key}={values[key]:g}, which ATC does not read"
 
 
-def _initial_states(graph: Graph, lstms: Sequence[Any], batches: Sequence[int]) -> Iterator[str]:
+def _initial_states(
+    graph: Graph, lstms: Sequence[Any], batches: Sequence[int], widths: Sequence[int]
+) -> Iterator[str]:
     """An initial state carries the batch that it was exported with, or computes it, which gears do
     not allow.
     """
     stateful = [node for node in lstms if {"initial_h", "initial_c"} & set(_given(node))]
-    if stateful and len(batches) > 1:
+    if stateful and (len(batches) > 1 or len(widths) > 1):
         yield (
             f"LSTM {', '.join(map(_name, stateful))}: initial states are given, so the batch cannot"
             f" have gears ({_text(batches)}): use --static-set, or export without initial states"

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Generator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search_roots, sourced_cann
 from crnn.ascend.fit import misfits
@@ -43,6 +43,15 @@ from crnn.compile.atc import (
 )
 from crnn.compile.precision import precision_note
 from crnn.compile.preflight import check_graph, doubts
+from crnn.compile.widths import (
+    ADVISED,
+    Sizes,
+    chosen_widths,
+    has_free_width,
+    sizes_of,
+    spec_of_set,
+    static_copy,
+)
 from crnn.ctc import greedy
 from crnn.errors import CheckError, InputError, KitError, UnavailableError, UsageError, needs
 from crnn.export.adjust import adjusted
@@ -73,8 +82,10 @@ class CompileRequest:
     """What is to be compiled. ``name`` is the OM's path, with or without ``.om``.
 
     One batch gives a static OM; several give gears, or with ``static_set`` one OM each,
-    ``NAME_bs1.om`` …; ``gears`` is their kind, "batch" or "dims". ``soc`` None asks npu-smi,
-    ``cann`` None the installation. ``timeout`` is in seconds for each run of ATC.
+    ``NAME_bs1.om`` …; ``gears`` is their kind, "batch" or "dims". ``widths`` give one OM for each
+    width and batch, ``NAME_w128_bs16.om`` …, or with gears of dims one; none of them stands for
+    those that the model names itself, None for its fixed width. ``soc`` None asks npu-smi, ``cann``
+    None the installation. ``timeout`` is in seconds for each run of ATC.
     """
 
     model: Path
@@ -95,13 +106,16 @@ class CompileRequest:
     spec: Optional[str] = None
     output: Optional[str] = None
     output_axes: Optional[str] = None
+    widths: Optional[Tuple[int, ...]] = None
 
 
 @dataclass(frozen=True)
 class CompilePlan:
     """What will be done:
 
-    one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why.
+    one job an OM, in the names the user gave; ``graph`` is what ATC gets, ``notes`` why. Of a set
+    of widths it gets a copy of it at the OM's width, of ``sizes``. ``spec`` is what the OMs are
+    read by.
     """
 
     request: CompileRequest
@@ -112,10 +126,18 @@ class CompilePlan:
     onnx_sha256: str
     external_data: Mapping[str, str]
     checkpoint_sha256: Optional[str]
-    aipp_text: str
     cann: Optional[Version]
     atc: Optional[Path]
     notes: Tuple[str, ...]
+    sizes: Sizes
+
+    def spec_of(self, job: AtcJob) -> ModelSpec:
+        """Return the spec at an OM's width; at the first where it has several."""
+        return self.sizes.spec_of(self.spec, job.widths)
+
+    def graph_of(self, job: AtcJob) -> Any:
+        """Return what ATC gets for an OM."""
+        return self.sizes.copy_of(job.widths) or self.graph
 
 
 @dataclass(frozen=True)
@@ -129,8 +151,12 @@ class Built:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return it as plain data."""
+        widths = {}
+        if self.job.widths:
+            widths["widths"] = list(self.job.widths)
         return {
             "path": str(self.path),
+            **widths,
             "batch_sizes": list(self.job.batches),
             "sha256": self.om.sha256,
             "bytes": self.om.bytes,
@@ -142,11 +168,25 @@ class Built:
         }
 
 
-def _groups(request: CompileRequest) -> List[Tuple[int, ...]]:
-    """Return the batches of each OM."""
-    if request.static_set:
-        return [(batch,) for batch in request.batches]
-    return [tuple(request.batches)]
+class _Group(NamedTuple):
+    """What one OM takes: its batches, and its widths where it is of some."""
+
+    batches: Tuple[int, ...]
+    widths: Tuple[int, ...]
+
+
+def _is_set(request: CompileRequest, widths: Sequence[int]) -> bool:
+    """Whether there is one OM for each size: of widths there is, unless they become gears."""
+    return request.static_set or (bool(widths) and request.gears != "dims")
+
+
+def _groups(request: CompileRequest, widths: Tuple[int, ...]) -> List[_Group]:
+    """Return what each OM takes."""
+    if not _is_set(request, widths):
+        return [_Group(tuple(request.batches), widths)]
+    if not widths:
+        return [_Group((batch,), ()) for batch in request.batches]
+    return [_Group((batch,), (width,)) for width in widths for batch in request.batches]
 
 
 def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
@@ -165,34 +205,30 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     """
     notes: List[str] = []
     name = _output_name(request.name)
-    check_batches(request.batches, gears=len(request.batches) > 1 and not request.static_set)
-    check_gears(request.gears, request.batches, static_set=request.static_set, aipp=request.aipp)
+    if request.widths != ():
+        _check_sizes(request, request.widths or ())
     atc, version = _installed(request, environ)
     if atc is not None and version is None:
         notes.append(UNKNOWN_CANN)
     if request.tune:
         check_tune(version, request.model)
         notes.append(TUNE_NOTE)
-    proto = _load(request.model)
-    outside = hash_external_data(proto, request.model)
-    proto = load_external_data(proto, request.model)
-    proto = adjusted(proto, request.model, spec=request.spec, output=request.output)
-    rewritten = request.output is not None
-    metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    spec = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
-    groups = _groups(request)
-    image = [
-        check_graph(proto, spec=spec, batches=group, cann=version, where=str(request.model))
-        for group in groups
-    ]
-    if request.split_bilstm and needs_split(proto):
+    source = _source(request, notes)
+    spec, graph, rewritten = source.spec, source.graph, source.rewritten
+    groups = _groups(request, source.widths)
+    input_name = _checked(source, groups, version, request)
+    sizes = source.sizes
+    if request.split_bilstm and needs_split(graph):
         rewritten = True
-        proto = split_directions(proto, time_steps=spec.time_steps, where=str(request.model))
+        if sizes.copies:
+            sizes = sizes.split(str(request.model))
+        else:
+            graph = split_directions(graph, time_steps=spec.time_steps, where=str(request.model))
         notes.append(
             "ATC gets a copy in which each LSTM of two directions is two forward ones, which"
             " compute the same"
         )
-    notes += doubts(proto, version)
+    notes += doubts(graph, version)
     soc = _soc(request, version, notes)
     check_precision(request.precision, soc)
     if not safe_path(request.model.resolve()) or not safe_path(name):
@@ -200,40 +236,128 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
             "a path holds characters that ATC refuses: ATC gets temporary names, the OM its own"
         )
     notes.append(precision_note(request.precision, request.aipp, request.extra))
-    jobs = [_job(request, name, group, image[0].name, spec, soc) for group in groups]
-    aipp_text = ""
-    if request.aipp:
-        aipp_text = aipp_config(spec)
-    return CompilePlan(
+    todo = CompilePlan(
         request=request,
-        jobs=tuple(jobs),
-        graph=proto,
+        jobs=tuple(_job(request, name, group, input_name, spec, soc) for group in groups),
+        graph=graph,
         rewritten=rewritten,
         spec=spec,
         onnx_sha256=sha256(request.model),
-        external_data=outside,
-        checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
-        aipp_text=aipp_text,
+        external_data=source.external_data,
+        checkpoint_sha256=source.checkpoint_sha256,
         cann=version,
         atc=atc,
         notes=tuple(notes),
+        sizes=sizes,
     )
+    aipp_files(todo)  # what AIPP does not take is refused before ATC runs
+    return todo
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The ONNX as OMs are made of it, and what it says of itself."""
+
+    graph: Any
+    rewritten: bool
+    spec: ModelSpec
+    widths: Tuple[int, ...]
+    sizes: Sizes
+    external_data: Mapping[str, str]
+    checkpoint_sha256: Optional[str]
+
+
+def _source(request: CompileRequest, notes: List[str]) -> _Source:
+    """Load the ONNX, and find out what each of its widths gives."""
+    graph = _load(request.model)
+    outside = hash_external_data(graph, request.model)
+    graph = load_external_data(graph, request.model)
+    graph = adjusted(graph, request.model, spec=request.spec, output=request.output)
+    rewritten = request.output is not None
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    own = spec_given(_spec(request.model, metadata, notes), None, request.output_axes)
+    widths = chosen_widths(request.widths, own, request.model)
+    if widths:
+        _check_sizes(request, widths)
+    spec = spec_of_set(own, widths)
+    if own.widths is not None and not widths:
+        notes.append(
+            f"the model names {len(own.widths.list)} widths, and this OM has {spec.width} alone:"
+            " every word is read at that one; --widths all compiles for each"
+        )
+    if not widths and has_free_width(graph):
+        graph, rewritten = static_copy(graph, spec), True
+    if len(widths) > ADVISED:
+        notes.append(f"{len(widths)} widths: for a chip 3 or 4 are advised (crnn dataset stats)")
+    return _Source(
+        graph=graph,
+        rewritten=rewritten,
+        spec=spec,
+        widths=widths,
+        sizes=sizes_of(graph, spec, widths, request.model, copied=_is_set(request, widths)),
+        external_data=outside,
+        checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
+    )
+
+
+def _check_sizes(request: CompileRequest, widths: Sequence[int]) -> None:
+    """Refuse batches, gears and widths that do not go together."""
+    count = max(1, len(widths))
+    gears = len(request.batches) * count > 1 and not _is_set(request, widths)
+    check_batches(request.batches, gears=gears, widths=count)
+    check_gears(
+        request.gears,
+        request.batches,
+        static_set=request.static_set,
+        aipp=request.aipp,
+        widths=count,
+    )
+    if widths and request.gears == "dims" and request.split_bilstm:
+        raise UsageError(
+            "--split-bilstm and --gears dims over widths exclude each other: the copy turns the"
+            " time by a constant, which is of one width",
+            hint="Leave --gears dims out: --widths then gives one OM for each width.",
+        )
+
+
+def _checked(
+    source: _Source, groups: Sequence[_Group], cann: Optional[Version], request: CompileRequest
+) -> str:
+    """Refuse what ATC would refuse of any OM; return the name of the graph's image input."""
+    name = ""
+    for group in groups:
+        image = check_graph(
+            source.sizes.copy_of(group.widths) or source.graph,
+            spec=source.sizes.spec_of(source.spec, group.widths),
+            batches=group.batches,
+            cann=cann,
+            where=str(request.model),
+            widths=group.widths,
+        )
+        name = image.name
+    return name
 
 
 def _job(
     request: CompileRequest,
     name: Path,
-    group: Tuple[int, ...],
+    group: _Group,
     input_name: str,
     spec: ModelSpec,
     soc: str,
 ) -> AtcJob:
-    output = name
-    if request.static_set:
-        output = name.with_name(f"{name.name}_bs{group[0]}")
-    aipp = None
+    """Return what ATC is asked for one OM: ``NAME``, ``NAME_bs16`` or ``NAME_w128_bs16``."""
+    output, aipp = name, name
+    channels, height, width = spec.image_shape
+    if len(group.widths) == 1:
+        width = group.widths[0]
+        aipp = name.with_name(f"{name.name}_w{width}")
+        output = aipp
+    if _is_set(request, group.widths):
+        output = output.with_name(f"{output.name}_bs{group.batches[0]}")
+    config = None
     if request.aipp:
-        aipp = name.with_name(f"{name.name}.aipp.cfg")
+        config = aipp.with_name(f"{aipp.name}.aipp.cfg")
     log = request.log
     if request.debug:
         log = "debug"
@@ -241,16 +365,36 @@ def _job(
         model=request.model,
         output=output,
         input_name=input_name,
-        image_shape=spec.image_shape,
-        batches=group,
+        image_shape=(channels, height, width),
+        batches=group.batches,
         soc=soc,
         log=log,
         precision=request.precision,
-        aipp=aipp,
+        aipp=config,
         tune=request.tune,
         extra=split_extra(request.extra, Path.cwd()),
         gears=request.gears,
+        widths=group.widths,
     )
+
+
+def aipp_files(todo: CompilePlan) -> Dict[Path, str]:
+    """Return the AIPP files that ATC gets.
+
+    Args:
+        todo: What `plan` gave.
+
+    Returns:
+        The text of each, by its path; none where the chip does not prepare the images.
+
+    Raises:
+        InputError: AIPP does not take what a spec asks for.
+    """
+    files = {}
+    for job in todo.jobs:
+        if job.aipp is not None:
+            files[job.aipp] = aipp_config(todo.spec_of(job))
+    return files
 
 
 def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built]:
@@ -280,15 +424,25 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
         for job in todo.jobs:
             todo, om, run = _compile_or_split(todo, job, folder, environ, say)
             made.append((job, om, run))
-        reference = _reference(todo, say)
-        return [_place(todo, job, om, run, reference) for job, om, run in made]
+        references: Dict[int, Optional[Reference]] = {}
+        for job in todo.jobs:
+            width = todo.spec_of(job).width
+            if width not in references:
+                references[width] = _reference(todo, job, say)
+        return [
+            _place(todo, job, om, run, references[todo.spec_of(job).width]) for job, om, run in made
+        ]
 
 
-def _reference(todo: CompilePlan, say: Say) -> Optional[Reference]:
+def _reference(todo: CompilePlan, job: AtcJob, say: Say) -> Optional[Reference]:
     """Let the ONNX read the built-in pictures, for the box to compare; None where it cannot."""
-    pictures = stroke_pictures(todo.spec)
+    spec = todo.spec_of(job)
+    pictures = stroke_pictures(spec)
     try:
-        with OnnxRunner(todo.request.model) as runner:
+        runner = OnnxRunner(todo.request.model)
+        if job.widths:
+            runner.read_by(spec)
+        with runner:
             logits = runner.run(pictures)
     except KitError as error:
         say(f"no readings are kept for crnn doctor --run: {error.message}")
@@ -321,9 +475,13 @@ def _split(todo: CompilePlan) -> Optional[CompilePlan]:
     """Return the plan with LSTMs of one direction; None where there is nothing to split."""
     if todo.rewritten or not needs_split(todo.graph):
         return None
-    graph = split_directions(
-        todo.graph, time_steps=todo.spec.time_steps, where=str(todo.request.model)
-    )
+    where = str(todo.request.model)
+    if todo.sizes.copies:
+        return dataclasses.replace(todo, sizes=todo.sizes.split(where), rewritten=True)
+    if todo.sizes.steps:
+        # Gears over widths: the copy turns the time by a constant, which is of one width.
+        return None
+    graph = split_directions(todo.graph, time_steps=todo.spec.time_steps, where=where)
     return dataclasses.replace(todo, graph=graph, rewritten=True)
 
 
@@ -336,6 +494,11 @@ def _way_out(todo: CompilePlan) -> str:
             f"CANN {todo.cann} is not known to compile a standard LSTM: compile with CANN 5.0.2 or"
             " newer. The OM runs under that CANN or a newer one."
         )
+    if todo.sizes.steps and not todo.sizes.copies:
+        return (
+            "If it is the LSTM of two directions that it refuses: leave --gears dims out and add"
+            " --split-bilstm."
+        )
     if not todo.rewritten and needs_split(todo.graph):
         return "If it is the LSTM of two directions that it refuses: --split-bilstm."
     return ""
@@ -344,6 +507,7 @@ def _way_out(todo: CompilePlan) -> str:
 def _compile(
     todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
 ) -> Tuple[Om, AtcRun]:
+    """Run ATC for a job, and look whether the OM is what was asked for."""
     staged = _staged(todo, job, folder)
     place = folder
     if todo.request.debug:
@@ -361,7 +525,8 @@ def _compile(
     file = Path(f"{staged.output}.om")
     check_run(run, file)
     om = read_om(file)
-    wrong = list(misfits(om, todo.spec, job.batches))
+    steps = {width: todo.sizes.steps[width] for width in job.widths}
+    wrong = list(misfits(om, todo.spec, job.batches, steps))
     if wrong:
         raise CheckError(
             f"{job.output}.om: ATC said success, but the OM does not fit the spec",
@@ -378,24 +543,29 @@ def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
     """The job as ATC gets it: in a folder of its own, by names that it takes."""
     output = folder / re.sub(r"[^A-Za-z0-9_.-]", "_", job.output.name)
     model = job.model.resolve()
-    if todo.rewritten or not safe_path(model):
+    copied = todo.sizes.copy_of(job.widths) is not None
+    if copied or todo.rewritten or not safe_path(model):
         with needs("onnx"):
             import onnx
-        model = folder / "model.onnx"
+        name = "model"
         if todo.rewritten:
-            model = folder / "split.onnx"
+            name = "split"
+        if copied:
+            name = f"{name}_w{job.widths[0]}"
+        model = folder / f"{name}.onnx"
         if not model.exists():
-            onnx.save(todo.graph, str(model))
+            onnx.save(todo.graph_of(job), str(model))
     aipp = None
     if job.aipp:
         aipp = folder / "aipp.cfg"
-        aipp.write_text(todo.aipp_text, encoding="ascii")
+        aipp.write_text(aipp_config(todo.spec_of(job)), encoding="ascii")
     return dataclasses.replace(job, model=model, output=output, aipp=aipp)
 
 
 def _place(
     todo: CompilePlan, job: AtcJob, om: Om, run: AtcRun, reference: Optional[Reference]
 ) -> Built:
+    """Put an OM in its place, after the file beside it."""
     path = Path(f"{job.output}.om")
     with needs("onnx"):
         import onnx
@@ -414,6 +584,7 @@ def _place(
         command=tuple(job.command),
         versions=made_with,
         batch_sizes=job.batches,
+        widths=job.widths,
         simulated=om.simulated,
         external_data=todo.external_data,
         reference=reference,

@@ -84,8 +84,8 @@ def adjusted_file(path: Path, *, spec: Optional[str], output: Optional[str]) -> 
         try:
             yield copy
         except InputError as error:
-            said = str(error).replace(str(copy), str(path))
-            raise InputError(said, hint=error.hint) from error
+            first, *others = [part.replace(str(copy), str(path)) for part in error.parts]
+            raise InputError(first, hint=error.hint, lines=others) from error
 
 
 def set_spec(path: Path, target: Path, *, spec: str, output: Optional[str]) -> ModelSpec:

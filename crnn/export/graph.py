@@ -3,7 +3,8 @@
 PyTorch's exporter starts at opset 18, and the tracing one before it leaves Shape chains on every
 LSTM, which the Ascend compiler refuses for several batch sizes. Written here the graph is 30 nodes
 of opset 11: BatchNorm folded into the convolutions, no initial LSTM state, every size constant but
-the batch.
+the batch. Where the spec reads at several widths, the width is free too, and so are the time steps:
+no constant of the graph depends on either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from crnn import __version__
-from crnn.errors import needs
+from crnn.errors import UsageError, needs
 from crnn.export.split_bilstm import split_directions
 from crnn.network import CRNN
 from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS
@@ -53,10 +54,20 @@ class GraphOptions:
 def build_graph(checkpoint: Checkpoint, options: GraphOptions) -> bytes:
     """Return the ONNX file for a checkpoint: the same bytes for the same checkpoint and options.
 
-    Input ``actual_input_1`` float32 (batch, C, 32, W), output ``output1`` float32 (T, batch, K).
+    Input ``actual_input_1`` float32 (batch, C, 32, W), output ``output1`` float32 (T, batch, K); W
+    and T are free where the spec has several widths.
     The spec and the checkpoint's hash stand in ``metadata_props``. The model has passed ONNX's full
     check, and opset and IR version were read back from these bytes.
     """
+    if options.split_bilstm and checkpoint.spec.widths is not None:
+        raise UsageError(
+            "--split-bilstm turns a fixed number of time steps, and a graph of several widths has"
+            " none",
+            hint=(
+                "crnn compile splits the static copy of each width where its CANN needs it; or"
+                " export without widths."
+            ),
+        )
     written = _Writer(checkpoint, options).model()
     if options.split_bilstm:
         written = split_directions(written, time_steps=checkpoint.spec.time_steps)
@@ -80,6 +91,7 @@ class _Writer:
         self.weights: Dict[str, np.ndarray] = {
             name: tensor.numpy() for name, tensor in checkpoint.model.state_dict().items()
         }
+        self._free = checkpoint.spec.widths is not None
         self.nodes: List[Any] = []
         self.constants: Dict[str, np.ndarray] = {}
 
@@ -91,15 +103,16 @@ class _Writer:
             logits = self._node("LogSoftmax", [logits], "log_softmax", axis=2)
         self.nodes[-1].output[0] = OUTPUT
         batch = self.options.batch or "batch"
+        images: List[Any] = [batch, *spec.image_shape]
+        scores: List[Any] = [spec.time_steps, batch, spec.classes]
+        if self._free:
+            images[3] = "width"
+            scores[0] = "steps"
         graph = helper.make_graph(
             self.nodes,
             "crnn",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [batch, *spec.image_shape])],
-            [
-                helper.make_tensor_value_info(
-                    OUTPUT, TensorProto.FLOAT, [spec.time_steps, batch, spec.classes]
-                )
-            ],
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, images)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, scores)],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
         model = helper.make_model(
@@ -194,6 +207,8 @@ class _Writer:
         if f"{layer}.embedding.weight" in self.weights:
             return turned  # (T, N, 2, H), which the linear layer's own Reshape takes as well
         steps, hidden = self.checkpoint.spec.time_steps, self.checkpoint.model.config.hidden
+        if self._free:
+            return self._joined(f"{layer}.states", turned, 2 * hidden)
         shape = self._shape(f"{layer}.states.shape", steps, self.options.batch or -1, 2 * hidden)
         return self._node("Reshape", [turned, shape], f"{layer}.states")
 
@@ -238,6 +253,8 @@ class _Writer:
         steps.
         """
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        if self._free:
+            return self._free_linear(name, both, weight, bias)
         steps, batch = self.checkpoint.spec.time_steps, self.options.batch
         if batch:
             rows = steps * batch
@@ -254,6 +271,17 @@ class _Writer:
         scores = self._node("Gemm", product, name, transB=1)
         shape = self._shape(f"{name}.shape", steps, batch or -1, weight.shape[0])
         return self._node("Reshape", [scores, shape], f"{name}.steps")
+
+    def _free_linear(self, name: str, both: str, weight: np.ndarray, bias: np.ndarray) -> str:
+        """(T, N, …) to (T, N, outputs) whatever T and N are: a product of three axes by two."""
+        states = self._joined(f"{name}.rows", both, weight.shape[1])
+        factor = self._constant(f"{name}.weight", weight.T)
+        product = self._node("MatMul", [states, factor], f"{name}.product")
+        return self._node("Add", [product, self._constant(f"{name}.bias", bias)], name)
+
+    def _joined(self, name: str, both: str, columns: int) -> str:
+        """(T, N, …) to (T, N, columns); 0 is Reshape's word for a size that stays."""
+        return self._node("Reshape", [both, self._shape(f"{name}.shape", 0, 0, columns)], name)
 
     def _shape(self, name: str, *sizes: int) -> str:
         return self._constant(name, np.array(sizes, dtype=np.int64))

@@ -12,11 +12,11 @@ import logging
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn.batch import Batch, LabelCheck, ProblemCounts, Sample
+from crnn.batch import NOT_FINITE, Batch, LabelCheck, ProblemCounts, Sample
 from crnn.errors import CheckError, InputError, needs
 from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
@@ -28,11 +28,11 @@ from crnn.runners.base import Runner
 from crnn.runners.int8 import int8_of, saturates
 from crnn.runners.onnx_file import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
-from crnn.runners.open import spec_given
+from crnn.runners.open import by_width_rule, spec_given
 from crnn.samples.batches import image_batches
 from crnn.samples.source import open_labelled
-from crnn.scoring.scorer import NOT_FINITE, Scorer
-from crnn.scoring.stream import run_batches
+from crnn.scoring.scorer import Scorer
+from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import METADATA_KEY, ModelSpec
 
 OPSET = 13
@@ -72,6 +72,10 @@ class Quantised:
     gained: int
     problems: ProblemCounts = field(default_factory=ProblemCounts)
     """What kept words that were given from being used, or from being read right."""
+    by_width: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """Of a model with several widths: at each the words ``held_back``, and the accuracies ``float``
+    and ``int8``.
+    """
 
     @property
     def p_value(self) -> float:
@@ -88,8 +92,12 @@ class Quantised:
         skipped = {}
         if self.problems.counts:
             skipped["skipped"] = dict(self.problems.counts)
+        widths = {}
+        if self.by_width:
+            widths["by_width"] = {str(width): counts for width, counts in self.by_width.items()}
         return {
             **skipped,
+            **widths,
             "schema": "crnn-quantised/1",
             "target": self.target.name,
             "bytes": {"float": self.bytes_before, "int8": self.bytes_after},
@@ -115,6 +123,7 @@ def quantise(
     spec: Optional[str] = None,
     output: Optional[str] = None,
     output_axes: Optional[str] = None,
+    width_rule: Optional[str] = None,
 ) -> Quantised:
     """Write an int8 copy of ``model`` if it reads held-back words as well as the float one.
 
@@ -132,6 +141,7 @@ def quantise(
         spec: what ``--spec`` names, which the copy then carries; None for the model's own.
         output: the logits of a model that has several outputs.
         output_axes: the order of the logits' axes; None for what the model's spec says.
+        width_rule: "off" for the fixed width alone, which the copy then carries.
 
     Returns:
         What was written, and how both models read.
@@ -145,7 +155,9 @@ def quantise(
         data = None
         if words is not None:
             data = _DataSet(words, annotation)
-        return _quantise(source, model, target, data, calibrate, max_drop, output_axes)
+        return _quantise(
+            source, model, target, data, calibrate, max_drop, (output_axes, width_rule)
+        )
 
 
 @dataclass(frozen=True)
@@ -166,17 +178,22 @@ def _quantise(
     words: Optional[_DataSet],
     calibrate: int,
     max_drop: float,
-    output_axes: Optional[str],
+    read_by: Tuple[Optional[str], Optional[str]],
 ) -> Quantised:
-    """Do `quantise` with ``source``, which is ``model`` as it is to be read."""
+    """Do `quantise` with ``source``, which is ``model`` as it is to be read but for the axes and
+    the rule of widths.
+    """
+    output_axes, width_rule = read_by
     proto = load_external_data(load_graph(source), source)
     if _is_quantised(proto):
         raise InputError(
             f"{model} is quantised already; expected a float model, as crnn export writes it"
         )
     runner = OnnxRunner(source)
-    if output_axes:
-        runner.read_by(spec_given(runner.spec, None, output_axes))
+    given = spec_given(runner.spec, None, output_axes)
+    given = by_width_rule(given, width_rule, model)
+    if given != runner.spec:
+        runner.read_by(given)
         _carry(proto, runner.spec)
     with runner:
         problems = ProblemCounts()
@@ -201,6 +218,7 @@ def _quantise(
                 lost=lost,
                 gained=gained,
                 problems=problems,
+                by_width=_by_width(first, second, runner.spec),
             )
             _require(result, max_drop)
             with atomic_file(target) as file:
@@ -265,15 +283,17 @@ def _divided(
 
 def _usable(words: Optional[_DataSet], spec: ModelSpec, problems: ProblemCounts) -> np.ndarray:
     """Return for each sample whether it has a label and an image that can be decoded."""
-    usable: List[bool] = []
+    usable: Dict[int, bool] = {}
     check = LabelCheck(spec)
     for batch in image_batches(_samples(words, spec), spec, BATCH, dtype="uint8"):
+        # Batches of several widths are not in the samples' order.
+        places = batch.positions or range(len(usable), len(usable) + len(batch.labels))
         for row, label in enumerate(batch.labels):
-            usable.append(label is not None and row not in batch.problems)
+            usable[places[row]] = label is not None and row not in batch.problems
             problem = batch.problems.get(row) or check.problem(label)
             if problem:
                 problems.add(batch.keys[row], problem)
-    return np.array(usable, dtype=bool)
+    return np.array([usable[place] for place in sorted(usable)], dtype=bool)
 
 
 def _too_few(words: Optional[_DataSet], usable: int, calibrate: int) -> InputError:
@@ -398,6 +418,26 @@ class _Run:
     accuracy: float
     readings: Sequence[Reading]
     not_finite: int
+    by_width: Mapping[int, Mapping[str, float]]
+
+
+def _by_width(first: _Run, second: _Run, spec: ModelSpec) -> Mapping[int, Mapping[str, float]]:
+    """Return how both runs read at each width; a width that no word was held back for is named
+    too.
+    """
+    found: Dict[int, Mapping[str, float]] = {}
+    if spec.widths is None:
+        return found
+    nothing = {"words": 0, "accuracy": 0.0}
+    for width in spec.widths.list:
+        before = first.by_width.get(width, nothing)
+        after = second.by_width.get(width, nothing)
+        found[width] = {
+            "held_back": before["words"],
+            "float": before["accuracy"],
+            "int8": after["accuracy"],
+        }
+    return found
 
 
 def _read(runner: Runner, words: _Words) -> _Run:
@@ -407,7 +447,7 @@ def _read(runner: Runner, words: _Words) -> _Run:
         for batch, logits in results:
             readings.extend(scorer.add(batch, logits))
     not_finite = scorer.skipped.get(NOT_FINITE.reason, 0)
-    return _Run(scorer.metric.accuracy, readings, not_finite)
+    return _Run(scorer.metric.accuracy, readings, not_finite, scorer.by_width(Stages()))
 
 
 def _require_sound(model: Path, run: _Run, target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 
@@ -20,7 +20,7 @@ Advance = Callable[[int], None]
 
 
 class WordImages:
-    """The first 2000 words of an LMDB as float32 batches (n, C, H, W).
+    """The first 2000 words of an LMDB as float32 batches (n, C, H, W), each of one width.
 
     ``skipped`` counts those without an image that can be read; ``labels`` are those of the images
     that were given out, None where there is none; ``advance`` is told of each word.
@@ -40,17 +40,31 @@ class WordImages:
         self.skipped = 0
         self.labels = []
         table = self._spec.table
-        images: List[np.ndarray] = []
+        groups: Dict[int, _Group] = {}
         with contextlib.closing(self._samples):
             for sample in itertools.islice(self._samples, LIMIT):
                 try:
-                    images.append(decode(sample.image or b"", self._spec))
-                    self.labels.append(sample.label)
+                    image = decode(sample.image or b"", self._spec)
+                    group = groups.setdefault(image.shape[2], _Group())
+                    group.images.append(image)
+                    group.labels.append(sample.label)
+                    if len(group.images) == BATCH:
+                        yield table[self._given(groups.pop(image.shape[2]))]
                 except ImageError:
                     self.skipped += 1
-                if len(images) == BATCH:
-                    yield table[np.stack(images)]
-                    images = []
                 self.advance(1)
-        if images:
-            yield table[np.stack(images)]
+        for group in groups.values():
+            yield table[self._given(group)]
+
+    def _given(self, group: _Group) -> np.ndarray:
+        """Return a group's images, and remember its labels as given out."""
+        self.labels.extend(group.labels)
+        return np.stack(group.images)
+
+
+class _Group:
+    """Images of one width that wait to be given out."""
+
+    def __init__(self) -> None:
+        self.images: List[np.ndarray] = []
+        self.labels: List[Optional[str]] = []

@@ -5,6 +5,7 @@ size.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
@@ -104,13 +105,25 @@ class GraphComparison:
 
 
 def check_generated(comparison: GraphComparison) -> List[Figure]:
-    """Compare on generated images, at batches 1, 2, 3, 7 and 16, or at a static graph's own.
+    """Compare on generated images, at batches 1, 2, 3, 7 and 16, or at a static graph's own; at
+    each width, where the spec has several.
 
     The argmax must be equal at every time step. A tie could turn over within the other limits, but
     none is near one in so few images, and a graph that turns one is worth a look.
     """
+    if comparison.spec.widths is None:
+        return _check_at(comparison, comparison.spec.width)
+    figures: List[Figure] = []
+    for width in comparison.spec.widths.list:
+        for figure in _check_at(comparison, width):
+            figures.append(dataclasses.replace(figure, name=f"{figure.name}, width {width}"))
+    return figures
+
+
+def _check_at(comparison: GraphComparison, width: int) -> List[Figure]:
     batch = comparison.batch
-    images = generated_images(comparison.spec, max(IMAGES, batch or 0))
+    spec = comparison.spec.at_width(width, comparison.spec.time_steps)
+    images = generated_images(spec, max(IMAGES, batch or 0))
     alone = {row: comparison.onnx(images[row : row + 1])[:, 0] for row in _rows(batch)}
     differences, rows, largest = [], [], []
     turned, steps = 0, 0

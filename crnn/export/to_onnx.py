@@ -17,6 +17,7 @@ from crnn.export.sample_images import WordImages
 from crnn.export.selfcheck import Figure, GraphComparison, check_generated, read_words
 from crnn.files import atomic_file, require_target
 from crnn.machine import versions
+from crnn.presets import time_steps
 from crnn.weights.checkpoint import Checkpoint
 
 with needs("onnx"):
@@ -89,6 +90,9 @@ class Export:
         words = {}
         if self.words:
             words["words"] = dataclasses.asdict(self.words)
+        widths = {}
+        if self.checkpoint.spec.widths:
+            widths["widths"] = list(self.checkpoint.spec.widths.list)
         return {
             **words,
             "schema": SCHEMA,
@@ -103,6 +107,7 @@ class Export:
                 "ir_version": IR_VERSION,
                 "nodes": self.nodes,
                 "batch": self.options.batch,
+                **widths,
                 "split_bilstm": self.options.split_bilstm,
                 "log_softmax": self.options.log_softmax,
             },
@@ -148,6 +153,7 @@ def export_onnx(
     _check_target(target, checkpoint.path)
     if options.batch is not None and not 1 <= options.batch <= MAX_BATCH:
         raise UsageError(f"the batch is {options.batch}; expected 1 to {MAX_BATCH}")
+    _check_widths(checkpoint)
     graph = build_graph(checkpoint, options)
     comparison = GraphComparison(graph, checkpoint, options)
     figures = check_generated(comparison)
@@ -163,6 +169,15 @@ def export_onnx(
         with atomic_file(target) as file:
             file.write(graph)
     return export
+
+
+def _check_widths(checkpoint: Checkpoint) -> None:
+    """Refuse widths that are too narrow for the network, before anything is computed."""
+    for width in checkpoint.spec.read_widths:
+        try:
+            time_steps(width, checkpoint.model.config)
+        except InputError as error:
+            raise InputError(f"{checkpoint.path}: {error.message}", hint=error.hint) from error
 
 
 def _right(

@@ -5,6 +5,7 @@ overlapping.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import time
 from array import array
@@ -16,17 +17,20 @@ import numpy as np
 
 from crnn import ctc
 from crnn.batch import Batch, Sample, label_problems, problem_lines
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
+from crnn.jobs.others import Others
+from crnn.jobs.unlabelled import list_of
 from crnn.machine import by_name, describe, now
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
 from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
+from crnn.views import SETS, View, available, chosen, left_out_note
 
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
@@ -57,6 +61,9 @@ class BenchRequest:
     output_axes: Optional[str] = None
     columns: Optional[Tuple[str, str]] = None
     encoding: Optional[str] = None
+    nearest_width: bool = False
+    width_rule: Optional[str] = None
+    views: Optional[str] = None
 
 
 def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Benchmark:
@@ -76,12 +83,23 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         InputError: The data holds no usable image.
     """
     machine = describe()
+    decoding: Mapping[str, str] = {}
     with contextlib.ExitStack() as stack:
+        labelled = request.label is not None
+        if not labelled:
+            made = stack.enter_context(list_of(request.data))
+            labelled = made is None
+            request = dataclasses.replace(request, label=made)
         runners = [stack.enter_context(runner) for runner in _runners(request)]
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
-            subjects.append(_Subject(runner, words, _label_notes(request, runner.spec)))
+            notes = list(_views_left_out(request, runner.spec, words))
+            if labelled:
+                notes.extend(_label_notes(request, runner.spec))
+            subjects.append(_Subject(runner, words, notes))
         _measure(subjects, request, advance)
+        if subjects[0].decodes:
+            decoding = _decoders()
         runs = tuple(subject.result(request) for subject in subjects)
     ratios: Tuple[PairedRatio, ...] = ()
     if len(subjects) == 2:
@@ -93,13 +111,20 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
         data=request.data.name,
         loop=request.loop,
         warm_up=request.warm_up,
-        machine=machine,
+        machine={**machine, **decoding},
         runs=runs,
         ratios=ratios,
         suggestion=suggestion,
         date=now(),
         command=by_name(request.typed),
     )
+
+
+def _decoders() -> Mapping[str, str]:
+    from crnn import image_decoders
+
+    told = [f"{kind} by {used.decoder}" for kind, used in image_decoders.used().items()]
+    return {"decoders": ", ".join(told)}
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
@@ -109,20 +134,32 @@ def _runners(request: BenchRequest) -> Iterator[Runner]:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    runner = _by_rule(runner, request)
+    if request.nearest_width:
+        runner.take_nearest()
     yield runner
     if request.versus is not None:
         other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
         if request.versus_spec:
             other.read_by(spec_given(other.spec, request.versus_spec, None, other.steps))
-        yield other
+        yield _by_rule(other, request)
+
+
+def _by_rule(runner: Runner, request: BenchRequest) -> Runner:
+    # Of two models one may have a single width, which "aspect" would refuse.
+    if request.width_rule == "off":
+        runner.read_by(by_width_rule(runner.spec, "off", request.model))
+    return runner
 
 
 def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advance) -> None:
+    """Measure what is measured in turn, so that it falls on all alike what others do meanwhile."""
     for subject in subjects:
         subject.times = {size: _Times() for size in request.batch}
         for size in request.batch:
             for _ in range(request.warm_up):
                 subject.serial(size)
+    others = Others()
     for turn in range(request.loop):
         for size in request.batch:
             # Who goes first alternates: a second run may find warmer caches.
@@ -132,6 +169,8 @@ def _measure(subjects: Sequence[_Subject], request: BenchRequest, advance: Advan
             for subject in order:
                 subject.times[size].add(subject.serial(size))
         advance(1)
+    for subject in subjects:
+        subject.others = others.in_the_way(subject.runner.info().threads)
 
 
 def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
@@ -153,6 +192,9 @@ def suggest(batches: Sequence[BatchTiming], budget: float) -> Suggestion:
 
 class _Words(BatchSource, Protocol):
     """A data set's words, over and over: `batches` gives full ones without end."""
+
+    views: Sequence[View]
+    """Those of a word."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
         """Return a batch of images, made in this thread; ``lap`` is told of each stage that
@@ -182,34 +224,63 @@ class _FirstBatches:
 class _Images:
     """Encoded images: read, decoded, resized."""
 
-    def __init__(self, source: ImageSource, spec: ModelSpec, data: Path) -> None:
+    def __init__(
+        self, source: ImageSource, spec: ModelSpec, data: Path, views: Sequence[View]
+    ) -> None:
+        from crnn.samples.views import PictureViews
+
+        self.views = views
+        self._maker = PictureViews(spec, views)
         self._source = source
         self._spec = spec
         self._dtype = source.dtype
         self._require_one(data)
         self._serial = self._endless()
+        self._waiting: Dict[int, List[Tuple[Any, View]]] = {}
+        """Decoded pictures, each with a view, by the width that it is read at."""
 
     def fill(self, size: int, lap: Callable[[str], None]) -> np.ndarray:
-        from crnn.image import resize
-
-        loaded: List[Any] = []
-        while len(loaded) < size:
-            group = list(itertools.islice(self._serial, size - len(loaded)))
-            lap(READ)
-            loaded.extend(self._decoded(group))
-            lap(DECODE)
-        images = np.stack([resize(image, self._spec) for image in loaded])
+        loaded = self._load(size, lap)
+        images = np.stack([self._maker.made(picture, view)[0] for picture, view in loaded])
         if self._dtype != "uint8":
             images = self._spec.normalise(images)
         lap(RESIZE)
         return images
 
+    def _load(self, size: int, lap: Callable[[str], None]) -> List[Tuple[Any, View]]:
+        """Return as many decoded pictures of one width, each with a view; what was loaded on the
+        way to them waits for later batches, so that each width has its share of the batches.
+        """
+        missing = size
+        while True:
+            group = list(itertools.islice(self._serial, missing))
+            lap(READ)
+            for picture in self._decoded(group):
+                for view in self.views:
+                    width = self._maker.width(picture, view)
+                    self._waiting.setdefault(width, []).append((picture, view))
+            lap(DECODE)
+            width = max(self._waiting, key=lambda each: len(self._waiting[each]), default=0)
+            waiting = self._waiting.get(width, [])
+            missing = size - len(waiting)
+            if missing <= 0:
+                self._waiting[width] = waiting[size:]
+                return waiting[:size]
+
     def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
         from crnn.samples.batches import image_batches
 
-        workers = self._source.workers
+        maker = None
+        if len(self.views) > 1:
+            maker = self._maker
         return image_batches(
-            self._endless(), self._spec, size, dtype=self._dtype, keep=keep, workers=workers
+            self._endless(),
+            self._spec,
+            size,
+            dtype=self._dtype,
+            keep=keep,
+            workers=self._source.workers,
+            views=maker,
         )
 
     def close(self) -> None:
@@ -241,6 +312,8 @@ class _Images:
 
 class _Bins:
     """Bins: read."""
+
+    views: Sequence[View] = SETS[1]
 
     def __init__(self, folder: DataSource) -> None:
         self._folder = folder
@@ -292,8 +365,27 @@ def _open_words(request: BenchRequest, runners: Sequence[Runner]) -> List[_Words
     source = _source(request, runners[0].spec)
     if isinstance(source, ImageSource):
         # A process can open an LMDB once only.
-        return [_Images(source, runner.spec, request.data) for runner in runners]
+        return [
+            _Images(source, runner.spec, request.data, _views(request, runner.spec))
+            for runner in runners
+        ]
+    if request.views is not None and len(chosen(request.views, "")) > 1:
+        raise UsageError(
+            f"--views {request.views}: {request.data} holds bins, which are prepared already, and"
+            " views need the pictures: measure with the LMDB or the images"
+        )
     return [_Bins(_source(request, runner.spec)) for runner in runners]
+
+
+def _views(request: BenchRequest, spec: ModelSpec) -> Sequence[View]:
+    return available(chosen(request.views, spec.views), len(spec.read_widths))
+
+
+def _views_left_out(request: BenchRequest, spec: ModelSpec, words: _Words) -> Sequence[str]:
+    """Say which views of pictures the model has no width for."""
+    if isinstance(words, _Bins):
+        return ()
+    return left_out_note(chosen(request.views, spec.views), len(spec.read_widths))
 
 
 class _Laps:
@@ -330,8 +422,10 @@ class _Subject:
     def __init__(self, runner: Runner, words: _Words, notes: Sequence[str]) -> None:
         self.runner = runner
         self._notes = notes
+        self.others = 0.0
         self.times: Dict[int, _Times] = {}
         self._words = words
+        self.decodes = isinstance(words, _Images)
 
     def serial(self, size: int) -> Mapping[str, float]:
         """Take a batch through one stage after another and return the seconds of each."""
@@ -350,6 +444,11 @@ class _Subject:
             notes.extend(batch_note(size, self.runner.batch_sizes))
         notes.extend(self.runner.notes)
         notes.extend(self._notes)
+        views = len(self._words.views)
+        if views > 1:
+            notes.append(
+                f"{views} views of a word: what is from the data counts words, all else images"
+            )
         batches = tuple(self._timing(size, request.loop) for size in request.batch)
         return ModelTiming(self.runner.info(), tuple(notes), batches)
 
@@ -358,17 +457,19 @@ class _Subject:
         summary = times.stages.summary()
         seconds = {stage: values["sum"] / 1000 for stage, values in summary.items()}
         words = size * loop
+        others = Others()
         throughput = {
             "compute": words / seconds[COMPUTED],
             "transfers": words / _transfers(seconds),
             "stream": words / self._stream_seconds(size, loop),
-            "data": words / self._data_seconds(size, loop),
+            "data": self._data_speed(size, loop),
         }
         return BatchTiming(
             batch=size,
             stages={stage: _percentiles(values) for stage, values in summary.items()},
             latency=_percentiles(times.latency.summary()["all"]),
             throughput=throughput,
+            busy=max(self.others, others.in_the_way(self.runner.info().threads)),
         )
 
     def _stream_seconds(self, size: int, loop: int) -> float:
@@ -381,14 +482,19 @@ class _Subject:
             pass
         return time.perf_counter() - start
 
-    def _data_seconds(self, size: int, loop: int) -> float:
+    def _data_speed(self, size: int, loop: int) -> float:
+        """Return the words a second of ``loop`` batches from the data; of several widths one that
+        is rare may not be full.
+        """
         words = _FirstBatches(self._words, loop)
+        read = 0
         start = time.perf_counter()
         with contextlib.closing(run_batches(self.runner, words, size)) as results:
             for _, logits in results:
-                assert logits is not None  # batches are full
-                ctc.greedy(logits, self.runner.spec.alphabet)
-        return time.perf_counter() - start
+                if logits is not None:
+                    read += logits.shape[1]
+                    ctc.greedy(logits, self.runner.spec.alphabet)
+        return read / len(self._words.views) / (time.perf_counter() - start)
 
 
 def _transfers(seconds: Mapping[str, float]) -> float:

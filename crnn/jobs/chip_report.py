@@ -52,6 +52,8 @@ _OMS: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
     ("fp32", ("--precision", "force_fp32")),
 )
 _SET = ("--batch", "1,4,8,16", "--static-set")
+_WIDTHS = "80,128,200"
+"""Three, as a chip is advised to have: each is minutes of ATC."""
 
 Say = Callable[[str], None]
 
@@ -159,6 +161,7 @@ def _folders(folder: Path) -> Tuple[Path, Path]:
 
 
 def _steps(report: Path, model: Optional[Path]) -> List[Step]:
+    """Return all steps in their order; of an OM that is given the few that it can take."""
     steps = [
         Step("machine", ("doctor", "--ascend")),
         Step("machine_json", ("doctor", "--ascend", "--json", str(report / "machine.json"))),
@@ -170,12 +173,13 @@ def _steps(report: Path, model: Optional[Path]) -> List[Step]:
     onnx = "crnn.onnx"
     if model is None:
         steps.append(Step("export", ("export", str(CHECKPOINT), onnx), (str(CHECKPOINT),)))
-    else:
-        onnx = str(model.resolve())
+        return [*steps, *_onnx_steps(report, onnx), *_widths_steps(report)]
+    onnx = str(model.resolve())
     return [*steps, *_onnx_steps(report, onnx)]
 
 
 def _words_steps() -> List[Step]:
+    """Prepare the example's words, as values and as pixels."""
     words = str(WORDS)
     plain = ("prepare", words, "input_bin", "--label", "label.txt")
     pixels = ("prepare", words, "input_u8", "--label", "label_u8.txt", "--dtype", "uint8")
@@ -183,6 +187,7 @@ def _words_steps() -> List[Step]:
 
 
 def _onnx_steps(report: Path, onnx: str) -> List[Step]:
+    """Read the words with an ONNX, and with each kind of OM that is compiled from it."""
     reading = ("evaluate", onnx, "input_bin", "--label", "label.txt")
     json_file = str(report / "onnx.json")
     steps = [Step("onnx", (*reading, "--json", json_file), (onnx, "input_bin"))]
@@ -200,7 +205,30 @@ def _onnx_steps(report: Path, onnx: str) -> List[Step]:
     return steps
 
 
+def _widths_steps(report: Path) -> List[Step]:
+    """Several widths, by a set of OMs and by gears; last, since the rest is older."""
+    onnx, checkpoint, words = "wide.onnx", str(CHECKPOINT), str(WORDS)
+    sized = ("--widths", "all", "--batch", "16")
+    export = ("export", checkpoint, onnx, "--widths", _WIDTHS)
+    dims = ("compile", onnx, "wide_dims", *sized, "--gears", "dims")
+    steps = [
+        Step("export_widths", export, (checkpoint,)),
+        Step("compile_widths", ("compile", onnx, "wide/crnn", *sized), (onnx,)),
+        Step("compile_widths_dims", dims, (onnx,)),
+    ]
+    models = (
+        ("widths_onnx", onnx, onnx),
+        ("widths", "wide", "wide/crnn_w80_bs16.om"),
+        ("widths_dims", "wide_dims.om", "wide_dims.om"),
+    )
+    for name, model, needs in models:
+        reading = ("evaluate", model, words, "--json", str(report / f"{name}.json"))
+        steps.append(Step(f"evaluate_{name}", reading, (needs, words)))
+    return steps
+
+
 def _om_steps(report: Path, name: str, om: str, pixels: bool) -> List[Step]:
+    """Look into an OM, and let it read the built-in pictures and the words."""
     inspect = ("inspect", om, "--json", str(report / f"{name}.inspect.json"))
     again = ("doctor", om, "--run", "--json", str(report / f"{name}.run.json"))
     return [
@@ -221,6 +249,7 @@ def _evaluation(
 
 
 def _missing(step: Step, work: Path) -> Optional[Done]:
+    """Say that a step is passed over, where a file that it needs is not there."""
     for name in step.needs:
         if not (work / name).exists():
             return Done(step.name, SKIPPED, why=f"there is no {Path(name).name}")
@@ -231,7 +260,8 @@ def _run(step: Step, report: Path, work: Path, environ: Mapping[str, str], secon
     command = list(step.words)
     if not step.outside:
         command = [sys.executable, "-m", "crnn", *step.words]
-    (work / "set").mkdir(exist_ok=True)
+    for folder in ("set", "wide"):
+        (work / folder).mkdir(exist_ok=True)
     values = {**environ, "PYTHONPATH": _with_kit(environ)}
     start = time.monotonic()
     with open(report / f"{step.name}.txt", "wb") as output:

@@ -44,7 +44,7 @@ class Comparer:
             self._missing.append(reading.key)
             return
         if other != reading.text:
-            change = _change(reading.text, other, truth)
+            change = change_of(reading.text, other, truth)
             word = Difference(reading.key, reading.label, reading.text, other, change)
             self._differing.append(word)
         if truth is not None:
@@ -78,7 +78,17 @@ class Comparer:
         return Comparison(tuple(words), test, self._run.simulated, self._path.name)
 
 
-def _change(text: str, other: str, truth: Optional[str]) -> str:
+def change_of(text: str, other: str, truth: Optional[str]) -> str:
+    """Say what became of a word that two runs read differently.
+
+    Args:
+        text: What this run read.
+        other: What the other run read.
+        truth: The folded label; None where there is none.
+
+    Returns:
+        `REGRESSION`, `IMPROVEMENT`, or "" where neither run was right or nobody knows.
+    """
     if other == truth:
         return REGRESSION
     if text == truth:

@@ -10,8 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
+    Any,
     Callable,
     ContextManager,
+    Dict,
     Generator,
     Iterator,
     List,
@@ -25,6 +28,7 @@ from typing import (
 import numpy as np
 
 from crnn.batch import Batch, Problem
+from crnn.decoding.decoder import Decoder, DecodingOptions, SampleWords
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.jobs.compare import Comparer
@@ -36,15 +40,21 @@ from crnn.machine import by_name, now
 from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
+from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import open_rehearsal, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder
+from crnn.samples.bins import BinFolder, prepared_views
+from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.jobs.sure import SureJob, SureOptions
+    from crnn.jobs.views import ViewJob
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
@@ -92,6 +102,12 @@ class EvaluateRequest:
     oov: Optional[str] = None
     format: Optional[str] = None
     rehearse: Optional[str] = None
+    sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
+    lexicons: Optional[Path] = None
+    nearest_width: bool = False
+    width_rule: Optional[str] = None
+    views: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,10 @@ class ScoreRequest:
     min_accuracy: Optional[float] = None
     strict: bool = False
     format: Optional[str] = None
+    sure: Optional[SureOptions] = None
+    decoding: Optional[DecodingOptions] = None
+    lexicons: Optional[Path] = None
+    width_rule: Optional[str] = None
 
 
 AnyRequest = Union[EvaluateRequest, ScoreRequest]
@@ -129,6 +149,10 @@ class EvaluateOutcome:
     notes: Sequence[str]
     comparison: Optional[Comparison]
     failures: Sequence[str]
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the result JSON (docs/formats.md) as plain data."""
+        return to_dict(self.evaluation, self.comparison)
 
 
 @dataclass(frozen=True)
@@ -161,24 +185,31 @@ def evaluate(
         InputError: There is nothing to evaluate, or a file cannot be used.
         UsageError: Two options of the request do not go together.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     if request.save_outputs is not None:
         require_parent(request.save_outputs)
     protocol = Counting()
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
     runner = _runner(request)
-    source = _source(request, runner.spec, protocol)
+    views = _views(request, runner.spec)
+    source = _source(request, runner.spec, protocol, views)
     comparer = _comparer(request, runner.spec)
+    sure = _sure(request)
     stages = Stages()
-    with runner, _readings_file(request, simulated=runner.simulated) as readings, _outputs_writer(
-        request, runner
-    ) as outputs, progress("evaluating", len(source)) as advance:
+    columns = _columns(request, runner.spec, sure, views)
+    with runner, _readings_file(
+        request, simulated=runner.simulated, more=columns
+    ) as readings, _outputs_writer(request, runner) as outputs, progress(
+        "evaluating", len(source)
+    ) as advance:
         wanted = _Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
         )
-        scorer = Scorer(runner.spec, confidences=readings is not None)
+        decoder = _decoder(
+            request, runner.spec, sure, source, several=views is not None and views.several
+        )
+        scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
@@ -195,7 +226,11 @@ def evaluate(
             protocol=_rules(request.protocol, protocol),
         )
         notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
-        notes.extend(_hardly_note(evaluation))
+        if views is not None:
+            notes.extend(views.notes(len(source)))
+        notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
+        if sure:
+            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -216,22 +251,25 @@ def score(
     Raises:
         InputError: The results or the labels cannot be used.
     """
-    if request.readings is not None:
-        require_target(request.readings)
+    _require_sound(request)
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
+    if request.width_rule is not None:
+        spec = by_width_rule(spec or ModelSpec.default(), request.width_rule, request.results)
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
     comparer = _comparer(request, folder.spec)
+    sure = _sure(request)
     stages = Stages()
-    with _readings_file(request, simulated=folder.simulated) as readings, progress(
-        "scoring", len(folder)
-    ) as advance:
+    with _readings_file(
+        request, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
+    ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
         )
-        scorer = Scorer(folder.spec, confidences=readings is not None)
+        decoder = _decoder(request, folder.spec, sure, folder)
+        scorer = _scorer(folder.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, folder)
@@ -243,7 +281,10 @@ def score(
             seconds=seconds,
             protocol=_rules(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation), *_hardly_note(evaluation)]
+        notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
+        notes.extend(_hardly_note(evaluation))
+        if sure:
+            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -269,8 +310,84 @@ def _count(
             for reading in readings:
                 for line in wanted.style.reading(reading, wanted.spec):
                     wanted.screen.out(line)
-        advance(len(batch.keys))
+        advance(len(readings))
     return time.perf_counter() - start
+
+
+def _sure(request: AnyRequest) -> Optional[SureJob]:
+    if request.sure is None:
+        return None
+    from crnn.jobs.sure import SureJob
+
+    return SureJob(request.sure)
+
+
+def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
+    characters = request.sure is not None and request.sure.characters
+    wanted = request.views is not None or bool(spec.views) or characters
+    if not wanted and not prepared_views(request.data):
+        return None
+    from crnn.jobs.views import ViewJob
+
+    job = ViewJob(request.data, request.views, spec, characters=characters)
+    if job.several and request.save_outputs is not None:
+        raise UsageError("--save-outputs writes one output a word: say --views 1 with it")
+    return job
+
+
+def _decoder(
+    request: AnyRequest,
+    spec: ModelSpec,
+    sure: Optional[SureJob],
+    source: Union[WordSource, ResultFolder],
+    *,
+    several: bool = False,
+) -> Optional[Decoder]:
+    """Return what makes texts of logits; None where that is greedy CTC and nothing more. Of
+    ``several`` views of a word the most probable text is kept.
+    """
+    options = request.decoding or DecodingOptions()
+    if sure is not None:
+        options = dataclasses.replace(
+            options,
+            probability=sure.decoding.probability,
+            characters=sure.decoding.characters,
+        )
+    if several:
+        options = dataclasses.replace(options, probability=True)
+    samples: Optional[SampleWords] = None
+    if options.of_samples:
+        samples = _sample_words(request.lexicons, source)
+    elif request.lexicons is not None:
+        raise UsageError("--lexicons goes with --lexicon per-sample or --lexicon full")
+    if options == DecodingOptions():
+        return None
+    return Decoder(spec, options, samples)
+
+
+def _sample_words(
+    lexicons: Optional[Path], source: Union[WordSource, ResultFolder]
+) -> Optional[SampleWords]:
+    """Return the lexicons of the samples: from where they were said to be, else the data set's."""
+    from crnn.samples.sample_words import words_in, words_of
+
+    if lexicons is not None:
+        return words_in(lexicons)
+    return words_of(source)
+
+
+def _scorer(
+    spec: ModelSpec, sure: Optional[SureJob], decoder: Optional[Decoder], *, confidences: bool
+) -> Scorer:
+    if sure is None:
+        return Scorer(spec, confidences=confidences, decoder=decoder)
+    return Scorer(
+        spec,
+        confidences=confidences,
+        decoder=decoder,
+        sureness=sure.counter,
+        threshold=sure.threshold,
+    )
 
 
 def _style(request: AnyRequest) -> Optional[Format]:
@@ -280,12 +397,35 @@ def _style(request: AnyRequest) -> Optional[Format]:
 
 
 @contextlib.contextmanager
-def _readings_file(request: AnyRequest, *, simulated: bool) -> Iterator[Optional[ReadingsWriter]]:
+def _readings_file(
+    request: AnyRequest, *, simulated: bool, more: Sequence[str]
+) -> Iterator[Optional[ReadingsWriter]]:
     if request.readings is None:
         yield None
         return
     with atomic_file(request.readings) as file:
-        yield ReadingsWriter(file, request.readings, simulated=simulated)
+        yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+
+
+def _columns(
+    request: AnyRequest, spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob]
+) -> Sequence[str]:
+    """Return what a CSV of readings has beside its usual columns."""
+    decoding = request.decoding or DecodingOptions()
+    several = views is not None and views.several
+    found: List[str] = []
+    probable = several or decoding.lexicon is not None or decoding.pattern is not None
+    if probable or (sure is not None and sure.counter is not None):
+        found.append("probability")
+    if decoding.lexicon is not None:
+        found.append("posterior")
+    if sure is not None and sure.threshold is not None:
+        found.append("rejected")
+    if len(spec.read_widths) > 1:
+        found.append("width")
+    if several:
+        found.extend(["view", "views_agree"])
+    return found
 
 
 @contextlib.contextmanager
@@ -300,6 +440,14 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         )
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
+
+
+def _require_sound(request: AnyRequest) -> None:
+    """Refuse what cannot be written, and an option without the one that it belongs to."""
+    if request.readings is not None:
+        require_target(request.readings)
+    if request.max_differ and request.against is None:
+        raise UsageError("--max-differ goes with --against")
 
 
 def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
@@ -362,8 +510,15 @@ def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
     """Return what is usually wrong where hardly a word is right."""
     if not _hardly(evaluation):
         return ()
+    begin = f"hardly a word is right ({evaluation.correct} of {evaluation.total}): "
+    texts = {reading.text for reading in evaluation.misses}
+    if evaluation.run.simulated and len(texts) == 1 < len(evaluation.misses):
+        return (f"{begin}every word is read alike, as with --timing-only, which computes nothing",)
+    for name in ("pattern", "lexicon", "allow"):
+        if name in evaluation.decoding:
+            return (f"{begin}do the labels fit --{name} {evaluation.decoding[name]}?",)
     note = (
-        f"hardly a word is right ({evaluation.correct} of {evaluation.total}): usually it is the"
+        f"{begin}usually it is the"
         " alphabet or its order, the order of the LSTMs' gates (crnn export --lstm-gate-order igfo,"
         " for checkpoints of the first NPU training stack), a spec that is not the model's"
         " (--spec), or labels that the model cannot read"
@@ -404,6 +559,10 @@ def _runner(request: EvaluateRequest) -> Runner:
     if request.spec or request.output_axes:
         spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
         runner.read_by(spec)
+    if request.width_rule is not None:
+        runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
+    if request.nearest_width:
+        runner.take_nearest()
     return runner
 
 
@@ -411,7 +570,13 @@ def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
     return {"name": name, **dataclasses.asdict(protocol)}
 
 
-def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> WordSource:
+def _source(
+    request: EvaluateRequest, spec: ModelSpec, protocol: Counting, views: Optional[ViewJob]
+) -> WordSource:
+    maker = None
+    prepared: Sequence[str] = ()
+    if views is not None:
+        maker, prepared = views.maker, views.prepared
     under, rules = spec, None
     if protocol != Counting():
         under = apply(protocol, spec)
@@ -423,8 +588,10 @@ def _source(request: EvaluateRequest, spec: ModelSpec, protocol: Counting) -> Wo
         workers=request.threads,
         rules=rules,
         options=ListOptions(None, request.columns, request.encoding),
+        views=maker,
+        prepared=prepared,
     )
-    if under != spec and isinstance(source, BinFolder):
+    if under != spec and isinstance(source, (BinFolder, PackedBins)):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
             f" {request.data} are normalised already: evaluate on the LMDB or the images"

@@ -12,14 +12,16 @@ file                   written by                                     values
 ``NAME_0.txt``         ais_bench --outfmt TXT, msame --outfmt TXT     numbers
 =====================  =============================================  ==========
 
-Each holds (T, 1, K), the ``.bin`` ones without header. Needs only NumPy.
+Each holds (T, 1, K), the ``.bin`` ones without header. Of a model that reads at several widths T
+follows from the file's size, and must be about what the width's share of the fixed one's is. Needs
+only NumPy.
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, Generator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -49,6 +51,8 @@ _MSAME = "_output"
 _MOST_BYTES = 64 << 20
 DTYPES = ("<f4", "<f2")
 _ROWS = 256
+_NEAR = 2
+"""How many time steps more or fewer than its share a width may give."""
 
 
 class OutputWriter:
@@ -106,7 +110,8 @@ class ResultFolder:
         options: ListOptions = ListOptions(),  # noqa: B008  frozen
     ) -> None:
         self.labels, self._repeated = _labels(label_file, options)
-        self.folder, self._files = _find(folder, self.labels)
+        several = spec is not None and spec.widths is not None
+        self.folder, self._files = _find(folder, self.labels, several=several)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
         if not known:
@@ -115,7 +120,15 @@ class ResultFolder:
                 f" {self.folder}, which begins with {min(self._files.values(), key=natural_key)}",
                 hint="Give the label file of the bins or images that the tool has read.",
             )
-        self.spec, self._dtype = _layout([self.folder / self._files[name] for name in known], spec)
+        self._widths: Mapping[int, int] = {}
+        """The width that each number of time steps belongs to, of a model with several."""
+        paths = [self.folder / self._files[name] for name in known]
+        if spec is not None and spec.widths is not None:
+            self.spec = spec
+            self._widths = _steps_of_widths(spec)
+            self._dtype = _dtype_of_widths(paths, spec, self._widths)
+        else:
+            self.spec, self._dtype = _layout(paths, spec)
         self.notes: Sequence[str] = ()
         self._spec_from = "given"
         if spec is None:
@@ -145,6 +158,11 @@ class ResultFolder:
         names = list(self.labels)
         for start in range(0, len(names), _ROWS):
             begin = time.perf_counter()
+            if self._widths:
+                groups = self._by_width(names[start : start + _ROWS], start)
+                stages.add("read", time.perf_counter() - begin)
+                yield from groups
+                continue
             result = self._batch(names[start : start + _ROWS])
             stages.add("read", time.perf_counter() - begin)
             yield result
@@ -158,15 +176,67 @@ class ResultFolder:
                 problems[row] = problem
         logits = None
         if outputs:
-            # A file is one image's: of three axes those of the time and of the classes are left.
-            own = self.spec.output_axes.replace("N", "")
-            sizes = {"T": self.spec.time_steps, "K": self.spec.classes}
-            stacked = np.stack(outputs).reshape(len(outputs), *(sizes[axis] for axis in own))
-            order = [f"N{own}".index(axis) for axis in "TNK"]
-            logits = stacked.transpose(order).astype(np.float32)
+            logits = _stacked(outputs, self.spec, self.spec.time_steps)
         labels = [self.labels[key] for key in keys]
         no_images = np.empty((len(outputs), 0))
         return Batch(keys, labels, no_images, problems), logits
+
+    def _by_width(
+        self, keys: Sequence[str], start: int
+    ) -> List[Tuple[Batch, Optional[np.ndarray]]]:
+        """Read some results; a batch for each number of time steps, the last one without results
+        that can be read.
+        """
+        rows: Dict[int, List[int]] = {}
+        outputs: Dict[int, List[np.ndarray]] = {}
+        problems: Dict[int, Problem] = {}
+        for row, key in enumerate(keys):
+            found = self._read_any(key)
+            if isinstance(found, Problem):
+                problems[row] = found
+                continue
+            steps = found.size // self.spec.classes
+            rows.setdefault(steps, []).append(row)
+            outputs.setdefault(steps, []).append(found)
+        groups: List[Tuple[Batch, Optional[np.ndarray]]] = []
+        for steps in sorted(rows):
+            logits = _stacked(outputs[steps], self.spec, steps)
+            batch = Batch(
+                [keys[row] for row in rows[steps]],
+                [self.labels[keys[row]] for row in rows[steps]],
+                np.empty((len(rows[steps]), 0)),
+                positions=[start + row for row in rows[steps]],
+                settled=start,
+                width=self._widths[steps],
+            )
+            groups.append((batch, logits))
+        last = Batch(
+            [keys[row] for row in problems],
+            [self.labels[keys[row]] for row in problems],
+            np.empty((0, 0)),
+            dict(enumerate(problems.values())),
+            positions=[start + row for row in problems],
+            settled=start + len(keys),
+        )
+        return [*groups, (last, None)]
+
+    def _read_any(self, key: str) -> Union[np.ndarray, Problem]:
+        """Return a result's values, of any width, or what is wrong with it."""
+        if key not in self._files:
+            return Problem(MISSING)
+        path = self.folder / self._files[key]
+        try:
+            values = _values(path, self._dtype)
+        except ValueError as error:
+            return Problem(WRONG_SIZE, f"{path.name}: {error}")
+        steps, rest = divmod(values.size, self.spec.classes)
+        if rest or steps not in self._widths:
+            return Problem(
+                WRONG_SIZE,
+                f"{path.name}: {values.size} values, {values.size / self.spec.classes:g} time"
+                f" steps of {self.spec.classes} classes, which no width of the spec gives",
+            )
+        return values
 
     def extras(self) -> List[Tuple[str, Problem]]:
         """Return the results that have no label, and the labels given twice."""
@@ -195,6 +265,70 @@ class ResultFolder:
             return Problem(WRONG_SIZE, f"{self._files[key]}: {size} bytes; expected {expected}")
         outputs.append(np.frombuffer(data, dtype=self._dtype))
         return None
+
+
+def _stacked(outputs: Sequence[np.ndarray], spec: ModelSpec, steps: int) -> np.ndarray:
+    """Return the logits (T, n, K) of n files, float32."""
+    # A file is one image's: of three axes those of the time and of the classes are left.
+    own = spec.output_axes.replace("N", "")
+    sizes = {"T": steps, "K": spec.classes}
+    stacked = np.stack(outputs).reshape(len(outputs), *(sizes[axis] for axis in own))
+    order = [f"N{own}".index(axis) for axis in "TNK"]
+    return stacked.transpose(order).astype(np.float32)
+
+
+def _values(path: Path, dtype: np.dtype) -> np.ndarray:
+    """Return the values of a result; raises `ValueError` where they are not numbers."""
+    if path.suffix != ".bin":
+        flat: np.ndarray = _stored(path).reshape(-1).astype(np.float32)
+        return flat
+    size = path.stat().st_size
+    if size > _MOST_BYTES or size % dtype.itemsize:
+        raise ValueError(f"{size} bytes; expected {dtype.name} of one word")
+    with open_input(path) as file:
+        return np.frombuffer(file.read(size), dtype=dtype)
+
+
+def _steps_of_widths(spec: ModelSpec) -> Mapping[int, int]:
+    """Return, for each number of time steps that the model may give, the width that gives it.
+
+    How many a width gives is known of the fixed one alone: the others give about their share of
+    them, by the network's padding one or two more or fewer.
+    """
+    found: Dict[int, int] = {}
+    widest = spec.read_widths[-1]
+    for steps in range(1, spec.time_steps * widest // spec.width + _NEAR + 1):
+        for width in spec.read_widths:
+            distance = abs(steps - spec.time_steps * width / spec.width)
+            before = found.get(steps)
+            nearer = before is None or distance < abs(steps - spec.time_steps * before / spec.width)
+            if distance <= _NEAR and nearer:
+                found[steps] = width
+    return found
+
+
+def _dtype_of_widths(paths: Sequence[Path], spec: ModelSpec, widths: Mapping[int, int]) -> np.dtype:
+    """Return the type by which the first files hold what some width of the model gives."""
+    if paths[0].suffix != ".bin":
+        return np.dtype(DTYPES[0])
+    sizes = [path.stat().st_size for path in paths[:_ROWS]]
+    right: Dict[str, int] = {}
+    for name in DTYPES:
+        row = spec.classes * np.dtype(name).itemsize
+        right[name] = sum(size % row == 0 and size // row in widths for size in sizes)
+    # Of equals float32: float16 comes from MindSpore's program alone.
+    best = max(DTYPES, key=lambda name: right[name])
+    if right[best]:
+        return np.dtype(best)
+    shown = ", ".join(map(str, spec.read_widths))
+    raise InputError(
+        f"{paths[0]} has {sizes[0]} bytes; expected the logits of one word in float32 or float16,"
+        f" {spec.classes} classes a time step, for an image of {shown} columns",
+        hint=(
+            "Run the tool on one width at a time, with an output batch axis of 1 (ais_bench"
+            " --output_batchsize_axis 1) or with batch 1; name the model's spec with --spec."
+        ),
+    )
 
 
 def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[str]]:
@@ -252,8 +386,12 @@ def _stored(path: Path) -> np.ndarray:
     return values
 
 
-def _find(folder: Path, labels: Mapping[str, str]) -> Tuple[Path, Dict[str, str]]:
-    """Return the folder that holds the results, and the file of each name."""
+def _find(
+    folder: Path, labels: Mapping[str, str], *, several: bool = False
+) -> Tuple[Path, Dict[str, str]]:
+    """Return the folder that holds the results, and the file of each name; of several widths each
+    may have a folder in it, as a tool was run on each.
+    """
     if not folder.is_dir():
         state = "does not exist"
         if folder.exists():
@@ -268,6 +406,8 @@ def _find(folder: Path, labels: Mapping[str, str]) -> Tuple[Path, Dict[str, str]
         return folder, places[folder]
     if not places:
         raise InputError(f"{folder} holds no results ({RESULTS}){_instead(folder)}")
+    if several:
+        return folder, _together(folder, places)
     if len(places) > 1:
         names = ", ".join(place.name for place in list(places)[:4])
         raise InputError(
@@ -276,6 +416,22 @@ def _find(folder: Path, labels: Mapping[str, str]) -> Tuple[Path, Dict[str, str]
             hint="Name the one to score.",
         )
     return next(iter(places.items()))
+
+
+def _together(folder: Path, places: Mapping[Path, Mapping[str, str]]) -> Dict[str, str]:
+    """Return the files of all folders below one, by their samples."""
+    together: Dict[str, str] = {}
+    for place, files in places.items():
+        for name, file in files.items():
+            path = f"{place.name}/{file}"
+            if name in together:
+                raise InputError(
+                    f"{folder} holds {together[name]} and {path}: two outputs of one sample;"
+                    " expected one",
+                    hint="Leave the results of one run for each width.",
+                )
+            together[name] = path
+    return together
 
 
 def _folders(folder: Path) -> List[Path]:

@@ -6,6 +6,7 @@ pictures are drawn anew, so that nothing but NumPy and pyacl is needed.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -13,7 +14,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from crnn.ascend.reference import PICTURES, Reference
-from crnn.ascend.sidecar import find_sidecar, sidecar_path
+from crnn.ascend.sidecar import Sidecar, find_sidecar, sidecar_path
 from crnn.ctc import greedy
 from crnn.errors import InputError
 from crnn.filekind import OM, kind_of
@@ -21,6 +22,7 @@ from crnn.runners.ascend_runner import om_files
 from crnn.runners.open import open_runner
 from crnn.spec import ModelSpec
 from crnn.strokes import digest, stroke_pictures
+from crnn.widths import Widths
 
 
 @dataclass(frozen=True)
@@ -92,15 +94,25 @@ def read_again(path: Path, device: str = "0") -> List[ReadAgain]:
     """
     found = []
     for om in om_files(path):
-        reference = _reference(om)
-        with open_runner(om, device=device) as runner:
-            pictures = _pictures(runner.spec, reference, om)
+        sidecar = _sidecar(om)
+        reference = _reference(om, sidecar)
+        runner = open_runner(om, device=device)
+        drawn = runner.spec
+        if sidecar.widths:
+            # An OM of a set: it has some of the widths that the spec names. The ONNX read the
+            # pictures at the first of them.
+            widths = runner.spec.widths or Widths()
+            own = dataclasses.replace(widths, list=sidecar.widths)
+            runner.read_by(dataclasses.replace(runner.spec, widths=own))
+            drawn = runner.spec.at_width(sidecar.widths[0], runner.spec.time_steps)
+        with runner:
+            pictures = _pictures(drawn, reference, om)
             logits = runner.run(pictures)
             found.append(_compared(om, reference, runner.spec, logits, runner.simulated))
     return found
 
 
-def _reference(om: Path) -> Reference:
+def _sidecar(om: Path) -> Sidecar:
     if kind_of(om) != OM:
         raise InputError(
             f"{om} is not an OM; expected one, or the folder of a static set",
@@ -113,6 +125,10 @@ def _reference(om: Path) -> Reference:
             " with",
             hint="Copy the file that crnn compile wrote beside the OM, or compile it again.",
         )
+    return sidecar
+
+
+def _reference(om: Path, sidecar: Sidecar) -> Reference:
     if sidecar.reference is None:
         raise InputError(
             f"{om}: {sidecar_path(om).name} keeps no readings of the ONNX to compare with",

@@ -1,21 +1,25 @@
-"""A Benchmark as JSON (``crnn-bench/2``; docs/formats.md) and as text."""
+"""A Benchmark as JSON (``crnn-bench/3``; docs/formats.md) and as text."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.reports.result_json import run_dict
-from crnn.results import Benchmark, ModelTiming, PairedRatio, Suggestion
+from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED
 from crnn.spec import numbered
 
 SCHEMA = "crnn-bench/1"
-ADDED = (frozenset(["command", "date"]),)
+ADDED = (frozenset(["command", "date"]), frozenset(["busy"]))
 """The keys that the formats 2, 3 … added."""
 SIMULATED = "SIMULATED: no chip ran this; its times are no chip's"
 
+BUSY = "taken while other programs left too few processors: measure again on a quiet machine"
+
 QUANTILES = ("p50", "p90", "p99")
+ENDS = ("p50", "p99")
+"""Those of the wider table; JSON has all."""
 SPEEDS = {
     "compute": "without transfers",
     "transfers": "with transfers",
@@ -46,7 +50,8 @@ def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
     for name in ("command", "date"):
         if not data[name]:
             del data[name]
-    data["schema"] = numbered(SCHEMA, ADDED, data)
+    nested = {key for run in data["runs"] for batch in run["batches"] for key in batch}
+    data["schema"] = numbered(SCHEMA, ADDED, {*data, *nested})
     data["simulated"] = simulated(benchmark)
     return data
 
@@ -54,7 +59,14 @@ def to_dict(benchmark: Benchmark) -> Dict[str, Any]:
 def _timing_dict(timing: ModelTiming) -> Dict[str, Any]:
     data = run_dict(timing.run)
     data["notes"] = list(timing.notes)
-    data["batches"] = [dataclasses.asdict(batch) for batch in timing.batches]
+    data["batches"] = [_batch_dict(batch) for batch in timing.batches]
+    return data
+
+
+def _batch_dict(batch: BatchTiming) -> Dict[str, Any]:
+    data = dataclasses.asdict(batch)
+    if not batch.busy:
+        del data["busy"]
     return data
 
 
@@ -108,10 +120,46 @@ def head(benchmark: Benchmark) -> Iterator[str]:
         f"machine    {machine['processor']}, {machine['usable']} usable, {machine['system']}; load"
         f" before {machine['load']}"
     )
+    if "decoders" in machine:
+        yield f"images     {machine['decoders']}"
     yield (
         f"data       {benchmark.data}; {benchmark.loop} batches of each size, {benchmark.warm_up}"
         " to warm up"
     )
+
+
+def _marked(timing: BatchTiming) -> str:
+    """Return a row's batch, with a sign where others were in the way of what it says."""
+    if timing.busy:
+        return f"{timing.batch} *"
+    return str(timing.batch)
+
+
+def busy_line(benchmark: Benchmark) -> Optional[str]:
+    """Return what the sign before a row means, where there is one.
+
+    Args:
+        benchmark: The result of a benchmark.
+
+    Returns:
+        A line, or None where the machine was quiet.
+    """
+    most = max(batch.busy for run in benchmark.runs for batch in run.batches)
+    if not most:
+        return None
+    return f"* {BUSY} (up to {most:.1f} processors)"
+
+
+def was_busy(result: Mapping[str, Any]) -> bool:
+    """Say whether other programs were in the way of a row.
+
+    Args:
+        result: What ``crnn bench --json`` writes.
+
+    Returns:
+        Whether a row has the sign.
+    """
+    return any("busy" in batch for run in result["runs"] for batch in run["batches"])
 
 
 def stage_table(run: ModelTiming) -> Table:
@@ -126,11 +174,11 @@ def stage_table(run: ModelTiming) -> Table:
     names = list(run.batches[0].stages)
     rows: List[List[str]] = []
     for timing in run.batches:
-        row = [str(timing.batch)]
+        row = [_marked(timing)]
         row += [f"{timing.stages[name]['p50']:.3f}" for name in names]
-        row += [f"{timing.latency[q]:.3f}" for q in QUANTILES]
+        row += [f"{timing.latency[q]:.3f}" for q in ENDS]
         rows.append(row)
-    return ["batch", *names, "all p50", "p90", "p99"], rows
+    return ["batch", *names, "all p50", "p99"], rows
 
 
 def speed_table(run: ModelTiming) -> Table:
@@ -144,7 +192,7 @@ def speed_table(run: ModelTiming) -> Table:
     """
     rows: List[List[str]] = []
     for timing in run.batches:
-        row = [str(timing.batch)]
+        row = [_marked(timing)]
         row += [f"{timing.throughput[name]:.0f}" for name in SPEEDS]
         row += [f"{timing.stages[COMPUTED][q]:.3f}" for q in QUANTILES]
         rows.append(row)
@@ -152,7 +200,7 @@ def speed_table(run: ModelTiming) -> Table:
 
 
 def ratio_line(ratio: PairedRatio, runs: Sequence[ModelTiming]) -> str:
-    """Return a paired ratio as a sentence.
+    """Return a paired ratio as a sentence, told of the faster model.
 
     Args:
         ratio: Of the two models' times.
@@ -161,12 +209,40 @@ def ratio_line(ratio: PairedRatio, runs: Sequence[ModelTiming]) -> str:
     Returns:
         A line.
     """
-    values = ratio.ratio
+    low, middle, high = (ratio.ratio[name] for name in ("p10", "p50", "p90"))
+    faster, slower = runs[0], runs[1]
+    if middle < 1:
+        faster, slower = slower, faster
+        low, middle, high = 1 / high, 1 / middle, 1 / low
     return (
-        f"batch {ratio.batch}: {_name(runs[0])} is {values['p50']:.3f} times as fast as"
-        f" {_name(runs[1])} (middle 80 % of {ratio.pairs} pairs: {values['p10']:.3f} to"
-        f" {values['p90']:.3f})"
+        f"batch {ratio.batch}: {_name(faster)} is {middle:.2f} times as fast as {_name(slower)}"
+        f" (middle 80 % of {ratio.pairs} pairs: {low:.2f} to {high:.2f})"
     )
+
+
+def sweep_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the speeds of several benchmarks that differ in their threads.
+
+    Args:
+        results: What ``crnn bench --json`` writes, for each count of threads.
+
+    Returns:
+        The head of the table and its rows: a row for each count, model and batch.
+    """
+    names = [SPEEDS["transfers"], SPEEDS["data"]]
+    rows: List[List[str]] = []
+    for result in results:
+        for run in result["runs"]:
+            for batch in run["batches"]:
+                mark = ""
+                if batch.get("busy"):
+                    mark = " *"
+                row = [str(run["threads"]), run["model"]["path"], f"{batch['batch']}{mark}"]
+                row += [f"{batch['throughput'][name]:.0f}" for name in ("transfers", "data")]
+                rows.append(
+                    [*row, f"{batch['latency']['p50']:.3f}", f"{batch['latency']['p99']:.3f}"]
+                )
+    return ["threads", "model", "batch", *names, "all p50", "p99"], rows
 
 
 def suggestion_line(suggestion: Suggestion, run: ModelTiming) -> str:

@@ -16,7 +16,7 @@ from crnn.results import Comparison, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
 SCHEMA = "crnn-evaluation/1"
-ADDED = (frozenset(["against", "command", "data", "date"]),)
+ADDED = (frozenset(["against", "by_width", "command", "data", "date", "decoding"]),)
 """The keys that the formats 2, 3 … of a result added (`crnn.spec.numbered`)."""
 COLUMNS = ("key", "label", "text", "confidence")
 """The columns of readings as CSV."""
@@ -41,13 +41,19 @@ def to_dict(evaluation: Evaluation, comparison: Optional[Comparison] = None) -> 
     data = {field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)}
     del data["run"]
     data.update(run_dict(evaluation.run))
-    data["misses"] = [dataclasses.asdict(reading) for reading in evaluation.misses]
+    data["misses"] = [reading_dict(reading) for reading in evaluation.misses]
     data["by_length"] = {str(length): counts for length, counts in evaluation.by_length.items()}
     data["ned1"] = data.pop("one_minus_ned")
     data["command"] = list(evaluation.command)
     if comparison is not None:
         data["against"] = against_dict(comparison)
-    for name in ("command", "data", "date"):
+    del data["sureness"]
+    if evaluation.sureness is not None:
+        from crnn.reports import sureness
+
+        data["sureness"] = sureness.to_dict(evaluation.sureness)
+    data["by_width"] = {str(width): counts for width, counts in evaluation.by_width.items()}
+    for name in ("by_width", "command", "data", "date", "decoding", "views"):
         if not data[name]:
             del data[name]
     data["schema"] = numbered(SCHEMA, ADDED, data)
@@ -93,8 +99,8 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
 
     Returns:
         ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``, and
-        ``rehearsed`` where it was; outputs that another tool has left are of the backend "files"
-        and the device "none".
+        ``rehearsed`` and ``widths_lacking`` where there is something to say; outputs that another
+        tool has left are of the backend "files" and the device "none".
     """
     model: Dict[str, Any] = {
         "path": run.model.path.name,
@@ -114,6 +120,24 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
     }
     if run.rehearsed:
         data["rehearsed"] = run.rehearsed
+    if run.lacking:
+        data["widths_lacking"] = list(run.lacking)
+    return data
+
+
+def reading_dict(reading: Reading) -> Dict[str, Any]:
+    """Return a reading as plain data.
+
+    Args:
+        reading: What a model read.
+
+    Returns:
+        Its fields; of those with a default only the ones that are set.
+    """
+    data = dataclasses.asdict(reading)
+    for field in dataclasses.fields(reading):
+        if field.default is None and data[field.name] is None:
+            del data[field.name]
     return data
 
 
@@ -127,7 +151,7 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     Returns:
         The line, with its end.
     """
-    data = dataclasses.asdict(reading)
+    data = reading_dict(reading)
     if simulated:
         data["simulated"] = True
     return json_text(data) + "\n"

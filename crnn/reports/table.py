@@ -17,7 +17,7 @@ Rows = Sequence[Sequence[Cell]]
 
 
 def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
-    """Return the cells of a table as text; the best of a column is marked ``*``.
+    """Return the cells of a table as text; of several models the best of a column is marked ``*``.
 
     Args:
         models: The models' names, one for each row.
@@ -26,7 +26,9 @@ def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
     Returns:
         A row for each model: its name, then accuracy and count on each data set.
     """
-    best = [_most_correct(column) for column in zip(*rows)]
+    best = [0] * len(rows[0])
+    if len(rows) > 1:
+        best = [_most_correct(column) for column in zip(*rows)]
     return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.batch import Problem, problem_lines
 from crnn.results import Comparison, Evaluation, RunInfo
@@ -33,6 +33,10 @@ def lines(
         A line each.
     """
     yield from summary(evaluation)
+    if evaluation.sureness is not None:
+        from crnn.reports import sureness
+
+        yield from sureness.lines(evaluation.sureness)
     for reading in evaluation.misses[:misses]:
         yield f"{reading.key}  label:{_visible(reading.label)}  pred:{reading.text}"
     if comparison:
@@ -54,9 +58,53 @@ def summary(evaluation: Evaluation) -> List[str]:
     protocol = evaluation.protocol.get("name")
     if protocol:
         found.append(f"protocol   {protocol}")
+    if evaluation.decoding:
+        found.append(_restricted(evaluation.decoding))
     found.append(f"character error rate {evaluation.cer:.4f}, 1-NED {evaluation.one_minus_ned:.4f}")
     found.append(f"speed      {evaluation.throughput:.0f} words/s  ({_run_by(evaluation)})")
+    for width, counts in evaluation.by_width.items():
+        found.append(_at_width(width, counts))
+    if evaluation.views:
+        found.append(_of_views(evaluation.views))
     return found
+
+
+def _of_views(views: Mapping[str, Any]) -> str:
+    """Return which views gave the readings, and how many are right where all of them agree."""
+    kept: List[str] = []
+    for name, counts in views["kept"].items():
+        kept.append(f"{name} {counts['words']}")
+    agree = views["agree"]
+    disagree = views["disagree"]
+    return (
+        f"views      kept {', '.join(kept)}; all agree on {_count(agree['words'], 'word')}"
+        f" ({agree['accuracy']:.4f} right), not on {disagree['words']}"
+        f" ({disagree['accuracy']:.4f} right)"
+    )
+
+
+def _restricted(decoding: Mapping[str, Any]) -> str:
+    """Return what restricted the texts."""
+    if "pattern" in decoding:
+        return f"pattern    {decoding['pattern']}  (beam {decoding['beam']})"
+    if "allow" in decoding:
+        return f"allowed    {decoding['allow']}"
+    how = str(decoding["method"])
+    if how == "beam":
+        how += f" {decoding['beam']}"
+    return (
+        f"lexicon    {decoding['lexicon']}  ({decoding['words']} words, {decoding['left_out']} left"
+        f" out; {how})"
+    )
+
+
+def _at_width(width: int, counts: Mapping[str, float]) -> str:
+    speed = ""
+    if counts["words_per_second"]:
+        speed = f", inference {counts['words_per_second']:.0f} words/s"
+    words = int(counts["words"])
+    right = int(counts["correct"])
+    return f"width {width:<4} {counts['accuracy']:.4f}  ({right} of {words} words{speed})"
 
 
 def simulated(run: RunInfo) -> str:

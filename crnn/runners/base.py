@@ -29,6 +29,7 @@ from crnn.errors import InputError, KitError, UsageError
 from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
 from crnn.spec import ModelSpec, fits
+from crnn.widths import Widths, nearest_widths
 
 R = TypeVar("R", bound="Runner")
 
@@ -87,6 +88,9 @@ class Runner(ABC):
     overwrite a buffer only ``ahead`` batches later.
     """
 
+    lacking: Tuple[int, ...] = ()
+    """The widths of its spec that the model lacks, where the nearest take their places."""
+
     inputs: Tuple[Tensor, ...] = ()
     outputs: Tuple[Tensor, ...] = ()
     batch_sizes: Optional[Tuple[int, ...]] = None
@@ -96,6 +100,7 @@ class Runner(ABC):
         self.model = model
         self.spec = model.spec
         self._axes_known = False
+        self._at: Dict[int, ModelSpec] = {}
         self.lap: Callable[[str], None] = no_lap
         """Called with the stage's name when a stage of `run` ends; used for timing. `stream` may
         not call it.
@@ -117,6 +122,37 @@ class Runner(ABC):
         """
         return None
 
+    def offered_widths(self) -> Optional[Tuple[int, ...]]:
+        """Return the widths that the model takes, before it is entered.
+
+        Returns:
+            In pixels, ascending; None for any, and where the file does not tell.
+        """
+        return None
+
+    def take_nearest(self) -> None:
+        """Let the nearest width take the place of each that the spec names and the model lacks,
+        before the runner is entered; ``lacking`` then says which.
+        """
+        there = self.offered_widths()
+        if not there:
+            return
+        stand_ins = nearest_widths(self.spec.read_widths, there)
+        if not stand_ins:
+            return
+        kept = {stand_ins.get(width, width) for width in self.spec.read_widths}
+        source, own = self.model.spec_from, self.spec.widths or Widths()
+        widths = replace(own, list=tuple(sorted(kept)))
+        self.read_by(replace(self.spec, widths=widths))
+        self.model = replace(self.model, spec_from=source)
+        self.lacking = tuple(stand_ins)
+
+    def _say_lacking(self) -> None:
+        if self.lacking:
+            lacking, taken = map(_joined_text, (self.lacking, self.spec.read_widths))
+            said = f"{self.model.path} lacks width {lacking}: the nearest of {taken} is taken"
+            self.notes = (*self.notes, said)
+
     def take(self, output: str) -> None:
         """Choose the output that has the logits, of a model with several, before the runner is
         entered.
@@ -137,6 +173,7 @@ class Runner(ABC):
         try:
             self._open()
             self._check_metadata()
+            self._say_lacking()
         except BaseException:
             with contextlib.suppress(KitError):  # the first error is the one to tell
                 self._close()
@@ -163,7 +200,7 @@ class Runner(ABC):
         for piece, count in self._cut(images):
             self._prove_axes(piece)
             output = self._run(piece)
-            self._check_output(output, len(piece))
+            self._check_output(output, piece.shape)
             parts.append(self._logits(output, count))
         return _joined(parts)
 
@@ -178,8 +215,8 @@ class Runner(ABC):
         with contextlib.closing(self._stream(pieces)) as outputs:
             for output in outputs:
                 sizes = pieces.sizes[0]
-                size, count = sizes[len(parts)]
-                self._check_output(output, size)
+                shape, count = sizes[len(parts)]
+                self._check_output(output, shape)
                 parts.append(self._logits(output, count))
                 if len(parts) == len(sizes):
                     pieces.sizes.popleft()
@@ -196,6 +233,7 @@ class Runner(ABC):
             versions=self.versions,
             simulated=self.simulated,
             rehearsed=self.rehearsed,
+            lacking=self.lacking,
         )
 
     @abstractmethod
@@ -223,7 +261,8 @@ class Runner(ABC):
         # A copy: the backend may overwrite its output at the next piece of the same batch.
         logits = output.transpose([self.spec.output_axes.index(axis) for axis in "TNK"])
         steps, rows, classes = logits.shape
-        if rows < count or (steps, classes) != (self.spec.time_steps, self.spec.classes):
+        as_said = self.spec.widths is not None or steps == self.spec.time_steps
+        if rows < count or classes != self.spec.classes or not as_said:
             raise InputError(
                 f"{self.model.path}: it gave logits of {steps} time steps, {rows} rows and"
                 f" {classes} classes; expected {self.spec.time_steps}, {count} and"
@@ -232,23 +271,60 @@ class Runner(ABC):
             )
         return np.array(logits[:, :count], dtype=np.float32, order="C")
 
-    def _check_output(self, output: np.ndarray, batch: int) -> None:
-        """Refuse an output that is not of the shape that the spec says: a graph with open sizes
-        shows its axes only now.
+    def _check_output(self, output: np.ndarray, images: Tuple[int, ...]) -> None:
+        """Refuse an output that is not of the shape that the spec says for images (N, C, H, W): a
+        graph with open sizes shows its axes only now.
         """
-        if output.shape != self.spec.output_shape(batch):
-            fitting = self.spec.fitting_axes(output.shape, batch)
+        batch = images[0]
+        spec = self._spec_at(images[3])
+        if output.shape != spec.output_shape(batch):
+            fitting = spec.fitting_axes(output.shape, batch)
             raise self._misread(
                 Tensor(self.outputs[0].name, str(output.dtype), output.shape), fitting
             )
-        if batch != self.spec.time_steps:
+        if batch != spec.time_steps:
             self._axes_known = True
+
+    def _spec_at(self, width: int) -> ModelSpec:
+        """Return the spec at a width; of a model with several, once it has run at it."""
+        return self._at.get(width, self.spec)
+
+    def _measure(self, piece: np.ndarray) -> None:
+        """Find out how many time steps a model of several widths gives at that of a batch."""
+        width = piece.shape[3]
+        lap, self.lap = self.lap, no_lap
+        steps = self._measured_steps(piece)
+        self.lap = lap
+        if width == self.spec.width and steps != self.spec.time_steps:
+            raise InputError(
+                f"{self.model.path}: it gives {steps} time steps for images of width {width}; the"
+                f" spec ({self.model.spec_from}) says {self.spec.time_steps}",
+                hint=OTHER_NETWORK,
+            )
+        self._at[width] = self.spec.at_width(width, steps)
+
+    def _measured_steps(self, piece: np.ndarray) -> int:
+        """Run a batch, its first image alone where the model takes any number, and return the time
+        steps of its logits.
+        """
+        if self._sizes_at(piece.shape[3]) is None:
+            piece = piece[:1]
+        output = self._run(piece)
+        if output.ndim == len(self.spec.output_axes):
+            sizes = dict(zip(self.spec.output_axes, output.shape))
+            if (sizes["N"], sizes["K"]) == (len(piece), self.spec.classes):
+                return int(sizes["T"])
+        got = Tensor(self.outputs[0].name, str(output.dtype), output.shape)
+        raise self._misread(got, self.spec.fitting_axes(output.shape, len(piece)))
 
     def _prove_axes(self, piece: np.ndarray) -> None:
         """Find out, where a batch is as long as the time, which of the two axes is which: run the
         model twice, with another first image.
         """
-        if self._axes_known or len(piece) != self.spec.time_steps:
+        if self.spec.widths is not None and piece.shape[3] not in self._at:
+            self._measure(piece)
+        spec = self._spec_at(piece.shape[3])
+        if self._axes_known or len(piece) != spec.time_steps:
             return
         self._axes_known = True
         lap, self.lap = self.lap, no_lap
@@ -260,8 +336,8 @@ class Runner(ABC):
         before = np.array(self._run(plain), dtype=np.float32)
         after = np.array(self._run(striped), dtype=np.float32)
         self.lap = lap
-        self._check_output(after, len(piece))
-        found = _axes_moved(before, after, self.spec)
+        self._check_output(after, piece.shape)
+        found = _axes_moved(before, after, spec)
         if found != self.spec.output_axes:
             raise self._misread(
                 Tensor(self.outputs[0].name, str(after.dtype), after.shape), [found]
@@ -283,20 +359,40 @@ class Runner(ABC):
         )
 
     def _check_images(self, images: np.ndarray) -> None:
+        widths = self.spec.widths
+        if widths is not None and images.ndim == 4 and len(images):
+            self._check_width(images, widths.list)
+            return
         if images.ndim != 4 or images.shape[1:] != self.spec.image_shape or not len(images):
             raise InputError(
                 f"images have shape {images.shape}; expected (N,"
                 f" {', '.join(map(str, self.spec.image_shape))})"
             )
 
+    def _check_width(self, images: np.ndarray, widths: Sequence[int]) -> None:
+        """Refuse images of a width that neither the rule nor a view can have chosen."""
+        channels, height, _ = self.spec.image_shape
+        if images.shape[1:3] == (channels, height) and images.shape[3] in widths:
+            return
+        shown = ", ".join(map(str, widths))
+        raise InputError(
+            f"images have shape {images.shape}; expected (N, {channels}, {height}, W), W one of"
+            f" {shown}"
+        )
+
+    def _sizes_at(self, width: int) -> Optional[Tuple[int, ...]]:
+        """Return the batch sizes that the model takes at a width, ascending; None for any."""
+        return self.batch_sizes
+
     def _cut(self, images: np.ndarray) -> List[Tuple[np.ndarray, int]]:
         self._check_images(images)
         images = convert_pixels(images, self.inputs[0].dtype, self.spec)
-        if self.batch_sizes is None:
+        sizes = self._sizes_at(images.shape[3])
+        if sizes is None:
             return [(images, len(images))]
         pieces = []
         start = 0
-        for size in cut_batch(len(images), self.batch_sizes):
+        for size in cut_batch(len(images), sizes):
             piece = images[start : start + size]
             pieces.append((_padded(piece, size), len(piece)))
             start += size
@@ -311,21 +407,44 @@ class Runner(ABC):
                 f" {Tensor(image.name, image.dtype, shape)}",
                 hint=OTHER_NETWORK,
             )
+        self._check_widths()
         fitting = self.spec.fitting_axes(logits.shape, None)
         if self.spec.output_axes not in fitting:
             raise self._misread(logits, fitting)
 
+    def _check_widths(self) -> None:
+        """Refuse a model that lacks widths that its spec names."""
+        if self.spec.widths is None:
+            return
+        missing = [width for width in self.spec.widths.list if not self._takes(width)]
+        if missing:
+            shown = ", ".join(map(str, missing))
+            raise InputError(
+                f"{self.model.path}: it lacks the width {shown}, which the spec"
+                f" ({self.model.spec_from}) names: it takes {self.inputs[0]}",
+                hint=(
+                    "Export it with these widths (crnn export --widths), name those that it has in"
+                    " --spec, or read at its one width: --width-rule off."
+                ),
+            )
+
+    def _takes(self, width: int) -> bool:
+        """Say whether the model takes images of a width."""
+        return self.inputs[0].shape[3:] in ((None,), (width,))
+
     def _input_shape(self) -> Tuple[Optional[int], ...]:
+        if self.spec.widths is not None:
+            return (None, *self.spec.image_shape[:2], None)
         return (None, *self.spec.image_shape)
 
 
 class _Pieces(Iterator[np.ndarray]):
     """Batches cut to sizes that a runner's model takes; ``sizes`` are, of each piece of the batches
-    that are on their way, the batch that the model runs and the images in it.
+    that are on their way, the shape that the model runs and the images in it.
     """
 
     def __init__(self, runner: Runner, batches: Iterable[np.ndarray]) -> None:
-        self.sizes: Deque[List[Tuple[int, int]]] = deque()
+        self.sizes: Deque[List[Tuple[Tuple[int, ...], int]]] = deque()
         self._runner = runner
         self._batches = iter(batches)
         self._pieces: Deque[np.ndarray] = deque()
@@ -335,7 +454,7 @@ class _Pieces(Iterator[np.ndarray]):
             cut = self._runner._cut(next(self._batches))
             for piece, _ in cut:
                 self._runner._prove_axes(piece)
-            self.sizes.append([(len(piece), count) for piece, count in cut])
+            self.sizes.append([(piece.shape, count) for piece, count in cut])
             self._pieces.extend([piece for piece, _ in cut])
         return self._pieces.popleft()
 
@@ -349,6 +468,7 @@ def run_info(
     versions: Optional[Mapping[str, str]] = None,
     simulated: bool = False,
     rehearsed: Optional[str] = None,
+    lacking: Sequence[int] = (),
 ) -> RunInfo:
     """Describe a run of a model, with the versions of the kit and of what it stands on.
 
@@ -360,12 +480,15 @@ def run_info(
         versions: Of what stands below the kit, by name.
         simulated: Whether the Ascend simulator, or a rehearsal, stood in a chip's place.
         rehearsed: The precision of a rehearsal.
+        lacking: The widths that the model lacks, where the nearest took their places.
 
     Returns:
         What results and benchmarks say of the run.
     """
     everything = {**process_versions(), **(versions or {})}
-    return RunInfo(model, backend, device, threads, everything, simulated, rehearsed)
+    return RunInfo(
+        model, backend, device, threads, everything, simulated, rehearsed, tuple(lacking)
+    )
 
 
 def cut_batch(count: int, sizes: Sequence[int]) -> List[int]:
@@ -427,6 +550,10 @@ def convert_pixels(images: np.ndarray, dtype: str, spec: ModelSpec) -> np.ndarra
             hint="Prepare them again for this model, with --dtype uint8.",
         )
     return pixels
+
+
+def _joined_text(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _joined(parts: List[np.ndarray]) -> np.ndarray:

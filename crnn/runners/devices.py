@@ -35,6 +35,7 @@ class DevicesRunner(Runner):
         first = factories[0]()
         super().__init__(first.model)
         self.backend = first.backend
+        self._offered = first.offered_widths
         self.device = devices[0] + "".join(f",{name.rpartition(':')[2]}" for name in devices[1:])
         self._factories = list(zip(devices, factories))
         self._workers: List[_Worker] = []
@@ -46,6 +47,10 @@ class DevicesRunner(Runner):
         self._factories = [
             (device, partial(_read_by, factory, spec)) for device, factory in self._factories
         ]
+
+    def offered_widths(self) -> Optional[Tuple[int, ...]]:
+        """See `Runner`."""
+        return self._offered()
 
     def _open(self) -> None:
         with interrupts_blocked():
@@ -63,7 +68,7 @@ class DevicesRunner(Runner):
     def _check_metadata(self) -> None:
         """The processes' runners have checked themselves."""
 
-    def _check_output(self, output: np.ndarray, batch: int) -> None:
+    def _check_output(self, output: np.ndarray, images: Tuple[int, ...]) -> None:
         """What comes is (T, N, K) whatever the file's axes are; the processes' runners check."""
 
     def _prove_axes(self, piece: np.ndarray) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from crnn.errors import InputError, needs
 from crnn.files import refuse_lfs_pointer, require_file, sha256
 from crnn.limits import advice, limit
+from crnn.runners.onnx_messages import onnx_messages
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """ONNX's own operators and ONNX Runtime's."""
@@ -40,6 +41,10 @@ _QUANTISED = frozenset(
     " QOrderedMatMul QOrderedAttention".split()
 )
 _QUANTISED_PREFIX = "QLinear"
+_EXTERNAL = 1
+"""TensorProto.DataLocation: the values lie in another file (onnx.proto)."""
+_INT32, _INT64 = 6, 7
+"""TensorProto.DataType (onnx.proto)."""
 LARGEST_INNER = 1024
 MOST_INNER = 24
 """The most sizes that are tried."""
@@ -212,15 +217,14 @@ def _values(tensor: Any) -> np.ndarray:
 
 def _named_constants(graph: Any) -> List[Any]:
     """Return a graph's constants, those of Constant nodes by the names of their outputs."""
-    with needs("onnx"):
-        import onnx
+    new_tensor = onnx_messages().TensorProto
     found = list(graph.initializer)
     for node in graph.node:
         if node.op_type != "Constant":
             continue
         for attribute in node.attribute:
             if attribute.HasField("t") and node.output:
-                named = onnx.TensorProto()
+                named = new_tensor()
                 named.CopyFrom(attribute.t)
                 named.name = node.output[0]
                 found.append(named)
@@ -345,13 +349,11 @@ def _require_inside(name: str, path: Path) -> None:
 
 
 def _external(proto: Any) -> List[Any]:
-    with needs("onnx"):
-        from onnx.external_data_helper import uses_external_data
     tensors = graph_tensors(proto.graph)
     for function in proto.functions:
         for node in nodes_in(function):
             tensors.extend(_attribute_tensors(node))
-    return [tensor for tensor in tensors if uses_external_data(tensor)]
+    return [tensor for tensor in tensors if tensor.data_location == _EXTERNAL]
 
 
 def _location(tensor: Any) -> str:
@@ -389,17 +391,32 @@ def _numbers(tensor: Any) -> Set[int]:
     """Return a whole-number constant's values, and the batch of a first state (directions, N,
     hidden).
     """
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_location == TensorProto.EXTERNAL:
+    if tensor.data_location == _EXTERNAL:
         return set()
-    if tensor.data_type in (TensorProto.INT64, TensorProto.INT32):
-        values: np.ndarray = numpy_helper.to_array(tensor)
-        if values.size <= 16:
-            return {int(value) for value in values.reshape(-1)}
+    values = _whole_numbers(tensor)
+    if 0 < len(values) <= 16:
+        return set(values)
     if len(tensor.dims) == 3 and tensor.dims[0] in (1, 2):
         return {int(tensor.dims[1])}
     return set()
+
+
+def _whole_numbers(tensor: Any) -> List[int]:
+    """Return a whole-number constant's values, which lie in a field of their own or as raw bytes,
+    little-endian; none of another type.
+    """
+    if tensor.data_type == _INT64:
+        listed, size = tensor.int64_data, 8
+    elif tensor.data_type == _INT32:
+        listed, size = tensor.int32_data, 4
+    else:
+        return []
+    raw = tensor.raw_data
+    if not raw:
+        return list(listed)
+    whole = len(raw) // size * size
+    values: List[int] = np.frombuffer(raw[:whole], dtype=f"<i{size}").tolist()
+    return values
 
 
 def _top_constants(graph: Any) -> List[Any]:

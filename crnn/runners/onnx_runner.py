@@ -21,6 +21,7 @@ from crnn.runners.onnx_file import (
     quantised_operators,
     require_plain_graph,
 )
+from crnn.runners.onnx_messages import onnx_messages
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -149,11 +150,20 @@ class OnnxRunner(Runner):
             raise InputError(
                 f"{self.model.path}: ONNX Runtime cannot run it on images {images.shape}:"
                 f" {_first_line(error)}",
-                hint=_batch_hint(size),
+                hint=self._hint(images, size),
             ) from error
         self._ran.add(len(images))
         self.lap(COMPUTED)
         return output
+
+    def _hint(self, images: np.ndarray, size: int) -> str:
+        width = images.shape[3]
+        if self.spec.widths is not None and width != self.spec.width and not size:
+            return (
+                f"Does the network take images of width {width}? Export it with that width among"
+                " --widths, or name widths that it has in --spec."
+            )
+        return _batch_hint(size)
 
     def _padded_run(self, images: np.ndarray, size: int) -> np.ndarray:
         padded = np.zeros((size, *images.shape[1:]), dtype=images.dtype)
@@ -317,11 +327,10 @@ def load_graph(path: Path) -> Any:
         hint = f"Export it first: crnn export {path} {path.with_suffix('.onnx')}"
         raise InputError(f"{path} is a PyTorch checkpoint; expected an ONNX model", hint=hint)
     with needs("onnx"):
-        import onnx
+        proto = onnx_messages().ModelProto()
         from google.protobuf.message import DecodeError
     try:
-        # Not onnx.load, which takes the format from the file's name.
-        proto = onnx.load_model_from_string(path.read_bytes())
+        proto.ParseFromString(path.read_bytes())
     # protobuf 3.20 may lose its own error on the way, which Python then calls a SystemError.
     except (DecodeError, SystemError) as error:
         raise InputError(

@@ -153,6 +153,30 @@ def spec_given(
     return spec
 
 
+def by_width_rule(spec: ModelSpec, rule: Optional[str], where: object) -> ModelSpec:
+    """Return a spec as ``--width-rule`` says.
+
+    Args:
+        spec: What the model is read by otherwise.
+        rule: "off" for its fixed width alone; "aspect" or None for its own rule.
+        where: The model, for the error.
+
+    Returns:
+        The spec.
+
+    Raises:
+        UsageError: "aspect" of a model that names no widths.
+    """
+    if rule == "off":
+        return dataclasses.replace(spec, widths=None)
+    if rule is not None and spec.widths is None:
+        raise UsageError(
+            f"--width-rule {rule}: {where} names no widths to choose from",
+            hint="Export it with --widths, or name them: --spec '{\"widths\": [80, 128, 200]}'.",
+        )
+    return spec
+
+
 def open_spec(text: str, own: ModelSpec = _DEFAULT, steps: Steps = unknown_steps) -> ModelSpec:
     """Return the spec that an argument names.
 

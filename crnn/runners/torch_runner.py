@@ -6,11 +6,11 @@ the network itself, as the reference that every other backend is held against.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from crnn.errors import UnavailableError, needs
+from crnn.errors import InputError, UnavailableError, needs
 from crnn.machine import usable_cpus
 from crnn.presets import time_steps
 from crnn.results import Model
@@ -50,12 +50,23 @@ class TorchRunner(Runner):
         import torch
 
         _require_device(torch, self.device)
-        spec = self.spec
-        self.inputs = (Tensor("images", "float32", (None, *spec.image_shape)),)
-        self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
+        if self.spec.widths is not None:
+            self._require_wide_enough(self.spec.widths.list)
+        self.inputs = (Tensor("images", "float32", self._input_shape()),)
+        steps: Optional[int] = self.spec.time_steps
+        if self.spec.widths is not None:
+            steps = None
+        self.outputs = (Tensor("logits", "float32", (steps, None, self.spec.classes)),)
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         self._network = self._network.to(self.device)
+
+    def _require_wide_enough(self, widths: Sequence[int]) -> None:
+        for width in widths:
+            try:
+                self.steps(width)
+            except InputError as error:
+                raise InputError(f"{self.model.path}: {error.message}") from error
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         import torch

@@ -1,6 +1,4 @@
-"""Samples to batches of images, decoded by threads: Pillow lets go of the interpreter while it
-decodes.
-"""
+"""Samples to batches of images, decoded by threads, or where there are many by processes too."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -31,18 +31,36 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem, Sample
+from crnn.batch import Batch, Problem, Sample, Span
 from crnn.errors import UnavailableError
-from crnn.image import ImageError, decode_remarked
+from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
-from crnn.python37 import wait_for_parents_end
+from crnn.python37 import Protocol, wait_for_parents_end
+from crnn.samples.buckets import Row, bucketed
 from crnn.signals import interrupts_blocked
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-_Decoded = Tuple[Sample, Union[np.ndarray, Problem], Sequence[str]]
 
+
+class Seen(NamedTuple):
+    """A view of a word: its name, None where it is the only one; pixels, or why there are none; and
+    where these lie in the picture, None where nobody asked.
+    """
+
+    name: Optional[str]
+    image: Union[np.ndarray, Problem]
+    span: Optional[Span] = None
+
+
+ViewMaker = Callable[[Sample], Tuple[Sequence[Seen], Sequence[str]]]
+"""Decodes a sample once and gives its views, at least one, and its remarks."""
+
+MANY = 5000
+"""Samples from which on processes are worth their start; threads share one interpreter, and so
+about one core.
+"""
 # Samples a task: enough that handing tasks over costs little, few enough that a batch keeps all
 # threads busy.
 CHUNK = 32
@@ -50,15 +68,118 @@ CHUNK = 32
 PROCESS_CHUNK = 128
 
 
-class _Decoder:
-    """Decodes samples."""
+class NumberedSamples(Protocol):
+    """A data set that another process can read too; `pickle` takes it there."""
 
-    def __init__(self, spec: ModelSpec, max_pixels: Optional[int]) -> None:
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def sample(self, number: int) -> Sample:
+        """Return the sample of a number."""
+
+
+class _Chunk(NamedTuple):
+    """What became of some samples: the pixels C, H, W, uint8, of those that could be decoded, one
+    after the other, and for each sample its width or what is wrong with it, and what else its
+    picture depends on.
+    """
+
+    pixels: np.ndarray
+    results: Sequence[Union[int, Problem]]
+    remarks: Sequence[Sequence[str]]
+
+
+class _Decoder:
+    """Decodes some samples' images; sent to other processes where there are many."""
+
+    def __init__(
+        self, spec: ModelSpec, max_pixels: Optional[int], again: Optional[NumberedSamples]
+    ) -> None:
         self._spec = spec
         self._max_pixels = max_pixels
+        self._again = again
 
-    def __call__(self, sample: Sample) -> _Decoded:
-        return (sample, *decode_sample(sample, self._spec, max_pixels=self._max_pixels))
+    def sent(self, samples: Sequence[Sample]) -> Sequence[Union[Sample, int]]:
+        """Return what another process is sent in the place of samples: their numbers where it can
+        read them for itself.
+        """
+        if self._again is None:
+            return samples
+        return [_number_or(sample) for sample in samples]
+
+    def __call__(self, sent: Sequence[Union[Sample, int]]) -> _Chunk:
+        samples = [self._sample(item) for item in sent]
+        column = self._spec.channels * self._spec.height
+        most = column * self._spec.read_widths[-1]
+        pixels = np.empty(len(samples) * most, dtype=np.uint8)
+        results: List[Union[int, Problem]] = []
+        remarks: List[Sequence[str]] = []
+        bounds = Bounds.now(self._max_pixels)
+        at = 0
+        for sample in samples:
+            result, remarked = decode_sample(sample, self._spec, pixels[at:], bounds)
+            if isinstance(result, int):
+                at += column * result
+            results.append(result)
+            remarks.append(remarked)
+        return _Chunk(pixels[:at], results, remarks)
+
+    def _sample(self, sent: Union[Sample, int]) -> Sample:
+        if isinstance(sent, int):
+            assert self._again is not None
+            return self._again.sample(sent)
+        return sent
+
+
+class _ViewDecoder:
+    """Decodes samples to views."""
+
+    def __init__(self, make: ViewMaker) -> None:
+        self._make = make
+
+    def __call__(self, samples: Sequence[Sample]) -> Sequence[Tuple[Sequence[Seen], Sequence[str]]]:
+        return [self._make(sample) for sample in samples]
+
+
+def _rows_of_views(
+    decoded: Iterable[Tuple[Sequence[Sample], Sequence[Tuple[Sequence[Seen], Sequence[str]]]]],
+) -> Iterator[Row]:
+    """Yield the rows of samples in their order, each with its position."""
+    position = 0
+    for samples, made in decoded:
+        for sample, (views, remarks) in zip(samples, made):
+            for number, (name, pixels, span) in enumerate(views, 1):
+                last = number == len(views)
+                yield Row(position, sample.key, sample.label, pixels, remarks, name, last, span)
+                remarks = ()
+            position += 1
+
+
+def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -> Iterator[Row]:
+    """Yield a row for each sample, with its position."""
+    position = 0
+    for samples, chunk in decoded:
+        at = 0
+        for sample, result, remarks in zip(samples, chunk.results, chunk.remarks):
+            image: Union[np.ndarray, Problem]
+            if isinstance(result, int):
+                end = at + spec.channels * spec.height * result
+                image = chunk.pixels[at:end].reshape(spec.channels, spec.height, result)
+                at = end
+            else:
+                image = result
+            yield Row(position, sample.key, sample.label, image, remarks)
+            position += 1
+
+
+def _number_or(sample: Sample) -> Union[Sample, int]:
+    """Return a sample's number, by which it can be read again; where it has none, the sample.
+
+    A number is a few bytes, an image some thousand, which to send takes a tenth of its decoding.
+    """
+    if sample.number is None:
+        return sample
+    return sample.number
 
 
 def image_batches(
@@ -70,11 +191,17 @@ def image_batches(
     keep: int = 1,
     workers: Optional[int] = None,
     max_pixels: Optional[int] = None,
+    views: Optional[ViewMaker] = None,
+    again: Optional[NumberedSamples] = None,
 ) -> Generator[Batch, None, None]:
-    """Decode samples and make batches of them; at most two batches' samples are held.
+    """Decode samples and make batches of them; a few batches' samples are held.
+
+    Where the spec reads at several widths, or ``views`` are made, a batch has one width, its rows
+    say where in the samples' order they stand, and at most eight batches of words wait more
+    (`crnn.samples.buckets`).
 
     Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
-    generator ends its threads.
+    generator ends its threads and processes.
 
     Args:
         samples: Encoded images with their labels.
@@ -83,151 +210,222 @@ def image_batches(
         dtype: float32 (normalised by the spec) or uint8 (pixels).
         keep: Arrays are reused: so many batches, those yielded last, stay as they are while the
             next one is filled.
-        workers: Threads; None for all usable processors.
+        workers: Threads or processes; None for all usable processors.
         max_pixels: Larger images are problems; None for the limit (`crnn.limits`).
+        views: Makes the views of a sample, in threads; None for the sample as it is.
+        again: Where the samples come from, for other processes to read them there: they decode too
+            from `MANY` samples on. None where threads are to decode however many there are.
 
     Yields:
         Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
-        order.
+        order; of several widths as above.
     """
-    shape = (size, *spec.image_shape)
-    ring = [np.empty(shape, dtype=dtype) for _ in range(keep + 1)]
-    decoded = in_order(samples, _Decoder(spec, max_pixels), workers, ahead=size)
-    with contextlib.closing(decoded):
-        for images in itertools.cycle(ring):
-            batch = _fill(images, decoded, spec)
-            if not batch.keys:
-                return
-            yield batch
+    workers = workers or usable_cpus()
+    if views is not None:
+        made = by_threads(pieces(samples, CHUNK), _ViewDecoder(views), workers, ahead=size)
+        with contextlib.closing(made):
+            yield from bucketed(_rows_of_views(made), spec, size, dtype=dtype)
+        return
+    with contextlib.closing(
+        _decoded(samples, _Decoder(spec, max_pixels, again), workers, size, again)
+    ) as chunks:
+        if spec.widths is not None:
+            yield from bucketed(_rows(chunks, spec), spec, size, dtype=dtype)
+            return
+        ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
+        filling = _Filling(ring, spec)
+        for taken, chunk in chunks:
+            yield from filling.add(taken, chunk)
+        yield from filling.rest()
 
 
-def _fill(images: np.ndarray, decoded: Iterator[_Decoded], spec: ModelSpec) -> Batch:
-    """Take decoded samples until ``images`` is full, or none are left."""
-    keys: List[str] = []
-    labels: List[Optional[str]] = []
-    problems: Dict[int, Problem] = {}
-    remarks: Counter[str] = collections.Counter()
-    full = 0
-    for sample, result, remarked in decoded:
-        remarks.update(remarked)
-        if isinstance(result, Problem):
-            problems[len(keys)] = result
-        elif images.dtype == np.uint8:
-            images[full] = result
-            full += 1
-        else:
-            spec.normalise(result, out=images[full])
-            full += 1
-        keys.append(sample.key)
-        labels.append(sample.label)
-        if full == len(images):
-            break
-    return Batch(keys, labels, images[:full], problems, remarks)
-
-
-def in_order(
-    items: Iterable[Item],
-    task: Callable[[Item], Done],
-    workers: Optional[int] = None,
-    *,
+def _decoded(
+    samples: Iterable[Sample],
+    decoder: _Decoder,
+    workers: int,
     ahead: int,
-) -> Generator[Done, None, None]:
-    """Do a task for each item in threads. Closing the generator ends them.
+    again: Optional[NumberedSamples],
+) -> Generator[Tuple[List[Sample], _Chunk], None, None]:
+    """Return the samples in pieces, each decoded; by other processes too where there are many."""
+    # Python 3.8's executor may wait for ever for a process whose work is given up.
+    several = workers > 1 and sys.version_info >= (3, 9)
+    if again is not None and several and len(again) >= MANY:
+        many = pieces(samples, PROCESS_CHUNK)
+        return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent)
+    return by_threads(pieces(samples, CHUNK), decoder, workers, ahead=ahead)
+
+
+class _Filling:
+    """Puts decoded pixels into the batches' own memory, by table where they are values."""
+
+    def __init__(self, ring: Sequence[np.ndarray], spec: ModelSpec) -> None:
+        self._ring = itertools.cycle(ring)
+        self._table = spec.table
+        self._shape = spec.image_shape
+        self._begin()
+
+    def _begin(self) -> None:
+        self._images = next(self._ring)
+        self._full = 0
+        self._keys: List[str] = []
+        self._labels: List[Optional[str]] = []
+        self._problems: Dict[int, Problem] = {}
+        self._remarks: Counter[str] = collections.Counter()
+
+    def add(self, samples: Sequence[Sample], chunk: _Chunk) -> Iterator[Batch]:
+        """Take decoded samples; yield each batch that is full with them."""
+        pixels = chunk.pixels.reshape(-1, *self._shape)
+        at = waiting = 0
+        for sample, result, remarks in zip(samples, chunk.results, chunk.remarks):
+            if remarks:
+                self._remarks.update(remarks)
+            if isinstance(result, int):
+                waiting += 1
+            else:
+                self._problems[len(self._keys)] = result
+            self._keys.append(sample.key)
+            self._labels.append(sample.label)
+            if self._full + waiting == len(self._images):
+                self._put(pixels[at : at + waiting])
+                at, waiting = at + waiting, 0
+                yield self._batch()
+        self._put(pixels[at : at + waiting])
+
+    def rest(self) -> Iterator[Batch]:
+        """Yield what is left, where anything is."""
+        if self._keys:
+            yield self._batch()
+
+    def _put(self, pixels: np.ndarray) -> None:
+        end = self._full + len(pixels)
+        out = self._images[self._full : end]
+        if out.dtype == np.uint8:
+            out[:] = pixels
+        else:
+            # Every pixel is a place in the table: clipping spares looking for others.
+            np.take(self._table, pixels, out=out, mode="clip")
+        self._full = end
+
+    def _batch(self) -> Batch:
+        batch = Batch(
+            self._keys, self._labels, self._images[: self._full], self._problems, self._remarks
+        )
+        self._begin()
+        return batch
+
+
+def pieces(items: Iterable[Item], size: int) -> Iterator[List[Item]]:
+    """Yield items in lists of so many, the last of fewer.
 
     Args:
-        items: Taken in this thread, about ``ahead`` in advance.
-        task: What to do; what it raises is raised in the place of its chunk's results.
-        workers: Threads; None for all usable processors.
-        ahead: Items that are worked on in advance.
+        items: Taken as they are asked for.
+        size: Items a list.
 
     Yields:
-        Each item's result, in the items' order.
+        The lists.
     """
     source = iter(items)
-    workers = workers or usable_cpus()
-    room = workers + _chunks(ahead, CHUNK)
-    pending: Deque[Future[List[Done]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="crnn-decode") as pool, _cancelled(pending):
-        while True:
-            while len(pending) < room:
-                chunk = list(itertools.islice(source, CHUNK))
-                if not chunk:
-                    break
-                pending.append(pool.submit(_work, task, chunk))
-            if not pending:
-                return
-            yield from pending.popleft().result()
+    return iter(lambda: list(itertools.islice(source, size)), [])
 
 
-def in_order_by_processes(
-    items: Iterable[Item],
-    task: Callable[[Item], Done],
-    workers: Optional[int] = None,
+def by_threads(
+    pieces: Iterator[List[Item]],
+    task: Callable[[Any], Done],
+    workers: int,
     *,
     ahead: int,
-) -> Generator[Done, None, None]:
-    """Do a task for each item; the work is shared by this process and ``workers`` - 1 others.
-
-    Items, task and results must be picklable, and a script that calls this must be importable
-    without running (``if __name__ == "__main__"``). Closing the generator ends the processes.
+) -> Generator[Tuple[List[Item], Done], None, None]:
+    """Do a task for each piece in threads. Closing the generator ends them.
 
     Args:
-        items: Taken in this process, about ``ahead`` in advance.
-        task: What to do; what it raises is raised in the place of its chunk's results.
-        workers: Processes, this one included; None for all usable processors.
-        ahead: Items that are worked on in advance.
+        pieces: Items, some at a time; taken in this thread.
+        task: What to do; what it raises is raised in the place of its result.
+        workers: Threads.
+        ahead: Items that are worked on in advance, in pieces of `CHUNK`.
 
     Yields:
-        Each item's result, in the items' order.
+        Each piece with its result, in their order.
+    """
+    room = workers + _chunks(ahead, CHUNK)
+    pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="crnn-decode") as pool, _cancelled(pending):
+        while True:
+            for piece in itertools.islice(pieces, room - len(pending)):
+                pending.append((piece, pool.submit(task, piece)))
+            if not pending:
+                return
+            yield _first(pending)
+
+
+def by_processes(
+    pieces: Iterator[List[Item]],
+    task: Callable[[Any], Done],
+    workers: int,
+    *,
+    ahead: int,
+    sent: Callable[[List[Item]], Any] = lambda piece: piece,
+) -> Generator[Tuple[List[Item], Done], None, None]:
+    """Do a task for each piece; the work is shared by this process and ``workers`` - 1 others,
+    which are started as they are needed.
+
+    Items, task and results must be picklable, and of no class of the program's main module, which
+    the processes do not import. Closing the generator ends the processes.
+
+    Args:
+        pieces: Items, some at a time; taken in this process.
+        task: What to do; what it raises is raised in the place of its result.
+        workers: Processes, this one included.
+        ahead: Items that are worked on in advance, in pieces of `PROCESS_CHUNK`.
+        sent: Gives what another process's task gets in a piece's place.
+
+    Yields:
+        Each piece with its result, in their order.
 
     Raises:
         UnavailableError: A process was killed.
     """
-    source = iter(items)
-    workers = workers or usable_cpus()
     room = workers + _chunks(ahead, PROCESS_CHUNK)
     # The others get no more than keeps them busy: what is left is for this process.
     others = 2 * (workers - 1)
-    pending: Deque[Future[List[Done]]] = deque()
-
-    def take() -> List[Item]:
-        if len(pending) >= room:
-            return []
-        return list(itertools.islice(source, PROCESS_CHUNK))
-
+    pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
     with _broken_pool_told(), _processes(workers - 1, task) as pool, _cancelled(pending):
         while True:
-            while _unfinished(pending) < others:
-                chunk = take()
-                if not chunk:
+            while len(pending) < room and _unfinished(pending) < others:
+                piece = next(pieces, None)
+                if piece is None:
                     break
-                pending.append(_submit(pool, chunk))
-            chunk = []
-            if not (pending and pending[0].done()):
-                chunk = take()
-            if chunk:
-                pending.append(_done_here(task, chunk))
+                pending.append((piece, _submit(pool, sent(piece))))
+            piece = None
+            if len(pending) < room and not (pending and pending[0][1].done()):
+                piece = next(pieces, None)
+            if piece is not None:
+                pending.append((piece, _done_here(task, piece)))
             elif pending:
-                yield from pending.popleft().result()
+                yield _first(pending)
             else:
                 return
+
+
+def _first(pending: Deque[Tuple[List[Item], Future[Done]]]) -> Tuple[List[Item], Done]:
+    piece, future = pending.popleft()
+    return piece, future.result()
 
 
 def _chunks(count: int, size: int) -> int:
     return -(-count // size)
 
 
-def _unfinished(pending: Iterable[Future[Any]]) -> int:
-    return sum(not future.done() for future in pending)
+def _unfinished(pending: Iterable[Tuple[Any, Future[Any]]]) -> int:
+    return sum(not future.done() for _, future in pending)
 
 
 @contextlib.contextmanager
-def _cancelled(pending: Deque[Future[List[Done]]]) -> Iterator[None]:
+def _cancelled(pending: Iterable[Tuple[Any, Future[Any]]]) -> Iterator[None]:
     """Cancel what is pending when the block ends, so that its pool is not waited for."""
     try:
         yield
     finally:
-        for future in pending:
+        for _, future in pending:
             future.cancel()
 
 
@@ -245,27 +443,42 @@ def _broken_pool_told() -> Iterator[None]:
         ) from error
 
 
-def _processes(count: int, task: Callable[[Item], Done]) -> ProcessPoolExecutor:
+def _processes(count: int, task: Callable[[Any], Any]) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(
         max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)
     )
 
 
-def _submit(pool: ProcessPoolExecutor, chunk: List[Any]) -> Future[List[Any]]:
+def _submit(pool: ProcessPoolExecutor, piece: Any) -> Future[Any]:
     # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
-    with interrupts_blocked():
-        return pool.submit(_work_for_parent, chunk)
+    with interrupts_blocked(), _main_left_out():
+        return pool.submit(_work_for_parent, piece)
 
 
-def _work(task: Callable[[Item], Done], chunk: List[Item]) -> List[Done]:
-    return [task(item) for item in chunk]
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Let the processes that the block starts not import the program's main module.
 
-
-def _done_here(task: Callable[[Item], Done], chunk: List[Item]) -> Future[List[Done]]:
-    future: Future[List[Done]] = Future()
+    By default they do, and a script without ``if __name__ == "__main__"`` would run once more in
+    each. Nothing that they get is of that module. `multiprocessing.spawn.get_preparation_data`
+    finds it by these two attributes.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
+    for name in kept:
+        setattr(main, name, None)
     try:
-        future.set_result(_work(task, chunk))
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+
+
+def _done_here(task: Callable[[Any], Done], piece: List[Item]) -> Future[Done]:
+    future: Future[Done] = Future()
+    try:
+        future.set_result(task(piece))
     except Exception as error:  # noqa: BLE001  raised in its place
         future.set_exception(error)
     return future
@@ -281,8 +494,8 @@ def _begin(task: Callable[[Any], Any]) -> None:
     _end_with_parent()
 
 
-def _work_for_parent(chunk: List[Any]) -> List[Any]:
-    return _work(_task, chunk)
+def _work_for_parent(piece: Any) -> Any:
+    return _task(piece)
 
 
 def _end_with_parent() -> None:
@@ -295,22 +508,23 @@ def _end_with_parent() -> None:
 
 
 def decode_sample(
-    sample: Sample, spec: ModelSpec, *, max_pixels: Optional[int] = None
-) -> Tuple[Union[np.ndarray, Problem], Sequence[str]]:
-    """Decode a sample.
+    sample: Sample, spec: ModelSpec, out: np.ndarray, bounds: Bounds
+) -> Tuple[Union[int, Problem], Sequence[str]]:
+    """Decode a sample into memory at hand.
 
     Args:
         sample: An encoded image, or why there is none.
         spec: Color, size and resizing.
-        max_pixels: A larger image is a problem; None for the limit (`crnn.limits`).
+        out: Gets the pixels (`crnn.image.decode_into`).
+        bounds: A larger image is a problem.
 
     Returns:
-        The uint8 pixels (C, H, W) of `crnn.image.decode`, or why there are none; and what else the
-        picture depends on (`crnn.image.decode_remarked`).
+        The image's width, or why there are no pixels; and what else the picture depends on
+        (`crnn.image.decode_remarked`).
     """
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:
-        return decode_remarked(sample.image, spec, max_pixels=max_pixels)
+        return decode_into(sample.image, spec, out, bounds)
     except ImageError as error:
         return error.problem, ()

@@ -3,25 +3,48 @@
 
 A bin holds (C, H, W) in C order, little-endian float32 or, for models that normalise by themselves,
 uint8. A line of the label file is ``test_{i}.bin:label``, split at its first colon; i is the
-sample's index in its data set, and gaps are allowed. Needs only NumPy.
+sample's index in its data set, and gaps are allowed. Bins of a model that reads at several widths
+have several sizes; the file beside the folder tells their type, and the views of a word where there
+are several (docs/formats.md). Needs only NumPy.
 """
 
 from __future__ import annotations
 
-import io
+import functools
+import json
 import os
 import re
 import stat
 from array import array
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
 from crnn.batch import Batch, Problem
-from crnn.errors import InputError
-from crnn.files import natural_key, refuse_lfs_pointer, require_file, utf8_lines
+from crnn.errors import InputError, UsageError
+from crnn.files import natural_key, read_bounded, refuse_lfs_pointer, require_file, utf8_lines
 from crnn.spec import ModelSpec
+from crnn.views import PLAIN, named, parsed
+
+if TYPE_CHECKING:
+    from crnn.samples.buckets import Row
+
+BINS_FORMAT = "crnn-bins/1"
+"""The format of the file beside a folder of bins that says how they were made (docs/formats.md)."""
 
 MISSING = "missing bin"
 WRONG_SIZE = "wrong size"
@@ -29,21 +52,165 @@ UNREADABLE = "unreadable bin"
 NO_LABEL = "bin without label"
 MISNAMED = "misnamed bin"
 REPEATED = "label given twice"
+LOST_VIEW = "view that cannot be read"
+"""Of a word of which another view can."""
 
 # No longer than an index can be: Python refuses to turn thousands of digits into a number.
 _NAME = re.compile(r"test_(0|[1-9][0-9]{0,17})\.bin")
+_NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60})\.bin")
 
 
-def bin_name(index: int) -> str:
+_FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
+_ASKED = 1000
+"""How many bins' sizes are looked at where nothing tells their type."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """How a folder of bins was made: by which spec, of which type, whether each width has a folder
+    of its own in it, and in which views, by name, where a word has several.
+    """
+
+    spec: ModelSpec
+    dtype: str
+    per_width: bool = False
+    views: Sequence[str] = ()
+
+
+def description_path(out: Path) -> Path:
+    """Return the file that describes a folder of bins: ``input_bin.json`` beside ``input_bin``.
+
+    It is beside the folder, not in it, since tools take each file of the folder for a sample.
+
+    Args:
+        out: The folder.
+
+    Returns:
+        The file's path, whether it is there or not.
+    """
+    return out.with_name(out.name + ".json")
+
+
+def described(folder: Path) -> Optional[Description]:
+    """Return what the file beside a folder of bins says of them.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        None where there is no such file, or it is something else.
+    """
+    path = description_path(folder.resolve())
+    try:
+        data = json.loads(read_bounded(path))
+        if data["format"] != BINS_FORMAT:
+            return None
+        spec = ModelSpec.from_dict(data["spec"], where=str(path))
+        views = _views_told(data.get("views"))
+        return Description(spec, str(data["dtype"]), data.get("per_width") is True, views)
+    except (InputError, UsageError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _views_told(told: object) -> Sequence[str]:
+    """Return the views that a description names, the word as it is first.
+
+    Args:
+        told: The names of the views' files, by the views' names; None where a word has one view.
+
+    Returns:
+        The views' names.
+
+    Raises:
+        UsageError: There is no such view.
+        ValueError: The files are named otherwise than the kit names them.
+    """
+    if told is None:
+        return ()
+    if not isinstance(told, dict):
+        raise ValueError("views: expected an object")
+    names = [view.name for view in parsed(",".join(told))]
+    if files_of_views(names) != told:
+        raise ValueError("views: other names of files")
+    return names
+
+
+def files_of_views(views: Sequence[str]) -> Mapping[str, str]:
+    """Return how the bins of each view are named.
+
+    Args:
+        views: Names of views.
+
+    Returns:
+        For each view the name of a bin, with ``{i}`` in the place of the sample's number.
+    """
+    return {view: f"test_{{i}}{_suffix(view)}" for view in views}
+
+
+def prepared_views(folder: Path) -> Sequence[str]:
+    """Return the views that a folder's bins were prepared in.
+
+    Args:
+        folder: Bins, or any other data set.
+
+    Returns:
+        The views' names, the word as it is first; none where a word has one bin.
+    """
+    if not folder.is_dir():
+        return ()
+    found = described(folder)
+    if found is None:
+        return ()
+    return found.views
+
+
+def width_folder(width: int) -> str:
+    """Return the name of the folder with one width's bins, where each width has one.
+
+    Args:
+        width: In columns.
+
+    Returns:
+        ``w{width}``.
+    """
+    return f"w{width}"
+
+
+def is_width_folder(name: str) -> bool:
+    """Say whether a folder is named as that of one width's bins.
+
+    Args:
+        name: The folder's name.
+
+    Returns:
+        True for w80 and its like.
+    """
+    return _FOLDER.fullmatch(name) is not None
+
+
+def bin_name(index: int, view: str = PLAIN) -> str:
     """Return the file name of a sample's bin.
 
     Args:
         index: The sample's number, from 1.
+        view: Which view of the word it holds, by name.
 
     Returns:
-        ``test_{index}.bin``.
+        ``test_{index}.bin``; of another view than the word as it is ``test_{index}.{view}.bin``,
+        with ``_`` for the view's ``/``.
+
+    >>> bin_name(7), bin_name(7, "rot+3/near2")
+    ('test_7.bin', 'test_7.rot+3_near2.bin')
     """
-    return f"test_{index}.bin"
+    return f"test_{index}{_suffix(view)}"
+
+
+@functools.lru_cache(maxsize=256)
+def _suffix(view: str) -> str:
+    """Return how the names of a view's bins end."""
+    if view == PLAIN:
+        return ".bin"
+    return f".{view.replace('/', '_')}.bin"
 
 
 def bin_index(name: str) -> Optional[int]:
@@ -59,6 +226,41 @@ def bin_index(name: str) -> Optional[int]:
     if match:
         return int(match.group(1))
     return None
+
+
+def bin_view(name: str) -> Optional[Tuple[int, str]]:
+    """Return which sample, and which view of it, a bin holds by its file name.
+
+    Args:
+        name: A file's name.
+
+    Returns:
+        The sample's number and the view's name; None for the name of something else.
+    """
+    index = bin_index(name)
+    if index is not None:
+        return index, PLAIN
+    match = _NAME_OF_VIEW.fullmatch(name)
+    if match is None:
+        return None
+    view = _view_of(match.group(2))
+    if view is None:
+        return None
+    return int(match.group(1)), view
+
+
+@functools.lru_cache(maxsize=256)
+def _view_of(middle: str) -> Optional[str]:
+    """Return the view that a bin's name has after its number; None where it is not one, or the
+    word as it is, whose bins have none.
+    """
+    try:
+        view = named(middle.replace("_", "/")).name
+    except UsageError:
+        return None
+    if view == PLAIN or _suffix(view) != f".{middle}.bin":
+        return None
+    return view
 
 
 def bin_bytes(image: np.ndarray) -> bytes:
@@ -213,19 +415,44 @@ class BinFolder:
     Raises `InputError` where the folder or the label file cannot be used at all; what is wrong with
     single bins goes into the batches' problems, what belongs to no label into `extras`. Files that
     are no ``.bin`` do no harm.
+
+    Args:
+        folder: The bins.
+        label_file: Their labels.
+        spec: What the model takes.
+        views: Which of the prepared views are read, by name; none for the word as it is alone.
     """
 
-    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec) -> None:
+    def __init__(
+        self, folder: Path, label_file: Path, spec: ModelSpec, views: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.spec = spec
         self.notes: Sequence[str] = ()
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
-        present, self._misnamed = _present(folder)
-        strangers = np.setdiff1d(present, self.labels.indices)
-        self._unlabelled = [bin_name(index) for index in strangers.tolist()]
-        self._labelled = np.intersect1d(present, self.labels.indices).tolist()
-        self.dtype = self._dtype(label_file)
+        found = described(folder)
+        check_widths(folder, found, spec)
+        self._folders = [folder]
+        if found is not None and found.per_width:
+            self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
+        self._views = views or (PLAIN,)
+        self._lost: List[Tuple[str, Problem]] = []
+        prepared: Sequence[str] = ()
+        if found is not None:
+            prepared = found.views
+        present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
+        self._unlabelled: List[str] = []
+        for view, numbers in present.items():
+            strangers = np.setdiff1d(numbers, self.labels.indices)
+            self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
+        self._labelled = np.intersect1d(present[PLAIN], self.labels.indices).tolist()
+        if spec.widths is None:
+            self.dtype = self._dtype(label_file)
+        else:
+            self.dtype = self._dtype_of_widths(found, label_file)
+        self._columns = _width_by_size(spec, self.dtype)
+        """The width of a bin by its size in bytes."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -236,12 +463,14 @@ class BinFolder:
             yield bin_name(index), label
 
     def extras(self) -> List[Tuple[str, Problem]]:
-        """Return bins without label, misnamed bins and labels given twice, with their names."""
+        """Return bins without label, misnamed bins, labels given twice, and the views that were
+        lost of words that were read, with their names.
+        """
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
-        return problems + [
-            (name, Problem(MISNAMED, "expected test_{i}.bin")) for name in self._misnamed
-        ]
+        expected = Problem(MISNAMED, "expected test_{i}.bin")
+        problems += [(name, expected) for name in self._misnamed]
+        return problems + self._lost
 
     def close(self) -> None:
         """Do nothing: no bin stays open."""
@@ -250,8 +479,15 @@ class BinFolder:
         """Yield batches of exactly ``size`` readable images, the last of fewer.
 
         Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is
-        read.
+        read. Of a model with several widths a batch has one, and the rows of several views of a
+        word are put together afterwards (`crnn.samples.buckets`).
         """
+        if self.spec.widths is not None or len(self._views) > 1:
+            # Only models of several widths, and views, need it.
+            from crnn.samples.buckets import bucketed
+
+            yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
+            return
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
         # One byte more than a batch, since each read asks for one more than it should get.
@@ -260,32 +496,142 @@ class BinFolder:
         start = turn = 0
         while start < len(self.labels):
             memory = ring[turn % len(ring)]
-            end, rows, problems = self._fill(memory.data, start, size, count, folder)
+            keys, rows, problems = self._fill(memory.data, start, size, count, folder)
+            end = start + len(keys)
             images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
-            yield Batch(
-                self.labels.keys(start, end), self.labels.texts(start, end), images, problems
-            )
+            yield Batch(keys, self.labels.texts(start, end), images, problems)
             start, turn = end, turn + 1
 
     def _fill(
         self, memory: memoryview, start: int, size: int, count: int, folder: str
-    ) -> Tuple[int, int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return where it stopped, rows
-        and problems.
+    ) -> Tuple[List[str], int, Dict[int, Problem]]:
+        """Read from sample ``start`` on until ``size`` rows are full; return the samples'
+        keys, rows and problems.
         """
         problems: Dict[int, Problem] = {}
-        rows, at = 0, start
-        while rows < size and at < len(self.labels):
+        keys: List[str] = []
+        rows = 0
+        while rows < size and start + len(keys) < len(self.labels):
             # As many as are missing: one that cannot be read asks for another round.
-            for key in self.labels.keys(at, at + size - rows):
+            at = start + len(keys)
+            more = self.labels.keys(at, at + size - rows)
+            for row, key in enumerate(more, len(keys)):
                 begin = rows * count
                 problem = _read_exactly(f"{folder}{key}.bin", memory[begin : begin + count + 1])
                 if problem is None:
                     rows += 1
                 else:
-                    problems[at - start] = problem
-                at += 1
-        return at, rows, problems
+                    problems[row] = problem
+            keys.extend(more)
+        return keys, rows, problems
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield each labelled bin with its width, the views of a word one after the other."""
+        self._lost = []
+        memory = bytearray(max(self._columns) + 1)
+        for start in range(0, len(self.labels), _ASKED):
+            keys = self.labels.keys(start, start + _ASKED)
+            texts = self.labels.texts(start, start + _ASKED)
+            for position, (key, text) in enumerate(zip(keys, texts), start):
+                yield from self._word(position, key, text, memory)
+
+    def _word(self, position: int, key: str, text: str, memory: bytearray) -> Iterator[Row]:
+        """Yield a word's views."""
+        from crnn.samples.buckets import Row
+
+        if len(self._views) == 1:
+            yield Row(position, key, text, self._read(f"{key}.bin", memory))
+            return
+        lost: List[Tuple[str, Problem]] = []
+        for number, view in enumerate(self._views, 1):
+            name = f"{key}{_suffix(view)}"
+            image = self._read(name, memory)
+            if isinstance(image, Problem):
+                lost.append((name, Problem(LOST_VIEW, f"{image.reason}: {image.detail}")))
+            last = number == len(self._views)
+            yield Row(position, key, text, image, view=view, last=last)
+        # A word of which nothing could be read is a problem of its own.
+        if len(lost) < len(self._views):
+            self._lost.extend(lost)
+
+    def _read(self, name: str, memory: bytearray) -> Union[np.ndarray, Problem]:
+        """Return a bin's image, which stands in ``memory``, or what is wrong with it."""
+        path, size = self._found(name)
+        width = self._columns.get(size)
+        if size >= 0 and width is None:
+            expected = " or ".join(map(str, self._columns))
+            return Problem(WRONG_SIZE, f"{path}: {size} bytes; expected {expected}")
+        problem = _read_exactly(path, memoryview(memory)[: max(0, size) + 1])
+        if problem is not None or width is None:
+            return problem or Problem(UNREADABLE, path)
+        channels, height, _ = self.spec.image_shape
+        values = np.frombuffer(memory, dtype=self.dtype, count=channels * height * width)
+        return values.reshape(channels, height, width)
+
+    def _found(self, name: str) -> Tuple[str, int]:
+        """Return a bin's path and its size in bytes; -1 where there is none."""
+        path = ""
+        for folder in self._folders:
+            path = f"{folder}{os.sep}{name}"
+            try:
+                return path, Path(path).stat().st_size
+            except OSError:
+                continue
+        return path, -1
+
+    def _dtype_of_widths(self, found: Optional[Description], label_file: Path) -> np.dtype:
+        """Return the bins' type: as the file beside them says, or the one that all sizes fit."""
+        types: List[np.dtype] = [np.dtype("<f4"), np.dtype(np.uint8)]
+        if found is not None:
+            types = [each for each in types if each.name == found.dtype]
+        sizes = self._sizes()
+        if not sizes:
+            raise self._none_there(label_file)
+        known: Set[int] = set()
+        for each in types:
+            known.update(_width_by_size(self.spec, each))
+        known.intersection_update(sizes)
+        if not known:
+            raise self._other_sizes(sizes)
+        fitting = [each for each in types if known <= set(_width_by_size(self.spec, each))]
+        if not fitting:
+            raise self._other_sizes(sizes)
+        if len(fitting) == 1:
+            return fitting[0]
+        size = min(known)
+        float_width, byte_width = (_width_by_size(self.spec, each)[size] for each in types)
+        raise InputError(
+            f"{sizes[size]} has {size} bytes, which are {float_width} columns in float32 and"
+            f" {byte_width} in uint8, and {description_path(self.folder)}, which would tell, is"
+            " not there",
+            hint="Keep that file beside the folder; or prepare the bins again.",
+        )
+
+    def _sizes(self) -> Dict[int, str]:
+        """Return the sizes of the first labelled bins, each with a bin that has it."""
+        sizes: Dict[int, str] = {}
+        for index in self._labelled[:_ASKED]:
+            path, size = self._found(bin_name(index))
+            if size >= 0:
+                sizes.setdefault(size, path)
+        return sizes
+
+    def _other_sizes(self, sizes: Mapping[int, str]) -> InputError:
+        size = min(sizes)
+        return InputError(
+            f"the bins in {self.folder} do not have the model's sizes: {sizes[size]} has {size}"
+            f" bytes; expected {self.spec.height} rows of {_shown(self.spec)} columns, all in"
+            " float32 or all in uint8",
+            hint="Prepare the bins again, for this model.",
+        )
+
+    def _none_there(self, label_file: Path) -> InputError:
+        return InputError(
+            f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
+            hint=(
+                "Give the folder and the label file of one and the same run of parse_testdata.py."
+            ),
+        )
 
     def _dtype(self, label_file: Path) -> np.dtype:
         values = int(np.prod(self.spec.image_shape))
@@ -301,14 +647,7 @@ class BinFolder:
                 return dtypes[size]
             sizes.setdefault(name, size)
         if not sizes:
-            raise InputError(
-                f"none of the {len(self.labels)} bins that {label_file} names stands in"
-                f" {self.folder}",
-                hint=(
-                    "Give the folder and the label file of one and the same run of"
-                    " parse_testdata.py."
-                ),
-            )
+            raise self._none_there(label_file)
         name = next(iter(sizes))
         raise InputError(
             f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes;"
@@ -318,26 +657,77 @@ class BinFolder:
         )
 
 
+def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:
+    """Return the width of a bin by its size in bytes."""
+    column = spec.channels * spec.height * dtype.itemsize
+    return {column * width: width for width in spec.read_widths}
+
+
+def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) -> None:
+    """Refuse bins whose widths were chosen otherwise than the model's rule would.
+
+    Args:
+        folder: The bins, for the message.
+        found: What is known of how they were made; None where nothing is.
+        spec: What the model takes.
+
+    Raises:
+        InputError: Their widths are others.
+    """
+    if found is None or found.spec.widths == spec.widths:
+        return
+    if found.spec.widths is None:
+        raise InputError(
+            f"{folder} was prepared at the one width {found.spec.width}, and the model reads each"
+            f" word at that of {_shown(spec)} which fits it",
+            hint="Prepare the bins again with --spec MODEL, or read all at one: --width-rule off.",
+        )
+    if spec.widths is None:
+        raise InputError(
+            f"{folder} was prepared at the widths {_shown(found.spec)}, and the model reads at the"
+            f" one width {spec.width}",
+            hint="Prepare the bins again with --spec MODEL, or name the widths in --spec.",
+        )
+    raise InputError(
+        f"{folder} was prepared at the widths {_shown(found.spec)} by the factor"
+        f" {found.spec.widths.factor:g}; the model reads at {_shown(spec)} by"
+        f" {spec.widths.factor:g}",
+        hint="Prepare the bins again with --spec MODEL.",
+    )
+
+
+def _shown(spec: ModelSpec) -> str:
+    return ", ".join(map(str, spec.read_widths))
+
+
 def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     """Read a file into all but the last byte of ``memory``; return what is wrong where its size is
     another.
     """
     expected = len(memory) - 1
     try:
-        with io.FileIO(path, opener=_without_waiting) as file:
-            got = file.readinto(memory) or 0
+        # Three calls of the system, where a file object would ask for more. A pipe would not be
+        # opened before somebody writes to it.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            got = os.readv(file, [memory])
             while 0 < got < expected:
                 # Network file systems may give less than is there.
-                more = file.readinto(memory[got:]) or 0
+                more = os.readv(file, [memory[got:]])
                 if not more:
                     break
                 got += more
             # A device gives as many bytes as are asked for; its size is 0.
             if got == expected:
                 return None
-            state = os.fstat(file.fileno())
+            state = os.fstat(file)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return Problem(MISSING, path)
+    except BlockingIOError:
+        # A pipe whose writer has nothing yet.
+        return Problem(UNREADABLE, f"{path}: not a plain file")
     except OSError as error:
         return Problem(UNREADABLE, f"{path}: {error.strerror}")
     if not stat.S_ISREG(state.st_mode):
@@ -345,30 +735,37 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
     return Problem(WRONG_SIZE, f"{path}: {state.st_size} bytes; expected {expected}")
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    # A pipe would not be opened before somebody writes to it.
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _present(folder: Path) -> Tuple[np.ndarray, Sequence[str]]:
-    """Return the numbers of the folder's bins, and the names of its ``.bin`` files that are named
-    otherwise.
+def _present(
+    folders: Sequence[Path], views: Sequence[str]
+) -> Tuple[Mapping[str, np.ndarray], Sequence[str]]:
+    """Return the numbers of the folders' bins of each view, and the names of their ``.bin`` files
+    that are named otherwise.
     """
-    found, misnamed = array("q"), []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".bin"):
-                    index = bin_index(entry.name)
-                    if index is None:
-                        misnamed.append(entry.name)
-                    else:
-                        found.append(index)
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} does not exist; expected a folder of bins") from error
-    except NotADirectoryError as error:
-        raise InputError(f"{folder} is a file; expected a folder of bins") from error
-    return np.array(found, np.int64), sorted(misnamed, key=natural_key)
+    found: Dict[str, array[int]] = {view: array("q") for view in views}
+    misnamed: List[str] = []
+    for name in _bins_in(folders):
+        known = bin_view(name)
+        if known is None or known[1] not in found:
+            misnamed.append(name)
+            continue
+        index, view = known
+        found[view].append(index)
+    numbers = {view: np.array(each, np.int64) for view, each in found.items()}
+    return numbers, sorted(misnamed, key=natural_key)
+
+
+def _bins_in(folders: Sequence[Path]) -> Iterator[str]:
+    """Yield the names of the folders' ``.bin`` files."""
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".bin"):
+                        yield entry.name
+        except FileNotFoundError as error:
+            raise InputError(f"{folder} does not exist; expected a folder of bins") from error
+        except NotADirectoryError as error:
+            raise InputError(f"{folder} is a file; expected a folder of bins") from error
 
 
 def _lines(path: Path) -> Iterator[Tuple[int, str]]:

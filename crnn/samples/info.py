@@ -5,14 +5,18 @@ lines ``i path width height``, i from 0, in natural order.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import natural_key, write_text
+from crnn.files import natural_key, read_bounded, write_text
+from crnn.widths import Widths, widths_of
 
 Entry = Tuple[str, int, int]
+_BYTES = {"float32": 4, "float16": 2, "uint8": 1}
+"""Of a value. NumPy knows them too, and a script's help should not wait for it."""
 
 
 def write_info(path: Path, entries: Sequence[Entry]) -> None:
@@ -92,3 +96,48 @@ def join(folder: str, name: str) -> str:
     if folder.endswith("/"):
         return folder + name
     return f"{folder}/{name}"
+
+
+def bins_of_size(folder: str, width: int, height: int) -> List[str]:
+    """List a folder's bins; where it holds images of several widths, those of one.
+
+    Args:
+        folder: The folder as the user wrote it.
+        width: The images' width in pixels.
+        height: Their height.
+
+    Returns:
+        Paths in natural order.
+
+    Raises:
+        InputError: There are none, or none of this size.
+    """
+    paths = file_paths(folder, (".bin",))
+    found = _several_widths(Path(folder))
+    if found is None:
+        return paths
+    widths, bytes_a_row = found
+    size = bytes_a_row * height * width
+    kept = [path for path in paths if Path(path).stat().st_size == size]
+    if not kept:
+        raise InputError(
+            f"{folder} holds no bin of {width} x {height} pixels ({size} bytes); its widths are"
+            f" {', '.join(map(str, widths.list))}"
+        )
+    return kept
+
+
+def _several_widths(folder: Path) -> Optional[Tuple[Widths, int]]:
+    """Return the widths of a folder of bins and the bytes of a column's pixel; None where the file
+    beside it (`crnn.samples.bins.described`, which needs NumPy) names no widths.
+    """
+    place = folder.resolve()
+    try:
+        data = json.loads(read_bounded(place.with_name(place.name + ".json")))
+        spec = data["spec"]
+        channels = 3
+        if spec["color"] == "gray":
+            channels = 1
+        return widths_of(spec["widths"]), channels * _BYTES[data["dtype"]]
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -204,7 +204,7 @@ class LmdbSamples:
             problem = None
         else:
             problem = Problem(MISSING_IMAGE, f"no key image-{index:09d}")
-        return Sample(name_of(index), image, self._label(index, label), problem)
+        return Sample(name_of(index), image, self._label(index, label), problem, index)
 
     def _label(self, index: int, label: Optional[bytes]) -> Optional[str]:
         if label is None:

@@ -1,20 +1,26 @@
 """What the user calls "the data", told apart by what it is: an LMDB, a folder of images or, for an
-evaluation, a folder of bins.
+evaluation, a folder of bins or a pack of them.
 
 Importing this needs only NumPy: what reads images is imported where images are read.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
+from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile
+from crnn.samples.bins import BinFolder, LabelFile, described
+from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from crnn.samples.batches import ViewMaker
 
 
 class LabelledSource(Protocol):
@@ -168,6 +174,7 @@ class ImageSource:
         spec: What the model takes.
         workers: Threads that decode; None for all usable processors.
         rules: Which samples count; None for all.
+        views: Makes several images of a word, or says where they lie; None for the word as it is.
     """
 
     def __init__(
@@ -176,6 +183,7 @@ class ImageSource:
         spec: ModelSpec,
         workers: Optional[int] = None,
         rules: Optional[Rules] = None,
+        views: Optional[ViewMaker] = None,
     ) -> None:
         self.samples = samples
         self.notes: Sequence[str] = samples.notes
@@ -186,6 +194,7 @@ class ImageSource:
             self.dtype = "uint8"
         self.workers = workers
         self._rules = rules
+        self._views = views
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -198,7 +207,14 @@ class ImageSource:
         if self._rules:
             counted = self._rules.apply(self.samples)
         return image_batches(
-            counted, self._spec, size, dtype=self.dtype, keep=keep, workers=self.workers
+            counted,
+            self._spec,
+            size,
+            dtype=self.dtype,
+            keep=keep,
+            workers=self.workers,
+            views=self._views,
+            again=self.samples,
         )
 
     def close(self) -> None:
@@ -220,8 +236,15 @@ class ImageSource:
 class RuledBins(BinFolder):
     """A folder of bins of which a protocol leaves some out."""
 
-    def __init__(self, folder: Path, label_file: Path, spec: ModelSpec, rules: Rules) -> None:
-        super().__init__(folder, label_file, spec)
+    def __init__(
+        self,
+        folder: Path,
+        label_file: Path,
+        spec: ModelSpec,
+        rules: Rules,
+        views: Sequence[str] = (),
+    ) -> None:
+        super().__init__(folder, label_file, spec, views)
         self._rules = rules
         kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
         self.labels = LabelFile(
@@ -241,16 +264,21 @@ def open_source(
     workers: Optional[int] = None,
     rules: Optional[Rules] = None,
     options: ListOptions = ListOptions(),  # noqa: B008  frozen
+    views: Optional[ViewMaker] = None,
+    prepared: Sequence[str] = (),
 ) -> WordSource:
     """Return the source for ``data``.
 
     Args:
-        data: A folder of bins, an LMDB, or a folder of images.
+        data: A folder of bins, a pack of them, an LMDB, or a folder of images.
         spec: What the model takes.
-        label: The label file of bins, or the annotation file of images.
+        label: The label file of bins, which a pack needs none of, or the annotation file of images.
         workers: Threads that decode images; None for all usable processors.
         rules: Which samples count; None for all.
         options: How the annotation of images is read.
+        views: As of `ImageSource`; bins have no use for it.
+        prepared: The views of bins to read, by name (`crnn.samples.bins.prepared_views`); none for
+            the word as it is.
 
     Returns:
         The source, not yet opened where that is possible later.
@@ -261,18 +289,40 @@ def open_source(
     """
     if not data.exists():
         raise InputError(
-            f"{data} does not exist; expected a folder of bins, an LMDB or a folder of images"
+            f"{data} does not exist; expected a folder of bins, a pack of them, an LMDB or a folder"
+            " of images"
         )
-    if _holds_bins(data):
+    if is_pack(data):
+        return PackedBins(data, spec, label, rules)
+    if holds_bins(data):
         if label is None:
             raise UsageError(
                 f"{data} holds bins: give their label file too, with --label label.txt"
             )
         if rules:
-            return RuledBins(data, label, spec, rules)
-        return BinFolder(data, label, spec)
-    return ImageSource(open_labelled(data, label, options), spec, workers, rules)
+            return RuledBins(data, label, spec, rules, prepared)
+        return BinFolder(data, label, spec, prepared)
+    return ImageSource(open_labelled(data, label, options), spec, workers, rules, views)
 
 
-def _holds_bins(data: Path) -> bool:
-    return data.is_dir() and any(entry.suffix == ".bin" for entry in data.iterdir())
+def holds_bins(data: Path) -> bool:
+    """Say whether data are bins.
+
+    Args:
+        data: A data set.
+
+    Returns:
+        True for a pack, a folder in which a file ends in ``.bin``, or which holds such folders by
+        width.
+    """
+    if is_pack(data):
+        return True
+    if not data.is_dir():
+        return False
+    if any(entry.suffix == ".bin" for entry in data.iterdir()):
+        return True
+    with os.scandir(data) as entries:
+        if not any(entry.is_dir() for entry in entries):
+            return False
+    found = described(data)
+    return found is not None and found.per_width

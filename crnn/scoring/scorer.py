@@ -5,20 +5,55 @@ with the data.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import heapq
-from typing import Counter, Dict, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Counter,
+    Dict,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
-from crnn import ctc
-from crnn.batch import Batch, LabelCheck, Problem, ProblemCounts
+from crnn import ctc, labels
+from crnn.batch import NOT_FINITE, Batch, LabelCheck, Problem, ProblemCounts
+from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
-from crnn.scoring.stream import Stages
+from crnn.scoring.plain import Readings, is_plain
+from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from crnn.scoring.order import DataOrder
+    from crnn.scoring.sureness import SurenessCounter
+    from crnn.scoring.view_counts import ViewCounts
+
 MISSES_KEPT = 1000
-NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a row: its reading, and why it is wrong whatever its text is.
+
+    ``truth`` is the label as it is compared; ``steps`` are the time steps that the row was read
+    in, None where they are those of the spec. ``worth`` tells which of a word's views is kept: the
+    one with most.
+    """
+
+    reading: Reading
+    truth: Optional[str]
+    problem: Optional[Problem]
+    steps: Optional[int] = None
+    worth: float = 0.0
 
 
 class Scorer:
@@ -31,23 +66,43 @@ class Scorer:
     Args:
         spec: What the logits mean and how labels are compared.
         confidences: Whether every reading gets its confidence; misses get theirs in any case.
+        decoder: What makes texts of logits; None for greedy CTC.
+        sureness: Counts the labelled words' probabilities, which the decoder must give.
+        threshold: Less probable readings are marked as rejected, and so is what cannot be read;
+            None where nothing is.
     """
 
-    def __init__(self, spec: ModelSpec, *, confidences: bool = False) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        confidences: bool = False,
+        decoder: Optional[Decoder] = None,
+        sureness: Optional[SurenessCounter] = None,
+        threshold: Optional[float] = None,
+    ) -> None:
         self.metric = TextMetric()
         self.read = 0
-        """Rows that a model has read."""
+        """Words that a model has read."""
         self.remarks: Counter[str] = collections.Counter()
         """What else the images' pictures depend on, counted."""
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
         self._spec = spec
-        self._alphabet = spec.alphabet
+        self.decoder = decoder or Decoder(spec)
+        """What makes texts of logits."""
         self._confidences = confidences
+        self._sureness = sureness
+        self._threshold = threshold
+        self._plain = sureness is None and threshold is None
+        """Whether nothing is asked of single rows."""
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
+        self._order: Optional[DataOrder] = None
+        self._view_counts: Optional[ViewCounts] = None
+        self._at_width: Dict[int, Tuple[int, int]] = {}
 
-    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Reading]:
+    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> Union[List[Reading], Readings]:
         """Count a batch.
 
         Args:
@@ -56,31 +111,121 @@ class Scorer:
                 are none.
 
         Returns:
-            The reading of every row, in the batch's order.
+            The reading of every row, in the batch's order. Where the batch has positions: the
+            readings that are complete with it, one a position, in data order.
         """
-        problems = dict(batch.problems)
         self.remarks.update(batch.remarks)
-        texts = [""] * len(batch.keys)
-        columns: Dict[int, int] = {}
+        if self._plain and is_plain(batch):
+            return self._add_plain(batch, logits)
+        rows = self.rows(batch, logits)
+        self._report(rows)
+        for row in rows:
+            self._count(row)
+        return [row.reading for row in rows]
+
+    def _add_plain(self, batch: Batch, logits: Optional[np.ndarray]) -> Readings:
+        """Count a batch as `add` does, all of it at once."""
+        problems = dict(batch.problems)
+        readable: Sequence[int] = ()
+        decoded = NOTHING
         if logits is not None:
             self.read += logits.shape[1]
-            columns = self._decode(batch.readable, logits, texts, problems)
+            readable, logits = _finite(batch.readable, logits, problems)
+            decoded = self.decoder.decode(logits, [batch.keys[row] for row in readable])
+        columns = dict(zip(readable, range(len(readable))))
         truths = self._truths(batch.labels)
-        sure = self._confidence_of(logits, columns, texts, truths)
+        sure = self._confidence_of(logits, columns, decoded.texts, truths, everyone=False)
         for row, problem in problems.items():
             self.report(batch.keys[row], problem)
-        for row, label in enumerate(batch.labels):
-            if label is None and row in problems:
-                continue
-            unreadable = self._check.problem(label)
-            if unreadable:
+        for row, unreadable in self._check.problems(batch.labels, truths):
+            if batch.labels[row] is not None or row not in problems:
                 self.report(batch.keys[row], unreadable)
-        readings: List[Reading] = []
-        for row, text in enumerate(texts):
-            reading = Reading(batch.keys[row], text, sure.get(row), batch.labels[row])
-            readings.append(reading)
-            self._count(reading, truths[row], row in problems)
+        readings = Readings(batch, decoded, columns, sure)
+        # A sample that could not be read is wrong even where its label is empty.
+        missed = self.metric.update_all(readings.texts, truths, problems)
+        for row, distance in missed.items():
+            badness = _badness(readings.texts[row], truths[row] or "", distance)
+            # Where all are wrong alike, hardly one is kept.
+            if self._is_among_the_worst(badness):
+                self._keep(readings[row], badness)
+            else:
+                self._seen += 1
         return readings
+
+    def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
+        """Decode a batch without counting it.
+
+        Args:
+            batch: As for `add`.
+            logits: As for `add`.
+
+        Returns:
+            What came of the rows whose readings `add` returns.
+        """
+        rows = self._rows(batch, logits)
+        if batch.positions is None:
+            return rows
+        complete = self._in_order(batch, rows)
+        # Of several views a word was read once.
+        self.read += sum(row.reading.view is not None for row in complete)
+        return complete
+
+    def _in_order(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
+        if self._order is None:
+            # Only models of several widths, and views, need it.
+            from crnn.scoring.order import DataOrder
+
+            self._order = DataOrder()
+        return self._order.add(batch, rows)
+
+    def _rows(self, batch: Batch, logits: Optional[np.ndarray]) -> List[Row]:
+        """Decode a batch."""
+        problems = dict(batch.problems)
+        readable: Sequence[int] = ()
+        decoded = NOTHING
+        steps = None
+        if logits is not None:
+            if batch.views is None:
+                self.read += logits.shape[1]
+            readable, logits = _finite(batch.readable, logits, problems)
+            keys = [batch.keys[row] for row in readable]
+            spans = None
+            if batch.spans is not None:
+                spans = [batch.spans[row] for row in readable]
+            decoded = self.decoder.decode(logits, keys, spans, batch.width)
+            if batch.width is not None:
+                steps = logits.shape[0]
+        columns = dict(zip(readable, range(len(readable))))
+        truths = self._truths(batch.labels)
+        several = batch.views is not None
+        sure = self._confidence_of(logits, columns, decoded.texts, truths, everyone=several)
+        rows: List[Row] = []
+        for row, key in enumerate(batch.keys):
+            label = batch.labels[row]
+            if row in columns:
+                reading = decoded.reading(columns[row], key, sure.get(row), label)
+                reading = _of_row(reading, batch, row)
+            else:
+                reading = Reading(key, "", None, label)
+            if self._threshold is not None:
+                reading = judged(reading, self._threshold)
+            worth = _worth(reading)
+            rows.append(Row(reading, truths[row], problems.get(row), steps, worth))
+        return rows
+
+    def _report(self, rows: Sequence[Row]) -> None:
+        """Count what is wrong with rows and with their labels."""
+        for late in (False, True):
+            for row in rows:
+                if row.problem and (row.problem is NOT_FINITE) is late:
+                    self.report(row.reading.key, row.problem)
+        for row in rows:
+            label = row.reading.label
+            if label is None and row.problem:
+                continue
+            unreadable = self._check.problem(label, row.steps)
+            if unreadable:
+                self.report(row.reading.key, unreadable)
 
     def report(self, key: str, problem: Problem) -> None:
         """Count a problem, of a row or of the data set, and remember the first few of its kind.
@@ -90,6 +235,34 @@ class Scorer:
             problem: What is wrong.
         """
         self._problems.add(key, problem)
+
+    def by_width(self, stages: Stages) -> Mapping[int, Mapping[str, float]]:
+        """Return what was read at each width of a model with several.
+
+        Args:
+            stages: Has the time that inference took at each.
+
+        Returns:
+            The fields of `Evaluation.by_width`, narrowest first.
+        """
+        found: Dict[int, Mapping[str, float]] = {}
+        for width in sorted({*self._at_width, *stages.by_width}):
+            words, correct = self._at_width.get(width, (0, 0))
+            rows, seconds = stages.by_width.get(width, WidthTime())
+            found[width] = {
+                "words": words,
+                "correct": correct,
+                "accuracy": correct / max(1, words),
+                "words_per_second": rows / (seconds or float("inf")),
+            }
+        return found
+
+    @property
+    def views(self) -> Mapping[str, Any]:
+        """The fields of `Evaluation.views`."""
+        if self._view_counts is None:
+            return {}
+        return self._view_counts.summary()
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -112,35 +285,8 @@ class Scorer:
         """How many words were wrong."""
         return self.metric.total - self.metric.correct
 
-    def _decode(
-        self,
-        rows: Sequence[int],
-        logits: np.ndarray,
-        texts: List[str],
-        problems: Dict[int, Problem],
-    ) -> Dict[int, int]:
-        """Put the readable rows' texts in their places, and a problem where a row's logits are not
-        finite; return the column, in the logits, of each of the others.
-        """
-        columns: Dict[int, int] = {}
-        finite = np.isfinite(logits).all(axis=(0, 2)).tolist()
-        for column, text in enumerate(ctc.greedy(logits, self._alphabet)):
-            row = rows[column]
-            if finite[column]:
-                texts[row] = text
-                columns[row] = column
-            else:
-                problems[row] = NOT_FINITE
-        return columns
-
-    def _truths(self, labels: Sequence[Optional[str]]) -> List[Optional[str]]:
-        truths: List[Optional[str]] = []
-        for label in labels:
-            if label is None:
-                truths.append(None)
-            else:
-                truths.append(self._spec.fold(label))
-        return truths
+    def _truths(self, given: Sequence[Optional[str]]) -> Sequence[Optional[str]]:
+        return labels.fold_all(given, folds_case=self._spec.fold_case)
 
     def _confidence_of(
         self,
@@ -148,33 +294,111 @@ class Scorer:
         columns: Mapping[int, int],
         texts: Sequence[str],
         truths: Sequence[Optional[str]],
+        *,
+        everyone: bool,
     ) -> Dict[int, float]:
-        """Return the confidence of each row that is to have one."""
+        """Return the confidence of each row that is to have one; ``texts`` are the columns'."""
         rows = list(columns)
-        if not self._confidences:
-            rows = [row for row in rows if texts[row] != truths[row]]
+        if not (self._confidences or everyone):
+            rows = [row for row in rows if texts[columns[row]] != truths[row]]
         if logits is None or not rows:
             return {}
         values = ctc.confidences(logits[:, [columns[row] for row in rows]])
         return dict(zip(rows, values.tolist()))
 
-    def _count(self, reading: Reading, truth: Optional[str], has_problem: bool) -> None:
-        if truth is None:
+    def _count(self, row: Row) -> None:
+        if row.truth is None:
             return
+        wrong = row.problem is not None
         # A sample that could not be read is wrong even where its label is empty.
-        distance = self.metric.update(reading.text, truth, wrong=has_problem)
-        if distance or has_problem:
-            self._keep(reading, distance, truth)
+        distance = self.metric.update(row.reading.text, row.truth, wrong=wrong)
+        if row.reading.width is not None:
+            words, correct = self._at_width.get(row.reading.width, (0, 0))
+            right = int(distance == 0 and not wrong)
+            self._at_width[row.reading.width] = (words + 1, correct + right)
+        right = not (distance or wrong)
+        if self._sureness is not None:
+            self._sureness.add(row.reading.probability, right)
+        if row.reading.view is not None:
+            self._count_view(row.reading, right)
+        if distance or wrong:
+            self._keep(row.reading, _badness(row.reading.text, row.truth, distance))
 
-    def _keep(self, reading: Reading, distance: int, truth: str) -> None:
+    def _count_view(self, reading: Reading, right: bool) -> None:
+        if self._view_counts is None:
+            from crnn.scoring.view_counts import ViewCounts
+
+            self._view_counts = ViewCounts()
+        self._view_counts.add(reading, right)
+
+    def _is_among_the_worst(self, badness: float) -> bool:
+        """Say whether the next miss, of this badness, would be kept."""
+        if len(self._worst) < MISSES_KEPT:
+            return True
+        return (badness, -self._seen - 1) > self._worst[0][:2]
+
+    def _keep(self, reading: Reading, badness: float) -> None:
         self._seen += 1
-        badness = distance / (max(len(reading.text), len(truth)) or 1)
         # The heap's smallest is the first to go: the mildest, and of equals the latest.
         entry = (badness, -self._seen, reading)
         if len(self._worst) < MISSES_KEPT:
             heapq.heappush(self._worst, entry)
         else:
             heapq.heappushpop(self._worst, entry)
+
+
+def _badness(text: str, truth: str, distance: int) -> float:
+    """Return the edit distance as a share of the longer of text and truth."""
+    return distance / (max(len(text), len(truth)) or 1)
+
+
+def judged(reading: Reading, threshold: float) -> Reading:
+    """Return a reading that says whether it is rejected.
+
+    Args:
+        reading: With its probability; None where there was nothing to read.
+        threshold: The least probability that is kept.
+
+    Returns:
+        The same reading with ``rejected``.
+    """
+    sure = reading.probability is not None and reading.probability >= threshold
+    return dataclasses.replace(reading, rejected=not sure)
+
+
+def _of_row(reading: Reading, batch: Batch, row: int) -> Reading:
+    """Return a reading with the width and the view of its row, where the batch has them."""
+    if batch.width is None and batch.views is None:
+        return reading
+    view = None
+    if batch.views is not None:
+        view = batch.views[row]
+    return dataclasses.replace(reading, width=batch.width, view=view)
+
+
+def _worth(reading: Reading) -> float:
+    """Return by what one view of a word is kept before another: the text's probability where it is
+    known, else that of its best path.
+    """
+    if reading.probability is not None:
+        return reading.probability
+    return reading.confidence or 0.0
+
+
+def _finite(
+    rows: Sequence[int], logits: np.ndarray, problems: Dict[int, Problem]
+) -> Tuple[Sequence[int], np.ndarray]:
+    """Return the rows whose logits are finite, with their logits; the others get a problem."""
+    finite = np.isfinite(logits).all(axis=(0, 2))
+    if finite.all():
+        return rows, logits
+    kept: List[int] = []
+    for row, good in zip(rows, finite.tolist()):
+        if good:
+            kept.append(row)
+        else:
+            problems[row] = NOT_FINITE
+    return kept, logits[:, finite]
 
 
 def evaluation_of(
@@ -219,4 +443,7 @@ def evaluation_of(
         misses=tuple(scorer.misses),
         misses_total=scorer.misses_total,
         protocol=protocol,
+        decoding=scorer.decoder.described(),
+        by_width=scorer.by_width(stages),
+        views=scorer.views,
     )

@@ -20,6 +20,7 @@ from typing import (
     Iterable,
     Iterator,
     Mapping,
+    NamedTuple,
     Optional,
     Tuple,
     TypeVar,
@@ -40,11 +41,31 @@ READ_AHEAD = 2
 QUANTILES = (50, 90, 99)
 
 
+class WidthTime(NamedTuple):
+    """How many images were read at a width, and how long that took."""
+
+    rows: int = 0
+    seconds: float = 0.0
+
+
 class Stages:
     """Collects the seconds that each stage spends on each batch: eight bytes a measurement."""
 
     def __init__(self) -> None:
         self._seconds: Dict[str, array[float]] = {}
+        self.by_width: Dict[int, WidthTime] = {}
+        """What inference took at each width of a model with several."""
+
+    def at_width(self, width: int, rows: int, seconds: float) -> None:
+        """Add one batch's inference.
+
+        Args:
+            width: The images' columns.
+            rows: How many images were read.
+            seconds: How long it took.
+        """
+        before = self.by_width.get(width, WidthTime())
+        self.by_width[width] = WidthTime(before.rows + rows, before.seconds + seconds)
 
     def add(self, stage: str, seconds: float) -> None:
         """Add one batch's time.
@@ -96,13 +117,17 @@ def run_batches(
         while True:
             begin, feed.waited = time.perf_counter(), 0.0
             logits = next(outputs, None)
+            seconds = time.perf_counter() - begin - feed.waited
             if logits is not None:
-                stages.add("infer", time.perf_counter() - begin - feed.waited)
+                stages.add("infer", seconds)
             while feed.taken and not len(feed.taken[0].images):
                 yield feed.taken.popleft(), None
             if logits is None:
                 return
-            yield feed.taken.popleft(), logits
+            batch = feed.taken.popleft()
+            if batch.width is not None:
+                stages.at_width(batch.width, logits.shape[1], seconds)
+            yield batch, logits
 
 
 class _Feed(Iterator[np.ndarray]):

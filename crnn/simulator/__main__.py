@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 from crnn.interpreter import prefer
@@ -20,6 +21,10 @@ def run() -> int:
         # The stand-ins of ATC and of npu-smi run in the Python that runs this.
         prefer(["numpy", "onnx", "onnxruntime"])
         from crnn.simulator.launcher import main
+
+        # The launcher can do without, what it starts cannot.
+        if importlib.util.find_spec("numpy") is None:
+            raise ModuleNotFoundError("no numpy", name="numpy")
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise

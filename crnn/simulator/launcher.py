@@ -30,8 +30,8 @@ NOT_FOUND = 127
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EPILOG = """example:
-  python -m crnn.simulator --report report.json --soc Ascend310P3 -- ./atc_crnn.sh crnn.onnx crnn
-  python -m crnn.simulator -- crnn evaluate crnn_bs1.om input_bin --label label.txt"""
+  python -m crnn.simulator --soc Ascend310P3 -- ./atc_crnn.sh crnn.onnx crnn
+  python -m crnn.simulator --report r.json -- crnn evaluate crnn.om words_lmdb"""
 
 # Registered before anything else, so that it runs after everything that the command registers; then
 # the interpreter's own sitecustomize, if there is one, gets its turn.
@@ -118,7 +118,8 @@ def launch(command: Sequence[str], knobs: Knobs, target: Optional[Path]) -> int:
         result = report.merge(folder / "parts", command, code, knobs)
     if target is not None:
         _write(target, json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    sys.stderr.write("".join(f"crnn.simulator: {line}\n" for line in report.summary(result)))
+    lines = report.wrapped(report.summary(result), shutil.get_terminal_size().columns)
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     if code == 0 and not result["clean"]:
         return BROKEN
     return code
@@ -136,9 +137,11 @@ def _lay_out(folder: Path, knobs: Knobs) -> Dict[str, str]:
         _write_tool(tools / name, module)
     _write_home(home, knobs)
     environment = dict(os.environ)
+    # "python" is the one that has what the stand-ins need, though its .venv is not active.
+    own = str(Path(sys.executable).parent)
     environment.update(
         {
-            "PATH": _joined(str(tools), environment.get("PATH", os.defpath)),
+            "PATH": _joined(str(tools), own, environment.get("PATH", os.defpath)),
             "PYTHONPATH": _joined(str(python), str(_ROOT), environment.get("PYTHONPATH", "")),
             "ASCEND_INSTALL_ROOT": str(home),  # where acl_env_*.sh look
             "ASCEND_TOOLKIT_HOME": str(home),

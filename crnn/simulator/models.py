@@ -63,23 +63,6 @@ class ModelDesc(Thing):
     kind = "model desc"
 
 
-def work_size(om: SimulatedOm) -> int:
-    """Return the work memory that the simulator charges:
-
-    four times its inputs and outputs and a mebibyte.
-
-    Args:
-        om: What the OM holds.
-
-    Returns:
-        Bytes.
-    """
-    gear = om.largest
-    total = sum(om.input_bytes(index, gear) for index in range(len(om.inputs)))
-    total += sum(bytes_of(tensor.dtype, tensor.dims) for tensor in om.outputs)
-    return 4 * total + (1 << 20)
-
-
 def weight_size(om: SimulatedOm) -> int:
     """Return the weight memory that the simulator charges: the ONNX file's size.
 
@@ -154,6 +137,22 @@ def compute(om: SimulatedOm, inputs: List[np.ndarray], gear: Gear, knobs: Knobs)
         np.ascontiguousarray(result, dtype=tensor.dtype).reshape(dims).tobytes()
         for result, tensor, dims in zip(results, om.outputs, shapes)
     ]
+
+
+def require(om: SimulatedOm, knobs: Knobs) -> None:
+    """Get ready what computes a model, so that what is missing is missed as the model is loaded;
+    in the middle of a run the program's cleaning up would race with what it has queued.
+
+    Args:
+        om: What the OM holds.
+        knobs: The precision.
+
+    Raises:
+        NotModelledError: The graph has an operator that is not modelled in float16.
+        ImportError: ONNX Runtime is not installed.
+    """
+    if rehearsal_of(om, knobs) is None and not knobs.timing_only:
+        import onnxruntime  # noqa: F401
 
 
 def rehearsal_of(om: SimulatedOm, knobs: Knobs) -> Optional[Rehearsal]:

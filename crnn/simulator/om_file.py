@@ -190,6 +190,23 @@ class SimulatedOm:
         return gear
 
 
+def work_size(om: SimulatedOm) -> int:
+    """Return the work memory that the simulator charges:
+
+    four times its inputs and outputs and a mebibyte.
+
+    Args:
+        om: What the OM holds.
+
+    Returns:
+        Bytes.
+    """
+    gear = om.largest
+    total = sum(om.input_bytes(index, gear) for index in range(len(om.inputs)))
+    total += sum(bytes_of(tensor.dtype, tensor.dims) for tensor in om.outputs)
+    return 4 * total + (1 << 20)
+
+
 class NotSimulatedError(Exception):
     """A file is not an OM that the simulator wrote."""
 
@@ -399,6 +416,7 @@ def _model_def(om: SimulatedOm) -> bytes:
         cann.ATTR_OPP_VERSION: f"{om.release[0]}.{om.release[1]}",
         cann.ATTR_ATC_CMDLINE: om.command,
         cann.ATTR_OUT_NODES: [tensor.name for tensor in om.outputs],
+        cann.ATTR_MEMORY_SIZE: work_size(om),
     }
     return (
         _text(cann.MODEL_NAME, om.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
@@ -12,6 +13,9 @@ from crnn.simulator.knobs import FLOAT32, Knobs
 
 SCHEMA = "crnn-simulator/1"
 _SHOWN = 10
+
+PREFIX = "crnn.simulator: "
+"""What the simulator's lines begin with."""
 
 
 def merge(folder: Path, command: Sequence[str], code: int, knobs: Knobs) -> Dict[str, Any]:
@@ -143,3 +147,28 @@ def summary(report: Dict[str, Any]) -> List[str]:
             share = f"busy {100 * row['busy']:.1f} % of {row['span_ms']:.1f} ms"
             lines.append(f"  device {row['device']} of process {row['pid']}: {share}, virtual")
     return lines
+
+
+def wrapped(lines: Sequence[str], width: int) -> List[str]:
+    """Break lines at blanks, each part marked as the simulator's.
+
+    Args:
+        lines: What `summary` returned.
+        width: The columns of a line.
+
+    Returns:
+        The lines; paths and other words stay whole.
+    """
+    room = max(20, width - len(PREFIX))
+    found: List[str] = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip(" ")) + 2)
+        parts = textwrap.wrap(
+            line,
+            room,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        found += [PREFIX + part for part in parts]
+    return found

@@ -10,12 +10,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
-from crnn.simulator.binding import acl_modules
 from crnn.simulator.knobs import Knobs
-from crnn.simulator.record import Record
-from crnn.simulator.state import Simulator
+
+if TYPE_CHECKING:
+    from crnn.simulator.state import Simulator
 
 VARIABLE = "CRNN_SIMULATOR"
 """The environment variable by which the launcher hands on the knobs and the folder of the report's
@@ -59,6 +59,11 @@ def settings() -> Tuple[Knobs, Path]:
 
 def install() -> None:
     """Make this process's simulator and put its modules in place."""
+    # Not above: the launcher, which has no simulator of its own, starts in half the time.
+    from crnn.simulator.binding import acl_modules
+    from crnn.simulator.record import Record
+    from crnn.simulator.state import Simulator
+
     global _active
     if _active is None:
         knobs, folder = settings()

@@ -171,6 +171,7 @@ class Plans:
         self._mixture = mixture
         self._batch, self._rank, self._size = batch, rank, size
         self._start, self._end = start, end
+        self._epoch, self._order = -1, np.empty(0)
         self.steps_per_epoch = len(mixture) // (batch * size)
         if not self.steps_per_epoch:
             raise InputError(
@@ -183,11 +184,16 @@ class Plans:
         return max(0, self._end - self._start)
 
     def __iter__(self) -> Iterator[DataPlan]:
-        epoch, order = -1, np.empty(0)
-        for step in range(self._start, self._end):
+        return self.between(self._start, self._end)
+
+    def between(self, start: int, end: int) -> Iterator[DataPlan]:
+        """Yield the plans from a step on to before another."""
+        epoch, order = self._epoch, self._order
+        for step in range(start, end):
             wanted, place = divmod(step, self.steps_per_epoch)
             if wanted != epoch:
                 epoch, order = wanted, self._mixture.order(wanted)
+                self._epoch, self._order = epoch, order
             first = (place * self._size + self._rank) * self._batch
             yield DataPlan(epoch, order[first : first + self._batch])
 
@@ -263,14 +269,19 @@ class Batches:
         return TrainBatch(stacked, targets, lengths, dict(skipped), dict(remarks))
 
 
-def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelRules]:
-    """Open what a recipe trains on. Raises `InputError` with the path that was tried."""
+def open_training_data(
+    recipe: Recipe, spec: ModelSpec, most_steps: Optional[int] = None
+) -> Tuple[Mixture, LabelRules]:
+    """Open what a recipe trains on; ``most_steps`` are the time steps at the network's widest
+    width, where it has several. Raises `InputError` with the path that was tried.
+    """
     labels = LabelRules(
         spec,
         recipe.oov == "strip",
         recipe.min_text_length,
         recipe.max_text_length,
         recipe.too_long == "cut",
+        most_steps,
     )
     entries = recipe.train or tuple(
         Data(path=str(path)) for path in _below(recipe.data_path, TRAIN_FOLDER)
@@ -279,8 +290,8 @@ def open_training_data(recipe: Recipe, spec: ModelSpec) -> Tuple[Mixture, LabelR
         raise InputError(
             "the recipe names no training data",
             hint=(
-                "Give train=LMDB, train='[{render: true}]' for rendered words, or data_path=DIR"
-                " with MJ_LMDB in it."
+                "Give train=DATA (an LMDB, or a folder of images with its list),"
+                " train='[{render: true}]' for rendered words, or data_path=DIR with MJ_LMDB in it."
             ),
         )
     entries = tuple(_expanded(entries))
@@ -340,11 +351,9 @@ def _name_among(path: Path, paths: Sequence[Path]) -> str:
     return str(path)
 
 
-def load(
-    batches: Batches, plans: Plans, *, workers: int, pin: bool
-) -> Generator[TrainBatch, None, None]:
-    """Yield the planned batches in order; ``workers`` processes prepare them, none of them this
-    one's work.
+def load(batches: Any, plans: Any, *, workers: int, pin: bool) -> Generator[Any, None, None]:
+    """Yield what `Batches` make of `Plans`, in order; ``workers`` processes prepare them, none of
+    them this one's work.
 
     Closing the generator ends the processes. Raises what `Batches` does, and `UnavailableError`
     where one of the processes died.
@@ -424,17 +433,20 @@ def _words(entry: Data, labels: LabelRules, seed: int) -> Any:
         if entry.annotation is not None:
             annotation = Path(entry.annotation)
         return LabelledWords(path, labels, annotation)
-    files = {
-        name: None if given is None else Path(given)
-        for name, given in (
-            ("words", entry.words),
-            ("fonts", entry.fonts),
-            ("effects_file", entry.effects),
-        )
-    }
-    return RenderedWords(
-        Renderer.create(seed, alphabet=labels.spec.characters, **files), entry.size
+    renderer = Renderer.create(
+        seed,
+        alphabet=labels.spec.characters,
+        words=_optional_path(entry.words),
+        fonts=_optional_path(entry.fonts),
+        effects_file=_optional_path(entry.effects),
     )
+    return RenderedWords(renderer, entry.size)
+
+
+def _optional_path(given: Optional[str]) -> Optional[Path]:
+    if given is None:
+        return None
+    return Path(given)
 
 
 def _below(folder: Optional[str], name: str) -> List[Path]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 
 from crnn import ctc
 from crnn.batch import Batch, Sample, label_problems, problem_lines
-from crnn.results import Model, Reading
+from crnn.results import Model
 from crnn.runners.base import Runner, Tensor
 from crnn.samples.batches import image_batches
 from crnn.samples.source import open_labelled
@@ -64,8 +64,11 @@ class NetworkRunner(Runner):
     def __init__(self, network: nn.Module, spec: ModelSpec, device: torch.device) -> None:
         super().__init__(Model(Path(), "", spec, "given"))
         self.device = str(device)
-        self.inputs = (Tensor("images", "uint8", (None, *spec.image_shape)),)
-        self.outputs = (Tensor("logits", "float32", (spec.time_steps, None, spec.classes)),)
+        self.inputs = (Tensor("images", "uint8", self._input_shape()),)
+        steps: Optional[int] = spec.time_steps
+        if spec.widths is not None:
+            steps = None
+        self.outputs = (Tensor("logits", "float32", (steps, None, spec.classes)),)
         self._network = network
         self._was_training = network.training
         self._table = torch.from_numpy(spec.table).to(device)
@@ -127,13 +130,13 @@ class Evaluator:
             run_batches(runner, self, self._batch)
         ) as results:
             for batch, logits in results:
-                readings = scorer.add(batch, logits)
+                scorer.add(batch, logits)
                 if logits is None:
                     continue
                 loss, count = self._batch_loss(batch, torch.from_numpy(logits))
                 loss_sum += loss
                 words += count
-                examples = self._shown(batch, logits, readings)
+                examples = self._shown(batch, logits)
         correct, total, loss_sum, words = self._world.sum(
             [scorer.metric.correct, scorer.metric.total, loss_sum, words]
         )
@@ -165,7 +168,8 @@ class Evaluator:
         """Return the sum of the words' losses, each over its length, and the number of words in
         it.
         """
-        taken = [self._labels.take(batch.labels[row]) for row in batch.readable]
+        rules = dataclasses.replace(self._labels, most_steps=logits.shape[0])
+        taken = [rules.take(batch.labels[row]) for row in batch.readable]
         columns = [column for column, (_, reason) in enumerate(taken) if not reason]
         if not columns:
             return 0.0, 0
@@ -173,13 +177,11 @@ class Evaluator:
         # PyTorch's mean divides each word's loss by its length.
         return float(self._loss(logits[:, columns], targets, lengths)) * len(columns), len(columns)
 
-    def _shown(
-        self, batch: Batch, logits: np.ndarray, readings: List[Reading]
-    ) -> List[Tuple[str, str, str]]:
+    def _shown(self, batch: Batch, logits: np.ndarray) -> List[Tuple[str, str, str]]:
+        texts = ctc.greedy(logits[:, : self._examples], self._spec.alphabet)
         path = ctc.best_path(logits, self._spec.alphabet)
         table = self._spec.alphabet.table.replace("\0", "-")
-        rows = list(zip(path, batch.readable))[: self._examples]
         return [
-            ("".join(table[index] for index in line), readings[row].text, readings[row].label or "")
-            for line, row in rows
+            ("".join(table[index] for index in line), text, batch.labels[row] or "")
+            for line, text, row in zip(path, texts, batch.readable)
         ]

@@ -19,7 +19,8 @@ class LabelRules:
     Case is folded as the spec says; characters outside the alphabet are taken out where ``strip``
     is set, else they cost the word; so does a length outside the limits, unless ``cut`` cuts it. A
     label that CTC cannot spell in the network's time steps, repeated characters counted twice, is
-    never taken: its loss would be infinite.
+    never taken: its loss would be infinite. ``most_steps`` are the network's where it has several
+    widths; None for the spec's.
     """
 
     spec: ModelSpec
@@ -27,6 +28,7 @@ class LabelRules:
     min_length: int = 1
     max_length: Optional[int] = None
     cut: bool = False
+    most_steps: Optional[int] = None
 
     def __post_init__(self) -> None:
         # Kept here: millions of labels are looked at.
@@ -48,6 +50,6 @@ class LabelRules:
             text = text[: self.max_length]
         if len(text) < self.min_length:
             return "", SHORT
-        if steps(text) > self.spec.time_steps:
+        if steps(text) > (self.most_steps or self.spec.time_steps):
             return "", TOO_LONG
         return text, ""

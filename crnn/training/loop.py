@@ -55,9 +55,10 @@ from crnn.training.data import (
 )
 from crnn.training.divergence import Divergence, guessed_loss
 from crnn.training.evaluate import Evaluator
+from crnn.training.groups import GroupBatches, GroupPlans, load_groups
 from crnn.training.learner import Learner
 from crnn.training.meter import Meter, resumed
-from crnn.training.model import spec_and_config
+from crnn.training.model import spec_and_config, steps_by_width
 from crnn.training.precision import choose_together
 from crnn.training.recipe import Recipe, precision_of
 from crnn.training.report import CURVES, Place, Report, plot_curves
@@ -205,7 +206,9 @@ class Trainer:
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         self.spec, config = spec_and_config(recipe)
-        self.mixture, self.labels = open_training_data(recipe, self.spec)
+        self.time_steps = steps_by_width(self.spec, config)
+        most = max(self.time_steps.values(), default=self.spec.time_steps)
+        self.mixture, self.labels = open_training_data(recipe, self.spec, most)
         self.plans = Plans(self.mixture, recipe.batch_size, world.rank, world.size, 0, 0)
         self.steps = recipe.length.steps(self.plans.steps_per_epoch)
         self.end = _last_step(self.steps, options)
@@ -274,10 +277,10 @@ class Trainer:
         if keeps and self.world.first and self.recipe.plot and not stop.number:
             self._plot()
         self.world.wait()
-        if self.evaluators:
+        best = None
+        # Before the first evaluation there is neither an accuracy nor a best.pth.
+        if self.evaluators and self.counters.best_step:
             best = self.counters.best
-        else:
-            best = None
         if self.counters.step >= self.steps:
             return TrainingOutcome(self.counters.step, best, late=stop.number)
         return TrainingOutcome(self.counters.step, best, stop.number)
@@ -451,12 +454,12 @@ class Trainer:
         workers = recipe.workers
         if workers is None:
             workers = _default_workers(world.device)
-        return load(
-            Batches(self.mixture, self.labels),
-            plans,
-            workers=workers,
-            pin=world.device.type == "cuda",
-        )
+        pin = world.device.type == "cuda"
+        if self.spec.widths is not None:
+            groups = GroupPlans(self.mixture, plans, self.counters.step, self.end, recipe.seed)
+            sized = GroupBatches(self.mixture, self.labels, self.spec.widths, self.time_steps)
+            return load_groups(sized, groups, workers=workers, pin=pin)
+        return load(Batches(self.mixture, self.labels), plans, workers=workers, pin=pin)
 
     def _introduce(self) -> None:
         recipe, world, note = self.recipe, self.world, self.console.note
@@ -492,7 +495,15 @@ class Trainer:
         whole = ""
         if self.end != self.steps:
             whole = f" of {self.steps}"
+        self._introduce_widths()
         note(f"training {begun}to step {self.end}{whole}")
+
+    def _introduce_widths(self) -> None:
+        sizes = []
+        for width, steps in self.time_steps.items():
+            sizes.append(f"{width} ({steps})")
+        if sizes:
+            self.console.note(f"batches of one width each (time steps): {', '.join(sizes)}")
 
     # Evaluating and saving
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 import torch
 from torch import nn
@@ -34,6 +34,7 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
         characters=recipe.alphabet,
         blank=0,
         fold_case=Alphabet(recipe.alphabet).folds_case,
+        widths=recipe.widths,
     )
     config = dataclasses.replace(
         variant,
@@ -42,6 +43,13 @@ def spec_and_config(recipe: Recipe) -> Tuple[ModelSpec, CrnnConfig]:
         classes=spec.classes,
     )
     return spec, config
+
+
+def steps_by_width(spec: ModelSpec, config: CrnnConfig) -> Dict[int, int]:
+    """Return the network's time steps at each width that it is trained at; none for one width."""
+    if spec.widths is None:
+        return {}
+    return {width: time_steps(width, config) for width in spec.widths.list}
 
 
 def build_model(recipe: Recipe, config: CrnnConfig) -> Tuple[CRNN, Tuple[str, ...]]:

@@ -20,6 +20,7 @@ from crnn.files import read_text, require_file, write_text
 from crnn.limits import advice, limit
 from crnn.presets import PRESETS, VARIANTS
 from crnn.spelling import did_you_mean
+from crnn.widths import Widths, widths_of
 
 FOLDER = Path(__file__).parent / "recipes"
 """The recipes that the kit brings, by their names."""
@@ -37,6 +38,8 @@ _WIDEST = 16_384
 _BATCH = 1 << 20
 _COUNT = 2**31 - 1
 _LARGE = 1e6
+NARROWEST = 8
+"""The least width that the network takes, in pixels."""
 _LEAST_SCALE, _SCALE = 1e-30, 1e30
 """Float32, in which PyTorch holds them, ends at 3.4e38."""
 
@@ -106,6 +109,14 @@ def _number(low: float, high: float = math.inf, *, above: bool = False) -> Parse
         raise ValueError(f"a number {'above' if above else 'from'} {low:g}{upper}")
 
     return parse
+
+
+def _widths(value: Any) -> Widths:
+    """Read widths in pixels: a list of them, or an object with the rule's factor and the list."""
+    found = widths_of(value)
+    if found.list[0] < NARROWEST:
+        raise ValueError(f"widths from {NARROWEST} on")
+    return found
 
 
 def _one_of(*choices: str) -> Parser:
@@ -195,14 +206,17 @@ def _data(value: Any) -> Data:
 
 
 def _sources(value: Any) -> Tuple[Data, ...]:
+    """Read one source of training words, or several."""
     return tuple(_data(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
 
 
 def _paths(value: Any) -> Tuple[str, ...]:
+    """Read one path, or several."""
     return tuple(_text(entry) for entry in (value if isinstance(value, (list, tuple)) else [value]))
 
 
 def _scale(value: Any) -> Any:
+    """Read a loss scale: a number, or dynamic."""
     if value == "dynamic":
         return value
     return _number(_LEAST_SCALE, _SCALE)(value)
@@ -245,7 +259,8 @@ class Recipe:
     channels: Optional[Tuple[int, ...]] = _key(None, _optional(_list(_whole(1, _WIDEST), 7)))
     hidden: int = _key(256, _whole(1, _WIDEST))
     alphabet: str = _key(DIGITS_AND_LETTERS, _alphabet)
-    width: Optional[int] = _key(None, _optional(_whole(8, 65535)))
+    width: Optional[int] = _key(None, _optional(_whole(NARROWEST, 65535)))
+    widths: Optional[Widths] = _key(None, _optional(_widths))
     initialise: str = _key("pytorch", _one_of("pytorch", "modelzoo", "mindspore", "tensorflow"))
     dropout: float = _key(0.0, _number(0, 0.95))
     dropout_at: str = _key("first", _one_of("first", "last"))
@@ -308,7 +323,11 @@ class Recipe:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return plain data that reads back as the same recipe."""
-        return {entry.name: _plain(getattr(self, entry.name)) for entry in dataclasses.fields(self)}
+        values = {key: _plain(getattr(self, key)) for key in KEYS}
+        if self.widths is None:
+            # A key that older kits do not know is written only where it is set.
+            del values["widths"]
+        return values
 
     def to_yaml(self) -> str:
         """Return the whole recipe as YAML, every key of it."""
@@ -332,7 +351,7 @@ _FIELDS: Mapping[str, Parser] = {
 
 SAME = frozenset(
     (
-        "network channels hidden alphabet width optimizer precision seed oov min_text_length"
+        "network channels hidden alphabet width widths optimizer precision seed oov min_text_length"
         " max_text_length too_long"
     ).split()
 )
@@ -345,6 +364,8 @@ they decide what its state means, or the order of its words.
 def unlike(recipe: Recipe, text: str) -> List[str]:
     """Return the keys of `SAME` in which a recipe differs from a saved one, given as its YAML."""
     saved, own = plain_yaml.load(text), recipe.to_dict()
+    if saved.get("widths") != own.get("widths"):
+        return ["widths"]
     return [key for key in own if key in SAME and key in saved and saved[key] != own[key]]
 
 
@@ -561,6 +582,8 @@ def _weights(recipe: Recipe) -> int:
 def _plain(value: Any) -> Any:
     if isinstance(value, Span):
         return str(value)
+    if isinstance(value, Widths):
+        return value.to_dict()
     if isinstance(value, Data):
         return {
             key: given

@@ -17,6 +17,8 @@ from crnn.files import atomic_file
 from crnn.training.evaluate import Score
 
 METRICS, CURVES = "metrics.jsonl", "curves.png"
+FEW = 30
+"""Fewer points than this are drawn as such."""
 
 Say = Callable[[str], None]
 
@@ -288,8 +290,12 @@ def plot_curves(folder: Path) -> Path:
         raise InputError(f"{folder / METRICS} holds no step to draw")
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    left = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
-    left.plot(_column(trained, "step"), _column(trained, "loss"), color="0.5", label="loss")
+    left = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log", title=folder.name)
+    marker = ""
+    if len(trained) < FEW:
+        marker = "."  # a line through one point is none
+    steps, losses = _column(trained, "step"), _column(trained, "loss")
+    left.plot(steps, losses, marker=marker, color="0.5", label="loss")
     measured = _of_event(lines, "evaluation")
     if measured:
         _plot_accuracy(left.twinx(), measured)

@@ -224,6 +224,32 @@ def save_checkpoint(
         torch.save({**content, "crnn.source": source}, file)
 
 
+def set_temperature(path: Path, out: Path, temperature: float) -> None:
+    """Write a copy of a checkpoint of the kit whose spec has another temperature.
+
+    Args:
+        path: The checkpoint.
+        out: The copy.
+        temperature: What logits are divided by (`ModelSpec.temperature`).
+
+    Raises:
+        InputError: It is a checkpoint of another program, which has no place for a spec.
+    """
+    content = read_torch_file(path)
+    stored: object = None
+    if isinstance(content, dict):
+        stored = content.get(METADATA_KEY)
+    if not isinstance(stored, str):
+        raise InputError(
+            f"{path} carries no spec, which would take the temperature",
+            hint="Import it first, or calibrate its ONNX: crnn import torch FILE.pth crnn.pth",
+        )
+    spec = ModelSpec.from_json(stored, where=f"{path}: {METADATA_KEY}")
+    spec = dataclasses.replace(spec, temperature=temperature)
+    with atomic_file(out) as file:
+        torch.save({**content, METADATA_KEY: spec.to_json()}, file)
+
+
 def checkpoint_content(weights: Weights, config: CrnnConfig, spec: ModelSpec) -> Dict[str, Any]:
     """Return what every checkpoint of the kit's own holds: weights, structure and spec.
 

@@ -27,7 +27,8 @@ from crnn.cli.main import main as crnn
 from crnn.runners.ascend_runner import open_ascend
 from crnn.simulator import Fault, Knobs
 from tests.ascend.machine import Findings, machine, write_om
-from tests.models import write_bins
+from tests.ascend.om_sets import write_dims, write_set
+from tests.models import wide_echo_images, write_bins
 
 Scenario = Callable[[Path], None]
 Outcome = Union[int, str]
@@ -93,6 +94,16 @@ def stream(path: Path) -> None:
             logits.shape[1] for logits in runner.stream(images(3, number) for number in range(7))
         ]
         assert sizes == [3] * 7
+
+
+def widths(path: Path) -> None:
+    """Runs and a stream of batches of several widths: OMs are loaded while others are at work."""
+    with open_ascend(path) as runner:
+        runner.run(wide_echo_images(["ab"] * 3, 80))
+        sizes = [80, 128, 80, 100, 128, 100]
+        batches = (wide_echo_images(["ab"] * 3, size) for size in sizes)
+        steps = [logits.shape[0] for logits in runner.stream(batches)]
+        assert steps == [size // 4 + 1 for size in sizes]
 
 
 def given_up(path: Path) -> None:
@@ -190,10 +201,19 @@ def static_set(path: Path) -> Path:
     return folder
 
 
+def widths_set(path: Path) -> Path:
+    return write_set(path.with_suffix(""), batches=(2,))
+
+
+def widths_dims(path: Path) -> Path:
+    return write_dims(path, batches=(1, 4))
+
+
 HOST = Knobs()
 CHIP = Knobs(run_mode=cann.ACL_DEVICE)
 OLD = Knobs(cann=(5, 0))
 NEW = Knobs(cann=(8, 0))
+NEW_CHIP = Knobs(cann=(8, 0), run_mode=cann.ACL_DEVICE)
 NEWER = Knobs(cann=(8, 5))
 NEWER_CHIP = Knobs(cann=(8, 5), run_mode=cann.ACL_DEVICE)
 CASES = (
@@ -213,6 +233,9 @@ CASES = (
     Case("staged", staged, static, HOST),
     Case("staged, CANN 8.5", staged, static, NEWER),
     Case("streamed, gears of dims", stream, dims_geared, HOST),
+    Case("several widths, static set", widths, widths_set, HOST),
+    Case("several widths, static set, on the chip's own system", widths, widths_set, NEW_CHIP),
+    Case("several widths, gears of dims", widths, widths_dims, HOST),
     Case("given up", given_up, geared, HOST),
     Case("given up, CANN 8.5", given_up, geared, NEWER),
     Case("Net", net, static, HOST),
@@ -273,13 +296,14 @@ def complaints(fault: Fault, findings: Findings) -> List[str]:
 def _said(exited: Exited, fault: Fault) -> bool:
     if fault.outcome == INTERRUPT:
         return exited.code == 130
+    # Sentences are broken where a line of the screen ends.
+    told = " ".join(exited.said.split())
     if fault.call in NO_CODE:
-        return exited.code == 4 and f"{fault.call} failed" in exited.said
+        return exited.code == 4 and f"{fault.call} failed" in told
     entry = codes.code(fault.outcome)
     assert entry is not None
-    named = (
-        f"{fault.call} failed with {fault.outcome}" in exited.said and entry.remedy in exited.said
-    )
+    remedy = " ".join(entry.remedy.split())
+    named = f"{fault.call} failed with {fault.outcome}" in told and remedy in told
     return named and exited.code == error_type(int(fault.outcome)).exit_code
 
 

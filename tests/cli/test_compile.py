@@ -380,7 +380,7 @@ def test_dry_run_prints_the_command_alone(
         (
             ["--soc", "Foo"],
             2,
-            "--soc Foo: expected a name such as Ascend310 or Ascend310P3\n  npu-smi",
+            "--soc Foo: expected a name such as Ascend310 or Ascend310P3",
         ),
         (["--precision", "fp8"], 2, "invalid choice"),
         (["--log", "loud"], 2, "invalid choice"),

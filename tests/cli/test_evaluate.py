@@ -16,6 +16,7 @@ import pytest
 from crnn.cli.main import main
 from crnn.cli.scripts import post_processing
 from tests.ascend import om_writer
+from tests.lines import joined
 from tests.models import write_bins, write_echo_model, write_images
 
 WORDS = ["hello", "0", "aa11", "good", "lamp", "3", "kind"]
@@ -173,7 +174,7 @@ def test_against_an_earlier_run(place: Path, capsys: pytest.CaptureFixture[str])
     assert evaluate("--against", "b.jsonl") == 3
     out, err = capsys.readouterr()
     assert "regression  test_5  label:lamb  this:lamp  other:lamb" in out
-    assert "right only here 0, only there 1; accuracy -0.1429" in out
+    assert "right only here 0, only there 1; accuracy -0.1429" in joined(out)
     assert "1 words were read differently than in b.jsonl; --max-differ allows 0" in err
     assert evaluate("--against", "b.jsonl", "--max-differ", "1") == 0
 
@@ -395,7 +396,7 @@ def test_bad_input(
         (["evaluate", "m.onnx", "empty"], "empty needs one annotation file"),
         (["evaluate"], "the following arguments are required: MODEL, DATA"),
         (["evalute", "m.onnx"], "invalid choice: 'evalute'"),
-        ([], "    evaluate  Read every word of a data set"),
+        ([], "evaluate  Read every word of a data set"),
     ],
 )
 def test_bad_command_lines(
@@ -426,6 +427,15 @@ def runs(place: Path) -> Path:
         shutil.copy(place / "m.onnx", folder / name)
     (folder / "notes.txt").write_text("no model\n")
     return folder
+
+
+def test_one_model_has_no_best(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(place / "a", ["one", "ten"])
+    write_images(place / "b", ["three"])
+    assert main(["evaluate", "m.onnx", "a", "b", "--threads", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "1.0000 (2 of 2)" in out
+    assert "*" not in out
 
 
 def test_a_folder_of_models_on_several_data_sets_gives_a_table(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.cli.layout import columns_of, table, wrapped
+from crnn.cli.layout import columns_of, pieces, table, wrapped
 
 WORD = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=12)
 CELL = st.lists(WORD, max_size=8).map(" ".join)
@@ -27,7 +27,7 @@ def test_a_wrapped_line_keeps_its_words_and_its_width(words: List[str], width: i
     assert lines[0].startswith("> ")
     assert " ".join(lines)[2:].split() == words
     for line in lines:
-        one_word = len(line.strip("> ").split()) <= 1
+        one_word = len(pieces(line.strip("> "))) <= 1
         assert columns_of(line) <= width or one_word
 
 
@@ -46,9 +46,42 @@ def test_no_table_is_wider_than_its_words_demand(rows: List[List[str]]) -> None:
         if set(word) != {"-"}:
             assert word in printed
     for line in lines:
-        names = line.split()[:-1]
+        # A command is as whole as a word.
+        names = [word.strip(" ") for word in pieces(line.strip(" "))][:-1]
         one_word = " ".join(names) in ["", *head]
         assert columns_of(line) <= width or one_word
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install -e '.[plot]'",
+        "pip install torch",
+        "crnn dataset convert folder words/ words_lmdb --annotation labels.csv",
+        "python -m crnn.simulator -- crnn compile MODEL.onnx NAME",
+        "python -c 'import torch; print(torch.version.cuda, torch.cuda.is_available())'",
+        "ls -t ~/ascend/log/debug/plog | head -1",
+        "sudo usermod -a -G HwHiAiUser $USER",
+        "export ASCEND_INSTALL_ROOT=/opt/Ascend",
+    ],
+)
+def test_a_command_is_never_broken(command: str) -> None:
+    text = f"It is not there: say {command}, then try again (or {command})."
+    for width in range(20, 90):
+        lines = wrapped(text, width)
+        assert sum(line.count(command) for line in lines) == 2
+        assert " ".join(lines) == text
+    # A table goes by what cannot be broken, too.
+    assert any(command in line for line in table(["a", "b"], [["x", f"do {command} now"]], 30))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["crnn takes a trained model", "the source of the file", "./a.sh finds it where it is"],
+)
+def test_prose_is_no_command(sentence: str) -> None:
+    longest = max(len(word.strip(" ").split(" ")) for word in pieces(sentence))
+    assert longest <= 2
 
 
 def test_a_table_that_fits_is_as_it_was() -> None:

@@ -21,6 +21,7 @@ from crnn.filekind import OM_MAGIC
 from crnn.machine import usable_cpus
 from crnn.spec import METADATA_KEY
 from tests.conftest import ROOT
+from tests.lines import joined
 from tests.lstm_models import lstm_model
 from tests.models import SPEC, write_bins, write_echo_model
 
@@ -64,7 +65,7 @@ def test_it_counts_as_ever_and_says_that_it_was_simulated(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert rehearse("echo.onnx", "--json", "r.json", "--readings", "r.jsonl") == 0
-    assert capsys.readouterr().out.splitlines()[0] == SIMULATED
+    assert joined(capsys.readouterr().out).splitlines()[0] == SIMULATED
     data = read("r.json")
     assert (data["simulated"], data["rehearsed"], data["backend"]) == (True, "float16", "rehearsal")
     assert (data["correct"], data["total"]) == (2, 3)
@@ -98,7 +99,7 @@ def test_several_models_are_marked_in_each_cell(
     capsys.readouterr()
     assert rehearse("models") == 0
     out = capsys.readouterr().out
-    assert out.startswith(SIMULATED)
+    assert joined(out).startswith(SIMULATED)
     assert out.count(", SIMULATED)") == 2
     results = [model["results"][0]["result"] for model in read("t.json")["models"]]
     assert [result["rehearsed"] for result in results] == ["float16", "float16"]

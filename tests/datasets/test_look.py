@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import lmdb
+import matplotlib
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from crnn.batch import Sample
 from crnn.cli.main import main
+from crnn.datasets import stats as stats_module
 from crnn.datasets.convert import convert
 from crnn.datasets.extract import extract
+from crnn.datasets.glyphs import Glyphs, names_of
 from crnn.datasets.merge import merge, split
 from crnn.datasets.options import ConvertOptions
 from crnn.datasets.show import choose, contact_sheet
-from crnn.datasets.stats import stats
+from crnn.datasets.stats import ASPECTS, SIZES, held, stats
+from crnn.datasets.synth.fonts import find_fonts
 from crnn.errors import InputError, UsageError
 from crnn.image import size_of
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from tests.datasets.sources import encoded
+from tests.lines import joined
 from tests.processes import uncounted
+
+DEJAVU = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 def make(path: Path, *words: tuple[str, str] | str) -> Path:
@@ -162,9 +172,9 @@ def test_stats_count(tmp_path, capsys):
     assert found.cases == {"lower": 1, "upper": 1, "title": 1, "digits": 1, "mixed": 1}
     assert (found.samples, found.labelled, found.measured) == (5, 5, 4)
     assert found.quantiles["aspect"] == [3.0] * 7
-    assert found.histograms["height"]["16 to 24"] == 4
+    assert found.histograms["height"]["16 to 32"] == 4
     assert main(["dataset", "stats", str(path), "--plot", str(tmp_path / "plot.png")]) == 0
-    assert "16 to 24     4      100.0" in capsys.readouterr().out
+    assert "16 to 32  4      100.0" in capsys.readouterr().out
     assert size_of((tmp_path / "plot.png").read_bytes()) == (1200, 800)
 
 
@@ -203,6 +213,80 @@ def test_a_sheet_that_nothing_opens_is_refused():
         InputError, match="a sheet of 12000 words, 8 in a row, would be 1398x144006 pixels"
     ):
         contact_sheet(words)
+
+
+def test_show_draws_keys_in_the_order_given(tmp_path):
+    path = make(tmp_path / "words", "one", "two", "three")
+    wanted = ["test_3", "test_1"]
+    samples = choose(LmdbSamples(path), 9, keys=wanted, seed=0)
+    assert [sample.key for sample in samples] == wanted
+    target = tmp_path / "sheet.png"
+    assert main(["dataset", "show", str(path), str(target), "--keys", *wanted]) == 0
+    sheet = contact_sheet(samples, keys=True)
+    assert sheet.size == (2 * 174 + 6, 96 + 18 + 6)
+    with Image.open(target) as drawn:
+        assert np.array_equal(np.asarray(drawn), np.asarray(sheet))
+    # The key is a line of its own below the label.
+    assert (np.asarray(sheet.convert("L"))[6 + 72 + 18 : 6 + 72 + 36] < 128).any()
+
+
+def test_a_long_label_stays_in_its_place(tmp_path):
+    samples = [Sample("test_1", encoded("one"), "W" * 60), Sample("test_2", encoded("one"), "")]
+    sheet = np.asarray(contact_sheet(samples).convert("L"))
+    label_line = sheet[6 + 72 : 6 + 72 + 18]
+    assert (label_line[:, :174] < 128).any()
+    assert not (label_line[:, 174:] < 128).any()
+
+
+def test_the_sheet_says_which_characters_no_font_has():
+    none = Glyphs("a\ue000\ufdd0字", folders=[])
+    assert none.lacking == "字", "Latin letters are Pillow's own"
+    samples = [Sample("test_1", encoded("one"), "字")]
+    plain, told = (contact_sheet(samples, glyphs=g) for g in (Glyphs("a", DEJAVU), none))
+    assert told.size == (plain.size[0], plain.size[1] + 18)
+    assert names_of("字") == "U+5B57"
+
+
+def test_show_says_it_too(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("crnn.datasets.glyphs.PREFERRED", ())
+    monkeypatch.setattr("crnn.datasets.glyphs.MOST", 0)
+    path = make(tmp_path / "words", ("x", "aé字"))
+    words = ["dataset", "show", str(path), str(tmp_path / "s.png"), "--font", str(DEJAVU)]
+    assert main(words) == 0
+    assert capsys.readouterr().err == (
+        "no font here has U+5B57: drawn as ?; --font FILE gives one that has them\n"
+    )
+    assert main([*words[:-1], str(tmp_path / "words" / "data.mdb")]) == 1
+    assert "is not a font that can be read" in capsys.readouterr().err
+
+
+def test_a_collection_of_fonts_is_read(tmp_path):
+    """As most Chinese fonts come: what a .ttf holds, behind a list of faces."""
+    collection(DEJAVU, tmp_path / "some.ttc")
+    assert find_fonts(tmp_path, "aé") == [tmp_path / "some.ttc"]
+    glyphs = Glyphs("aé字", tmp_path / "some.ttc", folders=[])
+    assert glyphs.lacking == "字"
+    assert {"a", "é"} <= set(glyphs.files)
+    with pytest.raises(InputError, match="no font with glyphs for '字'; it has 1 font files"):
+        find_fonts(tmp_path, "字")
+
+
+def collection(font, target):
+    data = bytearray(font.read_bytes())
+    head = struct.pack(">4sIII", b"ttcf", 0x10000, 1, 16)
+    (tables,) = struct.unpack_from(">H", data, 4)
+    for number in range(tables):
+        place = 12 + 16 * number + 8
+        (offset,) = struct.unpack_from(">I", data, place)
+        struct.pack_into(">I", data, place, offset + len(head))
+    target.write_bytes(head + bytes(data))
+
+
+def test_bars_are_of_equal_bins_and_no_length_is_left_out():
+    for bounds in (SIZES, ASPECTS):
+        assert len({high - low for low, high in zip(bounds, bounds[1:])}) == 1
+    assert stats_module._every_length({2: 5, 5: 1}) == {"2": 5, "3": 0, "4": 0, "5": 1}
+    assert held({"a": 0, "b": 1, "c": 0, "d": 2, "e": 0}) == {"b": 1, "c": 0, "d": 2}
 
 
 def test_show_says_it_as_json(tmp_path, capsys):
@@ -454,7 +538,7 @@ def test_a_part_that_cannot_be_finished_leaves_all_parts_as_they_were(tmp_path):
         check=False,
     )
     # The seed puts the large image into the first part, which is the last to be put in its place.
-    assert f"error: the LMDB {first} cannot be written: " in done.stderr
+    assert f"error: the LMDB {first} cannot be written: " in joined(done.stderr)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert (labels(first), labels(last)) == (["old"], ["old"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "last", "words"]

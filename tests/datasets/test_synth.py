@@ -498,8 +498,9 @@ def test_a_folder_of_fonts_is_used(tmp_path):
     assert find_fonts(tmp_path, "abc") == [tmp_path / "mine.ttf"]
     with pytest.raises(
         InputError, match=r"holds no font with glyphs for '\\ufdd0'; it has 2 font files"
-    ):
+    ) as caught:
         find_fonts(tmp_path, "\ufdd0")  # a noncharacter: no font has it
+    assert "Name a folder with fonts that have them" in caught.value.hint
     with pytest.raises(InputError, match="is not a folder"):
         find_fonts(tmp_path / "mine.ttf", "abc")
 

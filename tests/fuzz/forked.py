@@ -30,22 +30,29 @@ class Ended(NamedTuple):
     peak: int
 
 
-def warm() -> None:
-    """Import what the verbs import, so that no child has to."""
+def warm(*, torch: bool = True) -> None:
+    """Import what the verbs import, so that no child has to.
+
+    Args:
+        torch: Whether verbs are among them that need PyTorch, whose import takes longer than those
+            of all others together.
+    """
     import onnxruntime  # noqa: F401
 
     import crnn.cli.main
     import crnn.datasets.convert
     import crnn.datasets.merge
     import crnn.datasets.synth.generate
-    import crnn.export.quantize
-    import crnn.export.to_onnx
     import crnn.jobs.evaluate
     import crnn.jobs.evaluations
     import crnn.jobs.prepare
     import crnn.recognizer
-    import crnn.runners.torch_runner
-    import crnn.training.loop  # noqa: F401
+
+    if torch:
+        import crnn.export.quantize
+        import crnn.export.to_onnx
+        import crnn.runners.torch_runner
+        import crnn.training.loop  # noqa: F401
 
 
 def command(*argv: object) -> Callable[[], int]:

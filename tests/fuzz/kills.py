@@ -31,6 +31,8 @@ from tests.fuzz.forked import Child, command, warm
 
 WORDS = ROOT / "examples" / "words_lmdb"
 TINY = ["channels=[4,4,6,6,8,8,8]", "hidden=8", "batch_size=8", "plot=false", "workers=0"]
+TORCHLESS = frozenset(("prepare", "convert", "synth"))
+"""The verbs that need neither PyTorch nor an exported model."""
 Commands = Sequence[Sequence[object]]
 
 
@@ -49,12 +51,15 @@ class Case:
     whole: Optional[Callable[[Path], bool]] = None
 
 
-def cases(place: Path) -> List[Case]:
-    """Make the inputs, in a folder of their own, and return the cases."""
+def cases(place: Path, *, exported: bool = True) -> List[Case]:
+    """Make the inputs, in a folder of their own, and return the cases; without an exported model
+    those of `TORCHLESS` alone can be run.
+    """
     inputs = place / "inputs"
     checkpoint, onnx = ROOT / "examples" / "crnn_small.pth", inputs / "crnn.onnx"
     inputs.mkdir()
-    _done(command("export", checkpoint, onnx))
+    if exported:
+        _done(command("export", checkpoint, onnx))
     for name, words in (("a", range(20)), ("b", range(25))):
         _images(inputs / name, words)
     there = {name: place / name / "out" for name in ("prepare", "convert", "synth", "train")}
@@ -297,7 +302,8 @@ def main() -> int:
     parser.add_argument("--verb", action="append", help="default: all")
     parser.add_argument("--refused", action="store_true", help="as if renameat2 were refused")
     args = parser.parse_args()
-    warm()
+    needs_torch = not args.verb or not TORCHLESS.issuperset(args.verb)
+    warm(torch=needs_torch)
     if args.refused:
         exchange._renameat2 = lambda first, second: errno.EINVAL
         os.replace = _slowly(os.replace)
@@ -305,7 +311,7 @@ def main() -> int:
     faults = []
     total = 0
     try:
-        for case in cases(place):
+        for case in cases(place, exported=needs_torch):
             if args.verb and case.name not in args.verb:
                 continue
             tries = Tries(case, args.seed, refused=args.refused)

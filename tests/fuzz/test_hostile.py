@@ -26,13 +26,11 @@ def ran(*words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("half", [0, 1])
-def test_hostile_files(half: int) -> None:
-    names = [kind.name for kind in KINDS[half::2]]
-    wanted = [word for name in names for word in ("--kind", name)]
-    told = ran("tests.fuzz.hostile", "--count", "3", "--seed", "11", *wanted)
-    for name in names:
-        assert f"{name}: 3 inputs" in told
+def test_hostile_files() -> None:
+    # All kinds in one process: it imports PyTorch before it forks.
+    told = ran("tests.fuzz.hostile", "--count", "3", "--seed", "11")
+    for kind in KINDS:
+        assert f"{kind.name}: 3 inputs" in told
 
 
 @pytest.mark.parametrize("refused", [False, True])

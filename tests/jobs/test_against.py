@@ -157,9 +157,8 @@ def test_they_are_in_other_results_too(place: Path) -> None:
     words = ["bench", "m.onnx", "--data", str(images), "--batch", "1", "--loop", "1"]
     assert main([*words, "--json", "b.json"]) == 0
     bench = said(place / "b.json")
-    assert (bench["schema"], bench["data"], bench["command"][0]) == (
-        *("crnn-bench/2", "images", "crnn"),
-    )
+    assert (bench["data"], bench["command"][0]) == ("images", "crnn")
+    assert bench["schema"] in ("crnn-bench/2", "crnn-bench/3")
     assert main(["evaluate", "m.onnx", "images", "images", "--json", "t.json"]) == 0
     table = json.loads((place / "t.json").read_text())
     result = table["models"][0]["results"][1]["result"]

@@ -17,7 +17,7 @@ from crnn.ascend.environment import Version
 from crnn.ascend.probe import Device, Probe
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cli.main import main
-from crnn.errors import InputError
+from crnn.errors import DISTRIBUTIONS, InputError
 from crnn.files import sha256
 from crnn.jobs.doctor.check import Check
 from crnn.jobs.doctor.diagnosis import Diagnosis, diagnose, rows
@@ -109,14 +109,15 @@ def test_a_laptop_is_ready_for_onnx_and_not_for_a_chip(tmp_path: Path) -> None:
         "free device memory",
         "ATC",
     ):
-        assert not line(found, name).ok
-        assert line(found, name).remedy, f"{name} has no remedy"
+        assert not line(asked, name).ok
+        assert line(asked, name).remedy, f"{name} has no remedy"
 
 
 def test_a_box_with_everything_is_ready(tmp_path: Path) -> None:
     found = look(tmp_path, make_om(tmp_path), seen=GOOD, **installed(tmp_path))
     assert found.asked == "chip"
-    bad = [check for check in found.checks if not check.ok and check.name != "Python for CANN"]
+    others = ("Python for CANN", "JPEG decoder", "PNG decoder")
+    bad = [check for check in found.checks if not check.ok and check.name not in others]
     assert bad in ([], [line(found, "group HwHiAiUser")])
     assert found.ready
     assert line(found, "CANN").found.startswith("CANN 6.0.RC1 at ")
@@ -132,7 +133,7 @@ def test_a_box_with_everything_is_ready(tmp_path: Path) -> None:
 
 def test_cann_that_is_there_but_not_sourced_names_its_script(tmp_path: Path) -> None:
     tree = cann_6_0(tmp_path / "usr/local/Ascend")
-    found = look(tmp_path)
+    found = look(tmp_path, ascend=True)
     script = f"source {tree.root}/ascend-toolkit/set_env.sh"
     assert line(found, "CANN").ok
     assert not line(found, "CANN's variables").ok
@@ -141,7 +142,7 @@ def test_cann_that_is_there_but_not_sourced_names_its_script(tmp_path: Path) -> 
 
 
 def test_a_root_without_cann_is_named(tmp_path: Path) -> None:
-    found = look(tmp_path, ASCEND_INSTALL_ROOT="/opt/none")
+    found = look(tmp_path, ascend=True, ASCEND_INSTALL_ROOT="/opt/none")
     assert line(found, "CANN").found == "none under /opt/none"
 
 
@@ -214,7 +215,7 @@ def test_a_device_that_cannot_be_opened_is_told_with_its_remedy(tmp_path: Path) 
 
 def test_missing_device_files_are_named(tmp_path: Path) -> None:
     write(tmp_path / "dev/davinci0")
-    check = line(look(tmp_path), "device files")
+    check = line(look(tmp_path, ascend=True), "device files")
     assert not check.ok
     assert "missing: /dev/davinci_manager, /dev/devmm_svm, /dev/hisi_hdc" in check.found
 
@@ -397,6 +398,51 @@ def test_the_tables_rows_hold_no_line_break() -> None:
     assert cells == ["✗", "a", "one two", "three four"]
 
 
+def test_what_nobody_asked_for_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    tree = installed(tmp_path)
+    onnx_asked = look(tmp_path, None, seen=GOOD, **tree)
+    chip_asked = look(tmp_path, None, seen=GOOD, ascend=True, **tree)
+    own = {check.name for check in chip_asked.checks if check.name not in PYTHONS}
+    assert len(own) >= 10
+    for check in onnx_asked.checks:
+        marks = [row[0] for row in rows([check])]
+        if check.name in own:
+            assert check.found.split(";")[0] == "not asked for"
+            assert marks == ["-"]
+            assert check.to_dict()["applies"] is False
+        else:
+            assert marks != ["-"]
+            assert "applies" not in check.to_dict()
+    assert line(onnx_asked, "driver").found == "not asked for; 22.0.4"
+
+
+PYTHONS = ("Python", *DISTRIBUTIONS.values(), "JPEG decoder", "PNG decoder")
+
+
+def test_nobody_is_in_a_group_for_devices_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crnn.jobs.doctor.machine.in_group", lambda: True)
+    group = line(look(tmp_path, ascend=True), "group HwHiAiUser")
+    assert (group.ok, group.applies) == (False, False)
+    assert group.found == "there are no devices to open"
+
+
+def test_a_crnn_py_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The historical kit's folder has one, which ``python -m crnn`` runs in silence."""
+    monkeypatch.chdir(tmp_path)
+    assert "python -m crnn" not in [check.name for check in look(tmp_path).checks]
+    (tmp_path / "crnn.py").touch()
+    found = look(tmp_path)
+    assert found.ready
+    assert not line(found, "python -m crnn").ok
+    assert line(found, "python -m crnn").remedy.startswith("Say crnn, ")
+    own = tmp_path / "crnn"
+    own.mkdir()
+    (own / "__init__.py").touch()
+    assert "python -m crnn" not in [check.name for check in look(tmp_path).checks]
+
+
 # --- the command
 
 
@@ -407,7 +453,7 @@ def test_the_table_and_its_exit_code(
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
     assert "✓  numpy " in out
-    assert "✗  import acl " in out
+    assert "-  import acl              not asked for\n" in out
     assert out.splitlines()[-1] == "ready for evaluating an ONNX model on the processor"
     assert main(["doctor", "--ascend", "--json", "-"]) == 4
     data = json.loads(capsys.readouterr().out)

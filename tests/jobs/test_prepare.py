@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 from crnn.errors import InputError, UsageError
-from crnn.jobs.prepare import PrepareRequest, Summary, prepare, summary_lines
+from crnn.jobs.prepare import Prepared, PrepareRequest, prepare, summary_lines
 from crnn.samples.bins import BinFolder
 from crnn.samples.folders import FolderSamples
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()
-Run = Callable[..., Summary]
+Run = Callable[..., Prepared]
 
 
 def picture(index: int = 0) -> bytes:
@@ -62,7 +62,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     runs = 0
 
-    def work(samples: dict[int, tuple[bytes | None, str | None]], **options: object) -> Summary:
+    def work(samples: dict[int, tuple[bytes | None, str | None]], **options: object) -> Prepared:
         nonlocal runs
         runs += 1
         source = LmdbSamples(write_lmdb(tmp_path / f"words{runs}", samples))

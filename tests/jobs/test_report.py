@@ -17,8 +17,9 @@ import pytest
 
 from crnn.cli.main import main
 from crnn.errors import shown as escaped
+from crnn.jobs.report.inputs import words_of
+from crnn.jobs.report.tally import Tally, Word
 from crnn.metrics import align, edit_distance
-from crnn.reports.tally import Tally, Word
 from crnn.spec import ModelSpec
 
 WORDS = Path(__file__).resolve().parents[2] / "examples" / "words_lmdb"
@@ -110,6 +111,36 @@ def test_the_figures_stand_on_a_sound_page(tmp_path: Path, language: str) -> Non
     assert "image cannot be decoded" in text
 
 
+@pytest.mark.parametrize(
+    ("language", "confident", "probable"),
+    [("en", "mean confidence", "mean probability"), ("zh", "平均置信度", "平均概率")],
+)
+def test_a_confidence_is_not_called_a_probability(
+    tmp_path: Path, language: str, confident: str, probable: str
+) -> None:
+    path = write(tmp_path, "r.jsonl", READINGS)
+    text = text_of(page_of(tmp_path, path, "--lang", language))
+    assert confident in text
+    assert probable not in text
+    path = write(tmp_path, "p.jsonl", [{**row, "probability": 0.5} for row in READINGS])
+    text = text_of(page_of(tmp_path, path, "--lang", language))
+    assert confident not in text
+    assert probable in text
+
+
+def test_a_table_has_widths_and_probabilities(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(
+        "key,label,text,confidence,probability,width,view,views_agree\n"
+        "k1,one,ono,0.3,0.8,80,rot+3,false\n",
+        encoding="utf-8",
+    )
+    text = text_of(page_of(tmp_path, path))
+    assert "mean probability" in text
+    assert "80.0" in text
+    assert "80 px, rot+3" in text
+
+
 def test_the_surest_mistakes_come_first(tmp_path: Path) -> None:
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", READINGS))
     assert html.index("test_1") < html.index("test_3")
@@ -173,7 +204,12 @@ def test_a_newer_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ("accuracy", "0.5"),
         ("accuracy", float("nan")),
+        ("accuracy", 10**400),
         ("correct", -1),
+        ("correct", 5),
+        ("total", 10**400),
+        ("by_length", {"9" * 5000: {"correct": 1, "total": 1}}),
+        ("by_length", {"3": {"correct": 2, "total": 1}}),
         ("total", True),
         ("misses", {}),
         ("misses", [3]),
@@ -197,6 +233,40 @@ def test_a_result_that_is_not_one_is_refused(
     path = write(tmp_path, "r.json", result(**{key: value}))
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "r.json" in capsys.readouterr().err or key in ("misses", "model")
+
+
+@pytest.mark.parametrize("models", [[3], [{"results": 3}], [{"results": [3]}]])
+def test_results_of_many_models_that_are_not_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], models: Any
+) -> None:
+    path = write(tmp_path, "r.json", {"schema": "crnn-evaluations/1", "models": models})
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "is not as crnn evaluate writes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("speed", [10**400, "fast", None, []])
+def test_a_benchmark_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speed: Any
+) -> None:
+    timing = {"batch": 1, "throughput": {"transfers": speed}, "latency": {"p50": 1.0}}
+    run = {"model": {"path": "m"}, "backend": "b", "device": "d", "batches": [timing]}
+    data = {"schema": "crnn-bench/2", "runs": [run], "machine": {}}
+    path = write(tmp_path, "b.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not a benchmark as crnn bench writes it" in capsys.readouterr().err
+
+
+def test_a_table_says_as_much_as_json_lines(tmp_path: Path) -> None:
+    table = tmp_path / "r.csv"
+    table.write_text(
+        "key,label,text,confidence,probability,rejected\n"
+        "test_1,one,one,0.5,0.75,false\ntest_2,two,tvo,0.25,0.375,true\n",
+        encoding="utf-8",
+    )
+    assert list(words_of(table)) == [
+        Word("test_1", "one", "one", 0.75),
+        Word("test_2", "two", "tvo", 0.375, rejected=True),
+    ]
 
 
 def test_readings_of_another_run_are_refused(
@@ -270,6 +340,14 @@ def test_no_more_words_than_asked_for(tmp_path: Path) -> None:
     assert "7 of 50 are shown." in text_of(html)
     assert "k49" in html
     assert "k42" not in html
+
+
+def test_the_place_of_another_om_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = write(tmp_path, "m.om.json", {"format": "crnn-om/3", "om_sha256": "ee" * 32})
+    page_of(tmp_path, write(tmp_path, "r.json", result()), beside)
+    assert "not shown: no result here is of that OM" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_place_of_an_om_is_told(tmp_path: Path) -> None:
@@ -413,3 +491,98 @@ def test_a_browser_sorts_and_filters(tmp_path: Path) -> None:
     assert seen[3] == ["k3", "k2", "k1"]
     assert seen[4] == ["k1", "k2", "k3"]
     assert shown == 1
+
+
+def test_a_saved_comparison_is_shown(tmp_path: Path) -> None:
+    word = {"key": "test_1", "label": "Stones", "text": "srones", "other": "stones"}
+    against = {
+        "file": "old.jsonl",
+        "total": 4,
+        "differing": 1,
+        "regressions": 1,
+        "improvements": 0,
+        "difference": -0.25,
+        "interval95": [-0.5, 0.1],
+        "p_value": 1.0,
+        "words": [{**word, "change": "regression"}],
+    }
+    text = text_of(page_of(tmp_path, write(tmp_path, "r.json", result(against=against))))
+    assert "against old.jsonl" in text
+    assert "1 of 4 words differ." in text
+
+
+def test_a_benchmark_has_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch = {"batch": 16, "throughput": {"transfers": 1234.5}, "latency": {"p50": 3.25}}
+    run = {"model": {"path": "m.onnx"}, "backend": "onnxruntime", "device": "cpu"}
+    data = {
+        "schema": "crnn-bench/1",
+        "data": "words_lmdb",
+        "machine": {"processor": "AMD EPYC"},
+        "runs": [{**run, "batches": [batch], "simulated": True}],
+    }
+    html = page_of(tmp_path, write(tmp_path, "b.json", data))
+    text = text_of(html)
+    for told in ("m.onnx · onnxruntime, cpu", "1234", "3.250", "AMD EPYC", "SIMULATED"):
+        assert told in text
+    del data["runs"][0]["batches"][0]["latency"]  # type: ignore[index]
+    path = write(tmp_path, "broken.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "not a benchmark as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_table_of_data_sets_is_taken_apart(tmp_path: Path) -> None:
+    one, two = result(), result(correct=3, accuracy=0.75)
+    del one["data"], two["data"]
+    results = [
+        {"data": "IC13", "result": one},
+        {"data": "SVT", "result": two},
+        {"data": "IC15", "error": "does not exist"},
+    ]
+    data = {"schema": "crnn-evaluations/1", "models": [{"model": "m.onnx", "results": results}]}
+    text = text_of(page_of(tmp_path, write(tmp_path, "all.json", data)))
+    assert "m.onnx · IC13" in text
+    assert "m.onnx · SVT" in text
+    assert "62.50 %" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("r.jsonl", '{"key": "a", "text": "b"}\n{"key"\n', "line 2: not JSON"),
+        ("r.jsonl", '{"key": "a", "text": "b"}\n[]\n', "line 2: not a reading"),
+        ("r.jsonl", '{"key": "a", "text": "b", "label": 3}\n', "text and label as strings"),
+        ("r.csv", "key,label,text,confidence\na,b,c,much\n", "line 2"),
+        ("r.json", "[1]", "a JSON list"),
+        ("r.json", "{", "neither a result JSON nor readings"),
+        ("r.json", '{"schema": "crnn-spec/1"}', "the schema is 'crnn-spec/1'"),
+    ],
+)
+def test_what_is_no_result_is_told_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_readings_as_a_table_say_that_they_were_simulated(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("key,label,text,confidence,simulated\na,b,c,0.5,true\n", encoding="utf-8")
+    assert 'class="across"' in page_of(tmp_path, path)
+    path.write_text("key,label,text,confidence\na,b,c,0.5\n", encoding="utf-8")
+    assert 'class="across"' not in page_of(tmp_path, path)
+
+
+def test_characters_of_little_probability_are_marked(tmp_path: Path) -> None:
+    row = {"key": "k", "label": "ab", "text": "ac", "confidence": 0.5}
+    sure, unsure = {"probability": 0.9}, {"probability": 0.2}
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", [{**row, "characters": [sure, unsure]}]))
+    assert html.count('class="pair other unsure"') == 1
+    for characters in ([1], [sure, {}], "ab"):
+        lines = [{**row, "characters": characters}]
+        assert "unsure" not in parsed_body(page_of(tmp_path, write(tmp_path, "s.jsonl", lines)))
+
+
+def parsed_body(html: str) -> str:
+    return html[html.index("<main>") : html.index("</main>")]

@@ -12,9 +12,12 @@ from PIL import Image
 
 from crnn.batch import LabelCheck
 from crnn.cli.main import main
+from crnn.simulator import Knobs
 from crnn.spec import ModelSpec
+from tests.ascend.machine import machine
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_pixels, write_bins, write_echo_model
+from tests.simulator.programs import compile_model
 
 KINDS: Dict[str, Tuple[List[str], str]] = {
     # id: (what becomes of a word, what is said of the first)
@@ -151,6 +154,31 @@ def test_below_five_percent_a_line_says_what_is_usually_wrong(
     words = write(tmp_path / "better", ["good"] + ["lamp"] * 19)
     assert main(["evaluate", str(model), str(words)]) == 0
     assert "hardly a word is right" not in capsys.readouterr().err
+
+
+def test_where_a_pattern_was_given_it_is_named_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_echo_model(tmp_path / "m.onnx")
+    words = write(tmp_path / "lmdb", ["good"] * 4)
+    assert main(["evaluate", str(model), str(words), "--pattern", "[0-9]{4}"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "hardly a word is right (0 of 4): do the labels fit --pattern [0-9]{4}?" in said
+    assert "LSTM" not in said
+
+
+def test_a_simulator_that_computes_nothing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    knobs = Knobs(timing_only=True)
+    onnx = write_echo_model(tmp_path / "m.onnx")
+    om = compile_model(onnx, tmp_path / "m", knobs, "--input_shape=actual_input_1:4,1,32,100")
+    words = write(tmp_path / "lmdb", ["good"] * 4)
+    with machine(knobs):
+        assert main(["evaluate", str(om), str(words), "--batch", "4"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "every word is read alike, as with --timing-only" in said
+    assert "LSTM" not in said
 
 
 def test_what_was_never_seen_accuses_neither_alphabet_nor_labels(

@@ -18,6 +18,7 @@ from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
 from tests.fuzz import hostile_onnx
 from tests.fuzz.kinds import picture
+from tests.lines import joined
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_onnx_runtime_writes_nothing_to_stderr(
     assert main(["read", str(tmp_path / "m.onnx"), str(image)]) == 1
     written = capfd.readouterr().err
     assert "\x1b" not in written
-    assert [line[:12] for line in written.splitlines()] == ["crnn: error:"]
+    assert [line[:12] for line in joined(written).splitlines()] == ["crnn: error:"]
 
 
 SPECS = {

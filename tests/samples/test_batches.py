@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import multiprocessing
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Iterator
 
 import numpy as np
@@ -15,10 +18,16 @@ from PIL import Image
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError
 from crnn.image import decode
+from crnn.samples import batches
 from crnn.samples.batches import CHUNK, image_batches
+from crnn.samples.lmdb import LmdbSamples
+from crnn.samples.lmdb_writer import new_lmdb
+from crnn.samples.source import ImageSource
 from crnn.spec import ModelSpec
+from crnn.widths import Widths
 
 SPEC = replace(ModelSpec.default(), height=4, width=8)
+WIDTHS = replace(SPEC, widths=Widths(factor=4.0, list=(6, 8, 12)))
 
 
 def picture(index: int) -> bytes:
@@ -120,3 +129,55 @@ def test_an_error_of_the_source_comes_through_and_ends_the_threads() -> None:
     with pytest.raises(InputError, match="the disk is gone"):
         list(image_batches(failing(), SPEC, 4, workers=2))
     assert threading.active_count() == before
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LmdbSamples:
+    """An LMDB for which processes are worth their start, since so few are many here."""
+    monkeypatch.setattr(batches, "MANY", 300)
+    monkeypatch.setattr(batches, "PROCESS_CHUNK", 16)
+    with new_lmdb(tmp_path / "lmdb") as writer:
+        for index in range(300):
+            writer.add(b"broken" if index % 50 == 7 else picture(index % 90), f"w{index}")
+    return LmdbSamples(tmp_path / "lmdb")
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+@pytest.mark.parametrize("spec", [SPEC, WIDTHS], ids=["one width", "several"])
+def test_processes_give_what_threads_give(
+    many: LmdbSamples, spec: ModelSpec, numbered: bool
+) -> None:
+    samples = list(many)
+    if not numbered:
+        samples = [replace(sample, number=None) for sample in samples]
+    found = {}
+    for again in (many, None):
+        found[again is None] = [
+            (batch.keys, batch.labels, batch.images.copy(), batch.problems, batch.positions)
+            for batch in image_batches(samples, spec, 32, workers=2, again=again)
+        ]
+    assert len(found[True]) == len(found[False]) > 9
+    for one, other in zip(found[True], found[False]):
+        np.testing.assert_array_equal(one[2], other[2])
+        assert (*one[:2], *one[3:]) == (*other[:2], *other[3:])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="threads alone decode on Python 3.8")
+def test_many_samples_are_decoded_by_another_process_too(many: LmdbSamples) -> None:
+    source = ImageSource(many, SPEC, workers=2)
+    taken = source.batches(32, keep=1)
+    next(taken)
+    assert len(multiprocessing.active_children()) == 1
+    taken.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+    source.close()
+
+
+def test_few_samples_start_no_process(many: LmdbSamples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MANY", 301)
+    source = ImageSource(many, SPEC, workers=2)
+    taken = source.batches(32, keep=1)
+    next(taken)
+    assert multiprocessing.active_children() == []
+    taken.close()  # type: ignore[attr-defined]
+    source.close()

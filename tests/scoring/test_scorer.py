@@ -7,8 +7,10 @@ from typing import Dict, List, Optional
 import numpy as np
 import pytest
 
-from crnn.batch import Batch, Problem
+from crnn.batch import Batch, LabelCheck, Problem
+from crnn.labels import fold_all
 from crnn.scoring import scorer as module
+from crnn.scoring.plain import Readings
 from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec
 
@@ -82,6 +84,39 @@ def test_readings_come_in_data_order_with_problems_in_their_place() -> None:
         ("test_3", "c"),
     ]
     assert [reading.confidence is None for reading in readings] == [False, True, False]
+
+
+def test_a_batch_counted_at_once_counts_as_row_by_row() -> None:
+    # Where something is asked of single rows, a batch goes the other way.
+    labels: List[Optional[str]] = ["Good", "bad", None, "tür", "e" * 27, "", None, "x"]
+    logits = logits_of(["good", "bat", "x", "", "", "y", "x"])
+    logits[3, 3, 5] = np.nan
+    batch = batch_of(labels, {6: GONE})
+    at_once, by_rows = Scorer(SPEC), Scorer(SPEC)
+    readings = at_once.add(batch, logits)
+    assert isinstance(readings, Readings)
+    rows = by_rows.rows(batch, logits)
+    by_rows._report(rows)
+    for row in rows:
+        by_rows._count(row)
+    assert len(readings) == len(rows)
+    assert list(readings) == [row.reading for row in rows]
+    assert at_once.misses == by_rows.misses
+    assert at_once.skipped == by_rows.skipped
+    assert at_once.named == by_rows.named
+    for name in ("total", "correct", "cer", "one_minus_ned", "by_length"):
+        assert getattr(at_once.metric, name) == getattr(by_rows.metric, name), name
+
+
+def test_a_batchs_labels_are_looked_at_as_each_one_is() -> None:
+    check = LabelCheck(SPEC)
+    fine: List[Optional[str]] = ["House", "", "a" * 13, "abcdefghijklmnopqrstuvwxyz"]
+    for more in ([], [None], ["tür"], ["aa" * 7], ["abcdefghijklmnopqrstuvwxyz0"]):
+        labels = [*fine, *more, "b"]
+        found = dict(check.problems(labels, fold_all(labels, folds_case=True)))
+        wanted = {row: check.problem(label) for row, label in enumerate(labels)}
+        assert found == {row: problem for row, problem in wanted.items() if problem}
+        assert list(found) == list(range(4, 4 + len(more)))
 
 
 def test_the_worst_misses_are_kept_worst_first_then_in_data_order(

@@ -135,12 +135,15 @@ def test_the_historical_class_runs_them(widths: Path, tmp_path: Path) -> None:
     clean(findings)
 
 
-def test_a_runner_refuses_widths_that_its_spec_has_not(widths: Path) -> None:
+def test_a_runner_reads_it_at_the_width_of_its_spec_alone(widths: Path) -> None:
     from crnn.runners.ascend_runner import open_ascend
 
-    said = r"the spec \(default\) expects .* got image float32 \(-1, 1, 32, -1\)"
-    with ascend_machine() as findings, pytest.raises(InputError, match=said), open_ascend(widths):
-        pass
+    with ascend_machine() as findings, open_ascend(widths) as runner:
+        with pytest.raises(InputError, match=r"have shape .* 320\); expected \(N, 1, 32, 100\)"):
+            runner.run(np.zeros((1, 1, 32, 320), dtype=np.float32))
+        # Its logits are another network's than the default spec says.
+        with pytest.raises(InputError, match=r"got logits:0:logits float32 \(25, 4, 32\)|got "):
+            runner.run(np.zeros((4, 1, 32, 100), dtype=np.float32))
     clean(findings)
 
 
@@ -162,7 +165,9 @@ def test_the_simulator_reads_back_what_it_wrote(widths: Path) -> None:
     om = from_bytes(widths.read_bytes())
     assert om.dims_gears == ((1, 100), (4, 100), (1, 320))
     assert from_bytes(to_bytes(om)) == om
-    assert b"dims_gears" not in to_bytes(dataclasses.replace(om, dims_gears=(), sizes=(1,)))
+    image = dataclasses.replace(om.inputs[0], dims=(1, 1, 32, 100))
+    static = dataclasses.replace(om, dims_gears=(), sizes=(1,), inputs=(image,), dynamic=False)
+    assert b"dims_gears" not in to_bytes(static)
 
 
 def test_two_inputs_in_the_order_of_the_command_line(

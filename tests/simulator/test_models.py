@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -51,6 +52,17 @@ def test_a_static_model_gives_onnx_runtimes_numbers(
     )
     session.close()
     assert machine.sim.close()["leaks"] == []
+    assert machine.broken == []
+
+
+def test_a_missing_runtime_is_missed_as_the_model_is_loaded(
+    start: Callable[..., Machine], oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    machine = start()
+    machine.ready()
+    with pytest.raises(ImportError, match="onnxruntime"):
+        machine.acl.mdl.load_from_file(str(oms[0]))
     assert machine.broken == []
 
 

@@ -283,6 +283,14 @@ def test_other_systems_lines(
         assert re.search(pattern, capsys.readouterr().out), style
 
 
+def test_no_best_is_named_before_the_first_evaluation(
+    tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train("synthetic", tmp_path / "run", *tiny, *SHORT, "--max-steps", "1")
+    assert not (run / "best.pth").exists()
+    assert "the best is" not in "".join(capsys.readouterr())
+
+
 def test_measuring_speed_and_profiling_keep_no_checkpoint(
     tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

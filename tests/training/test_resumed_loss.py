@@ -13,6 +13,7 @@ import pytest
 from crnn.cli.main import main
 from crnn.signals import ended_as_interrupted, too_late
 from crnn.training.loop import Stop
+from tests.lines import joined
 
 
 def losses(run: Path, event: str = "train") -> Dict[int, float]:
@@ -100,4 +101,4 @@ def test_a_signal_after_the_last_step_is_said_to_have_come_too_late(
     train(tmp_path / "run", tiny)
     written = capsys.readouterr()
     assert "SIGTERM came too late: all was done already" in written.err
-    assert "10 steps, last.pth" in written.out
+    assert "10 steps, last.pth" in joined(written.out)

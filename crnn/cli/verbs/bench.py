@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Tuple
+from typing import TYPE_CHECKING, Tuple
 
 from crnn.cli import console
 from crnn.cli.arguments import (
@@ -13,7 +13,6 @@ from crnn.cli.arguments import (
     add_list_options,
     add_output_axes,
     add_reading,
-    add_threads,
     add_written,
     listing,
     milliseconds,
@@ -21,12 +20,18 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
+from crnn.cli.reading_options import add_nearest_width, add_views, add_width_rule
+from crnn.errors import UsageError
 from crnn.files import require_target
+
+if TYPE_CHECKING:
+    from crnn.results import Benchmark
 
 HELP = "Measure how fast a model is at each batch size, and where the time goes."
 EXAMPLE = """  crnn bench crnn.onnx --data words_lmdb --batch 1,4,16,64 --plot speed.png
   crnn bench crnn.om --data input_bin --label label.txt --budget 20
-  crnn bench crnn.onnx --data words_lmdb --versus crnn_int8.onnx"""
+  crnn bench crnn.onnx --data words_lmdb --versus crnn_int8.onnx
+  crnn bench crnn.onnx --data photos --batch 16 --threads 1,2,4"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +51,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--annotation",
         type=listing,
         metavar="FILE",
-        help="label file of bins, annotation file of images",
+        help="label file of bins, annotation file of images (default: none is needed)",
     )
+    _add_loops(parser)
+    add_devices(parser)
+    parser.add_argument(
+        "--threads",
+        type=_sizes,
+        metavar="N[,N…]",
+        help="processor threads (default: all usable); several are measured in a process each",
+    )
+    _add_other(parser)
+    add_nearest_width(parser)
+    add_reading(parser)
+    parser.add_argument(
+        "--budget",
+        type=milliseconds,
+        metavar="MS",
+        help="suggest the fastest batch whose p99 latency is within this",
+    )
+    add_list_options(parser)
+    add_output_axes(parser)
+    add_width_rule(parser)
+    add_views(parser)
+    add_json(parser)
+    add_written(parser, "plot")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.png",
+        help="draw throughput and latency (needs matplotlib)",
+    )
+
+
+def _add_loops(parser: argparse.ArgumentParser) -> None:
+    """Declare how much is measured."""
     parser.add_argument(
         "--batch",
         type=_sizes,
@@ -65,26 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each size before that (default 3)",
     )
-    add_devices(parser)
-    add_threads(parser)
-    _add_other(parser)
-    add_reading(parser)
-    parser.add_argument(
-        "--budget",
-        type=milliseconds,
-        metavar="MS",
-        help="suggest the fastest batch whose p99 latency is within this",
-    )
-    add_list_options(parser)
-    add_output_axes(parser)
-    add_json(parser)
-    add_written(parser, "plot")
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        metavar="OUT.png",
-        help="draw throughput and latency (needs matplotlib)",
-    )
 
 
 def _add_other(parser: argparse.ArgumentParser) -> None:
@@ -100,17 +118,32 @@ def _add_other(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, then print tables or JSON."""
-    import dataclasses
-
-    from crnn.jobs.bench import BenchRequest, bench
-    from crnn.reports import bench as report
-
+    if args.threads is not None and len(args.threads) > 1:
+        return _sweep(args)
+    if args.threads is not None:
+        (args.threads,) = args.threads
     if args.plot:
         require_target(args.plot)
         from crnn.reports.bench_plot import draw, require_matplotlib
 
         # Said before the measurement, not after it.
         require_matplotlib()
+    benchmark = _measured(args)
+    if args.plot:
+        draw(benchmark, args.plot)
+    from crnn.reports import bench as report
+
+    if not put_json(report.to_dict(benchmark), args.json):
+        _show(benchmark)
+    return 0
+
+
+def _measured(args: argparse.Namespace) -> Benchmark:
+    """Measure, and say what is to be known of the data and the models."""
+    import dataclasses
+
+    from crnn.jobs.bench import BenchRequest, bench
+
     request = BenchRequest(
         **{field.name: getattr(args, field.name) for field in dataclasses.fields(BenchRequest)}
     )
@@ -118,10 +151,12 @@ def run(args: argparse.Namespace) -> int:
         benchmark = bench(request, advance)
     for note in dict.fromkeys(note for timing in benchmark.runs for note in timing.notes):
         console.note(note)
-    if args.plot:
-        draw(benchmark, args.plot)
-    if put_json(report.to_dict(benchmark), args.json):
-        return 0
+    return benchmark
+
+
+def _show(benchmark: Benchmark) -> None:
+    from crnn.reports import bench as report
+
     for line in report.head(benchmark):
         console.say(line)
     for timing in benchmark.runs:
@@ -130,11 +165,35 @@ def run(args: argparse.Namespace) -> int:
         console.out_table(*report.stage_table(timing))
         console.say("words a second, and milliseconds of computation alone")
         console.out_table(*report.speed_table(timing))
+    busy = report.busy_line(benchmark)
+    if busy is not None:
+        console.say(busy)
     console.out()
     for ratio in benchmark.ratios:
         console.say(report.ratio_line(ratio, benchmark.runs))
     if benchmark.suggestion:
         console.say(report.suggestion_line(benchmark.suggestion, benchmark.runs[0]))
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    """Measure with one count of threads after another, and show a table of all."""
+    from crnn.jobs.sweep import SCHEMA, sweep
+    from crnn.reports import bench as report
+
+    if args.plot:
+        raise UsageError("--plot is for one count of --threads")
+    if args.budget is not None:
+        raise UsageError("--budget is for one count of --threads")
+    results = sweep(args.typed[1:], args.threads)
+    simulated = any(result["simulated"] for result in results)
+    if put_json({"schema": SCHEMA, "simulated": simulated, "results": results}, args.json):
+        return 0
+    if simulated:
+        console.say(report.SIMULATED)
+    console.say("words a second, and milliseconds a batch, all stages one after another")
+    console.out_table(*report.sweep_table(results))
+    if any(report.was_busy(result) for result in results):
+        console.say(f"* {report.BUSY}")
     return 0
 
 

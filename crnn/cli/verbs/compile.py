@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.ascend.environment import Version
 from crnn.cli import console
@@ -19,6 +19,7 @@ EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
   crnn compile crnn.onnx crnn_gears --batch 1,4,8,16       one OM, four batch sizes
   crnn compile crnn.onnx crnn_dims --batch 1,4,8,16 --gears dims   the same, by --dynamic_dims
   crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
+  crnn compile crnn.onnx crnn --widths all --batch 1,16    crnn_w80_bs1.om, crnn_w80_bs16.om …
   crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
 
 
@@ -44,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--static-set", action="store_true", help="one OM for each batch size instead of gears"
     )
     parser.add_argument(
+        "--widths",
+        type=_widths,
+        metavar="W[,W…]|all",
+        help="one OM for each width and batch, or with --gears dims one OM; all: those that the"
+        " model names",
+    )
+    parser.add_argument(
         "--gears",
         choices=GEAR_KINDS,
         default=GEAR_KINDS[0],
@@ -55,7 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the chip, such as Ascend310P3 (default: npu-smi's, or Ascend310)",
     )
     parser.add_argument(
-        "--precision", choices=PRECISION_MODES, help="ATC's --precision_mode (default: force_fp16)"
+        "--precision",
+        choices=PRECISION_MODES,
+        metavar="MODE",
+        help=f"ATC's --precision_mode (default: force_fp16): {', '.join(PRECISION_MODES)}",
     )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
     _add_atc(parser)
@@ -97,7 +108,7 @@ def _add_atc(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, or show what would be run."""
-    from crnn.compile.to_om import CompileRequest, build, plan
+    from crnn.compile.to_om import CompileRequest, aipp_files, build, plan
 
     request = CompileRequest(
         model=args.model,
@@ -118,14 +129,15 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        widths=args.widths,
     )
     todo = plan(request, os.environ)
     for text in todo.notes:
         console.note(text)
     if args.dry_run:
-        _show(todo.jobs, todo.aipp_text, args.json)
+        _show(todo.jobs, aipp_files(todo), args.json)
         return 0
-    built = build(todo, os.environ, lambda line: console.note(f"atc: {line}"))
+    built = build(todo, os.environ, lambda line: console.relay(f"atc: {line}"))
     if put_json([one.to_dict() for one in built], args.json):
         return 0
     for one in built:
@@ -133,14 +145,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(jobs: Sequence[AtcJob], aipp: str, json: Optional[str]) -> None:
-    if put_json({"commands": [job.command for job in jobs], "aipp": aipp or None}, json):
+def _show(jobs: Sequence[AtcJob], aipp: Mapping[Path, str], json: Optional[str]) -> None:
+    texts: Union[str, Dict[str, str], None] = None
+    if len(aipp) == 1:
+        texts = next(iter(aipp.values()))
+    elif aipp:
+        texts = {str(path): text for path, text in aipp.items()}
+    if put_json({"commands": [job.command for job in jobs], "aipp": texts}, json):
         return
-    if aipp:
-        console.out(f"# {jobs[0].aipp}")
-        console.out_text(aipp.rstrip())
+    for path, text in aipp.items():
+        console.out(f"# {path}")
+        console.out_text(text.rstrip())
     for job in jobs:
         console.out(" ".join(shlex.quote(word) for word in job.command))
+
+
+def _widths(text: str) -> Tuple[int, ...]:
+    """Return the widths that are named; none for those of the model itself."""
+    if text == "all":
+        return ()
+    return tuple(sorted({positive(part) for part in text.split(",")}))
 
 
 def _batches(text: str) -> Tuple[int, ...]:

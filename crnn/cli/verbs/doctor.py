@@ -12,13 +12,11 @@ from crnn.errors import UsageError, needs
 from crnn.files import require_file
 
 HELP = "Show what this machine has and lacks for the kit, with the remedy for each line."
-EXAMPLE = """  crnn doctor                 would an ONNX model run here?
-  crnn doctor --ascend        would an OM run here?
-  crnn doctor crnn_bs1.om     would this OM run here, on this chip?
-  crnn doctor crnn_bs1.om --run
-                              … and does it read what its ONNX read?
-  crnn doctor --chip-report report
-                              everything that is worth sending from a box with a chip"""
+EXAMPLE = """  crnn doctor                      would an ONNX model run here?
+  crnn doctor --ascend             would an OM run here?
+  crnn doctor crnn_bs1.om          would this OM run here, on this chip?
+  crnn doctor crnn_bs1.om --run    … and does it read what its ONNX read?
+  crnn doctor --chip-report out    what is worth sending from a box with a chip"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +85,7 @@ def _chip_report(args: argparse.Namespace) -> int:
     if args.model is not None:
         require_file(args.model, "an .onnx or an .om")
     made = make_report(args.chip_report, model=args.model, environ=os.environ, say=console.note)
-    console.out(made.page.read_text(encoding="utf-8").rstrip())
+    console.out_text(made.page.read_text(encoding="utf-8").rstrip())
     console.out()
     console.out(str(made.archive))
     return 0

@@ -16,28 +16,40 @@ from crnn.cli.arguments import (
     add_batch,
     add_devices,
     add_json,
+    add_label,
     add_list_options,
     add_output_axes,
     add_spec,
     add_threads,
     add_written,
     fraction,
-    listing,
     natural,
     put_json,
+)
+from crnn.cli.reading_options import (
+    add_decoding,
+    add_nearest_width,
+    add_sure,
+    add_views,
+    add_width_rule,
+    decoding_options,
+    sure_options,
+    sure_table,
+    with_lexicon,
 )
 from crnn.errors import CheckError, KitError, UsageError
 from crnn.files import starts_with
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome
+    from crnn.jobs.evaluations import Column
 
 R = TypeVar("R")
 
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
   crnn evaluate crnn.om input_bin --label label.txt --min-accuracy 0.79
-  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint of a folder on each data set"""  # noqa: E501
+  crnn evaluate runs/synthetic words_lmdb more_lmdb   a table: each checkpoint on each set"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,13 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of bins, an LMDB, a folder of images or of LMDBs; or several",
     )
     add_batch(parser)
-    parser.add_argument(
-        "--label",
-        "--annotation",
-        type=listing,
-        metavar="FILE",
-        help="label file of bins, annotation file of images",
-    )
+    add_label(parser)
     add_list_options(parser)
     add_json(parser)
     add_options(parser)
@@ -86,7 +92,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--outputs-style",
         choices=("ais_bench", "benchmark"),
         default="ais_bench",
-        help="NAME_0.bin or NAME_1.bin",
+        help="name files NAME_0.bin, or NAME_1.bin (default: ais_bench, the former)",
     )
     parser.add_argument(
         "--rehearse",
@@ -106,6 +112,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             " drop their samples, or strip the characters"
         ),
     )
+    add_views(parser)
+    add_nearest_width(parser)
     add_checks(parser)
 
 
@@ -113,6 +121,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     """Declare how a model is read, what is shown and what is checked."""
     add_spec(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--format",
         metavar="NAME",
@@ -158,6 +167,8 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="words that may differ from --against (default 0)",
     )
+    add_sure(parser)
+    add_decoding(parser)
 
 
 def _bound_threads(args: argparse.Namespace) -> None:
@@ -176,7 +187,7 @@ def run(args: argparse.Namespace) -> int:
     args.more, data = _rest_of_set(args.model, args.data)
     data = _expanded(data, args.label)
     args.data = data[0]
-    if len(data) > 1 or _holds_models(args.model):
+    if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
     return run_one(args)
 
@@ -237,9 +248,10 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     from crnn.reports import table, text
 
     _refuse_options_of_one(args, data)
-    rows = evaluate_all(request_of(EvaluateRequest, args), data, console.progress)
+    columns = _columns(args, data)
+    rows = evaluate_all(request_of(EvaluateRequest, args), columns, console.progress)
     models = [row.model.name for row in rows]
-    places = [str(place) for place in data]
+    places = [column.name for column in columns]
     outcomes: List[EvaluateOutcome] = []
     notes: List[str] = []
     cells: List[List[table.Cell]] = []
@@ -252,16 +264,32 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
                 cells[-1].append(cell.evaluation)
             else:
                 cells[-1].append(cell.message)
-    for note in dict.fromkeys([*notes, *problems(rows, data)]):
+    for note in dict.fromkeys([*notes, *problems(rows, columns)]):
         console.note(note)
     if not put_json(table.to_dict(models, places, cells), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
-            console.out(text.simulated(outcomes[0].evaluation.run))
+            console.say(text.simulated(outcomes[0].evaluation.run))
         console.out_table(["model", *places], table.cells(models, cells))
         if len(models) > 1:
             console.note("* the most words right on that data set")
-    _raise_failures(failures(rows, data), error_of(rows))
+    _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _columns(args: argparse.Namespace, data: Sequence[Path]) -> List[Column]:
+    """Return a column for each data set, and of each for each lexicon where there are several."""
+    from crnn.jobs.evaluations import Column
+
+    lexicons: List[str] = args.lexicon or []
+    if len(lexicons) < 2:
+        decoding = decoding_options(args)
+        return [Column(place, decoding) for place in data]
+    args.lexicon = None
+    columns: List[Column] = []
+    for place in data:
+        for lexicon in lexicons:
+            columns.append(Column(place, with_lexicon(args, lexicon), lexicon))
+    return columns
 
 
 def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
@@ -317,11 +345,11 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     shown = text.lines(
         evaluation, outcome.comparison, misses=args.show_misses, shown=args.show_differences
     )
-    for line in shown:
+    for line in [*shown, *sure_table(args, evaluation)]:
         if taken:
             console.note(line)
         else:
-            console.out(line)
+            console.say(line)
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0
@@ -329,5 +357,8 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:
     """Return a request whose fields are the arguments of the same names."""
+    if hasattr(args, "probability"):
+        args.sure = sure_options(args)
+        args.decoding = decoding_options(args)
     fields = {field.name: getattr(args, field.name) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return kind(**fields)

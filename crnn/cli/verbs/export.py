@@ -20,6 +20,7 @@ from crnn.cli.arguments import (
     put_json,
     read_alphabet,
 )
+from crnn.cli.reading_options import add_width_rule, add_widths, by_widths
 from crnn.errors import needs
 from crnn.files import require_target
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 HELP = "Write a checkpoint's network as ONNX (opset 11) and prove that it computes the same."
 EXAMPLE = """  crnn export crnn.pth crnn.onnx
-  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm      for CANN 5.0 and older
-  crnn export chinese.pth chinese.onnx --alphabet @characters.txt --width 160"""
+  crnn export crnn.pth crnn_bs16.onnx --batch 16 --split-bilstm   for CANN 5.0 and older
+  crnn export chinese.pth chinese.onnx --alphabet @characters.txt --width 160
+  crnn export crnn.pth wide.onnx --widths 80,128,200   words at the width of their aspect"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--width", type=positive, metavar="W", help="the images' width (default: 100)"
     )
+    add_widths(parser)
+    add_width_rule(parser)
     parser.add_argument(
         "--alphabet",
         metavar="CHARS|@FILE",
@@ -97,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
     from crnn.export.graph import GraphOptions
     from crnn.export.to_onnx import OtherOrder, export_onnx
+    from crnn.runners.open import by_width_rule
     from crnn.weights.checkpoint import load_checkpoint
 
     def load(order: str) -> Checkpoint:
@@ -107,7 +112,9 @@ def run(args: argparse.Namespace) -> int:
             lstm_gate_order=order,
             color=args.color,
         )
-        return dataclasses.replace(found, spec=by_picture_options(found.spec, args))
+        spec = by_widths(by_picture_options(found.spec, args), args)
+        spec = by_width_rule(spec, args.width_rule, args.checkpoint)
+        return dataclasses.replace(found, spec=spec)
 
     checkpoint = load(args.lstm_gate_order)
     others = {"ifgo": "igfo", "igfo": "ifgo"}
@@ -172,10 +179,22 @@ def _print(export: Export, json: Optional[str]) -> None:
 
         batch = export.options.batch or "batch"
         channels, height, width = checkpoint.spec.image_shape
+        steps = str(checkpoint.spec.time_steps)
+        columns = str(width)
+        if checkpoint.spec.widths is not None:
+            steps, columns = "T", "W"
         console.say(
             f"{export.target}: {len(export.graph)} bytes, {export.nodes} nodes, opset {OPSET}"
         )
         console.say(
-            f"  {INPUT} ({batch}, {channels}, {height}, {width}) to"
-            f" {OUTPUT} ({checkpoint.spec.time_steps}, {batch}, {checkpoint.spec.classes})"
+            f"  {INPUT} ({batch}, {channels}, {height}, {columns}) to"
+            f" {OUTPUT} ({steps}, {batch}, {checkpoint.spec.classes})"
         )
+        if checkpoint.spec.widths is not None:
+            shown = ", ".join(map(str, checkpoint.spec.widths.list))
+            console.say(f"  W one of {shown}, the nearest to {_rule(checkpoint.spec)}")
+
+
+def _rule(spec: ModelSpec) -> str:
+    assert spec.widths is not None
+    return f"{spec.widths.factor:g} times the picture's width over its height"

@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     put_json,
     read_alphabet,
 )
+from crnn.cli.main import add_parser
 from crnn.errors import CheckError, needs
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ HELP = (
     "Take over weights of MindSpore, TensorFlow or PyTorch, without their frameworks, and check"
     " that two read alike."
 )
-EXAMPLE = """  crnn import mindspore crnn-10_14110.ckpt crnn.pth
-  crnn import tensorflow shadownet.ckpt-240000 crnn.pth --ord-map ord_map.json
-  crnn import torch old.pth crnn.pth --lstm-gate-order igfo
-  crnn import check crnn.pth crnn.onnx --data words_lmdb"""
+EXAMPLES = {
+    "mindspore": "  crnn import mindspore crnn-10_14110.ckpt crnn.pth",
+    "tensorflow": "  crnn import tensorflow shadownet.ckpt-240000 crnn.pth --ord-map ord_map.json",
+    "torch": "  crnn import torch old.pth crnn.pth --lstm-gate-order igfo",
+    "check": "  crnn import check crnn.pth crnn.onnx --data words_lmdb",
+}
+EXAMPLE = "\n".join(EXAMPLES.values())
 
 _CHARS = "CHARS|@FILE"
 
@@ -61,7 +65,10 @@ def _add_mindspore(kinds: Any) -> None:
 
 def _add_tensorflow(kinds: Any) -> None:
     tensorflow = _kind(
-        kinds, "tensorflow", "PREFIX", "PREFIX of PREFIX.index and PREFIX.data-…, or a frozen .pb"
+        kinds,
+        "tensorflow",
+        "PREFIX",
+        "PREFIX.index and PREFIX.data-… or a frozen .pb",
     )
     tensorflow.add_argument(
         "--ord-map",
@@ -103,9 +110,8 @@ def _add_torch(kinds: Any) -> None:
 
 
 def _add_check(kinds: Any) -> None:
-    check = kinds.add_parser(
-        "check", help="say whether two models read alike; exit 3 if not", allow_abbrev=False
-    )
+    what = "Say whether two models read alike; exit 3 if not."
+    check = add_parser(kinds, "check", what, EXAMPLES["check"])
     check.add_argument("first", type=Path, metavar="A", help="a .pth, .onnx or .om")
     check.add_argument("second", type=Path, metavar="B", help="another, of the same words")
     check.add_argument(
@@ -165,7 +171,7 @@ def run(args: argparse.Namespace) -> int:
 def _kind(
     kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, source: str, what: str
 ) -> argparse.ArgumentParser:
-    parser = kinds.add_parser(name, help=what, allow_abbrev=False)
+    parser = add_parser(kinds, name, f"Take over the weights of {what}.", EXAMPLES[name])
     parser.add_argument("source", type=Path, metavar=source, help=what)
     parser.add_argument("target", type=Path, metavar="OUT.pth", help="the checkpoint to write")
     add_json(parser)

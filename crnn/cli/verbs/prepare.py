@@ -19,12 +19,15 @@ from crnn.cli.arguments import (
     put_json,
 )
 from crnn.cli.main import run_script, script_parser
+from crnn.cli.reading_options import add_width_rule, add_widths, by_widths
 from crnn.errors import InputError
 
 HELP = "Turn an LMDB, or a folder of images with their labels, into bins and a label file."
 EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
-  crnn prepare IIIT5K_lmdb input_bin --label labels/iiit5k.txt --info crnn.info --oov drop
-  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8"""
+  crnn prepare IIIT5K_lmdb bins --label iiit5k.txt --info crnn.info --oov drop
+  crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
+  crnn prepare IIIT5K_lmdb words.pack --pack
+  crnn prepare IIIT5K_lmdb input_bin --views 3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare all arguments but the positional ones."""
-    parser.add_argument(
-        "--label",
-        type=Path,
-        default=Path("label.txt"),
-        metavar="FILE",
-        help="label file to write (default label.txt)",
-    )
-    parser.add_argument(
-        "--info", type=Path, metavar="FILE", help="write the info file for benchmark tools too"
-    )
+    _add_targets(parser)
     parser.add_argument(
         "--dtype",
         choices=("float32", "uint8"),
@@ -66,9 +60,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help=(
             "the model to prepare for, its .om.json, its spec, or a preset such as mindspore-v2"
-            " (default: CRNN)"
+            " (default: the kit's own: gray, 32x100, 0-9a-z)"
         ),
     )
+    _add_widths(parser)
+    _add_out_options(parser)
     parser.add_argument(
         "--annotation",
         type=listing,
@@ -90,33 +86,83 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--skip-bad",
-        action="store_true",
-        help="leave words without usable image out of the labels too",
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
-    )
-    parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
     )
     add_json(parser)
     add_written(parser, "label", "info")
 
 
+def _add_out_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pack",
+        action="store_true",
+        help="write one file, OUT_DIR, with an index beside it, in the place of a file a word",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace OUT_DIR with all that is in it"
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave words without usable image out of the labels too",
+    )
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
+    """Declare what is written beside the bins."""
+    parser.add_argument(
+        "--label",
+        type=Path,
+        default=Path("label.txt"),
+        metavar="FILE",
+        help="label file to write (default label.txt)",
+    )
+    parser.add_argument(
+        "--info",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "write the info file for benchmark tools too; of several widths one each, FILE_w80.info"
+        ),
+    )
+
+
+def _add_widths(parser: argparse.ArgumentParser) -> None:
+    """Declare what is about several widths, and several views."""
+    add_widths(parser)
+    add_width_rule(parser)
+    parser.add_argument(
+        "--per-width",
+        action="store_true",
+        help="put each width's bins into a folder of its own in OUT_DIR, such as w80",
+    )
+    parser.add_argument(
+        "--views",
+        type=filled,
+        default="1",
+        metavar="N|NAMES",
+        help=(
+            "write a bin for each of several views of a word, of which evaluate keeps the most"
+            " probable reading: 1, 3, 5, 8, 18, or names such as near2,rot+3,inv (default 1)"
+        ),
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Prepare and print the summary."""
     from crnn.jobs.prepare import PrepareRequest, prepare, summary_lines
-    from crnn.runners.open import open_spec
+    from crnn.runners.open import by_width_rule, open_spec
     from crnn.samples.annotations import ListOptions
     from crnn.samples.source import open_labelled
     from crnn.spec import ModelSpec
+    from crnn.views import parsed
 
     if args.spec:
         spec = open_spec(args.spec)
     else:
         spec = ModelSpec.default()
-    spec = by_picture_options(spec, args)
+    spec = by_widths(by_picture_options(spec, args), args)
+    spec = by_width_rule(spec, args.width_rule, args.spec or "the default spec")
     options = ListOptions(args.form, args.columns, args.encoding)
     source = open_labelled(args.data, args.annotation, options)
     request = PrepareRequest(
@@ -130,6 +176,9 @@ def run(args: argparse.Namespace) -> int:
         skip_bad=args.skip_bad,
         force=args.force,
         workers=args.threads,
+        pack=args.pack,
+        per_width=args.per_width,
+        views=parsed(args.views),
     )
     for note in source.notes:
         console.note(note)

@@ -16,6 +16,7 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
+from crnn.cli.reading_options import add_width_rule
 
 HELP = "Write an int8 copy of an ONNX model for processors, and check that it reads as well."
 EXAMPLE = """  crnn quantize crnn.onnx crnn_int8.onnx
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_reading(parser)
     add_output_axes(parser)
+    add_width_rule(parser)
     add_json(parser)
     add_written(parser, "target")
 
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         spec=args.spec,
         output=args.output,
         output_axes=args.output_axes,
+        width_rule=args.width_rule,
     )
     for line in problem_lines(result.problems.counts, result.problems.named):
         console.note(line)
@@ -87,4 +90,9 @@ def run(args: argparse.Namespace) -> int:
         f" {result.held_back} words held back; {result.differing} of them read differently"
         f" ({result.calibrated_on} set the ranges)"
     )
+    for width, counts in result.by_width.items():
+        console.say(
+            f"width {width:<4} {counts['int8']:.4f} int8, {counts['float']:.4f} float, on"
+            f" {counts['held_back']} words"
+        )
     return 0

@@ -15,7 +15,7 @@ HELP = (
 )
 EXAMPLE = """  crnn score result/dumpOutput_device0 --label label.txt
   crnn score result --label label.txt --json result.json
-  crnn score result_Files --label annotation.txt --spec mindspore-native --format mindspore-310"""
+  crnn score out --label ann.txt --spec mindspore-native --format mindspore-310"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

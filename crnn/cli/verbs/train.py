@@ -14,9 +14,9 @@ from crnn.signals import too_late
 
 HELP = "Train a network by a recipe."
 EXAMPLE = """  crnn train modelzoo-1p data_path=/data length="2 epochs" --device cuda
-  crnn train my.yaml train=[mj_lmdb,st_lmdb] valid=words_lmdb batch_size=128 --out runs/first
-  crnn train my.yaml train=[mj_lmdb,st_lmdb] valid=words_lmdb batch_size=128 --out runs/first --resume
-  torchrun --nproc_per_node=8 -m crnn train modelzoo-8p data_path=/data --devices 0,1,2,3,4,5,6,7"""  # noqa: E501
+  crnn train my.yaml "train=[mj_lmdb, st_lmdb]" valid=c_lmdb --out r
+  crnn train my.yaml "train=[mj_lmdb, st_lmdb]" valid=c_lmdb --out r --resume
+  torchrun --nproc_per_node=2 -m crnn train my.yaml --devices 2,3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +83,10 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / find_recipe(args.recipe).stem
     options = TrainOptions(folder, args.resume, args.max_steps, args.profile, args.performance)
     speaking = is_first()
+    # Lines of other systems are for who parses theirs.
+    say = console.say if recipe.log_style == "plain" else console.out
     voice = Console(
-        console.out if speaking else _silent,
+        say if speaking else _silent,
         console.note if speaking else _silent,
         console.progress if speaking else _no_progress,
     )

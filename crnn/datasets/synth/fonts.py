@@ -12,7 +12,7 @@ import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -65,7 +65,7 @@ PLAIN_FAMILIES = (
 _NOT_PLAIN = ("Serif", "Slab", "Mono", "Narrow", "Italic", "Oblique", "Thin")
 _NOT_FOR_WORDS = ("Math", "Symbol", "Emoji", "Icon")
 _MOST_OF_A_FAMILY = 32
-_SUFFIXES = (".ttf", ".otf", ".pfb")
+_SUFFIXES = (".ttf", ".otf", ".pfb", ".ttc", ".otc")
 _PROBE_SIZE = 24
 # ImageFont.Layout.BASIC, whose home moved between versions.
 _BASIC: Any = 0
@@ -80,7 +80,7 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
     without such fonts, `UnavailableError` where none is installed.
     """
     if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; expected one with .ttf or .otf files")
+        raise InputError(f"{folder} is not a folder; expected one with .ttf, .otf or .ttc files")
     files = [file for file in _candidates(folder) if _is_for_words(file)]
     by_name = sorted(files, key=lambda file: (file.name, str(file)))
     if folder is None:
@@ -91,13 +91,21 @@ def find_fonts(folder: Optional[Path], characters: str) -> List[Path]:
         return fonts
     if folder is not None:
         raise InputError(
-            f"{folder} holds no font with glyphs for {characters!r}; it has {len(files)} font files"
+            f"{folder} holds no font with glyphs for {characters!r};"
+            f" it has {len(files)} font files",
+            hint="Name a folder with fonts that have them, or leave --fonts out.",
+        )
+    if files:
+        raise UnavailableError(
+            f"none of the {len(files)} installed fonts with an open licence has glyphs for"
+            f" {characters!r}",
+            hint="Give a folder of fonts that have them: --fonts DIR (.ttf, .otf or .ttc).",
         )
     raise UnavailableError(
         f"no font with an open licence is installed in {', '.join(FOLDERS)}",
         hint=(
             "Install some (Debian: apt install fonts-dejavu fonts-lato fonts-open-sans), or give"
-            " --fonts DIR."
+            " --fonts DIR (in a recipe fonts: DIR)."
         ),
     )
 
@@ -106,8 +114,7 @@ def _candidates(folder: Optional[Path]) -> List[Path]:
     """The font files of a folder; without one, the installed ones of the open families."""
     if folder is not None:
         return list(_files([folder]))
-    installed = _files([Path(name).expanduser() for name in FOLDERS])
-    return [file for file in installed if family(file)]
+    return [file for file in font_files() if family(file)]
 
 
 def _is_for_words(file: Path) -> bool:
@@ -173,6 +180,40 @@ def has_glyphs(file: Path, characters: str) -> bool:
         return all(_has_glyph(str(file), character) for character in characters)
     except OSError:
         return False
+
+
+def glyphs_of(file: Path, characters: Iterable[str]) -> Set[str]:
+    """Return those of the characters that a font draws.
+
+    Args:
+        file: A font; of a collection (.ttc) the first face.
+        characters: What is looked for.
+
+    Returns:
+        A part of them; nothing where the file cannot be read.
+    """
+    found: Set[str] = set()
+    try:
+        for character in characters:
+            if _has_glyph(str(file), character):
+                found.add(character)
+    except OSError:
+        return set()
+    return found
+
+
+def font_files(folders: Optional[Sequence[str]] = None) -> Iterator[Path]:
+    """Yield the font files of folders, each once.
+
+    Args:
+        folders: The folders; ``~`` is the user's. None for those where systems install fonts.
+
+    Yields:
+        The files, of whatever licence.
+    """
+    if folders is None:
+        folders = FOLDERS
+    yield from _files([Path(name).expanduser() for name in folders])
 
 
 def drawable(text: str, file: Path, kept: str) -> str:

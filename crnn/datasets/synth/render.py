@@ -32,7 +32,14 @@ from crnn.datasets.synth.fonts import (
 )
 from crnn.datasets.synth.surface import painted, photographed
 from crnn.datasets.synth.table import Table, load_table
-from crnn.datasets.synth.words import Text, Words, characters_of, load_words
+from crnn.datasets.synth.words import (
+    PatternWords,
+    Text,
+    Words,
+    characters_of,
+    load_pattern,
+    load_words,
+)
 
 _TRIES = 20
 
@@ -59,13 +66,19 @@ class Renderer:
         words: Optional[Path] = None,
         fonts: Optional[Path] = None,
         effects_file: Optional[Path] = None,
+        pattern: Optional[str] = None,
     ) -> Renderer:
         """Find words, fonts and table; the defaults are the system's list, its open fonts, and the
         built-in table.
         """
         characters = characters_of(alphabet)
         table = load_table(effects_file)
-        return cls(seed, load_words(words, characters), find_fonts(fonts, characters), table)
+        texts: Words
+        if pattern is None:
+            texts = load_words(words, characters)
+        else:
+            texts = load_pattern(pattern, characters)
+        return cls(seed, texts, find_fonts(fonts, characters), table)
 
     def sample(self, index: int) -> Sample:
         """Render word ``index``, from 1: an encoded image and its label."""
@@ -83,6 +96,8 @@ class Renderer:
         table = {name: [effect.chance, dict(effect.ranges)] for name, effect in self.table.items()}
         words = {str(length): list(words) for length, words in self.words.by_length.items()}
         data = [self.seed, table, words, self.words.characters, fingerprint(self.fonts)]
+        if isinstance(self.words, PatternWords):
+            data.append(self.words.pattern)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,6 +12,8 @@ from crnn.datasets.options import read_lines
 from crnn.datasets.synth import marks
 from crnn.datasets.synth.limits import MAX_STEPS
 from crnn.datasets.synth.table import Effect, Table
+from crnn.decoding.automaton import compile_pattern
+from crnn.decoding.pattern import drawn, parse_pattern
 from crnn.errors import InputError, UnavailableError
 from crnn.labels import steps
 
@@ -20,6 +22,7 @@ SYSTEM_LISTS = (
     "/usr/share/dict/american-english",
     "/usr/share/dict/british-english",
 )
+_TRIES = 1000
 Case = Callable[[str], str]
 
 _PUNCTUATION = ".,!?:;-'\"…*"
@@ -124,6 +127,50 @@ class Words:
         return changed
 
 
+@dataclass(frozen=True)
+class PatternWords(Words):
+    """Texts of a pattern (`crnn.decoding.pattern`), each both label and what is shown."""
+
+    pattern: str = ""
+
+    def draw(self, rng: random.Random, table: Table) -> Text:
+        """Draw a text of the pattern that fits; the table's chances of words do not count."""
+        part = parse_pattern(self.pattern)
+        for _ in range(_TRIES):
+            label = drawn(part, rng, self.characters)
+            if label and steps(label) <= MAX_STEPS:
+                return Text(label, label)
+        raise InputError(
+            f"the pattern {self.pattern!r} gives hardly a text that fits {MAX_STEPS} time steps"
+        )
+
+
+def load_pattern(pattern: str, characters: str) -> PatternWords:
+    """Take a pattern in the place of a list of words.
+
+    Args:
+        pattern: As ``--pattern`` of crnn evaluate.
+        characters: What may be drawn.
+
+    Returns:
+        What draws its texts.
+
+    Raises:
+        InputError: It is not supported, too large, or has no text of these characters that fits.
+    """
+    part = parse_pattern(pattern)
+    automaton = compile_pattern(part, Alphabet(characters), folds_case=False)
+    needed = int(automaton.graph.needed[0])
+    if needed > MAX_STEPS:
+        raise InputError(
+            f"the pattern's shortest text has {needed} characters; at most {MAX_STEPS} fit"
+        )
+    words = PatternWords({}, characters, pattern)
+    # What cannot be drawn is refused before anything is rendered.
+    words.draw(random.Random(0), {})  # noqa: S311
+    return words
+
+
 def _case(rng: random.Random, table: Table) -> Case:
     if table["upper"].happens(rng):
         return str.upper
@@ -156,8 +203,8 @@ def load_words(path: Optional[Path], characters: str) -> Words:
         raise UnavailableError(
             f"there is no word list at {SYSTEM_LISTS[0]}",
             hint=(
-                "Install one (Debian: apt install wamerican), or give --words FILE, one word a"
-                " line."
+                "Install one (Debian: apt install wamerican), or give --words FILE (in a recipe"
+                " words: FILE), one word a line."
             ),
         )
     lines = read_lines(file, "a list of words, one a line")

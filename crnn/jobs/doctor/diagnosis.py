@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from crnn.ascend.environment import find_cann
+from crnn.ascend.environment import Cann, find_cann
 from crnn.ascend.probe import Probe, probe
 from crnn.filekind import OM, ONNX, TORCH, kind_of
-from crnn.jobs.doctor.check import CHIP, Check, simulated_mark
+from crnn.jobs.doctor.check import CHIP, Check, not_asked_for, simulated_mark
 from crnn.jobs.doctor.chips import chip_checks
 from crnn.jobs.doctor.machine import atc_check, cann_checks, driver_checks, npu_smi_check
 from crnn.jobs.doctor.model import model_checks
-from crnn.jobs.doctor.python import package_checks, python_check
+from crnn.jobs.doctor.python import (
+    decoder_checks,
+    module_check,
+    package_checks,
+    python_check,
+)
 
 SCHEMA = "crnn-doctor/1"
 _PATHS = {
@@ -53,7 +58,7 @@ class Diagnosis:
 
     def to_dict(self) -> Dict[str, Any]:
         """Return it as plain data."""
-        checks = [dataclasses.asdict(check) for check in self.checks]
+        checks = [check.to_dict() for check in self.checks]
         return {
             "schema": SCHEMA,
             "asked": self.asked,
@@ -96,7 +101,19 @@ def diagnose(
     version = None
     if cann:
         version = cann.version
-    checks: List[Check] = [python_check(asked), *package_checks(asked)]
+    checks: List[Check] = [python_check(asked), *module_check(Path.cwd()), *package_checks(asked)]
+    checks += decoder_checks()
+    checks += _ascend_checks(asked, cann, seen, environ, root)
+    if model is not None:
+        checks += model_checks(model, asked, seen, version, spec)
+    return Diagnosis(asked, tuple(checks), seen.simulated)
+
+
+def _ascend_checks(
+    asked: str, cann: Optional[Cann], seen: Probe, environ: Mapping[str, str], root: Path
+) -> List[Check]:
+    """Look at what Ascend needs; where no chip was asked for, each line says so."""
+    checks: List[Check] = []
     # The simulator puts all of CANN's programs in the place of the real ones, so what is found is
     # its own.
     said = simulated_mark(seen.simulated)
@@ -104,9 +121,9 @@ def diagnose(
         checks.append(dataclasses.replace(check, found=f"{check.found}{said}"))
     checks += driver_checks(root)
     checks += chip_checks(seen, cann, needed=asked == CHIP)
-    if model is not None:
-        checks += model_checks(model, asked, seen, version, spec)
-    return Diagnosis(asked, tuple(checks), seen.simulated)
+    if asked == CHIP:
+        return checks
+    return [not_asked_for(check) for check in checks]
 
 
 def _path_of(model: Optional[Path]) -> str:
@@ -134,6 +151,8 @@ def rows(checks: Sequence[Check]) -> List[List[str]]:
         mark = "✗"
         if check.ok:
             mark = "✓"
+        if not check.applies:
+            mark = "-"
         table.append([mark, check.name, _one_line(check.found), _one_line(check.remedy)])
     return table
 

@@ -91,6 +91,9 @@ def driver_checks(root: Path) -> Iterator[Check]:
         False: "this user is not in it",
         None: "there is no such group",
     }[member]
+    if member and not nodes:
+        yield Check(f"group {DEVICE_GROUP}", False, "there are no devices to open", applies=False)
+        return
     yield looked(
         f"group {DEVICE_GROUP}",
         member,

@@ -17,6 +17,7 @@ from crnn.errors import InputError, KitError, needs
 from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
 from crnn.jobs.doctor.check import CHIP, Check, looked, simulated_mark
+from crnn.jobs.doctor.om_set import set_checks, shown_sizes
 from crnn.runners.ascend_runner import om_files
 from crnn.runners.int8 import int8_of, way_here
 from crnn.runners.onnx_file import hash_external_data
@@ -34,8 +35,10 @@ def model_checks(
 ) -> Iterator[Check]:
     """Look at a model file, or at each OM of a folder, for the path asked for."""
     if path.is_dir():
-        for om in om_files(path):
+        files = om_files(path)
+        for om in files:
             yield from _om(om, seen, cann, spec)
+        yield from set_checks(path, files, spec)
         return
     if kind_of(path) == OM:
         yield from _om(path, seen, cann, spec)
@@ -79,8 +82,8 @@ def _om(path: Path, seen: Probe, cann: Optional[Version], spec: Optional[str]) -
         yield Check("OM", False, error.message, error.hint, needed=True)
         return
     said = simulated_mark(om.simulated)
-    batches = ", ".join(map(str, om.batch_sizes or ())) or UNKNOWN
-    yield Check("OM", True, f"{path}{said}, batch {batches}, sha256 {om.sha256[:16]}…", needed=True)
+    sizes = shown_sizes(path, om)
+    yield Check("OM", True, f"{path}{said}, {sizes}, sha256 {om.sha256[:16]}…", needed=True)
     if seen.imported:
         yield _same_world(om, seen)
     yield _chip(om, seen)
@@ -147,10 +150,10 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version], given: Optional[str]) 
         outside = "".join(
             f" with {name} {digest[:16]}…" for name, digest in sidecar.external_data.items()
         )
-        hashes = (
-            f"ONNX {sidecar.onnx_sha256[:16]}…{outside}, checkpoint"
-            f" {(sidecar.checkpoint_sha256 or UNKNOWN)[:16]}"
-        )
+        checkpoint = UNKNOWN
+        if sidecar.checkpoint_sha256:
+            checkpoint = f"{sidecar.checkpoint_sha256[:16]}…"
+        hashes = f"ONNX {sidecar.onnx_sha256[:16]}…{outside}, checkpoint {checkpoint}"
         yield Check("hashes", True, f"the OM is the one that {beside} names; {hashes}")
         yield from _release(Version.parse(sidecar.versions.get("cann", "")), cann)
 
@@ -193,7 +196,9 @@ def _runs(path: Path, spec: Optional[str]) -> Check:
         if spec is not None:
             runner.read_by(spec_given(runner.spec, spec, None, runner.steps))
         with runner:
-            logits = runner.run(np.zeros((1, *runner.spec.image_shape), dtype=np.float32))
+            channels, height, _ = runner.spec.image_shape
+            shape = (1, channels, height, runner.spec.read_widths[0])
+            logits = runner.run(np.zeros(shape, dtype=np.float32))
     except KitError as error:
         return Check("run", False, error.message, error.hint, needed=True)
     finite = bool(np.isfinite(logits).all())

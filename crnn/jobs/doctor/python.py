@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import platform
 import sys
+from pathlib import Path
 from typing import Iterator, Mapping, Tuple
 
 from crnn.errors import DISTRIBUTIONS
@@ -38,6 +39,32 @@ def python_check(asked: str) -> Check:
     return looked("Python", ok, found, remedy, needed=True)
 
 
+def module_check(folder: Path) -> Iterator[Check]:
+    """Look for a ``crnn.py`` in a folder, such as the historical kit's: Python takes it first.
+
+    Args:
+        folder: Where commands are typed.
+
+    Yields:
+        A line where there is one.
+    """
+    own = folder / "crnn" / "__init__.py"
+    if (folder / "crnn.py").is_file() and not own.is_file():
+        yield Check(
+            "python -m crnn",
+            False,
+            "runs the crnn.py of this folder, not this kit",
+            f"Say crnn, as the kit's installation has it: {_installed()}",
+        )
+
+
+def _installed() -> str:
+    beside = Path(sys.executable).with_name("crnn")
+    if beside.is_file():
+        return str(beside)
+    return "pip install -e . in its checkout, then .venv/bin/crnn or crnn"
+
+
 def package_checks(asked: str) -> Iterator[Check]:
     """Look for each package; ``asked`` is the path that it may be needed for."""
     for module, paths in NEEDED_BY.items():
@@ -57,6 +84,21 @@ def package_checks(asked: str) -> Iterator[Check]:
             yield Check(distribution, False, str(error), remedy, needed)
         else:
             yield Check(distribution, True, _version_of(distribution, module), needed=needed)
+
+
+def decoder_checks() -> Iterator[Check]:
+    """Say which decoder each format's plain images go through; without Pillow nothing."""
+    try:
+        from crnn import image_decoders
+    except ImportError:
+        return
+
+    for kind, used in image_decoders.used().items():
+        found = used.decoder
+        if used.why:
+            found += f": {used.why}"
+        remedy = f"pip install 'crnn-ascend[{image_decoders.EXTRA}]'   (only faster)"
+        yield looked(f"{kind} decoder", not used.why, found, remedy)
 
 
 def _version_of(distribution: str, module: str) -> str:

@@ -22,13 +22,12 @@ from crnn.jobs.report.inputs import (
     words_of,
 )
 from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.jobs.report.tally import Tally, Word, top_confusions
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
 from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
 from crnn.reports.html.page import to_html
-from crnn.reports.html.texts import texts_in
-from crnn.reports.tally import Tally, Word, top_confusions
-from crnn.spec import ModelSpec
+from crnn.reports.html.texts import of_confidence, texts_in
 from crnn.version import version
 
 Texts = Mapping[str, str]
@@ -78,6 +77,8 @@ def report(request: ReportRequest) -> ReportOutcome:
     texts = texts_in(request.lang)
     inputs = read_inputs(request.results)
     tallies = [_tally(run, request.top) for run in inputs.runs]
+    if any(tally.of_paths for tally in tallies):
+        texts = of_confidence(texts)
     compared = compared_of(inputs.runs, request.top, common=request.common)
     wanted: Set[str] = set()
     for tally in tallies:
@@ -92,9 +93,18 @@ def report(request: ReportRequest) -> ReportOutcome:
     notes: List[str] = []
     for run in page.runs:
         notes.extend(f"{run.figures.title}: {what}" for what in run.left_out)
+    notes.extend(_unused(inputs))
     shown = sum(len(run.misses) for run in page.runs)
     misses = sum(run.misses_total for run in page.runs)
     return ReportOutcome(request.output, len(html), shown, misses, notes)
+
+
+def _unused(inputs: Inputs) -> Iterator[str]:
+    """Name what stands beside OMs of which there is no result."""
+    models = {_model_hash(run) for run in inputs.runs}
+    for digest, path in inputs.sidecar_paths.items():
+        if digest not in models:
+            yield f"{path}: not shown: no result here is of that OM"
 
 
 def _page(
@@ -121,8 +131,7 @@ def _page(
 
 
 def _tally(run: Run, top: int) -> Tally:
-    spec = _spec_of(run.result)
-    tally = Tally(top, spec.fold)
+    tally = Tally(top, run.spec.fold)
     if run.readings is not None:
         for word in words_of(run.readings):
             tally.add(word)
@@ -145,12 +154,6 @@ def _require_same(run: Run, tally: Tally) -> None:
             f" says {told[0]} of {told[1]}, so they are not of one run",
             hint="Give each result, then the readings of the same run.",
         )
-
-
-def _spec_of(result: Data) -> ModelSpec:
-    if not result:
-        return ModelSpec.default()
-    return ModelSpec.from_dict(result["model"].get("spec"), where="the result's spec")
 
 
 def _run_page(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
-from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, field
+from typing import Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
+from crnn.jobs.compare import change_of
 from crnn.jobs.report.inputs import Data, Run, words_of
+from crnn.jobs.report.tally import Word
 from crnn.metrics import paired_test
 from crnn.reports.html.model import Changed, Compared
-from crnn.reports.tally import Word
 from crnn.results import IMPROVEMENT, REGRESSION
 from crnn.spec import ModelSpec
 
@@ -77,10 +79,8 @@ class _Counts:
     spec: ModelSpec
     most: int
     total: int = 0
-    differing: int = 0
-    worse: int = 0
-    better: int = 0
     alone: int = 0
+    changes: Counter[str] = field(default_factory=collections.Counter)
 
     def __post_init__(self) -> None:
         self.kept: Dict[str, List[Changed]] = {REGRESSION: [], IMPROVEMENT: [], "": []}
@@ -89,21 +89,14 @@ class _Counts:
         self.total += 1
         if old.text == new.text:
             return
-        self.differing += 1
         label = new.label
         if label is None:
             label = old.label
-        change = ""
+        truth = None
         if label is not None:
             truth = self.spec.fold(label)
-            was = old.text == truth
-            now = new.text == truth
-            if was and not now:
-                change = REGRESSION
-                self.worse += 1
-            if now and not was:
-                change = IMPROVEMENT
-                self.better += 1
+        change = change_of(new.text, old.text, truth)
+        self.changes[change] += 1
         if len(self.kept[change]) < self.most:
             changed = Changed(new.key, label or "", new.text, old.text, change)
             self.kept[change].append(changed)
@@ -114,10 +107,7 @@ class _Counts:
 
 
 def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
-    spec = ModelSpec.default()
-    if second.result:
-        spec = ModelSpec.from_dict(second.result["model"].get("spec"), where="the result's spec")
-    counts = _Counts(spec, most)
+    counts = _Counts(second.spec, most)
     for old, new in _pairs(first, second):
         if old is None or new is None:
             counts.alone += 1
@@ -129,14 +119,15 @@ def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
             f" {counts.total} in both; expected the same words",
             hint="Give runs over the same data, or compare what they share: --common",
         )
-    test = paired_test(counts.worse, counts.better, counts.total)
+    worse, better = counts.changes[REGRESSION], counts.changes[IMPROVEMENT]
+    test = paired_test(worse, better, counts.total)
     return Compared(
         first.title,
         second.title,
         counts.total,
-        counts.differing,
-        counts.worse,
-        counts.better,
+        sum(counts.changes.values()),
+        worse,
+        better,
         test.difference,
         test.interval95,
         test.p_value,

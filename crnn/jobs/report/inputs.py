@@ -5,22 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import open_input, read_bounded, require_file
-from crnn.limits import advice, limit
+from crnn.files import open_input, read_bounded, require_file, utf8_lines
+from crnn.jobs.report.tally import Word
+from crnn.limits import limit
 from crnn.reports import bench, result_json
 from crnn.reports.html.model import BenchmarkRows
-from crnn.reports.tally import Word
-from crnn.spec import newest, optional_keys
+from crnn.spec import ModelSpec, newest, optional_keys
 
 Data = Mapping[str, Any]
 MANY = "crnn-evaluations/1"
 OM = "crnn-om"
+MOST_WORDS = 1 << 53
+"""The largest count that is looked at; floats are whole numbers up to it."""
+_NUMBERS = ("confidence", "probability")
+"""The columns of a table of readings that are numbers."""
+LONGEST_NUMBER = 9
+"""Digits of a label's length."""
 CLIPPED = 1000
 """Characters of a label or text that are looked at; no CTC network reads as many."""
 
@@ -41,14 +47,22 @@ class Run:
         """The data set's name, "" where it is not known."""
         return str(self.result.get("data", ""))
 
+    @property
+    def spec(self) -> ModelSpec:
+        """How the run's labels are folded, among others; the default where no result tells it."""
+        if not self.result:
+            return ModelSpec.default()
+        return ModelSpec.from_dict(self.result["model"].get("spec"), where="the result's spec")
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the files held; ``sidecars`` are by the SHA-256 of their OM."""
+    """What the files held; ``sidecars`` and their paths are by the SHA-256 of their OM."""
 
     runs: Sequence[Run]
     benchmarks: Sequence[BenchmarkRows]
     sidecars: Mapping[str, Data]
+    sidecar_paths: Mapping[str, Path]
 
 
 def read_inputs(paths: Sequence[Path]) -> Inputs:
@@ -67,6 +81,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     runs: List[Run] = []
     benchmarks: List[BenchmarkRows] = []
     sidecars: Dict[str, Data] = {}
+    sidecar_paths: Dict[str, Path] = {}
     for path in paths:
         require_file(path, "a result JSON, readings, or NAME.om.json")
         if _holds_readings(path):
@@ -75,7 +90,9 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
         data = _json(path)
         schema = str(data.get("schema") or data.get("format") or "")
         if schema.startswith(f"{OM}/"):
-            sidecars[str(data.get("om_sha256"))] = data
+            digest = str(data.get("om_sha256"))
+            sidecars[digest] = data
+            sidecar_paths[digest] = path
         elif optional_keys(bench.SCHEMA, bench.ADDED, schema) is not None:
             benchmarks.append(benchmark_of(data, path))
         elif schema == MANY:
@@ -85,7 +102,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             runs.append(Run(_title(data), data))
     if not runs and not benchmarks:
         raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
-    return Inputs(runs, benchmarks, sidecars)
+    return Inputs(runs, benchmarks, sidecars, sidecar_paths)
 
 
 def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
@@ -112,7 +129,7 @@ def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
                 latency = f"{timing['latency']['p50']:.3f}"
                 rows.append((name, str(timing["batch"]), speed, latency))
         machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: not a benchmark as crnn bench writes it: {type(error).__name__} {error}",
             hint="Run that benchmark again.",
@@ -136,13 +153,14 @@ def words_of(path: Path) -> Iterator[Word]:
     if separator is not None:
         yield from _words_of_table(path, separator)
         return
-    with open_input(path) as file:
-        for number, line in _lines(file, path):
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {number}: not JSON: {error}") from error
-            yield word_of(entry, f"{path}, line {number}")
+    for number, line, _ in utf8_lines(path):
+        if line is None:
+            raise InputError(f"{path}, line {number}: not UTF-8, as JSON is")
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+        yield word_of(entry, f"{path}, line {number}")
 
 
 def word_of(entry: Any, where: str) -> Word:
@@ -166,8 +184,10 @@ def word_of(entry: Any, where: str) -> Word:
     if label is not None:
         label = label[:CLIPPED]
     sure = _number(entry.get("probability"))
+    of_path = False
     if sure is None:
         sure = _number(entry.get("confidence"))
+        of_path = sure is not None
     width = entry.get("width")
     if not isinstance(width, int):
         width = None
@@ -180,6 +200,7 @@ def word_of(entry: Any, where: str) -> Word:
         str(entry.get("view") or "")[:40],
         entry.get("rejected") is True,
         _probabilities(entry.get("characters")),
+        of_path,
     )
 
 
@@ -242,19 +263,17 @@ def _add_readings(runs: List[Run], path: Path) -> None:
         runs.append(Run(path.name, {}, path))
 
 
-def _lines(file: IO[bytes], path: Path) -> Iterator[Tuple[int, bytes]]:
-    longest = limit("line")
-    number = 0
-    while True:
-        line = file.readline(longest + 1)
-        if not line:
-            return
-        number += 1
-        if len(line) > longest:
-            raise InputError(
-                f"{path}, line {number}: longer than {longest} bytes", hint=advice("line")
-            )
-        yield number, line
+def _typed(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a row of a table with what JSON Lines have in the place of its strings."""
+    entry: Dict[str, Any] = dict(row)
+    for name in _NUMBERS:
+        if entry.get(name):
+            entry[name] = float(entry[name])
+    if entry.get("width"):
+        entry["width"] = int(entry["width"])
+    if entry.get("rejected") == "true":
+        entry["rejected"] = True
+    return entry
 
 
 def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
@@ -263,11 +282,8 @@ def _words_of_table(path: Path, separator: str) -> Iterator[Word]:
         rows = csv.DictReader(text, delimiter=separator, strict=True)
         try:
             for row in rows:
-                entry: Dict[str, Any] = dict(row)
-                if entry.get("confidence"):
-                    entry["confidence"] = float(entry["confidence"])
-                yield word_of(entry, f"{path}, line {rows.line_num}")
-        except (csv.Error, ValueError) as error:
+                yield word_of(_typed(row), f"{path}, line {rows.line_num}")
+        except (csv.Error, ValueError, TypeError) as error:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from error
 
 
@@ -307,6 +323,8 @@ def _wrong_keys(data: Data) -> Iterator[str]:
     for name, check in _OPTIONAL.items():
         if name in data and not check(data[name]):
             yield name
+    if data["correct"] > data["total"]:
+        yield "correct"
 
 
 def _is_model(value: Any) -> bool:
@@ -319,9 +337,9 @@ def _is_by_length(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     for length, counts in value.items():
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit()) or len(length) > LONGEST_NUMBER:
             return False
-        if not _has_counts(counts, ("correct", "total")):
+        if not _has_counts(counts, ("correct", "total")) or counts["correct"] > counts["total"]:
             return False
     return True
 
@@ -359,13 +377,14 @@ def _has_counts(value: Any, names: Sequence[str]) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_WORDS
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value)
+    # A comparison, not a conversion: JSON may hold an integer that no float can.
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
@@ -373,7 +392,11 @@ def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
     if not isinstance(models, list):
         raise InputError(f"{path}: its 'models' is not as crnn evaluate writes it")
     for model in models:
-        for entry in model.get("results") or ():
+        if not isinstance(model, dict) or not isinstance(model.get("results"), list):
+            raise InputError(f"{path}: its 'models' is not as crnn evaluate writes it")
+        for entry in model["results"]:
+            if not isinstance(entry, dict):
+                raise InputError(f"{path}: its 'results' is not as crnn evaluate writes it")
             result = entry.get("result")
             if not isinstance(result, dict):
                 continue

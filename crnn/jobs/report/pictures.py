@@ -6,9 +6,9 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from crnn.errors import needs
+from crnn.samples.source import open_labelled
 
 HEIGHT = 48
 WIDEST = 480
@@ -47,8 +47,6 @@ def find_pictures(places: Sequence[Path], wanted: Set[str]) -> Pictures:
     sizes: List[Tuple[str, int, int]] = []
     total = 0
     for place in places:
-        from crnn.samples.source import open_labelled
-
         source = open_labelled(place)
         try:
             total += len(source)
@@ -64,7 +62,9 @@ def find_pictures(places: Sequence[Path], wanted: Set[str]) -> Pictures:
                     if address:
                         shown[key] = address
                 if count % step == 0:
-                    sizes.extend((key, *size) for size in _size(image))
+                    size = _size(image)
+                    if size is not None and all(size):
+                        sizes.append((key, *size))
         finally:
             source.close()
     return Pictures(shown, sizes, total)
@@ -93,13 +93,10 @@ def data_address(image: bytes) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _size(image: bytes) -> Iterator[Tuple[int, int]]:
-    with needs("Pillow"):
-        from PIL import Image
+def _size(image: bytes) -> Optional[Tuple[int, int]]:
+    from crnn.image import ImageError, size_of
+
     try:
-        with Image.open(io.BytesIO(image)) as opened:
-            width, height = opened.size
-    except Exception:  # noqa: BLE001  what is damaged raises anything
-        return
-    if width and height:
-        yield width, height
+        return size_of(image)
+    except ImageError:
+        return None

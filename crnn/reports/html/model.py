@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Mapping, Optional, Sequence, Tuple
 
 from markupsafe import Markup
@@ -135,4 +135,3 @@ class Page:
     benchmarks: Sequence[BenchmarkRows]
     simulated: bool
     made: str
-    notes: Sequence[str] = field(default_factory=tuple)

@@ -204,3 +204,29 @@ def texts_in(language: str) -> Mapping[str, str]:
     if language not in LANGUAGES:
         raise UsageError(f"--lang {language}: expected {' or '.join(LANGUAGES)}")
     return LANGUAGES[language]
+
+
+_OF_SURENESS = (
+    "sure",
+    "misses_note",
+    "probability",
+    "reliability",
+    "reliability_note",
+    "mean_probability",
+)
+
+
+def of_confidence(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the words of a page whose runs have no probability, but the confidence of a path.
+
+    Args:
+        texts: The words of a page, in any language.
+
+    Returns:
+        The same, with "confidence" where they said "probability".
+    """
+    changed = dict(texts)
+    for name in _OF_SURENESS:
+        text = texts[name].replace("probability", "confidence")
+        changed[name] = text.replace("概率", "置信度")
+    return changed

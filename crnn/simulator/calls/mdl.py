@@ -13,7 +13,13 @@ from crnn.simulator.calls import implements
 from crnn.simulator.calls.rt_memory import Region
 from crnn.simulator.memory import Block, charged
 from crnn.simulator.models import Model, ModelDesc
-from crnn.simulator.om_file import NotSimulatedError, OmTensor, SimulatedOm, from_bytes
+from crnn.simulator.om_file import (
+    NotSimulatedError,
+    OmTensor,
+    SimulatedOm,
+    from_bytes,
+    work_size,
+)
 from crnn.simulator.record import line_of, site
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.things import ConfigHandle, Dataset
@@ -217,7 +223,7 @@ def query_size(sim: Simulator, path: str) -> Tuple[int, int]:
         Bytes of work memory, and of weight memory, as the simulator charges them.
     """
     om = read_file(path)
-    work = models.work_size(om)
+    work = work_size(om)
     weight = models.weight_size(om)
     return work, weight
 
@@ -271,12 +277,12 @@ def _load(sim: Simulator, device: int, om: SimulatedOm, given: Optional[List[Blo
         text = f"the model was compiled by CANN {om.release}, newer than {sim.knobs.version}"
         raise RefusedError(_PARAM, text)
     try:
-        models.rehearsal_of(om, sim.knobs)
+        models.require(om, sim.knobs)
     except NotModelledError as error:
         raise RefusedError(_PARAM, str(error)) from error
     own = 0
     if given is None:
-        own = charged(models.work_size(om))
+        own = charged(work_size(om))
         own += charged(models.weight_size(om))
     if own and not sim.memory.reserve(device, own):
         raise RefusedError(cann.ACL_ERROR_RT_MEMORY_ALLOCATION, f"the model needs {own} bytes")
@@ -299,7 +305,7 @@ def _given_memory(
     sim: Simulator, om: SimulatedOm, work: Tuple[int, int], weight: Tuple[int, int]
 ) -> List[Block]:
     return [
-        _given_block(sim, work, models.work_size(om), "the work memory"),
+        _given_block(sim, work, work_size(om), "the work memory"),
         _given_block(sim, weight, models.weight_size(om), "the weight memory"),
     ]
 

@@ -11,7 +11,15 @@ import numpy as np
 from crnn import cann
 from crnn.simulator.calls import implements
 from crnn.simulator.clock import COPY_IN, COPY_OUT
-from crnn.simulator.memory import Block, charged, host_bytes, is_poison, poison
+from crnn.simulator.memory import (
+    Block,
+    charged,
+    host_bytes,
+    is_poison,
+    poison,
+    same_bytes,
+    still_poison,
+)
 from crnn.simulator.record import Site, line_of, site
 from crnn.simulator.state import RefusedError, Simulator
 from crnn.simulator.things import Context, DataBuffer
@@ -368,12 +376,13 @@ def memcpy_async(
     assert into.block is not None and out_of.block is not None
     sim.check_task_access(into.block, queue, write=True, low=into.low, high=into.high)
     sim.check_task_access(out_of.block, queue, write=False, low=out_of.low, high=out_of.high)
-    action = _queued_copy(sim, into, out_of, site())
+    where = site()
+    action = _queued_copy(sim, into, out_of, where)
     engine = engine_of(into, out_of)
     task = sim.streams.enqueue(
         queue,
         "memcpy_async",
-        site(),
+        where,
         action,
         engine=engine,
         duration=sim.clock.copy_duration(engine, count),
@@ -390,13 +399,13 @@ def _queued_copy(sim: Simulator, into: Region, out_of: Region, where: Site) -> C
         poison(into.bytes)
 
     def run() -> None:
-        if before is not None and not np.array_equal(before, out_of.bytes):
+        if before is not None and not same_bytes(before, out_of.bytes):
             sim.broke(
                 "order",
                 "the host changed the source of a queued memcpy_async before the stream passed it",
                 where=where,
             )
-        if not into.on_device and not _still_poison(into):
+        if not into.on_device and not still_poison(into.bytes):
             sim.broke(
                 "order",
                 "the host wrote into the target of a queued memcpy_async before the stream"
@@ -406,12 +415,6 @@ def _queued_copy(sim: Simulator, into: Region, out_of: Region, where: Site) -> C
         copy(sim, into, out_of)
 
     return run
-
-
-def _still_poison(region: Region) -> bool:
-    fresh = np.empty(region.count, dtype=np.uint8)
-    poison(fresh)
-    return bool(np.array_equal(fresh, region.bytes))
 
 
 @implements("acl.rt.memset")

@@ -30,9 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATA",
         help="a set to keep apart",
     )
-    parser.add_argument("--alphabet", metavar="TEXT|@FILE", help="the model's characters")
     parser.add_argument(
-        "--time-steps", type=positive, default=26, metavar="T", help="the model's time steps (26)"
+        "--alphabet", metavar="TEXT|@FILE", help="the model's characters (default: 0-9a-z)"
+    )
+    parser.add_argument(
+        "--time-steps",
+        type=positive,
+        default=26,
+        metavar="T",
+        help="the model's time steps (default: 26)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="fail for duplicates and shared images too"

@@ -22,7 +22,7 @@ HELP = (
 )
 EXAMPLE = """  crnn dataset convert iiit5k IIIT5K/ IIIT5K_lmdb --split test
   crnn dataset convert svt svt1/ svt_lmdb --split test
-  crnn dataset convert synth90k mnt/ramdisk/max/90kDICT32px MJ_lmdb --split train
+  crnn dataset convert synth90k max/90kDICT32px MJ_lmdb --split train
   crnn dataset convert folder words/ words_lmdb --annotation words/labels.jsonl
   crnn dataset convert ic03 SceneTrialTest/ ic03_words --as folder"""
 
@@ -50,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out", type=Path, metavar="OUT", help="the LMDB (or folder) to write; its parent must exist"
     )
     parser.add_argument(
-        "--as", dest="form", choices=("lmdb", "folder"), default="lmdb", help="what to write (lmdb)"
+        "--as",
+        dest="form",
+        choices=("lmdb", "folder"),
+        default="lmdb",
+        help="what to write (default: lmdb)",
     )
     _add_source_options(parser)
     parser.add_argument(
@@ -91,7 +95,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         "--form",
         dest="lines",
         metavar="FORM",
-        help="the form of an annotation's lines (by content)",
+        help="the form of an annotation's lines (default: told by content)",
     )
     add_list_options(parser)
     parser.add_argument(

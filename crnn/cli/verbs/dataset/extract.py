@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--form",
         choices=FORMS,
         default="tab",
-        help="the annotation's lines (tab); sdk: NAME_img/image-%%09d.jpg and NAME_gt.txt",
+        help="the annotation's lines (default: tab); sdk: NAME_img/image-%%09d.jpg and NAME_gt.txt",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace a folder of this kit's that is there"

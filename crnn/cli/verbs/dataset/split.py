@@ -10,9 +10,7 @@ from crnn.cli import console
 from crnn.cli.arguments import add_json, fraction, natural, put_json
 
 HELP = "Share an LMDB's words out to several, the same image (or label) never on two sides."
-EXAMPLE = (
-    "  crnn dataset split words_lmdb --part train_lmdb=0.9 --part val_lmdb=0.1 --seed 1 --by label"
-)
+EXAMPLE = "  crnn dataset split all_lmdb --part tr=0.9 --part val=0.1 --seed 1 --by label"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         choices=("image", "label"),
         default="image",
-        help="keep together what has the same image, or label too",
+        help="keep together what has the same image, or label too (default: image)",
     )
     parser.add_argument("--force", action="store_true", help="replace LMDBs that are there")
     add_json(parser)

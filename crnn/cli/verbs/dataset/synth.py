@@ -15,7 +15,8 @@ HELP = (
     " number of cores."
 )
 EXAMPLE = """  crnn dataset synth words_lmdb --count 100000 --seed 1
-  crnn dataset synth plates_lmdb --count 5000 --seed 2 --words plates.txt --fonts fonts/ --effects night.yaml"""  # noqa: E501
+  crnn dataset synth plates_lmdb --count 5000 --seed 2 --words plates.txt
+  crnn dataset synth out_lmdb --count 500 --seed 3 --fonts ttf/ --effects e.yaml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,18 +26,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=positive, required=True, metavar="N", help="how many words")
     parser.add_argument("--seed", type=natural, required=True, metavar="S", help="which words")
-    parser.add_argument(
-        "--words", type=Path, metavar="FILE", help="words, one a line (the system's list)"
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument(
+        "--pattern",
+        metavar="PATTERN",
+        help=(
+            "texts of a pattern, such as '[A-Z]{2}[0-9]{4}', in the place of words"
+            " (docs/decoding.md)"
+        ),
+    )
+    texts.add_argument(
+        "--words", type=Path, metavar="FILE", help="words, one a line (default: the system's list)"
     )
     parser.add_argument(
-        "--fonts", type=Path, metavar="DIR", help="a folder of fonts (installed ones, open licence)"
+        "--fonts",
+        type=Path,
+        metavar="DIR",
+        help="a folder of fonts (default: the installed ones of an open licence)",
     )
     parser.add_argument(
         "--effects", type=Path, metavar="FILE", help="YAML: lines of the table of effects to change"
     )
-    parser.add_argument("--alphabet", metavar="TEXT|@FILE", help="the model's characters")
     parser.add_argument(
-        "--processes", type=positive, metavar="N", help="processes (one for each core)"
+        "--alphabet", metavar="TEXT|@FILE", help="the model's characters (default: 0-9a-z)"
+    )
+    parser.add_argument(
+        "--processes", type=positive, metavar="N", help="processes (default: one for each core)"
     )
     parser.add_argument("--force", action="store_true", help="replace an LMDB that is there")
     add_json(parser)
@@ -54,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         words=args.words,
         fonts=args.fonts,
         effects_file=args.effects,
+        pattern=args.pattern,
     )
     processes = args.processes or usable_cpus()
     start = time.perf_counter()

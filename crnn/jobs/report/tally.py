@@ -13,11 +13,13 @@ from typing import Callable, Counter, Dict, Iterator, List, Mapping, Optional, S
 import numpy as np
 
 from crnn.metrics import TextMetric, align
+from crnn.scoring.sureness import BINS, curve, expected_calibration_error, reliability
 
 MOST_CONFUSIONS = 20_000
 """Pairs that are told apart; more than any alphabet of a benchmark has."""
 MOST_KEYS = 500_000
-BINS = 10
+STEPS = 100
+"""Points of the curve of the surest words."""
 NOTHING = ""
 """What stands in the place of a character that was inserted or left out."""
 
@@ -28,7 +30,7 @@ class Word:
 
     ``label`` and ``text`` are as they were written; ``sure`` is the probability of the text where
     the run has it, else the confidence of its path; ``characters`` holds the probability of each
-    character of the text, where the run has them.
+    character of the text, where the run has them; ``of_path`` says that ``sure`` is a confidence.
     """
 
     key: str
@@ -39,15 +41,15 @@ class Word:
     view: str = ""
     rejected: bool = False
     characters: Sequence[float] = ()
+    of_path: bool = False
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often words of one tenth of the data are right: words sorted by confidence and cut into
-    parts of equal count.
+    """How often words are right that are equally sure, as `crnn.scoring.sureness` has it.
 
-    ``error`` is the expected calibration error, the mean of |share right - mean confidence| over
-    the parts (Guo et al., ICML 2017, with parts of equal count).
+    ``points`` are the mean confidence of each bin and the share of its words that are right;
+    ``error`` is the expected calibration error.
     """
 
     points: Sequence[Tuple[float, float]]
@@ -69,12 +71,12 @@ class Tally:
     fold: Callable[[str], str]
     metric: TextMetric = field(default_factory=TextMetric)
     words: int = 0
-    rejected: int = 0
-    unlabelled: int = 0
     confusions: Counter[Tuple[str, str]] = field(default_factory=collections.Counter)
     by_width: Dict[int, List[int]] = field(default_factory=dict)
     wrong_keys: Optional[Set[str]] = field(default_factory=set)
     """The names of the wrong words; None where they are more than `MOST_KEYS`."""
+    of_paths: bool = False
+    """Whether a word has the confidence of its path in the place of a probability."""
     _characters: int = 0
     _sure: array[float] = field(default_factory=lambda: array("f"))
     _right: array[int] = field(default_factory=lambda: array("b"))
@@ -84,12 +86,11 @@ class Tally:
         """Count a word.
 
         Args:
-            word: What was read; without a label it is counted and nothing else.
+            word: What was read; without a label it counts for nothing but the order.
         """
         self.words += 1
-        self.rejected += word.rejected
+        self.of_paths = self.of_paths or word.of_path
         if word.label is None:
-            self.unlabelled += 1
             return
         truth, text = self.folded(word)
         self._characters += len(truth)
@@ -130,23 +131,22 @@ class Tally:
         return [word for _, _, word in ordered]
 
     def reliability(self) -> Optional[Reliability]:
-        """Return how far the confidences can be trusted; None where fewer than two words a part
-        have one.
+        """Return how far the confidences can be trusted; None where fewer than two words a bin have
+        one.
         """
         if len(self._sure) < 2 * BINS:
             return None
         sure = np.frombuffer(self._sure, dtype=np.float32)
-        right = np.frombuffer(self._right, dtype=np.int8)
-        order = np.argsort(-sure, kind="stable")
-        sure, right = sure[order], right[order]
+        right = np.frombuffer(self._right, dtype=np.int8).astype(bool)
         points: List[Tuple[float, float]] = []
-        error = 0.0
-        for part_sure, part_right in zip(np.array_split(sure, BINS), np.array_split(right, BINS)):
-            mean, share = float(part_sure.mean()), float(part_right.mean())
-            points.append((mean, share))
-            error += abs(share - mean) * len(part_sure) / len(sure)
-        points.reverse()
-        return Reliability(points, error, list(_kept(right)))
+        for one in reliability(sure, right):
+            points.append((one.probability, one.correct / one.count))
+        error = expected_calibration_error(sure, right)
+        surest = np.argsort(-sure, kind="stable")
+        kept: List[Tuple[float, float]] = []
+        for share, _, accuracy in curve(sure[surest], right[surest], list(_shares(len(sure)))):
+            kept.append((share, accuracy))
+        return Reliability(points, error, kept)
 
     def _name(self, key: str) -> None:
         if self.wrong_keys is None:
@@ -174,12 +174,10 @@ class Tally:
             heapq.heapreplace(self._worst, entry)
 
 
-def _kept(right: np.ndarray, steps: int = 100) -> Iterator[Tuple[float, float]]:
-    """Yield the share kept and the share right of those; ``right`` is sorted, the surest first."""
-    sums = np.cumsum(right)
-    for step in range(1, steps + 1):
-        count = max(1, round(len(right) * step / steps))
-        yield count / len(right), float(sums[count - 1]) / count
+def _shares(words: int) -> Iterator[float]:
+    """Yield shares in equal steps, each of a whole number of words."""
+    for step in range(1, STEPS + 1):
+        yield max(1, round(words * step / STEPS)) / words
 
 
 def top_confusions(

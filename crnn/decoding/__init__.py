@@ -1,0 +1,1 @@
+"""Logits to texts: greedily, which is the default, or as a lexicon or a pattern allows."""

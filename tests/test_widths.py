@@ -1,0 +1,43 @@
+"""The rule that chooses a picture's width."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.widths import Widths, parsed
+
+SIDES = st.integers(1, 70_000)
+LISTS = st.lists(st.integers(1, 2000), min_size=1, max_size=9, unique=True).map(sorted).map(tuple)
+
+
+@given(LISTS, SIDES, SIDES, st.integers(1, 100))
+def test_the_chosen_width_is_the_nearest_and_of_two_the_narrower(widths, width, height, factor):
+    chosen = Widths(factor=float(factor), list=widths).choose(width, height)
+    ideal = Fraction(factor * width, height)
+    assert chosen == min(widths, key=lambda each: (abs(each - ideal), each))
+
+
+@given(LISTS, SIDES, SIDES)
+def test_nearest_begins_with_the_chosen_and_has_each_width_once(widths, width, height):
+    found = Widths(list=widths).nearest(width, height)
+    assert found[0] == Widths(list=widths).choose(width, height)
+    assert sorted(found) == list(widths)
+
+
+@pytest.mark.parametrize(
+    ("size", "width"),
+    [((1, 1000), 80), ((1000, 1), 200), ((90, 36), 80), ((91, 36), 100), ((100, 36), 100)],
+)
+def test_odd_pictures_have_a_width_and_ties_go_to_the_narrower(size, width):
+    assert Widths().choose(*size) == width
+
+
+def test_widths_of_an_option():
+    assert parsed("128,80, 100,80") == [80, 100, 128]
+    for text in ("", "80,", "80,x", "0,80", "-5", "80;100", "70000"):
+        with pytest.raises(ValueError):
+            parsed(text)
