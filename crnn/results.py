@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
+from crnn.fingerprint import Fingerprint
 from crnn.spec import ModelSpec
 
 
@@ -71,6 +72,8 @@ class Model:
     spec: ModelSpec
     spec_from: str
     external_data: Mapping[str, str] = field(default_factory=dict)
+    inputs: Optional[Fingerprint] = None
+    """What the model's own spec made of the built-in patterns where it was written."""
 
 
 @dataclass(frozen=True)

@@ -625,6 +625,27 @@ MUTATIONS = (
         "            if not remarks:\n                # It",
         "tests/test_picture_options.py::test_an_image_is_turned_only_where_the_spec_says_so",
     ),
+    Mutation(
+        "the fingerprint's normalisation is not compared",
+        "crnn/fingerprint.py",
+        "        if value != against:\n",
+        "        if value > against:\n",
+        "tests/test_fingerprint.py::test_a_difference_is_named",
+    ),
+    Mutation(
+        "a copy with another spec keeps the fingerprint of the first",
+        "crnn/patterns.py",
+        "    if carried is not None and not other_keys(before, after):\n",
+        "    if carried is not None:\n",
+        "tests/test_fingerprint.py::test_a_model_keeps_its_own_where_images_are_prepared_alike",
+    ),
+    Mutation(
+        "the bins' fingerprint is not read",
+        "crnn/samples/bins.py",
+        "        inputs = parse_fingerprint(data.get(\"inputs\"))\n",
+        "        inputs = None\n",
+        "tests/test_fingerprint.py::test_bins_made_otherwise_are_named",
+    ),
     # What the box slice imports.
     Mutation(
         "onnx imported in the evaluation's loop",

@@ -16,10 +16,16 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from crnn.ascend.reference import Reference, parse_reference
 from crnn.errors import InputError
 from crnn.files import read_bounded, sha256, write_text
+from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
-ADDED = (frozenset(["external_data"]), frozenset(["reference"]), frozenset(["widths"]))
+ADDED = (
+    frozenset(["external_data"]),
+    frozenset(["reference"]),
+    frozenset(["widths"]),
+    frozenset(["inputs"]),
+)
 """The keys that the formats 2, 3 … of a sidecar added (`numbered`)."""
 MAX_BYTES = 1 << 20
 
@@ -32,7 +38,8 @@ class Sidecar:
     a word each; ``versions`` names what the model was made with (crnn, cann, atc …);
     ``external_data`` has the hashes of the files that held the ONNX's weights, by name;
     ``reference`` what the ONNX read of the built-in pictures; ``widths`` the widths in pixels that
-    the OM takes, ascending, each at every one of ``batch_sizes``: empty for a model of one width.
+    the OM takes, ascending, each at every one of ``batch_sizes``: empty for a model of one width;
+    ``inputs`` what the spec makes of the built-in patterns.
     """
 
     spec: ModelSpec
@@ -46,6 +53,7 @@ class Sidecar:
     external_data: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: Optional[Reference] = None
     widths: Tuple[int, ...] = ()
+    inputs: Optional[Fingerprint] = None
 
     def to_json(self) -> str:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
@@ -58,6 +66,9 @@ class Sidecar:
         del values["reference"]
         if self.reference is not None:
             values["reference"] = self.reference.to_dict()
+        del values["inputs"]
+        if self.inputs is not None:
+            values["inputs"] = self.inputs.to_dict()
         values["format"] = numbered(FORMAT, ADDED, values)
         return (
             json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
@@ -141,6 +152,7 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         external_data=data.get("external_data", {}),
         reference=_reference(data, path),
         widths=tuple(data.get("widths", ())),
+        inputs=parse_fingerprint(data.get("inputs")),
     )
 
 
@@ -280,5 +292,6 @@ _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "widths": ("a list of positive numbers", _are_sizes),
     "external_data": (f"{_HASH} for each file", _is_hashes),
     "reference": ("an object", lambda value: isinstance(value, dict)),
+    "inputs": ("an object", lambda value: isinstance(value, dict)),
     "simulated": ("true or false", lambda value: isinstance(value, bool)),
 }

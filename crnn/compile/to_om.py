@@ -57,6 +57,7 @@ from crnn.errors import CheckError, InputError, KitError, UnavailableError, Usag
 from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.fingerprint import Fingerprint, fingerprint_in
 from crnn.machine import versions
 from crnn.runners.onnx_file import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
@@ -130,6 +131,7 @@ class CompilePlan:
     atc: Optional[Path]
     notes: Tuple[str, ...]
     sizes: Sizes
+    inputs: Optional[Fingerprint] = None
 
     def spec_of(self, job: AtcJob) -> ModelSpec:
         """Return the spec at an OM's width; at the first where it has several."""
@@ -249,6 +251,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         atc=atc,
         notes=tuple(notes),
         sizes=sizes,
+        inputs=source.inputs,
     )
     aipp_files(todo)  # what AIPP does not take is refused before ATC runs
     return todo
@@ -265,6 +268,7 @@ class _Source:
     sizes: Sizes
     external_data: Mapping[str, str]
     checkpoint_sha256: Optional[str]
+    inputs: Optional[Fingerprint]
 
 
 def _source(request: CompileRequest, notes: List[str]) -> _Source:
@@ -297,7 +301,22 @@ def _source(request: CompileRequest, notes: List[str]) -> _Source:
         sizes=sizes_of(graph, spec, widths, request.model, copied=_is_set(request, widths)),
         external_data=outside,
         checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
+        inputs=_inputs(metadata, spec),
     )
+
+
+def _inputs(metadata: Mapping[str, str], spec: ModelSpec) -> Optional[Fingerprint]:
+    """Return the ONNX's fingerprint of its inputs; one that is made here where it has none, or not
+    of all the widths; None where nothing here decodes images.
+    """
+    carried = fingerprint_in(metadata)
+    if carried is not None and carried.covers(spec.read_widths):
+        return carried
+    with contextlib.suppress(ImportError):
+        from crnn.patterns import fingerprint_of
+
+        return fingerprint_of(spec)
+    return None
 
 
 def _check_sizes(request: CompileRequest, widths: Sequence[int]) -> None:
@@ -588,6 +607,7 @@ def _place(
         simulated=om.simulated,
         external_data=todo.external_data,
         reference=reference,
+        inputs=todo.inputs,
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)

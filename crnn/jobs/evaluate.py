@@ -31,6 +31,7 @@ from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import Decoder, DecodingOptions, SampleWords
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
+from crnn.fingerprint import differences, other_keys
 from crnn.jobs.compare import Comparer
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
@@ -41,7 +42,7 @@ from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
-from crnn.results import Comparison, Evaluation
+from crnn.results import Comparison, Evaluation, Model
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.samples.annotations import ListOptions
@@ -225,7 +226,8 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner), *source.notes, *_remarks(scorer, runner.spec)]
+        notes = [*_notes(request, runner), *input_notes(runner.model, source)]
+        notes.extend([*source.notes, *_remarks(scorer, runner.spec)])
         if views is not None:
             notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
@@ -473,6 +475,37 @@ def _notes(request: EvaluateRequest, runner: Runner) -> List[str]:
         )
     notes.extend(runner.notes)
     return notes
+
+
+def input_notes(model: Model, source: WordSource) -> Sequence[str]:
+    """Say where bins were made otherwise than a model's images are.
+
+    Args:
+        model: The model; nothing is said of one that is read by another spec than its own.
+        source: The data; nothing is said of others than bins that carry a fingerprint.
+
+    Returns:
+        A sentence, or none where the two fingerprints are equal or one is lacking.
+    """
+    if not isinstance(source, (BinFolder, PackedBins)) or model.spec_from != "file":
+        return ()
+    made = source.description
+    if made is None or made.inputs is None or model.inputs is None:
+        return ()
+    said = differences(
+        made.inputs, model.inputs, ("the bins", "the model"), constants=made.dtype != "uint8"
+    )
+    if not said:
+        return ()
+    keys = ", ".join(other_keys(made.spec, model.spec))
+    if keys:
+        keys = f" (their specs differ by {keys})"
+    note = (
+        f"the bins were not made as the model's images are: {'; '.join(said)}{keys}. Words read"
+        " wrong may be the bins' fault: prepare them again with crnn prepare --spec"
+        f" {model.path.name}"
+    )
+    return (note,)
 
 
 def _hardly(evaluation: Evaluation) -> bool:

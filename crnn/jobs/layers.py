@@ -130,9 +130,7 @@ def compare_layers(first: Tensors, second: Tensors) -> LayerReport:
     return LayerReport(layers, next(iter(blamed), None), limit, unmatched)
 
 
-def _layer(
-    name: str, operator: str, value: np.ndarray, other: np.ndarray, limit: float
-) -> Layer:
+def _layer(name: str, operator: str, value: np.ndarray, other: np.ndarray, limit: float) -> Layer:
     finite = np.isfinite(value) & np.isfinite(other)
     broken = int(value.size - finite.sum())
     one = np.where(finite, value, 0).astype(np.float64).reshape(-1)
@@ -171,9 +169,7 @@ def _tapped(proto: Any) -> Tuple[Any, Dict[str, str]]:
     return tapped, operators
 
 
-def _of_onnx(
-    path: Path, tapped: Any, operators: Mapping[str, str], images: np.ndarray
-) -> Tensors:
+def _of_onnx(path: Path, tapped: Any, operators: Mapping[str, str], images: np.ndarray) -> Tensors:
     with needs("onnxruntime"):
         import onnxruntime
     options = onnxruntime.SessionOptions()

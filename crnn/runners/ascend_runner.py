@@ -681,12 +681,16 @@ def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
             raise InputError(
                 f"{path} and {paths[0]} are not a set: they are read by different specs"
             )
+    sidecar = find_sidecar(paths[0], oms[0].sha256)
+    inputs = None
+    if sidecar is not None:
+        inputs = sidecar.inputs
     if len(paths) == 1:
-        return Model(paths[0], oms[0].sha256, *specs[0])
+        return Model(paths[0], oms[0].sha256, *specs[0], inputs=inputs)
     _require_one_checkpoint(paths, oms)
     # A set's hash is that of its files' hashes, one after the other.
     together = hashlib.sha256("".join(om.sha256 for om in oms).encode()).hexdigest()
-    return Model(paths[0].parent, together, *specs[0])
+    return Model(paths[0].parent, together, *specs[0], inputs=inputs)
 
 
 def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:
