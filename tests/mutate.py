@@ -629,7 +629,7 @@ MUTATIONS = (
         "the fingerprint's normalisation is not compared",
         "crnn/fingerprint.py",
         "        if value != against:\n",
-        "        if value > against:\n",
+        "        if value < against:\n",
         "tests/test_fingerprint.py::test_a_difference_is_named",
     ),
     Mutation(
@@ -642,7 +642,7 @@ MUTATIONS = (
     Mutation(
         "the bins' fingerprint is not read",
         "crnn/samples/bins.py",
-        "        inputs = parse_fingerprint(data.get(\"inputs\"))\n",
+        '        inputs = parse_fingerprint(data.get("inputs"))\n',
         "        inputs = None\n",
         "tests/test_fingerprint.py::test_bins_made_otherwise_are_named",
     ),
