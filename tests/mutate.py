@@ -646,6 +646,27 @@ MUTATIONS = (
         "        inputs = None\n",
         "tests/test_fingerprint.py::test_bins_made_otherwise_are_named",
     ),
+    Mutation(
+        "int8 tensors are compared as they were before quantisation",
+        "crnn/export/node_tensors.py",
+        "        kept[name] = values.get(name + _DEQUANTISED, value)\n",
+        "        kept[name] = value\n",
+        "tests/jobs/test_layers.py::test_a_scale_too_small_is_found",
+    ),
+    Mutation(
+        "the last node that differs is named, not the first",
+        "crnn/reports/layers.py",
+        "        return next((layer for layer in self.layers if layer.blamed), None)\n",
+        "        return next((layer for layer in self.layers[::-1] if layer.blamed), None)\n",
+        "tests/jobs/test_layers.py::test_the_table_the_json_and_the_plot",
+    ),
+    Mutation(
+        "a NaN of the second model alone is passed over",
+        "crnn/jobs/layers.py",
+        "    broken = int((~sound & (value != other)).sum())\n",
+        "    broken = int((~np.isfinite(value) & (value != other)).sum())\n",
+        "tests/jobs/test_layers.py::test_what_is_infinite_in_one_alone_is_broken",
+    ),
     # What the box slice imports.
     Mutation(
         "onnx imported in the evaluation's loop",
