@@ -667,6 +667,20 @@ MUTATIONS = (
         "    broken = int((~np.isfinite(value) & (value != other)).sum())\n",
         "tests/jobs/test_layers.py::test_what_is_infinite_in_one_alone_is_broken",
     ),
+    Mutation(
+        "a refused node takes its half of the others with it",
+        "crnn/compile/probe.py",
+        "        *_accepted(nodes[half:], needed, accepts),\n",
+        "        *_accepted(nodes[half:][1:], needed, accepts),\n",
+        "tests/test_probe_simulated.py::test_halving_asks_for_few",
+    ),
+    Mutation(
+        "the simulated ATC forgets --out_nodes",
+        "crnn/simulator/graph.py",
+        "        self.data = self.model.SerializeToString()\n\n    def check(",
+        "\n    def check(",
+        "tests/test_probe_simulated.py::test_every_node_of_floats_is_an_output",
+    ),
     # What the box slice imports.
     Mutation(
         "onnx imported in the evaluation's loop",

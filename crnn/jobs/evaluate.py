@@ -33,6 +33,7 @@ from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.fingerprint import differences, other_keys
 from crnn.jobs.compare import Comparer
+from crnn.jobs.insides import write_insides
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
@@ -45,6 +46,7 @@ from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation, Model
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
+from crnn.runners.probe_runner import ProbeRunner
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
@@ -442,6 +444,8 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         )
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
+        if isinstance(runner, ProbeRunner):
+            write_insides(folder, runner)
 
 
 def _require_sound(request: AnyRequest) -> None:

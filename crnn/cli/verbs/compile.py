@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=f"ATC's --precision_mode (default: force_fp16): {', '.join(PRECISION_MODES)}",
     )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="an OM that shows every node's output, which crnn evaluate --save-outputs keeps",
+    )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
     _add_atc(parser)
     add_reading(parser)
@@ -130,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         output_axes=args.output_axes,
         widths=args.widths,
+        probe=args.probe,
     )
     todo = plan(request, os.environ)
     for text in todo.notes:
