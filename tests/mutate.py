@@ -1072,15 +1072,15 @@ MUTATIONS = (
     Mutation(
         "--against sees no difference",
         "crnn/jobs/compare.py",
-        "if other != reading.text:",
-        "if other is None:",
+        "        if other == text:\n",
+        "        if other is not None:\n",
         "tests/jobs/test_compare.py::test_words_that_differ_are_listed_and_paired",
     ),
     Mutation(
         "--max-differ allows one more",
         "crnn/jobs/evaluate.py",
-        "len(comparison.differing) > request.max_differ:",
-        "len(comparison.differing) > request.max_differ + 1:",
+        "comparison.differ > request.max_differ:",
+        "comparison.differ > request.max_differ + 1:",
         "tests/cli/test_evaluate.py::test_against_an_earlier_run",
     ),
     Mutation(
@@ -1178,8 +1178,8 @@ MUTATIONS = (
     Mutation(
         "improvements come before regressions",
         "crnn/jobs/compare.py",
-        "order = {REGRESSION: 0, IMPROVEMENT: 1}",
-        "order = {REGRESSION: 1, IMPROVEMENT: 0}",
+        '        for change in (REGRESSION, IMPROVEMENT, ""):\n',
+        '        for change in (IMPROVEMENT, REGRESSION, ""):\n',
         "tests/jobs/test_against.py::test_regressions_come_first_and_are_marked",
     ),
     Mutation(
