@@ -311,12 +311,28 @@ class Side:
 
 
 @dataclass(frozen=True)
+class SweepRun:
+    """A model that has read the words again, with another batch, device or count of threads: how
+    many of the ``words`` it read otherwise than at first, and these words.
+    """
+
+    side: str
+    batch: int
+    device: str
+    threads: int
+    words: int
+    differ: int
+    differing: Sequence[Difference]
+
+
+@dataclass(frozen=True)
 class SideBySide:
     """Two sides or more over the same words, each later one compared with the first.
 
     ``comparisons`` has one for each side but the first. ``inputs`` says in which ways the sides
     prepare an image, or name their classes, differently: where to look before a model is blamed.
-    ``failures`` are the checks that did not hold, ``checks`` what was asked for.
+    ``failures`` are the checks that did not hold, ``checks`` what was asked for. ``sweep`` is empty
+    where each model has read the words once.
     """
 
     sides: Sequence[Side]
@@ -328,6 +344,7 @@ class SideBySide:
     data: str = ""
     date: str = ""
     command: Sequence[str] = ()
+    sweep: Sequence[SweepRun] = ()
 
 
 @dataclass(frozen=True)

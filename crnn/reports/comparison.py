@@ -6,9 +6,9 @@ import dataclasses
 import itertools
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from crnn.reports.result_json import against_dict, run_dict
+from crnn.reports.result_json import against_dict, difference_dict, run_dict
 from crnn.reports.text import DIFFERENCES, SIMULATED
-from crnn.results import Comparison, Difference, LogDifferences, RunInfo, Side, SideBySide
+from crnn.results import Comparison, Difference, LogDifferences, RunInfo, Side, SideBySide, SweepRun
 
 SCHEMA = "crnn-comparison/1"
 LONGEST = 100
@@ -32,12 +32,15 @@ def lines(result: SideBySide, *, shown: int = DIFFERENCES) -> Iterator[str]:
         if len(result.comparisons) > 1:
             begin = f"{letter}: "
         yield f"{begin}{verdict(comparison)}"
+    if not result.comparisons:
+        yield sweep_verdict(result.sweep)
     for letter, side in zip(_letters(0), result.sides):
         yield _side(letter, side)
     for sentence in result.inputs:
         yield f"inputs     {sentence}"
     for letter, comparison in zip(_letters(1), result.comparisons):
         yield from _comparison(letter, comparison, shown)
+    yield from _sweep(result, shown)
     yield from result_lines(result.failures, result.checks)
 
 
@@ -54,6 +57,43 @@ def verdict(comparison: Comparison) -> str:
     if not comparison.differ:
         return f"SAME TEXT: {words} of {words} words"
     return f"{comparison.differ} of {words} words differ"
+
+
+def sweep_verdict(runs: Sequence[SweepRun]) -> str:
+    """Say in a few words whether models read the same however they are run.
+
+    Args:
+        runs: Each combination of batch, device and threads.
+
+    Returns:
+        "SAME TEXT in 12 runs", or in how many the text differs.
+    """
+    other = sum(run.differ > 0 for run in runs)
+    if not other:
+        return f"SAME TEXT in {len(runs)} runs with other batches, devices or threads"
+    return f"ANOTHER TEXT in {other} of {len(runs)} runs with other batches, devices or threads"
+
+
+def _sweep(result: SideBySide, shown: int) -> Iterator[str]:
+    if not result.sweep:
+        return
+    if result.comparisons:
+        yield sweep_verdict(result.sweep)
+    for letter, side in zip(_letters(0), result.sides):
+        runs = [run for run in result.sweep if run.side == side.name]
+        same = [run for run in runs if not run.differ]
+        if same:
+            yield f"{letter} reads the same with {', '.join(map(_ran_with, same))}"
+        for run in runs:
+            if not run.differ:
+                continue
+            yield f"{letter} with {_ran_with(run)}: {run.differ} of {run.words} words differ"
+            for word in run.differing[:shown]:
+                yield _word("now", word, first="at first")
+
+
+def _ran_with(run: SweepRun) -> str:
+    return f"batch {run.batch} on {run.device}/{run.threads}"
 
 
 def result_lines(failures: Sequence[str], checks: Mapping[str, float]) -> Iterator[str]:
@@ -88,9 +128,11 @@ def to_dict(result: SideBySide) -> Dict[str, Any]:
     comparisons: List[Dict[str, Any]] = []
     for side, comparison in zip(result.sides[1:], result.comparisons):
         comparisons.append(comparison_dict(result.sides[0].name, side.name, comparison))
+    differ = sum(comparison.differ for comparison in result.comparisons)
+    differ += sum(run.differ for run in result.sweep)
     data: Dict[str, Any] = {
         "schema": SCHEMA,
-        "same_text": not any(comparison.differ for comparison in result.comparisons),
+        "same_text": not differ,
         "passed": not result.failures,
         "checks": dict(result.checks),
         "failures": list(result.failures),
@@ -104,6 +146,8 @@ def to_dict(result: SideBySide) -> Dict[str, Any]:
     }
     if result.data:
         data["data"] = result.data
+    if result.sweep:
+        data["sweep"] = [_sweep_dict(run) for run in result.sweep]
     return data
 
 
@@ -133,6 +177,18 @@ def comparison_dict(first: str, second: str, comparison: Comparison) -> Dict[str
     if comparison.logits is not None:
         data["log_probabilities"] = dataclasses.asdict(comparison.logits)
     return data
+
+
+def _sweep_dict(run: SweepRun) -> Dict[str, Any]:
+    return {
+        "side": run.side,
+        "batch": run.batch,
+        "device": run.device,
+        "threads": run.threads,
+        "words_compared": run.words,
+        "differing": run.differ,
+        "words": [difference_dict(word) for word in run.differing],
+    }
 
 
 def _side_dict(side: Side) -> Dict[str, Any]:
@@ -222,14 +278,14 @@ def _logits(letter: str, logits: LogDifferences) -> Iterator[str]:
     )
 
 
-def _word(letter: str, word: Difference) -> str:
+def _word(letter: str, word: Difference, first: str = "A") -> str:
     mark = word.change or "differs"
     margins = ""
     if word.margins is not None:
         margins = f"  margins:{word.margins[0]:.3g}, {word.margins[1]:.3g}"
     return (
         f"{mark}  {_clipped(word.key)}  label:{_clipped(str(word.label))}"
-        f"  A:{_clipped(word.other)}  {letter}:{_clipped(word.text)}{margins}"
+        f"  {first}:{_clipped(word.other)}  {letter}:{_clipped(word.text)}{margins}"
     )
 
 

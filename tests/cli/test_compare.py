@@ -304,3 +304,68 @@ def test_a_report_shows_it(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     Path("new.json").write_text(json.dumps({**content, "schema": "crnn-comparison/2"}))
     assert main(["report", "new.json", "-o", "c.html"]) == 1
     assert "A newer kit wrote it" in capsys.readouterr().err
+
+
+def write_batch_model(path: Path, least: int) -> Path:
+    """Write the echo model, with a bias on the first class after the blank in each batch of at
+    least so many images.
+    """
+    proto = onnx.load(str(path.parent / "m.onnx"))
+    values = np.zeros(37, dtype=np.float32)
+    values[1] = 1.25
+    proto.graph.node[-1].output[0] = "plain"
+    make = onnx.helper.make_node
+    proto.graph.node.extend(
+        [
+            make("Shape", ["plain"], ["shape"]),
+            make("Gather", ["shape", "one"], ["count"]),
+            make("Less", ["count", "least"], ["small"]),
+            make("Not", ["small"], ["large"]),
+            make("Cast", ["large"], ["factor"], to=onnx.TensorProto.FLOAT),
+            make("Mul", ["bias", "factor"], ["added"]),
+            make("Add", ["plain", "added"], ["output1"]),
+        ]
+    )
+    for name, value in (("bias", values), ("one", np.array(1)), ("least", np.array(least))):
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    onnx.save(proto, str(path))
+    return path
+
+
+def test_the_text_is_the_same_whatever_the_batch_and_the_threads(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = compare("m.onnx", *ALL, "--batches", "1,2,3,tail,6", "--threads", "1,2")
+    tried = [(run["batch"], run["threads"]) for run in data["sweep"]]
+    assert tried == [(1, 2), (2, 1), (2, 2), (3, 1), (3, 2), (6, 1), (6, 2)]
+    assert {run["words_compared"] for run in data["sweep"]} == {7}
+    assert data["same_text"]
+    out = capsys.readouterr().out
+    assert out.startswith("SAME TEXT in 7 runs with other batches, devices or threads\nA  0.5714")
+
+
+def test_a_model_whose_text_hangs_on_the_batch(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_batch_model(place / "batch.onnx", 3)
+    data = compare("m.onnx", "batch.onnx", *ALL, "--batches", "1,2,3", code=3)
+    assert data["comparisons"][0]["differing"] == 0
+    assert not data["same_text"]
+    # Of seven words in batches of three the last is alone.
+    found = [(run["side"], run["batch"], run["differing"]) for run in data["sweep"]]
+    assert found == [
+        *(("m.onnx", 2, 0), ("m.onnx", 3, 0)),
+        *(("batch.onnx", 2, 0), ("batch.onnx", 3, 6)),
+    ]
+    out = " ".join(capsys.readouterr().out.split())
+    assert "ANOTHER TEXT in 1 of 4 runs" in out
+    assert "B with batch 3 on cpu" in out
+    assert "at first:house now:h0o0u0s0e0" in out
+
+
+def test_a_sweep_needs_a_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_readings(place / "r.jsonl", {})
+    assert main(["compare", "r.jsonl", "r.jsonl", "--batches", "1,2"]) == 2
+    assert "need a model among the sides" in capsys.readouterr().err
+    assert main(["compare", "m.onnx", *ALL, "--batches", "1,two"]) == 2
+    assert main(["compare", "m.onnx", *ALL, "--devices", "cuda:7"]) == 4

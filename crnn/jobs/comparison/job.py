@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import IO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from crnn.jobs.comparison.sides import AnySide, How, open_sides
 from crnn.jobs.comparison.words import Row, Word, joined
 from crnn.jobs.evaluate import Progress
 from crnn.machine import by_name, now
-from crnn.results import Comparison, RunInfo, Side, SideBySide
+from crnn.reports.result_json import reading_line
+from crnn.results import Comparison, Reading, RunInfo, Side, SideBySide
 from crnn.samples.annotations import ListOptions
 from crnn.spec import ModelSpec
 
@@ -39,7 +40,8 @@ class CompareRequest:
     0, unless ``max_drop``, the largest loss of accuracy, is given alone. ``common`` takes the words
     that all sides have where they do not have the same. ``keep`` None keeps every word that
     differs. ``examples`` are the words whose images come with the outcome. ``models_only`` takes
-    every side for a model.
+    every side for a model. ``record`` is a folder that gets what each model has read, by
+    `texts_file`; a single side will then do.
     """
 
     sides: Sequence[str]
@@ -58,6 +60,7 @@ class CompareRequest:
     keep: Optional[int] = KEPT
     examples: int = 0
     models_only: bool = False
+    record: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def compare(request: CompareRequest, progress: Progress) -> CompareOutcome:
         InputError: A side cannot be used, or sides are over other words.
         UsageError: There are not two sides, or a model has no data.
     """
-    if len(request.sides) < 2:
+    if len(request.sides) < 2 and request.record is None:
         raise UsageError("expected two sides or more, the reference first")
     how = How(
         _data(request),
@@ -110,7 +113,13 @@ def compare(request: CompareRequest, progress: Progress) -> CompareOutcome:
         if models:
             assert how.data is not None
             source = stack.enter_context(reading(models, how.data, request.batch))
-        table = _Table(sides, source, request)
+        recorded: Dict[int, IO[bytes]] = {}
+        if request.record is not None:
+            for number, side in enumerate(sides):
+                if isinstance(side, ModelSide):
+                    path = texts_file(request.record, number)
+                    recorded[number] = stack.enter_context(open(path, "wb"))
+        table = _Table(sides, source, request, recorded)
         total = None
         if source is not None:
             total = len(source)
@@ -118,6 +127,19 @@ def compare(request: CompareRequest, progress: Progress) -> CompareOutcome:
             for count in table.run():
                 advance(count)
         return table.outcome()
+
+
+def texts_file(folder: Path, number: int) -> Path:
+    """Return where the readings of a side are kept.
+
+    Args:
+        folder: The ``record`` of a request.
+        number: The side's, from 0.
+
+    Returns:
+        A file of JSON Lines.
+    """
+    return folder / f"{number}.jsonl"
 
 
 def _data(request: CompareRequest) -> Optional[WordData]:
@@ -160,9 +182,14 @@ class _Table:
     """The words of all sides, counted as they come."""
 
     def __init__(
-        self, sides: Sequence[AnySide], models: Optional[Models], request: CompareRequest
+        self,
+        sides: Sequence[AnySide],
+        models: Optional[Models],
+        request: CompareRequest,
+        recorded: Mapping[int, IO[bytes]],
     ) -> None:
         self._sides = sides
+        self._recorded = recorded
         self._models = models
         self._request = request
         known = [side.spec for side in sides if side.spec is not None]
@@ -282,6 +309,9 @@ class _Table:
         self._labelled += label is not None
         for number, word in enumerate(words):
             self._counts[number].add(word.text, label, self._specs[number])
+            if number in self._recorded:
+                line = reading_line(Reading(word.key, word.text, None, label))
+                self._recorded[number].write(line.encode("utf-8"))
         self._keep_example(words)
 
     def _keep_example(self, words: Sequence[Word]) -> None:
@@ -348,11 +378,9 @@ class _Table:
         if isinstance(side, OutputsSide):
             notes.extend(side.notes)
             return side.finish()
-        return self._recorded(number, side, notes)
+        return self._left(number, side, notes)
 
-    def _recorded(
-        self, number: int, side: Union[ReadingsSide, ResultSide], notes: List[str]
-    ) -> Side:
+    def _left(self, number: int, side: Union[ReadingsSide, ResultSide], notes: List[str]) -> Side:
         notes.append(f"{side.name} {side.lacks}")
         return self._counts[number].side(side.name, side.kind, simulated=side.simulated, run=None)
 
