@@ -1128,15 +1128,15 @@ MUTATIONS = (
     Mutation(
         "--against sees no difference",
         "crnn/jobs/compare.py",
-        "if other != reading.text:",
-        "if other is None:",
+        "        if other == text:\n",
+        "        if other is not None:\n",
         "tests/jobs/test_compare.py::test_words_that_differ_are_listed_and_paired",
     ),
     Mutation(
         "--max-differ allows one more",
         "crnn/jobs/evaluate.py",
-        "len(comparison.differing) > request.max_differ:",
-        "len(comparison.differing) > request.max_differ + 1:",
+        "comparison.differ > request.max_differ:",
+        "comparison.differ > request.max_differ + 1:",
         "tests/cli/test_evaluate.py::test_against_an_earlier_run",
     ),
     Mutation(
@@ -1145,6 +1145,49 @@ MUTATIONS = (
         "        if problems:\n",
         "        if len(problems) > 9:\n",
         "tests/jobs/test_compare.py::test_runs_over_other_words_are_refused",
+    ),
+    # Sides beside each other.
+    Mutation(
+        "classes are matched by number",
+        "crnn/jobs/comparison/logits.py",
+        "        others.append(table.index(character))\n",
+        "        others.append(number)\n",
+        "tests/jobs/test_comparison.py::test_classes_are_matched_by_character",
+    ),
+    Mutation(
+        "logits are compared as they are",
+        "crnn/jobs/comparison/logits.py",
+        "    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))\n",
+        "    values += 0\n",
+        "tests/cli/test_compare.py::test_logits_are_compared_as_log_probabilities",
+    ),
+    Mutation(
+        "words that one side lacks are passed over",
+        "crnn/jobs/comparison/job.py",
+        "                self._note_alone(row, words[0].key)\n",
+        "                pass\n",
+        "tests/cli/test_compare.py::test_sides_of_other_words_are_refused_unless_common",
+    ),
+    Mutation(
+        "--max-drop alone forbids other texts too",
+        "crnn/jobs/comparison/job.py",
+        "    if request.max_differ is None and request.max_drop is None:\n",
+        "    if request.max_differ is None:\n",
+        "tests/cli/test_compare.py::test_checks",
+    ),
+    Mutation(
+        "a sweep runs one batch again and again",
+        "crnn/jobs/comparison/sweep.py",
+        "                    batch=size,\n",
+        "                    batch=first,\n",
+        "tests/cli/test_compare.py::test_a_model_whose_text_hangs_on_the_batch",
+    ),
+    Mutation(
+        "an array of a shared source too few",
+        "crnn/scoring/stream.py",
+        "    ahead = max(runner.ahead for runner in runners)\n",
+        "    ahead = min(runner.ahead for runner in runners)\n",
+        "tests/scoring/test_stream.py::test_runners_that_share_a_source_read_it_once",
     ),
     # Files of other people's.
     Mutation(
@@ -1234,8 +1277,8 @@ MUTATIONS = (
     Mutation(
         "improvements come before regressions",
         "crnn/jobs/compare.py",
-        "order = {REGRESSION: 0, IMPROVEMENT: 1}",
-        "order = {REGRESSION: 1, IMPROVEMENT: 0}",
+        '        for change in (REGRESSION, IMPROVEMENT, ""):\n',
+        '        for change in (IMPROVEMENT, REGRESSION, ""):\n',
         "tests/jobs/test_against.py::test_regressions_come_first_and_are_marked",
     ),
     Mutation(

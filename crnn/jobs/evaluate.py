@@ -651,8 +651,8 @@ def _failures(
         )
     if request.strict and evaluation.skipped:
         yield f"--strict: {sum(evaluation.skipped.values())} samples or files had a problem"
-    if comparison and len(comparison.differing) > request.max_differ:
+    if comparison and comparison.differ > request.max_differ:
         yield (
-            f"{len(comparison.differing)} words were read differently than in {request.against}; "
+            f"{comparison.differ} words were read differently than in {request.against}; "
             f"--max-differ allows {request.max_differ}"
         )

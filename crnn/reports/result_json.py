@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from crnn.errors import InputError
 from crnn.files import json_text, read_bounded, require_file
-from crnn.results import Comparison, Evaluation, Reading, RunInfo
+from crnn.results import Comparison, Difference, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
 SCHEMA = "crnn-evaluation/1"
@@ -81,14 +81,29 @@ def against_dict(comparison: Comparison) -> Dict[str, Any]:
         "file": comparison.file,
         "simulated": comparison.simulated,
         "total": test.total,
-        "differing": len(comparison.differing),
+        "differing": comparison.differ,
         "regressions": test.only_first,
         "improvements": test.only_second,
         "difference": test.difference,
         "interval95": list(test.interval95),
         "p_value": test.p_value,
-        "words": [dataclasses.asdict(word) for word in comparison.differing[:WORDS_KEPT]],
+        "words": [difference_dict(word) for word in comparison.differing[:WORDS_KEPT]],
     }
+
+
+def difference_dict(word: Difference) -> Dict[str, Any]:
+    """Return a word that two runs read differently as plain data.
+
+    Args:
+        word: What both read.
+
+    Returns:
+        Its fields; ``margins`` only where they are known.
+    """
+    data = dataclasses.asdict(word)
+    if word.margins is None:
+        del data["margins"]
+    return data
 
 
 def run_dict(run: RunInfo) -> Dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
@@ -36,7 +36,7 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
     for run in runs:
         saved = run.result.get("against")
         if isinstance(saved, dict):
-            found.append(_saved(run, saved, most))
+            found.append(_saved(run.title, saved, most))
     first: Dict[str, Run] = {}
     for run in runs:
         if run.readings is None:
@@ -47,7 +47,44 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
     return found
 
 
-def _saved(run: Run, saved: Data, most: int) -> Compared:
+def compared_in(data: Data, most: int) -> List[Compared]:
+    """Return what ``crnn compare`` found.
+
+    Args:
+        data: Its JSON.
+        most: The most words that are kept of each side.
+
+    Returns:
+        Each side beside the first.
+    """
+    found: List[Compared] = []
+    for saved in data["comparisons"]:
+        one = _saved(str(saved.get("second")), saved, most)
+        alone = 0
+        for name in ("only_in_first", "only_in_second"):
+            count = saved.get(name)
+            if isinstance(count, int):
+                alone += count
+        words = saved.get("words_compared")
+        if not isinstance(words, int):
+            words = one.total
+        first = str(saved.get("first"))
+        logits = _logits(saved.get("log_probabilities"))
+        found.append(replace(one, first=first, total=words, uncommon=alone, logits=logits))
+    return found
+
+
+def _logits(saved: object) -> Optional[Tuple[float, float]]:
+    """Return the largest and the mean difference of log-probabilities."""
+    if not isinstance(saved, dict):
+        return None
+    largest, mean = saved.get("largest"), saved.get("mean")
+    if isinstance(largest, float) and isinstance(mean, float):
+        return largest, mean
+    return None
+
+
+def _saved(title: str, saved: Data, most: int) -> Compared:
     words = []
     for word in saved["words"][:most]:
         words.append(
@@ -62,7 +99,7 @@ def _saved(run: Run, saved: Data, most: int) -> Compared:
     low, high = saved["interval95"]
     return Compared(
         str(saved.get("file")),
-        run.title,
+        title,
         saved["total"],
         saved["differing"],
         saved["regressions"],

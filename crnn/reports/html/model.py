@@ -91,6 +91,8 @@ class Compared:
     p_value: float
     words: Sequence[Changed]
     uncommon: int = 0
+    logits: Optional[Tuple[float, float]] = None
+    """The largest and the mean difference of their log-probabilities."""
 
     def with_pictures(self, pictures: Mapping[str, str]) -> Compared:
         """Return the same with pictures, ``data:`` addresses by name."""
@@ -135,3 +137,5 @@ class Page:
     benchmarks: Sequence[BenchmarkRows]
     simulated: bool
     made: str
+    sides: Sequence[Figures] = ()
+    """Those of saved comparisons."""
