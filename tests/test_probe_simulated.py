@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import onnx
@@ -230,3 +231,57 @@ def test_a_member_that_claims_too_much(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("CRNN_MAX_TENSOR_BYTES", "1000")
     with pytest.raises(InputError, match="has [0-9]+ bytes"):
         read_insides(folder / "probe_out")
+
+
+def compared(folder: Path, *sides: str) -> Tuple[int, Dict[str, Any], str]:
+    """Return exit code, JSON and text of a comparison where the ONNX is, without a simulator."""
+    command = [sys.executable, "-m", "crnn", "compare", *sides, "--data", "input_bin"]
+    command += ["--label", "label.txt", "--layers", "--json", "compared.json"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False
+    )
+    data: Dict[str, Any] = json.loads((folder / "compared.json").read_text(encoding="utf-8"))
+    return done.returncode, data, joined(done.stdout)
+
+
+def test_a_healthy_om_is_not_blamed(folder: Path) -> None:
+    code, data, said = compared(folder, "m.onnx", "m_out", "probe_out")
+    assert code == 0
+    plain, probe = data["comparisons"]
+    assert "layers" not in plain
+    assert probe["layers"]["first"] is None
+    assert probe["layers"]["unmatched"] == []
+    assert len(probe["layers"]["layers"]) > 3
+    assert "probe_out: it reads what m_out reads" in said
+    assert "m_out: it does not show its inside" in said
+
+
+def test_an_om_without_its_suspect_says_so(folder: Path) -> None:
+    _, _, said = compared(folder, "m.onnx", "probe_out")
+    assert "whether it reads what the plain OM reads is not known" in said
+
+
+def test_a_suspect_that_reads_otherwise_is_told_of(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(str(folder), str(tmp_path / "all"))
+    changed = tmp_path / "all" / "m_out" / "test_2_0.bin"
+    values = np.frombuffer(changed.read_bytes(), dtype="<f4").reshape(26, 1, 37).copy()
+    values[:, 0, 5] = 99
+    changed.write_bytes(values.tobytes())
+    _, _, said = compared(tmp_path / "all", "m.onnx", "m_out", "probe_out")
+    assert "it reads 1 words otherwise than m_out, such as test_2" in said
+    assert "ATC fuses less" in said
+
+
+def test_the_node_of_an_om_that_errs_is_named(folder: Path, tmp_path: Path) -> None:
+    # The OM was compiled of this model; the reference is one whose LSTM is another.
+    shutil.copytree(str(folder), str(tmp_path / "all"))
+    model = onnx.load(str(folder / "m.onnx"))
+    lstm = next(node for node in model.graph.node if node.op_type == "LSTM")
+    for tensor in model.graph.initializer:
+        if tensor.name == lstm.input[2]:
+            value = onnx.numpy_helper.to_array(tensor) * np.float32(1.5)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+    onnx.save(model, str(tmp_path / "all" / "m.onnx"))
+    _, data, _ = compared(tmp_path / "all", "m.onnx", "probe_out")
+    assert data["comparisons"][0]["layers"]["first"] == lstm.output[0]

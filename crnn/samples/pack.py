@@ -257,6 +257,24 @@ class PackedBins:
             row = end
 
 
+def described_pack(pack: Path) -> Optional[Description]:
+    """Return what a pack's index says of all its samples, by its first line alone.
+
+    Args:
+        pack: The pack.
+
+    Returns:
+        None where there is no such index.
+    """
+    try:
+        lines = (text for _, text, _ in utf8_lines(description_path(pack)))
+        about = json.loads((next(lines, None) or "")[: -len(_OPENED)] + "}")
+        spec = ModelSpec.from_dict(about["spec"])
+        return Description(spec, str(about["dtype"]), inputs=parse_fingerprint(about.get("inputs")))
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 class _Index:
     """An index, read line by line.
 

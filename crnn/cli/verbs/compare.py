@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import List, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple, Union
 
 from crnn.cli import console
 from crnn.cli.arguments import (
@@ -20,7 +21,12 @@ from crnn.cli.arguments import (
     positive,
     put_json,
 )
-from crnn.errors import CheckError
+from crnn.errors import CheckError, UsageError
+
+if TYPE_CHECKING:
+    from crnn.jobs.comparison.job import CompareRequest
+    from crnn.jobs.comparison.layers import Insight
+    from crnn.results import SideBySide
 
 HELP = "Say whether models, and what runs have left, read the same words alike; exit 3 if not."
 EXAMPLE = """  crnn compare crnn.pth crnn.onnx crnn.om --data words_lmdb
@@ -28,6 +34,7 @@ EXAMPLE = """  crnn compare crnn.pth crnn.onnx crnn.om --data words_lmdb
   crnn compare crnn.onnx float16:crnn.onnx --data words_lmdb   as a chip would compute it
   crnn compare box.jsonl crnn.onnx --data words_lmdb           readings of another machine
   crnn compare raw_outputs crnn.onnx --data input_bin --label label.txt
+  crnn compare crnn.pth crnn.onnx --data words_lmdb --layers    and which layer is off
   crnn compare crnn.onnx --data words_lmdb --batches 1,2,3,7,16,tail --threads 1,2"""
 
 
@@ -110,7 +117,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help="read raw outputs by this spec (default: the first model's)",
     )
+    _add_layers(parser)
     add_json(parser)
+
+
+def _add_layers(parser: argparse.ArgumentParser) -> None:
+    """Declare what looks inside the sides."""
+    parser.add_argument(
+        "--layers",
+        type=natural,
+        nargs="?",
+        const=0,
+        metavar="N",
+        help=(
+            "compare checkpoints, ONNX and the outputs of a probing OM node by node for N words"
+            " (default: those that differ, at most 64), and name the first node that is off"
+        ),
+    )
+    parser.add_argument(
+        "--save-layers",
+        type=Path,
+        metavar="DIR",
+        help="write pair, inputs, table, plot and the command that does it again into a new folder",
+    )
 
 
 def _counts(text: str) -> Tuple[int, ...]:
@@ -161,18 +190,60 @@ def run(args: argparse.Namespace) -> int:
         typed=args.typed,
     )
     sweep = SweepRequest(args.batches, args.devices, args.threads)
+    if args.layers is not None:
+        return _by_layers(args, request, sweep_too=sweep.wanted)
+    if args.save_layers is not None:
+        raise UsageError("--save-layers goes with --layers")
     if sweep.wanted:
         result = compare_and_sweep(request, sweep, console.progress)
     else:
         result = compare(request, console.progress).result
+    return _shown(args, result, report.to_dict(result), ())
+
+
+def _by_layers(args: argparse.Namespace, request: CompareRequest, *, sweep_too: bool) -> int:
+    """Compare words, then nodes."""
+    from crnn.jobs.comparison.job import compare
+    from crnn.jobs.comparison.layers import insights, words_wanted
+    from crnn.reports import comparison as report
+
+    if sweep_too:
+        raise UsageError("--layers is about one way to run: leave --batches and their like out")
+    request = dataclasses.replace(request, examples=words_wanted(args.layers), keep=None)
+    outcome = compare(request, console.progress)
+    found = insights(request, outcome, args.layers, args.save_layers)
+    data = report.to_dict(outcome.result)
+    for insight, one in zip(found, data["comparisons"]):
+        if insight.report is not None:
+            one["layers"] = {**insight.report.to_dict(), "words": insight.words}
+    return _shown(args, outcome.result, data, found)
+
+
+def _shown(
+    args: argparse.Namespace,
+    result: SideBySide,
+    data: Mapping[str, Any],
+    found: Sequence[Insight],
+) -> int:
+    """Print a comparison, write it where asked, and fail where a check did not hold."""
+    from crnn.reports import comparison as report
+
     for note in result.notes:
         console.note(note)
-    put_json(report.to_dict(result), args.json)
+    put_json(data, args.json)
+    say = console.say
+    if args.json == STDOUT:
+        say = console.note
     for line in report.lines(result, shown=args.show_differences):
-        if args.json == STDOUT:
-            console.note(line)
-        else:
-            console.say(line)
+        say(line)
+    for insight in found:
+        for line in insight.lines():
+            say(line)
+        if insight.report is not None and args.json != STDOUT:
+            from crnn.jobs.comparison.layers import table
+
+            head, rows = table(insight)
+            console.out_table(head, rows)
     if result.failures:
         raise CheckError("; ".join(result.failures))
     return 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from crnn.errors import InputError, UsageError
 from crnn.jobs.compare import Differences
+from crnn.jobs.comparison.fingerprints import fingerprint_differences
 from crnn.jobs.comparison.inputs import input_differences
 from crnn.jobs.comparison.logits import LogComparer, Margins
 from crnn.jobs.comparison.models import Models, ModelSide, WordData, reading
@@ -72,6 +73,7 @@ class Example:
     key: str
     images: Mapping[int, np.ndarray]
     differs: bool
+    label: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,7 @@ class _Table:
         result = SideBySide(
             sides=sides,
             comparisons=comparisons,
-            inputs=input_differences(runs),
+            inputs=[*input_differences(runs), *fingerprint_differences(runs, self._request.data)],
             notes=notes,
             failures=list(_failures(sides, comparisons, self._request)),
             checks=_checks(self._request),
@@ -325,7 +327,8 @@ class _Table:
         for number, word in enumerate(words):
             if word.image is not None:
                 images[number] = word.image
-        kept.append(Example(words[0].key, images, differs))
+        labels = [word.label for word in words if word.label is not None]
+        kept.append(Example(words[0].key, images, differs, next(iter(labels), None)))
 
     def _note_alone(self, row: Row, key: str) -> None:
         for number, word in enumerate(row):
