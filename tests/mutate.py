@@ -1092,6 +1092,20 @@ MUTATIONS = (
     ),
     # Sides beside each other.
     Mutation(
+        "a word too many in what is pooled",
+        "crnn/reports/combined.py",
+        "        return self.correct / max(1, self.total)\n",
+        "        return self.correct / max(1, self.total + 1)\n",
+        "tests/cli/test_evaluate.py::test_several_data_sets_are_pooled",
+    ),
+    Mutation(
+        "a name is markup in Markdown",
+        "crnn/reports/markdown.py",
+        '    marked = _MARKS.sub(r"\\\\\\1", plain)\n',
+        "    marked = plain\n",
+        "tests/cli/test_evaluate.py::test_several_data_sets_are_pooled",
+    ),
+    Mutation(
         "classes are matched by number",
         "crnn/jobs/comparison/logits.py",
         "        others.append(table.index(character))\n",
