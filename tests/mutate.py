@@ -1092,6 +1092,20 @@ MUTATIONS = (
     ),
     # Sides beside each other.
     Mutation(
+        "an OM is compiled again from any ONNX",
+        "crnn/compile/like.py",
+        "    if given != known:\n",
+        "    if not given:\n",
+        "tests/compile/test_like.py::test_what_is_refused",
+    ),
+    Mutation(
+        "the flags of the old OM are forgotten",
+        "crnn/compile/like.py",
+        "            extra.append(word)\n",
+        "            continue\n",
+        "tests/compile/test_like.py::test_the_flags_are_the_old_ones",
+    ),
+    Mutation(
         "a word too many in what is pooled",
         "crnn/reports/combined.py",
         "        return self.correct / max(1, self.total)\n",
