@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterable, Optional
 
 if TYPE_CHECKING or sys.version_info >= (3, 8):
     from typing import Protocol  # novm
-else:
+else:  # Python 3.7
 
     class Protocol:
         """Says nothing to an interpreter that does not know protocols; type checkers know them."""
@@ -46,7 +46,7 @@ def ensure_tracker() -> None:
         from multiprocessing import resource_tracker  # novm
 
         resource_tracker.ensure_running()
-    else:
+    else:  # Python 3.7
         from multiprocessing import semaphore_tracker
 
         semaphore_tracker.ensure_running()
@@ -60,7 +60,7 @@ def wait_for_parents_end() -> None:
         parent = multiprocessing.parent_process()  # novm
         assert parent is not None
         multiprocessing.connection.wait([parent.sentinel])
-    else:
+    else:  # Python 3.7
         number = os.getppid()
         while os.getppid() == number:
             time.sleep(_LOOK)
@@ -82,7 +82,7 @@ def installed_version(distribution: str) -> Optional[str]:
             return metadata.version(distribution)
         except metadata.PackageNotFoundError:
             return None
-    else:
+    else:  # Python 3.7
         pattern = f"{distribution.replace('-', '_')}-*.dist-info"
         for folder in sys.path:
             for found in Path(folder).glob(pattern):

@@ -6,11 +6,13 @@ The old ones are looked for on PATH and among pyenv's; the suite says which are 
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 import venv
 from pathlib import Path
 from typing import List, Optional
@@ -19,6 +21,7 @@ import pytest
 
 from crnn.cli.main import BOX_VERBS, VERBS
 from tests.conftest import ROOT
+from tests.processes import measured
 
 SCRIPTS = [
     "pth2onnx.py",
@@ -27,6 +30,7 @@ SCRIPTS = [
     "post_CRNN_pytorch_acl.py",
     "postpossess_CRNN_pytorch.py",
 ]
+PLAIN = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 TAKEN = 99
 """The exit code of the stand-in for the checkout's own Python."""
 
@@ -92,7 +96,7 @@ def started(
         text=True,
         check=False,
         cwd=str(folder),
-        env={"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        env={**PLAIN, **measured(), **environ},
     )
 
 
@@ -159,9 +163,14 @@ def test_the_checkouts_own_python_takes_over_from_an_old_one(
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """This Python without any package."""
+    """This Python without any package, but for what counts its lines where they are counted."""
     folder = tmp_path_factory.mktemp("bare") / "venv"
     venv.create(str(folder), with_pip=False, symlinks=True)
+    if measured():
+        coverage = importlib.import_module("coverage")
+        packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+        (packages / "coverage").symlink_to(Path(str(coverage.__file__)).parent)
+        (packages / "counted.pth").write_text("import coverage; coverage.process_startup()\n")
     return str(folder / "bin" / "python")
 
 
