@@ -1148,6 +1148,34 @@ MUTATIONS = (
     ),
     # Sides beside each other.
     Mutation(
+        "an OM is compiled again from any ONNX",
+        "crnn/compile/like.py",
+        "    if given != known:\n",
+        "    if not given:\n",
+        "tests/compile/test_like.py::test_what_is_refused",
+    ),
+    Mutation(
+        "the flags of the old OM are forgotten",
+        "crnn/compile/like.py",
+        "            extra.append(word)\n",
+        "            continue\n",
+        "tests/compile/test_like.py::test_the_flags_are_the_old_ones",
+    ),
+    Mutation(
+        "a word too many in what is pooled",
+        "crnn/reports/combined.py",
+        "        return self.correct / max(1, self.total)\n",
+        "        return self.correct / max(1, self.total + 1)\n",
+        "tests/cli/test_evaluate.py::test_several_data_sets_are_pooled",
+    ),
+    Mutation(
+        "a name is markup in Markdown",
+        "crnn/reports/markdown.py",
+        '    marked = _MARKS.sub(r"\\\\\\1", plain)\n',
+        "    marked = plain\n",
+        "tests/cli/test_evaluate.py::test_several_data_sets_are_pooled",
+    ),
+    Mutation(
         "classes are matched by number",
         "crnn/jobs/comparison/logits.py",
         "        others.append(table.index(character))\n",
