@@ -681,6 +681,27 @@ MUTATIONS = (
         "\n    def check(",
         "tests/test_probe_simulated.py::test_every_node_of_floats_is_an_output",
     ),
+    Mutation(
+        "a comparison forgets the bins' fingerprint",
+        "crnn/jobs/comparison/fingerprints.py",
+        "        found.extend(_of_data(name, run.model, data))\n",
+        "        pass\n",
+        "tests/test_ten_faults.py::test_the_wrong_order_of_resizing_is_named",
+    ),
+    Mutation(
+        "a probe is not compared with its suspect",
+        "crnn/jobs/comparison/layers.py",
+        "        keys = [key for key in {**own, **theirs} if own.get(key) != theirs.get(key)]\n",
+        "        keys = [key for key in own if own.get(key) != theirs.get(key)]\n",
+        "tests/test_probe_simulated.py::test_a_suspect_that_reads_otherwise_is_told_of",
+    ),
+    Mutation(
+        "--layers takes words that do not differ",
+        "crnn/jobs/comparison/layers.py",
+        "    return differing or seen[:USUAL]\n",
+        "    return seen[:USUAL]\n",
+        "tests/test_ten_faults.py::test_the_pair_can_be_compared_again",
+    ),
     # What the box slice imports.
     Mutation(
         "onnx imported in the evaluation's loop",

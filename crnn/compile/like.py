@@ -19,7 +19,7 @@ SOC, PRECISION = "--soc_version", "--precision_mode"
 _OWN = (
     *("--framework", "--model", "--output", "--input_format", "--input_shape", "--log"),
     *("--dynamic_batch_size", "--dynamic_dims", "--insert_op_conf", "--auto_tune_mode"),
-    *(SOC, PRECISION),
+    *(SOC, PRECISION, "--out_nodes"),
 )
 """The flags that the kit gives ATC by itself; others were ``--extra``."""
 
@@ -125,6 +125,7 @@ def request_like(old: Recorded, request: CompileRequest) -> CompileRequest:
         tune="--auto_tune_mode" in old.flags,
         extra=" ".join(shlex.quote(word) for word in old.extra),
         widths=old.widths,
+        probe="--out_nodes" in old.flags,
     )
 
 

@@ -30,6 +30,7 @@ EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
   crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
   crnn compile crnn.onnx crnn --widths all --batch 1,16    crnn_w80_bs1.om, crnn_w80_bs16.om …
   crnn compile crnn.onnx crnn_310p --like crnn_bs1.om --soc Ascend310P3
+  crnn compile crnn.onnx crnn_probe --probe --batch 16      which node errs (crnn compare --layers)
   crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
 
 
@@ -81,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probe",
         action="store_true",
-        help="an OM that shows every node's output, which crnn evaluate --save-outputs keeps",
+        help="an OM that shows every node's output: crnn evaluate --save-outputs keeps them, and"
+        " crnn compare --layers shows them",
     )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
     _add_atc(parser)
