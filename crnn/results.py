@@ -235,8 +235,8 @@ class LogDifferences:
     Both are log-softmaxed first, and the ``classes`` that both have are matched by their
     characters. ``largest`` is the largest absolute difference, found in the word ``key``, ``mean``
     their mean. The margin of a word is the least, over its time steps, of the best class's
-    log-probability minus the second's: below it nothing changes a text. ``margin_largest`` and
-    ``margin_mean`` are of the differences of the two runs' margins, ``narrowest`` is the smallest
+    log-probability minus the second's: while these move by less than half of it, the text stays.
+    ``margin_largest`` and ``margin_mean`` are of the differences of the two runs' margins, ``narrowest`` is the smallest
     margin of the first run.
     """
 
