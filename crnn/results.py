@@ -236,8 +236,8 @@ class LogDifferences:
     characters. ``largest`` is the largest absolute difference, found in the word ``key``, ``mean``
     their mean. The margin of a word is the least, over its time steps, of the best class's
     log-probability minus the second's: while these move by less than half of it, the text stays.
-    ``margin_largest`` and ``margin_mean`` are of the differences of the two runs' margins, ``narrowest`` is the smallest
-    margin of the first run.
+    ``margin_largest`` and ``margin_mean`` are of the differences of the two runs' margins,
+    ``narrowest`` is the smallest margin of the first run.
     """
 
     words: int

@@ -361,7 +361,8 @@ def test_a_model_whose_text_hangs_on_the_batch(
     ]
     out = " ".join(capsys.readouterr().out.split())
     assert "ANOTHER TEXT in 1 of 4 runs" in out
-    assert "B with batch 3 on cpu" in out
+    assert "B reads the same on cpu, threads" in out
+    assert ", batch 3: 6 of 7 words differ" in out
     assert "at first:house now:h0o0u0s0e0" in out
 
 

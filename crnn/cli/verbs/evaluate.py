@@ -274,15 +274,25 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     if not put_json(table.to_dict(models, places, cells, pooled), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.say(text.simulated(outcomes[0].evaluation.run))
-        put_table = console.out_table
-        if args.format:
-            put_table = _out_markdown
-        put_table(["model", *places], table.cells(models, cells))
-        _put_combined(models, pooled, put_table)
-        if len(models) > 1:
-            console.note("* the most words right on that data set")
+        _put_tables(args, models, [["model", *places], *table.cells(models, cells)], pooled)
     _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _put_tables(
+    args: argparse.Namespace,
+    models: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    pooled: Sequence[Optional[Combined]],
+) -> None:
+    """Show what was read on each data set, the head first, then on all of them together."""
+    put_table = console.out_table
+    if args.format:
+        put_table = _out_markdown
+    put_table(rows[0], rows[1:])
+    _put_combined(models, pooled, put_table)
+    if len(models) > 1:
+        console.note("* the most words right on that data set")
 
 
 def _out_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
