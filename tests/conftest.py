@@ -34,6 +34,8 @@ hypothesis.settings.load_profile("busy")
 os.environ.pop("COLUMNS", None)
 
 ROOT = Path(__file__).resolve().parent.parent
+FIRST_WEIGHTS = ROOT / "tests" / "data" / "first_weights.pth"
+"""The first weights that were shipped; figures of the docs that were measured with them stay."""
 
 # The files that take most of the whole suite's time: `make fast` leaves them out.
 SLOW = (

@@ -13,9 +13,8 @@ import pytest
 
 from crnn.cli.main import main
 from crnn.metrics import paired_test
-from tests.conftest import ROOT
+from tests.conftest import FIRST_WEIGHTS
 
-CHECKPOINT = ROOT / "examples" / "crnn_small.pth"
 SHA256 = "79d32d8eaa0673da13fc11a8e103085b15b124fceb86d4ee22f2e3c9d5a723ae"
 FIXED, FIVE, THREE = "fixed", "five", "three"
 OPTIONS = {
@@ -31,7 +30,7 @@ def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[s
     folder = tmp_path_factory.mktemp("real")
     paths = {"onnx": str(folder / "m.onnx"), "lmdb": str(shared_data / "IIIT5K_train_lmdb")}
     widths = ["--widths", "80,100,128,160,200"]
-    assert main(["export", str(CHECKPOINT), paths["onnx"], *widths]) == 0
+    assert main(["export", str(FIRST_WEIGHTS), paths["onnx"], *widths]) == 0
     for name, options in OPTIONS.items():
         paths[name] = str(folder / f"{name}.jsonl")
         command = ["evaluate", paths["onnx"], paths["lmdb"], "--batch", "64", *options]
@@ -48,7 +47,7 @@ def rights(path: str) -> List[bool]:
 
 
 def test_the_weights_are_those_of_the_figures() -> None:
-    assert hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest() == SHA256
+    assert hashlib.sha256(FIRST_WEIGHTS.read_bytes()).hexdigest() == SHA256
 
 
 @pytest.mark.parametrize(("name", "least"), [(FIVE, 0.884), (THREE, 0.880)])
@@ -65,7 +64,7 @@ def test_the_width_of_the_aspect_reads_more(place: Dict[str, str], name: str, le
 
 
 def test_pytorch_reads_the_same_at_each_width(place: Dict[str, str]) -> None:
-    command = ["evaluate", str(CHECKPOINT), place["lmdb"], "--batch", "64"]
+    command = ["evaluate", str(FIRST_WEIGHTS), place["lmdb"], "--batch", "64"]
     widths = ["--spec", '{"widths": [80, 100, 128, 160, 200]}']
     assert main([*command, *widths, "--against", place[FIVE]]) == 0
 

@@ -38,7 +38,7 @@ def place(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[s
         paths["readings"],
         "--strict",
     ]
-    assert main([*command, "--min-accuracy", "0.85"]) == 0
+    assert main([*command, "--min-accuracy", "0.91"]) == 0
     return paths
 
 

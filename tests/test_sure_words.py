@@ -10,9 +10,8 @@ from typing import Any, Dict
 import pytest
 
 from crnn.cli.main import main
-from tests.conftest import ROOT
+from tests.conftest import FIRST_WEIGHTS
 
-CHECKPOINT = ROOT / "examples" / "crnn_small.pth"
 SHA256 = "79d32d8eaa0673da13fc11a8e103085b15b124fceb86d4ee22f2e3c9d5a723ae"
 
 pytestmark = pytest.mark.slow
@@ -20,10 +19,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def result(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:
-    assert hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest() == SHA256
+    assert hashlib.sha256(FIRST_WEIGHTS.read_bytes()).hexdigest() == SHA256
     folder = tmp_path_factory.mktemp("sure")
     model, words = folder / "m.onnx", str(shared_data / "IIIT5K_train_lmdb")
-    assert main(["export", str(CHECKPOINT), str(model)]) == 0
+    assert main(["export", str(FIRST_WEIGHTS), str(model)]) == 0
     files = {name: folder / f"{name}.json" for name in ("evaluated", "calibrated")}
     readings = folder / "readings.jsonl"
     command = ["evaluate", str(model), words, "--batch", "64", "--readings", str(readings)]

@@ -150,6 +150,7 @@ def reading_dict(reading: Reading) -> Dict[str, Any]:
         Its fields; of those with a default only the ones that are set.
     """
     data = dataclasses.asdict(reading)
+    data["image"] = None
     for field in dataclasses.fields(reading):
         if field.default is None and data[field.name] is None:
             del data[field.name]

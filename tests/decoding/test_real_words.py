@@ -21,9 +21,8 @@ from crnn.image import decode
 from crnn.runners.torch_runner import TorchRunner
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
-from tests.conftest import ROOT
+from tests.conftest import FIRST_WEIGHTS
 
-CHECKPOINT = ROOT / "examples" / "crnn_small.pth"
 SHA256 = "79d32d8eaa0673da13fc11a8e103085b15b124fceb86d4ee22f2e3c9d5a723ae"
 SPEC = ModelSpec.default()
 LARGE = 50_958
@@ -38,13 +37,13 @@ class Real(NamedTuple):
 
 @pytest.fixture(scope="module")
 def real(shared_data: Path) -> Real:
-    assert sha256(CHECKPOINT) == SHA256
+    assert sha256(FIRST_WEIGHTS) == SHA256
     truths: List[str] = []
     pixels: List[np.ndarray] = []
     for sample in LmdbSamples(shared_data / "IIIT5K_train_lmdb"):
         truths.append(SPEC.fold(sample.label))
         pixels.append(decode(sample.image, SPEC))
-    with TorchRunner(CHECKPOINT) as runner:
+    with TorchRunner(FIRST_WEIGHTS) as runner:
         parts = [
             runner.run(SPEC.table[np.stack(pixels[begin : begin + 200])])
             for begin in range(0, len(pixels), 200)
