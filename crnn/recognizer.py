@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -27,7 +28,7 @@ from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
 from crnn.image import decode_remarked
-from crnn.results import Reading
+from crnn.results import Reading, ReadingList
 from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.batches import Seen
 from crnn.samples.views import PictureViews
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 Image = Union[str, Path, bytes]
 Done = TypeVar("Done")
+
+PICTURES = 50
+"""The most readings of a list that keep the image they were read from."""
 
 
 class Recognizer:
@@ -164,17 +168,23 @@ class Recognizer:
             images: A path or encoded bytes; or several of them.
 
         Returns:
-            The reading, or a list of them, with its confidence (`crnn.ctc.confidences`).
+            The reading, or a list of them, with its confidence (`crnn.ctc.confidences`). A notebook
+            shows them beside their pictures, of a list the first `PICTURES`.
 
         Raises:
             InputError: An image cannot be read; the first one is named.
             TypeError: An image is neither a path nor bytes.
         """
         if isinstance(images, (str, Path, bytes)):
-            return next(self.read_each([images]))
+            return dataclasses.replace(next(self.read_each([images])), image=images)
         if not isinstance(images, Iterable):
             raise TypeError(_unfit(images))
-        return list(self.read_each(images))
+        # Nothing that fails is left out here, so the first readings are those of the first images.
+        first: List[Image] = []
+        readings = ReadingList(self.read_each(_noted(images, first)))
+        for place, image in enumerate(first):
+            readings[place] = dataclasses.replace(readings[place], image=image)
+        return readings
 
     def read_each(
         self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
@@ -293,6 +303,16 @@ class Recognizer:
             if self._threshold is not None:
                 reading = _judged(reading, self._threshold)
             yield reading
+
+
+def _noted(images: Iterable[Image], first: List[Image]) -> Iterator[Image]:
+    """Yield images, and keep those that a notebook may show: all would be too much of a long list
+    of bytes.
+    """
+    for image in images:
+        if len(first) < PICTURES:
+            first.append(image)
+        yield image
 
 
 def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:

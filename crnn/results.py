@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.fingerprint import Fingerprint
 from crnn.spec import ModelSpec
+
+
+class ShownInNotebook:
+    """What a notebook shows as the page of ``crnn report`` does, where Jinja2 is installed."""
+
+    def _repr_html_(self) -> Optional[str]:
+        """Return HTML for a notebook; None where it is to show text."""
+        if importlib.util.find_spec("jinja2") is None:
+            return None
+        # By its name: what shows results stands above them, and is needed in notebooks alone.
+        notebook = importlib.import_module("crnn.jobs.report.notebook")
+        html: Optional[str] = notebook.html_of(self)
+        return html
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ class Character:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(ShownInNotebook):
     """What a model read; ``label`` is the truth as it was given, ``confidence`` None where it was
     not asked for.
 
@@ -42,7 +57,8 @@ class Reading:
     ``rejected`` says whether the probability is below the one that was asked for.
     ``width`` is the one that the image was read at, in columns, of a model with several; ``view``
     the view of the word that gave the text, where there were several, and ``views_agree`` whether
-    all of them gave it.
+    all of them gave it. ``image`` is what `crnn.recognizer.Recognizer` has read it from, for
+    notebooks; it is neither compared nor written.
     """
 
     key: str
@@ -57,6 +73,11 @@ class Reading:
     width: Optional[int] = None
     view: Optional[str] = None
     views_agree: Optional[bool] = None
+    image: Union[str, Path, bytes, None] = field(default=None, repr=False, compare=False)
+
+
+class ReadingList(List[Reading], ShownInNotebook):
+    """Readings, which a notebook shows beside their pictures."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +173,7 @@ class Sureness:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(ShownInNotebook):
     """The one result of an evaluation; everything printed, written or drawn is made from it.
 
     The fields are those of the result JSON (docs/formats.md), which has those of ``run`` beside
@@ -238,9 +259,9 @@ class LogDifferences:
     Both are log-softmaxed first, and the ``classes`` that both have are matched by their
     characters. ``largest`` is the largest absolute difference, found in the word ``key``, ``mean``
     their mean. The margin of a word is the least, over its time steps, of the best class's
-    log-probability minus the second's: below it nothing changes a text. ``margin_largest`` and
-    ``margin_mean`` are of the differences of the two runs' margins, ``narrowest`` is the smallest
-    margin of the first run.
+    log-probability minus the second's: while these move by less than half of it, the text stays.
+    ``margin_largest`` and ``margin_mean`` are of the differences of the two runs' margins,
+    ``narrowest`` is the smallest margin of the first run.
     """
 
     words: int
@@ -254,7 +275,7 @@ class LogDifferences:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ShownInNotebook):
     """The words that two runs read differently, and the paired test of this run (second) against
     the other (first).
 
@@ -402,7 +423,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Benchmark(ShownInNotebook):
     """The one result of a benchmark: everything printed, written or drawn is made from it.
 
     ``runs`` are the model and, where there are two, the other; ``ratios`` is empty where there is

@@ -177,12 +177,12 @@ def test_a_run_says_once_how_many_there_were(
     prepare += ["--label", str(tmp_path / "label.txt")]
     assert main(prepare) == 0
     out = capsys.readouterr().out
-    assert f"2 {TRANSPARENT}: taken by the colour under it" in out
-    assert f"1 {TURNED}: taken as stored" in out
+    assert f"{TRANSPARENT}: 2, taken by the colour under it" in out
+    assert f"{TURNED}: 1, taken as stored" in out
     assert main([*prepare, "--background", "white", "--orient"]) == 0
     out = capsys.readouterr().out
-    assert f"2 {TRANSPARENT}: put on #ffffff" in out
-    assert f"1 {TURNED}: turned as it says" in out
+    assert f"{TRANSPARENT}: 2, put on #ffffff" in out
+    assert f"{TURNED}: 1, turned as it says" in out
     described = json.loads((tmp_path / "bins.json").read_text())["spec"]
     assert (described["orient"], described["background"]) == (True, "#ffffff")
     first = np.fromfile(tmp_path / "bins" / "test_1.bin", dtype="<f4").reshape(32, 100)

@@ -495,7 +495,9 @@ def _reference(todo: CompilePlan, job: AtcJob, say: Say) -> Optional[Reference]:
     pictures = stroke_pictures(spec)
     try:
         runner = OnnxRunner(todo.request.model)
-        if job.widths:
+        if todo.request.output is not None:
+            runner.take(todo.request.output)
+        if job.widths or todo.request.spec or todo.request.output_axes:
             runner.read_by(spec)
         with runner:
             logits = runner.run(pictures)

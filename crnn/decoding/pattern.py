@@ -110,6 +110,8 @@ def parse_pattern(text: str) -> Part:
         raise InputError(
             f"the pattern has {len(text)} characters; at most {MOST_CHARACTERS} are read"
         )
+    if not text:
+        raise InputError("the pattern is empty; expected such as [a-z]{2}[0-9]{4}")
     parser = _Parser(text)
     return parser.whole()
 

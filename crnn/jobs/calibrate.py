@@ -22,7 +22,7 @@ from crnn.files import atomic_file, require_target
 from crnn.jobs.evaluate import Progress
 from crnn.runners.open import open_runner
 from crnn.samples.annotations import ListOptions
-from crnn.samples.source import open_source
+from crnn.samples.source import fitting_batch, open_source
 from crnn.scoring.stream import run_batches
 from crnn.scoring.sureness import auroc, expected_calibration_error
 from crnn.scoring.temperature import GRID, MOST, TemperatureFit, Words, log_loss
@@ -117,7 +117,8 @@ def calibrate(request: CalibrateRequest, progress: Progress) -> Calibration:
     )
     collected = _Collected(runner.spec)
     with runner, progress("calibrating", min(len(source), MOST)) as advance:
-        with contextlib.closing(run_batches(runner, source, request.batch)) as results:
+        size = fitting_batch(request.batch, source)
+        with contextlib.closing(run_batches(runner, source, size)) as results:
             for batch, logits in results:
                 if logits is not None:
                     collected.add(batch, logits)

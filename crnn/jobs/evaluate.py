@@ -43,20 +43,20 @@ from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
-from crnn.results import Comparison, Evaluation, Model
+from crnn.results import Comparison, Evaluation, Model, ShownInNotebook
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
 from crnn.runners.probe_runner import ProbeRunner
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
-from crnn.samples.source import WordSource, open_source
+from crnn.samples.source import WordSource, fitting_batch, open_source
 from crnn.scoring.scorer import Scorer, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from crnn.jobs.sure import SureJob, SureOptions
+    from crnn.jobs.sure import LateReadings, SureJob, SureOptions
     from crnn.jobs.views import ViewJob
 
 Advance = Callable[[int], None]
@@ -140,7 +140,7 @@ AnyRequest = Union[EvaluateRequest, ScoreRequest]
 
 
 @dataclass(frozen=True)
-class EvaluateOutcome:
+class EvaluateOutcome(ShownInNotebook):
     """The evaluation, what a person should see beside it, and the checks that did not hold, a
     sentence each.
 
@@ -165,14 +165,18 @@ class _Wanted:
     spec: ModelSpec
     simulated: bool
     comparer: Optional[Comparer]
-    readings: Optional[ReadingsWriter]
+    readings: Union[ReadingsWriter, LateReadings, None]
     outputs: Optional[OutputWriter]
     style: Optional[Format]
     screen: Optional[Screen]
 
 
 def evaluate(
-    request: EvaluateRequest, progress: Progress, *, screen: Optional[Screen] = None
+    request: EvaluateRequest,
+    progress: Progress,
+    *,
+    screen: Optional[Screen] = None,
+    say: Optional[Callable[[str], None]] = None,
 ) -> EvaluateOutcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
@@ -180,6 +184,8 @@ def evaluate(
         request: What to do.
         progress: Shows how far it is: called with a label and the number of samples.
         screen: Gets the lines that ``request.format`` has for each reading, in data order.
+        say: Gets what is to be known of the model before the first batch, such as the memory that
+            a set of OMs takes, which may be too much; the notes of the outcome then lack it.
 
     Returns:
         The evaluation; failed checks are in it.
@@ -201,8 +207,8 @@ def evaluate(
     sure = _sure(request)
     stages = Stages()
     columns = _columns(request, runner.spec, sure, views)
-    with runner, _readings_file(
-        request, simulated=runner.simulated, more=columns
+    with runner, _told_first(request, runner, say) as told, _readings_file(
+        request, sure, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
         "evaluating", len(source)
     ) as advance:
@@ -213,7 +219,10 @@ def evaluate(
             request, runner.spec, sure, source, several=views is not None and views.several
         )
         scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
-        with contextlib.closing(run_batches(runner, source, request.batch, stages)) as results:
+        size = request.batch
+        if views is None or not views.several:
+            size = fitting_batch(size, source)
+        with contextlib.closing(run_batches(runner, source, size, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
         _report_extras(scorer, source)
         if not scorer.metric.total:
@@ -228,13 +237,12 @@ def evaluate(
             seconds=seconds,
             protocol=_rules(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner), *input_notes(runner.model, source)]
+        notes = [*_notes(request, runner)[told:], *input_notes(runner.model, source)]
         notes.extend([*source.notes, *_remarks(scorer, runner.spec)])
         if views is not None:
             notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
-        if sure:
-            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
+        evaluation = _judged(evaluation, sure, readings)
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -267,7 +275,7 @@ def score(
     sure = _sure(request)
     stages = Stages()
     with _readings_file(
-        request, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
+        request, sure, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
     ) as readings, progress("scoring", len(folder)) as advance:
         wanted = _Wanted(
             folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
@@ -287,8 +295,7 @@ def score(
         )
         notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
         notes.extend(_hardly_note(evaluation))
-        if sure:
-            evaluation = dataclasses.replace(evaluation, sureness=sure.finish())
+        evaluation = _judged(evaluation, sure, readings)
         return _outcome(request, evaluation, scorer, comparer, notes)
 
 
@@ -401,14 +408,52 @@ def _style(request: AnyRequest) -> Optional[Format]:
 
 
 @contextlib.contextmanager
+def _told_first(
+    request: EvaluateRequest, runner: Runner, say: Optional[Callable[[str], None]]
+) -> Iterator[int]:
+    """Say what is known of a runner that was entered; give the number of these notes."""
+    if say is None:
+        yield 0
+        return
+    notes = _notes(request, runner)
+    for note in notes:
+        say(note)
+    yield len(notes)
+
+
+@contextlib.contextmanager
 def _readings_file(
-    request: AnyRequest, *, simulated: bool, more: Sequence[str]
-) -> Iterator[Optional[ReadingsWriter]]:
+    request: AnyRequest, sure: Optional[SureJob], *, simulated: bool, more: Sequence[str]
+) -> Iterator[Union[ReadingsWriter, LateReadings, None]]:
     if request.readings is None:
         yield None
         return
     with atomic_file(request.readings) as file:
-        yield ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+        writer = ReadingsWriter(file, request.readings, simulated=simulated, more=more)
+        if sure is not None and sure.judges_late:
+            from crnn.jobs.sure import LateReadings
+
+            yield LateReadings(writer)
+        else:
+            yield writer
+
+
+def _judged(
+    evaluation: Evaluation,
+    sure: Optional[SureJob],
+    readings: Union[ReadingsWriter, LateReadings, None],
+) -> Evaluation:
+    """Return an evaluation with how sure the model was; readings that wait for the threshold are
+    written.
+    """
+    if sure is None:
+        return evaluation
+    evaluation = sure.judged(evaluation)
+    if isinstance(readings, ReadingsWriter) or readings is None:
+        return evaluation
+    if sure.threshold is not None:
+        readings.write(sure.threshold)
+    return evaluation
 
 
 def _columns(
@@ -423,7 +468,7 @@ def _columns(
         found.append("probability")
     if decoding.lexicon is not None:
         found.append("posterior")
-    if sure is not None and sure.threshold is not None:
+    if sure is not None and sure.rejects:
         found.append("rejected")
     if len(spec.read_widths) > 1:
         found.append("width")

@@ -291,7 +291,7 @@ def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
     if summary.gaps:
         lines.append(f"{summary.gaps} indices without sample: the bins' numbers have the same gaps")
     for reason, count in summary.counts.items():
-        lines.append(f"{count} {reason}: {_consequence(reason, summary)}")
+        lines.append(_reason_line(reason, count, summary))
         named = [entry for entry in summary.named if entry[1].reason == reason][:show]
         for key, problem in named:
             line = f"  {key}"
@@ -301,6 +301,13 @@ def summary_lines(summary: Prepared, show: int = 20) -> List[str]:
         if count > len(named):
             lines.append(f"  and {count - len(named)} more")
     return lines
+
+
+def _reason_line(reason: str, count: int, summary: Prepared) -> str:
+    if reason in REMARKS:
+        # Worded as an evaluation on the images words it.
+        return f"{reason}: {count}, {taken_by(reason, summary.spec)}"
+    return f"{count} {reason}: {_consequence(reason, summary)}"
 
 
 def _consequence(reason: str, summary: Prepared) -> str:
@@ -322,8 +329,6 @@ def _consequence(reason: str, summary: Prepared) -> str:
     }
     if reason in known:
         return known[reason]
-    if reason in REMARKS:
-        return taken_by(reason, summary.spec)
     if summary.skip_bad:
         return "left out (--skip-bad)"
     return "no bin, and will count as wrong (--skip-bad leaves them out)"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterable, Optional
 
 from crnn.decoding.decoder import DecodingOptions
 from crnn.errors import InputError, UsageError
 from crnn.files import read_bounded, require_file
-from crnn.results import Rejection, Sureness
+from crnn.reports.readings import ReadingsWriter
+from crnn.results import Evaluation, Reading, Rejection, Sureness
+from crnn.scoring.scorer import judged
 from crnn.scoring.sureness import SurenessCounter
 
 _FOUND = ("kept", "kept_correct", "kept_share", "kept_accuracy", "total", "wanted")
@@ -68,6 +72,36 @@ class SureJob:
             probability=self.counter is not None, characters=options.characters
         )
 
+    @property
+    def judges_late(self) -> bool:
+        """Whether the threshold is known only when all words are read."""
+        return self._options.reject_for is not None
+
+    @property
+    def rejects(self) -> bool:
+        """Whether readings say that they are rejected, or not."""
+        return self.judges_late or self.threshold is not None
+
+    def judged(self, evaluation: Evaluation) -> Evaluation:
+        """Return an evaluation with the figures; its misses say whether they are rejected where the
+        threshold was found now.
+
+        Args:
+            evaluation: Of all words.
+
+        Returns:
+            The same with ``sureness``.
+        """
+        sureness = self.finish()
+        evaluation = dataclasses.replace(evaluation, sureness=sureness)
+        if not self.judges_late or sureness is None or sureness.rejection is None:
+            return evaluation
+        self.threshold = sureness.rejection.threshold
+        misses = []
+        for miss in evaluation.misses:
+            misses.append(judged(miss, self.threshold))
+        return dataclasses.replace(evaluation, misses=misses)
+
     def finish(self) -> Optional[Sureness]:
         """Return the figures; None where nobody asked."""
         if self.counter is None:
@@ -79,6 +113,39 @@ class SureJob:
             rejection = self.counter.rejection(self.threshold)
             rejection = dataclasses.replace(rejection, found=self._found)
         return self.counter.summary(rejection)
+
+
+class LateReadings:
+    """Keeps readings in a file of its own until it is known which of them are rejected.
+
+    Args:
+        writer: Gets all of them then.
+    """
+
+    def __init__(self, writer: ReadingsWriter) -> None:
+        self._writer = writer
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by `write`, or with the process
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        """Keep some readings.
+
+        Args:
+            readings: The next ones in data order.
+        """
+        pickle.dump(list(readings), self._file)
+
+    def write(self, threshold: float) -> None:
+        """Write them all, each with whether it is rejected.
+
+        Args:
+            threshold: Less probable ones are.
+        """
+        end = self._file.tell()
+        self._file.seek(0)
+        with self._file:
+            while self._file.tell() < end:
+                batch = pickle.load(self._file)  # noqa: S301  what `add` wrote, in no other's reach
+                self._writer.add([judged(reading, threshold) for reading in batch])
 
 
 def threshold_in(path: Path) -> float:

@@ -81,19 +81,28 @@ def _sweep(result: SideBySide, shown: int) -> Iterator[str]:
         yield sweep_verdict(result.sweep)
     for letter, side in zip(_letters(0), result.sides):
         runs = [run for run in result.sweep if run.side == side.name]
-        same = [run for run in runs if not run.differ]
-        if same:
-            yield f"{letter} reads the same with {', '.join(map(_ran_with, same))}"
+        for place, batches in _same(runs).items():
+            yield f"{letter} reads the same on {place}: batch {', '.join(map(str, batches))}"
         for run in runs:
             if not run.differ:
                 continue
-            yield f"{letter} with {_ran_with(run)}: {run.differ} of {run.words} words differ"
+            where = f"{letter} on {_place(run)}, batch {run.batch}"
+            yield f"{where}: {run.differ} of {run.words} words differ"
             for word in run.differing[:shown]:
                 yield _word("now", word, first="at first")
 
 
-def _ran_with(run: SweepRun) -> str:
-    return f"batch {run.batch} on {run.device}/{run.threads}"
+def _same(runs: Sequence[SweepRun]) -> Dict[str, List[int]]:
+    """Return the batches with which a model reads the same, by device and threads."""
+    found: Dict[str, List[int]] = {}
+    for run in runs:
+        if not run.differ:
+            found.setdefault(_place(run), []).append(run.batch)
+    return found
+
+
+def _place(run: SweepRun) -> str:
+    return f"{run.device}, threads {run.threads}"
 
 
 def result_lines(failures: Sequence[str], checks: Mapping[str, float]) -> Iterator[str]:

@@ -150,6 +150,7 @@ def reading_dict(reading: Reading) -> Dict[str, Any]:
         Its fields; of those with a default only the ones that are set.
     """
     data = dataclasses.asdict(reading)
+    data["image"] = None
     for field in dataclasses.fields(reading):
         if field.default is None and data[field.name] is None:
             del data[field.name]
@@ -170,6 +171,19 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     if simulated:
         data["simulated"] = True
     return json_text(data) + "\n"
+
+
+def is_newer(schema: str) -> bool:
+    """Say whether a schema is of a result that a newer kit has written.
+
+    Args:
+        schema: What a JSON says of itself.
+
+    Returns:
+        True for a number of ``crnn-evaluation`` that this kit does not know.
+    """
+    stem = SCHEMA.partition("/")[0]
+    return schema.startswith(f"{stem}/") and optional_keys(SCHEMA, ADDED, schema) is None
 
 
 @dataclass(frozen=True)
@@ -273,9 +287,13 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
     known = isinstance(data, dict) and optional_keys(SCHEMA, ADDED, data.get("schema"))
     if known is None or known is False:
+        hint = ""
+        if isinstance(data, dict) and is_newer(str(data.get("schema"))):
+            hint = "A newer kit wrote it: compare with that one."
         raise InputError(
             f"{path}: not a result of crnn evaluate (schema {newest(SCHEMA, ADDED)}), and not JSON"
-            " Lines of readings"
+            " Lines of readings",
+            hint=hint,
         )
     misses: Any = data.get("misses")
     wrong = data.get("misses_total")

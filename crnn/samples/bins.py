@@ -94,6 +94,27 @@ def description_path(out: Path) -> Path:
     return out.with_name(out.name + ".json")
 
 
+def width_folders(folder: Path) -> Sequence[str]:
+    """Return the folders of single widths' bins in a folder.
+
+    Args:
+        folder: What may hold bins.
+
+    Returns:
+        Their names, of those that hold a ``.bin``.
+    """
+    found: List[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_width_folder(entry.name) and entry.is_dir():
+                found.append(entry.name)
+    holding: List[str] = []
+    for name in sorted(found, key=natural_key):
+        if next(_bins_in([folder / name]), None) is not None:
+            holding.append(name)
+    return holding
+
+
 def described(folder: Path) -> Optional[Description]:
     """Return what the file beside a folder of bins says of them.
 
@@ -437,6 +458,8 @@ class BinFolder:
         self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
+        if found is None and folder.is_dir():
+            _require_description(folder)
         check_widths(folder, found, spec)
         self.description = found
         self._folders = [folder]
@@ -700,6 +723,20 @@ def check_widths(folder: Path, found: Optional[Description], spec: ModelSpec) ->
         f" {spec.widths.factor:g}",
         hint="Prepare the bins again with --spec MODEL.",
     )
+
+
+def _require_description(folder: Path) -> None:
+    """Refuse bins in a folder for each width without what tells which widths those are."""
+    folders = width_folders(folder)
+    if folders:
+        raise InputError(
+            f"{folder} holds bins in a folder for each width ({', '.join(folders)}), and"
+            f" {description_path(folder)}, which tells how they were made, is missing or damaged",
+            hint=(
+                f"Put {description_path(folder).name} back beside it, as crnn prepare left it, or"
+                " prepare the bins again."
+            ),
+        )
 
 
 def _shown(spec: ModelSpec) -> str:

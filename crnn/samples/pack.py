@@ -50,6 +50,8 @@ from crnn.spec import ModelSpec
 
 HEAD_BYTES = 64
 _OPENED = ', "samples": ['
+_OF_FLOATS = 4
+"""How many times the bytes of uint8 samples of float32 take."""
 _ASKED = 1024
 """Samples whose places are looked up at a time."""
 _AGAIN = "Prepare the data again: crnn prepare DATA PACK --pack"
@@ -401,6 +403,16 @@ class _Places:
             return None
         return int(self._numbers[order[found[0] + 1]])
 
+    def least_room(self, column: int, end: int) -> float:
+        """Return how many times its own bytes a sample has at least until the next one, or the end
+        of the pack, begins: 1 where no sample without label stands between.
+        """
+        order = np.argsort(self._offsets, kind="stable")
+        begins = self._offsets[order]
+        room = np.append(begins[1:], end) - begins
+        own = self._ends(column)[order] - begins
+        return float((room / own).min(initial=np.inf))
+
     def _ends(self, column: int) -> np.ndarray:
         return self._offsets + column * self._widths.astype(np.int64)
 
@@ -435,6 +447,13 @@ def _check_pack(index: _Index, pack: Path, spec: ModelSpec) -> None:
     if size < needed:
         raise InputError(
             f"{pack} has {size} bytes; expected {needed}: it is cut short", hint=_AGAIN
+        )
+    room = index.places.least_room(column, size)
+    if index.dtype.itemsize == 1 and _OF_FLOATS <= room < np.inf:
+        raise InputError(
+            f"{index.path} says uint8, and each sample in {pack} has {_OF_FLOATS} times the bytes"
+            " of that: it holds float32, and the index was changed",
+            hint=_AGAIN,
         )
     number = index.places.overlapping(column)
     if number is not None:

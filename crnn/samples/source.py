@@ -15,7 +15,7 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile, described
+from crnn.samples.bins import BinFolder, LabelFile, described, width_folders
 from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
 
@@ -109,6 +109,12 @@ def open_labelled(
     from crnn.samples.folders import FolderSamples, find_annotation
     from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 
+    if is_pack(path):
+        raise InputError(
+            f"{path} is a pack of prepared bins (crnn prepare --pack); expected an LMDB or a folder"
+            " of images",
+            hint="Give what it was made of; crnn evaluate, bench and calibrate read packs.",
+        )
     is_lmdb = path.is_file() or (path / DATA_FILE).exists()
     if not is_lmdb and path.is_dir():
         if annotation_file is None:
@@ -164,6 +170,19 @@ class WordSource(BatchSource, Protocol):
         """Return problems that belong to no labelled sample; all are known once all batches are
         taken.
         """
+
+
+def fitting_batch(size: int, source: WordSource) -> int:
+    """Return the batch to read a source in: memory for more rows than it has would lie idle.
+
+    Args:
+        size: The batch that was asked for.
+        source: Has one row a sample.
+
+    Returns:
+        At most the number of samples, and at least 1.
+    """
+    return max(1, min(size, len(source)))
 
 
 class ImageSource:
@@ -325,4 +344,6 @@ def holds_bins(data: Path) -> bool:
         if not any(entry.is_dir() for entry in entries):
             return False
     found = described(data)
-    return found is not None and found.per_width
+    if found is None:
+        return bool(width_folders(data))
+    return found.per_width

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from crnn import cann
+from crnn.simulator.knobs import release_name
 
 Release = Tuple[int, int]
 
@@ -177,7 +178,7 @@ def _check_flag(name: str, value: str, release: Release) -> None:
     flag = FLAGS[name]
     if not flag.since <= release < flag.before:
         raise AtcError(
-            "E10001", f"Parameter [--{name}] is not supported by CANN {release[0]}.{release[1]}"
+            "E10001", f"Parameter [--{name}] is not supported by CANN {release_name(release)}"
         )
     if not flag.simulated:
         raise AtcError("E10001", f"Parameter [--{name}] is not simulated")

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from crnn.simulator.atc_flags import AtcError, Release
+from crnn.simulator.knobs import release_name
 
 Dims = Tuple[int, ...]
 
@@ -181,7 +182,7 @@ class Graph:
 
     def _too_new(self, release: Release) -> str:
         """Say what an old release does not take of an LSTM; nothing of a newer one."""
-        version = f"CANN {release[0]}.{release[1]}"
+        version = f"CANN {release_name(release)}"
         if release < _OLD_LSTM:
             return f"{version} has no converter for a standard LSTM"
         opset = self.model.opset_import[0].version

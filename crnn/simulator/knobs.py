@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from crnn import cann
 from crnn.simulator.signatures import SIGNATURES
@@ -98,11 +98,7 @@ class Knobs:
     @property
     def version(self) -> str:
         """CANN's release as text."""
-        major, minor = self.cann
-        # 20.x came before 3.x, and is kept as 2.x.
-        if major == 2:
-            major = 20
-        return f"{major}.{minor}"
+        return release_name(self.cann)
 
     @property
     def host_memory_aligned(self) -> bool:
@@ -245,6 +241,22 @@ def from_arguments(args: argparse.Namespace) -> Knobs:
     return Knobs(
         run_mode=mode, faults=tuple(args.faults), **{name: getattr(args, name) for name in names}
     )
+
+
+def release_name(release: Sequence[int]) -> str:
+    """Return CANN's name of a release.
+
+    Args:
+        release: Major and minor number as they are compared: 20.x came before 3.x, and is kept as
+            2.x.
+
+    Returns:
+        Such as "20.1".
+    """
+    major, minor = release[0], release[1]
+    if major == 2:
+        major = 20
+    return f"{major}.{minor}"
 
 
 def _version(text: str) -> Tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 from typing import Counter as CounterType
 
-from crnn.simulator.knobs import FLOAT32, Knobs
+from crnn.simulator.knobs import FLOAT32, Knobs, release_name
 
 SCHEMA = "crnn-simulator/1"
 _SHOWN = 10
@@ -125,7 +125,7 @@ def summary(report: Dict[str, Any]) -> List[str]:
     knobs = report["knobs"]
     leaks = [leak for leak in report["leaks"] if not leak["release_failed"]]
     head = (
-        f"SIMULATED {knobs['soc']}, CANN {knobs['cann'][0]}.{knobs['cann'][1]}, devices:"
+        f"SIMULATED {knobs['soc']}, CANN {release_name(knobs['cann'])}, devices:"
         f" {knobs['devices']}; processes: {len(report['processes'])}, calls:"
         f" {sum(report['calls'].values())}, broken rules: {len(report['violations'])}, leaks:"
         f" {len(leaks)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
 import torch
 
@@ -31,6 +31,8 @@ _OWN = re.compile(
 _ENOUGH = 10
 """Names of CRNN's that make a group of tensors one that was meant: it has 40 and more."""
 _DEPTH = 8
+_PLACES = 1000
+"""The most places of a list that are looked into."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,20 @@ def find_weights(path: Path, content: Any) -> Tuple[Weights, List[str]]:
     return _chosen(path, groups, bare=groups[0][0] == "")
 
 
-def _state_dicts(value: Any, keys: Tuple[str, ...]) -> Iterator[Tuple[str, Mapping[str, Any]]]:
+def _state_dicts(
+    value: Any, keys: Tuple[Union[str, int], ...]
+) -> Iterator[Tuple[str, Mapping[str, Any]]]:
     """Yield every dictionary of names and tensors, outermost first, with the words that say where
-    it stands: empty for the file's own.
+    it stands: empty for the file's own. Lists and tuples are looked into, such as those of
+    ``torch.save((weights, epoch), path)``.
     """
-    if not isinstance(value, dict) or len(keys) > _DEPTH:
+    if len(keys) > _DEPTH:
+        return
+    if isinstance(value, (list, tuple)):
+        for place, inner in enumerate(value[:_PLACES]):
+            yield from _state_dicts(inner, (*keys, place))
+        return
+    if not isinstance(value, dict):
         return
     if _is_state_dict(value):
         where = ""

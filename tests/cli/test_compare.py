@@ -12,7 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
+from crnn.cann import OM_MAGIC
 from crnn.cli.main import main
+from crnn.jobs.comparison.sides import takes_device
 from crnn.spec import ModelSpec
 from tests.foreign import few_words
 from tests.models import write_bins, write_echo_model, write_images
@@ -359,8 +361,24 @@ def test_a_model_whose_text_hangs_on_the_batch(
     ]
     out = " ".join(capsys.readouterr().out.split())
     assert "ANOTHER TEXT in 1 of 4 runs" in out
-    assert "B with batch 3 on cpu" in out
+    assert "B reads the same on cpu, threads" in out
+    assert ", batch 3: 6 of 7 words differ" in out
     assert "at first:house now:h0o0u0s0e0" in out
+
+
+def test_a_device_is_taken_by_those_that_can(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert takes_device("m.onnx", "cpu")
+    assert takes_device("m.onnx", "cuda:1")
+    assert not takes_device("m.onnx", "0,1")
+    assert not takes_device("float16:m.onnx", "cpu")
+    Path("x.om").write_bytes(OM_MAGIC)
+    assert takes_device("x.om", "0,1")
+    assert takes_device("x.om", "npu:1")
+    assert not takes_device("x.om", "cpu")
+    assert main(["compare", "m.onnx", "m.onnx", *ALL, "--device", "0"]) == 2
+    assert "no model here runs on it" in capsys.readouterr().err
 
 
 def test_a_sweep_needs_a_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

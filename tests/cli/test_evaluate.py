@@ -4,17 +4,23 @@ written.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import numpy as np
+import onnx
 import pytest
 
 from crnn.cli.main import main
 from crnn.cli.scripts import post_processing
+from crnn.jobs.evaluate import EvaluateRequest
+from crnn.jobs.evaluate import evaluate as evaluate_words
 from tests.ascend import om_writer
 from tests.lines import joined
 from tests.models import write_bins, write_echo_model, write_images
@@ -55,6 +61,65 @@ def test_every_word_counts_at_any_batch(
         ("test_3", "aa11"),
         ("test_5", "lamp"),
     ]
+
+
+def test_a_batch_larger_than_the_data_takes_no_more_memory(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hundred million rows would be a terabyte."""
+    data = result(capsys, "--batch", "100000000")
+    assert (data["correct"], data["total"], data["batch"]) == (5, 7, 100_000_000)
+    write_images(place / "images", WORDS)
+    words = ["evaluate", "m.onnx", "images", "--batch", "100000000", "--json", "-"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["correct"] == 7
+
+
+@pytest.mark.parametrize("name", ["n.onnx", "n.pth", "n.zip"])
+def test_several_models_before_the_data_are_sent_into_a_folder(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (place / name).write_bytes(b"PK\x03\x04")
+    assert main(["evaluate", "m.onnx", name, "input_bin", "--label", "label.txt"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{name} is a model, and stands where the data stand" in said
+    assert "put them into one folder" in said
+
+
+def test_what_is_known_of_the_model_is_said_before_it_runs(place: Path) -> None:
+    """The memory of a set of OMs helps nobody once the chip has too little."""
+    events: List[str] = []
+
+    @contextlib.contextmanager
+    def progress(label: str, total: Optional[int]) -> Iterator[Callable[[int], None]]:
+        events.append(label)
+        yield lambda count: None
+
+    model = place / "bare.onnx"
+    bare = onnx.load("m.onnx")
+    del bare.metadata_props[:]
+    onnx.save(bare, model)
+    request = EvaluateRequest(model, place / "input_bin", label=place / "label.txt")
+    outcome = evaluate_words(request, progress, say=events.append)
+    assert "carries no spec" in events[0]
+    assert events[1:] == ["evaluating"]
+    assert not any("carries no spec" in note for note in outcome.notes)
+    # Who asks for nothing to be said has it among the notes.
+    outcome = evaluate_words(request, progress)
+    assert any("carries no spec" in note for note in outcome.notes)
+
+
+def test_a_terminal_is_told_what_was_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for kind, told in ((Terminal, True), (io.StringIO, False)):
+        stderr = kind()
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert evaluate("--json", "r.json", "--readings", "r.jsonl") == 0
+        for line in ("result written: r.json", "readings written: r.jsonl"):
+            assert (line in stderr.getvalue()) is told
 
 
 def test_result_json_has_the_contract_and_nothing_else(
@@ -392,7 +457,8 @@ def test_bad_input(
     ("words", "message"),
     [
         (["evaluate", "m.onnx", "input_bin"], "give their label file too, with --label"),
-        (["evaluate", "m.onnx", "m.onnx"], "m.onnx cannot be read as an LMDB"),
+        (["evaluate", "m.onnx", "m.onnx"], "m.onnx is a model, and stands where the data stand"),
+        (["evaluate", "m.onnx", "label.txt"], "label.txt cannot be read as an LMDB"),
         (["evaluate", "m.onnx", "empty"], "empty needs one annotation file"),
         (["evaluate"], "the following arguments are required: MODEL, DATA"),
         (["evalute", "m.onnx"], "invalid choice: 'evalute'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -128,6 +129,32 @@ def test_a_threshold_is_found_on_one_set_and_used_on_another(
     assert other["found"]["file"] == "found.json"
     assert other["found"]["kept_accuracy"] == rejection["kept_accuracy"]
     assert "where it was found" in capsys.readouterr().out
+
+
+def test_readings_are_marked_by_the_threshold_that_was_found(
+    fixed: Path, some: Path, tmp_path: Path
+) -> None:
+    some = Path(shutil.copytree(some, tmp_path / "some"))
+    lines = (some / "gt.txt").read_text(encoding="utf-8").splitlines()
+    lines[3:30:9] = [line.split()[0] + " elsewhere" for line in lines[3:30:9]]
+    (some / "gt.txt").write_text("\n".join(lines), encoding="utf-8")
+    plain = evaluated(fixed, some, tmp_path, "--probability", "--batch", "7")
+    found = evaluated(fixed, some, tmp_path, "--reject-for", "1", "--batch", "7")
+    threshold = found["sureness"]["rejection"]["threshold"]
+    marked = [reading["rejected"] for reading in found["readings"]]
+    assert marked == [reading["probability"] < threshold for reading in found["readings"]]
+    assert marked.count(True) == found["sureness"]["rejection"]["rejected"] > 0
+    for reading in found["readings"]:
+        del reading["rejected"]
+    assert found["readings"] == plain["readings"]
+    for miss in found["misses"]:
+        assert miss["rejected"] is (miss["probability"] < threshold)
+    assert found["misses"]
+    table = tmp_path / "r.csv"
+    command = ["evaluate", str(fixed), str(some), "--reject-for", "1", "--readings", str(table)]
+    assert main(command) == 0
+    with table.open(newline="", encoding="utf-8") as file:
+        assert [row["rejected"] == "true" for row in csv.DictReader(file)] == marked
 
 
 @pytest.mark.parametrize(

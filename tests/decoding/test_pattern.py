@@ -76,6 +76,7 @@ def test_what_is_drawn_has_the_pattern(pattern: str, seed: int) -> None:
         ("a$b", r"\$ is only for the end"),
         ("a\\", "it ends after a backslash"),
         ("(" * 60, "more than 50 groups"),
+        ("", "the pattern is empty"),
         ("a" * 1001, "1001 characters; at most 1000"),
     ],
 )

@@ -19,7 +19,7 @@ from crnn.ascend.sidecar import read_sidecar
 from crnn.cli.main import main
 from crnn.ctc import greedy
 from crnn.runners.onnx_runner import OnnxRunner
-from crnn.spec import ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec
 from crnn.strokes import digest, stroke_pictures
 from tests.ascend import om_writer
 from tests.conftest import ROOT
@@ -67,6 +67,29 @@ def test_the_onnxs_texts_and_logits_stand_beside_the_om(compiled: Path) -> None:
     np.testing.assert_allclose(reference.logits, logits, rtol=0, atol=1e-5)
     assert list(reference.texts) == greedy(logits, sidecar.spec.alphabet)
     assert len(set(reference.texts)) > 1
+
+
+@pytest.mark.parametrize("kind", ["output", "spec"])
+def test_readings_are_kept_where_compile_is_told_output_or_spec(tmp_path: Path, kind: str) -> None:
+    """The OM then has another output, or another spec, than the ONNX alone would be read by."""
+    proto = lstm_model()
+    if kind == "output":
+        proto.graph.output.append(onnx.ValueInfoProto(name="features"))
+        words = ["--output", "output1"]
+    else:
+        given = ModelSpec(blank=36)
+        # What the file itself says does not fit it: 38 classes.
+        own = ModelSpec(characters=given.characters + "é")
+        onnx.helper.set_model_props(proto, {METADATA_KEY: own.to_json()})
+        (tmp_path / "spec.json").write_text(given.to_json(), encoding="utf-8")
+        words = ["--spec", "spec.json"]
+    onnx.save(proto, str(tmp_path / "m.onnx"))
+    done = simulated(tmp_path, "compile", "m.onnx", "m", *words)
+    assert done.returncode == 0, done.stderr
+    assert read_sidecar(tmp_path / "m.om.json").reference is not None, done.stderr
+    done = simulated(tmp_path, "doctor", "m.om", "--run", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"][0]["same"] is True
 
 
 @pytest.mark.parametrize("name", ["gears", "u8"])
@@ -139,7 +162,7 @@ def test_an_om_without_a_reference_is_told_of(compiled: Path, tmp_path: Path) ->
     om.write_bytes((compiled / "gears.om").read_bytes())
     done = simulated(tmp_path, "doctor", str(om), "--run")
     assert done.returncode == 1
-    assert "there is no bare.om.json beside it" in done.stderr
+    assert "there is no bare.om.json beside it" in " ".join(done.stderr.split())
 
 
 def test_run_with_an_onnx_says_that_it_is_not_an_om(

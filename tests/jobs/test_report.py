@@ -20,6 +20,7 @@ from crnn.errors import shown as escaped
 from crnn.jobs.report.inputs import words_of
 from crnn.jobs.report.tally import Tally, Word
 from crnn.metrics import align, edit_distance
+from crnn.reports.html import page
 from crnn.spec import ModelSpec
 
 WORDS = Path(__file__).resolve().parents[2] / "examples" / "words_lmdb"
@@ -192,8 +193,13 @@ def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -> None
     assert "49" not in re.sub(r"[0-9.]+ %", "", shown).split()
 
 
-def test_a_newer_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(tmp_path, "r.json", result(schema="crnn-evaluation/99"))
+@pytest.mark.parametrize(
+    "name", ["crnn-evaluation", "crnn-evaluations", "crnn-bench", "crnn-bench-sweep"]
+)
+def test_a_newer_result_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = write(tmp_path, "r.json", result(schema=f"{name}/99"))
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "newer kit" in capsys.readouterr().err
     assert not (tmp_path / "o.html").exists()
@@ -314,6 +320,48 @@ def test_data_sets_of_one_model_are_pooled(tmp_path: Path) -> None:
     assert "62.50 %" in text
 
 
+def test_each_model_has_its_data_sets_pooled(tmp_path: Path) -> None:
+    other = {**result()["model"], "path": "n.onnx", "sha256": "cd" * 32}
+    paths = []
+    for number, (model, data, correct) in enumerate(
+        [
+            (result()["model"], "IC13", 2),
+            (result()["model"], "SVT", 3),
+            (other, "IC13", 1),
+            (other, "SVT", 1),
+        ]
+    ):
+        changes = {"model": model, "data": data, "correct": correct}
+        paths.append(write(tmp_path, f"{number}.json", result(**changes)))
+    text = text_of(page_of(tmp_path, *paths))
+    assert text.count("All together") == 2
+    assert re.search(r"All together: m\.onnx\s+62\.50 %", text)
+    assert re.search(r"All together: n\.onnx\s+25\.00 %", text)
+
+
+def test_one_data_set_read_in_two_ways_is_not_pooled(tmp_path: Path) -> None:
+    """The words of a set count once, whatever lexicons it was read with."""
+    first = write(tmp_path, "a.json", result())
+    decoding = {"lexicon": "words.txt", "words": 9}
+    second = write(tmp_path, "b.json", result(decoding=decoding, correct=3))
+    third = write(tmp_path, "c.json", result(decoding=decoding, data="SVT"))
+    text = text_of(page_of(tmp_path, first, second, third))
+    assert text.count("All together") == 1
+    assert re.search(r"All together: m\.onnx, lexicon words\.txt\s+62\.50 %", text)
+    assert '"lexicon": "words.txt"' in text
+
+
+def test_rejected_words_are_marked_and_counted(tmp_path: Path) -> None:
+    rows = [{**row, "probability": row["confidence"], "rejected": False} for row in READINGS]
+    assert "rejected" not in text_of(page_of(tmp_path, write(tmp_path, "r.jsonl", rows)))
+    rows[2]["rejected"] = rows[3]["rejected"] = True
+    text = text_of(page_of(tmp_path, write(tmp_path, "r.jsonl", rows)))
+    told = "2 of 4 words were rejected as too unsure, 1 of them read right"
+    assert f"{told}; of the 2 kept, 1 are right (50.00 %)." in text
+    assert re.search(r"10\.0 % rejected\s*test_3", text)
+    assert re.search(r"90\.0 %\s*test_1", text)
+
+
 def test_what_was_simulated_says_so(tmp_path: Path) -> None:
     html = page_of(tmp_path, write(tmp_path, "r.json", result(simulated=True)))
     assert 'class="across"' in html
@@ -392,6 +440,20 @@ def test_an_alignment_has_the_fewest_edits(truth: str, text: str) -> None:
 
 
 @pytest.mark.slow
+def test_three_hundred_pictures_stay_below_two_megabytes(tmp_path: Path, shared_data: Path) -> None:
+    """Photographed words, each with the probabilities of its characters, as a run leaves them."""
+    place = shared_data / "IIIT5K_train_lmdb"
+    rows = []
+    for number in range(1, 301):
+        characters = [{"probability": 0.123456} for _ in range(10)]
+        row = {"key": f"test_{number}", "label": "tenletters", "text": "tenlettars"}
+        rows.append({**row, "confidence": 0.5, "characters": characters})
+    html = page_of(tmp_path, write(tmp_path, "r.jsonl", rows), "--data", place)
+    assert html.count("data:image/webp") == 300
+    assert len(html.encode()) < 2_000_000
+
+
+@pytest.mark.slow
 def test_many_records_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     with path.open("w", encoding="utf-8") as file:
@@ -413,7 +475,7 @@ def chromium() -> Optional[str]:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def browsed(page: Path, profile: Path) -> Tuple[str, str]:
+def browsed(file: Path, profile: Path) -> Tuple[str, str]:
     """Return the page's elements as a browser has them after its scripts, and what it logged."""
     command = [
         str(chromium()),
@@ -424,7 +486,7 @@ def browsed(page: Path, profile: Path) -> Tuple[str, str]:
         "--enable-logging=stderr",
         "--virtual-time-budget=2000",
         "--dump-dom",
-        f"file://{page}",
+        f"file://{file}",
     ]
     done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
@@ -459,6 +521,100 @@ def test_a_browser_shows_it_and_runs_nothing_of_the_data(tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="no Chromium")
+def test_hostile_texts_in_every_field_stay_texts_in_a_browser(tmp_path: Path) -> None:
+    text = HOSTILE[0] + HOSTILE[1] + HOSTILE[3]
+    row: Dict[str, Any] = {"key": text, "label": text, "text": f"x{text}", "view": text}
+    model: Dict[str, Any] = {**result()["model"], "path": text, "sha256": text, "spec_from": text}
+    changes: Dict[str, Any] = {"data": text, "device": text, "backend": text, "date": text}
+    changes["command"] = [text]
+    tables: Dict[str, Any] = {
+        "skipped": {text: 1},
+        "versions": {text: text},
+        "stages": {text: {"sum": 1.0}},
+    }
+    tables["decoding"] = {"lexicon": text}
+    data = result(misses=[row], misses_total=1, correct=3, model=model, **changes, **tables)
+    batch: Dict[str, Any] = {
+        "batch": text,
+        "throughput": {"transfers": 1.0},
+        "latency": {"p50": 1.0},
+    }
+    run: Dict[str, Any] = {"model": {"path": text}, "backend": text, "device": text}
+    run["batches"] = [batch]
+    bench: Dict[str, Any] = {"schema": "crnn-bench/1", "data": text, "runs": [run]}
+    bench["machine"] = {text: text}
+    page_of(tmp_path, write(tmp_path, "r.json", data), write(tmp_path, "b.json", bench))
+    dom, said = browsed(tmp_path / "out.html", tmp_path / "profile")
+    assert "CONSOLE" not in said, said
+    assert "<title>Reading report</title>" in dom
+    assert dom.count("<script>") == 1
+    assert "<img" not in dom
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext")
+def test_a_printed_page_has_all(tmp_path: Path) -> None:
+    rows = []
+    for number in range(120):
+        row = {"key": f"test_{number}", "label": f"wanted{number}", "text": f"read{number}"}
+        rows.append({**row, "confidence": 0.5})
+    page_of(tmp_path, write(tmp_path, "r.jsonl", rows))
+    target = tmp_path / "out.pdf"
+    command = [
+        str(chromium()),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--print-to-pdf={target}",
+        f"file://{tmp_path / 'out.html'}",
+    ]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    done = subprocess.run(
+        ["pdftotext", "-layout", str(target), "-"], capture_output=True, timeout=60, check=True
+    )
+    words = done.stdout.decode("utf-8", "replace").split()
+    for printed in rows:
+        assert {printed["label"], printed["text"], printed["key"]}.issubset(words)
+    assert "Show rows that hold" not in " ".join(words)
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of a colour: https://www.w3.org/TR/WCAG21/#dfn-relative-luminance"""
+    if len(color) == 4:
+        color = "#" + "".join(2 * digit for digit in color[1:])
+    parts = []
+    for at in (1, 3, 5):
+        value = int(color[at : at + 2], 16) / 255
+        linear: float = ((value + 0.055) / 1.055) ** 2.4
+        if value <= 0.04045:
+            linear = value / 12.92
+        parts.append(linear)
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def test_texts_stand_out_from_the_paper_in_light_and_dark() -> None:
+    """At least 4.5 to 1, as WCAG 2.1 asks for texts."""
+    style = Path(page.__file__).with_name("templates") / "report.css"
+    themes = re.findall(r":root\{(.*?)\}", style.read_text(encoding="utf-8"))
+    assert len(themes) == 2
+    for theme in themes:
+        colors = dict(re.findall(r"--([\w-]+):(#\w+)", theme))
+        for ink, paper in (
+            ("ink", "paper"),
+            ("faint", "paper"),
+            ("good", "paper"),
+            ("bad", "paper"),
+            ("ink", "band"),
+            ("warn", "warn-paper"),
+        ):
+            light, dark = sorted((luminance(colors[ink]), luminance(colors[paper])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
 def test_a_browser_sorts_and_filters(tmp_path: Path) -> None:
     rows = [
         {"key": "k1", "label": "b", "text": "x", "confidence": 0.9},
@@ -477,9 +633,9 @@ def test_a_browser_sorts_and_filters(tmp_path: Path) -> None:
     const shown = Array.from(table.tBodies[0].rows).filter((row) => !row.hidden).length;
     document.title = JSON.stringify([seen, shown]);
     """
-    page = tmp_path / "clicked.html"
-    page.write_text(with_script(html, clicks), encoding="utf-8")
-    dom, said = browsed(page, tmp_path / "profile")
+    clicked = tmp_path / "clicked.html"
+    clicked.write_text(with_script(html, clicks), encoding="utf-8")
+    dom, said = browsed(clicked, tmp_path / "profile")
     assert "CONSOLE" not in said, said
     found = re.search(r"<title>(.*?)</title>", dom)
     assert found is not None
@@ -528,6 +684,42 @@ def test_a_benchmark_has_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[
     path = write(tmp_path, "broken.json", data)
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "not a benchmark as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
+
+
+def benchmark(threads: int, speed: float) -> Dict[str, Any]:
+    batch = {
+        "batch": 16,
+        "throughput": {"transfers": speed},
+        "latency": {"p50": 3.25},
+        "stages": {"infer": {"p50": 2.5}},
+    }
+    run = {"model": {"path": "m.onnx"}, "backend": "onnxruntime", "device": "cpu"}
+    return {
+        "schema": "crnn-bench/1",
+        "data": "words_lmdb",
+        "machine": {"processor": "AMD EPYC"},
+        "runs": [{**run, "threads": threads, "batches": [batch]}],
+    }
+
+
+def test_a_sweep_of_threads_has_the_rows_and_bars_of_all(tmp_path: Path) -> None:
+    results = [benchmark(1, 1000.0), benchmark(2, 1901.0)]
+    data = {"schema": "crnn-bench-sweep/1", "simulated": False, "results": results}
+    text = text_of(page_of(tmp_path, write(tmp_path, "s.json", data)))
+    for told in ("threads 1161000", "threads 2161901", "onnxruntime 2T by 16: 1901", "2.5 ms"):
+        assert told in text.replace("\n", "")
+    assert "SIMULATED" not in text
+    data["simulated"] = True
+    assert "SIMULATED" in text_of(page_of(tmp_path, write(tmp_path, "s.json", data)))
+
+
+@pytest.mark.parametrize("results", [None, [], [3], [{"runs": 3}]])
+def test_a_sweep_that_is_not_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], results: Any
+) -> None:
+    path = write(tmp_path, "s.json", {"schema": "crnn-bench-sweep/1", "results": results})
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "as crnn bench writes it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_table_of_data_sets_is_taken_apart(tmp_path: Path) -> None:
@@ -579,6 +771,8 @@ def test_characters_of_little_probability_are_marked(tmp_path: Path) -> None:
     sure, unsure = {"probability": 0.9}, {"probability": 0.2}
     html = page_of(tmp_path, write(tmp_path, "r.jsonl", [{**row, "characters": [sure, unsure]}]))
     assert html.count('class="pair other unsure"') == 1
+    # In sight, not in a hint that a pointer must find: a page is printed, and read on telephones.
+    assert re.findall(r"<small>(.*?)</small>", html) == ["90", "20"]
     for characters in ([1], [sure, {}], "ab"):
         lines = [{**row, "characters": characters}]
         assert "unsure" not in parsed_body(page_of(tmp_path, write(tmp_path, "s.jsonl", lines)))

@@ -193,6 +193,14 @@ def test_pictures_that_no_width_fits_are_read_all_the_same(
     assert (longer in err) is (size == (1000, 1))
 
 
+def test_prepare_words_what_it_remarks_as_evaluate_does(
+    tmp_path: Path, place: Place, capsys: Any
+) -> None:
+    prepared(tmp_path, place)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "image longer than the widest width: 27, pressed into 128 columns" in said
+
+
 def test_long_lines_are_counted_once_a_run(place: Place, capsys: Any) -> None:
     assert main(["evaluate", place.model, place.data]) == 0
     assert "image longer than the widest width: 27, pressed into 128 columns" in (
@@ -242,6 +250,23 @@ def test_bins_of_each_samples_width_read_the_same(
     assert [each["key"] for each in from_bins] == [f"test_{number}" for number in range(1, 91)]
     for one, other in zip(from_bins, direct):
         assert {**one, "key": ""} == {**other, "key": ""}
+
+
+@pytest.mark.parametrize("lost", ["", "{"], ids=["away", "damaged"])
+def test_folders_of_widths_without_their_description_are_named(
+    tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    bins = prepared(tmp_path, place, "--per-width")
+    capsys.readouterr()
+    beside = tmp_path / "bins.json"
+    if lost:
+        beside.write_text(lost)
+    else:
+        beside.unlink()
+    assert main(["evaluate", place.model, str(bins.folder), "--label", str(bins.label)]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "holds bins in a folder for each width (w80, w100, w128)" in said
+    assert "bins.json, which tells how they were made, is missing or damaged" in said
 
 
 @pytest.mark.parametrize("per_width", [False, True])

@@ -22,7 +22,7 @@ from crnn.samples.bins import MISSING, BinFolder
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from crnn.samples.pack import HEAD_BYTES, PackedBins
-from crnn.samples.source import open_source
+from crnn.samples.source import open_labelled, open_source
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
 from tests.models import SPEC as ECHO
@@ -205,6 +205,23 @@ def test_samples_that_overlap_are_refused(words: Path, old: str, new: str) -> No
     index.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match="test_2 begins before the sample in front of it ends"):
         PackedBins(words.parent / "words.pack", SPEC)
+
+
+@pytest.mark.parametrize("spec", [SPEC, WIDTHS], ids=["one width", "several"])
+def test_an_index_that_calls_floats_bytes_is_refused(words: Path, spec: ModelSpec) -> None:
+    prepared(words, "words.pack", pack=True, spec=spec)
+    index = words.parent / "words.pack.json"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(text.replace('"dtype": "float32"', '"dtype": "uint8"'), encoding="utf-8")
+    with pytest.raises(InputError, match="it holds float32, and the index was changed"):
+        PackedBins(words.parent / "words.pack", spec)
+
+
+def test_a_pack_is_not_taken_for_an_lmdb(words: Path) -> None:
+    prepared(words, "words.pack", pack=True)
+    with pytest.raises(InputError, match=r"is a pack of prepared bins") as caught:
+        open_labelled(words.parent / "words.pack")
+    assert "evaluate, bench and calibrate read packs" in str(caught.value.hint)
 
 
 def test_another_models_pack_is_refused(words: Path) -> None:

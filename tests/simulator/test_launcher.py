@@ -75,6 +75,13 @@ def test_a_clean_program(tmp_path: Path) -> None:
     ]
 
 
+def test_a_release_has_its_own_name(tmp_path: Path) -> None:
+    """20.1 came before 3.3 and is compared as 2.1, but nobody knows it by that name."""
+    words = (sys.executable, program(tmp_path, CLEAN))
+    _, _, _, err = run(tmp_path, *words, knobs=("--cann", "20.1"))
+    assert "CANN 20.1, devices: 1" in err
+
+
 def test_python_is_the_launchers(tmp_path: Path) -> None:
     environment = {**ENVIRON, "PATH": "/usr/bin:/bin"}
     words = ["-m", "crnn.simulator", "--", "python", "-c", "import sys; print(sys.prefix)"]

@@ -53,6 +53,8 @@ WRAPPED: Dict[str, Callable[[], Any]] = {
     "three dictionaries deep": lambda: {"run": {"best": {"weights": state()}}, "args": {"lr": 0.1}},
     "state_dict beside an average": lambda: {"state_dict": state(), "ema": state(seed=1)},
     "state_dict inside model": lambda: {"model": {"state_dict": state(), "name": "crnn"}},
+    "a tuple": lambda: (state(), 3, optimiser()),
+    "a list in a dictionary": lambda: {"models": [{"net": state()}], "epochs": [1, 2]},
     "torch.compile": lambda: under("_orig_mod.", state()),
     "torch.compile of the parts": lambda: within("_orig_mod", state()),
     "DataParallel of the parts": lambda: within("module", split(state())),
@@ -95,6 +97,10 @@ SEVERAL: Dict[str, Any] = {
     "beside the bare names": (
         lambda: {**state(), **under("teacher.", state(seed=1))},
         "holds 2 networks: the names with no prefix, the names with teacher.;",
+    ),
+    "in a list": (
+        lambda: {"models": [state(), state(seed=1)]},
+        "holds 2 networks: under 'models' > 0, under 'models' > 1; expected one",
     ),
     "five folds": (
         lambda: {f"fold{number}": {"net": state(seed=number)} for number in range(5)},

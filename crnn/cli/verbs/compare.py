@@ -58,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_label(parser)
     add_list_options(parser)
+    _add_running(parser)
+    _add_checks(parser)
+    _add_layers(parser)
+    add_json(parser)
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """Declare how models are run, once or in every combination."""
     parser.add_argument(
         "--batch", type=positive, default=16, metavar="N", help="images a batch (default 16)"
     )
@@ -88,6 +96,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="D[,D…]",
         help="the same with devices: 0,1,0+1 of an OM (last both chips), cpu,cuda:1 of others",
     )
+
+
+def _add_checks(parser: argparse.ArgumentParser) -> None:
+    """Declare what is compared, checked and shown."""
     parser.add_argument(
         "--max-differ",
         type=natural,
@@ -117,8 +129,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help="read raw outputs by this spec (default: the first model's)",
     )
-    _add_layers(parser)
-    add_json(parser)
 
 
 def _add_layers(parser: argparse.ArgumentParser) -> None:

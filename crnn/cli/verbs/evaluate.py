@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
@@ -38,10 +39,10 @@ from crnn.cli.reading_options import (
     with_lexicon,
 )
 from crnn.errors import CheckError, KitError, UsageError
-from crnn.files import starts_with
+from crnn.files import require_target, starts_with
 
 if TYPE_CHECKING:
-    from crnn.jobs.evaluate import EvaluateOutcome
+    from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
     from crnn.reports.combined import Combined
 
@@ -76,12 +77,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label(parser)
     add_list_options(parser)
     add_json(parser)
+    parser.add_argument(
+        "--keep-images",
+        choices=("misses",),
+        help=(
+            "keep small pictures of the words read wrong beside the --json FILE, as FILE without"
+            " .json and with .images.json: crnn report then needs no --data"
+        ),
+    )
     add_options(parser)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the historical script takes too."""
-    parser.set_defaults(more=())
+    parser.set_defaults(more=(), keep_images=None)
     add_devices(parser)
     add_threads(parser)
     parser.add_argument(
@@ -187,6 +196,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
     _bound_threads(args)
     args.more, data = _rest_of_set(args.model, args.data)
+    _refuse_models(data)
     data = _expanded(data, args.label)
     args.data = data[0]
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
@@ -204,6 +214,22 @@ def _rest_of_set(model: Path, words: Sequence[Path]) -> Tuple[List[Path], List[P
         while len(data) > 1 and _is_om(data[0]):
             more.append(data.pop(0))
     return more, data
+
+
+def _refuse_models(data: Sequence[Path]) -> None:
+    """Refuse models in the place of data: several are a table's, and stand in a folder."""
+    from crnn.filekind import ZIP
+    from crnn.jobs.evaluations import SUFFIXES
+
+    for place in data:
+        if not place.is_file():
+            continue
+        if place.name.lower().endswith(SUFFIXES) or _is_om(place) or starts_with(place, ZIP):
+            raise UsageError(
+                f"{place} is a model, and stands where the data stand",
+                hint="For a table of several models put them into one folder, and give that as"
+                " MODEL.",
+            )
 
 
 def _is_om(path: Path) -> bool:
@@ -239,8 +265,37 @@ def run_one(args: argparse.Namespace) -> int:
     from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
-    outcome = evaluate(request_of(EvaluateRequest, args), console.progress, screen=console)
+    request = request_of(EvaluateRequest, args)
+    if args.keep_images is None:
+        outcome = evaluate(request, console.progress, screen=console, say=console.note)
+    else:
+        outcome = _keeping_pictures(args, request)
     return present(args, outcome)
+
+
+def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:
+    """Evaluate, and keep pictures of what was read wrong beside the result."""
+    from crnn.jobs.evaluate import evaluate
+    from crnn.jobs.report.kept import keep_pictures, place_beside, source_of_pictures
+    from crnn.samples.annotations import ListOptions
+
+    if args.json in (None, STDOUT):
+        raise UsageError(
+            "--keep-images lays pictures beside the result: say where that is, --json FILE"
+        )
+    target = place_beside(Path(args.json))
+    require_target(target)
+    options = ListOptions(None, request.columns, request.encoding)
+    source = source_of_pictures(request.data, request.label, options)
+    # An LMDB is open only once at a time in a process.
+    source.close()
+    outcome = evaluate(request, console.progress, screen=console, say=console.note)
+    with contextlib.closing(source):
+        kept = keep_pictures(
+            outcome.evaluation, outcome.comparison, request.readings, source, target
+        )
+    console.note(f"{target}: pictures of {kept} words")
+    return outcome
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
@@ -274,15 +329,25 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     if not put_json(table.to_dict(models, places, cells, pooled), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.say(text.simulated(outcomes[0].evaluation.run))
-        put_table = console.out_table
-        if args.format:
-            put_table = _out_markdown
-        put_table(["model", *places], table.cells(models, cells))
-        _put_combined(models, pooled, put_table)
-        if len(models) > 1:
-            console.note("* the most words right on that data set")
+        _put_tables(args, models, [["model", *places], *table.cells(models, cells)], pooled)
     _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _put_tables(
+    args: argparse.Namespace,
+    models: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    pooled: Sequence[Optional[Combined]],
+) -> None:
+    """Show what was read on each data set, the head first, then on all of them together."""
+    put_table = console.out_table
+    if args.format:
+        put_table = _out_markdown
+    put_table(rows[0], rows[1:])
+    _put_combined(models, pooled, put_table)
+    if len(models) > 1:
+        console.note("* the most words right on that data set")
 
 
 def _out_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -335,7 +400,7 @@ def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
 def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
     from crnn.reports.formats import MARKDOWN
 
-    options = ["readings", "save_outputs", "against", "show_misses"]
+    options = ["readings", "save_outputs", "against", "show_misses", "keep_images"]
     if args.format != MARKDOWN:
         options.append("format")
     if len(data) > 1:
@@ -372,6 +437,7 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
         from crnn.reports.result_json import to_dict
 
         taken = put_json(to_dict(evaluation, outcome.comparison), args.json)
+    _say_written(args)
     if args.format:
         taken = True
         for line in format_named(args.format).end(evaluation):
@@ -388,6 +454,16 @@ def present(args: argparse.Namespace, outcome: EvaluateOutcome) -> int:
     if outcome.failures:
         raise CheckError("; ".join(outcome.failures))
     return 0
+
+
+def _say_written(args: argparse.Namespace) -> None:
+    """Say on a terminal which files were written: a pipe's reader has named them and looks."""
+    if not sys.stderr.isatty():
+        return
+    for what, name in (("result", "json"), ("readings", "readings"), ("outputs", "save_outputs")):
+        place = getattr(args, name, None)
+        if place not in (None, STDOUT):
+            console.note(f"{what} written: {place}")
 
 
 def request_of(kind: Type[R], args: argparse.Namespace) -> R:

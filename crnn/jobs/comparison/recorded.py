@@ -25,6 +25,7 @@ from crnn.reports.result_json import (
     SEPARATORS,
     SIMULATED,
     EarlierRun,
+    is_newer,
     read_run,
 )
 from crnn.results import OUTPUTS, READINGS, RESULT, RunInfo, Side
@@ -307,7 +308,7 @@ def result_of(path: Path) -> Dict[str, Any]:
         schema = str(data.get("schema"))
     if optional_keys(SCHEMA, ADDED, schema) is None:
         hint = "Sides are models, readings, raw outputs, and results of crnn evaluate and score."
-        if schema.startswith(SCHEMA.partition("/")[0] + "/"):
+        if is_newer(schema):
             hint = "A newer kit wrote it: compare with that one."
         expected = newest(SCHEMA, ADDED)
         raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {expected}", hint=hint)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple, Union
 
+from crnn.cann import OM_MAGIC
 from crnn.errors import InputError, UsageError
 from crnn.filekind import refuse_foreign_folder
 from crnn.files import require_file, starts_with
@@ -70,11 +72,23 @@ def open_sides(names: Sequence[str], how: How) -> List[AnySide]:
             waiting.append((len(sides), name, side))
             continue
         sides.append(side)
+    _require_device(names, sides, how.device)
     spec = _spec(sides, how)
     for place, (index, name, folder) in enumerate(waiting):
         data = how.data
         sides.insert(index + place, OutputsSide(name, folder, data, spec))
     return sides
+
+
+def _require_device(names: Sequence[str], sides: Sequence[AnySide], device: str) -> None:
+    """Refuse a device that no model can run on."""
+    if not device or not any(isinstance(side, ModelSide) for side in sides):
+        return
+    if not any(takes_device(name, device) for name in names):
+        raise UsageError(
+            f"--device {device}: no model here runs on it; OMs take a chip's number, others cpu,"
+            " cuda or npu"
+        )
 
 
 def _spec(sides: Sequence[AnySide], how: How) -> Optional[ModelSpec]:
@@ -107,8 +121,31 @@ def _open(name: str, text: str, how: How) -> Union[AnySide, Path]:
     return _model(name, text, how)
 
 
+def takes_device(text: str, device: str) -> bool:
+    """Say whether a model may run on a device, by its kind.
+
+    Args:
+        text: The model as the user named it.
+        device: A chip's number, or several with commas, which OMs take alone; else cpu, cuda or
+            npu, which others take; an OM takes the last of these, too.
+
+    Returns:
+        False for a rehearsal, which this processor computes.
+    """
+    if text.startswith(FLOAT16):
+        return False
+    path = Path(text)
+    numbers = re.fullmatch(r"[0-9]+(,[0-9]+)*", device) is not None
+    if path.is_dir() or (path.is_file() and starts_with(path, OM_MAGIC)):
+        return numbers or device.lower().startswith(("npu", "ascend"))
+    return not numbers
+
+
 def _model(name: str, text: str, how: How) -> ModelSide:
-    runner = open_runner(Path(text), device=how.device, threads=how.threads)
+    device = ""
+    if takes_device(text, how.device):
+        device = how.device
+    runner = open_runner(Path(text), device=device, threads=how.threads)
     return ModelSide(name, runner, _data(text, how), with_images=how.with_images)
 
 

@@ -6,24 +6,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Union
 
-from crnn.cann import OM_MAGIC
 from crnn.errors import UsageError
-from crnn.files import starts_with
 from crnn.jobs.comparison.job import CompareOutcome, CompareRequest, compare, texts_file
-from crnn.jobs.comparison.sides import FLOAT16
+from crnn.jobs.comparison.sides import takes_device
 from crnn.jobs.evaluate import Progress
 from crnn.results import MODEL, SideBySide, SweepRun
 
 TAIL = "tail"
 """A batch that leaves a short one at the end of the data."""
 _TAILS = range(16, 32)
-_CHIPS = re.compile(r"[0-9]+(\+[0-9]+)*")
 Batches = Sequence[Union[int, str]]
 
 
@@ -156,17 +152,9 @@ def tail_of(words: int) -> int:
 
 def _devices(side: str, devices: Sequence[str]) -> List[str]:
     """Return the devices that a side can run on; none where it runs on one alone."""
-    if side.startswith(FLOAT16):
-        return []
-    path = Path(side)
-    is_om = path.is_dir() or starts_with(path, OM_MAGIC)
     found: List[str] = []
     for device in devices:
-        chips = _CHIPS.fullmatch(device) is not None or device.startswith("npu")
-        processors = _CHIPS.fullmatch(device) is None
-        fits = processors
-        if is_om:
-            fits = chips
-        if fits:
-            found.append(device.replace("+", ","))
+        together = device.replace("+", ",")
+        if takes_device(side, together):
+            found.append(together)
     return found

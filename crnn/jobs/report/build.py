@@ -6,10 +6,12 @@ import datetime
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
 from crnn.files import atomic_file
+from crnn.jobs.report.album import Album
+from crnn.jobs.report.benchmarks import drawn
 from crnn.jobs.report.comparing import compared_in, compared_of
 from crnn.jobs.report.inputs import (
     CLIPPED,
@@ -17,11 +19,11 @@ from crnn.jobs.report.inputs import (
     Inputs,
     Run,
     read_inputs,
-    simulated_readings,
+    reader_of,
     word_of,
     words_of,
 )
-from crnn.jobs.report.pictures import Pictures, find_pictures
+from crnn.jobs.report.pictures import NO_PICTURES, Pictures
 from crnn.jobs.report.tally import Tally, Word, top_confusions
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
@@ -82,20 +84,20 @@ def report(request: ReportRequest) -> ReportOutcome:
     compared = compared_of(inputs.runs, request.top, common=request.common)
     for saved in inputs.comparisons:
         compared.extend(compared_in(saved, request.top))
-    wanted: Set[str] = set()
-    for tally in tallies:
-        wanted.update(word.key for word in tally.misses())
+    album = Album(inputs.runs, request.data)
+    for given, tally in zip(inputs.runs, tallies):
+        album.want(given.data, (word.key for word in tally.misses()))
     for one in compared:
-        wanted.update(word.key for word in one.words)
-    pictures = find_pictures(request.data, wanted)
-    page = _page(inputs, tallies, compared, pictures, texts)
+        album.want(one.data, (word.key for word in one.words))
+    album.find()
+    page = _page(inputs, tallies, compared, album, texts)
     html = to_html(page, texts, request.lang).encode("utf-8", errors="replace")
     with atomic_file(request.output) as file:
         file.write(html)
     notes: List[str] = []
     for run in page.runs:
         notes.extend(f"{run.figures.title}: {what}" for what in run.left_out)
-    notes.extend(_unused(inputs))
+    notes.extend([*album.notes, *_unused(inputs)])
     shown = sum(len(run.misses) for run in page.runs)
     misses = sum(run.misses_total for run in page.runs)
     return ReportOutcome(request.output, len(html), shown, misses, notes)
@@ -109,17 +111,32 @@ def _unused(inputs: Inputs) -> Iterator[str]:
             yield f"{path}: not shown: no result here is of that OM"
 
 
+def page_of_result(run: Run, top: int, texts: Texts) -> RunPage:
+    """Return what a page shows of a result alone, without files beside it.
+
+    Args:
+        run: The result.
+        top: The most words of a table.
+        texts: The words of the page.
+
+    Returns:
+        The run's part of a page.
+    """
+    return _run_page(run, _tally(run, top), {}, NO_PICTURES, texts)
+
+
 def _page(
     inputs: Inputs,
     tallies: Sequence[Tally],
     compared: Sequence[Compared],
-    pictures: Pictures,
+    album: Album,
     texts: Texts,
 ) -> Page:
     runs = []
     for run, tally in zip(inputs.runs, tallies):
-        runs.append(_run_page(run, tally, inputs.sidecars, pictures, texts))
+        runs.append(_run_page(run, tally, inputs.sidecars, album.of(run.data), texts))
     simulated = any(run.figures.simulated for run in runs)
+    simulated = simulated or any(one.simulated for one in compared)
     simulated = simulated or any(one.simulated for one in inputs.benchmarks)
     sides = list(_sides(inputs.comparisons))
     simulated = simulated or any(side.simulated for side in sides)
@@ -127,8 +144,8 @@ def _page(
     return Page(
         runs,
         _combined(inputs.runs, runs, texts),
-        [one.with_pictures(pictures.shown) for one in compared],
-        inputs.benchmarks,
+        [one.with_pictures(album.of(one.data).shown) for one in compared],
+        [drawn(one, texts) for one in inputs.benchmarks],
         simulated,
         texts["made"].format(version=version(), date=date),
         sides,
@@ -204,6 +221,24 @@ def _run_page(
         list(_provenance(result, sidecars, texts)),
         left_out,
         str(result.get("rehearsed") or ""),
+        _kept(run, tally, texts),
+    )
+
+
+def _kept(run: Run, tally: Tally, texts: Texts) -> str:
+    """Say what became of the words where a run rejected some, and all its readings are here."""
+    if run.readings is None or not tally.rejected:
+        return ""
+    total = tally.metric.total
+    kept = total - tally.rejected
+    right = tally.metric.correct - tally.rejected_right
+    return texts["kept_told"].format(
+        rejected=tally.rejected,
+        total=total,
+        lost=tally.rejected_right,
+        kept=kept,
+        right=right,
+        share=f"{100 * right / max(1, kept):.2f}",
     )
 
 
@@ -221,33 +256,52 @@ def _figures(run: Run, tally: Tally) -> Figures:
             result["cer"],
             sure,
             length,
-            result.get("simulated") is True,
+            run.simulated,
             result.get("throughput"),
         )
-    simulated = run.readings is not None and simulated_readings(run.readings)
     interval = wilson(metric.correct, metric.total)
     cer = metric.cer
-    return Figures(run.title, metric.correct, metric.total, interval, cer, sure, length, simulated)
-
-
-def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> Optional[Figures]:
-    """Pool the counts of several data sets read by one model."""
-    places = {run.data for run in inputs}
-    models = {_model_hash(run) for run in inputs}
-    if len(runs) < 2 or len(places) < len(runs) or len(models) != 1:
-        return None
-    correct = sum(run.figures.correct for run in runs)
-    total = sum(run.figures.total for run in runs)
     return Figures(
-        texts["combined"],
+        run.title, metric.correct, metric.total, interval, cer, sure, length, run.simulated
+    )
+
+
+def _combined(inputs: Sequence[Run], runs: Sequence[RunPage], texts: Texts) -> List[Figures]:
+    """Pool, for each model, the counts of its data sets, where it has several."""
+    groups: Dict[str, List[int]] = {}
+    for number, run in enumerate(inputs):
+        groups.setdefault(_same_reader(run), []).append(number)
+    found = []
+    for numbers in groups.values():
+        places = {inputs[number].data for number in numbers}
+        if len(numbers) > 1 and len(places) == len(numbers):
+            title = f"{texts['combined']}: {reader_of(inputs[numbers[0]].result)}"
+            found.append(_pooled([runs[number].figures for number in numbers], title))
+    return found
+
+
+def _pooled(sets: Sequence[Figures], title: str) -> Figures:
+    correct = sum(figures.correct for figures in sets)
+    total = sum(figures.total for figures in sets)
+    return Figures(
+        title,
         correct,
         total,
         wilson(correct, total),
         None,
-        _weighted([(run.figures.sure, run.figures.total) for run in runs]),
-        _weighted([(run.figures.length, run.figures.total) for run in runs]),
-        any(run.figures.simulated for run in runs),
+        _weighted([(figures.sure, figures.total) for figures in sets]),
+        _weighted([(figures.length, figures.total) for figures in sets]),
+        any(figures.simulated for figures in sets),
     )
+
+
+def _same_reader(run: Run) -> str:
+    """Return what is alike only of runs that read with one model in one way."""
+    if not run.result:
+        return run.title
+    alike = [_model_hash(run), reader_of(run.result)]
+    alike.extend(_plain(run.result.get(key)) for key in ("rehearsed", "protocol", "simulated"))
+    return _plain(alike)
 
 
 def _model_hash(run: Run) -> str:
@@ -283,6 +337,7 @@ def _miss(word: Word, tally: Tally, pictures: Pictures) -> Miss:
         ", ".join(notes),
         _pairs(word, tally),
         pictures.shown.get(word.key, ""),
+        word.rejected,
     )
 
 
@@ -411,13 +466,19 @@ def _provenance(
     threads = f"{texts['threads']} {result.get('threads')}"
     yield texts["ran_on"], f"{result.get('backend')}, {result.get('device')}, {threads}"
     yield texts["versions"], _listed(result.get("versions") or {})
+    yield from _circumstances(result, texts)
+
+
+def _circumstances(result: Data, texts: Texts) -> Iterator[Tuple[str, str]]:
+    """Yield what a run was of, and how it was asked for."""
     for name in ("data", "date"):
         if result.get(name):
             yield texts[name], str(result[name])
     if result.get("command"):
         yield texts["command"], " ".join(map(str, result["command"]))
-    if result.get("protocol"):
-        yield texts["protocol"], _plain(result["protocol"])
+    for name in ("rehearsed", "protocol", "decoding", "views", "widths_lacking"):
+        if result.get(name):
+            yield texts[name], _plain(result[name])
 
 
 def _plain(value: object) -> str:

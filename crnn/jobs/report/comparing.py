@@ -36,7 +36,8 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
     for run in runs:
         saved = run.result.get("against")
         if isinstance(saved, dict):
-            found.append(_saved(run.title, saved, most))
+            simulated = run.result.get("simulated") is True
+            found.append(saved_comparison(run.title, saved, most, run.data, simulated=simulated))
     first: Dict[str, Run] = {}
     for run in runs:
         if run.readings is None:
@@ -59,7 +60,10 @@ def compared_in(data: Data, most: int) -> List[Compared]:
     """
     found: List[Compared] = []
     for saved in data["comparisons"]:
-        one = _saved(str(saved.get("second")), saved, most)
+        title = str(saved.get("second"))
+        simulated = data.get("simulated") is True
+        place = str(data.get("data") or "")
+        one = saved_comparison(title, saved, most, place, simulated=simulated)
         alone = 0
         for name in ("only_in_first", "only_in_second"):
             count = saved.get(name)
@@ -84,7 +88,21 @@ def _logits(saved: object) -> Optional[Tuple[float, float]]:
     return None
 
 
-def _saved(title: str, saved: Data, most: int) -> Compared:
+def saved_comparison(
+    title: str, saved: Data, most: int, data: str = "", *, simulated: bool = False
+) -> Compared:
+    """Return a comparison that a run has made itself.
+
+    Args:
+        title: The run's.
+        saved: What stands under ``against`` in its result.
+        most: The most words that are kept.
+        data: The name of its data set.
+        simulated: Whether it was simulated.
+
+    Returns:
+        The comparison.
+    """
     words = []
     for word in saved["words"][:most]:
         words.append(
@@ -108,6 +126,8 @@ def _saved(title: str, saved: Data, most: int) -> Compared:
         (low, high),
         saved["p_value"],
         words,
+        data=data,
+        simulated=simulated or saved.get("simulated") is True,
     )
 
 
@@ -170,6 +190,8 @@ def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
         test.p_value,
         counts.words(),
         counts.alone,
+        second.data,
+        first.simulated or second.simulated,
     )
 
 

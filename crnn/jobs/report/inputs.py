@@ -12,7 +12,9 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 from crnn.errors import InputError
 from crnn.files import open_input, read_bounded, require_file, utf8_lines
+from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
+from crnn.jobs.sweep import SCHEMA as SWEEP
 from crnn.limits import limit
 from crnn.reports import bench, comparison, result_json
 from crnn.reports.html.model import BenchmarkRows
@@ -23,6 +25,11 @@ MANY = "crnn-evaluations/1"
 OM = "crnn-om"
 MOST_WORDS = 1 << 53
 """The largest count that is looked at; floats are whole numbers up to it."""
+_STEMS = frozenset(
+    name.partition("/")[0]
+    for name in (result_json.SCHEMA, bench.SCHEMA, comparison.SCHEMA, MANY, SWEEP)
+)
+"""The names of the formats that a page is made of, whatever their number."""
 _NUMBERS = ("confidence", "probability")
 """The columns of a table of readings that are numbers."""
 LONGEST_NUMBER = 9
@@ -35,17 +42,26 @@ CLIPPED = 1000
 class Run:
     """A run: its result, its readings, or both.
 
-    ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there.
+    ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there;
+    ``file`` is where it lies, None where that holds the results of several runs.
     """
 
     title: str
     result: Data
     readings: Optional[Path] = None
+    file: Optional[Path] = None
 
     @property
     def data(self) -> str:
         """The data set's name, "" where it is not known."""
         return str(self.result.get("data", ""))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the run was simulated."""
+        if self.result:
+            return self.result.get("simulated") is True
+        return self.readings is not None and simulated_readings(self.readings)
 
     @property
     def spec(self) -> ModelSpec:
@@ -102,48 +118,18 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             benchmarks.append(benchmark_of(data, path))
         elif schema == comparison.SCHEMA:
             comparisons.append(_sound_comparison(data, path))
+        elif schema == SWEEP:
+            benchmarks.append(sweep_of(data, path))
         elif schema == MANY:
             runs.extend(_runs_of_many(data, path))
         else:
             _require_result(data, schema, path)
-            runs.append(Run(_title(data), data))
+            runs.append(Run(_title(data), data, file=path))
     if not runs and not benchmarks and not comparisons:
         raise InputError(
             "no result to report on; expected the JSON of evaluate, score, compare or bench"
         )
     return Inputs(runs, benchmarks, sidecars, sidecar_paths, comparisons)
-
-
-def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
-    """Return what a page shows of a benchmark.
-
-    Args:
-        data: The JSON of ``crnn bench``.
-        path: Its file, for errors.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        InputError: It is not as ``crnn bench`` writes it.
-    """
-    rows: List[Tuple[str, str, str, str]] = []
-    simulated = data.get("simulated") is True
-    try:
-        for run in data["runs"]:
-            name = f"{run['model']['path']} · {run['backend']}, {run['device']}"
-            simulated = simulated or run.get("simulated") is True
-            for timing in run["batches"]:
-                speed = f"{timing['throughput']['transfers']:.0f}"
-                latency = f"{timing['latency']['p50']:.3f}"
-                rows.append((name, str(timing["batch"]), speed, latency))
-        machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(
-            f"{path}: not a benchmark as crnn bench writes it: {type(error).__name__} {error}",
-            hint="Run that benchmark again.",
-        ) from error
-    return BenchmarkRows(str(data.get("data")), machine, rows, simulated)
 
 
 def words_of(path: Path) -> Iterator[Word]:
@@ -267,7 +253,7 @@ def _holds_readings(path: Path) -> bool:
 def _add_readings(runs: List[Run], path: Path) -> None:
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
-        runs.append(Run(last.title, last.result, path))
+        runs.append(Run(last.title, last.result, path, last.file))
     else:
         runs.append(Run(path.name, {}, path))
 
@@ -311,10 +297,8 @@ def _json(path: Path) -> Dict[str, Any]:
 def _require_result(data: Data, schema: str, path: Path) -> None:
     last = newest(result_json.SCHEMA, result_json.ADDED)
     if optional_keys(result_json.SCHEMA, result_json.ADDED, schema) is None:
-        stem = result_json.SCHEMA.partition("/")[0]
         hint = "Give the JSON that crnn evaluate, score, compare or bench wrote with --json."
-        stems = (f"{stem}/", f"{comparison.SCHEMA.partition('/')[0]}/")
-        if schema.startswith(stems):
+        if schema.partition("/")[0] in _STEMS:
             hint = "A newer kit wrote it: report on it with that one."
         raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {last}", hint=hint)
     wrong = next(_wrong_keys(data), None)
@@ -434,10 +418,27 @@ def _runs_of_many(data: Data, path: Path) -> Iterator[Run]:
 
 
 def _title(data: Data) -> str:
-    model = str(data["model"].get("path", ""))
+    title = reader_of(data)
     if data.get("data"):
-        return f"{model} · {data['data']}"
-    return model
+        return f"{title} · {data['data']}"
+    return title
+
+
+def reader_of(data: Data) -> str:
+    """Return what has read: the model, and what restricted its texts.
+
+    Args:
+        data: A result.
+
+    Returns:
+        Such as "m.onnx, lexicon words.txt".
+    """
+    title = str(data["model"].get("path", ""))
+    decoding = data.get("decoding") or {}
+    for name in ("lexicon", "pattern", "allow"):
+        if decoding.get(name):
+            title += f", {name} {decoding[name]}"
+    return title
 
 
 _NEEDED: Mapping[str, Callable[[Any], bool]] = {
@@ -453,6 +454,7 @@ _OPTIONAL: Mapping[str, Callable[[Any], bool]] = {
     "against": _is_comparison,
     "by_length": _is_by_length,
     "command": _is_list,
+    "decoding": _is_table,
     "protocol": _is_table,
     "skipped": _is_table,
     "stages": _is_stages,

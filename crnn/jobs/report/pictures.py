@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
-from crnn.samples.source import open_labelled
+from crnn.samples.source import LabelledSource, open_labelled
 
 HEIGHT = 48
+ADDRESS = "data:image/webp;base64,"
+"""How the address of a picture begins that holds the picture itself."""
 WIDEST = 480
 QUALITY = 60
 _BICUBIC = 3
@@ -28,6 +31,9 @@ class Pictures:
     shown: Mapping[str, str]
     sizes: Sequence[Tuple[str, int, int]]
     of: int
+
+
+NO_PICTURES = Pictures({}, (), 0)
 
 
 def find_pictures(places: Sequence[Path], wanted: Set[str]) -> Pictures:
@@ -50,24 +56,43 @@ def find_pictures(places: Sequence[Path], wanted: Set[str]) -> Pictures:
         source = open_labelled(place)
         try:
             total += len(source)
-            step = max(1, -(-len(source) // MOST_SIZES))
-            for count, number in enumerate(source.numbers()):
-                key = source.key_of(number)
-                show = key in wanted and key not in shown
-                if count % step and not show:
-                    continue
-                image = source.sample(number).image or b""
-                if show:
-                    address = data_address(image)
-                    if address:
-                        shown[key] = address
-                if count % step == 0:
-                    size = _size(image)
-                    if size is not None and all(size):
-                        sizes.append((key, *size))
+            shown.update(pictures_in(source, wanted.difference(shown)))
+            sizes.extend(_sizes_in(source))
         finally:
             source.close()
     return Pictures(shown, sizes, total)
+
+
+def pictures_in(source: LabelledSource, wanted: Set[str]) -> Mapping[str, str]:
+    """Return pictures of one data set.
+
+    Args:
+        source: The data set.
+        wanted: The names of the words.
+
+    Returns:
+        Pictures as data addresses, by name, of the words that it has and that can be read.
+    """
+    shown: Dict[str, str] = {}
+    if not wanted:
+        return shown
+    for number in source.numbers():
+        key = source.key_of(number)
+        if key not in wanted:
+            continue
+        address = data_address(source.sample(number).image or b"")
+        if address:
+            shown[key] = address
+    return shown
+
+
+def _sizes_in(source: LabelledSource) -> Iterator[Tuple[str, int, int]]:
+    """Yield name, width and height of pictures taken evenly from a data set."""
+    step = max(1, -(-len(source) // MOST_SIZES))
+    for number in itertools.islice(source.numbers(), None, None, step):
+        size = _size(source.sample(number).image or b"")
+        if size is not None and all(size):
+            yield (source.key_of(number), *size)
 
 
 def data_address(image: bytes) -> str:
@@ -90,7 +115,7 @@ def data_address(image: bytes) -> str:
     small = drawn.resize(size, _BICUBIC)
     file = io.BytesIO()
     small.save(file, "WEBP", quality=QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return ADDRESS + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def _size(image: bytes) -> Optional[Tuple[int, int]]:

@@ -77,6 +77,10 @@ class Tally:
     """The names of the wrong words; None where they are more than `MOST_KEYS`."""
     of_paths: bool = False
     """Whether a word has the confidence of its path in the place of a probability."""
+    rejected: int = 0
+    """The labelled words that their run rejected as too unsure."""
+    rejected_right: int = 0
+    """Those of them that were read right."""
     _characters: int = 0
     _sure: array[float] = field(default_factory=lambda: array("f"))
     _right: array[int] = field(default_factory=lambda: array("b"))
@@ -99,6 +103,9 @@ class Tally:
             counts = self.by_width.setdefault(word.width, [0, 0])
             counts[0] += right
             counts[1] += 1
+        if word.rejected:
+            self.rejected += 1
+            self.rejected_right += right
         if word.sure is not None:
             self._sure.append(word.sure)
             self._right.append(right)

@@ -14,6 +14,10 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 14, 10, 40
 _PLOT_WIDTH = WIDTH - LEFT - RIGHT
 _PLOT_HEIGHT = HEIGHT - TOP - BOTTOM
 MOST_BARS = 24
+_LETTER = 6
+"""About the width of a letter of 10 pixels."""
+_VALUE = 72
+"""What the figure after a bar takes."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ def amounts(title: str, rows: Sequence[Tuple[str, float]], unit: str) -> Markup:
         An ``svg`` element.
     """
     most = max((amount for _, amount in rows), default=0.0)
+    longest = max((len(name) for name, _ in rows), default=0)
+    left = min(WIDTH // 2, max(104, longest * _LETTER + 8))
     parts: List[str] = []
     step = 26
     for number, (name, amount) in enumerate(rows):
@@ -118,13 +124,13 @@ def amounts(title: str, rows: Sequence[Tuple[str, float]], unit: str) -> Markup:
         share = 0.0
         if most:
             share = amount / most
-        wide = share * (_PLOT_WIDTH - 130)
-        parts.append(_text(96, y + 14, name, "end"))
+        wide = share * (WIDTH - left - _VALUE)
+        parts.append(_text(left - 8, y + 14, name, "end"))
         parts.append(
-            f'<rect class="bar" x="104" y="{y}" width="{max(wide, 1):.1f}" height="20">'
+            f'<rect class="bar" x="{left}" y="{y}" width="{max(wide, 1):.1f}" height="20">'
             f"<title>{escape(name)}: {amount:.4g} {escape(unit)}</title></rect>"
         )
-        parts.append(_text(108 + wide, y + 14, f"{amount:.4g} {unit}", "start"))
+        parts.append(_text(left + 4 + wide, y + 14, f"{amount:.4g} {unit}", "start"))
     return _svg(title, parts, height=TOP + step * max(1, len(rows)))
 
 

@@ -19,10 +19,18 @@ class Pair:
     read: str
     probability: Optional[float] = None
 
+    @property
+    def percent(self) -> int:
+        """The probability in whole percent, 100 only where it is."""
+        return int(100 * (self.probability or 0.0))
+
 
 @dataclass(frozen=True)
 class Miss:
-    """A word that was read wrong; ``picture`` is a ``data:`` address, empty where there is none."""
+    """A word that was read wrong; ``picture`` is a ``data:`` address, empty where there is none.
+
+    ``rejected`` says that its run did not trust it.
+    """
 
     key: str
     label: str
@@ -31,6 +39,7 @@ class Miss:
     notes: str
     pairs: Sequence[Pair]
     picture: str = ""
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,9 @@ class Changed:
 
 @dataclass(frozen=True)
 class Compared:
-    """A run (``second``) against another (``first``)."""
+    """A run (``second``) against another (``first``); ``data`` is the name of their data set,
+    ``simulated`` says that one of them was simulated.
+    """
 
     first: str
     second: str
@@ -91,6 +102,8 @@ class Compared:
     p_value: float
     words: Sequence[Changed]
     uncommon: int = 0
+    data: str = ""
+    simulated: bool = False
     logits: Optional[Tuple[float, float]] = None
     """The largest and the mean difference of their log-probabilities."""
 
@@ -104,7 +117,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class RunPage:
-    """A run, as the page shows it; ``left_out`` says what its files do not hold."""
+    """A run, as the page shows it; ``left_out`` says what its files do not hold, ``kept`` what
+    became of the words where unsure ones were rejected.
+    """
 
     figures: Figures
     misses: Sequence[Miss]
@@ -115,6 +130,7 @@ class RunPage:
     provenance: Sequence[Tuple[str, str]]
     left_out: Sequence[str]
     rehearsed: str = ""
+    kept: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,17 +141,52 @@ class BenchmarkRows:
     machine: str
     rows: Sequence[Tuple[str, str, str, str]]
     simulated: bool
+    speeds: Sequence[Tuple[str, float]] = ()
+    """Words a second, by name."""
+    stages: Sequence[Tuple[str, float]] = ()
+    """Milliseconds of each stage of a batch, by the names of run and stage."""
+    plots: Sequence[Plot] = ()
+
+
+@dataclass(frozen=True)
+class ReadWord:
+    """A word that was read, with its picture as a ``data:`` address, empty where there is none."""
+
+    key: str
+    label: str
+    text: str
+    sure: Optional[float]
+    picture: str = ""
+    rejected: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a notebook shows of one value; ``more`` are words that are left out."""
+
+    runs: Sequence[RunPage] = ()
+    compared: Sequence[Compared] = ()
+    benchmarks: Sequence[BenchmarkRows] = ()
+    words: Sequence[ReadWord] = ()
+    more: int = 0
 
 
 @dataclass(frozen=True)
 class Page:
-    """The whole page; ``combined`` is there where it has several data sets."""
+    """The whole page; ``combined`` has a row for each model with several data sets."""
 
     runs: Sequence[RunPage]
-    combined: Optional[Figures]
+    combined: Sequence[Figures]
     compared: Sequence[Compared]
     benchmarks: Sequence[BenchmarkRows]
     simulated: bool
     made: str
     sides: Sequence[Figures] = ()
     """Those of saved comparisons."""
+
+    @property
+    def rows(self) -> Sequence[Figures]:
+        """The figures of each run, then of all data sets of a model together, and of
+        the sides of comparisons.
+        """
+        return [*(run.figures for run in self.runs), *self.combined, *self.sides]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping
 
 from crnn.errors import needs, shown
-from crnn.reports.html.model import Page
+from crnn.reports.html.model import Page, Part
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -30,9 +30,41 @@ def to_html(page: Page, texts: Mapping[str, str], language: str) -> str:
     Raises:
         UnavailableError: Jinja2 is missing.
     """
+    template = _template("report.html.j2")
+    style, script = _own("report.css"), _own("report.js")
+    html: str = template.render(
+        page=page,
+        t=texts,
+        language=language,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+    return html
+
+
+def to_fragment(part: Part, texts: Mapping[str, str]) -> str:
+    """Lay a part of a page out, for a notebook: with a style of its own, and without scripts.
+
+    Args:
+        part: What to show.
+        texts: The words of the page.
+
+    Returns:
+        The HTML of one element, escaped as that of `to_html`.
+
+    Raises:
+        UnavailableError: Jinja2 is missing.
+    """
+    template = _template("fragment.html.j2")
+    html: str = template.render(part=part, t=texts, style=_own("fragment.css"))
+    return html
+
+
+def _template(name: str) -> Any:
     with needs("Jinja2", extra="report"):
         import jinja2
-        from markupsafe import Markup
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(_TEMPLATES)),
         autoescape=True,
@@ -40,19 +72,14 @@ def to_html(page: Page, texts: Mapping[str, str], language: str) -> str:
         finalize=_plain,
         trim_blocks=True,
     )
-    style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
-    template = environment.get_template("report.html.j2")
-    html: str = template.render(
-        page=page,
-        t=texts,
-        language=language,
-        style=Markup(style),  # noqa: S704  the kit's own files
-        script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-    )
-    return html
+    return environment.get_template(name)
+
+
+def _own(name: str) -> Any:
+    """Return a file of the kit's own, which is not escaped."""
+    from markupsafe import Markup
+
+    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _plain(value: object) -> object:

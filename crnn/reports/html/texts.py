@@ -30,6 +30,9 @@ ENGLISH: Mapping[str, str] = {
     "aligned": "side by side",
     "probability": "probability",
     "name": "name",
+    "rejected": "rejected",
+    "kept_told": "{rejected} of {total} words were rejected as too unsure, {lost} of them read"
+    " right; of the {kept} kept, {right} are right ({share} %).",
     "filter": "Show rows that hold",
     "confusions": "Confusions",
     "confusions_note": "Characters of wrong words, laid beside their labels by the fewest edits.",
@@ -69,12 +72,15 @@ ENGLISH: Mapping[str, str] = {
     "logits": "Log-probabilities differ by at most {largest}, on average by {mean}.",
     "uncommon": "{count} words stand in one of the two alone and are left out.",
     "benchmark": "Speed",
+    "speed_by_batch": "Words a second, copies included, by batch",
+    "stages_of_batch": "Milliseconds of a batch by stage (p50), at the fastest batch",
     "batch": "batch",
     "latency": "ms a batch (p50)",
     "left_out": "Not shown",
     "made": "made with crnn {version} on {date}",
     "no_misses": "Every word was read right.",
     "no_picture": "no picture",
+    "more": "{count} more are not shown.",
     "sort": "Click a heading to sort.",
     "no_readings": "confidences and confusions of all words: give the readings of the run"
     " (crnn evaluate --readings FILE.jsonl)",
@@ -95,6 +101,10 @@ ENGLISH: Mapping[str, str] = {
     "date": "date",
     "command": "command",
     "protocol": "protocol",
+    "decoding": "what could be read",
+    "views": "views",
+    "rehearsed": "rehearsed in",
+    "widths_lacking": "widths that the model lacks",
     "unknown": "not known",
 }
 CHINESE: Mapping[str, str] = {
@@ -121,6 +131,9 @@ CHINESE: Mapping[str, str] = {
     "aligned": "逐字对照",
     "probability": "概率",
     "name": "名称",
+    "rejected": "已拒识",
+    "kept_told": "{total} 个样本中有 {rejected} 个因把握不足被拒识，其中 {lost} 个其实识别正确；"
+    "保留的 {kept} 个中有 {right} 个正确（{share} %）。",
     "filter": "只显示包含以下内容的行",
     "confusions": "混淆字符",
     "confusions_note": "把识别错误的样本与标签按最少编辑次数对齐后统计。",
@@ -160,11 +173,14 @@ CHINESE: Mapping[str, str] = {
     "logits": "对数概率最大相差 {largest}，平均相差 {mean}。",
     "uncommon": "有 {count} 个样本只出现在其中一方，未计入。",
     "benchmark": "性能",
+    "speed_by_batch": "各批大小的每秒样本数（含数据拷贝）",
+    "stages_of_batch": "最快批大小下每批各阶段的毫秒数（p50）",
     "batch": "批大小",
     "latency": "每批毫秒（p50）",
     "left_out": "未显示的内容",
     "made": "由 crnn {version} 生成于 {date}",
     "no_misses": "全部识别正确。",
+    "more": "还有 {count} 个未显示。",
     "no_picture": "无图片",
     "sort": "点击表头可排序。",
     "no_readings": "全部样本的置信度与混淆字符：请同时给出该次运行的识别结果文件"
@@ -186,6 +202,10 @@ CHINESE: Mapping[str, str] = {
     "date": "日期",
     "command": "命令",
     "protocol": "评测协议",
+    "decoding": "识别范围",
+    "views": "视图",
+    "rehearsed": "预演精度",
+    "widths_lacking": "模型缺少的宽度",
     "unknown": "未知",
 }
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
