@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
+from crnn.fingerprint import Fingerprint
 from crnn.spec import ModelSpec
 
 
@@ -92,6 +93,8 @@ class Model:
     spec: ModelSpec
     spec_from: str
     external_data: Mapping[str, str] = field(default_factory=dict)
+    inputs: Optional[Fingerprint] = None
+    """What the model's own spec made of the built-in patterns where it was written."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,8 @@ class PairedTest:
 @dataclass(frozen=True)
 class Difference:
     """A word that two runs read differently; ``change`` is `REGRESSION`, `IMPROVEMENT`, or empty
-    where both are wrong or there is no label.
+    where both are wrong or there is no label. ``margins`` are those of the other run and of this
+    one (`LogDifferences`), None where the logits are not known.
     """
 
     key: str
@@ -243,9 +247,33 @@ class Difference:
     text: str
     other: str
     change: str = ""
+    margins: Optional[Tuple[float, float]] = None
 
 
 REGRESSION, IMPROVEMENT = "regression", "improvement"
+
+
+@dataclass(frozen=True)
+class LogDifferences:
+    """How far the log-probabilities of two runs are apart, over the ``words`` whose logits both
+    have in the same number of time steps.
+
+    Both are log-softmaxed first, and the ``classes`` that both have are matched by their
+    characters. ``largest`` is the largest absolute difference, found in the word ``key``, ``mean``
+    their mean. The margin of a word is the least, over its time steps, of the best class's
+    log-probability minus the second's: while these move by less than half of it, the text stays.
+    ``margin_largest`` and ``margin_mean`` are of the differences of the two runs' margins,
+    ``narrowest`` is the smallest margin of the first run.
+    """
+
+    words: int
+    classes: int
+    largest: float
+    mean: float
+    key: str
+    margin_largest: float
+    margin_mean: float
+    narrowest: float
 
 
 @dataclass(frozen=True)
@@ -254,14 +282,95 @@ class Comparison(ShownInNotebook):
     the other (first).
 
     The words that were right there and are wrong here come first, then those the other way round,
-    then the rest, each in data order. ``simulated`` says whether the other ran on the Ascend
-    simulator, ``file`` is its file's name.
+    then the rest, each in data order; ``unlisted`` counts those that are not kept. ``simulated``
+    says whether the other ran on the Ascend simulator, ``file`` is its file's name.
+    ``words`` are all that were compared, with a label or without, ``both_wrong`` those of a label
+    that neither run read right. ``logits`` is None where one run's are not known; ``left_out`` says
+    of how many words the logits were not compared, by reason. ``alone`` are the words that only
+    the other run, and only this one has.
     """
 
     differing: Sequence[Difference]
     test: PairedTest
     simulated: bool = False
     file: str = ""
+    unlisted: int = 0
+    words: int = 0
+    both_wrong: int = 0
+    logits: Optional[LogDifferences] = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    alone: Tuple[int, int] = (0, 0)
+
+    @property
+    def differ(self) -> int:
+        """How many words were read differently."""
+        return len(self.differing) + self.unlisted
+
+
+MODEL, READINGS, RESULT, OUTPUTS = "model", "readings", "result", "outputs"
+"""What a side of a comparison is: a model that was run, or what a run has left."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side of a comparison: its ``name`` as it was given, what it is (``kind``), and how many of
+    its labelled words are right.
+
+    ``run`` is None where nothing is known of the run. ``evaluation`` is there for models alone.
+    """
+
+    name: str
+    kind: str
+    words: int
+    correct: int
+    total: int
+    interval95: Tuple[float, float]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    simulated: bool = False
+    run: Optional[RunInfo] = None
+    evaluation: Optional[Evaluation] = None
+
+    @property
+    def accuracy(self) -> float:
+        """The share of labelled words that are right; 0 where none has a label."""
+        return self.correct / max(1, self.total)
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """A model that has read the words again, with another batch, device or count of threads: how
+    many of the ``words`` it read otherwise than at first, and these words.
+    """
+
+    side: str
+    batch: int
+    device: str
+    threads: int
+    words: int
+    differ: int
+    differing: Sequence[Difference]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two sides or more over the same words, each later one compared with the first.
+
+    ``comparisons`` has one for each side but the first. ``inputs`` says in which ways the sides
+    prepare an image, or name their classes, differently: where to look before a model is blamed.
+    ``failures`` are the checks that did not hold, ``checks`` what was asked for. ``sweep`` is empty
+    where each model has read the words once.
+    """
+
+    sides: Sequence[Side]
+    comparisons: Sequence[Comparison]
+    inputs: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
+    checks: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
+    date: str = ""
+    command: Sequence[str] = ()
+    sweep: Sequence[SweepRun] = ()
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_the_simulator_compiles_it_and_the_om_reads_the_same(
     texts = evaluated(model)["texts"]
     hashes = {DATA: digest(model.with_name(DATA))}
     sidecar = json.loads(Path("made.om.json").read_text(encoding="utf-8"))
-    assert (sidecar["format"], sidecar["external_data"]) == ("crnn-om/3", hashes)
+    assert (sidecar["format"], sidecar["external_data"]) == ("crnn-om/5", hashes)
     assert sidecar["onnx_sha256"] == digest(model)
     # The OM needs neither the model nor its data.
     shutil.rmtree(str(model.parent))

@@ -79,6 +79,20 @@ def test_an_earlier_run_is_compared_with(name: str) -> None:
     assert main(["evaluate", str(OLD / "echo.onnx"), *BINS, *against]) == 0
 
 
+def test_a_comparison_is_reported_on_and_keeps_its_keys(tmp_path: Path) -> None:
+    out = str(tmp_path / "c.html")
+    assert main(["report", str(OLD / "comparison.json"), "-o", out]) == 0
+    sides = [str(OLD / name) for name in ("echo.onnx", "readings.jsonl", "echo.onnx")]
+    new = tmp_path / "c.json"
+    assert main(["compare", *sides, "--data", *BINS, "--json", str(new)]) == 0
+    now, then = read(new), read(OLD / "comparison.json")
+    assert set(now) >= set(then)
+    for name in ("sides", "comparisons"):
+        for entry, earlier in zip(now[name], then[name]):
+            assert set(entry) >= set(earlier)
+    assert now["comparisons"][0]["differing"] == then["comparisons"][0]["differing"] == 0
+
+
 @pytest.mark.parametrize("verb", ["bench", "evaluations"])
 def test_tables_keep_their_keys(verb: str, tmp_path: Path) -> None:
     # No verb reads these; who does finds every key of then.

@@ -16,12 +16,27 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from crnn.ascend.reference import Reference, parse_reference
 from crnn.errors import InputError
 from crnn.files import read_bounded, sha256, write_text
+from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 
 FORMAT = "crnn-om/1"
-ADDED = (frozenset(["external_data"]), frozenset(["reference"]), frozenset(["widths"]))
+ADDED = (
+    frozenset(["external_data"]),
+    frozenset(["reference"]),
+    frozenset(["widths"]),
+    frozenset(["inputs"]),
+    frozenset(["probe"]),
+)
 """The keys that the formats 2, 3 … of a sidecar added (`numbered`)."""
 MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Which tensors of the ONNX an OM's outputs are, in their order, and which one the logits."""
+
+    tensors: Tuple[str, ...]
+    logits: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,9 @@ class Sidecar:
     a word each; ``versions`` names what the model was made with (crnn, cann, atc …);
     ``external_data`` has the hashes of the files that held the ONNX's weights, by name;
     ``reference`` what the ONNX read of the built-in pictures; ``widths`` the widths in pixels that
-    the OM takes, ascending, each at every one of ``batch_sizes``: empty for a model of one width.
+    the OM takes, ascending, each at every one of ``batch_sizes``: empty for a model of one width;
+    ``inputs`` what the spec makes of the built-in patterns; ``probe`` which of the
+    ONNX's tensors its outputs are, None where it has the logits alone.
     """
 
     spec: ModelSpec
@@ -46,6 +63,8 @@ class Sidecar:
     external_data: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reference: Optional[Reference] = None
     widths: Tuple[int, ...] = ()
+    inputs: Optional[Fingerprint] = None
+    probe: Optional[Probe] = None
 
     def to_json(self) -> str:
         """Return the file's text: JSON with sorted keys, a line end at the end."""
@@ -55,9 +74,16 @@ class Sidecar:
             del values["external_data"]
         if not self.widths:
             del values["widths"]
+        del values["probe"]
+        if self.probe is not None:
+            tensors = list(self.probe.tensors)
+            values["probe"] = {"logits": self.probe.logits, "tensors": tensors}
         del values["reference"]
         if self.reference is not None:
             values["reference"] = self.reference.to_dict()
+        del values["inputs"]
+        if self.inputs is not None:
+            values["inputs"] = self.inputs.to_dict()
         values["format"] = numbered(FORMAT, ADDED, values)
         return (
             json.dumps(values, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
@@ -97,7 +123,14 @@ def write_sidecar(om: Path, sidecar: Sidecar) -> Path:
 def read_sidecar(path: Path) -> Sidecar:
     """Read what `write_sidecar` wrote.
 
-    Raises `InputError` that names the key that is missing, unknown or wrong.
+    Args:
+        path: The file beside an OM.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        InputError: A key is missing, unknown or wrong; it is named.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -141,6 +174,8 @@ def parse_sidecar(text: bytes, path: Path) -> Sidecar:
         external_data=data.get("external_data", {}),
         reference=_reference(data, path),
         widths=tuple(data.get("widths", ())),
+        inputs=parse_fingerprint(data.get("inputs")),
+        probe=_probe(data),
     )
 
 
@@ -148,6 +183,12 @@ def _reference(data: Mapping[str, Any], path: Path) -> Optional[Reference]:
     if "reference" not in data:
         return None
     return parse_reference(data["reference"], str(path))
+
+
+def _probe(data: Mapping[str, Any]) -> Optional[Probe]:
+    if "probe" not in data:
+        return None
+    return Probe(tuple(data["probe"]["tensors"]), data["probe"]["logits"])
 
 
 def find_sidecar(om: Path, om_sha256: Optional[str] = None) -> Optional[Sidecar]:
@@ -268,6 +309,12 @@ def _is_versions(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
 
+def _is_probe(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {"logits", "tensors"}:
+        return False
+    return _is_texts(value["tensors"]) and value["tensors"].count(value["logits"]) == 1
+
+
 _HASH = "a SHA-256 of 64 hexadecimal digits"
 _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "spec": ("an object", lambda value: isinstance(value, dict)),
@@ -280,5 +327,7 @@ _CHECKS: Dict[str, Tuple[str, Callable[[Any], bool]]] = {
     "widths": ("a list of positive numbers", _are_sizes),
     "external_data": (f"{_HASH} for each file", _is_hashes),
     "reference": ("an object", lambda value: isinstance(value, dict)),
+    "inputs": ("an object", lambda value: isinstance(value, dict)),
+    "probe": ("the tensors of the outputs, and which one the logits are", _is_probe),
     "simulated": ("true or false", lambda value: isinstance(value, bool)),
 }

@@ -32,6 +32,7 @@ VERBS = (
     "compile",
     "evaluate",
     "score",
+    "compare",
     "report",
     "read",
     "inspect",

@@ -68,7 +68,8 @@ class AtcJob:
     ``output`` is the path without ``.om``; ``image_shape`` (C, H, W). One batch size gives a static
     OM, several give gears of the kind ``gears``, one of `GEAR_KINDS`, and their ascending order is
     the caller's. ``extra`` are further flags, as they stand. Several ``widths`` give gears of dims
-    over batch and width, and the width of ``image_shape`` does not count then.
+    over batch and width, and the width of ``image_shape`` does not count then. The first outputs of
+    ``out_nodes`` are the OM's, in the place of the graph's own.
     """
 
     model: Path
@@ -84,6 +85,7 @@ class AtcJob:
     extra: Tuple[str, ...] = ()
     gears: str = GEAR_KINDS[0]
     widths: Tuple[int, ...] = ()
+    out_nodes: Tuple[str, ...] = ()
 
     @property
     def command(self) -> List[str]:
@@ -103,6 +105,8 @@ class AtcJob:
             command.append(f"--insert_op_conf={self.aipp}")
         if self.tune:
             command.append("--auto_tune_mode=RL,GA")
+        if self.out_nodes:
+            command.append(f"--out_nodes={';'.join(f'{node}:0' for node in self.out_nodes)}")
         return [*command, *self.extra]
 
     def _shape_flags(self) -> List[str]:

@@ -13,14 +13,25 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Generator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Dict,
+    Generator,
+    Iterable,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search_roots, sourced_cann
 from crnn.ascend.fit import misfits
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.reference import Reference, make_reference
-from crnn.ascend.sidecar import Sidecar, write_sidecar
+from crnn.ascend.sidecar import Probe, Sidecar, write_sidecar
 from crnn.cann import SOC_VERSIONS
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import (
@@ -43,6 +54,7 @@ from crnn.compile.atc import (
 )
 from crnn.compile.precision import precision_note
 from crnn.compile.preflight import check_graph, doubts
+from crnn.compile.probe import accepted, nodes_shown, outputs_in_order, refuse_several
 from crnn.compile.widths import (
     ADVISED,
     Sizes,
@@ -57,6 +69,7 @@ from crnn.errors import CheckError, InputError, KitError, UnavailableError, Usag
 from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
 from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.fingerprint import Fingerprint, fingerprint_in
 from crnn.machine import versions
 from crnn.runners.onnx_file import hash_external_data, load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, load_graph
@@ -85,7 +98,8 @@ class CompileRequest:
     ``NAME_bs1.om`` …; ``gears`` is their kind, "batch" or "dims". ``widths`` give one OM for each
     width and batch, ``NAME_w128_bs16.om`` …, or with gears of dims one; none of them stands for
     those that the model names itself, None for its fixed width. ``soc`` None asks npu-smi, ``cann``
-    None the installation. ``timeout`` is in seconds for each run of ATC.
+    None the installation. ``timeout`` is in seconds for each run of ATC. ``probe`` makes every
+    node's output one of the OM's.
     """
 
     model: Path
@@ -107,6 +121,7 @@ class CompileRequest:
     output: Optional[str] = None
     output_axes: Optional[str] = None
     widths: Optional[Tuple[int, ...]] = None
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,9 @@ class CompilePlan:
     atc: Optional[Path]
     notes: Tuple[str, ...]
     sizes: Sizes
+    inputs: Optional[Fingerprint] = None
+    shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The tensors that the OM is to show, by their nodes; none but with ``request.probe``."""
 
     def spec_of(self, job: AtcJob) -> ModelSpec:
         """Return the spec at an OM's width; at the first where it has several."""
@@ -228,6 +246,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
             "ATC gets a copy in which each LSTM of two directions is two forward ones, which"
             " compute the same"
         )
+    shown = _shown(request, source.widths, graph)
     notes += doubts(graph, version)
     soc = _soc(request, version, notes)
     check_precision(request.precision, soc)
@@ -238,7 +257,7 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
     notes.append(precision_note(request.precision, request.aipp, request.extra))
     todo = CompilePlan(
         request=request,
-        jobs=tuple(_job(request, name, group, input_name, spec, soc) for group in groups),
+        jobs=tuple(_job(request, name, group, input_name, spec, soc, shown) for group in groups),
         graph=graph,
         rewritten=rewritten,
         spec=spec,
@@ -249,6 +268,8 @@ def plan(request: CompileRequest, environ: Mapping[str, str]) -> CompilePlan:
         atc=atc,
         notes=tuple(notes),
         sizes=sizes,
+        inputs=source.inputs,
+        shown=shown,
     )
     aipp_files(todo)  # what AIPP does not take is refused before ATC runs
     return todo
@@ -265,6 +286,7 @@ class _Source:
     sizes: Sizes
     external_data: Mapping[str, str]
     checkpoint_sha256: Optional[str]
+    inputs: Optional[Fingerprint]
 
 
 def _source(request: CompileRequest, notes: List[str]) -> _Source:
@@ -297,7 +319,35 @@ def _source(request: CompileRequest, notes: List[str]) -> _Source:
         sizes=sizes_of(graph, spec, widths, request.model, copied=_is_set(request, widths)),
         external_data=outside,
         checkpoint_sha256=_hash(metadata.get(CHECKPOINT_KEY)),
+        inputs=_inputs(metadata, spec),
     )
+
+
+def _inputs(metadata: Mapping[str, str], spec: ModelSpec) -> Optional[Fingerprint]:
+    """Return the ONNX's fingerprint of its inputs; one that is made here where it has none, or not
+    of all the widths; None where nothing here decodes images.
+    """
+    carried = fingerprint_in(metadata)
+    if carried is not None and carried.covers(spec.read_widths):
+        return carried
+    with contextlib.suppress(ImportError):
+        from crnn.patterns import fingerprint_of
+
+        return fingerprint_of(spec)
+    return None
+
+
+def _shown(request: CompileRequest, widths: Sequence[int], graph: Any) -> Mapping[str, str]:
+    """Return the tensors that the OM is to show, by their nodes; none but of a probe."""
+    if not request.probe:
+        return {}
+    others = {
+        "--widths": bool(widths),
+        "--static-set": request.static_set,
+        "--split-bilstm": request.split_bilstm,
+    }
+    refuse_several(request.batches, others)
+    return nodes_shown(graph)
 
 
 def _check_sizes(request: CompileRequest, widths: Sequence[int]) -> None:
@@ -345,6 +395,7 @@ def _job(
     input_name: str,
     spec: ModelSpec,
     soc: str,
+    shown: Iterable[str],
 ) -> AtcJob:
     """Return what ATC is asked for one OM: ``NAME``, ``NAME_bs16`` or ``NAME_w128_bs16``."""
     output, aipp = name, name
@@ -375,6 +426,7 @@ def _job(
         extra=split_extra(request.extra, Path.cwd()),
         gears=request.gears,
         widths=group.widths,
+        out_nodes=tuple(shown),
     )
 
 
@@ -422,6 +474,9 @@ def build(todo: CompilePlan, environ: Mapping[str, str], say: Say) -> List[Built
     with _workplace() as folder:
         made = []
         for job in todo.jobs:
+            if job.out_nodes:
+                made.append(_compile_probe(todo, job, folder, environ, say))
+                continue
             todo, om, run = _compile_or_split(todo, job, folder, environ, say)
             made.append((job, om, run))
         references: Dict[int, Optional[Reference]] = {}
@@ -451,6 +506,35 @@ def _reference(todo: CompilePlan, job: AtcJob, say: Say) -> Optional[Reference]:
         return None
     texts = tuple(greedy(logits, todo.spec.alphabet))
     return make_reference(digest(pictures), texts, logits)
+
+
+def _compile_probe(
+    todo: CompilePlan, job: AtcJob, folder: Path, environ: Mapping[str, str], say: Say
+) -> Tuple[AtcJob, Om, AtcRun]:
+    """Compile with every node as an output; where ATC refuses that, with those that it takes."""
+    try:
+        return (job, *_compile(todo, job, folder, environ, say))
+    except InputError as error:
+        refusal = error
+    say("refused; halves of the nodes are tried, to find those that ATC does not show")
+
+    def accepts(nodes: Sequence[str]) -> bool:
+        try:
+            _compile(todo, dataclasses.replace(job, out_nodes=tuple(nodes)), folder, environ, say)
+        except InputError:
+            return False
+        return True
+
+    logits = todo.graph.graph.output[0].name
+    needed = next(node for node, tensor in todo.shown.items() if tensor == logits)
+    kept = accepted(job.out_nodes, needed, accepts)
+    if not kept:
+        message, *lines = refusal.parts
+        raise InputError(message, lines=lines, hint=_way_out(todo)) from refusal
+    hidden = [node for node in job.out_nodes if node not in kept]
+    say(f"{len(hidden)} nodes are not shown: {', '.join(hidden)}")
+    job = dataclasses.replace(job, out_nodes=tuple(kept))
+    return (job, *_compile(todo, job, folder, environ, say))
 
 
 def _compile_or_split(
@@ -528,7 +612,7 @@ def _compile(
     check_run(run, file)
     om = read_om(file)
     steps = {width: todo.sizes.steps[width] for width in job.widths}
-    wrong = list(misfits(om, todo.spec, job.batches, steps))
+    wrong = list(misfits(_plain(todo, job, om), todo.spec, job.batches, steps))
     if wrong:
         raise CheckError(
             f"{job.output}.om: ATC said success, but the OM does not fit the spec",
@@ -539,6 +623,23 @@ def _compile(
             ),
         )
     return om, run
+
+
+def _probe(todo: CompilePlan, job: AtcJob, om: Om) -> Optional[Probe]:
+    """Return which tensors an OM's outputs are; None where it is not a probe."""
+    if not job.out_nodes:
+        return None
+    tensors = [todo.shown[node] for node in outputs_in_order(om, job.out_nodes)]
+    return Probe(tuple(tensors), todo.graph.graph.output[0].name)
+
+
+def _plain(todo: CompilePlan, job: AtcJob, om: Om) -> Om:
+    """Return what an OM holds with its logits as the one output, as a probe would be without."""
+    shown = _probe(todo, job, om)
+    if shown is None:
+        return om
+    place = shown.tensors.index(shown.logits)
+    return dataclasses.replace(om, outputs=om.outputs[place : place + 1])
 
 
 def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:
@@ -590,6 +691,8 @@ def _place(
         simulated=om.simulated,
         external_data=todo.external_data,
         reference=reference,
+        inputs=todo.inputs,
+        probe=_probe(todo, job, om),
     )
     with open(om.file, "rb") as source, atomic_file(path) as target:
         shutil.copyfileobj(source, target)

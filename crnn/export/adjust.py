@@ -11,6 +11,7 @@ from typing import Any, Iterator, List, Optional, Set
 
 from crnn.errors import InputError, needs
 from crnn.files import atomic_file, require_target
+from crnn.fingerprint import FINGERPRINT_KEY, fingerprint_in
 from crnn.runners.base import OTHER_NETWORK
 from crnn.runners.onnx_file import load_external_data
 from crnn.runners.onnx_runner import OnnxRunner, chosen_output, load_graph, steps_of
@@ -128,12 +129,20 @@ def _checked(copy: Path, path: Path) -> ModelSpec:
 def _put_spec(proto: Any, path: Path, text: str) -> None:
     from onnx import helper
 
+    # What decodes images is needed here alone.
+    from crnn.patterns import fingerprint_after
+
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     own = spec_in(metadata, path) or ModelSpec.default()
     logits = proto.graph.output[0]
     wanted = spec_given(own, text, None, lambda width: steps_of(logits, own))
+    metadata[METADATA_KEY] = wanted.to_json()
+    inputs = fingerprint_after(fingerprint_in(metadata), own, wanted)
+    metadata.pop(FINGERPRINT_KEY, None)
+    if inputs is not None:
+        metadata[FINGERPRINT_KEY] = inputs.to_json()
     del proto.metadata_props[:]
-    helper.set_model_props(proto, {**metadata, METADATA_KEY: wanted.to_json()})
+    helper.set_model_props(proto, metadata)
 
 
 def _keep_output(graph: Any, name: str) -> None:

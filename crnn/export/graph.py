@@ -18,7 +18,9 @@ from torch import nn
 from crnn import __version__
 from crnn.errors import UsageError, needs
 from crnn.export.split_bilstm import split_directions
+from crnn.fingerprint import FINGERPRINT_KEY
 from crnn.network import CRNN
+from crnn.patterns import fingerprint_of
 from crnn.presets import CONVOLUTIONS, LAST_CONVOLUTIONS
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY
 from crnn.weights.checkpoint import Checkpoint
@@ -123,6 +125,9 @@ class _Writer:
             producer_version=__version__,
         )
         properties = {METADATA_KEY: spec.to_json(), CHECKPOINT_KEY: self.checkpoint.sha256}
+        inputs = fingerprint_of(spec)
+        if inputs is not None:
+            properties[FINGERPRINT_KEY] = inputs.to_json()
         for key, value in properties.items():
             entry = model.metadata_props.add()
             entry.key, entry.value = key, value

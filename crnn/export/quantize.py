@@ -21,8 +21,10 @@ from crnn.errors import CheckError, InputError, needs
 from crnn.export.adjust import adjusted_file
 from crnn.export.rendered import NAME, rendered_samples
 from crnn.files import atomic_file, require_parent
+from crnn.fingerprint import FINGERPRINT_KEY, fingerprint_in
 from crnn.machine import describe
 from crnn.metrics import paired_test, wilson
+from crnn.patterns import fingerprint_after
 from crnn.results import Reading
 from crnn.runners.base import Runner
 from crnn.runners.int8 import int8_of, saturates
@@ -33,7 +35,7 @@ from crnn.samples.batches import image_batches
 from crnn.samples.source import open_labelled
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import Stages, run_batches
-from crnn.spec import METADATA_KEY, ModelSpec
+from crnn.spec import METADATA_KEY, ModelSpec, spec_in
 
 OPSET = 13
 """Scales for each channel came with it; ATC is given opset 11 and no quantised graph."""
@@ -194,7 +196,7 @@ def _quantise(
     given = by_width_rule(given, width_rule, model)
     if given != runner.spec:
         runner.read_by(given)
-        _carry(proto, runner.spec)
+        _carry(proto, source, runner.spec)
     with runner:
         problems = ProblemCounts()
         seen, held = _divided(words, runner.spec, calibrate, problems)
@@ -255,12 +257,18 @@ class _Words:
         """Do nothing: an LMDB is opened anew each time, since it may be larger than memory."""
 
 
-def _carry(proto: Any, spec: ModelSpec) -> None:
+def _carry(proto: Any, where: Path, spec: ModelSpec) -> None:
     """Put a spec into a model, in the place of one that is there."""
-    others = [entry for entry in proto.metadata_props if entry.key != METADATA_KEY]
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    before = spec_in(metadata, where) or ModelSpec.default()
+    inputs = fingerprint_after(fingerprint_in(metadata), before, spec)
+    replaced = (METADATA_KEY, FINGERPRINT_KEY)
+    others = [entry for entry in proto.metadata_props if entry.key not in replaced]
     del proto.metadata_props[:]
     proto.metadata_props.extend(others)
     proto.metadata_props.add(key=METADATA_KEY, value=spec.to_json())
+    if inputs is not None:
+        proto.metadata_props.add(key=FINGERPRINT_KEY, value=inputs.to_json())
 
 
 def _divided(

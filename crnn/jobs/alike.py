@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-from typing import Tuple
 
-from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest, Progress, evaluate
+from crnn.errors import InputError
+from crnn.jobs.comparison.job import CompareRequest, compare
+from crnn.jobs.evaluate import Progress
+from crnn.results import SideBySide
 
 
 def read_alike(
@@ -17,23 +18,29 @@ def read_alike(
     *,
     batch: int = 16,
     max_differ: int = 0,
-) -> Tuple[EvaluateOutcome, EvaluateOutcome]:
-    """Evaluate two models on the same words, each by its own spec, the second against the first.
+) -> SideBySide:
+    """Let two models read the same words, each by its own spec, the second against the first.
 
     Args:
         first: A model file.
         second: Another.
         data: A folder of bins, an LMDB or a folder of images.
-        progress: Shows how far each evaluation is.
+        progress: Shows how far it is.
         batch: Images a batch.
         max_differ: How many words may be read differently.
 
     Returns:
-        Both outcomes. The second has the comparison, and a failure where more than ``max_differ``
-        words were read differently.
+        Both sides with their evaluations, the comparison of all words that differ, and a failure
+        where more than ``max_differ`` do.
+
+    Raises:
+        InputError: One of them is not a model, or no word has a label.
     """
-    with tempfile.TemporaryDirectory(prefix="crnn-") as folder:
-        readings = Path(folder) / "first.jsonl"
-        one = EvaluateRequest(first, data, batch=batch, readings=readings)
-        other = EvaluateRequest(second, data, batch=batch, against=readings, max_differ=max_differ)
-        return evaluate(one, progress), evaluate(other, progress)
+    sides = [str(first), str(second)]
+    request = CompareRequest(
+        sides, data, batch=batch, max_differ=max_differ, keep=None, models_only=True
+    )
+    result = compare(request, progress).result
+    if not result.comparisons[0].test.total:
+        raise InputError(f"{data} holds no labelled word, so there is nothing to evaluate")
+    return result

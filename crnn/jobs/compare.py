@@ -3,13 +3,117 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from crnn.errors import InputError
 from crnn.metrics import paired_test
 from crnn.reports.result_json import EarlierRun, read_run
-from crnn.results import IMPROVEMENT, REGRESSION, Comparison, Difference, Reading
+from crnn.results import (
+    IMPROVEMENT,
+    REGRESSION,
+    Comparison,
+    Difference,
+    LogDifferences,
+    Reading,
+)
 from crnn.spec import ModelSpec
+
+Fold = Callable[[str], str]
+
+
+class Differences:
+    """Counts what two runs read differently, word by word, and keeps such words.
+
+    Args:
+        fold: Brings a label into the form that this run's texts are compared with.
+        other_fold: The same for the other run.
+        keep: The most words of each change that are kept; None for all.
+    """
+
+    def __init__(self, fold: Fold, other_fold: Fold, keep: Optional[int] = None) -> None:
+        self._folds = (other_fold, fold)
+        self._keep = keep
+        self._kept: Dict[str, List[Difference]] = {REGRESSION: [], IMPROVEMENT: [], "": []}
+        self.words = 0
+        self.differ = 0
+        self.labelled = 0
+        self._only_this = self._only_other = self._both_wrong = 0
+
+    def add(
+        self,
+        key: str,
+        label: Optional[str],
+        text: str,
+        other: str,
+        margins: Optional[Tuple[float, float]] = None,
+    ) -> None:
+        """Count a word that both runs have.
+
+        Args:
+            key: Its name.
+            label: The truth as it was given; None where there is none.
+            text: What this run read.
+            other: What the other run read.
+            margins: The other run's and this one's, where both are known.
+        """
+        self.words += 1
+        right_there = right_here = False
+        if label is not None:
+            right_there = other == self._folds[0](label)
+            right_here = text == self._folds[1](label)
+            self.labelled += 1
+            self._only_this += right_here and not right_there
+            self._only_other += right_there and not right_here
+            self._both_wrong += not (right_here or right_there)
+        if other == text:
+            return
+        self.differ += 1
+        change = ""
+        if right_there and not right_here:
+            change = REGRESSION
+        elif right_here and not right_there:
+            change = IMPROVEMENT
+        kept = self._kept[change]
+        if self._keep is None or len(kept) < self._keep:
+            kept.append(Difference(key, label, text, other, change, margins))
+
+    def finish(
+        self,
+        *,
+        simulated: bool,
+        file: str,
+        logits: Optional[LogDifferences] = None,
+        left_out: Optional[Mapping[str, int]] = None,
+        alone: Tuple[int, int] = (0, 0),
+    ) -> Comparison:
+        """Return the comparison.
+
+        Args:
+            simulated: Whether the other run was.
+            file: The other run's name.
+            logits: How far the log-probabilities are apart; None where they are not known.
+            left_out: Words whose logits were not compared, by reason.
+            alone: The words that only the other run, and only this one has.
+
+        Returns:
+            Everything that was counted.
+        """
+        words: List[Difference] = []
+        for change in (REGRESSION, IMPROVEMENT, ""):
+            words.extend(self._kept[change])
+        test = paired_test(self._only_other, self._only_this, self.labelled)
+        return Comparison(
+            differing=tuple(words),
+            test=test,
+            simulated=simulated,
+            file=file,
+            unlisted=self.differ - len(words),
+            words=self.words,
+            both_wrong=self._both_wrong,
+            logits=logits,
+            left_out=left_out or {},
+            alone=alone,
+        )
 
 
 class Comparer:
@@ -23,8 +127,7 @@ class Comparer:
         self._run: EarlierRun = read_run(path)
         self._unseen = set(self._run.texts)
         self._missing: List[str] = []
-        self._differing: List[Difference] = []
-        self._only_this = self._only_other = self._total = 0
+        self._differences = Differences(spec.fold, spec.fold)
 
     def add(self, reading: Reading) -> None:
         """Compare a reading.
@@ -33,26 +136,14 @@ class Comparer:
             reading: Of this run.
         """
         self._unseen.discard(reading.key)
-        truth = None
-        if reading.label is not None:
-            truth = self._spec.fold(reading.label)
         other = self._run.texts.get(reading.key)
-        if other is None and self._run.only_misses:
+        if other is None and self._run.only_misses and reading.label is not None:
             # A result JSON names its misses only: what it does not name, it read right.
-            other = truth
+            other = self._spec.fold(reading.label)
         if other is None:
             self._missing.append(reading.key)
             return
-        if other != reading.text:
-            change = change_of(reading.text, other, truth)
-            word = Difference(reading.key, reading.label, reading.text, other, change)
-            self._differing.append(word)
-        if truth is not None:
-            self._total += 1
-            right_here = reading.text == truth
-            right_there = other == truth
-            self._only_this += right_here and not right_there
-            self._only_other += right_there and not right_here
+        self._differences.add(reading.key, reading.label, reading.text, other)
 
     def finish(self) -> Comparison:
         """Return the comparison; `InputError` where the two runs are not over the same words."""
@@ -66,16 +157,14 @@ class Comparer:
             problems.append(
                 f"{len(self._unseen)} of its words are not in this run (one: {min(self._unseen)})"
             )
-        if self._run.only_misses and self._run.total != self._total:
-            problems.append(f"it has {self._run.total} labels, this run {self._total}")
+        labelled = self._differences.labelled
+        if self._run.only_misses and self._run.total != labelled:
+            problems.append(f"it has {self._run.total} labels, this run {labelled}")
         if problems:
             raise InputError(
                 f"{self._path} is over other words than this run: {'; '.join(problems)}"
             )
-        test = paired_test(self._only_other, self._only_this, self._total)
-        order = {REGRESSION: 0, IMPROVEMENT: 1}
-        words = sorted(self._differing, key=lambda word: order.get(word.change, 2))
-        return Comparison(tuple(words), test, self._run.simulated, self._path.name)
+        return self._differences.finish(simulated=self._run.simulated, file=self._path.name)
 
 
 def change_of(text: str, other: str, truth: Optional[str]) -> str:

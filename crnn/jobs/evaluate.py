@@ -31,7 +31,9 @@ from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import Decoder, DecodingOptions, SampleWords
 from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
+from crnn.fingerprint import differences, other_keys
 from crnn.jobs.compare import Comparer
+from crnn.jobs.insides import write_insides
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
 from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
@@ -41,9 +43,10 @@ from crnn.python37 import Protocol
 from crnn.reports.formats import Format, format_named
 from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
-from crnn.results import Comparison, Evaluation, ShownInNotebook
+from crnn.results import Comparison, Evaluation, Model, ShownInNotebook
 from crnn.runners.base import Runner, batch_note
 from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
+from crnn.runners.probe_runner import ProbeRunner
 from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
@@ -243,7 +246,8 @@ def evaluate(
             seconds=seconds,
             protocol=rules_of(request.protocol, protocol),
         )
-        notes = [*notes_of(request, runner)[told:], *source.notes, *remarks_of(scorer, runner.spec)]
+        notes = [*notes_of(request, runner)[told:], *input_notes(runner.model, source)]
+        notes.extend([*source.notes, *remarks_of(scorer, runner.spec)])
         if views is not None:
             notes.extend(views.notes(len(source)))
         notes.extend([*scorer.decoder.notes(), *hardly_note(evaluation)])
@@ -518,6 +522,8 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         )
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
+        if isinstance(runner, ProbeRunner):
+            write_insides(folder, runner)
 
 
 def require_sound(request: AnyRequest) -> None:
@@ -551,6 +557,37 @@ def notes_of(request: EvaluateRequest, runner: Runner) -> List[str]:
         )
     notes.extend(runner.notes)
     return notes
+
+
+def input_notes(model: Model, source: WordSource) -> Sequence[str]:
+    """Say where bins were made otherwise than a model's images are.
+
+    Args:
+        model: The model; nothing is said of one that is read by another spec than its own.
+        source: The data; nothing is said of others than bins that carry a fingerprint.
+
+    Returns:
+        A sentence, or none where the two fingerprints are equal or one is lacking.
+    """
+    if not isinstance(source, (BinFolder, PackedBins)) or model.spec_from != "file":
+        return ()
+    made = source.description
+    if made is None or made.inputs is None or model.inputs is None:
+        return ()
+    said = differences(
+        made.inputs, model.inputs, ("the bins", "the model"), constants=made.dtype != "uint8"
+    )
+    if not said:
+        return ()
+    keys = ", ".join(other_keys(made.spec, model.spec))
+    if keys:
+        keys = f" (their specs differ by {keys})"
+    note = (
+        f"the bins were not made as the model's images are: {'; '.join(said)}{keys}. Words read"
+        " wrong may be the bins' fault: prepare them again with crnn prepare --spec"
+        f" {model.path.name}"
+    )
+    return (note,)
 
 
 def _hardly(evaluation: Evaluation) -> bool:
@@ -696,8 +733,8 @@ def _failures(
         )
     if request.strict and evaluation.skipped:
         yield f"--strict: {sum(evaluation.skipped.values())} samples or files had a problem"
-    if comparison and len(comparison.differing) > request.max_differ:
+    if comparison and comparison.differ > request.max_differ:
         yield (
-            f"{len(comparison.differing)} words were read differently than in {request.against}; "
+            f"{comparison.differ} words were read differently than in {request.against}; "
             f"--max-differ allows {request.max_differ}"
         )

@@ -33,6 +33,7 @@ from crnn.files import atomic_file, atomic_folder, json_text, read_bounded
 from crnn.image import REMARKS, Bounds, taken_by
 from crnn.labels import EMPTY_LABEL, LINE_BREAK, NO_LABEL, OUTSIDE, one_line, strip
 from crnn.machine import usable_cpus, versions
+from crnn.patterns import fingerprint_of
 from crnn.samples.batches import (
     CHUNK,
     MANY,
@@ -252,7 +253,11 @@ def _names(views: Sequence[View]) -> Sequence[str]:
 
 
 def _about(request: PrepareRequest) -> Dict[str, Any]:
-    return {"spec": request.spec.to_dict(), "dtype": request.dtype, "versions": versions()}
+    about = {"spec": request.spec.to_dict(), "dtype": request.dtype, "versions": versions()}
+    inputs = fingerprint_of(request.spec)
+    if inputs is not None:
+        about["inputs"] = inputs.to_dict()
+    return about
 
 
 def summary_lines(summary: Prepared, show: int = 20) -> List[str]:

@@ -55,6 +55,10 @@ _NEAR = 2
 """How many time steps more or fewer than its share a width may give."""
 
 
+Labels = Mapping[str, Optional[str]]
+"""The label of each sample, by the stem of its file's name."""
+
+
 class OutputWriter:
     """Writes each sample's logits (T, 1, K), little-endian float32, to ``NAME_0.bin`` or
     ``NAME_1.bin``.
@@ -98,8 +102,9 @@ class ResultFolder:
     where it is None.
 
     Sizes tell T and the type apart: 26 steps are read by the default spec, 24 as MindSpore's own
-    classes. ``folder`` may also be the one above the tool's own, where that is the only one. Raises
-    `InputError`.
+    classes. ``folder`` may also be the one above the tool's own, where that is the only one.
+    ``labels`` are what ``label_file`` holds, by the stem of the file that was read, where the
+    caller knows them. Raises `InputError`.
     """
 
     def __init__(
@@ -108,8 +113,13 @@ class ResultFolder:
         label_file: Path,
         spec: Optional[ModelSpec] = None,
         options: ListOptions = ListOptions(),  # noqa: B008  frozen
+        *,
+        labels: Optional[Labels] = None,
     ) -> None:
-        self.labels, self._repeated = _labels(label_file, options)
+        self._repeated: Sequence[str] = ()
+        if labels is None:
+            labels, self._repeated = _labels(label_file, options)
+        self.labels: Labels = labels
         several = spec is not None and spec.widths is not None
         self.folder, self._files = _find(folder, self.labels, several=several)
         self.simulated = (self.folder / SIMULATED_MARK).exists()
@@ -331,7 +341,7 @@ def _dtype_of_widths(paths: Sequence[Path], spec: ModelSpec, widths: Mapping[int
     )
 
 
-def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[str]]:
+def _labels(path: Path, options: ListOptions) -> Tuple[Labels, Sequence[str]]:
     """Return the label by the stem of the file that was read, and the bins that a label.txt names
     twice.
 
@@ -342,9 +352,9 @@ def _labels(path: Path, options: ListOptions) -> Tuple[Dict[str, str], Sequence[
         head = file.readline(200).lstrip(b"\xef\xbb\xbf")
     if head.startswith(b"test_") and b".bin:" in head:
         by_index, repeated = read_labels(path)
-        by_name = {f"test_{index}": label for index, label in sorted(by_index.items())}
+        by_name: Labels = {f"test_{index}": label for index, label in sorted(by_index.items())}
         return by_name, [bin_name(index) for index in repeated]
-    labels: Dict[str, str] = {}
+    labels: Dict[str, Optional[str]] = {}
     found = read_annotations(path, columns=options.columns, encoding=options.encoding)
     for entry in found.entries:
         name = Path(entry.name).stem
@@ -386,9 +396,7 @@ def _stored(path: Path) -> np.ndarray:
     return values
 
 
-def _find(
-    folder: Path, labels: Mapping[str, str], *, several: bool = False
-) -> Tuple[Path, Dict[str, str]]:
+def _find(folder: Path, labels: Labels, *, several: bool = False) -> Tuple[Path, Dict[str, str]]:
     """Return the folder that holds the results, and the file of each name; of several widths each
     may have a folder in it, as a tool was run on each.
     """
@@ -446,7 +454,7 @@ def _instead(folder: Path) -> str:
     return f"; it holds {', '.join(files[:3])}"
 
 
-def _results(folder: Path, labels: Mapping[str, str]) -> Dict[str, str]:
+def _results(folder: Path, labels: Labels) -> Dict[str, str]:
     """Return the results in a folder by the names of their samples, of one form alone."""
     found = sorted(entry.name for entry in folder.iterdir() if _is_result(entry))
     for form in FORMS:
@@ -460,7 +468,7 @@ def _is_result(entry: Path) -> bool:
     return entry.suffix in FORMS and entry.stem.endswith(_NUMBERS) and entry.is_file()
 
 
-def _by_sample(folder: Path, found: Sequence[str], labels: Mapping[str, str]) -> Dict[str, str]:
+def _by_sample(folder: Path, found: Sequence[str], labels: Labels) -> Dict[str, str]:
     files: Dict[str, str] = {}
     for file in found:
         name = file.rpartition("_")[0]

@@ -7,11 +7,14 @@ import re
 from typing import Callable, Iterator, Mapping, NamedTuple
 
 from crnn.errors import UsageError
+from crnn.reports import markdown
 from crnn.reports.result_json import to_dict
 from crnn.results import Evaluation, Reading
 from crnn.spec import ModelSpec
 
 STARS = "*" * 50
+MARKDOWN = "markdown"
+"""The one format that a table of several data sets has too."""
 
 OnReading = Callable[[Reading, ModelSpec], Iterator[str]]
 AtEnd = Callable[[Evaluation], Iterator[str]]
@@ -80,6 +83,23 @@ def _rates(evaluation: Evaluation) -> Iterator[str]:
     yield from (f"accuracy_rate {rate:.2f}", STARS)
 
 
+def _markdown(evaluation: Evaluation) -> Iterator[str]:
+    low, high = evaluation.interval95
+    simulated = ""
+    if evaluation.run.simulated:
+        simulated = ", SIMULATED"
+    row = [
+        evaluation.run.model.path.name,
+        f"{evaluation.data} {evaluation.total}{simulated}",
+        str(evaluation.correct),
+        f"{evaluation.accuracy:.4f}",
+        f"{low:.4f} to {high:.4f}",
+        f"{evaluation.cer:.4f}",
+    ]
+    head = ["model", "words", "right", "accuracy", "95 % interval", "character error rate"]
+    yield from markdown.table(head, [row])
+
+
 FORMATS: Mapping[str, Format] = {
     "modelzoo": Format(_silent, _title_and_value),
     "postpossess": Format(_miss, _rates),
@@ -87,6 +107,7 @@ FORMATS: Mapping[str, Format] = {
     "mindspore-onnx": Format(_silent, _mindspore_onnx),
     "mindspore-310": Format(_pred_and_label, _mindspore_310),
     "sdk": Format(_image_and_text, _nothing),
+    MARKDOWN: Format(_silent, _markdown),
 }
 """modelzoo: the title-and-value JSON. postpossess: the lines of ``postpossess_CRNN_pytorch.py``.
 mindspore-…: those of ``eval.py``, ``eval_onnx.py`` and the 310's ``acc.log``. sdk: image and text a

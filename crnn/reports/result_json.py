@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from crnn.errors import InputError
 from crnn.files import json_text, read_bounded, require_file
-from crnn.results import Comparison, Evaluation, Reading, RunInfo
+from crnn.results import Comparison, Difference, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
 SCHEMA = "crnn-evaluation/1"
@@ -81,14 +81,29 @@ def against_dict(comparison: Comparison) -> Dict[str, Any]:
         "file": comparison.file,
         "simulated": comparison.simulated,
         "total": test.total,
-        "differing": len(comparison.differing),
+        "differing": comparison.differ,
         "regressions": test.only_first,
         "improvements": test.only_second,
         "difference": test.difference,
         "interval95": list(test.interval95),
         "p_value": test.p_value,
-        "words": [dataclasses.asdict(word) for word in comparison.differing[:WORDS_KEPT]],
+        "words": [difference_dict(word) for word in comparison.differing[:WORDS_KEPT]],
     }
+
+
+def difference_dict(word: Difference) -> Dict[str, Any]:
+    """Return a word that two runs read differently as plain data.
+
+    Args:
+        word: What both read.
+
+    Returns:
+        Its fields; ``margins`` only where they are known.
+    """
+    data = dataclasses.asdict(word)
+    if word.margins is None:
+        del data["margins"]
+    return data
 
 
 def run_dict(run: RunInfo) -> Dict[str, Any]:
@@ -167,6 +182,19 @@ def reading_line(reading: Reading, *, simulated: bool = False) -> str:
     if simulated:
         data["simulated"] = True
     return json_text(data) + "\n"
+
+
+def is_newer(schema: str) -> bool:
+    """Say whether a schema is of a result that a newer kit has written.
+
+    Args:
+        schema: What a JSON says of itself.
+
+    Returns:
+        True for a number of ``crnn-evaluation`` that this kit does not know.
+    """
+    stem = SCHEMA.partition("/")[0]
+    return schema.startswith(f"{stem}/") and optional_keys(SCHEMA, ADDED, schema) is None
 
 
 @dataclass(frozen=True)
@@ -270,9 +298,13 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
     known = isinstance(data, dict) and optional_keys(SCHEMA, ADDED, data.get("schema"))
     if known is None or known is False:
+        hint = ""
+        if isinstance(data, dict) and is_newer(str(data.get("schema"))):
+            hint = "A newer kit wrote it: compare with that one."
         raise InputError(
             f"{path}: not a result of crnn evaluate (schema {newest(SCHEMA, ADDED)}), and not JSON"
-            " Lines of readings"
+            " Lines of readings",
+            hint=hint,
         )
     misses: Any = data.get("misses")
     wrong = data.get("misses_total")

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from crnn.reports import result_json as json
+from crnn.reports.combined import Combined, combined
 from crnn.results import Evaluation
 
 SCHEMA = "crnn-evaluations/1"
@@ -32,21 +33,54 @@ def cells(models: Sequence[str], rows: Rows) -> List[List[str]]:
     return [[name, *map(_cell, row, best)] for name, row in zip(models, rows)]
 
 
-def to_dict(models: Sequence[str], data: Sequence[str], rows: Rows) -> Dict[str, Any]:
+def together(data: Sequence[str], rows: Rows) -> List[Optional[Combined]]:
+    """Pool the data sets of each model.
+
+    Args:
+        data: The data sets' names, one for each column.
+        rows: For each model a cell for each data set.
+
+    Returns:
+        A row for each model; None where there is one set alone, or a set could not be read.
+    """
+    found: List[Optional[Combined]] = []
+    for row in rows:
+        whole = [cell for cell in row if isinstance(cell, Evaluation)]
+        if len(row) < 2 or len(whole) < len(row):
+            found.append(None)
+        else:
+            found.append(combined(data, whole))
+    return found
+
+
+def to_dict(
+    models: Sequence[str],
+    data: Sequence[str],
+    rows: Rows,
+    pooled: Sequence[Optional[Combined]] = (),
+) -> Dict[str, Any]:
     """Return plain data: for each model and data set the result JSON, or why there is none.
 
     Args:
         models: The models' names, one for each row.
         data: The data sets' names, one for each column.
         rows: For each model a cell for each data set.
+        pooled: What `together` gave for each model; nothing where the columns are not different
+            data sets.
 
     Returns:
         The fields of ``crnn-evaluations/1``.
     """
     content: List[Dict[str, Any]] = []
-    for model, row in zip(models, rows):
+    for number, (model, row) in enumerate(zip(models, rows)):
         results = [_result(name, cell) for name, cell in zip(data, row)]
-        content.append({"model": model, "results": results})
+        entry: Dict[str, Any] = {"model": model, "results": results}
+        one = None
+        if pooled:
+            one = pooled[number]
+        if one is not None:
+            entry["combined"] = one.to_dict()
+        content.append(entry)
     return {"schema": SCHEMA, "models": content}
 
 

@@ -181,7 +181,7 @@ def differences(comparison: Comparison, shown: int = DIFFERENCES) -> Iterator[st
     for word in comparison.differing[:shown]:
         mark = word.change or "differs"
         yield f"{mark}  {word.key}  label:{word.label}  this:{word.text}  other:{word.other}"
-    more = len(comparison.differing) - shown
+    more = comparison.differ - shown
     if more > 0:
         yield f"… and {more} more (--show-differences N shows them, --json FILE has them)"
     test = comparison.test
@@ -190,7 +190,7 @@ def differences(comparison: Comparison, shown: int = DIFFERENCES) -> Iterator[st
     if comparison.simulated:
         mark = "(SIMULATED) "
     yield (
-        f"against    {mark}{_count(len(comparison.differing), 'word')}"
+        f"against    {mark}{_count(comparison.differ, 'word')}"
         f" read differently; right only here {test.only_second}, only there {test.only_first};"
         f" accuracy {test.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}; McNemar p ="
         f" {test.p_value:.3g})"

@@ -21,7 +21,7 @@ from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.pyacl import Acl, AscendError
 from crnn.ascend.release import Attempts, Releases
-from crnn.ascend.sidecar import find_sidecar, find_spec
+from crnn.ascend.sidecar import Probe, find_sidecar, find_spec, read_sidecar, sidecar_path
 from crnn.ascend.slot import Laps, Slot, Streams, Task, create_streams
 from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.results import Model
@@ -564,6 +564,12 @@ def open_ascend(
     else:
         paths = list(path)
     devices = parse_devices(device)
+    probe = _probe_of(paths)
+    if probe is not None:
+        from crnn.runners.probe_runner import ProbeRunner
+
+        om = read_om(paths[0])
+        return ProbeRunner(_model(paths, [om]), om, probe, devices[0])
     if len(devices) == 1 and not apart:
         runner = AscendRunner(paths, devices[0])
         if isinstance(path, Path) and path.is_dir():
@@ -581,6 +587,14 @@ def open_ascend(
         [functools.partial(AscendRunner, paths, number) for number in devices],
         [f"npu:{number}" for number in devices],
     )
+
+
+def _probe_of(paths: Sequence[Path]) -> Optional[Probe]:
+    """Return what the outputs of a probing OM are (crnn compile --probe); None for any other."""
+    beside = sidecar_path(paths[0])
+    if len(paths) > 1 or not beside.is_file():
+        return None
+    return read_sidecar(beside).probe
 
 
 _SET_NAME = re.compile(r"(.+?)(?:_w([0-9]+))?_bs([0-9]+)\.om")
@@ -683,12 +697,16 @@ def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
             raise InputError(
                 f"{path} and {paths[0]} are not a set: they are read by different specs"
             )
+    sidecar = find_sidecar(paths[0], oms[0].sha256)
+    inputs = None
+    if sidecar is not None:
+        inputs = sidecar.inputs
     if len(paths) == 1:
-        return Model(paths[0], oms[0].sha256, *specs[0])
+        return Model(paths[0], oms[0].sha256, *specs[0], inputs=inputs)
     _require_one_checkpoint(paths, oms)
     # A set's hash is that of its files' hashes, one after the other.
     together = hashlib.sha256("".join(om.sha256 for om in oms).encode()).hexdigest()
-    return Model(paths[0].parent, together, *specs[0])
+    return Model(paths[0].parent, together, *specs[0], inputs=inputs)
 
 
 def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from crnn.errors import InputError, UnavailableError, needs
 from crnn.filekind import OM, TORCH, kind_of
 from crnn.files import sha256
+from crnn.fingerprint import fingerprint_in
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
@@ -57,7 +58,8 @@ class OnnxRunner(Runner):
         if carried:
             source = "file"
         outside = hash_external_data(proto, path)
-        super().__init__(Model(path, sha256(path), spec, source, outside))
+        inputs = fingerprint_in(metadata)
+        super().__init__(Model(path, sha256(path), spec, source, outside, inputs))
         self.device = device
         self.threads = threads or usable_cpus()
         self._session: Any = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn.errors import InputError, needs
 from crnn.files import sha256
+from crnn.fingerprint import fingerprint_in
 from crnn.machine import usable_cpus
 from crnn.rehearsal.graph import FLOAT16, Rehearsal
 from crnn.rehearsal.half import LARGEST
@@ -41,7 +42,8 @@ class RehearsalRunner(Runner):
             source = "file"
         outside = hash_external_data(proto, path)
         spec = carried or ModelSpec.default()
-        super().__init__(Model(path, sha256(path), spec, source, outside))
+        inputs = fingerprint_in(metadata)
+        super().__init__(Model(path, sha256(path), spec, source, outside, inputs))
         self.threads = _threads()
         self._proto = load_external_data(proto, path)
         self._graph: Optional[Rehearsal] = None

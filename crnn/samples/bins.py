@@ -39,6 +39,7 @@ import numpy as np
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key, read_bounded, refuse_lfs_pointer, require_file, utf8_lines
+from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.spec import ModelSpec
 from crnn.views import PLAIN, named, parsed
 
@@ -74,13 +75,15 @@ their type.
 @dataclass(frozen=True)
 class Description:
     """How a folder of bins was made: by which spec, of which type, whether each width has a folder
-    of its own in it, and in which views, by name, where a word has several.
+    of its own in it, in which views, by name, where a word has several, and what the spec made of
+    the built-in patterns there.
     """
 
     spec: ModelSpec
     dtype: str
     per_width: bool = False
     views: Sequence[str] = ()
+    inputs: Optional[Fingerprint] = None
 
 
 def description_path(out: Path) -> Path:
@@ -134,7 +137,9 @@ def described(folder: Path) -> Optional[Description]:
             return None
         spec = ModelSpec.from_dict(data["spec"], where=str(path))
         views = _views_told(data.get("views"))
-        return Description(spec, str(data["dtype"]), data.get("per_width") is True, views)
+        per_width = data.get("per_width") is True
+        inputs = parse_fingerprint(data.get("inputs"))
+        return Description(spec, str(data["dtype"]), per_width, views, inputs)
     except (InputError, UsageError, OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -471,6 +476,7 @@ class BinFolder:
         if found is None and folder.is_dir():
             _require_description(folder)
         check_widths(folder, found, spec)
+        self.description = found
         self._folders = _folders_of(folder, found)
         self._views = views or (PLAIN,)
         self._lost: List[Tuple[str, Problem]] = []

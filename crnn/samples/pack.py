@@ -34,6 +34,7 @@ from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError
 from crnn.filekind import PACK_FORMAT, PACK_MARK
 from crnn.files import json_text, require_file, utf8_lines
+from crnn.fingerprint import parse_fingerprint
 from crnn.limits import limit
 from crnn.samples.bins import (
     MISSING,
@@ -85,7 +86,7 @@ class IndexWriter:
 
     Args:
         file: Open for bytes.
-        about: ``spec``, ``dtype``, ``shape`` of a sample (C, H, W), and ``versions``.
+        about: ``spec``, ``dtype``, ``shape`` of a sample (C, H, W), ``versions`` and ``inputs``.
         identity: As in the pack's head.
     """
 
@@ -151,6 +152,7 @@ class PackedBins:
         self._file: Optional[int] = None
         index = _Index(description_path(pack))
         self.dtype = index.dtype
+        self.description = index.description
         self._places = index.places
         _check_pack(index, pack, spec)
         numbered: Iterable[Tuple[int, str]] = index.labels
@@ -265,6 +267,24 @@ class PackedBins:
             row = end
 
 
+def described_pack(pack: Path) -> Optional[Description]:
+    """Return what a pack's index says of all its samples, by its first line alone.
+
+    Args:
+        pack: The pack.
+
+    Returns:
+        None where there is no such index.
+    """
+    try:
+        lines = (text for _, text, _ in utf8_lines(description_path(pack)))
+        about = json.loads((next(lines, None) or "")[: -len(_OPENED)] + "}")
+        spec = ModelSpec.from_dict(about["spec"])
+        return Description(spec, str(about["dtype"]), inputs=parse_fingerprint(about.get("inputs")))
+    except (InputError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 class _Index:
     """An index, read line by line.
 
@@ -290,7 +310,8 @@ class _Index:
         if not isinstance(about.get("spec"), dict):
             raise self._error("it has no spec")
         spec = ModelSpec.from_dict(about["spec"], where=str(path))
-        self.description = Description(spec, dtype)
+        inputs = parse_fingerprint(about.get("inputs"))
+        self.description = Description(spec, dtype, inputs=inputs)
         self.identity = str(about.get("id"))
         if not self.identity.isascii():
             raise self._error(f"its id is {self.identity[:40]!r}")

@@ -19,6 +19,7 @@ from typing import (
     Generic,
     Iterable,
     Iterator,
+    List,
     Mapping,
     NamedTuple,
     Optional,
@@ -122,7 +123,46 @@ def run_batches(
     batches = source.batches(size, keep=READ_AHEAD + runner.ahead)
     with contextlib.closing(source), contextlib.closing(
         ReadAhead(batches, READ_AHEAD, stages)
-    ) as read, contextlib.closing(_Feed(read)) as feed, contextlib.closing(
+    ) as read, contextlib.closing(_through(runner, read, stages)) as results:
+        yield from results
+
+
+def run_shared(
+    runners: Sequence[Runner], source: BatchSource, size: int, stages: Sequence[Stages]
+) -> Generator[Tuple[Batch, List[Optional[np.ndarray]]], None, None]:
+    """Run every batch of a source through several runners, reading it once.
+
+    Args:
+        runners: Entered runners, which take the same images.
+        source: As for `run_batches`.
+        size: Images a batch.
+        stages: Of each runner; every one gets the times of "read", which was done once.
+
+    Yields:
+        Each batch in order, with what `run_batches` gives of each runner. A batch's images stay as
+        they are until the next one is asked for.
+    """
+    # The slowest runner has taken the batch that is yielded, the quickest up to `ahead` from it on.
+    ahead = max(runner.ahead for runner in runners)
+    batches = source.batches(size, keep=READ_AHEAD + ahead)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(source))
+        read = ReadAhead(batches, READ_AHEAD, _Every(stages))
+        stack.enter_context(contextlib.closing(read))
+        shared = Shared(read, len(runners))
+        streams = []
+        for number, runner in enumerate(runners):
+            stream = _through(runner, shared.of(number), stages[number])
+            streams.append(stack.enter_context(contextlib.closing(stream)))
+        for results in zip(*streams):
+            yield results[0][0], [logits for _, logits in results]
+
+
+def _through(
+    runner: Runner, batches: Iterator[Batch], stages: Stages
+) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
+    """Run batches through a runner; yields as `run_batches` does."""
+    with contextlib.closing(_Feed(batches)) as feed, contextlib.closing(
         runner.stream(feed)
     ) as outputs:
         while True:
@@ -139,6 +179,60 @@ def run_batches(
             if batch.width is not None:
                 stages.at_width(batch.width, logits.shape[1], seconds)
             yield batch, logits
+
+
+class _Every(Stages):
+    """Adds what is measured to several."""
+
+    def __init__(self, stages: Sequence[Stages]) -> None:
+        super().__init__()
+        self._stages = stages
+
+    def add(self, stage: str, seconds: float) -> None:
+        """See `Stages`."""
+        for one in self._stages:
+            one.add(stage, seconds)
+
+
+class Shared(Generic[T]):
+    """The items of an iterator for several takers, of which each gets all; what the quickest has
+    taken waits for the slowest.
+
+    Args:
+        items: They are asked for by one taker at a time, whatever its thread.
+        takers: How many there are.
+    """
+
+    def __init__(self, items: Iterator[T], takers: int) -> None:
+        self._items = items
+        self._lock = threading.Lock()
+        self._waiting: List[Deque[T]] = []
+        for _ in range(takers):
+            self._waiting.append(collections.deque())
+
+    def of(self, taker: int) -> Iterator[T]:
+        """Yield every item.
+
+        Args:
+            taker: Whose they are, from 0.
+
+        Yields:
+            The items in their order.
+        """
+        mine = self._waiting[taker]
+        while self._there(mine):
+            yield mine.popleft()
+
+    def _there(self, mine: Deque[T]) -> bool:
+        """Say whether an item waits, after one more was asked for where none did."""
+        with self._lock:
+            if mine:
+                return True
+            for item in self._items:
+                for waiting in self._waiting:
+                    waiting.append(item)
+                return True
+            return False
 
 
 class _Feed(Iterator[np.ndarray]):

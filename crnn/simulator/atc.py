@@ -75,6 +75,8 @@ def compile_om(
     if not Path(environ.get("ASCEND_OPP_PATH", "")).is_absolute():
         raise AtcError("E10501", "no operator is registered: ASCEND_OPP_PATH is not set")
     graph = Graph(_existing(values["model"], "model"))
+    if "out_nodes" in values:
+        graph.take_outputs(atc_flags.parse_out_nodes(values["out_nodes"]))
     gears = _gears(values)
     shapes = _shapes(graph, values, gears)
     graph.check(release, gears=gears.given)

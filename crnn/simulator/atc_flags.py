@@ -70,7 +70,7 @@ FLAGS: Mapping[str, Flag] = {
     "optypelist_for_implmode": Flag(),
     "op_precision_mode": Flag(since=(6, 0)),
     "output_type": Flag(),
-    "out_nodes": Flag(simulated=False),
+    "out_nodes": Flag(),
     "input_fp16_nodes": Flag(),
     "insert_op_conf": Flag(),
     "buffer_optimize": Flag(("l2_optimize", "l1_optimize", "off_optimize")),
@@ -330,6 +330,31 @@ def parse_dims_gears(text: str) -> Tuple[Tuple[int, ...], ...]:
     if len(set(gears)) != len(gears):
         raise AtcError("E10039", f"[--dynamic_dims] holds the same profile twice: {text}")
     return tuple(gears)
+
+
+def parse_out_nodes(text: str) -> List[Tuple[str, int]]:
+    """Read ``node:0;other:0``.
+
+    Args:
+        text: The value as it was given.
+
+    Returns:
+        Each node's name, and the number of its output.
+
+    Raises:
+        AtcError: ATC refuses it, with the documented code.
+    """
+    nodes: List[Tuple[str, int]] = []
+    for part in text.split(";"):
+        name, _, number = part.rpartition(":")
+        if not name or not re.fullmatch(r"\d+", number):
+            raise AtcError(
+                "E10001",
+                f"Value [{text}] for parameter [--out_nodes] is invalid. Reason: expected"
+                " node_name:output_index;…",
+            )
+        nodes.append((name, int(number)))
+    return nodes
 
 
 def parse_output_types(text: str) -> Dict[str, str]:

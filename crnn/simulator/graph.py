@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -89,6 +89,33 @@ class Graph:
             if output in node.output:
                 return node.name or f"{node.op_type}_{output}", list(node.output).index(output)
         return output, 0
+
+    def take_outputs(self, nodes: Sequence[Tuple[str, int]]) -> None:
+        """Make outputs of nodes the model's outputs, in the place of its own (--out_nodes).
+
+        Args:
+            nodes: Each node's name, and the number of its output.
+
+        Raises:
+            AtcError: There is no such node, or it has no such output.
+        """
+        import onnx
+
+        inferred = onnx.shape_inference.infer_shapes(self.model)
+        values = {value.name: value for value in inferred.graph.value_info}
+        values.update((value.name, value) for value in inferred.graph.output)
+        named = {node.name: node for node in self.model.graph.node if node.name}
+        taken = []
+        for name, number in nodes:
+            if name not in named:
+                raise AtcError("E11017", f"Node [{name}] of [--out_nodes] is not in the graph")
+            outputs = named[name].output
+            if number >= len(outputs) or outputs[number] not in values:
+                raise AtcError("E11016", f"Node [{name}] has no output [{number}]")
+            taken.append(values[outputs[number]])
+        del self.model.graph.output[:]
+        self.model.graph.output.extend(taken)
+        self.data = self.model.SerializeToString()
 
     def check(self, release: Release, *, gears: bool) -> None:
         """Refuse what ATC of this release refuses.

@@ -125,7 +125,7 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "crnn-om/5", "the format is 'crnn-om/5'; expected 'crnn-om/1' to 'crnn-om/4'"),
+        ("format", "crnn-om/7", "the format is 'crnn-om/7'; expected 'crnn-om/1' to 'crnn-om/6'"),
         ("extra", 1, "unknown or missing keys: extra"),
         ("om_sha256", "1" * 63, "om_sha256 is '1+[.]+1+'; expected a SHA-256"),
         ("om_sha256", "G" * 64, "om_sha256 is 'G+[.]+G+'; expected a SHA-256"),
@@ -176,7 +176,7 @@ def test_a_missing_key_is_named(om: Path, key: str) -> None:
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b'{"format": "\\ud800"}', "is not JSON"),
-        (b"[]", "the format is 'list'; expected 'crnn-om/1' to 'crnn-om/4'"),
+        (b"[]", "the format is 'list'; expected 'crnn-om/1' to 'crnn-om/6'"),
         (b" " * (1 << 20) + b"1", "has 1048577 bytes; at most 1048576"),
     ],
     ids=["cut short", "not UTF-8", "nested", "half a character", "a list", "too large"],

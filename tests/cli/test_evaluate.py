@@ -513,7 +513,7 @@ def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     rows = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     table = [[cell.strip() for cell in row if cell] for row in rows]
     assert table[0] == ["model", "a", "b"]
-    assert table[2:] == [
+    assert table[2:4] == [
         ["step_9.onnx", "1.0000 (2 of 2) *", "0.6667 (2 of 3) *"],
         ["step_10.onnx", "1.0000 (2 of 2) *", "0.6667 (2 of 3) *"],
     ]
@@ -528,6 +528,54 @@ def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     assert {key: one[key] for key in one if key not in timed} == {
         key: last["result"][key] for key in last["result"] if key not in timed
     }
+
+
+def test_several_data_sets_are_pooled(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(place / "a", ["one", "ten"])
+    write_images(place / "b_|<i>", ["three", "four", "nine"], ["three", "four", "six"])
+    sets = ["a", "b_|<i>"]
+    command = ["evaluate", "m.onnx", *sets, "--threads", "1"]
+    assert main([*command, "--json", "t.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cells = [cell.strip() for cell in lines[-1].split("  ") if cell.strip()]
+    # 4 of 5 by Wilson; (3 + 3 + 5 + 4 + 3) / 5 characters.
+    known = ["0.8000 (4 of 5)", "0.3755 to 0.9638", "-", "3.60"]
+    assert cells == ["m.onnx", "a 2 + b_|<i> 3", *known]
+    combined = json.loads((place / "t.json").read_text())["models"][0]["combined"]
+    assert combined.pop("interval95") == pytest.approx([0.3755, 0.9638], abs=1e-4)
+    assert combined == {
+        "sets": {"a": 2, "b_|<i>": 3},
+        "correct": 4,
+        "total": 5,
+        "accuracy": 0.8,
+        "label_length": 3.6,
+        "simulated": False,
+    }
+    assert main([*command, "--probability", "--format", "markdown", "--json", "t.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == r"| model | a | b\_\|&lt;i&gt; |"
+    assert lines[1] == "| --- | --- | --- |"
+    assert lines[2] == "| m.onnx | 1.0000 (2 of 2) | 0.6667 (2 of 3) |"
+    assert lines[5] == "| " + " | ".join(["---"] * 6) + " |"
+    assert lines[6].startswith(r"| m.onnx | a 2 + b\_\|&lt;i&gt; 3 | 0.8000 (4 of 5) |")
+    results = json.loads((place / "t.json").read_text())["models"][0]
+    total = 0.0
+    for entry in results["results"]:
+        for part in entry["result"]["sureness"]["bins"]:
+            total += part["probability"] * part["count"]
+    assert results["combined"]["probability"] == pytest.approx(total / 5)
+
+
+def test_what_cannot_be_pooled_is_not(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(place / "a", ["one", "ten"])
+    (place / "junk").mkdir()
+    assert main(["evaluate", "m.onnx", "a", "junk", "--json", "t.json"]) == 1
+    assert "combined" not in json.loads((place / "t.json").read_text())["models"][0]
+    assert "combined" not in capsys.readouterr().out
+    assert main(["evaluate", "m.onnx", "a", "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| model | words | right | accuracy | 95 % interval |")
+    assert lines[2] == "| m.onnx | a 2 | 2 | 1.0000 | 0.3424 to 1.0000 | 0.0000 |"
 
 
 def test_a_model_that_cannot_be_read_leaves_the_others_their_rows(

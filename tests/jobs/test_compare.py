@@ -97,6 +97,13 @@ def test_files_that_are_no_run(tmp_path: Path, content: str, message: str) -> No
         Comparer(tmp_path / "r.json", SPEC)
 
 
+def test_a_newer_kits_result_is_named(tmp_path: Path) -> None:
+    path = write_result(tmp_path / "r.json", {"test_3": "w"}, schema="crnn-evaluation/99")
+    with pytest.raises(InputError) as caught:
+        Comparer(path, SPEC)
+    assert caught.value.hint == "A newer kit wrote it: compare with that one."
+
+
 @pytest.mark.parametrize(
     "change",
     [

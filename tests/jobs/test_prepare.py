@@ -263,7 +263,7 @@ def test_what_made_the_bins_stands_beside_them(run: Run, tmp_path: Path) -> None
 
     described = json.loads((tmp_path / "input_bin.json").read_bytes())
 
-    assert sorted(described) == ["dtype", "format", "spec", "versions"]
+    assert sorted(described) == ["dtype", "format", "inputs", "spec", "versions"]
     assert described["format"] == "crnn-bins/1"
     assert described["dtype"] == "uint8"
     assert ModelSpec.from_dict(described["spec"]) == spec

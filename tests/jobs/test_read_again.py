@@ -57,7 +57,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_onnxs_texts_and_logits_stand_beside_the_om(compiled: Path) -> None:
     sidecar = read_sidecar(compiled / "gears.om.json")
     data = json.loads((compiled / "gears.om.json").read_text(encoding="utf-8"))
-    assert data["format"] == "crnn-om/3"
+    assert data["format"] == "crnn-om/5"
     reference = sidecar.reference
     assert reference is not None
     pictures = stroke_pictures(sidecar.spec)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 import time
 from pathlib import Path
-from typing import Deque, Generator, Iterable, Iterator, Tuple
+from typing import Deque, Generator, Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from crnn.runners.onnx_runner import OnnxRunner
 from crnn.samples.bins import BinFolder
 from crnn.scoring import stream
 from crnn.scoring.scorer import Scorer
-from crnn.scoring.stream import ReadAhead, Stages, run_batches
+from crnn.scoring.stream import ReadAhead, Shared, Stages, run_batches, run_shared
 from crnn.spec import ModelSpec
 from tests import models
 
@@ -141,6 +142,57 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("ahead", [1, 2, 5])
 def test_no_array_is_overwritten_while_it_is_in_use(place: Path, ahead: int) -> None:
     assert read(place, ahead) == (1, len(WORDS))
+
+
+def read_together(folder: Path, aheads: Sequence[int]) -> Tuple[List[float], int]:
+    """Return the accuracy of several runners over one source, and how many batches' images were
+    still right when they were given.
+    """
+    source = Counted(folder / "input_bin", folder / "label.txt", SPEC)
+    scorers = [Scorer(SPEC) for _ in aheads]
+    intact = 0
+    with contextlib.ExitStack() as stack:
+        runners = []
+        for ahead in aheads:
+            runner = stack.enter_context(Late(folder / "echo.onnx", threads=1))
+            runner.source, runner.ahead = source, ahead
+            runners.append(runner)
+        stages = [Stages() for _ in aheads]
+        for done, (batch, outputs) in enumerate(run_shared(runners, source, 1, stages)):
+            source.wait(done + max(aheads) + stream.READ_AHEAD + 1)
+            intact += np.array_equal(batch.images[0], models.echo_image(WORDS[done]))
+            for scorer, logits in zip(scorers, outputs):
+                scorer.add(batch, logits)
+    assert source.closed
+    assert source.filled == len(WORDS)
+    assert threads() == 0
+    return [scorer.metric.accuracy for scorer in scorers], intact
+
+
+@pytest.mark.parametrize("aheads", [(1, 1), (1, 4), (4, 1), (2, 5, 1)])
+def test_runners_that_share_a_source_read_it_once(place: Path, aheads: Sequence[int]) -> None:
+    assert read_together(place, aheads) == ([1.0] * len(aheads), len(WORDS))
+
+
+@pytest.mark.parametrize("aheads", [(1, 4), (4, 1)])
+def test_one_buffer_too_few_is_seen_by_those_that_share(
+    place: Path, aheads: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = BinFolder.batches
+    monkeypatch.setattr(
+        BinFolder, "batches", lambda self, size, *, keep: whole(self, size, keep=keep - 1)
+    )
+    accuracies, intact = read_together(place, aheads)
+    assert min(accuracies) < 1
+    assert intact < len(WORDS)
+
+
+def test_what_the_quickest_has_taken_waits_for_the_slowest() -> None:
+    shared = Shared(iter(range(5)), 2)
+    first, second = shared.of(0), shared.of(1)
+    assert [next(first) for _ in range(3)] == [0, 1, 2]
+    assert list(second) == [0, 1, 2, 3, 4]
+    assert list(first) == [3, 4]
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 5])

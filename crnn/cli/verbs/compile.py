@@ -10,8 +10,17 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.ascend.environment import Version
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_output_axes, add_reading, positive, put_json
+from crnn.cli.arguments import (
+    add_json,
+    add_label,
+    add_output_axes,
+    add_reading,
+    natural,
+    positive,
+    put_json,
+)
 from crnn.compile.atc import GEAR_KINDS, LOG_LEVELS, PRECISION_MODES, AtcJob
+from crnn.errors import CheckError, UsageError
 
 HELP = "Compile an ONNX model to an OM with ATC, for Ascend chips."
 EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
@@ -20,6 +29,8 @@ EXAMPLE = """  crnn compile crnn.onnx crnn_bs1
   crnn compile crnn.onnx crnn_dims --batch 1,4,8,16 --gears dims   the same, by --dynamic_dims
   crnn compile crnn.onnx crnn --batch 1,4,8 --static-set   crnn_bs1.om, crnn_bs4.om, crnn_bs8.om
   crnn compile crnn.onnx crnn --widths all --batch 1,16    crnn_w80_bs1.om, crnn_w80_bs16.om …
+  crnn compile crnn.onnx crnn_310p --like crnn_bs1.om --soc Ascend310P3
+  crnn compile crnn.onnx crnn_probe --probe --batch 16      which node errs (crnn compare --layers)
   crnn compile crnn.onnx crnn_u8 --aipp --dry-run          show the command and the AIPP file"""
 
 
@@ -68,8 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=f"ATC's --precision_mode (default: force_fp16): {', '.join(PRECISION_MODES)}",
     )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="an OM that shows every node's output: crnn evaluate --save-outputs keeps them, and"
+        " crnn compare --layers shows them",
+    )
     parser.add_argument("--aipp", action="store_true", help="uint8 input, normalised on the chip")
     _add_atc(parser)
+    _add_like(parser)
     add_reading(parser)
     add_output_axes(parser)
     add_json(parser)
@@ -106,9 +124,61 @@ def _add_atc(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_like(parser: argparse.ArgumentParser) -> None:
+    """Declare how an OM is compiled once more."""
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="OLD.om",
+        help="compile as this OM (or set of them: its folder) was, by the file beside it; --soc and"
+        " --cann say what is new",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="OLD.jsonl",
+        help="with --like: what the old OM has read of --data (evaluate --readings); the new one"
+        " must read the same",
+    )
+    parser.add_argument("--data", type=Path, metavar="DATA", help="the words of --against")
+    add_label(parser)
+    parser.add_argument(
+        "--max-differ",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="words that may differ from --against (default 0)",
+    )
+
+
+def _require_like(args: argparse.Namespace) -> None:
+    """Refuse options that the old OM decides, and those that belong to others."""
+    if args.like is None:
+        if args.against is not None:
+            raise UsageError("--against goes with --like")
+        return
+    given = {
+        "--batch": args.batch != (1,),
+        "--static-set": args.static_set,
+        "--widths": args.widths is not None,
+        "--gears": args.gears != GEAR_KINDS[0],
+        "--precision": args.precision is not None,
+        "--aipp": args.aipp,
+        "--tune": args.tune,
+        "--extra": bool(args.extra),
+    }
+    for option, typed in given.items():
+        if typed:
+            raise UsageError(f"{option}: --like takes it from the old OM; leave it out")
+    if (args.against is None) != (args.data is None):
+        raise UsageError("--against and --data go together: readings, and the words they are of")
+
+
 def run(args: argparse.Namespace) -> int:
     """Compile, or show what would be run."""
     from crnn.compile.to_om import CompileRequest, aipp_files, build, plan
+
+    _require_like(args)
 
     request = CompileRequest(
         model=args.model,
@@ -130,19 +200,57 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         output_axes=args.output_axes,
         widths=args.widths,
+        probe=args.probe,
     )
+    old = None
+    if args.like is not None:
+        from crnn.compile.like import check_plan, recorded, request_like, require_own_folder
+
+        old = recorded(args.like)
+        request = request_like(old, request)
     todo = plan(request, os.environ)
+    if old is not None:
+        check_plan(old, todo)
+        if args.against is not None:
+            require_own_folder(todo)
     for text in todo.notes:
         console.note(text)
     if args.dry_run:
         _show(todo.jobs, aipp_files(todo), args.json)
         return 0
     built = build(todo, os.environ, lambda line: console.relay(f"atc: {line}"))
-    if put_json([one.to_dict() for one in built], args.json):
-        return 0
-    for one in built:
-        console.out(f"{one.path}{'  (simulated)' if one.om.simulated else ''}")
+    taken = put_json([one.to_dict() for one in built], args.json)
+    if not taken:
+        for one in built:
+            console.out(f"{one.path}{'  (simulated)' if one.om.simulated else ''}")
+    if args.against is not None:
+        _compare(args, [one.path for one in built], taken=taken)
     return 0
+
+
+def _compare(args: argparse.Namespace, built: Sequence[Path], *, taken: bool) -> None:
+    """Let the new OM read the words, and compare with what the old one has read."""
+    from crnn.jobs.comparison.job import CompareRequest, compare
+    from crnn.reports import comparison as report
+
+    side = built[0]
+    if len(built) > 1:
+        side = side.parent
+    request = CompareRequest(
+        [str(args.against), str(side)],
+        args.data,
+        args.label,
+        max_differ=args.max_differ,
+        typed=args.typed,
+    )
+    result = compare(request, console.progress).result
+    for line in report.lines(result):
+        if taken:
+            console.note(line)
+        else:
+            console.say(line)
+    if result.failures:
+        raise CheckError("; ".join(result.failures))
 
 
 def _show(jobs: Sequence[AtcJob], aipp: Mapping[Path, str], json: Optional[str]) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from crnn.cann import OM_MAGIC
 from crnn.cli import console
@@ -45,8 +45,10 @@ from crnn.files import require_target, starts_with
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
+    from crnn.reports.combined import Combined
 
 R = TypeVar("R")
+PutTable = Callable[[Sequence[str], Sequence[Sequence[str]]], None]
 
 HELP = "Read every word of a data set with a model and say how many are right."
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --batch 64 --json result.json
@@ -138,7 +140,7 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=(
             "print as another system does: modelzoo, postpossess, mindspore-eval, mindspore-onnx,"
-            " mindspore-310, sdk"
+            " mindspore-310, sdk; or as a table: markdown"
         ),
     )
     parser.add_argument(
@@ -350,14 +352,53 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
                 cells[-1].append(cell.message)
     for note in dict.fromkeys([*notes, *problems(rows, columns)]):
         console.note(note)
-    if not put_json(table.to_dict(models, places, cells), args.json):
+    pooled: List[Optional[Combined]] = []
+    if not any(column.lexicon for column in columns):
+        pooled = table.together(places, cells)
+    if not put_json(table.to_dict(models, places, cells, pooled), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.say(text.simulated(outcomes[0].evaluation.run))
-        console.out_table(["model", *places], table.cells(models, cells))
-        if len(models) > 1:
-            console.note("* the most words right on that data set")
+        _put_tables(args, models, [["model", *places], *table.cells(models, cells)], pooled)
     _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _put_tables(
+    args: argparse.Namespace,
+    models: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    pooled: Sequence[Optional[Combined]],
+) -> None:
+    """Show what was read on each data set, the head first, then on all of them together."""
+    put_table = console.out_table
+    if args.format:
+        put_table = _out_markdown
+    put_table(rows[0], rows[1:])
+    _put_combined(models, pooled, put_table)
+    if len(models) > 1:
+        console.note("* the most words right on that data set")
+
+
+def _out_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from crnn.reports import markdown
+
+    for line in markdown.table(head, rows):
+        console.out(line)
+
+
+def _put_combined(
+    models: Sequence[str], pooled: Sequence[Optional[Combined]], put_table: PutTable
+) -> None:
+    """Show the data sets of each model together, where there are several."""
+    from crnn.reports.combined import HEAD
+
+    rows: List[List[str]] = []
+    for model, one in zip(models, pooled):
+        if one is not None:
+            rows.append(one.cells(model))
+    if rows:
+        console.out("")
+        put_table(HEAD, rows)
 
 
 def _columns(args: argparse.Namespace, data: Sequence[Path]) -> List[Column]:
@@ -386,9 +427,13 @@ def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
 
 
 def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
+    from crnn.reports.formats import MARKDOWN
+
     if args.folder is not None:
         raise UsageError("--run is for one model and one DATA")
-    options = ["readings", "save_outputs", "against", "format", "show_misses", "keep_images"]
+    options = ["readings", "save_outputs", "against", "show_misses", "keep_images"]
+    if args.format != MARKDOWN:
+        options.append("format")
     if len(data) > 1:
         options.append("label")
     for option in options:

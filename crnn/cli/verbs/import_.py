@@ -218,7 +218,7 @@ def _check(args: argparse.Namespace) -> int:
     from crnn.reports import result_json as report
     from crnn.reports import text
 
-    first, second = read_alike(
+    found = read_alike(
         args.first,
         args.second,
         args.data,
@@ -226,22 +226,23 @@ def _check(args: argparse.Namespace) -> int:
         batch=args.batch,
         max_differ=args.max_differ,
     )
-    assert second.comparison is not None
+    comparison = found.comparisons[0]
+    evaluations = [side.evaluation for side in found.sides]
     result = {
         "schema": "crnn-alike/1",
-        "alike": not second.failures,
-        "models": [report.to_dict(outcome.evaluation) for outcome in (first, second)],
-        "differing": [_differing(word) for word in second.comparison.differing],
+        "alike": not found.failures,
+        "models": [report.to_dict(evaluation) for evaluation in evaluations if evaluation],
+        "differing": [_differing(word) for word in comparison.differing],
     }
     if not put_json(result, args.json):
-        for path, outcome in ((args.first, first), (args.second, second)):
-            console.say(f"{path}: {text.accuracy(outcome.evaluation)}")
-        for line in text.differences(second.comparison):
+        for path, side in zip((args.first, args.second), found.sides):
+            assert side.evaluation is not None
+            console.say(f"{path}: {text.accuracy(side.evaluation)}")
+        for line in text.differences(comparison):
             console.say(line)
-    if second.failures:
-        differing = len(second.comparison.differing)
+    if found.failures:
         raise CheckError(
-            f"{args.first} and {args.second} read {differing} of {second.evaluation.total} words"
-            f" differently; --max-differ allows {args.max_differ}"
+            f"{args.first} and {args.second} read {comparison.differ} of"
+            f" {found.sides[1].total} words differently; --max-differ allows {args.max_differ}"
         )
     return 0

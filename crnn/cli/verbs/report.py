@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="RESULT",
         help=(
-            "JSON of evaluate, score or bench; readings (JSON Lines or CSV) right after the result"
-            " of the same run, or alone; NAME.om.json for where an OM comes from. Readings of a"
-            " second run over the same data are compared with the first's"
+            "JSON of evaluate, score, compare or bench; readings (JSON Lines or CSV) right after"
+            " the result of the same run, or alone; NAME.om.json for where an OM comes from."
+            " Readings of a second run over the same data are compared with the first's"
         ),
     )
     parser.add_argument(

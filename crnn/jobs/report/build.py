@@ -12,7 +12,7 @@ from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.jobs.report.album import Album
 from crnn.jobs.report.benchmarks import drawn
-from crnn.jobs.report.comparing import compared_of
+from crnn.jobs.report.comparing import compared_in, compared_of
 from crnn.jobs.report.inputs import (
     CLIPPED,
     Data,
@@ -82,6 +82,8 @@ def report(request: ReportRequest) -> ReportOutcome:
     if any(tally.of_paths for tally in tallies):
         texts = of_confidence(texts)
     compared = compared_of(inputs.runs, request.top, common=request.common)
+    for saved in inputs.comparisons:
+        compared.extend(compared_in(saved, request.top))
     album = Album(inputs.runs, request.data)
     for given, tally in zip(inputs.runs, tallies):
         album.want(given.data, (word.key for word in tally.misses()))
@@ -136,6 +138,8 @@ def _page(
     simulated = any(run.figures.simulated for run in runs)
     simulated = simulated or any(one.simulated for one in compared)
     simulated = simulated or any(one.simulated for one in inputs.benchmarks)
+    sides = list(_sides(inputs.comparisons))
+    simulated = simulated or any(side.simulated for side in sides)
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     return Page(
         runs,
@@ -144,7 +148,24 @@ def _page(
         [drawn(one, texts) for one in inputs.benchmarks],
         simulated,
         texts["made"].format(version=version(), date=date),
+        sides,
     )
+
+
+def _sides(comparisons: Sequence[Data]) -> Iterator[Figures]:
+    """Yield the figures of each side of saved comparisons."""
+    for saved in comparisons:
+        for side in saved["sides"]:
+            yield Figures(
+                str(side.get("name")),
+                side["correct"],
+                side["total"],
+                wilson(side["correct"], side["total"]),
+                None,
+                None,
+                None,
+                side.get("simulated") is True,
+            )
 
 
 def _tally(run: Run, top: int) -> Tally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
@@ -46,6 +46,46 @@ def compared_of(runs: Sequence[Run], most: int, *, common: bool) -> List[Compare
         if other is not run:
             found.append(_compare(other, run, most, common=common))
     return found
+
+
+def compared_in(data: Data, most: int) -> List[Compared]:
+    """Return what ``crnn compare`` found.
+
+    Args:
+        data: Its JSON.
+        most: The most words that are kept of each side.
+
+    Returns:
+        Each side beside the first.
+    """
+    found: List[Compared] = []
+    for saved in data["comparisons"]:
+        title = str(saved.get("second"))
+        simulated = data.get("simulated") is True
+        place = str(data.get("data") or "")
+        one = saved_comparison(title, saved, most, place, simulated=simulated)
+        alone = 0
+        for name in ("only_in_first", "only_in_second"):
+            count = saved.get(name)
+            if isinstance(count, int):
+                alone += count
+        words = saved.get("words_compared")
+        if not isinstance(words, int):
+            words = one.total
+        first = str(saved.get("first"))
+        logits = _logits(saved.get("log_probabilities"))
+        found.append(replace(one, first=first, total=words, uncommon=alone, logits=logits))
+    return found
+
+
+def _logits(saved: object) -> Optional[Tuple[float, float]]:
+    """Return the largest and the mean difference of log-probabilities."""
+    if not isinstance(saved, dict):
+        return None
+    largest, mean = saved.get("largest"), saved.get("mean")
+    if isinstance(largest, float) and isinstance(mean, float):
+        return largest, mean
+    return None
 
 
 def saved_comparison(

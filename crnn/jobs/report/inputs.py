@@ -16,7 +16,7 @@ from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
 from crnn.jobs.sweep import SCHEMA as SWEEP
 from crnn.limits import limit
-from crnn.reports import bench, result_json
+from crnn.reports import bench, comparison, result_json
 from crnn.reports.html.model import BenchmarkRows
 from crnn.spec import ModelSpec, newest, optional_keys
 
@@ -26,7 +26,8 @@ OM = "crnn-om"
 MOST_WORDS = 1 << 53
 """The largest count that is looked at; floats are whole numbers up to it."""
 _STEMS = frozenset(
-    name.partition("/")[0] for name in (result_json.SCHEMA, bench.SCHEMA, MANY, SWEEP)
+    name.partition("/")[0]
+    for name in (result_json.SCHEMA, bench.SCHEMA, comparison.SCHEMA, MANY, SWEEP)
 )
 """The names of the formats that a page is made of, whatever their number."""
 _NUMBERS = ("confidence", "probability")
@@ -72,20 +73,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the files held; ``sidecars`` and their paths are by the SHA-256 of their OM."""
+    """What the files held; ``sidecars`` and their paths are by the SHA-256 of their OM,
+    ``comparisons`` what ``crnn compare`` wrote.
+    """
 
     runs: Sequence[Run]
     benchmarks: Sequence[BenchmarkRows]
     sidecars: Mapping[str, Data]
     sidecar_paths: Mapping[str, Path]
+    comparisons: Sequence[Data] = ()
 
 
 def read_inputs(paths: Sequence[Path]) -> Inputs:
     """Read results, and find out which readings belong to which.
 
     Args:
-        paths: JSON of evaluate, score or bench, readings (JSON Lines or CSV), ``NAME.om.json``.
-            Readings right after a result are that run's; other readings are a run by themselves.
+        paths: JSON of evaluate, score, compare or bench, readings (JSON Lines or CSV),
+            ``NAME.om.json``. Readings right after a result are that run's; other readings
+            are a run by themselves.
 
     Returns:
         The runs in the order given, benchmarks, and what stands beside OMs.
@@ -95,6 +100,7 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     """
     runs: List[Run] = []
     benchmarks: List[BenchmarkRows] = []
+    comparisons: List[Data] = []
     sidecars: Dict[str, Data] = {}
     sidecar_paths: Dict[str, Path] = {}
     for path in paths:
@@ -110,6 +116,8 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
             sidecar_paths[digest] = path
         elif optional_keys(bench.SCHEMA, bench.ADDED, schema) is not None:
             benchmarks.append(benchmark_of(data, path))
+        elif schema == comparison.SCHEMA:
+            comparisons.append(_sound_comparison(data, path))
         elif schema == SWEEP:
             benchmarks.append(sweep_of(data, path))
         elif schema == MANY:
@@ -117,9 +125,11 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
         else:
             _require_result(data, schema, path)
             runs.append(Run(_title(data), data, file=path))
-    if not runs and not benchmarks:
-        raise InputError("no result to report on; expected the JSON of evaluate, score or bench")
-    return Inputs(runs, benchmarks, sidecars, sidecar_paths)
+    if not runs and not benchmarks and not comparisons:
+        raise InputError(
+            "no result to report on; expected the JSON of evaluate, score, compare or bench"
+        )
+    return Inputs(runs, benchmarks, sidecars, sidecar_paths, comparisons)
 
 
 def words_of(path: Path) -> Iterator[Word]:
@@ -287,7 +297,7 @@ def _json(path: Path) -> Dict[str, Any]:
 def _require_result(data: Data, schema: str, path: Path) -> None:
     last = newest(result_json.SCHEMA, result_json.ADDED)
     if optional_keys(result_json.SCHEMA, result_json.ADDED, schema) is None:
-        hint = "Give the JSON that crnn evaluate, score or bench wrote with --json."
+        hint = "Give the JSON that crnn evaluate, score, compare or bench wrote with --json."
         if schema.partition("/")[0] in _STEMS:
             hint = "A newer kit wrote it: report on it with that one."
         raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {last}", hint=hint)
@@ -354,6 +364,23 @@ def _is_comparison(saved: Any) -> bool:
         return False
     needed = {"key", "text", "other"}
     return all(isinstance(word, dict) and needed.issubset(word) for word in saved["words"])
+
+
+def _sound_comparison(data: Data, path: Path) -> Data:
+    """Return a comparison, once it is known to be as ``crnn compare`` writes it."""
+    sides, found = data.get("sides"), data.get("comparisons")
+    sound = isinstance(sides, list) and all(map(_is_side, sides))
+    if not sound or not isinstance(found, list) or not all(map(_is_comparison, found)):
+        raise InputError(
+            f"{path}: not a comparison as crnn compare writes it", hint="Run it again."
+        )
+    return data
+
+
+def _is_side(side: Any) -> bool:
+    if not _has_counts(side, ("correct", "total")):
+        return False
+    return bool(side["correct"] <= side["total"])
 
 
 def _has_counts(value: Any, names: Sequence[str]) -> bool:

@@ -104,6 +104,8 @@ class Compared:
     uncommon: int = 0
     data: str = ""
     simulated: bool = False
+    logits: Optional[Tuple[float, float]] = None
+    """The largest and the mean difference of their log-probabilities."""
 
     def with_pictures(self, pictures: Mapping[str, str]) -> Compared:
         """Return the same with pictures, ``data:`` addresses by name."""
@@ -179,8 +181,12 @@ class Page:
     benchmarks: Sequence[BenchmarkRows]
     simulated: bool
     made: str
+    sides: Sequence[Figures] = ()
+    """Those of saved comparisons."""
 
     @property
     def rows(self) -> Sequence[Figures]:
-        """The figures of each run, then of all data sets of a model together."""
-        return [*(run.figures for run in self.runs), *self.combined]
+        """The figures of each run, then of all data sets of a model together, and of
+        the sides of comparisons.
+        """
+        return [*(run.figures for run in self.runs), *self.combined, *self.sides]
