@@ -458,9 +458,7 @@ class BinFolder:
         if found is None and folder.is_dir():
             _require_description(folder)
         check_widths(folder, found, spec)
-        self._folders = [folder]
-        if found is not None and found.per_width:
-            self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
+        self._folders = _folders_of(folder, found)
         self._views = views or (PLAIN,)
         self._lost: List[Tuple[str, Problem]] = []
         prepared: Sequence[str] = ()
@@ -689,6 +687,13 @@ class BinFolder:
             f" {self.spec.image_shape}",
             hint="Prepare the bins again, for this model.",
         )
+
+
+def _folders_of(folder: Path, found: Optional[Description]) -> List[Path]:
+    """Return where a folder's bins are: in it, or in one of each width."""
+    if found is None or not found.per_width:
+        return [folder]
+    return [folder / width_folder(width) for width in found.spec.read_widths]
 
 
 def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:
