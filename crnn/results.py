@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.spec import ModelSpec
 
@@ -72,7 +72,7 @@ class Reading(ShownInNotebook):
     width: Optional[int] = None
     view: Optional[str] = None
     views_agree: Optional[bool] = None
-    image: Union[str, Path, bytes, None] = field(default=None, repr=False, compare=False)
+    image: Any = field(default=None, repr=False, compare=False)
 
 
 class ReadingList(List[Reading], ShownInNotebook):

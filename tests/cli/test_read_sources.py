@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import itertools
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 import lmdb
 import pytest
@@ -21,9 +24,11 @@ from crnn.errors import InputError
 from crnn.samples.image_files import names_in
 from crnn.samples.lmdb_writer import LmdbWriter
 from crnn.samples.tars import TarImages
-from tests.conftest import Joined
+from tests.conftest import ROOT, Joined
+from tests.images import noise
 from tests.models import echo_pixels, write_bins, write_echo_model, write_wide_echo_model
 
+NUMBERS = ("confidence", "probability")
 WORDS = ("house", "1984", "tree", "a1", "bcd", "hello", "t0")
 
 
@@ -59,6 +64,19 @@ def lmdb_of(labels: Sequence[str]) -> None:
 
 def lines_of(capsys: Joined) -> List[Dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@contextlib.contextmanager
+def stdin_from(path: Path) -> Iterator[None]:
+    """Let standard input be a file while the block runs."""
+    kept = os.dup(0)
+    with open(path, "rb") as file:
+        os.dup2(file.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
 
 
 def texts(records: Sequence[Dict[str, Any]]) -> List[str]:
@@ -374,21 +392,44 @@ def test_widths_views_and_restrictions_go_with_each_source(
 ) -> None:
     wide = write_wide_echo_model(tmp_path / "wide.onnx", [80, 100, 200])
     for number, columns in enumerate((30, 100, 300, 60, 150)):
-        image = Image.new("L", (columns, 32), 128)
-        image.save(crops / f"v{number}.png")
+        Image.fromarray(noise(columns, 32)).save(crops / f"v{number}.png")
     names = [f"crops/v{number}.png" for number in range(5)]
     tar_of(Path("s.tar"), [(name, Path(name).read_bytes()) for name in names])
     Path("list.txt").write_text("\n".join(names))
     options = ["--views", "3", "--probability", "--allow", "0-9a-c", "--reject", "0.5", "--jsonl"]
-    found = []
-    for source in (names, ["s.tar"], ["--list", "list.txt"], ["crops/v*.png"]):
-        assert main(["read", str(wide), *source, *options, "--batch", "2"]) == 0
+    found: List[List[Dict[str, Any]]] = []
+    numbers: List[List[float]] = []
+    for source in (names, ["s.tar"], ["--list", "list.txt"], ["crops/v*.png"], ["-"]):
+        with stdin_from(Path("list.txt")):
+            assert main(["read", str(wide), *source, *options, "--batch", "2"]) == 0
         records = lines_of(capsys)
         assert [record["key"] for record in records] == names
-        found.append([{key: record[key] for key in record if key != "path"} for record in records])
-    assert found[1:] == found[:1] * 3
-    assert all({"probability", "rejected", "width", "view"} <= set(row) for row in found[0])
+        # How words fall into batches shows in the last digits.
+        numbers.append([record.pop(name) for record in records for name in NUMBERS])
+        for record in records:
+            del record["path"]
+        found.append(records)
+    assert found[1:] == found[:1] * 4
+    assert all(one == pytest.approx(numbers[0], rel=1e-4) for one in numbers)
+    assert all({"rejected", "width", "view"} <= set(row) for row in found[0])
     assert len({row["width"] for row in found[0]}) > 1
+
+
+def test_bins_are_read_in_the_views_that_they_were_prepared_in(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    lmdb_of(WORDS)
+    prepared = ["prepare", "words_lmdb", "bins", "--label", "label.txt", "--spec", str(model)]
+    assert main([*prepared, "--views", "3"]) == 0
+    capsys.readouterr()
+    found = []
+    for source in (["bins"], ["words_lmdb", "--views", "3"]):
+        assert main(["read", str(model), *source, "--jsonl"]) == 0
+        records = lines_of(capsys)
+        assert [record["key"] for record in records[:2]] == ["test_1", "test_2"]
+        found.append([(row["text"], row["view"], row["probability"]) for row in records])
+    assert found[0] == found[1]
+    assert len(found[0]) == len(WORDS)
 
 
 def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsys: Joined) -> None:
@@ -402,3 +443,26 @@ def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsy
     expected = [WORDS[number % 7] for number in range(count)]
     expected[4000] = ""
     assert texts(records) == expected
+
+
+def test_each_record_of_a_simulated_run_says_so(model: Path, crops: Path) -> None:
+    crnn = f"{sys.executable} -m crnn"
+    steps = [
+        f"{crnn} compile {model} echo --batch 4 >&2",
+        f"{crnn} read echo.om crops --jsonl",
+        f"ls crops/* | {crnn} read echo.om -",
+        f"{crnn} read echo.om crops/w5.png --jsonl",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "crnn.simulator", "--", "sh", "-ec", "\n".join(steps)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert texts(records[:7]) == list(WORDS)
+    assert sorted(texts(records[7:14])) == sorted(WORDS)
+    assert texts(records[14:]) == ["house"]
+    assert [record["simulated"] for record in records] == [True] * 15

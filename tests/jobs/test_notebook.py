@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, List
 
 import html5lib
+import numpy as np
 import pytest
+from PIL import Image
 
 import crnn
 from crnn.jobs.bench import BenchRequest, bench
@@ -100,6 +102,13 @@ def test_a_reading_stands_beside_its_picture(place: Path) -> None:
     assert "image" not in reading_dict(one)
     assert one == dataclasses.replace(one, image=None)
     assert "image" not in repr(one)
+
+
+def test_pictures_that_are_no_files_are_shown_too(place: Path) -> None:
+    picture = Image.open("one/1.png")
+    with crnn.Recognizer("m.onnx") as recognizer, open("one/1.png", "rb") as file:
+        readings = recognizer.read([file, picture, np.asarray(picture)])
+    assert len(shown(readings).findall(".//img")) == 3
 
 
 def test_a_picture_that_went_away_is_missing_and_no_error(place: Path) -> None:

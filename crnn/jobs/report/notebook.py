@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
@@ -100,10 +101,19 @@ def _word(reading: Reading) -> ReadWord:
     return ReadWord(reading.key, label, reading.text, sure, picture, reading.rejected is True)
 
 
+def _png(picture: Any) -> bytes:
+    """Return a PIL image as a file's bytes."""
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
 def _picture(image: object) -> str:
     """Return a small picture of what was read; "" where it is not there any more."""
     if isinstance(image, bytes):
         return data_address(image)
+    if hasattr(image, "convert"):
+        return data_address(_png(image))
     try:
         return data_address(read_bounded(Path(str(image)), "image_bytes"))
     except (InputError, OSError):
