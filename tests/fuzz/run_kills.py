@@ -49,6 +49,7 @@ def cases(place: Path) -> List[Case]:
     on two simulated chips.
     """
     texts = [f"{number % 7}a{number % 5}" for number in range(WORDS)]
+    (place / "tmp").mkdir()
     write_echo_model(place / "m.onnx")
     write_om(place / "m.om")
     images = write_images(place / "images", texts)
@@ -80,7 +81,12 @@ def started(place: Path, case: Case, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*case.command, *words],
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+            "TMPDIR": str(place / "tmp"),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -103,26 +109,22 @@ def members(session: int) -> Dict[int, str]:
     return found
 
 
-def litter() -> Set[str]:
-    """Return what stands where killed commands leave things, and what no process uses; the
-    simulator's own is not asked.
-    """
-    found = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
-    if found:
-        found.difference_update(_mapped())
-    for name in os.listdir(tempfile.gettempdir()):
-        if name.startswith(("crnn-list", "pymp-", "torch_")):
-            found.add(name)
-    return found
-
-
-def _mapped() -> Set[str]:
-    """Return the files that processes have in their memory: other programs' shared memory."""
+def shared_memory(session: int) -> Set[str]:
+    """Return the files of /dev/shm that the processes of a session have in their memory."""
     found: Set[str] = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
+    for pid in members(session):
         with contextlib.suppress(OSError):
-            found.update(re.findall(r"/dev/shm/\S+", maps.read_text(errors="replace")))
+            maps = Path(f"/proc/{pid}/maps").read_text(errors="replace")
+            found.update(re.findall(r"/dev/shm/\S+", maps))
     return found
+
+
+def litter(place: Path, shared: Set[str]) -> List[str]:
+    """Return what stands where killed commands leave things, of theirs alone: other programs put
+    things there too.
+    """
+    left = [name for name in sorted(shared) if os.path.lexists(name)]
+    return left + sorted(os.listdir(place / "tmp"))
 
 
 def result(path: Path) -> Any:
@@ -172,35 +174,43 @@ class Tries:
             raise AssertionError(f"{name}: {process.returncode} {told.decode()[-600:]}")
 
     def _kill(self, run: str) -> None:
-        before = litter()
         process = started(self._place, self._case, "--run", run, "--resume")
         self._wait(self._place / run, process)
+        shared = shared_memory(process.pid)
         how = self._chance.choice(("the command", "the command", "a process of its", "all"))
         if process.poll() is not None:
             how = "too late"
-        self.kills[how] += 1
+        elif how != "all" and not self._kill_one(process.pid, how):
+            how = "all"  # the simulator has not started it yet
         if how == "all":
             os.killpg(process.pid, signal.SIGKILL)
-        elif how != "too late" and not self._kill_one(process.pid, how):
-            # The simulator has not started it yet.
-            os.killpg(process.pid, signal.SIGKILL)
+        self.kills[how] += 1
         end = time.monotonic() + LIMIT
         while how == "the command" and time.monotonic() < end:
-            if not members(process.pid) and not litter() - before:
+            if not members(process.pid) and not self._left(how, shared):
                 break
             time.sleep(0.05)
         left = members(process.pid)
         if how == "the command" and left:
             self.faults.append(f"{run}: {LIMIT:g} s later there were {left}")
         try:
-            process.communicate(timeout=60)
+            process.communicate(timeout=150)
         except subprocess.TimeoutExpired:
             self.faults.append(f"{run}: did not end after SIGKILL of {how}")
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-        # With all, what clears up after the others is killed too.
-        if how != "all" and litter() - before:
-            self.faults.append(f"{run}: {how}: left {sorted(litter() - before)}")
+        found = self._left(how, shared)
+        if found:
+            self.faults.append(f"{run}: {how}: left {found}")
+        for path in (self._place / "tmp").iterdir():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _left(self, how: str, shared: Set[str]) -> List[str]:
+        if how == "all":
+            return []  # what clears up after the others was killed too
+        found = litter(self._place, shared)
+        # The simulator's own folder is none of the command's.
+        return [name for name in found if not name.startswith("crnn-simulator")]
 
     def _wait(self, run: Path, process: subprocess.Popen[bytes]) -> None:
         """Wait for a moment: any, or one at which records are written."""
