@@ -81,6 +81,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz.hostile --count 40
 	$(BIN)/python -m tests.fuzz.hostile --kind lmdb --count 600 --seed 2
 	$(BIN)/python -m tests.fuzz.kills
+	$(BIN)/python -m tests.fuzz.run_kills
 
 clean:
 	rm -rf .venv .venv-oldest build dist *.egg-info demo

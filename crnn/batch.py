@@ -90,7 +90,8 @@ class Sample:
 
     ``problem`` says why the image is missing. ``key`` names the sample within its data set.
     ``number`` is set where another process reads the image again by it at less cost than it would
-    be sent there.
+    be sent there. ``file`` names the file that holds the image, where that is read only when the
+    image is decoded.
     """
 
     key: str
@@ -98,6 +99,9 @@ class Sample:
     label: Optional[str]
     problem: Optional[Problem] = None
     number: Optional[int] = field(default=None, compare=False)
+    ends: bool = field(default=False, compare=False)
+    """Whether its batch ends with it, full or not."""
+    file: Optional[str] = None
 
 
 class Span(NamedTuple):

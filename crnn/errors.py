@@ -76,6 +76,7 @@ DISTRIBUTIONS = {
     "numpy": "numpy",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
+    "pyarrow": "pyarrow",
     "rich": "rich",
     "torch": "torch",
     "yaml": "PyYAML",
@@ -147,6 +148,21 @@ def shown(text: str) -> str:
     'a\\x1b[2Jb\\nc\\u202ed'
     """
     return _UNSAFE.sub(_escape, text)
+
+
+def json_shown(text: str) -> str:
+    r"""Return JSON with everything as an escape that could steer a terminal or begin a line.
+
+    Args:
+        text: A JSON value on one line.
+
+    Returns:
+        The same value.
+
+    >>> json_shown('"a\u202eb"')
+    '"a\\u202eb"'
+    """
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def brief(text: str, most: int = 80) -> str:

@@ -13,6 +13,7 @@ import re
 import select
 import shutil
 import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any, Iterator, List, Optional, Tuple, Union
@@ -278,6 +279,22 @@ def require_file(path: Path, what: str, *, stream: bool = False) -> None:
             raise InputError(f"{path} is a pipe or a device; expected {what}, as a file")
     elif state.st_size == 0:
         raise InputError(f"{path} is empty; expected {what}")
+
+
+@contextlib.contextmanager
+def unnamed_file(content: bytes) -> Iterator[Path]:
+    """Keep something in a file that is gone with this process, however it ends.
+
+    Args:
+        content: The file's content.
+
+    Yields:
+        A path that this process and its children can open any number of times.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
 def open_input(path: Path, *, stream: bool = False) -> IO[bytes]:

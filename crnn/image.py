@@ -179,6 +179,29 @@ def opened_picture(
         yield _remarked(opened, spec)
 
 
+def taken_picture(image: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence[str]]:
+    """Take a picture that somebody else has opened or made.
+
+    Args:
+        image: The picture, which stays as it is.
+        spec: Colour, orientation, background and widths.
+
+    Returns:
+        The picture in its own size, and those of `TRANSPARENT`, `TURNED` and `LONGER` that hold for
+        the image.
+
+    Raises:
+        ImageError: It cannot be decoded, or has more pixels than the limit (`crnn.limits`).
+    """
+    _require_bounds(image, Bounds.now())
+    try:
+        # Only now are the pixels of a file read.
+        own = image.copy()
+    except Exception as error:  # as in `picture`
+        raise ImageError(ImageError.BROKEN, _first_line(error)) from error
+    return _remarked(own, spec)
+
+
 def _remarked(opened: Image.Image, spec: ModelSpec) -> Tuple[Image.Image, Sequence[str]]:
     image, remarks = _by_spec(opened, spec)
     if is_longer(image, spec):
@@ -389,8 +412,15 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[Image.Image]:
 def _sized(data: bytes, bounds: Bounds) -> Image.Image:
     """Read the header, and refuse what is too large before it is decoded."""
     image = _open(data)
+    _require_bounds(image, bounds)
+    return image
+
+
+def _require_bounds(image: Image.Image, bounds: Bounds) -> None:
     width, height = image.size
     most, side = bounds
+    if not width * height:
+        raise ImageError(ImageError.EMPTY, f"{width}x{height}")
     if width * height > most:
         raise ImageError(
             ImageError.HUGE,
@@ -399,7 +429,6 @@ def _sized(data: bytes, bounds: Bounds) -> Image.Image:
     if max(width, height) > side:
         # Pillow keeps a pointer for each row, and codecs more than that.
         raise ImageError(ImageError.HUGE, f"{width}x{height}: the limit of a side is {side}")
-    return image
 
 
 @contextlib.contextmanager

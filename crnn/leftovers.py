@@ -22,13 +22,46 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 PART, OLD = ".part", ".old"
 
 _NAME = re.compile(r"\.crnn-([A-Za-z0-9_.]+)-([0-9]{1,10})-([0-9]{1,20})-[a-z0-9_]+\.(?:part|old)")
 _GONE = "ZX"
 """States of a process that has ended: a zombie, and one that is being removed."""
+
+
+class Process(NamedTuple):
+    """A process: its machine, its number, and when it started in that machine's ticks."""
+
+    host: str
+    process: int
+    start: str
+
+
+def this_process() -> Process:
+    """Return what tells this process from every other, dead or alive.
+
+    Returns:
+        Its machine, number and start.
+    """
+    state = _state(os.getpid())
+    start = "0"
+    if state is not None:
+        start = state[1]
+    return Process(_host(), os.getpid(), start)
+
+
+def lives(process: Process) -> bool:
+    """Say whether a process of this machine is alive.
+
+    Args:
+        process: What `this_process` gave there.
+
+    Returns:
+        Whether it runs; True for another machine's, of which nothing is known here.
+    """
+    return process.host != _host() or _lives(process.process, process.start)
 
 
 def temporary_file(folder: Path) -> Tuple[int, Path]:
@@ -121,7 +154,7 @@ def _dead(folder: Path) -> List[Path]:
         match = _NAME.fullmatch(name)
         if match is None or match[1] != _host():
             continue
-        if not _lives(int(match[2]), match[3]) and _is_free(folder / name):
+        if not _lives(int(match[2]), match[3]) and is_free(folder / name):
             found.append(folder / name)
     return found
 
@@ -139,8 +172,15 @@ def _lives(process: int, start: str) -> bool:
     return state[0] not in _GONE and state[1] == start
 
 
-def _is_free(place: Path) -> bool:
-    """Say whether nobody holds a lock on it, and it is this user's."""
+def is_free(place: Path) -> bool:
+    """Say whether nobody holds a lock on a file or folder, and it is this user's.
+
+    Args:
+        place: Where it is.
+
+    Returns:
+        True where the file system has no locks.
+    """
     try:
         if place.lstat().st_uid != os.geteuid():
             return False
@@ -164,11 +204,8 @@ def _lock(descriptor: int) -> None:
 
 
 def _prefix() -> str:
-    state = _state(os.getpid())
-    start = "0"
-    if state is not None:
-        start = state[1]
-    return f".crnn-{_host()}-{os.getpid()}-{start}-"
+    mine = this_process()
+    return f".crnn-{mine.host}-{mine.process}-{mine.start}-"
 
 
 @functools.lru_cache(maxsize=1)

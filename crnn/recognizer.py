@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     Callable,
     Counter,
     Iterable,
@@ -15,31 +17,29 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    TypeVar,
     Union,
     overload,
 )
 
 import numpy as np
+from PIL.Image import Image as Picture
 
 from crnn import ctc
 from crnn.batch import NOT_FINITE
 from crnn.decoding.decoder import Decoder, DecodingOptions
 from crnn.errors import InputError, UsageError
-from crnn.files import read_bounded, require_file
-from crnn.image import decode_remarked
+from crnn.image import decode_remarked, resize, taken_picture
 from crnn.results import Reading, ReadingList
 from crnn.runners.open import by_width_rule, open_runner, spec_given
 from crnn.samples.batches import Seen
+from crnn.samples.given import WHAT, Given, Taken, is_one, taken
 from crnn.samples.views import PictureViews
 from crnn.spec import ModelSpec
-from crnn.views import available, chosen, left_out_note
+from crnn.views import View, available, chosen, left_out_note
 
 if TYPE_CHECKING:
+    from crnn.jobs.reading import Opened
     from crnn.samples.buckets import Row
-
-Image = Union[str, Path, bytes]
-Done = TypeVar("Done")
 
 PICTURES = 50
 """The most readings of a list that keep the image they were read from."""
@@ -92,8 +92,10 @@ class Recognizer:
     ) -> None:
         if batch < 1:
             raise UsageError(f"batch is {batch}; expected a whole number from 1")
+        _require_texts(views=views, allow=allow, pattern=pattern)
         self._batch = batch
         self._closed = False
+        self._views: Optional[PictureViews] = None
         self.remarks: Counter[str] = collections.Counter()
         """How many images were transparent or turned (`crnn.image.remark_lines`)."""
         self._runner = open_runner(Path(model), device=device, threads=threads)
@@ -107,14 +109,12 @@ class Recognizer:
             self._runner.take_nearest()
         self.spec = self._runner.spec
         self._threshold = _checked(reject)
+        self._views_text = views
         self._asked = asked = chosen(views, self.spec.views)
         widths = len(self.spec.read_widths)
-        several = len(available(asked, widths)) > 1
-        self._views: Optional[PictureViews] = None
-        if several or characters:
-            self._views = PictureViews(self.spec, available(asked, widths))
-        options = DecodingOptions(
-            lexicon=lexicon,
+        several = self._see(available(asked, widths), characters=characters)
+        self._options = DecodingOptions(
+            lexicon=_lexicon(lexicon),
             method=lexicon_method,
             beam=beam,
             allow=allow,
@@ -123,10 +123,33 @@ class Recognizer:
             probability=probability or several or reject is not None,
             characters=characters,
         )
-        self._decoder = Decoder(self.spec, options)
+        self._decoder = Decoder(self.spec, self._options)
         self._runner.__enter__()
         self.notes = [*self._runner.notes, *self._decoder.notes(), *left_out_note(asked, widths)]
         self.simulated = self._runner.simulated
+
+    def _see(self, views: Sequence[View], *, characters: bool) -> bool:
+        """Choose what is made of each picture, and say whether it is several."""
+        several = len(views) > 1
+        if several or characters:
+            self._views = PictureViews(self.spec, views)
+        return several
+
+    @property
+    def opened(self) -> Opened:
+        """The model with all that is asked of it, for `crnn.jobs.reading`."""
+        from crnn.jobs.reading import Opened
+
+        return Opened(
+            runner=self._runner,
+            options=self._options,
+            decoder=self._decoder,
+            batch=self._batch,
+            views=self._views,
+            asked=self._views_text,
+            threshold=self._threshold,
+            remarks=self.remarks,
+        )
 
     @property
     def views_left_out(self) -> List[str]:
@@ -156,16 +179,20 @@ class Recognizer:
 
     # A str is an iterable of str, but a path all the same.
     @overload
-    def read(self, images: Image) -> Reading: ...  # type: ignore[overload-overlap]
+    def read(self, images: Given, *, channels: str = "rgb") -> Reading: ...  # type: ignore[overload-overlap]
 
     @overload
-    def read(self, images: Iterable[Image]) -> List[Reading]: ...
+    def read(self, images: Iterable[Given], *, channels: str = "rgb") -> List[Reading]: ...
 
-    def read(self, images: Union[Image, Iterable[Image]]) -> Union[Reading, List[Reading]]:
+    def read(
+        self, images: Union[Given, Iterable[Given]], *, channels: str = "rgb"
+    ) -> Union[Reading, List[Reading]]:
         """Read an image, or each of several.
 
         Args:
-            images: A path or encoded bytes; or several of them.
+            images: A path, the bytes of an image file, a file opened for bytes, an array of uint8
+                (H, W) or (H, W, 3), or a PIL image; or several of them.
+            channels: The order of an array's channels: "rgb", or OpenCV's "bgr".
 
         Returns:
             The reading, or a list of them, with its confidence (`crnn.ctc.confidences`). A notebook
@@ -173,51 +200,59 @@ class Recognizer:
 
         Raises:
             InputError: An image cannot be read; the first one is named.
-            TypeError: An image is neither a path nor bytes.
+            TypeError: An image is none of these.
         """
-        if isinstance(images, (str, Path, bytes)):
-            return dataclasses.replace(next(self.read_each([images])), image=images)
+        first: List[Any] = []
+        if is_one(images):
+            several = _noted(_taken([images], channels, None), first)
+            return dataclasses.replace(next(self._each(several, None)), image=first[0])
         if not isinstance(images, Iterable):
-            raise TypeError(_unfit(images))
+            raise TypeError(f"{WHAT}, or several of them, not {type(images).__name__}")
         # Nothing that fails is left out here, so the first readings are those of the first images.
-        first: List[Image] = []
-        readings = ReadingList(self.read_each(_noted(images, first)))
+        readings = ReadingList(self._each(_noted(_taken(images, channels, None), first), None))
         for place, image in enumerate(first):
             readings[place] = dataclasses.replace(readings[place], image=image)
         return readings
 
     def read_each(
-        self, images: Iterable[Image], *, on_error: Optional[Callable[[InputError], None]] = None
+        self,
+        images: Iterable[Given],
+        *,
+        channels: str = "rgb",
+        on_error: Optional[Callable[[InputError], None]] = None,
     ) -> Iterator[Reading]:
-        """Read images as batches are done, for a list that is long or has no end. A model of
-        several widths may take eight batches of images before it gives the first reading.
+        """Read images as batches are done, for a list that is long or has no end: no more of them
+        are taken than the next batch needs. A model of several widths may take eight batches of
+        images before it gives the first reading.
 
         Args:
-            images: Paths, or encoded bytes.
+            images: As of `read`.
+            channels: As of `read`.
             on_error: Gets the error of an image that cannot be read, which is then left out.
 
         Yields:
-            The reading of each image.
+            The reading of each image; its key is the path, or the name of the file.
 
         Raises:
             InputError: An image cannot be read, and there is no ``on_error``.
-            TypeError: An image is neither a path nor bytes.
+            TypeError: An image is none of what is taken.
         """
+        return self._each(_taken(images, channels, on_error), on_error)
+
+    def _each(
+        self, found: Iterable[Taken], on_error: Optional[Callable[[InputError], None]]
+    ) -> Iterator[Reading]:
         if self._closed:
             raise UsageError(
                 "this Recognizer is closed, so it holds no model any more; open another"
             )
         if self.spec.widths is not None or self._views is not None:
-            yield from self._read_by_width(images, on_error)
+            yield from self._read_by_width(found, on_error)
             return
         group: List[Tuple[str, np.ndarray]] = []
-        for image in images:
-            try:
-                group.append(self._load(image, self._decoded))
-            except InputError as error:
-                if on_error is None:
-                    raise
-                on_error(error)
+        for image in found:
+            with _told_of(image, on_error):
+                group.append((image.key, self._decoded(image.image)))
             if len(group) == self._batch:
                 yield from self._infer(group, on_error)
                 group = []
@@ -225,7 +260,7 @@ class Recognizer:
             yield from self._infer(group, on_error)
 
     def _read_by_width(
-        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+        self, images: Iterable[Taken], on_error: Optional[Callable[[InputError], None]]
     ) -> Iterator[Reading]:
         """Read images in batches of one width each; the readings are in the images' order."""
         from crnn.samples.buckets import bucketed
@@ -243,45 +278,36 @@ class Recognizer:
                     _told(row.reading.key, on_error)
 
     def _rows(
-        self, images: Iterable[Image], on_error: Optional[Callable[[InputError], None]]
+        self, images: Iterable[Taken], on_error: Optional[Callable[[InputError], None]]
     ) -> Iterator[Row]:
         from crnn.samples.buckets import Row
 
         position = 0
         for image in images:
-            try:
-                key, seen = self._load(image, self._seen)
-            except InputError as error:
-                if on_error is None:
-                    raise
-                on_error(error)
-            else:
-                for number, one in enumerate(seen, 1):
-                    last = number == len(seen)
-                    yield Row(position, key, None, one.image, (), one.name, last, one.span)
-                position += 1
+            seen: Sequence[Seen] = ()
+            with _told_of(image, on_error):
+                seen = self._seen(image.image)
+            for number, one in enumerate(seen, 1):
+                last = number == len(seen)
+                yield Row(position, image.key, None, one.image, (), one.name, last, one.span)
+            position += int(bool(seen))
 
-    def _load(self, image: Image, decode: Callable[[bytes], Done]) -> Tuple[str, Done]:
+    def _decoded(self, image: Union[bytes, Picture]) -> np.ndarray:
         if isinstance(image, bytes):
-            return "", decode(image)
-        if not isinstance(image, (str, Path)):
-            raise TypeError(_unfit(image))
-        path = Path(image)
-        require_file(path, "an image")
-        try:
-            return str(image), decode(read_bounded(path, "image_bytes"))
-        except InputError as error:
-            raise InputError(f"{path}: {error.message}", hint=error.hint) from error
-
-    def _decoded(self, data: bytes) -> np.ndarray:
-        pixels, remarks = decode_remarked(data, self.spec)
+            pixels, remarks = decode_remarked(image, self.spec)
+        else:
+            picture, remarks = taken_picture(image, self.spec)
+            pixels = resize(picture, self.spec)
         self.remarks.update(remarks)
         return pixels
 
-    def _seen(self, data: bytes) -> Sequence[Seen]:
+    def _seen(self, image: Union[bytes, Picture]) -> Sequence[Seen]:
         if self._views is None:
-            return [Seen(None, self._decoded(data))]
-        seen, remarks = self._views.of(data)
+            return [Seen(None, self._decoded(image))]
+        if isinstance(image, bytes):
+            seen, remarks = self._views.of(image)
+        else:
+            seen, remarks = self._views.of_picture(image)
         self.remarks.update(remarks)
         return seen
 
@@ -305,13 +331,13 @@ class Recognizer:
             yield reading
 
 
-def _noted(images: Iterable[Image], first: List[Image]) -> Iterator[Image]:
+def _noted(images: Iterable[Taken], first: List[Any]) -> Iterator[Taken]:
     """Yield images, and keep those that a notebook may show: all would be too much of a long list
     of bytes.
     """
     for image in images:
         if len(first) < PICTURES:
-            first.append(image)
+            first.append(image.shown)
         yield image
 
 
@@ -323,11 +349,34 @@ def _told(key: str, on_error: Optional[Callable[[InputError], None]]) -> None:
     on_error(error)
 
 
-def _unfit(image: object) -> str:
-    return (
-        "an image is a path (str or Path) or the bytes of an image file, not"
-        f" {type(image).__name__}"
-    )
+def _taken(
+    images: Iterable[object], channels: str, on_error: Optional[Callable[[InputError], None]]
+) -> Iterator[Taken]:
+    """Take images one by one."""
+    if channels not in ("rgb", "bgr"):
+        raise UsageError(f"channels is {channels!r}; expected 'rgb' or 'bgr'")
+    for image in images:
+        try:
+            found = taken(image, bgr=channels == "bgr")
+        except InputError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        else:
+            yield found
+
+
+@contextlib.contextmanager
+def _told_of(image: Taken, on_error: Optional[Callable[[InputError], None]]) -> Iterator[None]:
+    """Say which image it is that cannot be decoded."""
+    try:
+        yield
+    except InputError as error:
+        if image.key:
+            error = InputError(f"{image.key}: {error.message}", hint=error.hint)
+        if on_error is None:
+            raise error from None
+        on_error(error)
 
 
 def _judged(reading: Reading, threshold: float) -> Reading:
@@ -335,6 +384,31 @@ def _judged(reading: Reading, threshold: float) -> Reading:
     from crnn.scoring.scorer import judged
 
     return judged(reading, threshold)
+
+
+_EXAMPLES = {"views": "near2,rot+3", "allow": "0-9A-Z", "pattern": "[a-z]{2}[0-9]{4}"}
+
+
+def _require_texts(**options: object) -> None:
+    """Refuse what is not the text that an option takes."""
+    for name, value in options.items():
+        if value is not None and not isinstance(value, str):
+            kind = type(value).__name__
+            raise TypeError(f"{name} is a str, such as {_EXAMPLES[name]!r}, not {kind}")
+
+
+def _lexicon(given: object) -> Union[str, Path, Sequence[str], None]:
+    """Return a lexicon: a file, or words."""
+    if given is None or isinstance(given, (str, Path)):
+        return given
+    what = "a lexicon is a file's path (str or Path) or a list of words (str)"
+    if isinstance(given, bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"{what}, not {type(given).__name__}")
+    words = list(given)
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"{what}; one of the words is of type {type(word).__name__}")
+    return words
 
 
 def _checked(threshold: Optional[float]) -> Optional[float]:

@@ -102,7 +102,8 @@ class RunInfo:
     ``threads`` are the processor's. ``versions`` holds the kit's, and those of what stands below
     it. ``simulated`` says that no chip was involved; ``rehearsed`` is the precision in which a
     chip's computation was rehearsed, None where none was. ``lacking`` are the widths that the spec
-    names and the model lacks, where the nearest took their places.
+    names and the model lacks, where the nearest took their places. ``given_up`` are the devices
+    that failed while others went on, with the reason.
     """
 
     model: Model
@@ -113,6 +114,7 @@ class RunInfo:
     simulated: bool
     rehearsed: Optional[str] = None
     lacking: Tuple[int, ...] = ()
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,7 @@ class Comparison(ShownInNotebook):
         return len(self.differing) + self.unlisted
 
 
-MODEL, READINGS, RESULT, OUTPUTS = "model", "readings", "result", "outputs"
+MODEL, READINGS, RESULT, OUTPUTS, RUN = "model", "readings", "result", "outputs", "run"
 """What a side of a comparison is: a model that was run, or what a run has left."""
 
 

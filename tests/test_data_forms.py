@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Dict, List
 
@@ -221,9 +222,13 @@ def test_lists_come_from_pipes(verb: str, tmp_path: Path) -> None:
     command = fifo(pipe, content)
     if verb.startswith("evaluate"):
         words[verb] += ["--min-accuracy", "1"]
+    before = set(Path(tempfile.gettempdir()).iterdir())
     with started(command, env=uncounted()) as writer:
         assert main(words[verb]) == 0
         assert writer.wait(timeout=60) == 0
+    # Nothing that a killed command would leave behind.
+    made = [path.name for path in set(Path(tempfile.gettempdir()).iterdir()) - before]
+    assert [name for name in made if name.startswith("crnn-list")] == []
 
 
 @pytest.mark.parametrize("shell", ["<(cat list)", "/dev/stdin < list", "/dev/stdin"])

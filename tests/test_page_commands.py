@@ -39,7 +39,14 @@ MARKED: Dict[str, str] = {
 data that is not in the checkout, or a machine of another kind (the report from a chip takes
 minutes; tests/jobs/test_chip_report.py makes one)."""
 
-PAGES = ("ReadMe.md", "ReadMe.zh-CN.md", "docs/ascend.md", "docs/datasets.md", "docs/training.md")
+PAGES = (
+    "ReadMe.md",
+    "ReadMe.zh-CN.md",
+    "docs/ascend.md",
+    "docs/datasets.md",
+    "docs/runs.md",
+    "docs/training.md",
+)
 EXIT = {"./atc_crnn.sh": 4}
 """Exit codes without CANN."""
 
@@ -226,6 +233,8 @@ def test_the_examples_of_every_help_parse(verb: str, example: str) -> None:
     words = shlex.split(example)
     if words[0] == "torchrun":
         words = words[words.index("-m") + 1 :]
+    if words[0] == "find":
+        words = words[words.index("|") + 1 :]
     assert words[0] == "crnn"
     args, unknown = build_parser().parse_known_args(words[1:])
     # A recipe's pairs may stand among options.

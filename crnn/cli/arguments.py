@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import os
 import re
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional
 
 from crnn.cli import console
 from crnn.errors import InputError
-from crnn.files import open_input
+from crnn.files import open_input, unnamed_file
 from crnn.leftovers import tidy
 from crnn.limits import advice, limit
 
@@ -178,7 +179,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def listing(text: str) -> Path:
     """Parse the name of a list of labels, which may come from a pipe (``<(…)``, /dev/stdin): its
-    content is then kept in a temporary file, since lists are read more than once.
+    content is then kept in a file without a name, since lists are read more than once.
 
     Args:
         text: The argument as it was typed.
@@ -198,21 +199,43 @@ def listing(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from error
 
 
-def _kept(pipe: Path) -> Path:
-    import atexit
-    import shutil
-    import tempfile
+_KEPT = contextlib.ExitStack()
+atexit.register(_KEPT.close)
+"""What is kept until this process ends."""
 
-    folder = tempfile.mkdtemp(prefix="crnn-list-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    kept = Path(folder) / f"from-{pipe.name}"
+
+def _kept(pipe: Path) -> Path:
     most = limit("result")
     with open_input(pipe, stream=True) as source:
         content = source.read(most + 1)
     if len(content) > most:
         raise InputError(f"{pipe} gives more than {most} bytes", hint=advice("result"))
-    kept.write_bytes(content)
-    return kept
+    return _KEPT.enter_context(unnamed_file(content))
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--run``, ``--resume`` and ``--shard``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="keep each batch's readings in this folder, so that the run can be gone on with",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --run, or share it with others; begin it where there is none",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="N/M",
+        help="do the N-th of M parts of the run in --run, such as 3/16, and no other",
+    )
 
 
 def add_annotation(parser: argparse.ArgumentParser) -> None:

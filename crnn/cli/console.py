@@ -14,7 +14,7 @@ import time
 from typing import IO, Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.cli import layout
-from crnn.errors import KitError, shown
+from crnn.errors import KitError, json_shown, shown
 
 COLUMNS = 80
 """How wide a line is where nothing says it."""
@@ -78,6 +78,16 @@ def error(problem: KitError) -> None:
         note(line)
     if problem.hint:
         note(f"  {problem.hint}")
+
+
+def out_json_lines(values: Sequence[Any]) -> None:
+    """Print JSON Lines, an object each, and write them out."""
+    from crnn.files import json_text
+
+    ascii_only = _encoding() != "utf-8"
+    lines = [json_shown(json_text(value, ascii_only=ascii_only)) + "\n" for value in values]
+    sys.stdout.write("".join(lines))
+    sys.stdout.flush()
 
 
 def out_json(value: Any) -> None:

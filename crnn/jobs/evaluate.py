@@ -48,7 +48,7 @@ from crnn.samples.annotations import ListOptions
 from crnn.samples.bins import BinFolder, prepared_views
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import WordSource, fitting_batch, open_source
-from crnn.scoring.scorer import Scorer, evaluation_of
+from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
@@ -115,7 +115,7 @@ class ScoreRequest:
     """Which results to score and what to check; the fields are the options of ``crnn score``."""
 
     results: Path
-    label: Path
+    label: Optional[Path] = None
     typed: Sequence[str] = ()
     spec: Optional[str] = None
     output_axes: Optional[str] = None
@@ -156,7 +156,7 @@ class EvaluateOutcome(ShownInNotebook):
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """What is done with readings and logits besides counting them."""
 
     spec: ModelSpec
@@ -166,6 +166,18 @@ class _Wanted:
     outputs: Optional[OutputWriter]
     style: Optional[Format]
     screen: Optional[Screen]
+
+    def take(self, readings: Sequenced) -> None:
+        """Compare, write and show readings, the next ones in data order."""
+        if self.comparer:
+            for reading in readings:
+                self.comparer.add(reading)
+        if self.readings:
+            self.readings.add(readings)
+        if self.style and self.screen:
+            for reading in readings:
+                for line in self.style.reading(reading, self.spec):
+                    self.screen.out(line)
 
 
 def evaluate(
@@ -191,37 +203,34 @@ def evaluate(
         InputError: There is nothing to evaluate, or a file cannot be used.
         UsageError: Two options of the request do not go together.
     """
-    _require_sound(request)
+    require_sound(request)
     if request.save_outputs is not None:
         require_parent(request.save_outputs)
     protocol = Counting()
     if request.protocol is not None or request.oov is not None:
         protocol = protocol_named(request.protocol, request.oov)
-    runner = _runner(request)
-    views = _views(request, runner.spec)
-    source = _source(request, runner.spec, protocol, views)
-    comparer = _comparer(request, runner.spec)
-    sure = _sure(request)
+    job = job_of(request, protocol)
+    runner, source, views, sure = job.runner, job.source, job.views, job.sure
+    comparer = comparer_of(request, runner.spec)
     stages = Stages()
-    columns = _columns(request, runner.spec, sure, views)
-    with runner, _told_first(request, runner, say) as told, _readings_file(
+    asked = asked_of(request, sure, several=job.several)
+    columns = columns_of(asked, runner.spec, sure)
+    with runner, _told_first(request, runner, say) as told, readings_file(
         request, sure, simulated=runner.simulated, more=columns
     ) as readings, _outputs_writer(request, runner) as outputs, progress(
         "evaluating", len(source)
     ) as advance:
-        wanted = _Wanted(
-            runner.spec, runner.simulated, comparer, readings, outputs, _style(request), screen
+        wanted = Wanted(
+            runner.spec, runner.simulated, comparer, readings, outputs, style_of(request), screen
         )
-        decoder = _decoder(
-            request, runner.spec, sure, source, several=views is not None and views.several
-        )
-        scorer = _scorer(runner.spec, sure, decoder, confidences=readings is not None)
+        decoder = decoder_of(request, runner.spec, asked, source)
+        scorer = scorer_of(runner.spec, sure, decoder, confidences=readings is not None)
         size = request.batch
-        if views is None or not views.several:
+        if not job.several:
             size = fitting_batch(size, source)
         with contextlib.closing(run_batches(runner, source, size, stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
-        _report_extras(scorer, source)
+        report_extras(scorer, source)
         if not scorer.metric.total:
             raise InputError(
                 f"{request.data} holds no labelled word, so there is nothing to evaluate"
@@ -232,14 +241,38 @@ def evaluate(
             stages=stages,
             batch=request.batch,
             seconds=seconds,
-            protocol=_rules(request.protocol, protocol),
+            protocol=rules_of(request.protocol, protocol),
         )
-        notes = [*_notes(request, runner)[told:], *source.notes, *_remarks(scorer, runner.spec)]
+        notes = [*notes_of(request, runner)[told:], *source.notes, *remarks_of(scorer, runner.spec)]
         if views is not None:
             notes.extend(views.notes(len(source)))
-        notes.extend([*scorer.decoder.notes(), *_hardly_note(evaluation)])
-        evaluation = _judged(evaluation, sure, readings)
-        return _outcome(request, evaluation, scorer, comparer, notes)
+        notes.extend([*scorer.decoder.notes(), *hardly_note(evaluation)])
+        return outcome_of(request, request.data, evaluation, scorer, wanted, sure, notes)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model and the data that it is to read."""
+
+    runner: Runner
+    source: WordSource
+    views: Optional[ViewJob]
+    sure: Optional[SureJob]
+
+    @property
+    def several(self) -> bool:
+        """Whether a word is read in several views."""
+        return self.views is not None and self.views.several
+
+
+def job_of(request: EvaluateRequest, protocol: Counting, *, apart: bool = False) -> Job:
+    """Open the model, which is not entered yet, and the data. A chip is used from a process of its
+    own where it is to be kept ``apart``.
+    """
+    runner = _runner(request, apart=apart)
+    views = _views(request, runner.spec)
+    source = _source(request, runner.spec, protocol, views)
+    return Job(runner, source, views, sure_of(request))
 
 
 def score(
@@ -259,7 +292,9 @@ def score(
     Raises:
         InputError: The results or the labels cannot be used.
     """
-    _require_sound(request)
+    require_sound(request)
+    if request.label is None:
+        raise UsageError("this is required: --label FILE, with the words of the results")
     spec = None
     if request.spec or request.output_axes:
         spec = spec_given(ModelSpec.default(), request.spec, request.output_axes)
@@ -267,36 +302,36 @@ def score(
         spec = by_width_rule(spec or ModelSpec.default(), request.width_rule, request.results)
     options = ListOptions(None, request.columns, request.encoding)
     folder = ResultFolder(request.results, request.label, spec, options)
-    comparer = _comparer(request, folder.spec)
-    sure = _sure(request)
+    comparer = comparer_of(request, folder.spec)
+    sure = sure_of(request)
     stages = Stages()
-    with _readings_file(
-        request, sure, simulated=folder.simulated, more=_columns(request, folder.spec, sure, None)
+    asked = asked_of(request, sure)
+    with readings_file(
+        request, sure, simulated=folder.simulated, more=columns_of(asked, folder.spec, sure)
     ) as readings, progress("scoring", len(folder)) as advance:
-        wanted = _Wanted(
-            folder.spec, folder.simulated, comparer, readings, None, _style(request), screen
+        wanted = Wanted(
+            folder.spec, folder.simulated, comparer, readings, None, style_of(request), screen
         )
-        decoder = _decoder(request, folder.spec, sure, folder)
-        scorer = _scorer(folder.spec, sure, decoder, confidences=readings is not None)
+        decoder = decoder_of(request, folder.spec, asked, folder)
+        scorer = scorer_of(folder.spec, sure, decoder, confidences=readings is not None)
         with contextlib.closing(folder.batches(stages)) as results:
             seconds = _count(results, scorer, stages, wanted, advance)
-        _report_extras(scorer, folder)
+        report_extras(scorer, folder)
         evaluation = evaluation_of(
             scorer,
             folder.info(),
             stages=stages,
             batch=1,
             seconds=seconds,
-            protocol=_rules(None, Counting()),
+            protocol=rules_of(None, Counting()),
         )
         notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
-        notes.extend(_hardly_note(evaluation))
-        evaluation = _judged(evaluation, sure, readings)
-        return _outcome(request, evaluation, scorer, comparer, notes)
+        notes.extend(hardly_note(evaluation))
+        return outcome_of(request, request.results, evaluation, scorer, wanted, sure, notes)
 
 
 def _count(
-    results: Results, scorer: Scorer, stages: Stages, wanted: _Wanted, advance: Advance
+    results: Results, scorer: Scorer, stages: Stages, wanted: Wanted, advance: Advance
 ) -> float:
     """Count every batch, do with its readings and logits what is wanted, and return the seconds
     that it all took.
@@ -306,22 +341,14 @@ def _count(
         begin = time.perf_counter()
         readings = scorer.add(batch, logits)
         stages.add("score", time.perf_counter() - begin)
-        if wanted.comparer:
-            for reading in readings:
-                wanted.comparer.add(reading)
-        if wanted.readings:
-            wanted.readings.add(readings)
+        wanted.take(readings)
         if wanted.outputs and logits is not None:
             wanted.outputs.add(batch, logits)
-        if wanted.style and wanted.screen:
-            for reading in readings:
-                for line in wanted.style.reading(reading, wanted.spec):
-                    wanted.screen.out(line)
         advance(len(readings))
     return time.perf_counter() - start
 
 
-def _sure(request: AnyRequest) -> Optional[SureJob]:
+def sure_of(request: AnyRequest) -> Optional[SureJob]:
     if request.sure is None:
         return None
     from crnn.jobs.sure import SureJob
@@ -342,16 +369,17 @@ def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
     return job
 
 
-def _decoder(
-    request: AnyRequest,
-    spec: ModelSpec,
-    sure: Optional[SureJob],
-    source: Union[WordSource, ResultFolder],
-    *,
-    several: bool = False,
-) -> Optional[Decoder]:
-    """Return what makes texts of logits; None where that is greedy CTC and nothing more. Of
-    ``several`` views of a word the most probable text is kept.
+@dataclass(frozen=True)
+class Asked:
+    """How words are decoded, and whether in ``several`` views each."""
+
+    decoding: DecodingOptions
+    several: bool = False
+
+
+def asked_of(request: AnyRequest, sure: Optional[SureJob], *, several: bool = False) -> Asked:
+    """Return how words are to be decoded. Of ``several`` views of a word the most probable text is
+    kept.
     """
     options = request.decoding or DecodingOptions()
     if sure is not None:
@@ -362,6 +390,14 @@ def _decoder(
         )
     if several:
         options = dataclasses.replace(options, probability=True)
+    return Asked(options, several)
+
+
+def decoder_of(
+    request: AnyRequest, spec: ModelSpec, asked: Asked, source: Union[WordSource, ResultFolder]
+) -> Optional[Decoder]:
+    """Return what makes texts of logits; None where that is greedy CTC and nothing more."""
+    options = asked.decoding
     samples: Optional[SampleWords] = None
     if options.of_samples:
         samples = _sample_words(request.lexicons, source)
@@ -383,7 +419,7 @@ def _sample_words(
     return words_of(source)
 
 
-def _scorer(
+def scorer_of(
     spec: ModelSpec, sure: Optional[SureJob], decoder: Optional[Decoder], *, confidences: bool
 ) -> Scorer:
     if sure is None:
@@ -397,7 +433,7 @@ def _scorer(
     )
 
 
-def _style(request: AnyRequest) -> Optional[Format]:
+def style_of(request: AnyRequest) -> Optional[Format]:
     if request.format is None:
         return None
     return format_named(request.format)
@@ -411,14 +447,14 @@ def _told_first(
     if say is None:
         yield 0
         return
-    notes = _notes(request, runner)
+    notes = notes_of(request, runner)
     for note in notes:
         say(note)
     yield len(notes)
 
 
 @contextlib.contextmanager
-def _readings_file(
+def readings_file(
     request: AnyRequest, sure: Optional[SureJob], *, simulated: bool, more: Sequence[str]
 ) -> Iterator[Union[ReadingsWriter, LateReadings, None]]:
     if request.readings is None:
@@ -452,15 +488,12 @@ def _judged(
     return evaluation
 
 
-def _columns(
-    request: AnyRequest, spec: ModelSpec, sure: Optional[SureJob], views: Optional[ViewJob]
-) -> Sequence[str]:
+def columns_of(asked: Asked, spec: ModelSpec, sure: Optional[SureJob]) -> Sequence[str]:
     """Return what a CSV of readings has beside its usual columns."""
-    decoding = request.decoding or DecodingOptions()
-    several = views is not None and views.several
+    decoding = asked.decoding
     found: List[str] = []
-    probable = several or decoding.lexicon is not None or decoding.pattern is not None
-    if probable or (sure is not None and sure.counter is not None):
+    chosen = decoding.lexicon is not None or decoding.pattern is not None
+    if chosen or decoding.probability:
         found.append("probability")
     if decoding.lexicon is not None:
         found.append("posterior")
@@ -468,7 +501,7 @@ def _columns(
         found.append("rejected")
     if len(spec.read_widths) > 1:
         found.append("width")
-    if several:
+    if asked.several:
         found.extend(["view", "views_agree"])
     return found
 
@@ -487,7 +520,7 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
 
 
-def _require_sound(request: AnyRequest) -> None:
+def require_sound(request: AnyRequest) -> None:
     """Refuse what cannot be written, and an option without the one that it belongs to."""
     if request.readings is not None:
         require_target(request.readings)
@@ -495,18 +528,18 @@ def _require_sound(request: AnyRequest) -> None:
         raise UsageError("--max-differ goes with --against")
 
 
-def _comparer(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
+def comparer_of(request: AnyRequest, spec: ModelSpec) -> Optional[Comparer]:
     if request.against is None:
         return None
     return Comparer(request.against, spec)
 
 
-def _report_extras(scorer: Scorer, source: Union[WordSource, ResultFolder]) -> None:
+def report_extras(scorer: Scorer, source: Union[WordSource, ResultFolder]) -> None:
     for key, problem in source.extras():
         scorer.report(key, problem)
 
 
-def _notes(request: EvaluateRequest, runner: Runner) -> List[str]:
+def notes_of(request: EvaluateRequest, runner: Runner) -> List[str]:
     notes = list(batch_note(request.batch, runner.batch_sizes))
     if runner.model.spec_from == "default":
         default = ModelSpec.default()
@@ -542,7 +575,7 @@ def _axis_note(evaluation: Evaluation) -> Sequence[str]:
     return (note,)
 
 
-def _remarks(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
+def remarks_of(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
     """Say once how many images were transparent or turned."""
     if scorer.remarks:
         # Bins have none: what decodes images is not needed for them.
@@ -551,7 +584,7 @@ def _remarks(scorer: Scorer, spec: ModelSpec) -> Iterator[str]:
         yield from remark_lines(scorer.remarks, spec)
 
 
-def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
+def hardly_note(evaluation: Evaluation) -> Sequence[str]:
     """Return what is usually wrong where hardly a word is right."""
     if not _hardly(evaluation):
         return ()
@@ -571,20 +604,20 @@ def _hardly_note(evaluation: Evaluation) -> Sequence[str]:
     return (note,)
 
 
-def _outcome(
+def outcome_of(
     request: AnyRequest,
+    data: Path,
     evaluation: Evaluation,
     scorer: Scorer,
-    comparer: Optional[Comparer],
+    wanted: Wanted,
+    sure: Optional[SureJob],
     notes: Sequence[str],
 ) -> EvaluateOutcome:
+    """Return an evaluation of some data with its checks."""
+    evaluation = _judged(evaluation, sure, wanted.readings)
     comparison = None
-    if comparer:
-        comparison = comparer.finish()
-    if isinstance(request, ScoreRequest):
-        data = request.results
-    else:
-        data = request.data
+    if wanted.comparer:
+        comparison = wanted.comparer.finish()
     evaluation = dataclasses.replace(
         evaluation, data=data.resolve().name, date=now(), command=by_name(request.typed)
     )
@@ -592,10 +625,14 @@ def _outcome(
     return EvaluateOutcome(evaluation, scorer.named, tuple(notes), comparison, failures)
 
 
-def _runner(request: EvaluateRequest) -> Runner:
+def _runner(request: EvaluateRequest, *, apart: bool) -> Runner:
     if request.rehearse is None:
         runner = open_runner(
-            request.model, device=request.device, threads=request.threads, more=request.more
+            request.model,
+            device=request.device,
+            threads=request.threads,
+            more=request.more,
+            apart=apart,
         )
     else:
         runner = open_rehearsal(request.model, device=request.device)
@@ -611,7 +648,7 @@ def _runner(request: EvaluateRequest) -> Runner:
     return runner
 
 
-def _rules(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
+def rules_of(name: Optional[str], protocol: Counting) -> Mapping[str, object]:
     return {"name": name, **dataclasses.asdict(protocol)}
 
 

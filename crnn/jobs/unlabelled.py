@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Iterator, List, Optional
 
 from crnn.errors import InputError
+from crnn.files import unnamed_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.bins import bin_index, label_line
 from crnn.samples.folders import find_annotation
@@ -32,9 +32,7 @@ def list_of(data: Path) -> Iterator[Optional[Path]]:
     if not lines:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="crnn-list-") as folder:
-        written = Path(folder) / "files.jsonl"
-        written.write_text("".join(lines), encoding="utf-8")
+    with unnamed_file("".join(lines).encode("utf-8")) as written:
         yield written
 
 

@@ -56,6 +56,13 @@ class ViewJob:
 
             self.maker = PictureViews(spec, kept)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The views that are read, by name; none where each word is read as it is."""
+        if self.prepared or not self.several:
+            return self.prepared
+        return [view.name for view in available(self._asked, self._widths)]
+
     def _of_bins(self, data: Path, asked: Optional[str]) -> Sequence[str]:
         """Return the views of bins to read: those asked for, else all."""
         prepared = prepared_views(data)

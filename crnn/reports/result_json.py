@@ -114,8 +114,8 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
 
     Returns:
         ``model``, ``backend``, ``device``, ``threads``, ``versions`` and ``simulated``, and
-        ``rehearsed`` and ``widths_lacking`` where there is something to say; outputs that another
-        tool has left are of the backend "files" and the device "none".
+        ``rehearsed``, ``given_up`` and ``widths_lacking`` where there is something to say; outputs
+        that another tool has left are of the backend "files" and the device "none".
     """
     model: Dict[str, Any] = {
         "path": run.model.path.name,
@@ -135,6 +135,8 @@ def run_dict(run: RunInfo) -> Dict[str, Any]:
     }
     if run.rehearsed:
         data["rehearsed"] = run.rehearsed
+    if run.given_up:
+        data["given_up"] = dict(run.given_up)
     if run.lacking:
         data["widths_lacking"] = list(run.lacking)
     return data

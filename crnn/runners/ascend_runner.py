@@ -553,7 +553,9 @@ def _axes_hint(model: LoadedModel, spec: ModelSpec, batch: int) -> str:
     )
 
 
-def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
+def open_ascend(
+    path: Union[Path, Sequence[Path]], device: str = "0", *, apart: bool = False
+) -> Runner:
     """Return the runner for an OM, a static set (its folder or its files), on one chip or several
     ("0,1").
     """
@@ -562,7 +564,7 @@ def open_ascend(path: Union[Path, Sequence[Path]], device: str = "0") -> Runner:
     else:
         paths = list(path)
     devices = parse_devices(device)
-    if len(devices) == 1:
+    if len(devices) == 1 and not apart:
         runner = AscendRunner(paths, devices[0])
         if isinstance(path, Path) and path.is_dir():
             others = sorted(file.name for file in path.glob("*.om") if file not in paths)

@@ -88,6 +88,13 @@ class Runner(ABC):
     overwrite a buffer only ``ahead`` batches later.
     """
 
+    spare: bool = False
+    """Whether a device that fails, or gives nothing for a minute, is given up as long as another
+    one is left; set before the runner is entered.
+    """
+    given_up: Mapping[str, str] = {}
+    """The devices that were given up, with the reason."""
+
     lacking: Tuple[int, ...] = ()
     """The widths of its spec that the model lacks, where the nearest take their places."""
 

@@ -8,18 +8,24 @@ import os
 import socket
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Deque, Generator, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Generator, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.runners import worker
 from crnn.runners.base import COMPUTED, Runner
-from crnn.signals import interrupts_blocked
+from crnn.signals import ENDING, interrupts_blocked
 from crnn.spec import ModelSpec
 
 PATIENCE = 30.0
 """Seconds that a process gets to release its device before it is killed."""
+SHORT_PATIENCE = 2.0
+"""The same where devices may be given up: what was read is safe, and the run may be ended in a
+hurry.
+"""
+SILENCE = 60.0
+"""Seconds without a batch after which a device is given up where others are left."""
 
 
 class DevicesRunner(Runner):
@@ -28,7 +34,7 @@ class DevicesRunner(Runner):
 
     A factory must be picklable. Each device has a process of its own, since pyACL's calls hold
     Python's lock. Batches go to the processes as they are (uint8 stays uint8), and are cut, padded
-    and converted there.
+    and converted there. With `spare` a device that fails is given up, and others run its batches.
     """
 
     def __init__(self, factories: Sequence[Callable[[], Runner]], devices: Sequence[str]) -> None:
@@ -40,6 +46,7 @@ class DevicesRunner(Runner):
         self._factories = list(zip(devices, factories))
         self._workers: List[_Worker] = []
         self._failed = False
+        self.given_up: Dict[str, str] = {}
 
     def read_by(self, spec: ModelSpec) -> None:
         """See `Runner`; each process's runner is told."""
@@ -53,17 +60,25 @@ class DevicesRunner(Runner):
         return self._offered()
 
     def _open(self) -> None:
-        with interrupts_blocked():
+        with interrupts_blocked(*ENDING):
             for device, factory in self._factories:
                 self._workers.append(_Worker(device, factory))
-        with self._in_doubt():
-            descriptions = [
-                process.receive("ready", "while it was opened") for process in self._workers
-            ]
+        descriptions = [self._ready(process) for process in list(self._workers)]
+        descriptions = [description for description in descriptions if description]
         for name, value in descriptions[0].items():
             setattr(self, name, value)
         # A process may take as many as its runner does, and finds one more waiting.
         self.ahead = len(self._workers) * (self.ahead + 1)
+
+    def _ready(self, process: _Worker) -> Dict[str, Any]:
+        """Return what a process says of its runner; nothing where its device is given up."""
+        try:
+            with self._in_doubt():
+                description: Dict[str, Any] = process.receive("ready", "while it was opened")
+                return description
+        except UnavailableError as error:
+            self._give_up(process, error)
+            return {}
 
     def _check_metadata(self) -> None:
         """The processes' runners have checked themselves."""
@@ -94,7 +109,7 @@ class DevicesRunner(Runner):
                 f"{self.model.path}: the runner is closed, or one of its devices has failed"
             )
         source = enumerate(pieces)
-        pending: Deque[Tuple[_Worker, int]] = deque()
+        pending: Deque[_Task] = deque()
         try:
             while True:
                 if len(pending) == self.ahead:
@@ -102,10 +117,8 @@ class DevicesRunner(Runner):
                 number, images = next(source, (0, None))
                 if images is None:
                     break
-                process = self._workers[number % len(self._workers)]
-                pending.append((process, number))
-                with self._in_doubt():
-                    process.send_batch(images, _on_its_way(pending, process))
+                pending.append(_Task(number, images))
+                self._send(pending[-1], self._workers[number % len(self._workers)])
             self._end_stream()
             while pending:
                 yield self._receive(pending)
@@ -118,12 +131,51 @@ class DevicesRunner(Runner):
                     while pending:
                         self._receive(pending)
 
-    def _receive(self, pending: Deque[Tuple[_Worker, int]]) -> np.ndarray:
-        process, _ = pending[0]
-        with self._in_doubt():
-            logits: np.ndarray = process.receive("array", _on_its_way(pending, process))
+    def _send(self, task: _Task, process: _Worker) -> None:
+        process.tasks.append(task)
+        try:
+            with self._in_doubt():
+                process.send_batch(task.images, process.on_its_way())
+        except UnavailableError as error:
+            self._give_up(process, error)
+
+    def _receive(self, pending: Deque[_Task]) -> np.ndarray:
+        task = pending[0]
+        while task.logits is None:
+            process = next(each for each in self._workers if task in each.tasks)
+            silence = None
+            if self.spare:
+                silence = SILENCE
+            try:
+                with self._in_doubt():
+                    logits = process.receive("array", process.on_its_way(), silence)
+            except UnavailableError as error:
+                self._give_up(process, error)
+                continue
+            # Its answers come in the order of its tasks.
+            process.tasks.popleft().logits = logits
         pending.popleft()
-        return logits
+        return task.logits
+
+    def _give_up(self, process: _Worker, error: UnavailableError) -> None:
+        """Go on without a device: others run the batches that it was given.
+
+        Raises:
+            UnavailableError: There is no other, or none is to be given up.
+        """
+        if not self.spare:
+            raise error
+        self._workers.remove(process)
+        process.kill()
+        self.given_up[process.device] = error.message
+        if not self._workers:
+            raise error
+        self._failed = False
+        lost, process.tasks = list(process.tasks), deque()
+        for turn, task in enumerate(lost):
+            self._send(task, self._workers[turn % len(self._workers)])
+        # A runner may hold batches back until more come, and there may be none for this one.
+        self._end_stream()
 
     @contextlib.contextmanager
     def _in_doubt(self) -> Generator[None, None, None]:
@@ -138,28 +190,29 @@ class DevicesRunner(Runner):
 
     def _close(self) -> None:
         workers, self._workers = self._workers, []
+        patience = PATIENCE
+        if self.spare:
+            patience = SHORT_PATIENCE
         if self._failed:
             for process in workers:
                 process.hang_up()
             for process in workers:
-                process.drain()
+                process.drain(patience)
             return
         for process in workers:
             process.send("stop")
-        errors = [error for error in [process.join() for process in workers] if error]
+        errors = [error for error in [process.join(patience) for process in workers] if error]
         if errors:
             raise errors[0]
 
 
-def _on_its_way(pending: Iterable[Tuple[_Worker, int]], process: _Worker) -> str:
-    """Name a device's batches:
+class _Task:
+    """A batch that a process has been given; its logits once they are there."""
 
-    an error of its shows when results are waited for, so it may be any of these.
-    """
-    return (
-        f"with batch {', '.join(str(number + 1) for other, number in pending if other is process)}"
-        " on its way"
-    )
+    def __init__(self, number: int, images: np.ndarray) -> None:
+        self.number = number
+        self.images = images
+        self.logits: Optional[np.ndarray] = None
 
 
 def _read_by(factory: Callable[[], Runner], spec: ModelSpec) -> Runner:
@@ -172,7 +225,9 @@ class _Worker:
     """A process that has a device, as its parent sees it."""
 
     def __init__(self, device: str, factory: Callable[[], Runner]) -> None:
-        self._device = device
+        self.device = device
+        self.tasks: Deque[_Task] = deque()
+        """What it was given and has not answered, in order."""
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
         self._process = spawn.Process(
@@ -197,10 +252,21 @@ class _Worker:
         with contextlib.suppress(OSError):
             self._pipe.send((kind, None))
 
-    def receive(self, expected: str, when: str) -> Any:
-        """Return the next answer's content, or raise what the process reports or died of, with
-        ``when``.
+    def on_its_way(self) -> str:
+        """Name its batches: an error of its shows when results are waited for, so it may be any
+        of these.
         """
+        numbers = ", ".join(str(task.number + 1) for task in self.tasks)
+        return f"with batch {numbers} on its way"
+
+    def receive(self, expected: str, when: str, silence: Optional[float] = None) -> Any:
+        """Return the next answer's content, or raise what the process reports or died of, with
+        ``when``; so too where it says nothing for ``silence`` seconds.
+        """
+        if silence is not None and not self._pipe.poll(silence):
+            raise UnavailableError(
+                f"device {self.device}, {when}: it gave no batch for {silence:g} s"
+            )
         try:
             kind, value = worker.receive(self._pipe)
         except (EOFError, OSError):
@@ -209,15 +275,21 @@ class _Worker:
             return value
         if kind == "error":
             raise self._told(value, when)
-        raise RuntimeError(f"device {self._device}, {when}: the process failed\n{value}")
+        raise RuntimeError(f"device {self.device}, {when}: the process failed\n{value}")
 
-    def join(self) -> Optional[KitError]:
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self._pipe.close()
+        self._process.kill()
+        self._process.join()
+
+    def join(self, patience: float) -> Optional[KitError]:
         """Wait until the process has ended, by force if it must be; return what it died of on the
         way out.
         """
         error: Optional[KitError] = None
         try:
-            while self._pipe.poll(PATIENCE):
+            while self._pipe.poll(patience):
                 kind, value = worker.receive(self._pipe)
                 if kind == "error":
                     error = error or self._told(value, "while it was closed")
@@ -225,12 +297,14 @@ class _Worker:
                     break
             else:
                 error = UnavailableError(
-                    f"device {self._device}: its process did not end in {PATIENCE:g} s and was"
+                    f"device {self.device}: its process did not end in {patience:g} s and was"
                     " killed"
                 )
         except (EOFError, OSError):
             error = error or self._died("while it was closed")
-        self._end(PATIENCE if error is None else 1.0)
+        if error is not None:
+            patience = 1.0
+        self._end(patience)
         return error
 
     def hang_up(self) -> None:
@@ -242,13 +316,13 @@ class _Worker:
         ) as ours:
             ours.shutdown(socket.SHUT_WR)
 
-    def drain(self) -> None:
+    def drain(self, patience: float) -> None:
         """Wait like `join`, but take what still comes for bytes:
 
         it may begin in the middle of a message.
         """
         with contextlib.suppress(OSError):
-            while self._pipe.poll(PATIENCE) and os.read(self._pipe.fileno(), 1 << 16):
+            while self._pipe.poll(patience) and os.read(self._pipe.fileno(), 1 << 16):
                 pass
         self._end(1.0)
 
@@ -260,13 +334,13 @@ class _Worker:
             self._process.join()
 
     def _told(self, error: KitError, when: str) -> KitError:
-        error.message = f"device {self._device}, {when}: {error.message}"
+        error.message = f"device {self.device}, {when}: {error.message}"
         return error
 
     def _died(self, when: str) -> UnavailableError:
         self._process.join(1.0)
         return UnavailableError(
-            f"device {self._device}, {when}: its process ended without a word (exit code"
+            f"device {self.device}, {when}: its process ended without a word (exit code"
             f" {self._process.exitcode})",
             hint=(
                 "-9 means that it was killed, often for want of memory: see dmesg and npu-smi info."

@@ -20,7 +20,12 @@ NARROWEST = 8
 
 
 def open_runner(
-    path: Path, *, device: str = "", threads: Optional[int] = None, more: Sequence[Path] = ()
+    path: Path,
+    *,
+    device: str = "",
+    threads: Optional[int] = None,
+    more: Sequence[Path] = (),
+    apart: bool = False,
 ) -> Runner:
     """Choose the runner for a model file.
 
@@ -32,6 +37,8 @@ def open_runner(
         threads: The most processor threads of a model that runs on the processor; None for all
             usable.
         more: Further OMs, which with ``path`` are a static set.
+        apart: Whether one chip too gets a process of its own, which can be ended whatever the chip
+            does.
 
     Returns:
         The runner, not yet entered.
@@ -50,8 +57,8 @@ def open_runner(
 
         chips = _chips(path, device)
         if more:
-            return open_ascend(set_of([path, *more]), chips)
-        return open_ascend(path, chips)
+            return open_ascend(set_of([path, *more]), chips, apart=apart)
+        return open_ascend(path, chips, apart=apart)
     if device:
         device = dialects.device(device)
     else:

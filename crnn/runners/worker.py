@@ -15,7 +15,7 @@ import numpy as np
 
 from crnn.errors import KitError
 from crnn.runners.base import Runner
-from crnn.signals import interrupts_ignored
+from crnn.signals import left_to_parent
 
 DESCRIPTION = (
     "inputs",
@@ -28,7 +28,7 @@ DESCRIPTION = (
     "ahead",
 )
 """What the parent must know of the runner that was opened here."""
-GRACE = 10.0
+GRACE = 4.0
 """Seconds that a process whose parent is gone gets to release its device."""
 
 Message = Tuple[str, Any]
@@ -62,7 +62,7 @@ def serve(pipe: Connection, factory: Callable[[], Runner]) -> None:
     description, "array" for logits, "error" or "bug" at the first failure, after which nothing more
     is run, and "closed" last.
     """
-    interrupts_ignored()
+    left_to_parent(patience=int(GRACE))
     inbox: Inbox = queue.Queue()
     threading.Thread(target=_listen, args=(pipe, inbox), name="crnn-listen", daemon=True).start()
     with contextlib.suppress(BrokenPipeError):

@@ -37,7 +37,8 @@ from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
-from crnn.signals import interrupts_blocked
+from crnn.samples.image_files import loaded
+from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
@@ -66,6 +67,8 @@ about one core.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
 PROCESS_CHUNK = 128
+_LAST_SECONDS = 4
+"""From SIGTERM to the end of a process that decodes, unless its parent ends before."""
 
 
 class NumberedSamples(Protocol):
@@ -138,7 +141,7 @@ class _ViewDecoder:
         self._make = make
 
     def __call__(self, samples: Sequence[Sample]) -> Sequence[Tuple[Sequence[Seen], Sequence[str]]]:
-        return [self._make(sample) for sample in samples]
+        return [self._make(loaded(sample)) for sample in samples]
 
 
 def _rows_of_views(
@@ -150,7 +153,10 @@ def _rows_of_views(
         for sample, (views, remarks) in zip(samples, made):
             for number, (name, pixels, span) in enumerate(views, 1):
                 last = number == len(views)
-                yield Row(position, sample.key, sample.label, pixels, remarks, name, last, span)
+                ends = last and sample.ends
+                yield Row(
+                    position, sample.key, sample.label, pixels, remarks, name, last, span, ends
+                )
                 remarks = ()
             position += 1
 
@@ -168,7 +174,7 @@ def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -
                 at = end
             else:
                 image = result
-            yield Row(position, sample.key, sample.label, image, remarks)
+            yield Row(position, sample.key, sample.label, image, remarks, ends=sample.ends)
             position += 1
 
 
@@ -200,8 +206,8 @@ def image_batches(
     say where in the samples' order they stand, and at most eight batches of words wait more
     (`crnn.samples.buckets`).
 
-    Samples without image, and those that cannot be decoded, are the batches' problems. Closing the
-    generator ends its threads and processes.
+    Samples without image, and those that cannot be decoded, are the batches' problems. A batch ends
+    with a sample that says so. Closing the generator ends its threads and processes.
 
     Args:
         samples: Encoded images with their labels.
@@ -285,7 +291,7 @@ class _Filling:
                 self._problems[len(self._keys)] = result
             self._keys.append(sample.key)
             self._labels.append(sample.label)
-            if self._full + waiting == len(self._images):
+            if sample.ends or self._full + waiting == len(self._images):
                 self._put(pixels[at : at + waiting])
                 at, waiting = at + waiting, 0
                 yield self._batch()
@@ -451,8 +457,9 @@ def _processes(count: int, task: Callable[[Any], Any]) -> ProcessPoolExecutor:
 
 
 def _submit(pool: ProcessPoolExecutor, piece: Any) -> Future[Any]:
-    # It is here that processes start, and inherit a blocked Ctrl-C: it is this process's to act on.
-    with interrupts_blocked(), _main_left_out():
+    # It is here that processes start, and inherit blocked signals: they are this process's to act
+    # on.
+    with interrupts_blocked(*ENDING), _main_left_out():
         return pool.submit(_work_for_parent, piece)
 
 
@@ -491,6 +498,7 @@ _task: Callable[[Any], Any]
 def _begin(task: Callable[[Any], Any]) -> None:
     global _task
     _task = task
+    left_to_parent(_LAST_SECONDS)
     _end_with_parent()
 
 
@@ -522,6 +530,7 @@ def decode_sample(
         The image's width, or why there are no pixels; and what else the picture depends on
         (`crnn.image.decode_remarked`).
     """
+    sample = loaded(sample)
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:

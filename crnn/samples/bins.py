@@ -11,6 +11,8 @@ are several (docs/formats.md). Needs only NumPy.
 from __future__ import annotations
 
 import functools
+import hashlib
+import itertools
 import json
 import os
 import re
@@ -61,8 +63,12 @@ _NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60}
 
 
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
+Range = Tuple[int, int]
+"""Positions in the data, from 0: the first, and the one behind the last."""
 _ASKED = 1000
-"""How many bins' sizes are looked at where nothing tells their type."""
+"""How many samples are looked up at a time; how many bins' sizes are looked at where nothing tells
+their type.
+"""
 
 
 @dataclass(frozen=True)
@@ -383,6 +389,13 @@ class LabelFile:
     def __iter__(self) -> Iterator[Tuple[int, str]]:
         return ((int(index), self.texts(row, row + 1)[0]) for row, index in enumerate(self.indices))
 
+    def digest(self) -> str:
+        """Return the SHA-256 of all indices and labels."""
+        made = hashlib.sha256(self.indices.astype("<u8").tobytes())
+        made.update(self._bounds.astype("<u8").tobytes())
+        made.update(self._text)
+        return made.hexdigest()
+
     def texts(self, start: int, end: int) -> List[str]:
         """Return the labels of these rows."""
         bounds = self._bounds[start : end + 1].tolist()
@@ -439,32 +452,34 @@ class BinFolder:
 
     Args:
         folder: The bins.
-        label_file: Their labels.
+        label_file: Their labels; None for all bins that are there, without labels.
         spec: What the model takes.
         views: Which of the prepared views are read, by name; none for the word as it is alone.
     """
 
     def __init__(
-        self, folder: Path, label_file: Path, spec: ModelSpec, views: Sequence[str] = ()
+        self, folder: Path, label_file: Optional[Path], spec: ModelSpec, views: Sequence[str] = ()
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.notes: Sequence[str] = ()
-        self.labels = LabelFile(label_lines(label_file))
+        self.labels = LabelFile(())
+        if label_file is not None:
+            self.labels = LabelFile(label_lines(label_file))
         self._repeated = self.labels.repeated
         found = described(folder)
         if found is None and folder.is_dir():
             _require_description(folder)
         check_widths(folder, found, spec)
-        self._folders = [folder]
-        if found is not None and found.per_width:
-            self._folders = [folder / width_folder(width) for width in found.spec.read_widths]
+        self._folders = _folders_of(folder, found)
         self._views = views or (PLAIN,)
         self._lost: List[Tuple[str, Problem]] = []
         prepared: Sequence[str] = ()
         if found is not None:
             prepared = found.views
         present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
+        if label_file is None:
+            self.labels = LabelFile((index, "") for index in present[PLAIN].tolist())
         self._unlabelled: List[str] = []
         for view, numbers in present.items():
             strangers = np.setdiff1d(numbers, self.labels.indices)
@@ -491,53 +506,63 @@ class BinFolder:
         """
         problems = [(bin_name(index), Problem(REPEATED)) for index in self._repeated]
         problems += [(name, Problem(NO_LABEL)) for name in self._unlabelled]
+        return problems + self.misnamed() + self._lost
+
+    def misnamed(self) -> List[Tuple[str, Problem]]:
+        """Return the bins that no sample can be, by their names."""
         expected = Problem(MISNAMED, "expected test_{i}.bin")
-        problems += [(name, expected) for name in self._misnamed]
-        return problems + self._lost
+        return [(name, expected) for name in self._misnamed]
 
     def close(self) -> None:
         """Do nothing: no bin stays open."""
 
-    def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
-        """Yield batches of exactly ``size`` readable images, the last of fewer.
+    def batches(
+        self, size: int, *, keep: int = 1, ranges: Optional[Iterable[Range]] = None
+    ) -> Iterator[Batch]:
+        """Yield batches of exactly ``size`` readable images, the last of fewer, and the last of
+        each of ``ranges`` (`crnn.samples.source.BatchSource`).
 
         Arrays are reused: the ``keep`` batches yielded last stay as they are while the next one is
         read. Of a model with several widths a batch has one, and the rows of several views of a
         word are put together afterwards (`crnn.samples.buckets`).
         """
+        if ranges is None:
+            ranges = [(0, len(self.labels))]
         if self.spec.widths is not None or len(self._views) > 1:
             # Only models of several widths, and views, need it.
             from crnn.samples.buckets import bucketed
 
-            yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
+            yield from bucketed(self._rows(ranges), self.spec, size, dtype=self.dtype)
             return
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
         # One byte more than a batch, since each read asks for one more than it should get.
         ring = [np.empty(size * count + 1, dtype=np.uint8) for _ in range(keep + 1)]
         folder = f"{self.folder}{os.sep}"
-        start = turn = 0
-        while start < len(self.labels):
-            memory = ring[turn % len(ring)]
-            keys, rows, problems = self._fill(memory.data, start, size, count, folder)
-            end = start + len(keys)
-            images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
-            yield Batch(keys, self.labels.texts(start, end), images, problems)
-            start, turn = end, turn + 1
+        memories = itertools.cycle(ring)
+        for start, last in ranges:
+            while start < last:
+                memory = next(memories)
+                places = range(start, last)
+                keys, rows, problems = self._fill(memory.data, places, size, count, folder)
+                end = start + len(keys)
+                images = memory[: rows * count].view(self.dtype).reshape((rows, *shape))
+                yield Batch(keys, self.labels.texts(start, end), images, problems)
+                start = end
 
     def _fill(
-        self, memory: memoryview, start: int, size: int, count: int, folder: str
+        self, memory: memoryview, places: range, size: int, count: int, folder: str
     ) -> Tuple[List[str], int, Dict[int, Problem]]:
-        """Read from sample ``start`` on until ``size`` rows are full; return the samples'
-        keys, rows and problems.
+        """Read the samples of ``places`` until ``size`` rows are full; return the samples' keys,
+        rows and problems.
         """
         problems: Dict[int, Problem] = {}
         keys: List[str] = []
         rows = 0
-        while rows < size and start + len(keys) < len(self.labels):
+        while rows < size and len(keys) < len(places):
             # As many as are missing: one that cannot be read asks for another round.
-            at = start + len(keys)
-            more = self.labels.keys(at, at + size - rows)
+            at = places.start + len(keys)
+            more = self.labels.keys(at, min(at + size - rows, places.stop))
             for row, key in enumerate(more, len(keys)):
                 begin = rows * count
                 problem = _read_exactly(f"{folder}{key}.bin", memory[begin : begin + count + 1])
@@ -548,22 +573,25 @@ class BinFolder:
             keys.extend(more)
         return keys, rows, problems
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, ranges: Iterable[Range]) -> Iterator[Row]:
         """Yield each labelled bin with its width, the views of a word one after the other."""
         self._lost = []
         memory = bytearray(max(self._columns) + 1)
-        for start in range(0, len(self.labels), _ASKED):
-            keys = self.labels.keys(start, start + _ASKED)
-            texts = self.labels.texts(start, start + _ASKED)
-            for position, (key, text) in enumerate(zip(keys, texts), start):
-                yield from self._word(position, key, text, memory)
+        position = 0
+        for start, end, ends in steps(ranges):
+            keys, texts = self.labels.keys(start, end), self.labels.texts(start, end)
+            for place, (key, text) in enumerate(zip(keys, texts), start + 1):
+                yield from self._word(position, key, text, memory, ends=ends and place == end)
+                position += 1
 
-    def _word(self, position: int, key: str, text: str, memory: bytearray) -> Iterator[Row]:
+    def _word(
+        self, position: int, key: str, text: str, memory: bytearray, *, ends: bool
+    ) -> Iterator[Row]:
         """Yield a word's views."""
         from crnn.samples.buckets import Row
 
         if len(self._views) == 1:
-            yield Row(position, key, text, self._read(f"{key}.bin", memory))
+            yield Row(position, key, text, self._read(f"{key}.bin", memory), ends=ends)
             return
         lost: List[Tuple[str, Problem]] = []
         for number, view in enumerate(self._views, 1):
@@ -572,7 +600,7 @@ class BinFolder:
             if isinstance(image, Problem):
                 lost.append((name, Problem(LOST_VIEW, f"{image.reason}: {image.detail}")))
             last = number == len(self._views)
-            yield Row(position, key, text, image, view=view, last=last)
+            yield Row(position, key, text, image, view=view, last=last, ends=last and ends)
         # A word of which nothing could be read is a problem of its own.
         if len(lost) < len(self._views):
             self._lost.extend(lost)
@@ -602,7 +630,9 @@ class BinFolder:
                 continue
         return path, -1
 
-    def _dtype_of_widths(self, found: Optional[Description], label_file: Path) -> np.dtype:
+    def _dtype_of_widths(
+        self, found: Optional[Description], label_file: Optional[Path]
+    ) -> np.dtype:
         """Return the bins' type: as the file beside them says, or the one that all sizes fit."""
         types: List[np.dtype] = [np.dtype("<f4"), np.dtype(np.uint8)]
         if found is not None:
@@ -648,7 +678,9 @@ class BinFolder:
             hint="Prepare the bins again, for this model.",
         )
 
-    def _none_there(self, label_file: Path) -> InputError:
+    def _none_there(self, label_file: Optional[Path]) -> InputError:
+        if label_file is None:
+            return InputError(f"{self.folder} holds no bins; expected test_1.bin and so on")
         return InputError(
             f"none of the {len(self.labels)} bins that {label_file} names stands in {self.folder}",
             hint=(
@@ -656,7 +688,7 @@ class BinFolder:
             ),
         )
 
-    def _dtype(self, label_file: Path) -> np.dtype:
+    def _dtype(self, label_file: Optional[Path]) -> np.dtype:
         values = int(np.prod(self.spec.image_shape))
         dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
         sizes: Dict[str, int] = {}
@@ -678,6 +710,28 @@ class BinFolder:
             f" {self.spec.image_shape}",
             hint="Prepare the bins again, for this model.",
         )
+
+
+def _folders_of(folder: Path, found: Optional[Description]) -> List[Path]:
+    """Return the folders that hold the bins: one for each width, or the one."""
+    if found is None or not found.per_width:
+        return [folder]
+    return [folder / width_folder(width) for width in found.spec.read_widths]
+
+
+def steps(ranges: Iterable[Range]) -> Iterator[Tuple[int, int, bool]]:
+    """Yield ranges of positions in steps that are read at once.
+
+    Args:
+        ranges: The positions.
+
+    Yields:
+        The first position of a step, the one behind its last, and whether its range ends there.
+    """
+    for begin, end in ranges:
+        for start in range(begin, end, _ASKED):
+            stop = min(start + _ASKED, end)
+            yield start, stop, stop == end
 
 
 def _width_by_size(spec: ModelSpec, dtype: np.dtype) -> Mapping[int, int]:

@@ -28,6 +28,7 @@ class Row:
     in the data, from 0, and never goes back. Several rows may have one: they are views of the word,
     each with its name, and the ``last`` one says so. ``remarks`` (`crnn.image.REMARKS`) are said
     with one row of a word. ``span`` is where the image lies in its picture, where that is asked.
+    After the row that ``ends``, nothing waits.
     """
 
     position: int
@@ -38,6 +39,7 @@ class Row:
     view: Optional[str] = None
     last: bool = True
     span: Optional[Span] = None
+    ends: bool = False
 
 
 def bucketed(
@@ -105,6 +107,8 @@ class _Buckets:
                 yield self._batch(width)
         while self._oldest() <= row.position - WAITING * self._size:
             yield self._batch(self._oldest_width())
+        if row.ends:
+            yield from self.rest()
 
     def rest(self) -> Iterator[Batch]:
         """Give what is left, the bucket that has waited longest first."""

@@ -77,6 +77,12 @@ class FolderSamples:
         """Return the sample of a place."""
         return self._sample(os.path.realpath(self.path), self._entries[number - 1])
 
+    def part(self, begin: int, end: int) -> Iterator[Sample]:
+        """Yield the samples from one position in their order, from 0, to before another."""
+        root = os.path.realpath(self.path)
+        for entry in self._entries[begin:end]:
+            yield self._sample(root, entry)
+
     def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
         """Yield each place with its label, without reading the image."""
         for number, entry in enumerate(self._entries, start=1):

@@ -13,6 +13,7 @@ import os
 import re
 import threading
 import weakref
+from array import array
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Set, Tuple
 
@@ -76,6 +77,8 @@ class LmdbSamples:
         self._in_order = in_order
         self._file = _data_file(path)
         self._environment: Any = None
+        self._regular: Optional[bool] = None
+        self._indices: Optional[array[int]] = None
         self._bad_labels: Dict[int, str] = {}
         with _errors(self._file), self._reading() as reading:
             self.declared, self._count_problem = _declared(reading)
@@ -126,6 +129,22 @@ class LmdbSamples:
         """Return the sample of an index, wherever in the file it stands."""
         with _errors(self._file), self._reading() as reading:
             return self._sample(reading, index)
+
+    def part(self, begin: int, end: int) -> Iterator[Sample]:
+        """Yield the samples from one position in their order, from 0, to before another."""
+        with _errors(self._file), self._reading() as reading:
+            for index in self._part(reading, begin, end):
+                yield self._sample(reading, index)
+
+    def _part(self, reading: Any, begin: int, end: int) -> Sequence[int]:
+        if self._regular is None:
+            self._regular = _is_regular(reading, self._count)
+        if self._regular:
+            return range(begin + 1, end + 1)
+        if self._indices is None:
+            # Where indices are missing, only a walk tells which ones.
+            self._indices = array("q", _either(reading))
+        return self._indices[begin:end]
 
     def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
         """Yield the index and the label of each labelled sample, without reading its image."""
@@ -191,7 +210,12 @@ class LmdbSamples:
 
     def __getstate__(self) -> Dict[str, Any]:
         # An open LMDB belongs to one process.
-        return {**self.__dict__, "_environment": None, "_looked_at": _status(self._file)}
+        return {
+            **self.__dict__,
+            "_environment": None,
+            "_indices": None,
+            "_looked_at": _status(self._file),
+        }
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         # Its pages were looked at where it comes from.

@@ -8,6 +8,7 @@ NumPy. What stands where: docs/formats.md.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from array import array
@@ -38,11 +39,13 @@ from crnn.samples.bins import (
     MISSING,
     Description,
     LabelFile,
+    Range,
     bin_index,
     bin_name,
     check_widths,
     description_path,
     label_lines,
+    steps,
 )
 from crnn.samples.buckets import Row, bucketed
 from crnn.spec import ModelSpec
@@ -51,8 +54,6 @@ HEAD_BYTES = 64
 _OPENED = ', "samples": ['
 _OF_FLOATS = 4
 """How many times the bytes of uint8 samples of float32 take."""
-_ASKED = 1024
-"""Samples whose places are looked up at a time."""
 _AGAIN = "Prepare the data again: crnn prepare DATA PACK --pack"
 
 
@@ -179,36 +180,41 @@ class PackedBins:
             os.close(self._file)
             self._file = None
 
-    def batches(self, size: int, *, keep: int = 1) -> Iterator[Batch]:
-        """See `crnn.samples.source.BatchSource`."""
+    def batches(
+        self, size: int, *, keep: int = 1, ranges: Optional[Iterable[Range]] = None
+    ) -> Iterator[Batch]:
+        """See `crnn.samples.source.WordSource`."""
         self.close()
         self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        if ranges is None:
+            ranges = [(0, len(self.labels))]
         if self.spec.widths is not None:
-            yield from bucketed(self._rows(), self.spec, size, dtype=self.dtype)
+            yield from bucketed(self._rows(ranges), self.spec, size, dtype=self.dtype)
             return
         shape = self.spec.image_shape
         ring = [np.empty((size, *shape), dtype=self.dtype) for _ in range(keep + 1)]
-        start = turn = 0
-        while start < len(self.labels):
-            images = ring[turn % len(ring)]
-            count, problems, offsets = self._next(start, size)
-            self._read(images, offsets)
-            keys = self.labels.keys(start, start + count)
-            texts = self.labels.texts(start, start + count)
-            yield Batch(keys, texts, images[: len(offsets)], problems)
-            start, turn = start + count, turn + 1
+        memories = itertools.cycle(ring)
+        for start, end in ranges:
+            while start < end:
+                images = next(memories)
+                count, problems, offsets = self._next(range(start, end), size)
+                self._read(images, offsets)
+                keys = self.labels.keys(start, start + count)
+                texts = self.labels.texts(start, start + count)
+                yield Batch(keys, texts, images[: len(offsets)], problems)
+                start += count
 
-    def _next(self, start: int, size: int) -> Tuple[int, Dict[int, Problem], List[int]]:
+    def _next(self, places: range, size: int) -> Tuple[int, Dict[int, Problem], List[int]]:
         """Return how many samples the next batch has, the problems of those without image, and
         where the images of the others begin.
         """
         count = 0
         problems: Dict[int, Problem] = {}
         offsets: List[int] = []
-        while len(offsets) < size and start + count < len(self.labels):
+        while len(offsets) < size and count < len(places):
             # As many as are missing: one without image asks for another round.
-            at = start + count
-            numbers = self.labels.indices[at : at + size - len(offsets)]
+            at = places.start + count
+            numbers = self.labels.indices[at : min(at + size - len(offsets), places.stop)]
             found, _ = self._places.of(numbers)
             for number, offset in zip(numbers.tolist(), found.tolist()):
                 if offset < 0:
@@ -221,10 +227,10 @@ class PackedBins:
     def _missing(self, number: int) -> Problem:
         return Problem(MISSING, f"{self.path}: {bin_name(number)}")
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, ranges: Iterable[Range]) -> Iterator[Row]:
         """Yield each sample with its width."""
-        for start in range(0, len(self.labels), _ASKED):
-            end = start + _ASKED
+        position = 0
+        for start, end, last in steps(ranges):
             numbers = self.labels.indices[start:end]
             offsets, widths = self._places.of(numbers)
             keys, texts = self.labels.keys(start, end), self.labels.texts(start, end)
@@ -232,7 +238,9 @@ class PackedBins:
                 image: Union[np.ndarray, Problem] = self._missing(number)
                 if offsets[row] >= 0:
                     image = self._image(int(offsets[row]), int(widths[row]))
-                yield Row(start + row, keys[row], texts[row], image)
+                ends = last and row == len(keys) - 1
+                yield Row(position, keys[row], texts[row], image, ends=ends)
+                position += 1
 
     def _image(self, offset: int, width: int) -> np.ndarray:
         """Return the image (C, H, W) that begins at a place.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
 from crnn.batch import Batch, Sample
+from crnn.samples.bins import Range
 from crnn.samples.source import ImageSource, LabelledSource
 from crnn.spec import ModelSpec
 
@@ -34,10 +35,13 @@ class SharedImages(ImageSource):
         super().__init__(samples, spec, workers, None, views)
         self._taken = taken
 
-    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
-        """See `WordSource`."""
+    def batches(
+        self, size: int, *, keep: int, ranges: Optional[Iterable[Range]] = None
+    ) -> Iterator[Batch]:
+        """See `WordSource`; there are no ranges of what is given out once."""
         from crnn.samples.batches import image_batches
 
+        assert ranges is None
         return image_batches(
             self._taken,
             self._spec,

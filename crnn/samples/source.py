@@ -6,6 +6,7 @@ Importing this needs only NumPy: what reads images is imported where images are 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator, List, Optional, Sequence, Tuple
@@ -15,7 +16,7 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile, described, width_folders
+from crnn.samples.bins import BinFolder, LabelFile, Range, described, width_folders
 from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
 
@@ -51,6 +52,9 @@ class LabelledSource(Protocol):
 
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
+
+    def part(self, begin: int, end: int) -> Iterator[Sample]:
+        """Yield the samples from one position in their order, from 0, to before another."""
 
     def labels(self) -> Iterator[Tuple[int, Optional[str]]]:
         """Yield the number and the label of each labelled sample, without reading its image."""
@@ -163,6 +167,15 @@ class WordSource(BatchSource, Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
+    def batches(
+        self, size: int, *, keep: int, ranges: Optional[Iterable[Range]] = None
+    ) -> Iterator[Batch]:
+        """See `BatchSource`.
+
+        The end of each of ``ranges`` ends a batch. They are asked for one by one, when the one
+        before has been read; None for all of the data.
+        """
+
     def every_label(self) -> Iterator[Tuple[str, Optional[str]]]:
         """Yield each sample's name and its label, None where it has none, without its image."""
 
@@ -218,12 +231,16 @@ class ImageSource:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+    def batches(
+        self, size: int, *, keep: int, ranges: Optional[Iterable[Range]] = None
+    ) -> Iterator[Batch]:
         """See `WordSource`."""
         from crnn.samples.batches import image_batches
 
         counted = iter(self.samples)
-        if self._rules:
+        if ranges is not None:
+            counted = _parts(self.samples, ranges)
+        elif self._rules:
             counted = self._rules.apply(self.samples)
         return image_batches(
             counted,
@@ -250,6 +267,14 @@ class ImageSource:
         if self._rules:
             problems.extend(self._rules.problems)
         return problems
+
+
+def _parts(samples: LabelledSource, ranges: Iterable[Range]) -> Iterator[Sample]:
+    for begin, end in ranges:
+        for position, sample in enumerate(samples.part(begin, end), begin + 1):
+            if position == end:
+                sample = dataclasses.replace(sample, ends=True)
+            yield sample
 
 
 class RuledBins(BinFolder):

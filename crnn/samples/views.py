@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from crnn.batch import Problem, Sample, Span
-from crnn.image import ImageError, opened_picture, resize, width_of
+from crnn.image import ImageError, opened_picture, resize, taken_picture, width_of
 from crnn.samples.batches import Seen
 from crnn.spec import ModelSpec
 from crnn.views import CROPPED, INVERTED, PADDED, View, degrees
@@ -59,6 +59,21 @@ class PictureViews:
         """
         with opened_picture(data, self._spec, max_pixels=self._max_pixels) as (picture, remarks):
             return self._made(picture), remarks
+
+    def of_picture(self, image: Image.Image) -> Tuple[Sequence[Seen], Sequence[str]]:
+        """Make the views of a picture that somebody else has opened or made.
+
+        Args:
+            image: The picture, which stays as it is.
+
+        Returns:
+            As of `of`.
+
+        Raises:
+            ImageError: It cannot be decoded.
+        """
+        picture, remarks = taken_picture(image, self._spec)
+        return self._made(picture), remarks
 
     def fault(self, problem: Problem) -> Sequence[Seen]:
         """Return the one row of a word that has no picture."""

@@ -21,6 +21,11 @@ class DataOrder:
         self._waiting: Dict[int, Row] = {}
         self._next = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether a row is kept until others come."""
+        return bool(self._waiting)
+
     def add(self, batch: Batch, rows: Sequence[Row]) -> List[Row]:
         """Take what came of a batch.
 

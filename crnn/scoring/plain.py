@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
-from crnn.batch import Batch
+from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import Decoded
 from crnn.results import Reading
 
@@ -62,3 +62,52 @@ class Readings:
 
     def __iter__(self) -> Iterator[Reading]:
         return map(self.__getitem__, range(len(self._keys)))
+
+    def confidence(self, row: int) -> Optional[float]:
+        """Return a row's confidence; None where nobody asked for it, or nothing was read."""
+        return self._confidences.get(row)
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is known of a reading but its text and its confidence."""
+        decoded = self._decoded
+        more = (decoded.probabilities, decoded.posteriors, decoded.alternatives, decoded.characters)
+        return all(field is None for field in more)
+
+
+class KeptReadings:
+    """Readings that were written down, each made when it is asked for.
+
+    Args:
+        texts: What was read of each row.
+        entries: A row's fields, each as ``reading`` takes them.
+        reading: Makes a reading of an entry.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], entries: Sequence[Any], reading: Callable[[Any], Reading]
+    ) -> None:
+        self.texts = texts
+        self._entries = entries
+        self._reading = reading
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, row: int) -> Reading:
+        return self._reading(self._entries[row])
+
+    def __iter__(self) -> Iterator[Reading]:
+        return map(self._reading, self._entries)
+
+
+class PlainRows(NamedTuple):
+    """A batch's rows, of which nothing is asked but to be counted.
+
+    ``problems`` says of some why they are wrong whatever their texts are.
+    """
+
+    keys: Sequence[str]
+    labels: Sequence[Optional[str]]
+    readings: Union[Readings, KeptReadings]
+    problems: Mapping[int, Problem]

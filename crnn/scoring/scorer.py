@@ -28,7 +28,7 @@ from crnn.batch import NOT_FINITE, Batch, LabelCheck, Problem, ProblemCounts
 from crnn.decoding.decoder import NOTHING, Decoder
 from crnn.metrics import TextMetric, wilson
 from crnn.results import Evaluation, Reading, RunInfo
-from crnn.scoring.plain import Readings, is_plain
+from crnn.scoring.plain import KeptReadings, PlainRows, Readings, is_plain
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from crnn.scoring.view_counts import ViewCounts
 
 MISSES_KEPT = 1000
+Sequenced = Union[List[Reading], Readings, KeptReadings]
+"""Some readings in their order."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Scorer:
         self._confidences = confidences
         self._sureness = sureness
         self._threshold = threshold
-        self._plain = sureness is None and threshold is None
+        self.plain = sureness is None and threshold is None
         """Whether nothing is asked of single rows."""
         self._worst: List[Tuple[float, int, Reading]] = []
         self._seen = 0
@@ -102,7 +104,7 @@ class Scorer:
         self._view_counts: Optional[ViewCounts] = None
         self._at_width: Dict[int, Tuple[int, int]] = {}
 
-    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> Union[List[Reading], Readings]:
+    def add(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequenced:
         """Count a batch.
 
         Args:
@@ -115,16 +117,40 @@ class Scorer:
             readings that are complete with it, one a position, in data order.
         """
         self.remarks.update(batch.remarks)
-        if self._plain and is_plain(batch):
-            return self._add_plain(batch, logits)
-        rows = self.rows(batch, logits)
+        return self.count(self.decode(batch, logits))
+
+    def decode(self, batch: Batch, logits: Optional[np.ndarray]) -> Union[PlainRows, Sequence[Row]]:
+        """Decode a batch without counting it.
+
+        Args:
+            batch: As for `add`.
+            logits: As for `add`.
+
+        Returns:
+            What came of the rows whose readings `add` returns.
+        """
+        if self.plain and is_plain(batch):
+            return self._decode_plain(batch, logits)
+        return self.rows(batch, logits)
+
+    def count(self, rows: Union[PlainRows, Sequence[Row]]) -> Sequenced:
+        """Count decoded rows.
+
+        Args:
+            rows: The next ones in data order, as `decode` returns them.
+
+        Returns:
+            Their readings.
+        """
+        if isinstance(rows, PlainRows):
+            self._count_plain(rows)
+            return rows.readings
         self._report(rows)
         for row in rows:
             self._count(row)
         return [row.reading for row in rows]
 
-    def _add_plain(self, batch: Batch, logits: Optional[np.ndarray]) -> Readings:
-        """Count a batch as `add` does, all of it at once."""
+    def _decode_plain(self, batch: Batch, logits: Optional[np.ndarray]) -> PlainRows:
         problems = dict(batch.problems)
         readable: Sequence[int] = ()
         decoded = NOTHING
@@ -135,12 +161,18 @@ class Scorer:
         columns = dict(zip(readable, range(len(readable))))
         truths = self._truths(batch.labels)
         sure = self._confidence_of(logits, columns, decoded.texts, truths, everyone=False)
-        for row, problem in problems.items():
-            self.report(batch.keys[row], problem)
-        for row, unreadable in self._check.problems(batch.labels, truths):
-            if batch.labels[row] is not None or row not in problems:
-                self.report(batch.keys[row], unreadable)
         readings = Readings(batch, decoded, columns, sure)
+        return PlainRows(batch.keys, batch.labels, readings, problems)
+
+    def _count_plain(self, rows: PlainRows) -> None:
+        """Count rows as `count` does, all of them at once."""
+        keys, given, readings, problems = rows
+        truths = self._truths(given)
+        for row, problem in problems.items():
+            self.report(keys[row], problem)
+        for row, unreadable in self._check.problems(given, truths):
+            if given[row] is not None or row not in problems:
+                self.report(keys[row], unreadable)
         # A sample that could not be read is wrong even where its label is empty.
         missed = self.metric.update_all(readings.texts, truths, problems)
         for row, distance in missed.items():
@@ -150,7 +182,11 @@ class Scorer:
                 self._keep(readings[row], badness)
             else:
                 self._seen += 1
-        return readings
+
+    @property
+    def waits(self) -> bool:
+        """Whether rows were decoded that are given out only once others are."""
+        return self._order is not None and self._order.waits
 
     def rows(self, batch: Batch, logits: Optional[np.ndarray]) -> Sequence[Row]:
         """Decode a batch without counting it.

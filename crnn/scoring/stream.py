@@ -78,6 +78,16 @@ class Stages:
         """
         self._seconds.setdefault(stage, array("d")).append(seconds)
 
+    def taken(self) -> Tuple[Mapping[str, Sequence[float]], Mapping[int, WidthTime]]:
+        """Return what was collected since the last call, and collect anew.
+
+        Returns:
+            The seconds of each stage, and what inference took at each width.
+        """
+        seconds, self._seconds = self._seconds, {}
+        by_width, self.by_width = self.by_width, {}
+        return seconds, by_width
+
     def summary(self) -> Mapping[str, Mapping[str, float]]:
         """Return p50, p90, p99 (per batch) and sum of each stage, in milliseconds."""
         return {stage: _figures(values) for stage, values in self._seconds.items()}

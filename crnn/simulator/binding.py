@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from types import ModuleType
 from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 from crnn import cann
 from crnn.simulator.calls import BODIES, UNLOCKED, WITHOUT_INIT, load_bodies
-from crnn.simulator.knobs import Fault
+from crnn.simulator.knobs import HANG, Fault
 from crnn.simulator.known_names import KNOWN
 from crnn.simulator.signatures import SIGNATURES, Signature, offered
 from crnn.simulator.state import RefusedError, Simulator
@@ -143,6 +144,8 @@ def _inject(sim: Simulator, signature: Signature, fault: Fault, arguments: List[
     exception = fault.exception()
     if exception is not None:
         raise exception
+    while fault.outcome == HANG:
+        time.sleep(1)
     function = signature.name.rpartition(".")[2]
     if function.startswith(_RELEASING):
         _excuse(sim, signature.name, arguments[0])

@@ -13,6 +13,7 @@ from crnn import cann
 from crnn.simulator.signatures import SIGNATURES
 
 Outcome = Union[int, str]
+HANG = "hang"
 FLOAT32, FLOAT16 = "float32", "float16"
 
 _EXCEPTIONS = {
@@ -27,17 +28,19 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 class Fault:
     """The ``count``-th call (from 1) of a function does nothing and fails:
 
-    with a code, or by raising an exception.
+    with a code, by raising an exception, or by never returning (`HANG`). With a ``device`` only
+    where that is the current one.
     """
 
     call: str
     count: int
     outcome: Outcome
+    device: Optional[int] = None
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """Read ``acl.rt.malloc:3:207001`` or ``acl.rt.malloc:3:KeyboardInterrupt``; ValueError for
-        anything else.
+        """Read ``acl.rt.malloc:3:207001``, ``acl.rt.malloc:3:KeyboardInterrupt`` or
+        ``acl.rt.malloc:3:hang``, each with ``@1`` for device 1 alone; ValueError for anything else.
 
         Args:
             text: The value as it was given.
@@ -49,18 +52,24 @@ class Fault:
             ValueError: The text has another form.
         """
         name, _, rest = text.partition(":")
-        count, _, outcome = rest.partition(":")
+        count, _, rest = rest.partition(":")
+        outcome, at, number = rest.partition("@")
+        device = None
+        if at:
+            if not number.isdigit():
+                raise ValueError(f"{text}: expected a device's number behind @")
+            device = int(number)
         if name not in SIGNATURES:
             raise ValueError(f"{name} is not a call that the simulator has")
         if not count.isdigit() or int(count) < 1:
             raise ValueError(f"{text}: expected FUNCTION:K:CODE, K from 1")
-        if outcome in _EXCEPTIONS:
-            return cls(name, int(count), outcome)
+        if outcome in _EXCEPTIONS or outcome == HANG:
+            return cls(name, int(count), outcome, device)
         if not outcome.isdigit() or int(outcome) == 0:
             raise ValueError(
-                f"{text}: expected a code that is not 0, or one of {', '.join(_EXCEPTIONS)}"
+                f"{text}: expected a code that is not 0, or one of {', '.join(_EXCEPTIONS)}, {HANG}"
             )
-        return cls(name, int(count), int(outcome))
+        return cls(name, int(count), int(outcome), device)
 
     def exception(self) -> Optional[BaseException]:
         """Return the exception to raise, None where the call fails with a code.
@@ -68,9 +77,9 @@ class Fault:
         Returns:
             The exception, or None.
         """
-        if not isinstance(self.outcome, str):
+        if self.outcome not in _EXCEPTIONS:
             return None
-        return _EXCEPTIONS[self.outcome]("raised by the simulator")
+        return _EXCEPTIONS[str(self.outcome)]("raised by the simulator")
 
 
 @dataclass(frozen=True)
@@ -193,10 +202,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_fault,
         action="append",
         default=[],
-        metavar="CALL:K:CODE",
+        metavar="CALL:K:CODE[@N]",
         help=(
-            "the K-th call of a function fails with this code, or raises KeyboardInterrupt; may be"
-            " repeated"
+            "the K-th call of a function fails with this code, raises KeyboardInterrupt, or never"
+            " returns (hang); with @N where device N is the current one; may be repeated"
         ),
     )
 

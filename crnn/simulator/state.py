@@ -89,9 +89,9 @@ class Simulator:
         self.forked = False
         self.closed = False
         self._local = threading.local()
-        self._faults: Dict[Tuple[str, int], Fault] = {
-            (fault.call, fault.count): fault for fault in self.knobs.faults
-        }
+        self._faults: Dict[Tuple[str, int], List[Fault]] = {}
+        for fault in self.knobs.faults:
+            self._faults.setdefault((fault.call, fault.count), []).append(fault)
 
     # --- the running call
 
@@ -111,7 +111,13 @@ class Simulator:
         """
         self._local.call = name
         self.record.calls[name] += 1
-        return self._faults.get((name, self.record.calls[name]))
+        device = None
+        if self.current is not None:
+            device = self.current.device
+        for fault in self._faults.get((name, self.record.calls[name]), ()):
+            if fault.device in (None, device):
+                return fault
+        return None
 
     def broke(self, rule: str, text: str, where: Optional[Site] = None) -> None:
         """Note a broken rule.

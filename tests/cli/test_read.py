@@ -4,10 +4,11 @@ shipped ones.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import List
+from typing import Any, Iterator, List, Optional
 
 import numpy as np
 import onnx
@@ -106,13 +107,133 @@ def test_recognizer_without_a_with_block(model: Path, images: List[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "image", [3, None, Image.new("L", (9, 9)), [3]], ids=["int", "None", "PIL", "in a list"]
+    ("image", "kind"),
+    [
+        (3, "not int"),
+        (None, "not NoneType"),
+        ([3], "not int"),
+        (io.StringIO("text"), "gives str: open it with 'rb'"),
+        (np.zeros((3, 32, 100), np.uint8), r"not one of uint8 \(3, 32, 100\)"),
+        (np.zeros((32, 100)), r"not one of float64 \(32, 100\)"),
+        (np.zeros((32, 100, 4), np.uint8), r"not one of uint8 \(32, 100, 4\)"),
+    ],
 )
-def test_what_is_no_image_is_refused_by_its_type(model: Path, image: object) -> None:
+def test_what_is_no_image_is_refused_by_its_type(model: Path, image: object, kind: str) -> None:
     with Recognizer(model) as recognizer, pytest.raises(
-        TypeError, match=r"an image is a path .*, not \w+$"
+        TypeError, match=rf"an image is a path .*, or a PIL image.*{kind}$"
     ):
         recognizer.read(image)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("views", [None, "3"])
+def test_whatever_an_image_is_given_as_it_is_read_alike(
+    model: Path, tmp_path: Path, views: Optional[str]
+) -> None:
+    path = tmp_path / "word.png"
+    gray = Image.open(io.BytesIO(word_png("tree")))
+    # No colour of it is gray, and red is not blue.
+    colour = Image.merge("RGB", [gray, gray.point(lambda v: v // 2 + 90), gray.point([99] * 256)])
+    colour.save(path)
+    pixels = np.asarray(colour)
+    with Recognizer(model, views=views) as recognizer, open(path, "rb") as file:
+        data = path.read_bytes()
+        expected = recognizer.read(path)
+        assert expected.text == "tree"
+        assert expected.key == str(path)
+        given = [str(path), data, bytearray(data), memoryview(data), file, colour, pixels]
+        readings = recognizer.read(iter(given))
+        assert [reading.key for reading in readings] == [
+            *[str(path), "", "", ""],
+            str(path),
+            "",
+            "",
+        ]
+        readings.append(recognizer.read(io.BytesIO(data)))
+        readings.append(recognizer.read(pixels[:, :, ::-1], channels="bgr"))
+        readings.append(recognizer.read(Image.open(path)))
+        for reading in readings:
+            assert dataclasses.replace(reading, key=str(path)) == expected
+        other = recognizer.read(pixels[:, :, ::-1])
+        assert other.confidence != expected.confidence
+        plain = recognizer.read(np.asarray(gray))
+        assert plain == recognizer.read(gray)
+        assert plain.text == "tree"
+
+
+def test_a_picture_stays_as_it_was(model: Path) -> None:
+    picture = Image.new("P", (40, 20))
+    picture.info["transparency"] = 0
+    with Recognizer(model) as recognizer:
+        recognizer.read(picture)
+        assert (picture.mode, picture.info) == ("P", {"transparency": 0})
+        assert recognizer.remarks == {"image with transparent pixels": 1}
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((0, 5), np.uint8), "empty image"),
+        (Image.new("L", (0, 3)), "empty image"),
+        (np.zeros((1, 70_000), np.uint8), "image too large"),
+        (Image.new("L", (70_000, 1)), "image too large"),
+        (Image.new("F", (9, 9)), "floating-point pixels"),
+        (io.BytesIO(b""), "empty image"),
+        (io.BytesIO(b"words"), "not an image"),
+    ],
+)
+def test_an_image_that_cannot_be_read_is_an_input_error(model: Path, image: Any, said: str) -> None:
+    errors: List[InputError] = []
+    with Recognizer(model) as recognizer:
+        with pytest.raises(InputError, match=said):
+            recognizer.read(image)
+        if isinstance(image, io.BytesIO):
+            image.seek(0)
+        assert list(recognizer.read_each([image], on_error=errors.append)) == []
+    assert [said in error.message for error in errors] == [True]
+
+
+def test_a_picture_of_a_file_that_is_cut_short(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.png").write_bytes(word_png("tree")[:-60])
+    picture = Image.open(tmp_path / "cut.png")
+    with picture, Recognizer(model) as recognizer, pytest.raises(InputError, match="broken image"):
+        recognizer.read(picture)
+
+
+def test_images_are_taken_as_they_are_needed(model: Path, images: List[str]) -> None:
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield images[0]
+
+    with Recognizer(model, batch=4) as recognizer:
+        readings = recognizer.read_each(endless())
+        for _ in range(5):
+            assert next(readings).text == "house"
+    assert taken == 8
+
+
+def test_channels_are_one_of_two(model: Path) -> None:
+    with Recognizer(model) as recognizer, pytest.raises(UsageError, match="expected 'rgb' or"):
+        recognizer.read(b"", channels="gray")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"views": 3}, r"views is a str, such as 'near2,rot\+3', not int"),
+        ({"pattern": 5}, "pattern is a str, such as .*, not int"),
+        ({"allow": ["a"]}, "allow is a str, such as .*, not list"),
+        ({"lexicon": [1]}, "a lexicon is a file's path .* one of the words is of type int"),
+        ({"lexicon": 5}, "a lexicon is a file's path .*, not int"),
+        ({"lexicon": b"words"}, "a lexicon is a file's path .*, not bytes"),
+    ],
+)
+def test_options_of_another_type_are_refused(model: Path, options: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        Recognizer(model, **options)
 
 
 def test_a_closed_recognizer_says_so(model: Path, images: List[str]) -> None:

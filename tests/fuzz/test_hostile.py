@@ -41,3 +41,8 @@ def test_killed_commands(refused: bool) -> None:
     more = ["--refused"] if refused else []
     told = ran("tests.fuzz.kills", "--count", "4", "--seed", "11", *verbs, *more)
     assert "0 faults" in told
+
+
+def test_killed_runs() -> None:
+    told = ran("tests.fuzz.run_kills", "--count", "3", "--seed", "11")
+    assert "0 faults" in told

@@ -21,6 +21,7 @@ import pytest
 
 from crnn import ctc
 from crnn.errors import InputError, UnavailableError
+from crnn.runners import devices as devices_module
 from crnn.runners.devices import PATIENCE, DevicesRunner
 from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
@@ -42,7 +43,18 @@ class Touchy(OnnxRunner):
                 raise ZeroDivisionError("a bug")
             if word == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            if word in ("once", "hang") and self._is_first(word):
+                if word == "once":
+                    raise UnavailableError("the chip fell out")
+                time.sleep(1000)
         return logits
+
+    def _is_first(self, word: str) -> bool:
+        try:
+            self.model.path.with_suffix(f".{word}").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 def devices(path: Path, count: int = 2) -> DevicesRunner:
@@ -153,6 +165,70 @@ def test_a_dead_process_names_device_and_batch_and_ends_the_others(model: Path) 
         list(opened.stream(batches([*WORDS[:6], "die", *WORDS])))
     assert "dmesg" in caught.value.hint
     assert [pid for pid in pids if pid and alive(pid)] == []
+
+
+@pytest.fixture
+def own_model(tmp_path: Path) -> Path:
+    return write_echo_model(tmp_path / "m.onnx", batch=4)
+
+
+def spare(path: Path, count: int) -> DevicesRunner:
+    made = devices(path, count)
+    made.spare = True
+    return made
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("place", [0, 7, 39])
+def test_the_others_run_what_a_device_that_fails_was_given(
+    own_model: Path, count: int, place: int
+) -> None:
+    words = [*WORDS[:place], "once", *WORDS[place + 1 :]]
+    with spare(own_model, count) as opened:
+        logits = list(opened.stream(batches(words, 1)))
+        assert [word for part in logits for word in read(part)] == words
+        (device,) = opened.given_up
+        assert opened.given_up[device].endswith("on its way: the chip fell out")
+        # And it goes on without the lost one.
+        again = list(opened.stream(batches(words, 1)))
+        assert [word for part in again for word in read(part)] == words
+
+
+def test_a_device_that_gives_nothing_is_given_up(
+    own_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices_module, "SILENCE", 3.0)
+    words = [*WORDS[:5], "hang", *WORDS[6:]]
+    with spare(own_model, 2) as opened:
+        pids = [process._process.pid for process in opened._workers]
+        logits = list(opened.stream(batches(words, 1)))
+        assert [word for part in logits for word in read(part)] == words
+        assert "it gave no batch for 3 s" in next(iter(opened.given_up.values()))
+    assert [pid for pid in pids if pid and alive(pid)] == []
+
+
+def test_the_last_device_is_not_given_up(own_model: Path) -> None:
+    with pytest.raises(UnavailableError, match="exit code -9"), spare(own_model, 3) as opened:
+        list(opened.stream(batches([*WORDS[:6], "die", *WORDS])))
+    assert len(opened.given_up) == 3
+
+
+def test_a_device_that_cannot_be_opened_is_given_up(model: Path) -> None:
+    factories = [
+        functools.partial(Touchy, model, threads=1),
+        functools.partial(Touchy, model, device="cuda", threads=1),
+    ]
+    made = DevicesRunner(factories, ["0", "7"])
+    made.spare = True
+    with made as opened:
+        assert "while it was opened" in opened.given_up["7"]
+        assert read(opened.run(echo_images(["after"]))) == ["after"]
+
+
+def test_a_wrong_word_is_not_the_devices_fault(own_model: Path) -> None:
+    with pytest.raises(InputError, match="a bad word"), spare(own_model, 2) as opened:
+        list(opened.stream(batches(["bad"])))
+    assert opened.given_up == {}
 
 
 def test_after_a_failure_the_runner_refuses(model: Path) -> None:

@@ -109,6 +109,21 @@ def test_after_a_failed_wait_nothing_is_queued_any_more(start: Callable[..., Mac
     assert machine.broken == []
 
 
+@pytest.mark.parametrize(("device", "expected"), [(1, 0), (0, 507011)])
+def test_a_fault_of_one_device_spares_the_others(
+    start: Callable[..., Machine], device: int, expected: int
+) -> None:
+    machine = faulty(start, f"acl.rt.synchronize_stream:1:507011@{device}")
+    machine.ready()
+    stream = machine.stream()
+    assert machine.acl.rt.synchronize_stream(stream) == expected
+    assert machine.acl.rt.destroy_stream(stream) == 0
+
+
+def test_a_call_may_never_return() -> None:
+    assert Fault.parse("acl.rt.malloc:1:hang@3") == Fault("acl.rt.malloc", 1, "hang", 3)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -118,6 +133,7 @@ def test_after_a_failed_wait_nothing_is_queued_any_more(start: Callable[..., Mac
         ("acl.rt.malloc:1:0", "not 0"),
         ("acl.rt.malloc:1:ValueError", "expected a code"),
         ("acl.rt.malloc", "K from 1"),
+        ("acl.rt.malloc:1:5@x", "a device's number"),
     ],
 )
 def test_faults_that_cannot_be_read(text: str, said: str) -> None:

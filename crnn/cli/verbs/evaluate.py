@@ -20,6 +20,7 @@ from crnn.cli.arguments import (
     add_label,
     add_list_options,
     add_output_axes,
+    add_run,
     add_spec,
     add_threads,
     add_written,
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label(parser)
     add_list_options(parser)
     add_json(parser)
+    add_run(parser)
     parser.add_argument(
         "--keep-images",
         choices=("misses",),
@@ -199,8 +201,12 @@ def run(args: argparse.Namespace) -> int:
     _refuse_models(data)
     data = _expanded(data, args.label)
     args.data = data[0]
+    if args.folder is None and (args.resume or args.shard is not None):
+        raise UsageError("--resume and --shard go with --run DIR")
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
+    if args.folder is not None:
+        return _run_folder(args)
     return run_one(args)
 
 
@@ -271,6 +277,29 @@ def run_one(args: argparse.Namespace) -> int:
     else:
         outcome = _keeping_pictures(args, request)
     return present(args, outcome)
+
+
+def _run_folder(args: argparse.Namespace) -> int:
+    """Evaluate in a folder, and show the result, or how far it is."""
+    _bound_threads(args)
+    from crnn.jobs.evaluate import EvaluateRequest
+    from crnn.jobs.runs import RunOptions, Unfinished, evaluate_run
+
+    require_format(args)
+    if args.keep_images is not None:
+        raise UsageError("--keep-images does not go with --run")
+    options = RunOptions(args.folder, args.resume, args.shard)
+    request = request_of(EvaluateRequest, args)
+    outcome = evaluate_run(request, options, console.progress, screen=console)
+    if not isinstance(outcome, Unfinished):
+        return present(args, outcome)
+    for note in outcome.notes:
+        console.note(note)
+    console.say(
+        f"{outcome.folder}: {outcome.words} of {outcome.total} words are read; the rest is for"
+        " other jobs"
+    )
+    return 0
 
 
 def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:
@@ -400,6 +429,8 @@ def _raise_failures(broken: Sequence[str], unread: Optional[KitError]) -> None:
 def _refuse_options_of_one(args: argparse.Namespace, data: Sequence[Path]) -> None:
     from crnn.reports.formats import MARKDOWN
 
+    if args.folder is not None:
+        raise UsageError("--run is for one model and one DATA")
     options = ["readings", "save_outputs", "against", "show_misses", "keep_images"]
     if args.format != MARKDOWN:
         options.append("format")

@@ -1,0 +1,517 @@
+"""An evaluation that is kept in a run's folder (`crnn.jobs.run_folder`): words to records, records
+to an Evaluation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+
+from crnn.batch import Batch, Problem
+from crnn.decoding.decoder import DecodingOptions
+from crnn.errors import InputError, UnavailableError, UsageError
+from crnn.files import sha256
+from crnn.jobs import evaluate as one
+from crnn.jobs.evaluate import (
+    Asked,
+    EvaluateOutcome,
+    EvaluateRequest,
+    Job,
+    Progress,
+    ScoreRequest,
+    Screen,
+    Wanted,
+)
+from crnn.jobs.protocol import CountingProtocol
+from crnn.jobs.run_folder import (
+    Claims,
+    RunFolder,
+    Shard,
+    part_of,
+    refuse_used,
+    require_same,
+    shard_size,
+)
+from crnn.jobs.run_records import Rows, Told, batch_of, lines_of, rows_keys
+from crnn.reports.result_json import run_dict
+from crnn.results import Model, RunInfo
+from crnn.runners.base import Runner
+from crnn.samples.bins import BinFolder
+from crnn.samples.pack import PackedBins
+from crnn.samples.source import ImageSource, WordSource
+from crnn.scoring.plain import PlainRows
+from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of, judged
+from crnn.scoring.stream import Stages, run_batches
+from crnn.spec import ModelSpec
+
+PAUSE = 0.5
+"""Seconds between two looks at what other processes have done."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run is kept, whether one that is there is gone on with, and which part of it is to be
+    done here, such as "3/16"; None for all.
+    """
+
+    folder: Path
+    resume: bool = False
+    shard: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a run that is not complete has: words of words, and the notes of this part of it."""
+
+    folder: Path
+    words: int
+    total: int
+    notes: Sequence[str]
+
+
+def evaluate_run(
+    request: EvaluateRequest,
+    options: RunOptions,
+    progress: Progress,
+    *,
+    screen: Optional[Screen] = None,
+) -> Union[EvaluateOutcome, Unfinished]:
+    """Evaluate what is missing of a run, and make the result of its records once all are there.
+
+    Args:
+        request: What to do.
+        options: Where.
+        progress: As for `evaluate`.
+        screen: As for `evaluate`.
+
+    Returns:
+        The evaluation; where another job is to do the rest, how far the run is.
+
+    Raises:
+        InputError: The folder holds another run, or something else.
+        UsageError: Two options do not go together.
+    """
+    one.require_sound(request)
+    _require_suitable(request)
+    part_of((), options.shard or "1/1")
+    is_there = (options.folder / "run.json").exists()
+    if not is_there or not options.resume:
+        refuse_used(options.folder)
+    job = one.job_of(request, CountingProtocol(), apart=True)
+    asked = one.asked_of(request, job.sure, several=job.several)
+    configuration = _configuration(request, job, asked)
+    run = None
+    if is_there:
+        run = RunFolder.resume(options.folder, configuration)
+    notes = list(job.source.notes)
+    if run is None or not run.complete():
+        try:
+            run, more = _go_on(request, options, job, asked, configuration, progress)
+        except UnavailableError as error:
+            kept = f"What was read is kept in {options.folder}: go on with --resume."
+            error.hint = f"{error.hint} {kept}".strip()
+            raise
+        notes.extend(more)
+    if not run.complete():
+        return Unfinished(options.folder, run.words_done(), len(job.source), notes)
+    return _result(request, [run], progress, screen, notes)
+
+
+def score_runs(
+    request: ScoreRequest, folders: Sequence[Path], progress: Progress, screen: Optional[Screen]
+) -> EvaluateOutcome:
+    """Make the result of a run whose shards were done in several places.
+
+    Args:
+        request: What to check.
+        folders: The run's folders: each shard is in one of them.
+        progress: As for `evaluate`.
+        screen: As for `evaluate`.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        InputError: They are not of one run, or a shard is missing.
+    """
+    one.require_sound(request)
+    runs = [RunFolder.open(folder) for folder in folders]
+    for run in runs[1:]:
+        require_same(runs[0].kept, run.kept, [], run.path)
+    return _result(request, runs, progress, screen, [])
+
+
+def is_run(path: Path) -> bool:
+    """Say whether a folder holds a run.
+
+    Args:
+        path: A folder, or anything else.
+
+    Returns:
+        Whether ``run.json`` is in it.
+    """
+    return (path / "run.json").is_file()
+
+
+def _require_suitable(request: EvaluateRequest) -> None:
+    decoding = request.decoding or DecodingOptions()
+    refused = {
+        "--protocol": request.protocol is not None,
+        "--oov": request.oov is not None,
+        "--save-outputs": request.save_outputs is not None,
+        "--lexicon per-sample": decoding.of_samples,
+    }
+    for option, given in refused.items():
+        if given:
+            raise UsageError(f"{option} does not go with --run")
+
+
+def _configuration(request: EvaluateRequest, job: Job, asked: Asked) -> Dict[str, Any]:
+    """Return all that is known of a run before the model is opened."""
+    decoding = asked.decoding
+    model = job.runner.model
+    restricted: Dict[str, Any] = {
+        "allow": decoding.allow,
+        "pattern": decoding.pattern,
+        "beam": decoding.beam,
+        "method": decoding.method,
+        "lexicon": None,
+    }
+    if decoding.lexicon is not None:
+        restricted["lexicon"] = str(decoding.lexicon)
+        if Path(str(decoding.lexicon)).is_file():
+            restricted["lexicon"] = sha256(Path(str(decoding.lexicon)))
+    views: Sequence[str] = ()
+    if job.views is not None:
+        views = job.views.names
+    return {
+        "model": model.sha256,
+        "external_data": dict(model.external_data),
+        "spec": job.runner.spec.to_dict(),
+        "listing": listing_digest(job.source),
+        "batch": request.batch,
+        "output": request.output,
+        "rehearse": request.rehearse,
+        "restricted": restricted,
+        "probability": decoding.probability,
+        "characters": decoding.characters,
+        "alternatives": decoding.alternatives,
+        "views": list(views),
+        "confidences": request.readings is not None,
+    }
+
+
+def listing_digest(source: WordSource) -> str:
+    """Return what stands for a data set's words and their labels.
+
+    Args:
+        source: The data set.
+
+    Returns:
+        A SHA-256.
+    """
+    if isinstance(source, (BinFolder, PackedBins)):
+        return source.labels.digest()
+    made = hashlib.sha256()
+    for key, label in source.every_label():
+        made.update(repr((key, label)).encode("utf-8", "backslashreplace"))
+    return made.hexdigest()
+
+
+def _go_on(
+    request: EvaluateRequest,
+    options: RunOptions,
+    job: Job,
+    asked: Asked,
+    configuration: Mapping[str, Any],
+    progress: Progress,
+) -> Tuple[RunFolder, List[str]]:
+    """Read what is missing; return the run, and what a user should be told."""
+    runner, source = job.runner, job.source
+    runner.spare = True
+    if isinstance(source, ImageSource):
+        # What decodes images is among the versions that take part.
+        import crnn.samples.batches  # noqa: F401
+    count = len(source)
+    with runner, progress("evaluating", count) as advance:
+        decoder = one.decoder_of(request, runner.spec, asked, source)
+        confidences = request.readings is not None
+        scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
+        about = {**run_dict(runner.info()), "decoding": scorer.decoder.described()}
+        full = {**configuration, "data": request.data.resolve().name, "run": about}
+        if (options.folder / "run.json").exists():
+            del full["data"]
+            run = RunFolder.resume(options.folder, full)
+        else:
+            size = shard_size(count, request.batch)
+            run = RunFolder.create(
+                options.folder, full, count=count, size=size, batch=request.batch
+            )
+        wanted = part_of(run.shards, options.shard or "1/1")
+        advance(run.words_done())
+        writer = _Writer(runner, source, scorer, several=job.several)
+        while True:
+            _read(run, wanted, writer, advance)
+            missing = set(run.unfinished())
+            if not missing.intersection(wanted):
+                break
+            # Other processes work on them; one that dies leaves its shard to this one.
+            time.sleep(PAUSE)
+    notes = one.notes_of(request, runner)
+    notes.extend(one.remarks_of(scorer, runner.spec))
+    if job.views is not None:
+        notes.extend(job.views.notes(count))
+    return run, [*notes, *scorer.decoder.notes()]
+
+
+class _Ranges:
+    """Some ranges of a source, as a source of batches."""
+
+    def __init__(self, source: WordSource, ranges: Claims) -> None:
+        self._source = source
+        self._ranges = ranges
+
+    def batches(self, size: int, *, keep: int) -> Iterator[Batch]:
+        return self._source.batches(size, keep=keep, ranges=self._ranges)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class _Writer:
+    """Makes the lines of what was read."""
+
+    def __init__(
+        self, runner: Runner, source: WordSource, scorer: Scorer, *, several: bool
+    ) -> None:
+        self.runner = runner
+        self.source = source
+        self.scorer = scorer
+        self.stages = Stages()
+        self._several = several
+        self._asks = True
+        self._told: Set[Tuple[str, Problem]] = set()
+        self._given_up: Set[str] = set()
+        self._remarks: Dict[str, int] = {}
+        self._since = time.perf_counter()
+
+    def begin(self) -> None:
+        """Count time from now on."""
+        self._since = time.perf_counter()
+
+    def lines(self, batch: Batch, rows: Rows) -> bytes:
+        """Return the lines of rows that were complete with a batch; none for no rows."""
+        for remark, count in batch.remarks.items():
+            self._remarks[remark] = self._remarks.get(remark, 0) + count
+        self.scorer.remarks.update(batch.remarks)
+        if not rows_keys(rows):
+            return b""
+        now = time.perf_counter()
+        stages, by_width = self.stages.taken()
+        extras = self._new_extras()
+        given_up = {}
+        for device, reason in self.runner.given_up.items():
+            if device not in self._given_up:
+                given_up[device] = reason
+        self._given_up.update(given_up)
+        told = Told(now - self._since, stages, by_width, self._remarks, extras, given_up)
+        self._since, self._remarks = now, {}
+        return lines_of(rows, told, simulated=self.runner.simulated, waits=self.scorer.waits)
+
+    def _new_extras(self) -> List[Tuple[str, Problem]]:
+        """Return the problems of the data set that were not written down yet."""
+        if not self._asks:
+            return []
+        # Those of bins in one view are all known from the beginning, and may be many.
+        self._asks = not isinstance(self.source, (BinFolder, PackedBins)) or self._several
+        extras = [extra for extra in self.source.extras() if extra not in self._told]
+        self._told.update(extras)
+        return extras
+
+
+def _read(run: RunFolder, wanted: Sequence[Shard], writer: _Writer, advance: one.Advance) -> None:
+    """Read the shards that nobody works on."""
+    writer.begin()
+    with Claims(run, wanted) as claims, contextlib.closing(
+        run_batches(writer.runner, _Ranges(writer.source, claims), run.batch, writer.stages)
+    ) as results:
+        for batch, logits in results:
+            begin = time.perf_counter()
+            rows = writer.scorer.decode(batch, logits)
+            writer.stages.add("score", time.perf_counter() - begin)
+            lines = writer.lines(batch, rows)
+            if lines:
+                count = len(rows_keys(rows))
+                claims.append(lines, count)
+                advance(count)
+
+
+def _result(
+    request: Union[EvaluateRequest, ScoreRequest],
+    runs: Sequence[RunFolder],
+    progress: Progress,
+    screen: Optional[Screen],
+    notes: Sequence[str],
+) -> EvaluateOutcome:
+    """Count all records of a run."""
+    kept = runs[0].configuration
+    info = _info(kept, runs[0].path)
+    spec = info.model.spec
+    sure = one.sure_of(request)
+    asked = _kept_asked(kept)
+    if sure is not None and sure.decoding.probability and not asked.decoding.probability:
+        raise UsageError(
+            f"{runs[0].path} keeps no probabilities: begin it with --probability to ask for them"
+        )
+    if request.readings is not None and not kept["confidences"]:
+        raise UsageError(
+            f"{runs[0].path} keeps no confidences of words that were right: begin it with"
+            " --readings to ask for them"
+        )
+    stages = Stages()
+    scorer = one.scorer_of(spec, sure, None, confidences=False)
+    columns = one.columns_of(asked, spec, sure)
+    comparer = one.comparer_of(request, spec)
+    with one.readings_file(
+        request, sure, simulated=info.simulated, more=columns
+    ) as readings, progress("counting", runs[0].count) as advance:
+        wanted = Wanted(
+            spec, info.simulated, comparer, readings, None, one.style_of(request), screen
+        )
+        counted = _Counted(scorer, stages, sure)
+        for shard in runs[0].shards:
+            run = _holder(runs, shard)
+            with _damage_told(run, shard):
+                for lines in run.records(shard):
+                    taken = counted.add(lines, spec)
+                    wanted.take(taken)
+                    advance(len(taken))
+    for key, problem in counted.extras:
+        scorer.report(key, problem)
+    if not scorer.metric.total:
+        raise InputError(f"{runs[0].path} holds no labelled word, so there is nothing to evaluate")
+    evaluation = evaluation_of(
+        scorer,
+        dataclasses.replace(info, given_up=counted.given_up),
+        stages=stages,
+        batch=runs[0].batch,
+        seconds=counted.seconds,
+        protocol=one.rules_of(None, CountingProtocol()),
+    )
+    evaluation = dataclasses.replace(evaluation, decoding=kept["run"]["decoding"])
+    said = [*notes, *one.hardly_note(evaluation)]
+    for device, reason in counted.given_up.items():
+        said.append(f"{device} was given up, and others went on: {reason.splitlines()[0]}")
+    return one.outcome_of(request, Path(kept["data"]), evaluation, scorer, wanted, sure, said)
+
+
+class _Counted:
+    """Counts batches as they were written down."""
+
+    def __init__(self, scorer: Scorer, stages: Stages, sure: Any) -> None:
+        self.seconds = 0.0
+        self.extras: Dict[Tuple[str, Problem], None] = {}
+        self.given_up: Dict[str, str] = {}
+        self._scorer = scorer
+        self._stages = stages
+        self._threshold: Optional[float] = None
+        if sure is not None:
+            self._threshold = sure.threshold
+
+    def add(self, lines: Sequence[bytes], spec: ModelSpec) -> Sequenced:
+        """Count a batch and return its readings."""
+        batch = batch_of(lines, spec.fold, plain=self._scorer.plain)
+        told = batch.told
+        self.seconds += told.seconds
+        for stage, values in told.stages.items():
+            for value in values:
+                self._stages.add(stage, value)
+        for width, (rows, seconds) in told.by_width.items():
+            self._stages.at_width(width, rows, seconds)
+        self.extras.update(dict.fromkeys(told.extras))
+        self.given_up.update(told.given_up)
+        self._scorer.read += batch.read
+        self._scorer.remarks.update(told.remarks)
+        return self._scorer.count(self._judged(batch.rows))
+
+    def _judged(self, rows: Rows) -> Rows:
+        if self._threshold is None or isinstance(rows, PlainRows):
+            return rows
+        found = []
+        for row in rows:
+            reading = judged(row.reading, self._threshold)
+            found.append(dataclasses.replace(row, reading=reading))
+        return found
+
+
+def _holder(runs: Sequence[RunFolder], shard: Shard) -> RunFolder:
+    """Return the folder that has a shard's records."""
+    for run in runs:
+        if run.whole(shard).exists():
+            return run
+    missing = [other.name for other in runs[0].shards if not _is_there(runs, other)]
+    named = ", ".join(missing[:5])
+    if len(missing) > 5:
+        named += f" and {len(missing) - 5} more"
+    raise InputError(
+        f"{', '.join(str(run.path) for run in runs)}: not complete: shards {named} of"
+        f" {len(runs[0].shards)} are missing",
+        hint="Go on with crnn evaluate … --run DIR --resume, or name the folders that have them.",
+    )
+
+
+def _is_there(runs: Sequence[RunFolder], shard: Shard) -> bool:
+    return any(run.whole(shard).exists() for run in runs)
+
+
+@contextlib.contextmanager
+def _damage_told(run: RunFolder, shard: Shard) -> Iterator[None]:
+    """Name the file of records that cannot be read."""
+    try:
+        yield
+    except InputError as error:
+        path = str(run.whole(shard))
+        if path in error.message:
+            raise
+        hint = error.hint or "Remove it and go on with --resume."
+        raise InputError(f"{path}: {error.message}", hint=hint) from error
+
+
+def _info(kept: Mapping[str, Any], path: Path) -> RunInfo:
+    """Return what has run the model, as a run keeps it."""
+    try:
+        about = kept["run"]
+        model = about["model"]
+        spec = ModelSpec.from_dict(model["spec"], where=str(path / "run.json"))
+        external = model.get("external_data", {})
+        return RunInfo(
+            Model(Path(model["path"]), model["sha256"], spec, model["spec_from"], external),
+            about["backend"],
+            about["device"],
+            about["threads"],
+            about["versions"],
+            about["simulated"],
+            about.get("rehearsed"),
+            tuple(about.get("widths_lacking", ())),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path / 'run.json'}: not as crnn evaluate --run writes it: {error!r}"
+        ) from error
+
+
+def _kept_asked(kept: Mapping[str, Any]) -> Asked:
+    """Return how a run's words were decoded."""
+    restricted = kept["restricted"]
+    decoding = DecodingOptions(
+        probability=kept["probability"],
+        characters=kept["characters"],
+        lexicon=restricted["lexicon"],
+        pattern=restricted["pattern"],
+    )
+    return Asked(decoding, len(kept["views"]) > 1)

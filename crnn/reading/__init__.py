@@ -1,0 +1,1 @@
+"""``crnn read``: words from wherever they are to lines, files and tables."""

@@ -1,0 +1,126 @@
+"""``crnn read --run``: killed and gone on with, in parts, the output is that of a plain reading."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from crnn.cli.main import main
+from tests.conftest import ROOT
+from tests.models import write_echo_model, write_images
+from tests.processes import started
+
+COUNT = 90
+"""Words: in batches of 2, a shard has 32."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a model and images; one is damaged, the name of one is not UTF-8."""
+    write_echo_model(tmp_path / "m.onnx")
+    images = write_images(tmp_path / "images", [f"a{number}" for number in range(COUNT)])
+    (images / "annotation.txt").unlink()
+    (images / "41.png").write_bytes(b"no image")
+    os.rename(os.fsencode(images / "50.png"), os.fsencode(images) + b"/caf\xe9.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(*words: str, code: int = 0) -> None:
+    assert main(["read", "m.onnx", "--batch", "2", "--threads", "1", *words]) == code
+
+
+def test_the_records_are_those_of_a_plain_reading(place: Path) -> None:
+    read("images", "--out", "plain.jsonl")
+    read("images", "--out", "run.jsonl", "--run", "run")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    assert b'"path_b64"' in Path("run.jsonl").read_bytes()
+    assert len(list(Path("run/shards").iterdir())) == 3
+    read("images", "--out", "again.jsonl", "--run", "run", "--resume")
+    assert Path("again.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("lines", [1, 3, 4, 20])
+def test_an_unfinished_shard_goes_on_at_its_last_whole_batch(place: Path, lines: int) -> None:
+    read("images", "--out", "plain.jsonl", "--run", "run")
+    whole = place / "run" / "shards" / "000001.jsonl"
+    kept = whole.read_bytes().splitlines(keepends=True)
+    whole.with_name("000001.1.part").write_bytes(b"".join(kept[:lines]) + kept[lines][:9])
+    whole.unlink()
+    read("images", "--out", "run.jsonl", "--run", "run", "--resume")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    assert [line for line in whole.read_bytes().splitlines(keepends=True) if b"key" in line] == [
+        line for line in kept if b"key" in line
+    ]
+
+
+def test_parts_make_a_whole(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read("images", "--out", "plain.jsonl")
+    read("images", "--out", "run.jsonl", "--run", "run", "--resume", "--shard", "2/2")
+    assert "run: 32 of 90 words are read; the rest is for other jobs" in capsys.readouterr().out
+    assert not Path("run.jsonl").exists()
+    read("images", "--out", "run.jsonl", "--run", "run", "--resume", "--shard", "1/2")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+def test_paths_from_a_pipe_are_listed_first(place: Path) -> None:
+    names = b"".join(b"images/%d.png\0" % number for number in range(1, 41))
+    command = [sys.executable, "-m", "crnn", "read", "m.onnx", "-", "-0", "--batch", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found: List[bytes] = []
+    for more in ([], ["--run", "run"], ["--run", "run", "--resume"]):
+        done = subprocess.run(
+            [*command, *more], input=names, env=environment, stdout=subprocess.PIPE, check=True
+        )
+        found.append(done.stdout)
+    assert found[0].count(b"\n") == 40
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["more", "--run", "run", "--resume"], 1, "the run there has listing"),
+        (["images", "--run", "run", "--resume", "--probability"], 1, "run there has decoding"),
+        (["images", "--run", "run", "--resume", "--batch", "4"], 1, "has batch 2; now it is 4"),
+        (["images", "--run", "run"], 1, "run holds a run already"),
+        (["images", "--resume"], 2, "--resume and --shard go with --run DIR"),
+        (["--watch", "images", "--run", "new"], 2, "--watch waits for more"),
+        (["words.tar", "--run", "new"], 2, "--run reads image files"),
+        (["empty", "--run", "new"], 1, "there is no image to read"),
+    ],
+)
+def test_what_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], options: List[str], code: int, said: str
+) -> None:
+    write_images(place / "more", ["a", "b"])
+    (place / "empty").mkdir()
+    subprocess.run(["tar", "cf", "words.tar", "more"], check=True)
+    read("images", "--run", "run", "--shard", "1/2")
+    capsys.readouterr()
+    read(*options, code=code)
+    assert said in capsys.readouterr().err
+
+
+def test_a_killed_reading_goes_on(place: Path) -> None:
+    names = "".join(f"images/{number}.png\n" for number in range(1, 41)) * 30
+    (place / "list.txt").write_text(names)
+    read("--list", "list.txt", "--out", "plain.jsonl")
+    command = [sys.executable, "-m", "crnn", "read", "m.onnx", "--list", "list.txt"]
+    command += ["--batch", "2", "--threads", "1", "--run", "run", "--resume"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with started(command, env=environment) as process:
+        while process.poll() is None and not list(Path("run").glob("shards/*.part")):
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+    done = subprocess.run([*command, "--out", "run.jsonl"], env=environment, check=False)
+    assert done.returncode == 0
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    assert all(path.suffix == ".jsonl" for path in Path("run/shards").iterdir())

@@ -1,0 +1,404 @@
+"""``crnn read`` of whatever holds words: folders, patterns, lists, LMDBs, bins, packs, archives."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import os
+import tarfile
+import tracemalloc
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import lmdb
+import pytest
+from PIL import Image
+
+from crnn.cli.main import main
+from crnn.errors import InputError
+from crnn.samples.image_files import names_in
+from crnn.samples.lmdb_writer import LmdbWriter
+from crnn.samples.tars import TarImages
+from tests.conftest import Joined
+from tests.models import echo_pixels, write_bins, write_echo_model, write_wide_echo_model
+
+WORDS = ("house", "1984", "tree", "a1", "bcd", "hello", "t0")
+
+
+def png(text: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(echo_pixels(text)[0]).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_echo_model(tmp_path_factory.mktemp("model") / "echo.onnx")
+
+
+@pytest.fixture
+def crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of images, where the command works beside it."""
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    for number, text in enumerate(WORDS, 1):
+        (folder / f"w{number * 5}.png").write_bytes(png(text))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def lmdb_of(labels: Sequence[str]) -> None:
+    writer = LmdbWriter(Path("words_lmdb"))
+    for label in labels:
+        writer.add(png(label.lower()), label)
+    writer.finish()
+    writer.close()
+
+
+def lines_of(capsys: Joined) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def texts(records: Sequence[Dict[str, Any]]) -> List[str]:
+    return [record["text"] for record in records]
+
+
+def test_a_folders_images_in_natural_order(model: Path, crops: Path, capsys: Joined) -> None:
+    (crops / "labels.txt").write_text("w5.png other\n")
+    (crops / ".hidden.png").write_bytes(b"")
+    assert main(["read", str(model), "crops"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows] == [f"crops/w{5 * number}.png" for number in range(1, 8)]
+    assert [row[1] for row in rows] == list(WORDS)
+
+
+def test_folders_below_are_read_when_asked(model: Path, crops: Path, capsys: Joined) -> None:
+    (crops / "w12" / "deep").mkdir(parents=True)
+    (crops / "w12" / "deep" / "x.jpg").write_bytes(png("deep"))
+    os.symlink(crops, crops / "w12" / "loop")
+    assert main(["read", str(model), "crops", "--jsonl"]) == 0
+    assert texts(lines_of(capsys)) == list(WORDS)
+    assert main(["read", str(model), "crops", "--jsonl", "--recursive"]) == 0
+    assert texts(lines_of(capsys)) == [*WORDS[:2], "deep", *WORDS[2:]]
+
+
+def test_a_folder_without_images_says_so(model: Path, crops: Path, capsys: Joined) -> None:
+    (crops / "below").mkdir()
+    (crops / "below" / "none").mkdir()
+    assert main(["read", str(model), "crops/below"]) == 1
+    assert "crops/below holds no image" in capsys.readouterr().err
+    assert main(["read", str(model), "crops/below", "--recursive"]) == 1
+    assert "neither crops/below nor a folder below it holds" in capsys.readouterr().err
+
+
+def test_patterns_are_matched_here_too(model: Path, crops: Path, capsys: Joined) -> None:
+    assert main(["read", str(model), "crops/w1*.png", "cr*", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert [record["path"] for record in records[:2]] == ["crops/w10.png", "crops/w15.png"]
+    assert len(records) == 2 + len(WORDS)
+    assert main(["read", str(model), "nothing*"]) == 1
+    assert "nothing* matches nothing" in capsys.readouterr().err
+    # A name that only looks like a pattern is a name.
+    (crops / "a[1].png").write_bytes(png("name"))
+    assert main(["read", str(model), "crops/a[1].png"]) == 0
+    assert capsys.readouterr().out.split("\t")[1] == "name"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"], ids=["lf", "crlf", "nul"])
+def test_a_list(model: Path, crops: Path, capsys: Joined, end: str) -> None:
+    names = [f"crops/w{5 * number}.png" for number in (3, 1, 3)]
+    mark = "" if end == "\0" else "\ufeff"
+    Path("list.txt").write_bytes((mark + end.join(names)).encode())
+    null = ["-0"] if end == "\0" else []
+    assert main(["read", str(model), *null, "--list", "list.txt", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert [record["path"] for record in records] == names
+    assert texts(records) == ["tree", "house", "tree"]
+
+
+def test_a_list_follows_what_is_named(model: Path, crops: Path, capsys: Joined) -> None:
+    Path("list.txt").write_text("crops/w5.png\n")
+    assert main(["read", str(model), "--list", "list.txt", "crops/w10.png", "--jsonl"]) == 0
+    assert texts(lines_of(capsys)) == ["1984", "house"]
+
+
+def test_what_a_list_lacks_is_a_record(model: Path, crops: Path, capsys: Joined) -> None:
+    (crops / "broken.png").write_bytes(png("lord")[:60])
+    name = b"crops/caf\xe9.png"
+    Path(os.fsdecode(name)).write_bytes(png("cafe"))
+    rows = [b"crops/w5.png", b"crops/missing.png", b"", name, b"crops", b"crops/broken.png"]
+    Path("list.txt").write_bytes(b"\n".join(rows))
+    command = ["read", str(model), "--list", "list.txt"]
+    assert main([*command, "--jsonl"]) == 0
+    out, err = capsys.readouterr()
+    records = [json.loads(line) for line in out.splitlines()]
+    assert texts(records) == ["house", "", "", "cafe", "", ""]
+    assert [record.get("problem") for record in records] == [
+        None,
+        "missing image",
+        "missing image",
+        None,
+        "unreadable image",
+        "broken image",
+    ]
+    assert all(record["confidence"] is None for record in records if "problem" in record)
+    assert records[3]["path"] == "crops/caf\\xe9.png"
+    assert base64.b64decode(records[3]["path_b64"]) == name
+    assert ["path_b64" in record for record in records].count(True) == 1
+    assert "4 of 6 words could not be read" in err
+    assert "missing image: 2" in err
+    assert main([*command, "--strict"]) == 3
+    out, err = capsys.readouterr()
+    assert [line.split("\t")[1] for line in out.splitlines()] == ["house", "cafe"]
+    assert "crops/missing.png: missing image: there is no such file" in err
+    assert "4 of 6 words could not be read" in err
+
+
+def test_a_list_that_is_not_there_or_has_no_line(model: Path, crops: Path, capsys: Joined) -> None:
+    assert main(["read", str(model), "--list", "none.txt"]) == 1
+    assert "none.txt does not exist; expected a list of images" in capsys.readouterr().err
+    Path("empty.txt").write_bytes(b"")
+    assert main(["read", str(model), "--list", "empty.txt", "--jsonl"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_an_lmdb_with_and_without_labels(model: Path, crops: Path, capsys: Joined) -> None:
+    lmdb_of(["House", "tree"])
+    for place in ("words_lmdb", "words_lmdb/data.mdb"):
+        assert main(["read", str(model), place, "--jsonl"]) == 0
+        records = lines_of(capsys)
+        assert texts(records) == ["house", "tree"]
+        assert [record["label"] for record in records] == ["House", "tree"]
+        assert [record["key"] for record in records] == ["test_1", "test_2"]
+        assert {record["path"] for record in records} == {place}
+    with lmdb.open("words_lmdb") as data, data.begin(write=True) as writing:
+        writing.delete(b"label-000000002")
+    assert main(["read", str(model), "words_lmdb", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert texts(records) == ["house", "tree"]
+    assert ["label" in record for record in records] == [True, False]
+
+
+@pytest.mark.parametrize("pack", [False, True], ids=["bins", "pack"])
+def test_bins_need_no_labels(model: Path, crops: Path, capsys: Joined, pack: bool) -> None:
+    if pack:
+        lmdb_of([text.upper() for text in WORDS])
+        packing = ["prepare", "words_lmdb", "bins", "--pack", "--label", "label.txt"]
+        assert main([*packing, "--spec", str(model)]) == 0
+    else:
+        write_bins(Path(), WORDS)
+    place = "bins" if pack else "input_bin"
+    capsys.readouterr()
+    assert main(["read", str(model), place, "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert texts(records) == list(WORDS)
+    assert records[0]["key"] == "test_1"
+    assert records[0]["path"] == place
+    assert ("label" in records[0]) is pack
+
+
+def test_a_bin_of_another_name_or_size_is_a_record(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    bins = write_bins(Path(), WORDS[:3])
+    (bins / "word.bin").write_bytes((bins / "test_1.bin").read_bytes())
+    (bins / "test_2.bin").write_bytes(b"short")
+    assert main(["read", str(model), "input_bin", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    assert texts(records) == ["house", "", "tree", ""]
+    assert [record.get("problem") for record in records[1:]] == [
+        "wrong size",
+        None,
+        "misnamed bin",
+    ]
+    assert records[3]["key"] == "word.bin"
+
+
+def tar_of(path: Path, members: Sequence[Any], mode: str = "w") -> Path:
+    with tarfile.open(str(path), mode) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_tars_images_in_its_order(model: Path, crops: Path, capsys: Joined, mode: str) -> None:
+    members = [("b/2.png", png("house")), ("b/2.txt", b"label"), ("a.JPG", png("tree"))]
+    broken = ("c.png", png("lord")[:60])
+    tar_of(Path("shard.tar"), [*members, broken, ("d.png", png("last"))], mode)
+    assert main(["read", str(model), "shard.tar", "--jsonl"]) == 0
+    out, err = capsys.readouterr()
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["key"] for record in records] == ["b/2.png", "a.JPG", "c.png", "d.png"]
+    assert texts(records) == ["house", "tree", "", "last"]
+    assert records[2]["problem"] == "broken image"
+    assert {record["path"] for record in records} == {"shard.tar"}
+    assert "1 of 4 words could not be read" in err
+    assert main(["read", str(model), "shard.tar"]) == 0
+    assert capsys.readouterr().out.startswith("shard.tar/b/2.png\thouse\t")
+
+
+@pytest.mark.parametrize("damage", ["header", "cut", "garbage"])
+def test_a_damaged_tar_is_read_up_to_the_damage(
+    model: Path, crops: Path, capsys: Joined, damage: str
+) -> None:
+    one, two = png("house"), png("tree")
+    path = tar_of(Path("shard.tar"), [("1.png", one), ("2.png", two), ("3.png", one)])
+    data = bytearray(path.read_bytes())
+    second = 512 + -(-len(one) // 512) * 512
+    if damage == "header":
+        data[second + 148 : second + 156] = b"7777777\0"
+    elif damage == "cut":
+        del data[second + 512 + 40 :]
+    else:
+        data[:] = b"x" * 2000
+    path.write_bytes(data)
+    assert main(["read", str(model), "shard.tar", "crops/w5.png", "--jsonl"]) == 0
+    records = lines_of(capsys)
+    read = [] if damage == "garbage" else ["house"]
+    assert texts(records) == [*read, "", "house"]
+    assert records[-2]["problem"] == "broken tar"
+    assert main(["read", str(model), "shard.tar", "--strict"]) == 3
+
+
+def test_what_an_archive_tells_is_not_kept(tmp_path: Path) -> None:
+    peaks = []
+    for count in (300, 3000):
+        path = tar_of(tmp_path / f"{count}.tar", [(f"{n}.png", b"0") for n in range(count)])
+        tracemalloc.start()
+        assert sum(1 for _ in TarImages(path)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_list_without_end_is_read_as_it_comes() -> None:
+    names = names_in(lambda: b"a.png\nb.png\nc", "nowhere", nul=False)
+    assert list(itertools.islice(names, 4)) == [b"a.png", b"b.png", b"ca.png", b"b.png"]
+    with pytest.raises(InputError, match="nowhere: a path has more than 1048576 bytes"):
+        list(names_in(lambda: b"a" * 1000, "nowhere", nul=True))
+
+
+def test_sources_one_after_the_other(model: Path, crops: Path, capsys: Joined) -> None:
+    tar_of(Path("s.tar"), [("x.png", png("tar"))])
+    write_bins(Path(), ["bin"])
+    command = ["read", str(model), "crops/w10.png", "s.tar", "crops/w5.png", "input_bin", "crops"]
+    assert main([*command, "--jsonl"]) == 0
+    assert texts(lines_of(capsys)) == ["1984", "tar", "house", "bin", *WORDS]
+
+
+def test_an_image_that_was_named_ends_as_ever(model: Path, crops: Path, capsys: Joined) -> None:
+    command = ["read", str(model), "crops/w5.png", "nowhere.png", "crops"]
+    assert main([*command, "--jsonl"]) == 1
+    out, err = capsys.readouterr()
+    assert texts([json.loads(line) for line in out.splitlines()]) == ["house", *WORDS]
+    assert "nowhere.png does not exist; expected an image" in err
+    assert f"1 of {len(WORDS) + 2} images could not be read" in err
+
+
+def test_out_writes_records_and_prints_nothing(model: Path, crops: Path, capsys: Joined) -> None:
+    (crops / "bad.png").write_bytes(b"nothing")
+    assert main(["read", str(model), "crops", "--out", "r.jsonl"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "8 records are in r.jsonl" in err
+    written = Path("r.jsonl").read_text(encoding="utf-8")
+    assert main(["read", str(model), "crops", "--jsonl"]) == 0
+    assert capsys.readouterr().out == written
+
+
+def test_out_as_a_table(model: Path, crops: Path, capsys: Joined) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (crops / "bad.png").write_bytes(b"nothing")
+    command = ["read", str(model), "crops", "--probability", "--alternatives", "2", "--characters"]
+    assert main([*command, "--out", "r.jsonl"]) == 0
+    assert main([*command, "--out", "r.parquet"]) == 0
+    records = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    table = parquet.read_table("r.parquet")
+    assert table.num_rows == len(WORDS) + 1
+    for record, row in zip(records, table.to_pylist()):
+        assert {key: value for key, value in row.items() if value is not None} == {
+            key: value for key, value in record.items() if value is not None
+        }
+
+
+def test_a_table_needs_pyarrow(
+    model: Path, crops: Path, capsys: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    assert main(["read", str(model), "crops", "--out", "r.parquet"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pip install 'crnn-ascend[parquet]'" in err
+    assert not Path("r.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["crops", "-"], "goes with no other source"),
+        (["-", "--list", "x"], "goes with no other source"),
+        (["crops", "-0"], "-0 goes with --list and -"),
+        (["crops", "--max-wait", "5"], "--max-wait goes with -"),
+        (["crops", "--jsonl", "--json", "-"], "--json - prints one JSON alone"),
+        (["crops", "--jsonl", "--out", "x.jsonl"], "one of them"),
+        (["crops", "--out", "x.csv"], "expected a name that ends in .jsonl or .parquet"),
+        ([], "SOURCE"),
+    ],
+)
+def test_what_does_not_go_together(
+    model: Path, crops: Path, capsys: Joined, options: List[str], said: str
+) -> None:
+    assert main(["read", str(model), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_json_has_what_could_not_be_read(model: Path, crops: Path, capsys: Joined) -> None:
+    tar_of(Path("s.tar"), [("x.png", png("tar")), ("y.png", b"no")])
+    assert main(["read", str(model), "crops/w5.png", "s.tar", "--json", "-"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [reading["text"] for reading in data["readings"]] == ["house", "tar"]
+    assert "path" not in data["readings"][0]
+    assert data["readings"][1]["path"] == "s.tar"
+    assert [(problem["key"], problem["reason"]) for problem in data["problems"]] == [
+        ("y.png", "not an image")
+    ]
+
+
+def test_widths_views_and_restrictions_go_with_each_source(
+    crops: Path, tmp_path: Path, capsys: Joined
+) -> None:
+    wide = write_wide_echo_model(tmp_path / "wide.onnx", [80, 100, 200])
+    for number, columns in enumerate((30, 100, 300, 60, 150)):
+        image = Image.new("L", (columns, 32), 128)
+        image.save(crops / f"v{number}.png")
+    names = [f"crops/v{number}.png" for number in range(5)]
+    tar_of(Path("s.tar"), [(name, Path(name).read_bytes()) for name in names])
+    Path("list.txt").write_text("\n".join(names))
+    options = ["--views", "3", "--probability", "--allow", "0-9a-c", "--reject", "0.5", "--jsonl"]
+    found = []
+    for source in (names, ["s.tar"], ["--list", "list.txt"], ["crops/v*.png"]):
+        assert main(["read", str(wide), *source, *options, "--batch", "2"]) == 0
+        records = lines_of(capsys)
+        assert [record["key"] for record in records] == names
+        found.append([{key: record[key] for key in record if key != "path"} for record in records])
+    assert found[1:] == found[:1] * 3
+    assert all({"probability", "rejected", "width", "view"} <= set(row) for row in found[0])
+    assert len({row["width"] for row in found[0]}) > 1
+
+
+def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsys: Joined) -> None:
+    count = 5100
+    names = [f"crops/w{5 * (1 + number % 7)}.png" for number in range(count)]
+    names[4000] = "crops/none.png"
+    Path("list.txt").write_text("\n".join(names))
+    command = ["read", str(model), "--list", "list.txt", "--jsonl", "--threads", "2"]
+    assert main([*command, "--batch", "64"]) == 0
+    records = lines_of(capsys)
+    expected = [WORDS[number % 7] for number in range(count)]
+    expected[4000] = ""
+    assert texts(records) == expected

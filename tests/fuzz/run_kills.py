@@ -1,0 +1,265 @@
+"""``python -m tests.fuzz.run_kills``: evaluations that are kept in a folder, killed at any moment.
+
+SIGKILL hits the command, one of the processes that it has started, or all. Five seconds later no
+process of it is there, nor anything that it has put into /dev/shm or the folder of temporary files.
+The command is then gone on with, killed again now and then, and its result has to be that of an
+evaluation that nothing happened to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Sequence, Set
+
+from crnn.cli import console
+from tests.ascend.machine import write_om
+from tests.conftest import ROOT
+from tests.models import write_bins, write_echo_model, write_images
+
+WORDS = 60
+"""Pictures; lists name them many times over."""
+LIMIT = 5.0
+"""Seconds after which nothing is left of a killed command."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An evaluation: its name, and the command without its run."""
+
+    name: str
+    command: Sequence[str]
+
+
+def cases(place: Path) -> List[Case]:
+    """Make models and words, and return the evaluations: images that other processes decode, bins
+    on two simulated chips.
+    """
+    texts = [f"{number % 7}a{number % 5}" for number in range(WORDS)]
+    write_echo_model(place / "m.onnx")
+    write_om(place / "m.om")
+    images = write_images(place / "images", texts)
+    line = (images / "annotation.txt").read_text()
+    (images / "annotation.txt").write_text(line * 100)  # enough for processes to decode them
+    bins = write_bins(place, texts)
+    many = place / "many"
+    many.mkdir()
+    labels = []
+    for number in range(1, 1501):
+        source = (number - 1) % WORDS
+        os.link(bins / f"test_{source + 1}.bin", many / f"test_{number}.bin")
+        labels.append(f"test_{number}.bin:{texts[source]}\n")
+    (place / "label.txt").write_text("".join(labels))
+    crnn = (sys.executable, "-m", "crnn", "evaluate")
+    simulator = (sys.executable, "-m", "crnn.simulator", "--devices", "2", "--")
+    labelled = ("--label", "label.txt")
+    return [
+        Case("processes", (*crnn, "m.onnx", "images", "--batch", "16", "--threads", "2")),
+        Case(
+            "chips",
+            (*simulator, *crnn, "m.om", "many", *labelled, "--batch", "4", "--device", "0,1"),
+        ),
+    ]
+
+
+def started(place: Path, case: Case, *words: str) -> subprocess.Popen[bytes]:
+    """Start an evaluation as the leader of a session."""
+    return subprocess.Popen(
+        [*case.command, *words],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def members(session: int) -> Dict[int, str]:
+    """Return the living processes of a session, each with its command line."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            words = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found[int(entry)] = words
+    return found
+
+
+def litter() -> Set[str]:
+    """Return what stands where killed commands leave things, and what no process uses; the
+    simulator's own is not asked.
+    """
+    found = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
+    if found:
+        found.difference_update(_mapped())
+    for name in os.listdir(tempfile.gettempdir()):
+        if name.startswith(("crnn-list", "pymp-", "torch_")):
+            found.add(name)
+    return found
+
+
+def _mapped() -> Set[str]:
+    """Return the files that processes have in their memory: other programs' shared memory."""
+    found: Set[str] = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            found.update(re.findall(r"/dev/shm/\S+", maps.read_text(errors="replace")))
+    return found
+
+
+def result(path: Path) -> Any:
+    """Return a result without what time makes of it, and the chips whose process was killed."""
+    data = json.loads(path.read_text())
+    for name in ("date", "command", "throughput", "stages"):
+        del data[name]
+    data.pop("given_up", None)
+    return data
+
+
+class Tries:
+    """The kills of one case."""
+
+    def __init__(self, place: Path, case: Case, seed: int) -> None:
+        self.kills: Dict[str, int] = collections.Counter()
+        self.faults: List[str] = []
+        self._place = place
+        self._case = case
+        self._chance = random.Random(f"{case.name} {seed}")
+        begin = time.monotonic()
+        self._finish("plain")
+        self._seconds = time.monotonic() - begin
+        self._whole = result(place / "plain.json")
+
+    def once(self, number: int) -> None:
+        """Kill a run once or more, go on with it, and look at its result."""
+        run = f"{self._case.name}{number}"
+        for _ in range(self._chance.choice((1, 1, 1, 2, 3))):
+            self._kill(run)
+        self._finish(run, "--run", run, "--resume")
+        if result(self._place / f"{run}.json") != self._whole:
+            self.faults.append(f"{run}: another result")
+        left = [path.name for path in (self._place / run / "shards").iterdir()]
+        if any(not name.endswith(".jsonl") for name in left):
+            self.faults.append(f"{run}: left {sorted(left)}")
+        shutil.rmtree(self._place / run)
+
+    def _finish(self, name: str, *words: str) -> None:
+        process = started(self._place, self._case, *words, "--json", f"{name}.json")
+        try:
+            _, told = process.communicate(timeout=150)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        if process.returncode:
+            raise AssertionError(f"{name}: {process.returncode} {told.decode()[-600:]}")
+
+    def _kill(self, run: str) -> None:
+        before = litter()
+        process = started(self._place, self._case, "--run", run, "--resume")
+        self._wait(self._place / run, process)
+        how = self._chance.choice(("the command", "the command", "a process of its", "all"))
+        if process.poll() is not None:
+            how = "too late"
+        self.kills[how] += 1
+        if how == "all":
+            os.killpg(process.pid, signal.SIGKILL)
+        elif how != "too late" and not self._kill_one(process.pid, how):
+            # The simulator has not started it yet.
+            os.killpg(process.pid, signal.SIGKILL)
+        end = time.monotonic() + LIMIT
+        while how == "the command" and time.monotonic() < end:
+            if not members(process.pid) and not litter() - before:
+                break
+            time.sleep(0.05)
+        left = members(process.pid)
+        if how == "the command" and left:
+            self.faults.append(f"{run}: {LIMIT:g} s later there were {left}")
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.faults.append(f"{run}: did not end after SIGKILL of {how}")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        # With all, what clears up after the others is killed too.
+        if how != "all" and litter() - before:
+            self.faults.append(f"{run}: {how}: left {sorted(litter() - before)}")
+
+    def _wait(self, run: Path, process: subprocess.Popen[bytes]) -> None:
+        """Wait for a moment: any, or one at which records are written."""
+        if self._chance.random() < 0.3:
+            time.sleep(self._chance.random() * self._seconds)
+            return
+        while process.poll() is None and not any(run.glob("shards/*.part")):
+            time.sleep(0.002)
+        time.sleep(self._chance.random() * 0.4)
+
+    def _kill_one(self, session: int, how: str) -> bool:
+        found = members(session)
+        own = [pid for pid, words in found.items() if "-m crnn evaluate" in words]
+        own = [pid for pid in own if "crnn.simulator" not in found[pid]]
+        others = [pid for pid, words in found.items() if "multiprocessing" in words]
+        chosen = own
+        if how != "the command" and others:
+            chosen = others
+        for pid in self._chance.sample(chosen, min(1, len(chosen))):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(chosen)
+
+
+def total_of(tries: Tries) -> int:
+    """Return the number of commands that were killed before their end."""
+    return sum(count for how, count in tries.kills.items() if how != "too late")
+
+
+def main() -> int:
+    """Kill, and return 1 if a result was another one or anything was left."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run_kills", description=__doc__)
+    parser.add_argument("--count", type=int, default=100, help="kills of each case (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    parser.add_argument("--case", action="append", help="processes or chips; default: both")
+    args = parser.parse_args()
+    place = Path(tempfile.mkdtemp(prefix="crnn-kills-"))
+    faults: List[str] = []
+    total = 0
+    try:
+        for case in cases(place):
+            if args.case and case.name not in args.case:
+                continue
+            tries = Tries(place, case, args.seed)
+            number = 0
+            while total_of(tries) < args.count and number < 3 * args.count:
+                tries.once(number)
+                number += 1
+            faults += tries.faults
+            total += total_of(tries)
+            console.out(f"{case.name}: {dict(tries.kills)}, {len(tries.faults)} faults")
+            console.flush()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    for fault in faults:
+        console.out(fault)
+    console.out(f"{total} kills, {len(faults)} faults")
+    return int(bool(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,371 @@
+"""A run's folder: nothing is lost, nothing is done twice, whoever dies when."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+
+from crnn.errors import InputError, UsageError
+from crnn.jobs import run_folder
+from crnn.jobs.run_folder import (
+    Claims,
+    RunFolder,
+    Shard,
+    Work,
+    batch_line,
+    part_of,
+    read_run_json,
+    shard_size,
+)
+
+CONFIGURATION = {"model": "ab" * 32, "batch": 4, "options": {"widths": [80, 100]}}
+
+
+def begun(path: Path, count: int = 25, size: int = 8, batch: int = 4) -> RunFolder:
+    return RunFolder.create(path, CONFIGURATION, count=count, size=size, batch=batch)
+
+
+def work_on(work: Work, *, batches: int = 1000) -> None:
+    """Read a shard's words from where it stands, some batches of them."""
+    position = work.shard.begin + work.done
+    for _ in range(batches):
+        if position >= work.shard.end:
+            return
+        end = min(position + work.run.batch, work.shard.end)
+        work.append(lines_of(range(position, end)), end - position)
+        position = end
+
+
+def lines_of(numbers: range, *, waits: bool = False) -> bytes:
+    """Return a batch's lines."""
+    records = b"".join(b'{"word": %d}\n' % number for number in numbers)
+    return records + batch_line(len(numbers), {}, waits=waits)
+
+
+@contextlib.contextmanager
+def working(work: Work) -> Iterator[None]:
+    work.begin()
+    try:
+        yield
+    finally:
+        work.close()
+
+
+def finish_all(run: RunFolder) -> None:
+    while True:
+        work = run.claim()
+        if work is None:
+            return
+        with working(work):
+            work_on(work)
+            work.finish()
+
+
+def words(run: RunFolder) -> List[int]:
+    found: List[int] = []
+    for shard in run.shards:
+        for lines in run.records(shard):
+            found += [json.loads(line)["word"] for line in lines[:-1]]
+    return found
+
+
+def test_a_run_is_its_shards_in_order(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    assert run.shards == [Shard(0, 0, 8), Shard(1, 8, 16), Shard(2, 16, 24), Shard(3, 24, 25)]
+    assert not run.complete()
+    finish_all(run)
+    assert run.complete()
+    assert words(run) == list(range(25))
+    names = sorted(path.name for path in (run.path / "shards").iterdir())
+    assert names == ["000000.jsonl", "000001.jsonl", "000002.jsonl", "000003.jsonl"]
+
+
+def test_one_shard_has_one_owner(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    again = RunFolder.resume(run.path, CONFIGURATION)
+    first, second = run.claim(), again.claim()
+    assert first is not None
+    assert second is not None
+    assert (first.shard.number, second.shard.number) == (0, 1)
+    first.close()
+    second.close()
+
+
+def test_whole_batches_are_kept_and_a_torn_line_is_not(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work_on(work, batches=1)
+    part = run.path / "shards" / "000000.1.part"
+    with part.open("ab") as file:
+        file.write(b'{"word": 4}\n{"wor')
+    again = run.claim()
+    assert again is not None
+    with working(again):
+        assert again.done == 4
+        work_on(again)
+        again.finish()
+    finish_all(run)
+    assert words(run) == list(range(25))
+
+
+def test_from_words_that_wait_for_others_nobody_goes_on(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=24, size=24)
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work.append(lines_of(range(4)), 4)
+        work.append(lines_of(range(4, 6), waits=True), 2)
+        work.append(lines_of(range(6, 9), waits=True), 3)
+    again = run.claim()
+    assert again is not None
+    with working(again):
+        assert again.done == 4
+        again.append(lines_of(range(4, 8), waits=True), 4)
+        again.append(lines_of(range(8, 12)), 4)
+    third = run.claim()
+    assert third is not None
+    with working(third):
+        assert third.done == 12
+
+
+def test_a_shard_whose_owner_died_before_its_end_is_finished(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=16)
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work_on(work)  # and dies before it is finished
+    with Claims(run) as claims:
+        assert list(claims) == [(8, 16)]
+    assert run.whole(run.shards[0]).exists()
+
+
+def test_what_was_claimed_and_not_finished_is_free_again(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=16)
+    with Claims(run) as claims:
+        assert list(claims) == [(0, 8), (8, 16)]
+        claims.append(lines_of(range(4)), 4)
+        claims.append(lines_of(range(4, 8)), 4)
+        claims.append(lines_of(range(8, 12)), 4)
+    with Claims(run) as claims:
+        assert list(claims) == [(12, 16)]
+
+
+def test_shards_are_few_and_not_small() -> None:
+    assert shard_size(2000, 16) == 256
+    assert shard_size(10**6, 64) == 15680
+    assert shard_size(10**9, 64) == 1 << 16
+    assert shard_size(1, 64) == 1024
+    for count, batch in ((12345, 7), (10**8, 48)):
+        assert shard_size(count, batch) % batch == 0
+
+
+def test_an_owner_that_died_at_once_loses_nothing(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    first = run.claim()
+    assert first is not None
+    with working(first):
+        work_on(first, batches=1)
+    second = run.claim()  # and dies before it is entered
+    assert second is not None
+    second.close()
+    third = run.claim()
+    assert third is not None
+    with working(third):
+        assert third.done == 4
+
+
+def test_a_run_of_something_else_is_refused(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    other = {**CONFIGURATION, "model": "cd" * 32}
+    with pytest.raises(InputError, match=r"the run there has model .abab.*now it is .cdcd"):
+        RunFolder.resume(run.path, other)
+    with pytest.raises(InputError, match="has threads null; now it is 2"):
+        RunFolder.resume(run.path, {**CONFIGURATION, "threads": 2})
+    # The field itself is named, wherever it stands.
+    with pytest.raises(InputError, match=r"has widths \[80, 100\]; now it is \[80\]"):
+        RunFolder.resume(run.path, {"options": {"widths": [80]}})
+    RunFolder.resume(run.path, {"model": "ab" * 32})
+
+
+def test_a_used_folder_is_refused(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    with pytest.raises(InputError, match="holds a run already"):
+        begun(run.path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(InputError, match=r"holds other things \(thesis.txt\)"):
+        begun(tmp_path / "full")
+    with pytest.raises(InputError, match="no run to go on with"):
+        RunFolder.resume(tmp_path / "nowhere", CONFIGURATION)
+    (tmp_path / "empty").mkdir()
+    begun(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"schema": "crnn-run/9"}', '{"schema": "crnn-run/1", "count": -1}']
+)
+def test_a_damaged_run_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json"):
+        read_run_json(tmp_path)
+
+
+def test_shards_are_of_whole_batches(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not of whole batches"):
+        RunFolder.create(tmp_path / "run", CONFIGURATION, count=10, size=10, batch=4)
+
+
+def test_records_of_another_run_are_refused(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=4)
+    finish_all(run)
+    whole = run.path / "shards" / "000000.jsonl"
+    lines = whole.read_bytes().splitlines(keepends=True)
+    whole.write_bytes(b"".join([lines[0], *lines[2:]]))
+    with pytest.raises(InputError, match="holds 3 records; expected 4"):
+        words(run)
+    whole.write_bytes(b"".join(lines[:-2]))
+    with pytest.raises(InputError, match="holds 3 records; expected 4"):
+        words(run)
+    whole.write_bytes(b"".join([b"{}\n", *lines[1:]]))
+    with pytest.raises(InputError, match="first line is not that of this run"):
+        words(run)
+
+
+def test_another_machines_claim_is_void_when_it_is_silent(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    claim = run.path / "shards" / "000000.1"
+    claim.write_text('{"host": "elsewhere", "process": 1, "start": "1"}')
+    assert run.claim() is None
+    ago = time.time() - run_folder.STALE - 5
+    os.utime(claim, (ago, ago))
+    work = run.claim()
+    assert work is not None
+    assert work.shard.number == 0
+    work.close()
+
+
+def test_who_was_only_asleep_loses_the_shard_and_harms_nothing(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    asleep = run.claim()
+    assert asleep is not None
+    with working(asleep):
+        work_on(asleep, batches=1)
+        claim = run.path / "shards" / "000000.1"
+        claim.write_text('{"host": "elsewhere", "process": 1, "start": "1"}')
+        ago = time.time() - run_folder.STALE - 5
+        os.utime(claim, (ago, ago))
+        awake = run.claim()
+        assert awake is not None
+        with working(awake):
+            assert awake.done == 4
+            with pytest.raises(InputError, match="was taken over"):
+                asleep.append(lines_of(range(4, 8)), 4)
+            # What it had on its way when it fell asleep goes where nobody reads.
+            assert asleep._file is not None
+            asleep._file.write(b'{"word": 99}\n')
+            work_on(awake)
+            awake.finish()
+        with pytest.raises(InputError, match="expected 8"):
+            asleep.finish()
+    assert words(run) == list(range(8))
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from tests.jobs.test_run_folder import CONFIGURATION, work_on, working
+from crnn.jobs.run_folder import RunFolder
+run = RunFolder.resume(Path(sys.argv[1]), CONFIGURATION)
+print("begun", flush=True)
+while True:
+    work = run.claim()
+    if work is None:
+        break
+    with working(work):
+        while work.done < work.shard.end - work.shard.begin:
+            work_on(work, batches=1)
+            time.sleep(float(sys.argv[2]))
+        work.finish()
+"""
+
+
+def child(run: RunFolder, pause: float) -> subprocess.Popen[bytes]:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", CHILD, str(run.path), str(pause)]
+    return subprocess.Popen(command, cwd=str(root), stdout=subprocess.PIPE)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_it_goes_on(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    run = begun(tmp_path / "run", count=400, size=40, batch=4)
+    for _ in range(8):
+        process = child(run, 0.001)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.random() * 0.15)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finish_all(run)
+    assert words(run) == list(range(400))
+    left = {path.suffix for path in (run.path / "shards").iterdir()}
+    assert left == {".jsonl"}
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_run(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=400, size=8, batch=4)
+    children = [child(run, 0.0005) for _ in range(3)]
+    for process in children:
+        process.communicate()
+        assert process.returncode == 0
+    assert words(run) == list(range(400))
+
+
+def _race(path: str, results: multiprocessing.Queue[int]) -> None:
+    run = RunFolder.resume(Path(path), CONFIGURATION)
+    work = run.claim()
+    results.put(-1 if work is None else work.shard.number)
+    time.sleep(1)
+
+
+def test_a_dead_owners_shard_goes_to_one_of_many(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=4)
+    process = child(run, 30)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while not (run.path / "shards" / "000000.1.part").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    racers = [context.Process(target=_race, args=(str(run.path), results)) for _ in range(4)]
+    for racer in racers:
+        racer.start()
+    found = sorted(results.get(timeout=60) for _ in racers)
+    for racer in racers:
+        racer.join()
+    assert found == [-1, -1, -1, 0]
+
+
+def test_every_job_of_several_has_its_shards() -> None:
+    shards = [Shard(number, number, number + 1) for number in range(10)]
+    parts = [part_of(shards, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(shard.number for part in parts for shard in part) == list(range(10))
+    for text in ("0/3", "4/3", "x", "1/0", "-1/3", "1/3/5"):
+        with pytest.raises(UsageError, match="expected N/M"):
+            part_of(shards, text)
