@@ -307,7 +307,7 @@ class Comparison(ShownInNotebook):
         return len(self.differing) + self.unlisted
 
 
-MODEL, READINGS, RESULT, OUTPUTS = "model", "readings", "result", "outputs"
+MODEL, READINGS, RESULT, OUTPUTS, RUN = "model", "readings", "result", "outputs", "run"
 """What a side of a comparison is: a model that was run, or what a run has left."""
 
 

@@ -387,3 +387,24 @@ def test_a_sweep_needs_a_model(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert "need a model among the sides" in capsys.readouterr().err
     assert main(["compare", "m.onnx", *ALL, "--batches", "1,two"]) == 2
     assert main(["compare", "m.onnx", *ALL, "--devices", "cuda:7"]) == 4
+
+
+def test_the_folder_of_a_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "m.onnx", "images", "--batch", "2", "--run", "run"]) == 0
+    data = compare("m.onnx", "run", *ALL)
+    assert data["same_text"]
+    assert [side["kind"] for side in data["sides"]] == ["model", "run"]
+    assert data["sides"][1]["correct"] == 4
+    assert "run keeps texts alone" in capsys.readouterr().err
+    write_readings(place / "r.jsonl", {4: "fool"})
+    one = compare("run", "r.jsonl", code=3)["comparisons"][0]
+    assert [word["key"] for word in one["words"]] == ["4.png"]
+    shard = next((place / "run" / "shards").glob("*.jsonl"))
+    whole = shard.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    shard.write_bytes(b"".join([*lines[:1], b'{"key": 3}\n', *lines[2:]]))
+    assert main(["compare", "run", "r.jsonl"]) == 1
+    assert "not a reading" in capsys.readouterr().err
+    shard.unlink()
+    assert main(["compare", "run", "r.jsonl"]) == 1
+    assert "run is not complete: 1 of its 1 shards are missing" in capsys.readouterr().err

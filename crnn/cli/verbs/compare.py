@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=(
             "two or more, the reference first, or one with --batches, --devices, --threads: a .pth,"
             " .onnx, .om or a set of OMs, float16:MODEL.onnx, readings (.jsonl, .csv), a result's"
-            " JSON, a folder of raw outputs"
+            " JSON, the folder of a run (evaluate --run) or of raw outputs"
         ),
     )
     parser.add_argument(

@@ -16,7 +16,7 @@ from crnn.jobs.comparison.fingerprints import fingerprint_differences
 from crnn.jobs.comparison.inputs import input_differences
 from crnn.jobs.comparison.logits import LogComparer, Margins
 from crnn.jobs.comparison.models import Models, ModelSide, WordData, reading
-from crnn.jobs.comparison.recorded import Counts, OutputsSide, ReadingsSide, ResultSide
+from crnn.jobs.comparison.recorded import Counts, OutputsSide, ReadingsSide, ResultSide, RunSide
 from crnn.jobs.comparison.sides import AnySide, How, open_sides
 from crnn.jobs.comparison.words import Row, Word, joined
 from crnn.jobs.evaluate import Progress
@@ -383,7 +383,9 @@ class _Table:
             return side.finish()
         return self._left(number, side, notes)
 
-    def _left(self, number: int, side: Union[ReadingsSide, ResultSide], notes: List[str]) -> Side:
+    def _left(
+        self, number: int, side: Union[ReadingsSide, ResultSide, RunSide], notes: List[str]
+    ) -> Side:
         notes.append(f"{side.name} {side.lacks}")
         return self._counts[number].side(side.name, side.kind, simulated=side.simulated, run=None)
 

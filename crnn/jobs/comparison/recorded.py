@@ -8,7 +8,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
@@ -16,6 +16,7 @@ from crnn.files import open_input, read_bounded, utf8_lines
 from crnn.jobs.comparison.models import WordData
 from crnn.jobs.comparison.words import Word
 from crnn.jobs.raw_outputs import Labels, ResultFolder
+from crnn.jobs.run_folder import RunFolder
 from crnn.limits import limit
 from crnn.metrics import wilson
 from crnn.reports.result_json import (
@@ -28,7 +29,7 @@ from crnn.reports.result_json import (
     is_newer,
     read_run,
 )
-from crnn.results import OUTPUTS, READINGS, RESULT, RunInfo, Side
+from crnn.results import OUTPUTS, READINGS, RESULT, RUN, RunInfo, Side
 from crnn.samples.source import holds_bins, open_source
 from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec, newest, optional_keys
@@ -61,6 +62,47 @@ class Counts:
         """Return a side of these counts."""
         interval = wilson(self.correct, self.total)
         return Side(name, kind, self.words, self.correct, self.total, interval, {}, simulated, run)
+
+
+def entry_of(line: Union[str, bytes], where: str) -> Any:
+    """Parse a line of readings.
+
+    Args:
+        line: JSON.
+        where: The file and line, for errors.
+
+    Returns:
+        Its value.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {error}") from error
+
+
+def word_of(entry: Any, where: str) -> Word:
+    """Return a reading as a word.
+
+    Args:
+        entry: What a line held.
+        where: The file and line, for errors.
+
+    Returns:
+        The word.
+
+    Raises:
+        InputError: It is not a reading.
+    """
+    if not isinstance(entry, dict):
+        raise InputError(f"{where}: not a reading (an object with key and text)")
+    key, text, label = entry.get("key"), entry.get("text"), entry.get("label")
+    sound = isinstance(key, str) and isinstance(text, str)
+    if not sound or not isinstance(label, (str, type(None))):
+        raise InputError(f"{where}: not a reading; expected its key, text and label as strings")
+    return Word(str(key), label, str(text))
 
 
 class ReadingsSide:
@@ -96,11 +138,7 @@ class ReadingsSide:
             where = f"{self._path}, line {number}"
             if line is None:
                 raise InputError(f"{where}: not UTF-8, as JSON is")
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{where}: not JSON: {error}") from error
-            yield self._word(entry, where)
+            yield self._word(entry_of(line, where), where)
 
     def _table(self, separator: str) -> Iterator[Word]:
         with open_input(self._path) as file:
@@ -120,14 +158,48 @@ class ReadingsSide:
                 raise InputError(f"{self._path}, line {rows.line_num}: {error}") from error
 
     def _word(self, entry: Any, where: str) -> Word:
-        if not isinstance(entry, dict):
-            raise InputError(f"{where}: not a reading (an object with key and text)")
-        key, text, label = entry.get("key"), entry.get("text"), entry.get("label")
-        sound = isinstance(key, str) and isinstance(text, str)
-        if not sound or not isinstance(label, (str, type(None))):
-            raise InputError(f"{where}: not a reading; expected its key, text and label as strings")
+        word = word_of(entry, where)
         self.simulated = self.simulated or entry.get(SIMULATED) is True
-        return Word(str(key), label, str(text))
+        return word
+
+
+class RunSide:
+    """The folder of ``crnn evaluate --run``, once all of its words are read.
+
+    Args:
+        name: As the user gave it.
+        path: The folder.
+    """
+
+    kind = RUN
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self._run = RunFolder.open(path)
+        missing = len(self._run.unfinished())
+        if missing:
+            raise InputError(
+                f"{name} is not complete: {missing} of its {len(self._run.shards)} shards are"
+                " missing",
+                hint="Go on with it first: crnn evaluate … --run DIR --resume",
+            )
+        kept = self._run.configuration
+        self.spec: Optional[ModelSpec] = ModelSpec.from_dict(kept.get("spec"), where=str(path))
+        about = kept.get("run")
+        self.simulated = isinstance(about, dict) and about.get(SIMULATED) is True
+        self.lacks = "keeps texts alone: its log-probabilities are not compared"
+
+    def words(self) -> Iterator[Word]:
+        """Yield the words in the data's order.
+
+        Raises:
+            InputError: A shard is damaged.
+        """
+        for shard in self._run.shards:
+            where = str(self._run.whole(shard))
+            for lines in self._run.records(shard):
+                for line in lines[:-1]:
+                    yield word_of(entry_of(line, where), where)
 
 
 class ResultSide:

@@ -16,6 +16,7 @@ from crnn.jobs.comparison.recorded import (
     OutputsSide,
     ReadingsSide,
     ResultSide,
+    RunSide,
     holds_readings,
 )
 from crnn.runners.open import open_rehearsal, open_runner, open_spec
@@ -25,9 +26,9 @@ FLOAT16 = "float16:"
 """Before an ONNX's path: it is rehearsed in float16."""
 EXPECTED = (
     "a model (.pth, .onnx, .om, a folder with a set of OMs, float16:MODEL.onnx), readings (.jsonl,"
-    " .csv), a result's JSON or a folder of raw outputs"
+    " .csv), a result's JSON, the folder of a run or one of raw outputs"
 )
-AnySide = Union[ModelSide, ReadingsSide, ResultSide, OutputsSide]
+AnySide = Union[ModelSide, ReadingsSide, RunSide, ResultSide, OutputsSide]
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _open(name: str, text: str, how: How) -> Union[AnySide, Path]:
     path = Path(text)
     if path.is_dir():
         refuse_foreign_folder(path, EXPECTED)
+        if (path / "run.json").exists():
+            return RunSide(name, path)
         if _holds_outputs(path):
             return path
     else:
