@@ -7,7 +7,7 @@ from typing import IO, Any, Callable, Dict, Iterator, Mapping
 
 from crnn.errors import needs
 
-GROUP = 1 << 16
+GROUP = 1 << 13
 """Rows that are written together."""
 
 
