@@ -50,6 +50,7 @@ crnn evalute crnn.onnx input_bin
 crnn score raw --label label.txt
 crnn score raw
 crnn read nothing.onnx word.png
+crnn compare crnn.onnx readings.jsonl --data input_bin --label label.txt --batches 1,7
 crnn report readings.jsonl -o report.html
 crnn report nothing.json -o report.html
 crnn calibrate crnn.onnx words_lmdb -o calibrated.onnx

@@ -34,8 +34,8 @@ EXAMPLE = """  crnn compare crnn.pth crnn.onnx crnn.om --data words_lmdb
   crnn compare crnn.onnx float16:crnn.onnx --data words_lmdb   as a chip would compute it
   crnn compare box.jsonl crnn.onnx --data words_lmdb           readings of another machine
   crnn compare raw_outputs crnn.onnx --data input_bin --label label.txt
-  crnn compare crnn.pth crnn.onnx --data words_lmdb --layers    and which layer is off
-  crnn compare crnn.onnx --data words_lmdb --batches 1,2,3,7,16,tail --threads 1,2"""
+  crnn compare crnn.pth crnn.onnx --data words_lmdb --layers   and which layer is off
+  crnn compare crnn.onnx --data words_lmdb --batches 1,2,3,7,tail --threads 1,2"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
