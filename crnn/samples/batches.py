@@ -7,10 +7,12 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import sys
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import (
     Any,
     Callable,
@@ -33,6 +35,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample, Span
 from crnn.errors import UnavailableError
+from crnn.files import unnamed_file
 from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
@@ -394,7 +397,11 @@ def by_processes(
     # The others get no more than keeps them busy: what is left is for this process.
     others = 2 * (workers - 1)
     pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
-    with _broken_pool_told(), _processes(workers - 1, task) as pool, _cancelled(pending):
+    # Not by the pipe that a process begins with: one that is killed before it has read a large task
+    # would leave this one writing for ever.
+    with _broken_pool_told(), unnamed_file(pickle.dumps(task)) as kept, _processes(
+        workers - 1, kept
+    ) as pool, _cancelled(pending):
         while True:
             while len(pending) < room and _unfinished(pending) < others:
                 piece = next(pieces, None)
@@ -449,10 +456,10 @@ def _broken_pool_told() -> Iterator[None]:
         ) from error
 
 
-def _processes(count: int, task: Callable[[Any], Any]) -> ProcessPoolExecutor:
+def _processes(count: int, kept: Path) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(
-        max(1, count), mp_context=spawn, initializer=_begin, initargs=(task,)
+        max(1, count), mp_context=spawn, initializer=_begin, initargs=(kept,)
     )
 
 
@@ -495,9 +502,9 @@ _task: Callable[[Any], Any]
 """What a process of `_processes` does; sent once, for it may hold much."""
 
 
-def _begin(task: Callable[[Any], Any]) -> None:
+def _begin(kept: Path) -> None:
     global _task
-    _task = task
+    _task = pickle.loads(kept.read_bytes())  # noqa: S301  its parent's
     left_to_parent(_LAST_SECONDS)
     _end_with_parent()
 
