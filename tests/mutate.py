@@ -530,8 +530,8 @@ MUTATIONS = (
     Mutation(
         "the processes of prepare run the script once more",
         "crnn/samples/batches.py",
-        "    with interrupts_blocked(), _main_left_out():\n",
-        "    with interrupts_blocked():\n",
+        "    with interrupts_blocked(*ENDING), _main_left_out():\n",
+        "    with interrupts_blocked(*ENDING):\n",
         "tests/test_library.py::test_prepare_in_processes_needs_no_main_guard",
     ),
     Mutation(
@@ -986,8 +986,8 @@ MUTATIONS = (
     Mutation(
         "last short batch of bins dropped",
         "crnn/samples/bins.py",
-        "while start < len(self.labels):",
-        "while start + size <= len(self.labels):",
+        "while start < last:",
+        "while start + size <= last:",
         "tests/samples/test_bins.py::test_batches_are_full_but_for_the_last",
     ),
     # float16, rehearsed.
@@ -1613,8 +1613,8 @@ MUTATIONS = (
     Mutation(
         "a living process's files removed",
         "crnn/leftovers.py",
-        "not _lives(int(match[2]), match[3]) and _is_free",
-        "_is_free",
+        "not _lives(int(match[2]), match[3]) and is_free",
+        "is_free",
         "tests/test_leftovers.py::test_what_lives_is_left_alone",
     ),
     Mutation(

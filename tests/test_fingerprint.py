@@ -216,6 +216,8 @@ def test_bins_made_otherwise_are_named(
     said = evaluated(model, bins[1], capsys)
     assert NOTE in said
     assert named in said
+    # A run that can be gone on with says so too.
+    assert NOTE in evaluated(model, bins[1], capsys, "--run", str(tmp_path / "run"))
     # A spec that the user names is the user's word.
     assert NOTE not in evaluated(model, bins[1], capsys, "--spec", "modelzoo")
     # An older model and older bins say nothing.

@@ -108,7 +108,7 @@ def evaluate_run(
     run = None
     if is_there:
         run = RunFolder.resume(options.folder, configuration)
-    notes = list(job.source.notes)
+    notes = [*one.input_notes(job.runner.model, job.source), *job.source.notes]
     if run is None or not run.complete():
         try:
             run, more = _go_on(request, options, job, asked, configuration, progress)
