@@ -30,6 +30,14 @@ from tests.models import write_bins
 
 WORDS = ["tree", "4u", "net", "a", "b1", "ca"]
 
+OUT_NODES = [
+    ("conv", "E10001"),
+    ("nobody:0", "E11017"),
+    ("{first}:7", "E11016"),
+    (":0", "E10001"),
+]
+"""What ``--out_nodes`` may not be, and the code of ATC's error."""
+
 
 def simulated(folder: Path, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
     """Run a verb of the kit under the simulator."""
@@ -182,10 +190,7 @@ def test_one_size_alone(folder: Path, words: List[str], message: str) -> None:
     assert message in joined(done.stderr)
 
 
-@pytest.mark.parametrize(
-    ("value", "code"),
-    [("conv", "E10001"), ("nobody:0", "E11017"), ("{first}:7", "E11016"), (":0", "E10001")],
-)
+@pytest.mark.parametrize(("value", "code"), OUT_NODES)
 def test_the_simulated_atc_refuses_nodes_as_documented(
     folder: Path, tmp_path: Path, value: str, code: str
 ) -> None:

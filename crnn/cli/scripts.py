@@ -85,7 +85,11 @@ def postpossess(argv: Optional[Sequence[str]] = None) -> int:
         "  python postpossess_CRNN_pytorch.py result/dumpOutput_device0 label.txt",
     )
     parser.add_argument(
-        "results", type=Path, metavar="RESULT", help="the folder of NAME_0.bin or NAME_1.bin"
+        "results",
+        type=Path,
+        nargs=1,
+        metavar="RESULT",
+        help="the folder of NAME_0.bin or NAME_1.bin",
     )
     parser.add_argument("label", type=listing, metavar="LABEL", help="the label.txt of the bins")
     add_json(parser)

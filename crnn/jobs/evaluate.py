@@ -74,7 +74,10 @@ class Screen(Protocol):
     """Where lines are printed."""
 
     def out(self, text: str) -> None:
-        """Print a line."""
+        """Print a line of the result."""
+
+    def note(self, text: str) -> None:
+        """Print what is to be known beside it."""
 
 
 @dataclass(frozen=True)
@@ -188,16 +191,15 @@ def evaluate(
     progress: Progress,
     *,
     screen: Optional[Screen] = None,
-    say: Optional[Callable[[str], None]] = None,
 ) -> EvaluateOutcome:
     """Evaluate, and write readings and raw outputs where asked; each appears whole, or not at all.
 
     Args:
         request: What to do.
         progress: Shows how far it is: called with a label and the number of samples.
-        screen: Gets the lines that ``request.format`` has for each reading, in data order.
-        say: Gets what is to be known of the model before the first batch, such as the memory that
-            a set of OMs takes, which may be too much; the notes of the outcome then lack it.
+        screen: Gets the lines that ``request.format`` has for each reading, in data order; and,
+            before the first batch, what is to be known of the model, such as the memory that a set
+            of OMs takes, which may be too much. The notes of the outcome then lack that.
 
     Returns:
         The evaluation; failed checks are in it.
@@ -218,11 +220,14 @@ def evaluate(
     stages = Stages()
     asked = asked_of(request, sure, several=job.several)
     columns = columns_of(asked, runner.spec, sure)
-    with runner, _told_first(request, runner, say) as told, readings_file(
-        request, sure, simulated=runner.simulated, more=columns
-    ) as readings, _outputs_writer(request, runner) as outputs, progress(
-        "evaluating", len(source)
-    ) as advance:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(runner)
+        told = _tell_first(request, runner, screen)
+        readings = stack.enter_context(
+            readings_file(request, sure, simulated=runner.simulated, more=columns)
+        )
+        outputs = stack.enter_context(_outputs_writer(request, runner))
+        advance = stack.enter_context(progress("evaluating", len(source)))
         wanted = Wanted(
             runner.spec, runner.simulated, comparer, readings, outputs, style_of(request), screen
         )
@@ -443,18 +448,14 @@ def style_of(request: AnyRequest) -> Optional[Format]:
     return format_named(request.format)
 
 
-@contextlib.contextmanager
-def _told_first(
-    request: EvaluateRequest, runner: Runner, say: Optional[Callable[[str], None]]
-) -> Iterator[int]:
-    """Say what is known of a runner that was entered; give the number of these notes."""
-    if say is None:
-        yield 0
-        return
+def _tell_first(request: EvaluateRequest, runner: Runner, screen: Optional[Screen]) -> int:
+    """Say what is known of a runner that was entered; return the number of these notes."""
+    if screen is None:
+        return 0
     notes = notes_of(request, runner)
     for note in notes:
-        say(note)
-    yield len(notes)
+        screen.note(note)
+    return len(notes)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import threading
 import time
 from array import array
 from typing import (
+    ContextManager,
     Deque,
     Dict,
     Generator,
@@ -113,18 +114,26 @@ def run_batches(
         size: Images a batch.
         stages: Gets the times of "read" and "infer"; waiting for data is not inference.
 
-    Yields:
-        Each batch in order, with the float32 logits (T, n, K) of its readable rows, None where it
-        has none. A batch's images stay as they are until the next one is asked for.
+    Returns:
+        A generator of each batch in order, with the float32 logits (T, n, K) of its readable rows,
+        None where it has none. A batch's images stay as they are until the next is asked for.
     """
     stages = stages or Stages()
+    return _through(runner, _read_ahead(source, size, runner.ahead, stages), stages)
+
+
+@contextlib.contextmanager
+def _read_ahead(
+    source: BatchSource, size: int, ahead: int, stages: Stages
+) -> Iterator[Iterator[Batch]]:
+    """Give the batches of a source, which is closed afterwards, made in a thread of their own."""
     # Beside the batch that is yielded, READ_AHEAD wait to be taken while one more is being made,
     # and the runner has taken up to `ahead`, of which the yielded one was the first.
-    batches = source.batches(size, keep=READ_AHEAD + runner.ahead)
+    batches = source.batches(size, keep=READ_AHEAD + ahead)
     with contextlib.closing(source), contextlib.closing(
         ReadAhead(batches, READ_AHEAD, stages)
-    ) as read, contextlib.closing(_through(runner, read, stages)) as results:
-        yield from results
+    ) as read:
+        yield read
 
 
 def run_shared(
@@ -144,25 +153,23 @@ def run_shared(
     """
     # The slowest runner has taken the batch that is yielded, the quickest up to `ahead` from it on.
     ahead = max(runner.ahead for runner in runners)
-    batches = source.batches(size, keep=READ_AHEAD + ahead)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(source))
-        read = ReadAhead(batches, READ_AHEAD, _Every(stages))
-        stack.enter_context(contextlib.closing(read))
+        read = stack.enter_context(_read_ahead(source, size, ahead, _Every(stages)))
         shared = Shared(read, len(runners))
         streams = []
         for number, runner in enumerate(runners):
-            stream = _through(runner, shared.of(number), stages[number])
+            taken = contextlib.nullcontext(shared.of(number))
+            stream = _through(runner, taken, stages[number])
             streams.append(stack.enter_context(contextlib.closing(stream)))
         for results in zip(*streams):
             yield results[0][0], [logits for _, logits in results]
 
 
 def _through(
-    runner: Runner, batches: Iterator[Batch], stages: Stages
+    runner: Runner, opened: ContextManager[Iterator[Batch]], stages: Stages
 ) -> Generator[Tuple[Batch, Optional[np.ndarray]], None, None]:
     """Run batches through a runner; yields as `run_batches` does."""
-    with contextlib.closing(_Feed(batches)) as feed, contextlib.closing(
+    with opened as batches, contextlib.closing(_Feed(batches)) as feed, contextlib.closing(
         runner.stream(feed)
     ) as outputs:
         while True:

@@ -90,6 +90,13 @@ def test_what_is_known_of_the_model_is_said_before_it_runs(place: Path) -> None:
     """The memory of a set of OMs helps nobody once the chip has too little."""
     events: List[str] = []
 
+    class Screen:
+        def out(self, text: str) -> None:
+            raise AssertionError(text)
+
+        def note(self, text: str) -> None:
+            events.append(text)
+
     @contextlib.contextmanager
     def progress(label: str, total: Optional[int]) -> Iterator[Callable[[int], None]]:
         events.append(label)
@@ -100,11 +107,11 @@ def test_what_is_known_of_the_model_is_said_before_it_runs(place: Path) -> None:
     del bare.metadata_props[:]
     onnx.save(bare, model)
     request = EvaluateRequest(model, place / "input_bin", label=place / "label.txt")
-    outcome = evaluate_words(request, progress, say=events.append)
+    outcome = evaluate_words(request, progress, screen=Screen())
     assert "carries no spec" in events[0]
     assert events[1:] == ["evaluating"]
     assert not any("carries no spec" in note for note in outcome.notes)
-    # Who asks for nothing to be said has it among the notes.
+    # Who has no screen has it among the notes.
     outcome = evaluate_words(request, progress)
     assert any("carries no spec" in note for note in outcome.notes)
 

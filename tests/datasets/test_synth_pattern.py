@@ -42,7 +42,7 @@ def test_words_and_a_pattern_are_not_both_drawn(tmp_path: Path) -> None:
         (r"\s", r"\\s is not supported"),
         ("é", "which the model cannot read"),
         ("a?b{26}?", "a repetition after a repetition"),
-        ("", "hardly a text that fits"),
+        ("", "the pattern is empty"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_is_rendered(pattern, said) -> None:

@@ -273,7 +273,7 @@ def run_one(args: argparse.Namespace) -> int:
     require_format(args)
     request = request_of(EvaluateRequest, args)
     if args.keep_images is None:
-        outcome = evaluate(request, console.progress, screen=console, say=console.note)
+        outcome = evaluate(request, console.progress, screen=console)
     else:
         outcome = _keeping_pictures(args, request)
     return present(args, outcome)
@@ -318,7 +318,7 @@ def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> Eva
     source = source_of_pictures(request.data, request.label, options)
     # An LMDB is open only once at a time in a process.
     source.close()
-    outcome = evaluate(request, console.progress, screen=console, say=console.note)
+    outcome = evaluate(request, console.progress, screen=console)
     with contextlib.closing(source):
         kept = keep_pictures(
             outcome.evaluation, outcome.comparison, request.readings, source, target
