@@ -235,8 +235,11 @@ def _go_on(
     runner, source = job.runner, job.source
     runner.spare = True
     if isinstance(source, ImageSource):
-        # What decodes images is among the versions that take part.
+        # What decodes images is among the versions that take part, whichever images come.
         import crnn.samples.batches  # noqa: F401
+        from crnn import image_decoders
+
+        image_decoders.used()
     count = len(source)
     with runner, progress("evaluating", count) as advance:
         decoder = one.decoder_of(request, runner.spec, asked, source)

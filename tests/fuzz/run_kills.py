@@ -149,7 +149,12 @@ class Tries:
         begin = time.monotonic()
         self._finish("plain")
         self._seconds = time.monotonic() - begin
-        self._whole = result(place / "plain.json")
+        self._finish("run", "--run", f"{case.name}-whole")
+        self._whole = result(place / "run.json")
+        # A run names all that may decode its images; an evaluation what has decoded them.
+        versions = {"versions": self._whole["versions"]}
+        if {**result(place / "plain.json"), **versions} != self._whole:
+            self.faults.append(f"{case.name}: another result than without --run")
 
     def once(self, number: int) -> None:
         """Kill a run once or more, go on with it, and look at its result."""
