@@ -178,6 +178,7 @@ class RunFolder:
         for name, now in sorted(mine.items()):
             require_same(run.configuration.get(name), now, [name], path)
         tidy(path / "shards")
+        run._forget_done()
         return run
 
     def complete(self) -> bool:
@@ -266,6 +267,15 @@ class RunFolder:
         """Return where the records of a shard are once they are whole."""
         return self.path / "shards" / f"{shard.name}.jsonl"
 
+    def _forget_done(self) -> None:
+        """Remove the claims and parts of whole shards, whose owners were killed before they did."""
+        names = self._names()
+        for name in names:
+            claimed = _CLAIM.match(name)
+            if claimed is not None and f"{claimed[1]}.jsonl" in names:
+                with contextlib.suppress(FileNotFoundError):
+                    (self.path / "shards" / name).unlink()
+
     def _names(self) -> Set[str]:
         return {entry.name for entry in (self.path / "shards").iterdir()}
 
@@ -279,7 +289,8 @@ class RunFolder:
         if lock is None:
             return None  # somebody was quicker
         if self.whole(shard).exists():
-            path.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
             lock.close()
             return None
         return Work(self, shard, last + 1, lock)
@@ -414,7 +425,8 @@ class Work:
 
     def _require_mine(self) -> None:
         after = self._claim.with_name(f"{self.shard.name}.{self._number + 1}")
-        if after.exists():
+        # Who took it over and was done has removed the claims.
+        if after.exists() or self.run.whole(self.shard).exists():
             raise InputError(
                 f"shard {self.shard.name} of {self.run.path} was taken over: this process did not"
                 f" answer for {STALE:.0f} seconds"

@@ -302,6 +302,28 @@ while True:
 """
 
 
+def test_what_a_killed_owner_of_a_whole_shard_left_is_removed(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    finish_all(run)
+    shards = tmp_path / "run" / "shards"
+    whole = sorted(shards.iterdir())
+    for name in ("000001.1", "000001.2", "000001.2.part"):
+        (shards / name).write_text("{}")
+    RunFolder.resume(tmp_path / "run", CONFIGURATION)
+    assert sorted(shards.iterdir()) == whole
+
+
+def test_who_wakes_up_when_all_is_done_is_told_so(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    asleep = run.claim()
+    assert asleep is not None
+    with working(asleep):
+        work_on(asleep, batches=1)
+        run.whole(asleep.shard).write_bytes(b"")
+        with pytest.raises(InputError, match="was taken over"):
+            work_on(asleep)
+
+
 def child(run: RunFolder, pause: float) -> subprocess.Popen[bytes]:
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", CHILD, str(run.path), str(pause)]
