@@ -712,6 +712,13 @@ MUTATIONS = (
         "tests/jobs/test_unreadable_labels.py::test_evaluate_and_bench_count_and_name_them",
     ),
     Mutation(
+        "unreadable labels unsaid where rows are counted at once",
+        "crnn/scoring/scorer.py",
+        "            if given[row] is not None or row not in problems:\n",
+        "            if False:\n",
+        "tests/jobs/test_unreadable_labels.py::test_evaluate_and_bench_count_and_name_them",
+    ),
+    Mutation(
         "the other order of gates not tried",
         "crnn/export/to_onnx.py",
         "        if right and right.accuracy < HARDLY and other:\n",

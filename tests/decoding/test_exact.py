@@ -6,7 +6,7 @@ from typing import List, Tuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crnn.decoding.exact import emissions, grouped_logs, shared_logs
@@ -50,6 +50,7 @@ def test_one_lexicon_for_all_rows_is_scored_as_the_definition_says(words, blank,
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4), BLANKS, st.integers(1, 5), st.integers(0, 999))
+@example([[[0, 1]], [[0, 1], [0, 2]]], 0, 4, 1)
 def test_a_lexicon_for_each_row_is_scored_as_the_definition_says(groups, blank, steps, seed):
     distinct = [sorted({classes_of(word, blank) for word in words}) for words in groups]
     logits = logits_of(seed, steps, rows=len(distinct))

@@ -61,6 +61,11 @@ def test_evaluate_and_bench_count_and_name_them(
     assert said in err
     assert "no label: 1\n  test_3" in err
     assert json.loads(result.read_text())["skipped"] == {OUTSIDE: 2, "no label": 1}
+    # Where more is asked of each row, rows are counted one by one.
+    more = ["--probability", "--json", str(result)]
+    assert main(["evaluate", str(model), str(words), *more]) == 0
+    assert said in capsys.readouterr().err
+    assert json.loads(result.read_text())["skipped"] == {OUTSIDE: 2, "no label": 1}
     assert main(["evaluate", str(model), str(words), "--strict"]) == 3
     capsys.readouterr()
     assert main(["bench", str(model), "--data", str(words), "--loop", "1", "--batch", "1"]) == 0

@@ -16,8 +16,8 @@ def found() -> walk.Walk:
 
 
 def test_few_files_take_part(found: walk.Walk) -> None:
-    # Guards of what comes from outside (sizes, graphs, labels, pages, fingerprints) and what reading
-    # learnt since (decoders, widths, views, files as words) have a file each.
+    # Guards of what comes from outside (sizes, graphs, labels, pages, fingerprints) and ways to
+    # read (decoders, widths, views, files as words) have a file each.
     assert len(found.files) <= 38, found.files
     assert len(found.jobs) <= 6, found.jobs
 
