@@ -412,6 +412,21 @@ MUTATIONS = (
         "tests/samples/test_pack.py::test_samples_that_overlap_are_refused",
     ),
     Mutation(
+        "a report of a run that draws the confidences of wrong words alone",
+        "crnn/jobs/report/inputs.py",
+        "            return self.readings.confidences\n",
+        "            return True\n",
+        "tests/cli/test_runs_report.py::test_confidences_of_wrong_words_alone_are_not_drawn",
+    ),
+    Mutation(
+        "a report that passes a part of a run off as the whole",
+        "crnn/jobs/report/build.py",
+        "    if kept.words < kept.total:\n",
+        "    if kept.words > kept.total:\n",
+        "tests/cli/test_runs_report.py"
+        "::test_of_a_run_that_is_not_complete_the_whole_shards_are_shown",
+    ),
+    Mutation(
         "a report that takes a table's confidence for its probability",
         "crnn/jobs/report/inputs.py",
         '_NUMBERS = ("confidence", "probability")\n',
