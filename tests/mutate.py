@@ -811,6 +811,20 @@ MUTATIONS = (
         "tests/test_probe_simulated.py::test_halving_asks_for_few",
     ),
     Mutation(
+        "a probing OM once more without its inside",
+        "crnn/compile/like.py",
+        '        probe="--out_nodes" in old.flags,\n',
+        "        probe=False,\n",
+        "tests/test_probe_simulated.py::test_a_probe_once_more_is_a_probe",
+    ),
+    Mutation(
+        "the doctor calls the outputs of a probe a misfit",
+        "crnn/jobs/doctor/model.py",
+        "        probe = sidecar.probe\n",
+        "        probe = None\n",
+        "tests/test_probe_simulated.py::test_the_doctor_takes_a_probe_for_a_probe",
+    ),
+    Mutation(
         "the simulated ATC forgets --out_nodes",
         "crnn/simulator/graph.py",
         "        self.data = self.model.SerializeToString()\n\n    def check(",
