@@ -1876,6 +1876,13 @@ MUTATIONS = (
         "tests/jobs/test_widths.py::test_folders_of_widths_without_their_description_are_named",
     ),
     Mutation(
+        "a benchmark of a batch that no memory holds",
+        "crnn/jobs/bench.py",
+        "    if max(sizes) > most:\n",
+        "    if max(sizes) < 0:\n",
+        "tests/cli/test_bench.py::test_a_batch_that_no_memory_holds_is_refused",
+    ),
+    Mutation(
         "memory for a batch that the data do not fill",
         "crnn/samples/source.py",
         "return max(1, min(size, len(source)))",
