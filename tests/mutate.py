@@ -1876,6 +1876,20 @@ MUTATIONS = (
         "tests/jobs/test_widths.py::test_folders_of_widths_without_their_description_are_named",
     ),
     Mutation(
+        "chips that are to read together read as the first alone",
+        "crnn/jobs/comparison/sweep.py",
+        '        together = device.replace("+", ",")\n',
+        '        together = device.partition("+")[0]\n',
+        "tests/cli/test_compare_simulated.py::test_the_text_is_the_same_on_each_chip_and_on_both",
+    ),
+    Mutation(
+        "a sweep that reads on the first chip whatever it was told",
+        "crnn/jobs/comparison/sweep.py",
+        "                    device=device,\n",
+        "                    device=request.device,\n",
+        "tests/cli/test_compare_simulated.py::test_a_chip_that_fails_is_not_one_that_reads_the_same",
+    ),
+    Mutation(
         "a benchmark of a batch that no memory holds",
         "crnn/jobs/bench.py",
         "    if max(sizes) > most:\n",
