@@ -412,6 +412,21 @@ MUTATIONS = (
         "tests/samples/test_pack.py::test_samples_that_overlap_are_refused",
     ),
     Mutation(
+        "a report of a run that draws the confidences of wrong words alone",
+        "crnn/jobs/report/inputs.py",
+        "            return self.readings.confidences\n",
+        "            return True\n",
+        "tests/cli/test_runs_report.py::test_confidences_of_wrong_words_alone_are_not_drawn",
+    ),
+    Mutation(
+        "a report that passes a part of a run off as the whole",
+        "crnn/jobs/report/build.py",
+        "    if kept.words < kept.total:\n",
+        "    if kept.words > kept.total:\n",
+        "tests/cli/test_runs_report.py"
+        "::test_of_a_run_that_is_not_complete_the_whole_shards_are_shown",
+    ),
+    Mutation(
         "a report that takes a table's confidence for its probability",
         "crnn/jobs/report/inputs.py",
         '_NUMBERS = ("confidence", "probability")\n',
@@ -801,6 +816,20 @@ MUTATIONS = (
         "        *_accepted(nodes[half:], needed, accepts),\n",
         "        *_accepted(nodes[half:][1:], needed, accepts),\n",
         "tests/test_probe_simulated.py::test_halving_asks_for_few",
+    ),
+    Mutation(
+        "a probing OM once more without its inside",
+        "crnn/compile/like.py",
+        '        probe="--out_nodes" in old.flags,\n',
+        "        probe=False,\n",
+        "tests/test_probe_simulated.py::test_a_probe_once_more_is_a_probe",
+    ),
+    Mutation(
+        "the doctor calls the outputs of a probe a misfit",
+        "crnn/jobs/doctor/model.py",
+        "        probe = sidecar.probe\n",
+        "        probe = None\n",
+        "tests/test_probe_simulated.py::test_the_doctor_takes_a_probe_for_a_probe",
     ),
     Mutation(
         "the simulated ATC forgets --out_nodes",
@@ -1852,6 +1881,27 @@ MUTATIONS = (
         "return bool(width_folders(data))",
         "return False",
         "tests/jobs/test_widths.py::test_folders_of_widths_without_their_description_are_named",
+    ),
+    Mutation(
+        "chips that are to read together read as the first alone",
+        "crnn/jobs/comparison/sweep.py",
+        '        together = device.replace("+", ",")\n',
+        '        together = device.partition("+")[0]\n',
+        "tests/cli/test_compare_simulated.py::test_the_text_is_the_same_on_each_chip_and_on_both",
+    ),
+    Mutation(
+        "a sweep that reads on the first chip whatever it was told",
+        "crnn/jobs/comparison/sweep.py",
+        "                    device=device,\n",
+        "                    device=request.device,\n",
+        "tests/cli/test_compare_simulated.py::test_a_chip_that_fails_is_not_one_that_reads_the_same",
+    ),
+    Mutation(
+        "a benchmark of a batch that no memory holds",
+        "crnn/jobs/bench.py",
+        "    if max(sizes) > most:\n",
+        "    if max(sizes) < 0:\n",
+        "tests/cli/test_bench.py::test_a_batch_that_no_memory_holds_is_refused",
     ),
     Mutation(
         "memory for a batch that the data do not fill",

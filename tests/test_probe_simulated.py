@@ -162,6 +162,40 @@ def test_nodes_without_names_are_not_shown(tmp_path: Path) -> None:
     assert "has no name" in joined(done.stderr)
 
 
+def test_a_probe_once_more_is_a_probe(folder: Path) -> None:
+    done = simulated(folder, "compile", "m.onnx", "again", "--like", "probe.om")
+    assert done.returncode == 0, done.stderr
+    old, new = (read_sidecar(folder / f"{name}.om.json") for name in ("probe", "again"))
+    assert new.probe == old.probe
+    asked = [
+        [word for word in sidecar.command if word.startswith("--out_nodes=")]
+        for sidecar in (old, new)
+    ]
+    assert asked[1] == asked[0] != []
+    plain = simulated(folder, "compile", "m.onnx", "plain", "--like", "m.om")
+    assert plain.returncode == 0, plain.stderr
+    assert read_sidecar(folder / "plain.om.json").probe is None
+
+
+def test_the_doctor_takes_a_probe_for_a_probe(folder: Path, tmp_path: Path) -> None:
+    done = simulated(folder, "doctor", "probe.om", "--run")
+    said = joined(done.stdout)
+    probe = read_sidecar(folder / "probe.om.json").probe
+    assert probe is not None
+    assert f"a probe: {len(probe.tensors)} outputs" in said
+    assert "expected one of each" not in said
+    assert done.returncode == 0, said
+    assert "a probe" not in joined(simulated(folder, "doctor", "m.om").stdout)
+    # One output less than the file beside it names is a misfit.
+    about = json.loads((folder / "probe.om.json").read_text(encoding="utf-8"))
+    about["probe"]["tensors"] = about["probe"]["tensors"][1:]
+    shutil.copy(folder / "probe.om", tmp_path)
+    (tmp_path / "probe.om.json").write_text(json.dumps(about), encoding="utf-8")
+    done = simulated(tmp_path, "doctor", "probe.om")
+    assert "expected one of each" in joined(done.stdout)
+    assert done.returncode == 4
+
+
 def test_halving_asks_for_few() -> None:
     asked: List[List[str]] = []
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from crnn.ascend.om import Om, OmTensor
+from crnn.ascend.sidecar import Probe
 from crnn.python37 import prod
 from crnn.spec import ModelSpec
 
@@ -113,6 +115,22 @@ def _size(shape: Tuple[int, ...], spec: ModelSpec) -> Optional[Size]:
     if batch < 1 or width < 1:
         return None
     return Size(batch, width)
+
+
+def without_probe(om: Om, probe: Optional[Probe]) -> Om:
+    """Return what an OM holds with its logits as the one output, as a probe would be without.
+
+    Args:
+        om: What the OM holds.
+        probe: Which tensors its outputs are; None where it is not a probe.
+
+    Returns:
+        The OM; as it is where it is not a probe, or has another number of outputs than that says.
+    """
+    if probe is None or len(om.outputs) != len(probe.tensors):
+        return om
+    place = probe.tensors.index(probe.logits)
+    return dataclasses.replace(om, outputs=om.outputs[place : place + 1])
 
 
 def misfits(

@@ -27,7 +27,7 @@ from typing import (
 )
 
 from crnn.ascend.environment import Version, cann_of, find_cann, npu_smi, search_roots, sourced_cann
-from crnn.ascend.fit import misfits
+from crnn.ascend.fit import misfits, without_probe
 from crnn.ascend.om import Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.reference import Reference, make_reference
@@ -612,7 +612,7 @@ def _compile(
     check_run(run, file)
     om = read_om(file)
     steps = {width: todo.sizes.steps[width] for width in job.widths}
-    wrong = list(misfits(_plain(todo, job, om), todo.spec, job.batches, steps))
+    wrong = list(misfits(without_probe(om, _probe(todo, job, om)), todo.spec, job.batches, steps))
     if wrong:
         raise CheckError(
             f"{job.output}.om: ATC said success, but the OM does not fit the spec",
@@ -631,15 +631,6 @@ def _probe(todo: CompilePlan, job: AtcJob, om: Om) -> Optional[Probe]:
         return None
     tensors = [todo.shown[node] for node in outputs_in_order(om, job.out_nodes)]
     return Probe(tuple(tensors), todo.graph.graph.output[0].name)
-
-
-def _plain(todo: CompilePlan, job: AtcJob, om: Om) -> Om:
-    """Return what an OM holds with its logits as the one output, as a probe would be without."""
-    shown = _probe(todo, job, om)
-    if shown is None:
-        return om
-    place = shown.tensors.index(shown.logits)
-    return dataclasses.replace(om, outputs=om.outputs[place : place + 1])
 
 
 def _staged(todo: CompilePlan, job: AtcJob, folder: Path) -> AtcJob:

@@ -35,6 +35,8 @@ from crnn.views import SETS, View, available, chosen, left_out_note
 READ, DECODE, RESIZE, COPIED_OUT, CTC = "read", "decode", "resize", "device to host", "ctc"
 PRELOADED = 8
 """Different batches at hand for the stream: enough that processor caches do not hold them."""
+MOST_VALUES = 1 << 28
+"""Values of a batch's images: one GiB as float32."""
 
 Advance = Callable[[int], None]
 
@@ -91,6 +93,8 @@ def bench(request: BenchRequest, advance: Advance = lambda count: None) -> Bench
             labelled = made is None
             request = dataclasses.replace(request, label=made)
         runners = [stack.enter_context(runner) for runner in _runners(request)]
+        for runner in runners:
+            _require_bearable(request.batch, runner.spec)
         subjects: List[_Subject] = []
         for runner, words in zip(runners, _open_words(request, runners)):
             notes = list(_views_left_out(request, runner.spec, words))
@@ -125,6 +129,19 @@ def _decoders() -> Mapping[str, str]:
 
     told = [f"{kind} by {used.decoder}" for kind, used in image_decoders.used().items()]
     return {"decoders": ", ".join(told)}
+
+
+def _require_bearable(sizes: Sequence[int], spec: ModelSpec) -> None:
+    """Refuse batches that no memory holds: the data go round, so any could be filled."""
+    channels, height, _ = spec.image_shape
+    values = channels * height * max(spec.read_widths)
+    most = MOST_VALUES // values
+    if max(sizes) > most:
+        raise UsageError(
+            f"--batch {max(sizes)}: {PRELOADED} batches are held at a time; expected at most"
+            f" {most} of images of {values} values",
+            hint="Give smaller sizes with --batch.",
+        )
 
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:

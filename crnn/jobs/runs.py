@@ -39,7 +39,7 @@ from crnn.jobs.run_folder import (
 )
 from crnn.jobs.run_records import Rows, Told, batch_of, lines_of, rows_keys
 from crnn.reports.result_json import run_dict
-from crnn.results import Model, RunInfo
+from crnn.results import Evaluation, Model, RunInfo
 from crnn.runners.base import Runner
 from crnn.samples.bins import BinFolder
 from crnn.samples.pack import PackedBins
@@ -49,6 +49,8 @@ from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of, judged
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
+_NEEDED = frozenset(["confidences", "data", "probability", "restricted", "run", "spec", "views"])
+"""What a run of words with labels keeps of itself."""
 PAUSE = 0.5
 """Seconds between two looks at what other processes have done."""
 
@@ -140,10 +142,112 @@ def score_runs(
         InputError: They are not of one run, or a shard is missing.
     """
     one.require_sound(request)
-    runs = [RunFolder.open(folder) for folder in folders]
+    runs = [open_evaluation(folder) for folder in folders]
     for run in runs[1:]:
         require_same(runs[0].kept, run.kept, [], run.path)
     return _result(request, runs, progress, screen, [])
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """What the folders of one run hold, be it complete or not: the shards that are whole, with the
+    folder of each, and the words of the run, read or not.
+    """
+
+    shards: Sequence[Tuple[RunFolder, Shard]]
+    total: int
+
+    @property
+    def run(self) -> RunFolder:
+        """One of its folders."""
+        return self.shards[0][0]
+
+    @property
+    def words(self) -> int:
+        """How many words were read."""
+        return sum(shard.end - shard.begin for _, shard in self.shards)
+
+    @property
+    def confidences(self) -> bool:
+        """Whether the words that were right have a confidence too."""
+        kept = self.run.configuration
+        return bool(kept["confidences"] or kept["probability"])
+
+    def lines(self) -> Iterator[List[bytes]]:
+        """Yield the lines of each batch in the data's order, the last one the batch's own.
+
+        Raises:
+            InputError: Records cannot be read.
+        """
+        for run, shard in self.shards:
+            with _damage_told(run, shard):
+                yield from run.records(shard)
+
+    def evaluation(self) -> Evaluation:
+        """Count all that is there.
+
+        Returns:
+            The evaluation of those words, without a date: that is not known.
+
+        Raises:
+            InputError: No word has a label, or records cannot be read.
+        """
+        info = _info(self.run.configuration, self.run.path)
+        scorer = one.scorer_of(info.model.spec, None, None, confidences=False)
+        counted = _Counted(scorer, Stages(), None)
+        for lines in self.lines():
+            counted.add(lines, info.model.spec)
+        evaluation = _evaluation(counted, info, self.run)
+        return dataclasses.replace(evaluation, data=str(self.run.configuration["data"]))
+
+
+def so_far(folders: Sequence[RunFolder]) -> SoFar:
+    """Find what is there of a run.
+
+    Args:
+        folders: Its folders, as `open_evaluation` returns them.
+
+    Returns:
+        The shards that are whole now.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = []
+    for shard in folders[0].shards:
+        for run in folders:
+            if run.whole(shard).exists():
+                found.append((run, shard))
+                break
+    if not found:
+        raise InputError(
+            f"{folders[0].path}: none of the {len(folders[0].shards)} shards is whole, so there is"
+            " nothing to count",
+            hint="Go on with crnn evaluate … --run DIR --resume.",
+        )
+    return SoFar(found, folders[0].count)
+
+
+def open_evaluation(folder: Path) -> RunFolder:
+    """Open a run whose words have labels.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: It is not a run, or one of ``crnn read``.
+    """
+    run = RunFolder.open(folder)
+    if not _NEEDED.issubset(run.configuration):
+        raise InputError(
+            f"{folder} is a run of crnn read, whose words have no labels: nothing tells which are"
+            " right",
+            hint="Evaluate labelled words instead: crnn evaluate MODEL DATA --run DIR",
+        )
+    return run
 
 
 def is_run(path: Path) -> bool:
@@ -376,7 +480,6 @@ def _result(
             f"{runs[0].path} keeps no confidences of words that were right: begin it with"
             " --readings to ask for them"
         )
-    stages = Stages()
     scorer = one.scorer_of(spec, sure, None, confidences=False)
     columns = one.columns_of(asked, spec, sure)
     comparer = one.comparer_of(request, spec)
@@ -386,7 +489,7 @@ def _result(
         wanted = Wanted(
             spec, info.simulated, comparer, readings, None, one.style_of(request), screen
         )
-        counted = _Counted(scorer, stages, sure)
+        counted = _Counted(scorer, Stages(), sure)
         for shard in runs[0].shards:
             run = _holder(runs, shard)
             with _damage_told(run, shard):
@@ -394,23 +497,29 @@ def _result(
                     taken = counted.add(lines, spec)
                     wanted.take(taken)
                     advance(len(taken))
-    for key, problem in counted.extras:
-        scorer.report(key, problem)
-    if not scorer.metric.total:
-        raise InputError(f"{runs[0].path} holds no labelled word, so there is nothing to evaluate")
-    evaluation = evaluation_of(
-        scorer,
-        dataclasses.replace(info, given_up=counted.given_up),
-        stages=stages,
-        batch=runs[0].batch,
-        seconds=counted.seconds,
-        protocol=one.rules_of(None, CountingProtocol()),
-    )
-    evaluation = dataclasses.replace(evaluation, decoding=kept["run"]["decoding"])
+    evaluation = _evaluation(counted, info, runs[0])
     said = [*notes, *one.hardly_note(evaluation)]
     for device, reason in counted.given_up.items():
         said.append(f"{device} was given up, and others went on: {reason.splitlines()[0]}")
     return one.outcome_of(request, Path(kept["data"]), evaluation, scorer, wanted, sure, said)
+
+
+def _evaluation(counted: _Counted, info: RunInfo, run: RunFolder) -> Evaluation:
+    """Return what the counted batches of a run come to."""
+    scorer = counted.scorer
+    for key, problem in counted.extras:
+        scorer.report(key, problem)
+    if not scorer.metric.total:
+        raise InputError(f"{run.path} holds no labelled word, so there is nothing to evaluate")
+    evaluation = evaluation_of(
+        scorer,
+        dataclasses.replace(info, given_up=counted.given_up),
+        stages=counted.stages,
+        batch=run.batch,
+        seconds=counted.seconds,
+        protocol=one.rules_of(None, CountingProtocol()),
+    )
+    return dataclasses.replace(evaluation, decoding=run.configuration["run"]["decoding"])
 
 
 class _Counted:
@@ -420,27 +529,27 @@ class _Counted:
         self.seconds = 0.0
         self.extras: Dict[Tuple[str, Problem], None] = {}
         self.given_up: Dict[str, str] = {}
-        self._scorer = scorer
-        self._stages = stages
+        self.scorer = scorer
+        self.stages = stages
         self._threshold: Optional[float] = None
         if sure is not None:
             self._threshold = sure.threshold
 
     def add(self, lines: Sequence[bytes], spec: ModelSpec) -> Sequenced:
         """Count a batch and return its readings."""
-        batch = batch_of(lines, spec.fold, plain=self._scorer.plain)
+        batch = batch_of(lines, spec.fold, plain=self.scorer.plain)
         told = batch.told
         self.seconds += told.seconds
         for stage, values in told.stages.items():
             for value in values:
-                self._stages.add(stage, value)
+                self.stages.add(stage, value)
         for width, (rows, seconds) in told.by_width.items():
-            self._stages.at_width(width, rows, seconds)
+            self.stages.at_width(width, rows, seconds)
         self.extras.update(dict.fromkeys(told.extras))
         self.given_up.update(told.given_up)
-        self._scorer.read += batch.read
-        self._scorer.remarks.update(told.remarks)
-        return self._scorer.count(self._judged(batch.rows))
+        self.scorer.read += batch.read
+        self.scorer.remarks.update(told.remarks)
+        return self.scorer.count(self._judged(batch.rows))
 
     def _judged(self, rows: Rows) -> Rows:
         if self._threshold is None or isinstance(rows, PlainRows):

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
@@ -123,6 +123,26 @@ def test_a_batch_that_the_bins_cannot_fill_is_refused(
         == 1
     )
     assert "fewer than 8 usable bins" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [["input_bin", "--label", "label.txt"], [str(WORDS)]])
+@pytest.mark.parametrize("sizes", ["100000000", "4,83887"])
+def test_a_batch_that_no_memory_holds_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], data: List[str], sizes: str
+) -> None:
+    assert main(["bench", "m.onnx", "--data", *data, "--batch", sizes, *QUICK]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "expected at most 83886 of images of 3200 values" in said
+    assert "Give smaller sizes with --batch" in said
+
+
+def test_the_largest_batch_is_not_refused_for_its_memory(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seven bins cannot fill it, which is said in its turn."""
+    words = ["--data", "input_bin", "--label", "label.txt", "--batch", "83886", *QUICK]
+    assert main(["bench", "m.onnx", *words]) == 1
+    assert "fewer than 83886 usable bins" in " ".join(capsys.readouterr().err.split())
 
 
 def test_images_that_cannot_be_decoded_are_passed_over(

@@ -15,6 +15,7 @@ HELP = (
 )
 EXAMPLE = """  crnn evaluate crnn.onnx words_lmdb --json r.json --readings r.jsonl
   crnn report r.json r.jsonl --data words_lmdb -o report.html
+  crnn report run --data words_lmdb -o report.html                  the folder of evaluate --run
   crnn report old.json old.jsonl new.json new.jsonl -o changes.html --lang zh"""
 
 
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RESULT",
         help=(
             "JSON of evaluate, score, compare or bench; readings (JSON Lines or CSV) right after"
-            " the result of the same run, or alone; NAME.om.json for where an OM comes from."
+            " the result of the same run, or alone; the folder of a run (evaluate --run), complete"
+            " or not; NAME.om.json for where an OM comes from."
             " Readings of a second run over the same data are compared with the first's"
         ),
     )

@@ -16,7 +16,7 @@ from crnn.files import open_input, read_bounded, utf8_lines
 from crnn.jobs.comparison.models import WordData
 from crnn.jobs.comparison.words import Word
 from crnn.jobs.raw_outputs import Labels, ResultFolder
-from crnn.jobs.run_folder import RunFolder
+from crnn.jobs.runs import open_evaluation
 from crnn.limits import limit
 from crnn.metrics import wilson
 from crnn.reports.result_json import (
@@ -175,7 +175,7 @@ class RunSide:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
-        self._run = RunFolder.open(path)
+        self._run = open_evaluation(path)
         missing = len(self._run.unfinished())
         if missing:
             raise InputError(

@@ -15,10 +15,12 @@ from crnn.errors import UsageError
 from crnn.jobs.comparison.job import CompareOutcome, CompareRequest, compare, texts_file
 from crnn.jobs.comparison.sides import takes_device
 from crnn.jobs.evaluate import Progress
-from crnn.results import MODEL, SideBySide, SweepRun
+from crnn.results import MODEL, Side, SideBySide, SweepRun
 
 TAIL = "tail"
 """A batch that leaves a short one at the end of the data."""
+ACL = "pyacl"
+"""The backend of OMs (`crnn.runners.ascend_runner`)."""
 _TAILS = range(16, 32)
 Batches = Sequence[Union[int, str]]
 
@@ -76,7 +78,8 @@ def compare_and_sweep(
             name = result.sides[number].name
             sizes = _sizes(batches, result.sides[number].words)
             devices = _devices(request.sides[number], sweep.devices) or [request.device]
-            for size, device, count in itertools.product(sizes, devices, threads):
+            counts = _counts(result.sides[number], threads)
+            for size, device, count in itertools.product(sizes, devices, counts):
                 one = dataclasses.replace(
                     base,
                     sides=(str(texts_file(Path(folder), number)), request.sides[number]),
@@ -148,6 +151,13 @@ def tail_of(words: int) -> int:
         if rest and size < words and (not best or rest < words % best):
             best = size
     return best or max(2, words - 1)
+
+
+def _counts(side: Side, threads: Sequence[Optional[int]]) -> Sequence[Optional[int]]:
+    """Return the counts of threads that make a difference: a chip computes with none of them."""
+    if side.run is not None and side.run.backend == ACL:
+        return threads[:1]
+    return threads
 
 
 def _devices(side: str, devices: Sequence[str]) -> List[str]:

@@ -8,7 +8,7 @@ from typing import Any, Iterator, Optional
 import numpy as np
 
 from crnn.ascend.environment import Version
-from crnn.ascend.fit import misfits
+from crnn.ascend.fit import misfits, without_probe
 from crnn.ascend.om import UNKNOWN, Om
 from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Probe
@@ -142,8 +142,16 @@ def _om_spec(path: Path, om: Om, cann: Optional[Version], given: Optional[str]) 
         where = f"from {beside}"
     if given is not None:
         spec, where = spec_given(spec, given, None), "the one of --spec"
-    wrong = list(misfits(om, spec))
+    probe = None
+    if sidecar:
+        probe = sidecar.probe
+    wrong = list(misfits(without_probe(om, probe), spec))
     found = "; ".join(wrong) or f"{where}, and the OM fits it"
+    if probe is not None:
+        found += (
+            f"; a probe: {len(om.outputs)} outputs show its inside to crnn compare --layers, and it"
+            " is not for speed"
+        )
     remedy = "Its own spec must stand beside it: compile again with crnn compile."
     yield looked("spec", not wrong, found, remedy, needed=True)
     if sidecar:

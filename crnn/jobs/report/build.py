@@ -25,6 +25,7 @@ from crnn.jobs.report.inputs import (
 )
 from crnn.jobs.report.pictures import NO_PICTURES, Pictures
 from crnn.jobs.report.tally import Tally, Word, top_confusions
+from crnn.jobs.runs import SoFar
 from crnn.metrics import align, wilson
 from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
 from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
@@ -201,6 +202,7 @@ def _run_page(
     figures = _figures(run, tally)
     left_out: List[str] = []
     plots = list(_plots(run, tally, pictures, texts))
+    left_out.extend(_lacking(run, texts))
     if run.readings is None:
         left_out.append(texts["no_readings"])
     misses = []
@@ -225,6 +227,17 @@ def _run_page(
     )
 
 
+def _lacking(run: Run, texts: Texts) -> Iterator[str]:
+    """Say what a run's folder does not hold."""
+    kept = run.readings
+    if not isinstance(kept, SoFar):
+        return
+    if kept.words < kept.total:
+        yield texts["not_complete"].format(words=kept.words, total=kept.total)
+    if not kept.confidences:
+        yield texts["no_confidences"]
+
+
 def _kept(run: Run, tally: Tally, texts: Texts) -> str:
     """Say what became of the words where a run rejected some, and all its readings are here."""
     if run.readings is None or not tally.rejected:
@@ -246,7 +259,9 @@ def _figures(run: Run, tally: Tally) -> Figures:
     result, metric = run.result, tally.metric
     sure = length = None
     if run.readings is not None:
-        sure, length = tally.mean_sure, tally.mean_length
+        length = tally.mean_length
+    if run.all_sure:
+        sure = tally.mean_sure
     if result:
         return Figures(
             run.title,
@@ -372,17 +387,19 @@ def _plots(run: Run, tally: Tally, pictures: Pictures, texts: Texts) -> Iterator
         yield Plot(texts["by_length"], bars(texts["by_length"], rows, texts["letters"]))
     yield from _plots_of_sizes(run, tally, pictures, texts)
     if run.readings is not None:
-        yield from _plots_of_readings(tally, texts)
+        yield from _plots_of_readings(run, tally, texts)
     stages = run.result.get("stages") or {}
     spent = [(name, float(values.get("sum", 0)) / 1000) for name, values in stages.items()]
     if spent:
         yield Plot(texts["stages"], amounts(texts["stages"], spent, "s"))
 
 
-def _plots_of_readings(tally: Tally, texts: Texts) -> Iterator[Plot]:
+def _plots_of_readings(run: Run, tally: Tally, texts: Texts) -> Iterator[Plot]:
     rows = [_bar(str(width), *counts) for width, counts in sorted(tally.by_width.items())]
     if rows:
         yield Plot(texts["by_width"], bars(texts["by_width"], rows, texts["columns"]))
+    if not run.all_sure:
+        return
     reliability = tally.reliability()
     if reliability is None:
         return

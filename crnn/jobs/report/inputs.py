@@ -8,12 +8,14 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import open_input, read_bounded, require_file, utf8_lines
+from crnn.files import json_text, open_input, read_bounded, require_file, utf8_lines
 from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
+from crnn.jobs.run_folder import RunFolder
+from crnn.jobs.runs import SoFar, is_run, open_evaluation, so_far
 from crnn.jobs.sweep import SCHEMA as SWEEP
 from crnn.limits import limit
 from crnn.reports import bench, comparison, result_json
@@ -21,6 +23,8 @@ from crnn.reports.html.model import BenchmarkRows
 from crnn.spec import ModelSpec, newest, optional_keys
 
 Data = Mapping[str, Any]
+Readings = Union[Path, SoFar]
+"""A file of readings, or what the folders of a run hold."""
 MANY = "crnn-evaluations/1"
 OM = "crnn-om"
 MOST_WORDS = 1 << 53
@@ -48,7 +52,7 @@ class Run:
 
     title: str
     result: Data
-    readings: Optional[Path] = None
+    readings: Optional[Readings] = None
     file: Optional[Path] = None
 
     @property
@@ -61,7 +65,14 @@ class Run:
         """Whether the run was simulated."""
         if self.result:
             return self.result.get("simulated") is True
-        return self.readings is not None and simulated_readings(self.readings)
+        return isinstance(self.readings, Path) and simulated_readings(self.readings)
+
+    @property
+    def all_sure(self) -> bool:
+        """Whether readings are there, and the words that were right have a confidence too."""
+        if isinstance(self.readings, SoFar):
+            return self.readings.confidences
+        return self.readings is not None
 
     @property
     def spec(self) -> ModelSpec:
@@ -89,8 +100,9 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
 
     Args:
         paths: JSON of evaluate, score, compare or bench, readings (JSON Lines or CSV),
-            ``NAME.om.json``. Readings right after a result are that run's; other readings
-            are a run by themselves.
+            ``NAME.om.json``, folders of ``crnn evaluate --run``. Readings right after a result are
+            that run's; other readings are a run by themselves. Folders right after each other
+            that are parts of one run are that run.
 
     Returns:
         The runs in the order given, benchmarks, and what stands beside OMs.
@@ -103,10 +115,9 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     comparisons: List[Data] = []
     sidecars: Dict[str, Data] = {}
     sidecar_paths: Dict[str, Path] = {}
+    folders = _folders(paths)
     for path in paths:
-        require_file(path, "a result JSON, readings, or NAME.om.json")
-        if _holds_readings(path):
-            _add_readings(runs, path)
+        if _takes_readings(runs, path, folders):
             continue
         data = _json(path)
         schema = str(data.get("schema") or data.get("format") or "")
@@ -132,18 +143,54 @@ def read_inputs(paths: Sequence[Path]) -> Inputs:
     return Inputs(runs, benchmarks, sidecars, sidecar_paths, comparisons)
 
 
-def words_of(path: Path) -> Iterator[Word]:
-    """Yield the readings of a file, one at a time.
+def _folders(paths: Sequence[Path]) -> Dict[Path, List[RunFolder]]:
+    """Open the runs' folders: under the first of each run all of its parts that stand right after
+    each other, under the others none.
+    """
+    found: Dict[Path, List[RunFolder]] = {}
+    parts: List[RunFolder] = []
+    for path in paths:
+        if path in found or not is_run(path):
+            parts = []
+            continue
+        run = open_evaluation(path)
+        found[path] = []
+        if not parts or parts[0].kept != run.kept or parts[0].complete():
+            parts = found[path]
+        parts.append(run)
+    return found
+
+
+def _run_of_folders(folders: Sequence[RunFolder]) -> Iterator[Run]:
+    if not folders:
+        return
+    kept = so_far(folders)
+    # As a result's file has it: keys in order, lists.
+    result = json.loads(json_text(result_json.to_dict(kept.evaluation())))
+    yield Run(_title(result), result, kept)
+
+
+def words_of(readings: Readings) -> Iterator[Word]:
+    """Yield readings, one at a time.
 
     Args:
-        path: JSON Lines or CSV, as ``--readings`` writes them.
+        readings: JSON Lines or CSV, as ``--readings`` writes them, or what a run holds.
 
     Yields:
-        The words in the file's order.
+        The words in the file's order, or in that of the run's data.
 
     Raises:
         InputError: A line is not a reading.
     """
+    if isinstance(readings, Path):
+        yield from _words_of_file(readings)
+        return
+    for lines in readings.lines():
+        for line in lines[:-1]:
+            yield _word_of_line(line, str(readings.run.path))
+
+
+def _words_of_file(path: Path) -> Iterator[Word]:
     separator = result_json.SEPARATORS.get(path.suffix.lower())
     if separator is not None:
         yield from _words_of_table(path, separator)
@@ -151,11 +198,15 @@ def words_of(path: Path) -> Iterator[Word]:
     for number, line, _ in utf8_lines(path):
         if line is None:
             raise InputError(f"{path}, line {number}: not UTF-8, as JSON is")
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
-        yield word_of(entry, f"{path}, line {number}")
+        yield _word_of_line(line, f"{path}, line {number}")
+
+
+def _word_of_line(line: Union[str, bytes], where: str) -> Word:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {error}") from error
+    return word_of(entry, where)
 
 
 def word_of(entry: Any, where: str) -> Word:
@@ -250,12 +301,22 @@ def _holds_readings(path: Path) -> bool:
     return isinstance(entry, dict) and "key" in entry and "text" in entry
 
 
-def _add_readings(runs: List[Run], path: Path) -> None:
+def _takes_readings(
+    runs: List[Run], path: Path, folders: Mapping[Path, Sequence[RunFolder]]
+) -> bool:
+    """Add a file of readings or a run's folders; say whether it is one."""
+    if path in folders:
+        runs.extend(_run_of_folders(folders[path]))
+        return True
+    require_file(path, "a result JSON, readings, the folder of a run, or NAME.om.json")
+    if not _holds_readings(path):
+        return False
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
         runs.append(Run(last.title, last.result, path, last.file))
     else:
         runs.append(Run(path.name, {}, path))
+    return True
 
 
 def _typed(row: Mapping[str, Any]) -> Dict[str, Any]:

@@ -85,6 +85,10 @@ ENGLISH: Mapping[str, str] = {
     "no_readings": "confidences and confusions of all words: give the readings of the run"
     " (crnn evaluate --readings FILE.jsonl)",
     "no_pictures": "pictures: give the data set (--data)",
+    "not_complete": "the rest of the run, which is not complete: {words} of its {total} words are"
+    " counted (go on with it: crnn evaluate … --run DIR --resume)",
+    "no_confidences": "how far confidences can be trusted: the run keeps none of words that were"
+    " right (begin one with --readings or --probability)",
     "model": "model",
     "model_hash": "SHA-256 of the model",
     "weights_hash": "SHA-256 of {name}",
@@ -186,6 +190,10 @@ CHINESE: Mapping[str, str] = {
     "no_readings": "全部样本的置信度与混淆字符：请同时给出该次运行的识别结果文件"
     "（crnn evaluate --readings FILE.jsonl）",
     "no_pictures": "图片：请给出数据集（--data）",
+    "not_complete": "该次运行尚未完成：其 {total} 个样本中只统计了 {words} 个"
+    "（继续运行：crnn evaluate … --run DIR --resume）",
+    "no_confidences": "置信度是否可信：该次运行没有保存识别正确的样本的置信度"
+    "（请在开始运行时加 --readings 或 --probability）",
     "model": "模型",
     "model_hash": "模型 SHA-256",
     "weights_hash": "{name} SHA-256",
