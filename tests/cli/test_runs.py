@@ -243,6 +243,51 @@ def test_damaged_records_are_an_error_of_theirs(
     assert "000001.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "where, field, value",
+    [
+        ("record", "confidence", "high"),
+        ("record", "confidence", float("inf")),
+        ("record", "problem", ["empty"]),
+        ("record", "alternatives", [{"text": "a"}]),
+        ("record", "characters", 5),
+        ("end", "extras", [["a", [1], "b"]]),
+        ("end", "given_up", [1]),
+        ("end", "remarks", {"a": "b"}),
+        ("end", "seconds", float("nan")),
+        ("end", "stages", {"read": ["fast"]}),
+    ],
+)
+def test_a_field_of_another_kind_is_an_error_of_its_file(
+    place: Path, capsys: pytest.CaptureFixture[str], where: str, field: str, value: Any
+) -> None:
+    evaluate("--run", "run", "--readings", "words.jsonl")
+    whole = place / "run" / "shards" / "000001.jsonl"
+    lines = whole.read_bytes().splitlines(keepends=True)
+    ends = [number for number, text in enumerate(lines) if text.startswith(run_folder.BATCH)]
+    line = {"record": 1, "end": ends[0]}[where]
+    entry = {"detail": "", **json.loads(lines[line])}
+    entry[field] = value
+    lines[line] = json.dumps(entry, sort_keys=True).encode() + b"\n"
+    whole.write_bytes(b"".join(lines))
+    assert main(["score", "run", "--readings", "again.jsonl", "--json", "again.json"]) == 1
+    assert "000001.jsonl" in capsys.readouterr().err
+    assert not Path("again.jsonl").exists()
+
+
+@pytest.mark.parametrize("field, value", [("restricted", {}), ("views", None)])
+def test_a_changed_configuration_is_an_error_of_its_file(
+    place: Path, capsys: pytest.CaptureFixture[str], field: str, value: Any
+) -> None:
+    evaluate("--run", "run")
+    file = place / "run" / "run.json"
+    kept = json.loads(file.read_text())
+    kept["configuration"][field] = value
+    file.write_text(json.dumps(kept))
+    assert main(["score", "run"]) == 1
+    assert "run.json" in capsys.readouterr().err
+
+
 def test_probabilities_and_rejections_come_from_the_records(place: Path) -> None:
     # Without the words that move the batches: the last digit of a probability depends on these.
     lines = (place / "label.txt").read_text().splitlines(keepends=True)
