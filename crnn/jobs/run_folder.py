@@ -126,7 +126,7 @@ class RunFolder:
         if size % batch:
             raise UsageError(f"shards of {size} words are not of whole batches of {batch}")
         refuse_used(path, "listing-")
-        (path / "shards").mkdir(parents=True, exist_ok=True)
+        make_folder(path / "shards")
         kept = {
             "schema": SCHEMA,
             "configuration": dict(configuration),
@@ -177,6 +177,7 @@ class RunFolder:
         mine = json.loads(json_text(dict(configuration)))
         for name, now in sorted(mine.items()):
             require_same(run.configuration.get(name), now, [name], path)
+        run._require_shards()
         tidy(path / "shards")
         return run
 
@@ -228,6 +229,11 @@ class RunFolder:
             InputError: The records are not whole, or another run's.
         """
         path = self.whole(shard)
+        if not path.is_file():
+            raise InputError(
+                f"{path} is not a file; expected the records of a shard",
+                hint="Remove it and go on with --resume.",
+            )
         found = 0
         lines: List[bytes] = []
         with path.open("rb") as file:
@@ -266,7 +272,16 @@ class RunFolder:
         """Return where the records of a shard are once they are whole."""
         return self.path / "shards" / f"{shard.name}.jsonl"
 
+    def _require_shards(self) -> None:
+        folder = self.path / "shards"
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder} is not a folder; expected that of the run's records",
+                hint="Begin the run in another folder.",
+            )
+
     def _names(self) -> Set[str]:
+        self._require_shards()
         return {entry.name for entry in (self.path / "shards").iterdir()}
 
     def _claim(self, shard: Shard, last: int) -> Optional[Work]:
@@ -589,6 +604,21 @@ def refuse_used(path: Path, besides: str = "shards") -> None:
         raise InputError(
             f"{path} holds other things ({', '.join(inside[:3])}); expected a new or empty folder"
         )
+
+
+def make_folder(path: Path) -> None:
+    """Make a run's folder, and those above it, where they are not there yet.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: It cannot be made: something on the way to it is a file, say.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def _put_first(path: Path, text: str) -> Optional[IO[bytes]]:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,6 +287,34 @@ def test_a_changed_configuration_is_an_error_of_its_file(
     file.write_text(json.dumps(kept))
     assert main(["score", "run"]) == 1
     assert "run.json" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate("--run", "m.onnx/run", code=1)
+    assert "m.onnx/run" in capsys.readouterr().err
+    write_images(place / "words", ["a"])
+    assert main(["read", "m.onnx", "words", "--run", "m.onnx/run", "--threads", "1"]) == 1
+    assert "m.onnx/run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["shards is a file", "no shards", "records are a folder"])
+def test_other_things_in_a_run_are_an_error(
+    place: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    evaluate("--run", "run")
+    folder = place / "run" / "shards"
+    if damage == "records are a folder":
+        (folder / "000001.jsonl").unlink()
+        (folder / "000001.jsonl").mkdir()
+    else:
+        shutil.rmtree(folder)
+    if damage == "shards is a file":
+        folder.touch()
+    capsys.readouterr()
+    evaluate("--run", "run", "--resume", code=1)
+    assert str(Path("run") / "shards") in capsys.readouterr().err
 
 
 def test_probabilities_and_rejections_come_from_the_records(place: Path) -> None:
