@@ -381,6 +381,14 @@ def test_a_device_is_taken_by_those_that_can(
     assert "no model here runs on it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option, value", [("--devices", "7"), ("--threads", "1,1")])
+def test_a_sweep_without_a_run_says_nothing_good(
+    place: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main(["compare", "m.onnx", *ALL, option, value]) == 2
+    assert "PASS" not in capsys.readouterr().out
+
+
 def test_a_sweep_needs_a_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_readings(place / "r.jsonl", {})
     assert main(["compare", "r.jsonl", "r.jsonl", "--batches", "1,2"]) == 2
