@@ -1719,11 +1719,11 @@ MUTATIONS = (
         "tests/runners/test_plain_graph.py::test_hostile_graphs",
     ),
     Mutation(
-        "fewer rows than images taken",
-        "crnn/runners/base.py",
-        "        if rows < count or classes",
-        "        if classes",
-        "tests/runners/test_plain_graph.py::test_outputs_of_another_size_than_the_spec_s",
+        "outputs that are not finite count as agreement",
+        "crnn/jobs/comparison/job.py",
+        "        if broken:\n",
+        "        if broken and False:\n",
+        "tests/cli/test_compare.py::test_outputs_that_are_not_finite_are_no_agreement",
     ),
     Mutation(
         "the loss's sum forgotten at a resume",

@@ -567,3 +567,6 @@ def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[
                 yield name, one
             elif isinstance(one, str) and name in written and one != STDOUT:
                 yield name, Path(one)
+            elif isinstance(one, str) and name == "sides":
+                # Models may stand behind a word, as in float16:MODEL.onnx.
+                yield name, Path(one.rpartition("float16:")[2])

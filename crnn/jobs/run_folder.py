@@ -55,6 +55,8 @@ RECORDS = "crnn-records/1"
 STALE = 60.0
 """Seconds without a heartbeat after which another machine's claim is void."""
 HEARTBEAT = 10.0
+_SHARDS = 1_000_000
+"""More shards than a run has: a thousand million words are in 15 259."""
 BATCH = b'{"batch": '
 """With this begins the line that ends a batch's records; `batch_line` writes it."""
 _CLAIM = re.compile(r"([0-9]{6,})\.([0-9]+)")
@@ -126,7 +128,7 @@ class RunFolder:
         if size % batch:
             raise UsageError(f"shards of {size} words are not of whole batches of {batch}")
         refuse_used(path, "listing-")
-        (path / "shards").mkdir(parents=True, exist_ok=True)
+        make_folder(path / "shards")
         kept = {
             "schema": SCHEMA,
             "configuration": dict(configuration),
@@ -177,6 +179,7 @@ class RunFolder:
         mine = json.loads(json_text(dict(configuration)))
         for name, now in sorted(mine.items()):
             require_same(run.configuration.get(name), now, [name], path)
+        run._require_shards()
         tidy(path / "shards")
         run._forget_done()
         return run
@@ -229,6 +232,11 @@ class RunFolder:
             InputError: The records are not whole, or another run's.
         """
         path = self.whole(shard)
+        if not path.is_file():
+            raise InputError(
+                f"{path} is not a file; expected the records of a shard",
+                hint="Remove it and go on with --resume.",
+            )
         found = 0
         lines: List[bytes] = []
         with path.open("rb") as file:
@@ -276,7 +284,16 @@ class RunFolder:
                 with contextlib.suppress(FileNotFoundError):
                     (self.path / "shards" / name).unlink()
 
+    def _require_shards(self) -> None:
+        folder = self.path / "shards"
+        if not folder.is_dir():
+            raise InputError(
+                f"{folder} is not a folder; expected that of the run's records",
+                hint="Begin the run in another folder.",
+            )
+
     def _names(self) -> Set[str]:
+        self._require_shards()
         return {entry.name for entry in (self.path / "shards").iterdir()}
 
     def _claim(self, shard: Shard, last: int) -> Optional[Work]:
@@ -493,7 +510,7 @@ def read_run_json(path: Path) -> Dict[str, Any]:
     sound = all(isinstance(count, int) and count >= 0 for count in counts)
     if not sound or not kept["shard"] or not kept["batch"]:
         raise InputError(f"{place}: not as crnn evaluate --run writes it")
-    if not isinstance(kept.get("configuration"), dict):
+    if not isinstance(kept.get("configuration"), dict) or kept["count"] > _SHARDS * kept["shard"]:
         raise InputError(f"{place}: not as crnn evaluate --run writes it")
     return kept
 
@@ -601,6 +618,21 @@ def refuse_used(path: Path, besides: str = "shards") -> None:
         raise InputError(
             f"{path} holds other things ({', '.join(inside[:3])}); expected a new or empty folder"
         )
+
+
+def make_folder(path: Path) -> None:
+    """Make a run's folder, and those above it, where they are not there yet.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: It cannot be made: something on the way to it is a file, say.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def _put_first(path: Path, text: str) -> Optional[IO[bytes]]:

@@ -9,6 +9,7 @@ while it was read.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -23,8 +24,34 @@ from crnn.scoring.plain import KeptReadings, PlainRows, Readings
 from crnn.scoring.scorer import Row
 
 Rows = Union[PlainRows, Sequence[Row]]
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
+"""What records raise that somebody has changed."""
 _MORE = frozenset(["width", "view", "steps"])
 """The fields of records that `PlainRows` have no place for."""
+_NUMBER = (float, int)
+_KINDS = {
+    "key": (str,),
+    "text": (str,),
+    "label": (str, type(None)),
+    "confidence": (float, int, type(None)),
+    "probability": _NUMBER,
+    "posterior": _NUMBER,
+    "rejected": (bool,),
+    "views_agree": (bool,),
+    "view": (str,),
+    "width": (int,),
+    "steps": (int,),
+    "problem": (str,),
+    "detail": (str,),
+    "simulated": (bool,),
+    "alternatives": (list,),
+    "characters": (list,),
+    "character": (str,),
+    "index": (int,),
+    "first": (int,),
+    "last": (int,),
+}
+"""What the fields of a record, of its alternatives and of its characters may be."""
 
 
 @dataclass(frozen=True)
@@ -171,15 +198,38 @@ def batch_of(lines: Sequence[bytes], folded: Any, *, plain: bool) -> KeptBatch:
         *entries, about = json.loads(b"[" + b",".join(lines) + b"]")
         if about["batch"] != len(entries):
             raise ValueError(f"{len(entries)} records; expected {about['batch']}")
+        for entry in entries:
+            _require_kinds(entry)
         read = sum(map(_is_read, entries))
         if plain and not any(_MORE.intersection(entry) for entry in entries):
             return KeptBatch(_plain_rows(entries), _told(about), read)
         rows = [_row(entry, folded) for entry in entries]
         return KeptBatch(rows, _told(about), read)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"records are not as crnn evaluate --run writes them: {str(error)[:200]}"
         ) from error
+
+
+def _require_kinds(entry: Dict[str, Any]) -> None:
+    """Refuse fields of other kinds, which would be met long after it is known whose they are."""
+    for name, value in entry.items():
+        kind = type(value)
+        if kind not in _KINDS.get(name, (kind,)):
+            raise TypeError(f"{str(value)[:80]!r} in the place of a {name}")
+        if kind is float:
+            _number(value)
+        if kind is list and name in _KINDS:
+            for one in value:
+                _require_kinds(one)
+    if "alternatives" in entry or "characters" in entry:
+        _reading(entry)
+
+
+def _number(value: Any) -> float:
+    if type(value) not in _NUMBER or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:80]!r} in the place of a number")
+    return float(value)
 
 
 def _plain_rows(entries: Sequence[Dict[str, Any]]) -> PlainRows:
@@ -244,12 +294,23 @@ def _is_read(entry: Dict[str, Any]) -> bool:
 
 def _told(about: Dict[str, Any]) -> Told:
     times = about.get("by_width", {})
-    extras = [(key, Problem(reason, detail)) for key, reason, detail in about.get("extras", ())]
+    extras = []
+    for key, reason, detail in about.get("extras", ()):
+        extras.append((_text(key), Problem(_text(reason), _text(detail))))
+    stages = {}
+    for name, values in about.get("stages", {}).items():
+        stages[name] = [_number(value) for value in values]
+    remarks = {}
+    for remark, count in about.get("remarks", {}).items():
+        remarks[remark] = int(_number(count))
+    given_up = {}
+    for device, reason in about.get("given_up", {}).items():
+        given_up[device] = _text(reason)
     return Told(
-        float(about.get("seconds", 0.0)),
-        about.get("stages", {}),
-        {int(width): (int(rows), float(seconds)) for width, (rows, seconds) in times.items()},
-        about.get("remarks", {}),
+        _number(about.get("seconds", 0.0)),
+        stages,
+        {int(width): (int(rows), _number(seconds)) for width, (rows, seconds) in times.items()},
+        remarks,
         extras,
-        about.get("given_up", {}),
+        given_up,
     )

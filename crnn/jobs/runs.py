@@ -470,7 +470,7 @@ def _result(
     info = _info(kept, runs[0].path)
     spec = info.model.spec
     sure = one.sure_of(request)
-    asked = _kept_asked(kept)
+    asked = _kept_asked(kept, runs[0].path)
     if sure is not None and sure.decoding.probability and not asked.decoding.probability:
         raise UsageError(
             f"{runs[0].path} keeps no probabilities: begin it with --probability to ask for them"
@@ -617,13 +617,18 @@ def _info(kept: Mapping[str, Any], path: Path) -> RunInfo:
         ) from error
 
 
-def _kept_asked(kept: Mapping[str, Any]) -> Asked:
+def _kept_asked(kept: Mapping[str, Any], path: Path) -> Asked:
     """Return how a run's words were decoded."""
-    restricted = kept["restricted"]
-    decoding = DecodingOptions(
-        probability=kept["probability"],
-        characters=kept["characters"],
-        lexicon=restricted["lexicon"],
-        pattern=restricted["pattern"],
-    )
-    return Asked(decoding, len(kept["views"]) > 1)
+    try:
+        restricted = kept["restricted"]
+        decoding = DecodingOptions(
+            probability=kept["probability"],
+            characters=kept["characters"],
+            lexicon=restricted["lexicon"],
+            pattern=restricted["pattern"],
+        )
+        return Asked(decoding, len(kept["views"]) > 1)
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path / 'run.json'}: not as crnn evaluate --run writes it: {error!r}"
+        ) from error

@@ -17,7 +17,15 @@ from crnn.batch import Batch, Sample
 from crnn.errors import InputError, UsageError
 from crnn.files import json_text, sha256
 from crnn.jobs.reading import Opened
-from crnn.jobs.run_folder import Claims, RunFolder, Shard, part_of, refuse_used, shard_size
+from crnn.jobs.run_folder import (
+    Claims,
+    RunFolder,
+    Shard,
+    make_folder,
+    part_of,
+    refuse_used,
+    shard_size,
+)
 from crnn.jobs.run_records import Told, batch_of, lines_of
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
@@ -170,7 +178,7 @@ def open_run(
     is_there = (folder / "run.json").exists()
     if not is_there or not resume:
         refuse_used(folder, besides=LISTING)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tidy(folder)
     listing = _written(folder, samples)
     configuration: Dict[str, Any] = {

@@ -114,6 +114,13 @@ def test_checks(place: Path) -> None:
     compare("r.jsonl", "m.onnx", *ALL, "--max-drop", "0")
 
 
+def test_outputs_that_are_not_finite_are_no_agreement(place: Path) -> None:
+    broken = str(biased_model(place, float("nan")))
+    data = compare(broken, broken, *ALL, "--max-drop", "1", code=3)
+    assert data["passed"] is False
+    assert "not finite for 7 of 7 words" in data["failures"][0]
+
+
 def test_sides_of_other_words_are_refused_unless_common(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -379,6 +386,14 @@ def test_a_device_is_taken_by_those_that_can(
     assert not takes_device("x.om", "cpu")
     assert main(["compare", "m.onnx", "m.onnx", *ALL, "--device", "0"]) == 2
     assert "no model here runs on it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option, value", [("--devices", "7"), ("--threads", "1,1")])
+def test_a_sweep_without_a_run_says_nothing_good(
+    place: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main(["compare", "m.onnx", *ALL, option, value]) == 2
+    assert "PASS" not in capsys.readouterr().out
 
 
 def test_a_sweep_needs_a_model(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

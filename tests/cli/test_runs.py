@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -241,6 +242,79 @@ def test_damaged_records_are_an_error_of_theirs(
     whole.write_bytes(b"".join(lines))
     evaluate("--run", "run", "--resume", code=1)
     assert "000001.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "where, field, value",
+    [
+        ("record", "confidence", "high"),
+        ("record", "confidence", float("inf")),
+        ("record", "problem", ["empty"]),
+        ("record", "alternatives", [{"text": "a"}]),
+        ("record", "characters", 5),
+        ("end", "extras", [["a", [1], "b"]]),
+        ("end", "given_up", [1]),
+        ("end", "remarks", {"a": "b"}),
+        ("end", "seconds", float("nan")),
+        ("end", "stages", {"read": ["fast"]}),
+    ],
+)
+def test_a_field_of_another_kind_is_an_error_of_its_file(
+    place: Path, capsys: pytest.CaptureFixture[str], where: str, field: str, value: Any
+) -> None:
+    evaluate("--run", "run", "--readings", "words.jsonl")
+    whole = place / "run" / "shards" / "000001.jsonl"
+    lines = whole.read_bytes().splitlines(keepends=True)
+    ends = [number for number, text in enumerate(lines) if text.startswith(run_folder.BATCH)]
+    line = {"record": 1, "end": ends[0]}[where]
+    entry = {"detail": "", **json.loads(lines[line])}
+    entry[field] = value
+    lines[line] = json.dumps(entry, sort_keys=True).encode() + b"\n"
+    whole.write_bytes(b"".join(lines))
+    assert main(["score", "run", "--readings", "again.jsonl", "--json", "again.json"]) == 1
+    assert "000001.jsonl" in capsys.readouterr().err
+    assert not Path("again.jsonl").exists()
+
+
+@pytest.mark.parametrize("field, value", [("restricted", {}), ("views", None)])
+def test_a_changed_configuration_is_an_error_of_its_file(
+    place: Path, capsys: pytest.CaptureFixture[str], field: str, value: Any
+) -> None:
+    evaluate("--run", "run")
+    file = place / "run" / "run.json"
+    kept = json.loads(file.read_text())
+    kept["configuration"][field] = value
+    file.write_text(json.dumps(kept))
+    assert main(["score", "run"]) == 1
+    assert "run.json" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate("--run", "m.onnx/run", code=1)
+    assert "m.onnx/run" in capsys.readouterr().err
+    write_images(place / "words", ["a"])
+    assert main(["read", "m.onnx", "words", "--run", "m.onnx/run", "--threads", "1"]) == 1
+    assert "m.onnx/run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["shards is a file", "no shards", "records are a folder"])
+def test_other_things_in_a_run_are_an_error(
+    place: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    evaluate("--run", "run")
+    folder = place / "run" / "shards"
+    if damage == "records are a folder":
+        (folder / "000001.jsonl").unlink()
+        (folder / "000001.jsonl").mkdir()
+    else:
+        shutil.rmtree(folder)
+    if damage == "shards is a file":
+        folder.touch()
+    capsys.readouterr()
+    evaluate("--run", "run", "--resume", code=1)
+    assert str(Path("run") / "shards") in capsys.readouterr().err
 
 
 def test_probabilities_and_rejections_come_from_the_records(place: Path) -> None:

@@ -215,7 +215,15 @@ def test_a_used_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"schema": "crnn-run/9"}', '{"schema": "crnn-run/1", "count": -1}']
+    "text",
+    [
+        "[]",
+        "{",
+        '{"schema": "crnn-run/9"}',
+        '{"schema": "crnn-run/1", "count": -1}',
+        '{"schema": "crnn-run/1", "count": 1' + "0" * 15 + ', "shard": 4, "batch": 4,'
+        ' "configuration": {}}',
+    ],
 )
 def test_a_damaged_run_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, natural, path, put_json
+from crnn.cli.arguments import add_json, add_written, natural, path, put_json
 
 HELP = (
     "Make one HTML page of saved results: accuracy, the worst words with their pictures,"
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the words that two runs share, where they do not hold the same",
     )
     add_json(parser)
+    add_written(parser, "output")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from crnn.errors import InputError, UsageError
 from crnn.jobs.compare import Differences
 from crnn.jobs.comparison.fingerprints import fingerprint_differences
 from crnn.jobs.comparison.inputs import input_differences
-from crnn.jobs.comparison.logits import LogComparer, Margins
+from crnn.jobs.comparison.logits import NOT_FINITE, LogComparer, Margins
 from crnn.jobs.comparison.models import Models, ModelSide, WordData, reading
 from crnn.jobs.comparison.recorded import Counts, OutputsSide, ReadingsSide, ResultSide, RunSide
 from crnn.jobs.comparison.sides import AnySide, How, open_sides
@@ -418,6 +418,12 @@ def _failures(
 ) -> Iterator[str]:
     most = _most(request)
     for side, comparison in zip(sides[1:], comparisons):
+        broken = comparison.left_out.get(NOT_FINITE, 0)
+        if broken:
+            yield (
+                f"{sides[0].name} or {side.name} gave outputs that are not finite for {broken} of"
+                f" {comparison.words} words, which says nothing of their text"
+            )
         if most is not None and comparison.differ > most:
             yield (
                 f"{side.name} reads {comparison.differ} of {comparison.words} words otherwise than"

@@ -92,6 +92,12 @@ def compare_and_sweep(
                 )
                 if (size, device, count) != (first, request.device, threads[0]):
                     runs.append(_run(name, one, compare(one, progress)))
+        if not runs:
+            raise UsageError(
+                "--batches, --devices and --threads name nothing that these models do not read"
+                " with at first: name two or more of a kind that they run with",
+                hint="A number is a chip of an OM; cpu and cuda:1 are of other models.",
+            )
     failures = [*result.failures, *_failures(runs, request.max_differ or 0)]
     return dataclasses.replace(result, sweep=runs, failures=failures)
 
