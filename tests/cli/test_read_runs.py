@@ -94,6 +94,7 @@ def test_paths_from_a_pipe_are_listed_first(place: Path) -> None:
         (["--watch", "images", "--run", "new"], 2, "--watch waits for more"),
         (["words.tar", "--run", "new"], 2, "--run reads image files"),
         (["empty", "--run", "new"], 1, "there is no image to read"),
+        (["imagse", "--run", "new"], 1, "imagse: no such file or folder"),
     ],
 )
 def test_what_is_refused(
@@ -106,6 +107,7 @@ def test_what_is_refused(
     capsys.readouterr()
     read(*options, code=code)
     assert said in capsys.readouterr().err
+    assert not Path("new").exists() or not list(Path("new").iterdir())
 
 
 def test_a_killed_reading_goes_on(place: Path) -> None:

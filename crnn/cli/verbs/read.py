@@ -8,7 +8,7 @@ import functools
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional
 
 from crnn.cli import console
 from crnn.cli.arguments import (
@@ -34,7 +34,7 @@ from crnn.cli.reading_options import (
     decoding_arguments,
     sure_options,
 )
-from crnn.errors import CheckError, InputError, UsageError
+from crnn.errors import CheckError, InputError, UsageError, shown
 
 if TYPE_CHECKING:
     from crnn.batch import Sample
@@ -275,9 +275,19 @@ def _named_files(args: argparse.Namespace) -> Iterator[Sample]:
     if STDIN in args.sources:
         yield from _from_stdin(args)
         return
+    begins = not (args.folder / "run.json").exists()
     for words in _words(args):
         refuse_kind(words.kind)
+        if words.named and begins:
+            _require_there(words.paths)
         yield from samples_in(words)
+
+
+def _require_there(paths: Iterable[str]) -> None:
+    """Refuse a name that was mistyped before a run is made of it."""
+    for name in paths:
+        if not Path(name).exists():
+            raise InputError(f"{shown(name)}: no such file or folder")
 
 
 def _say_unfinished(kept: ReadRun) -> None:
