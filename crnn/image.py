@@ -611,6 +611,9 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
         )
     # It has no bearing on the pixels, but Pillow warns of some forms of it.
     image.info.pop("transparency", None)
+    if image.mode == "P":
+        # Pillow 8.0 rounds a palette's gray otherwise than that of the colours it stands for.
+        image = image.convert("RGB")
     return image.convert(mode)
 
 
