@@ -73,8 +73,8 @@ MUTATIONS = (
     Mutation(
         "who was taken over writes on",
         "crnn/jobs/run_folder.py",
-        "        if after.exists():\n",
-        "        if after.is_dir():\n",
+        "        if after.exists() or ",
+        "        if after.is_dir() or ",
         "tests/jobs/test_run_folder.py::test_who_was_only_asleep_loses_the_shard_and_harms_nothing",
     ),
     Mutation(
@@ -994,8 +994,8 @@ MUTATIONS = (
     Mutation(
         "an array too few for the batches on their way",
         "crnn/scoring/stream.py",
-        "keep=READ_AHEAD + runner.ahead)",
-        "keep=READ_AHEAD + runner.ahead - 1)",
+        "_read_ahead(source, size, runner.ahead, stages)",
+        "_read_ahead(source, size, runner.ahead - 1, stages)",
         "tests/scoring/test_stream.py::test_no_array_is_overwritten_while_it_is_in_use",
     ),
     Mutation(
@@ -1949,7 +1949,7 @@ MUTATIONS = (
     Mutation(
         "what is known of a model said when all is over",
         "crnn/jobs/evaluate.py",
-        "        say(note)",
+        "        screen.note(note)",
         "        str(note)",
         "tests/cli/test_evaluate.py::test_what_is_known_of_the_model_is_said_before_it_runs",
     ),
