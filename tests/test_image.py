@@ -37,7 +37,11 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def historical(data: bytes, mode: str = "L", how: int = Image.BICUBIC) -> np.ndarray:
-    image = Image.open(io.BytesIO(data)).convert(mode)
+    image = Image.open(io.BytesIO(data))
+    if image.mode == "P":
+        # Pillow 8.0 rounds a palette's gray otherwise than later ones, which go through colours.
+        image = image.convert("RGB")
+    image = image.convert(mode)
     pixels = np.asarray(image.resize((100, image.height), how).resize((100, 32), how))
     return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
 

@@ -81,7 +81,7 @@ def stable(line: str, version: str) -> str:
     """Return a line without what is the machine's own: speed, seconds, threads, differences of
     floats, the widths of columns; a file's size is given without the version in it.
     """
-    line = re.sub(r"\d+(\.\d+)? (words/s|threads?|s\b)", r"N \2", line)
+    line = re.sub(r"\d+(\.\d+)? (words/s|thread|s\b)s?", r"N \2", line)
     line = DIFFERENCE.sub(r"\g<what> N", line)
     # A tenth of thousands of the difference that was measured.
     line = LEAST.sub("at least N", line)

@@ -166,7 +166,7 @@ class DevicesRunner(Runner):
         if not self.spare:
             raise error
         self._workers.remove(process)
-        process.kill()
+        process.give_up()
         self.given_up[process.device] = error.message
         if not self._workers:
             raise error
@@ -227,6 +227,7 @@ class _Worker:
     def __init__(self, device: str, factory: Callable[[], Runner]) -> None:
         self.device = device
         self.tasks: Deque[_Task] = deque()
+        self._hangs = False
         """What it was given and has not answered, in order."""
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
@@ -264,6 +265,7 @@ class _Worker:
         ``when``; so too where it says nothing for ``silence`` seconds.
         """
         if silence is not None and not self._pipe.poll(silence):
+            self._hangs = True
             raise UnavailableError(
                 f"device {self.device}, {when}: it gave no batch for {silence:g} s"
             )
@@ -277,11 +279,14 @@ class _Worker:
             raise self._told(value, when)
         raise RuntimeError(f"device {self.device}, {when}: the process failed\n{value}")
 
-    def kill(self) -> None:
-        """End the process, whatever it is doing."""
-        self._pipe.close()
-        self._process.kill()
-        self._process.join()
+    def give_up(self) -> None:
+        """End the process: one that has told of an error is let to release its device, one that
+        hangs is killed.
+        """
+        if self._hangs:
+            self._process.kill()
+        self.hang_up()
+        self.drain(PATIENCE)
 
     def join(self, patience: float) -> Optional[KitError]:
         """Wait until the process has ended, by force if it must be; return what it died of on the

@@ -6,7 +6,9 @@ a function of seed, epoch and step, so that any step can be resumed.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import (
@@ -351,6 +353,14 @@ def _name_among(path: Path, paths: Sequence[Path]) -> str:
     return str(path)
 
 
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    """How many processes work is the recipe's to say, on one core too."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        yield
+
+
 def load(batches: Any, plans: Any, *, workers: int, pin: bool) -> Generator[Any, None, None]:
     """Yield what `Batches` make of `Plans`, in order; ``workers`` processes prepare them, none of
     them this one's work.
@@ -366,18 +376,19 @@ def load(batches: Any, plans: Any, *, workers: int, pin: bool) -> Generator[Any,
             "prefetch_factor": 4,
             "worker_init_fn": _start_worker,
         }
-    # Its types ask for more than it uses.
-    loader: Any = torch.utils.data.DataLoader(
-        cast(Any, batches),
-        batch_size=None,
-        sampler=cast(Any, plans),
-        num_workers=workers,
-        collate_fn=cast(Any, _as_it_is),
-        pin_memory=pin,
-        **processes,
-    )
+    with _unwarned():
+        # Its types ask for more than it uses.
+        loader: Any = torch.utils.data.DataLoader(
+            cast(Any, batches),
+            batch_size=None,
+            sampler=cast(Any, plans),
+            num_workers=workers,
+            collate_fn=cast(Any, _as_it_is),
+            pin_memory=pin,
+            **processes,
+        )
     # The processes hear of no signal, from their start on: when to stop is this one's to say.
-    with interrupts_blocked(*ENDING):
+    with interrupts_blocked(*ENDING), _unwarned():
         iterator = iter(loader)
     try:
         for batch in iterator:
