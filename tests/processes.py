@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import signal
 import subprocess
 from typing import Any, Dict, Iterator, List
+
+PATIENCE = 60
+"""Seconds after which a process that was asked something does not answer any more."""
 
 
 @contextlib.contextmanager
@@ -33,3 +38,12 @@ def uncounted() -> Dict[str, str]:
 def measured() -> Dict[str, str]:
     """Return what a child with an environment of its own needs for its lines to be counted."""
     return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+
+
+def answer(process: subprocess.Popen[bytes]) -> Dict[str, Any]:
+    """Return the next object, which has to come though nothing more is asked."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    assert ready, "no answer"
+    value: Dict[str, Any] = json.loads(process.stdout.readline())
+    return value

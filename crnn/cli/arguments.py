@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
@@ -539,6 +540,20 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
             _refuse_lmdb_part(named, place, name)
             _refuse_named_twice(named, place, name, known)
         known[place] = name
+
+
+def bound_threads(threads: Optional[int]) -> None:
+    """Set the threads of NumPy's matrix library for a rehearsal; it reads them as it is loaded, and
+    not later.
+
+    By default it takes all processors, and on busy ones its threads wait for one another, many
+    times longer than they compute.
+
+    Args:
+        threads: How many; None for one.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads or 1))
 
 
 def _refuse_named_twice(named: Path, place: Path, name: str, known: Dict[Path, str]) -> None:

@@ -8,10 +8,11 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, read_bounded, require_file
+from crnn.files import json_text, open_input, read_bounded, require_file, utf8_lines
+from crnn.limits import limit
 from crnn.results import Comparison, Difference, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
 
@@ -264,6 +265,64 @@ def _run_of_table(text: str, path: Path) -> EarlierRun:
         texts[entry["key"]] = entry["text"]
         simulated = simulated or entry.get(SIMULATED) == "true"
     return EarlierRun(texts, only_misses=False, total=len(texts), simulated=simulated)
+
+
+def holds_readings(path: Path) -> bool:
+    """Say whether a file holds readings, by its name's ending or its first line.
+
+    Args:
+        path: A file.
+
+    Returns:
+        True for CSV, and where the first line is an object with a key and a text.
+    """
+    if path.suffix.lower() in SEPARATORS:
+        return True
+    with open_input(path) as file:
+        first = file.readline(limit("line"))
+    try:
+        entry = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and "key" in entry and "text" in entry
+
+
+def entries(path: Path) -> Iterator[Tuple[Any, str]]:
+    """Read JSON Lines one by one.
+
+    Args:
+        path: Their file.
+
+    Yields:
+        What a line holds, and its file and line for errors.
+
+    Raises:
+        InputError: A line is not JSON.
+    """
+    for number, line, _ in utf8_lines(path):
+        where = f"{path}, line {number}"
+        if line is None:
+            raise InputError(f"{where}: not UTF-8, as JSON is")
+        yield entry_of(line, where), where
+
+
+def entry_of(line: Union[str, bytes], where: str) -> Any:
+    """Read a line of readings or records.
+
+    Args:
+        line: JSON.
+        where: The file and line, for errors.
+
+    Returns:
+        Its value.
+
+    Raises:
+        InputError: It is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not JSON: {error}") from error
 
 
 def _is_reading(line: str) -> bool:

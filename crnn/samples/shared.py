@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
-from crnn.batch import Batch, Sample
+from crnn.batch import Sample
 from crnn.samples.bins import Range
 from crnn.samples.source import ImageSource, LabelledSource
 from crnn.spec import ModelSpec
@@ -33,26 +33,13 @@ class SharedImages(ImageSource):
         views: Optional[ViewMaker] = None,
     ) -> None:
         super().__init__(samples, spec, workers, None, views)
-        self._taken = taken
+        self._once = taken
 
-    def batches(
-        self, size: int, *, keep: int, ranges: Optional[Iterable[Range]] = None
-    ) -> Iterator[Batch]:
-        """See `WordSource`; the samples come once and in order, so ``ranges`` are refused."""
-        from crnn.samples.batches import image_batches
-
+    def _taken(self, ranges: Optional[Iterable[Range]]) -> Iterator[Sample]:
+        # They come once and in order.
         if ranges is not None:
             raise ValueError("several models read these samples: there are no ranges of them")
-        return image_batches(
-            self._taken,
-            self._spec,
-            size,
-            dtype=self.dtype,
-            keep=keep,
-            workers=self.workers,
-            views=self._views,
-            again=self.samples,
-        )
+        return self._once
 
     def close(self) -> None:
         """Do nothing: others may still read."""

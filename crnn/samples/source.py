@@ -237,13 +237,8 @@ class ImageSource:
         """See `WordSource`."""
         from crnn.samples.batches import image_batches
 
-        counted = iter(self.samples)
-        if ranges is not None:
-            counted = _parts(self.samples, ranges)
-        elif self._rules:
-            counted = self._rules.apply(self.samples)
         return image_batches(
-            counted,
+            self._taken(ranges),
             self._spec,
             size,
             dtype=self.dtype,
@@ -252,6 +247,14 @@ class ImageSource:
             views=self._views,
             again=self.samples,
         )
+
+    def _taken(self, ranges: Optional[Iterable[Range]]) -> Iterator[Sample]:
+        """Return the samples of `batches`."""
+        if ranges is not None:
+            return _parts(self.samples, ranges)
+        if self._rules:
+            return self._rules.apply(self.samples)
+        return iter(self.samples)
 
     def close(self) -> None:
         """Close the data: LMDB lets a process open a file only once at a time."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
-from tests.ascend.machine import write_om
-from tests.conftest import ROOT
 from tests.lines import joined
-from tests.models import write_bins
+from tests.two_chips import on_two_chips, write_words
 
 COUNT = 23
 """Words: neither of batches of 4 nor of 3."""
@@ -23,26 +19,14 @@ COUNT = 23
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
-    write_om(folder / "m.om")
-    write_bins(folder, ["".join("0123456789"[int(c)] for c in str(n)) for n in range(COUNT)])
+    write_words(folder, COUNT)
     return folder
 
 
 def compare(folder: Path, *words: str, fail: str = "") -> subprocess.CompletedProcess[str]:
-    knobs = ["--devices", "2"]
-    if fail:
-        knobs += ["--fail", fail]
     data = ["--data", "input_bin", "--label", "label.txt", "--json", "found.json"]
-    crnn = [sys.executable, "-m", "crnn", "compare", *words, *data]
     (folder / "found.json").unlink(missing_ok=True)
-    return subprocess.run(
-        [sys.executable, "-m", "crnn.simulator", *knobs, "--", *crnn],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return on_two_chips(folder, "compare", *words, *data, fail=fail)
 
 
 def test_the_text_is_the_same_on_each_chip_and_on_both(place: Path) -> None:

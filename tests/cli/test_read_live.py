@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Iterator, List, Sequence
 
 import pytest
 
@@ -21,9 +20,7 @@ from crnn.samples.image_files import of_file
 from tests.cli.test_read_sources import WORDS, png
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_wide_echo_model
-
-PATIENCE = 60
-"""Seconds after which what has not come will not."""
+from tests.processes import PATIENCE, answer
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +43,6 @@ def started(place: Path, *options: str, model: str = "echo.onnx") -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def answer(process: subprocess.Popen[bytes]) -> Dict[str, Any]:
-    """Return the next object, which has to come though nothing more is asked."""
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-    assert ready, "no answer"
-    value: Dict[str, Any] = json.loads(process.stdout.readline())
-    return value
 
 
 @pytest.mark.parametrize("model", ["echo.onnx", "wide.onnx"])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Iterator, List
 
 import pytest
 
@@ -21,9 +20,7 @@ from crnn.reading.watch import Listed, Moved, Remembered, Watch
 from tests.cli.test_read_sources import png
 from tests.conftest import ROOT, Joined
 from tests.models import write_echo_model
-
-PATIENCE = 60
-"""Seconds after which what has not come will not."""
+from tests.processes import PATIENCE, answer
 
 
 class Clock:
@@ -56,14 +53,6 @@ def started(place: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-
-
-def answer(process: subprocess.Popen[bytes]) -> Dict[str, Any]:
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-    assert ready, "no answer"
-    value: Dict[str, Any] = json.loads(process.stdout.readline())
-    return value
 
 
 def stopped(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> bytes:

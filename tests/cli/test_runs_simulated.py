@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
-from tests.ascend.machine import write_om
-from tests.conftest import ROOT
-from tests.models import write_bins
+from tests.two_chips import on_two_chips, write_words
 
 COUNT = 150
 """Words: of a model that takes 4 at a time, three shards."""
@@ -22,8 +18,7 @@ COUNT = 150
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("simulated")
-    write_om(folder / "m.om")
-    write_bins(folder, ["".join("0123456789"[int(c)] for c in str(n)) for n in range(COUNT)])
+    write_words(folder, COUNT)
     evaluate(folder, "--json", "plain.json")
     return folder
 
@@ -31,19 +26,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluate(
     folder: Path, *words: str, fail: str = "", devices: str = "0,1"
 ) -> subprocess.CompletedProcess[str]:
-    knobs = ["--devices", "2"]
-    if fail:
-        knobs += ["--fail", fail]
     data = ["m.om", "input_bin", "--label", "label.txt", "--batch", "4", "--device", devices]
-    crnn = [sys.executable, "-m", "crnn", "evaluate", *data, *words]
-    return subprocess.run(
-        [sys.executable, "-m", "crnn.simulator", *knobs, "--", *crnn],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return on_two_chips(folder, "evaluate", *data, *words, fail=fail)
 
 
 def result(path: Path) -> Dict[str, Any]:

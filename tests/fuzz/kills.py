@@ -23,11 +23,11 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import lmdb
 
 from crnn import exchange
-from crnn.cli import console
 from crnn.leftovers import tidy
 from crnn.samples.lmdb import DATA_FILE
 from tests.conftest import ROOT
 from tests.fuzz.forked import Child, command, warm
+from tests.fuzz.tally import try_all
 
 WORDS = ROOT / "examples" / "words_lmdb"
 TINY = ["channels=[4,4,6,6,8,8,8]", "hidden=8", "batch_size=8", "plot=false", "workers=0"]
@@ -308,27 +308,14 @@ def main() -> int:
         exchange._renameat2 = lambda first, second: errno.EINVAL
         os.replace = _slowly(os.replace)
     place = Path(tempfile.mkdtemp(prefix="crnn-kills-"))
-    faults = []
-    total = 0
     try:
-        for case in cases(place, exported=needs_torch):
-            if args.verb and case.name not in args.verb:
-                continue
-            tries = Tries(case, args.seed, refused=args.refused)
-            number = 0
-            while total_of(tries) < args.count and number < 3 * args.count:
-                tries.once(number)
-                number += 1
-            faults += tries.faults
-            total += total_of(tries)
-            console.out(f"{case.name}: {dict(tries.kills)}, {len(tries.faults)} faults")
-            console.flush()
+        every = cases(place, exported=needs_torch)
+        chosen = [case for case in every if not args.verb or case.name in args.verb]
+        return try_all(
+            chosen, lambda case: Tries(case, args.seed, refused=args.refused), args.count
+        )
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    for fault in faults:
-        console.out(fault)
-    console.out(f"{total} kills, {len(faults)} faults")
-    return int(bool(faults))
 
 
 def _slowly(replace: Callable[..., None]) -> Callable[..., None]:
@@ -339,11 +326,6 @@ def _slowly(replace: Callable[..., None]) -> Callable[..., None]:
         time.sleep(0.01)
 
     return slow
-
-
-def total_of(tries: Tries) -> int:
-    """Return the number of commands that were killed before their end."""
-    return sum(count for how, count in tries.kills.items() if how != "too late")
 
 
 if __name__ == "__main__":

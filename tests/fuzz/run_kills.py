@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Set
 
-from crnn.cli import console
 from tests.ascend.machine import write_om
 from tests.conftest import ROOT
+from tests.fuzz.tally import try_all
 from tests.models import write_bins, write_echo_model, write_images
 
 WORDS = 60
@@ -242,11 +242,6 @@ class Tries:
         return bool(chosen)
 
 
-def total_of(tries: Tries) -> int:
-    """Return the number of commands that were killed before their end."""
-    return sum(count for how, count in tries.kills.items() if how != "too late")
-
-
 def main() -> int:
     """Kill, and return 1 if a result was another one or anything was left."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run_kills", description=__doc__)
@@ -255,27 +250,11 @@ def main() -> int:
     parser.add_argument("--case", action="append", help="processes or chips; default: both")
     args = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="crnn-kills-"))
-    faults: List[str] = []
-    total = 0
     try:
-        for case in cases(place):
-            if args.case and case.name not in args.case:
-                continue
-            tries = Tries(place, case, args.seed)
-            number = 0
-            while total_of(tries) < args.count and number < 3 * args.count:
-                tries.once(number)
-                number += 1
-            faults += tries.faults
-            total += total_of(tries)
-            console.out(f"{case.name}: {dict(tries.kills)}, {len(tries.faults)} faults")
-            console.flush()
+        chosen = [case for case in cases(place) if not args.case or case.name in args.case]
+        return try_all(chosen, lambda case: Tries(place, case, args.seed), args.count)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    for fault in faults:
-        console.out(fault)
-    console.out(f"{total} kills, {len(faults)} faults")
-    return int(bool(faults))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Mapping, Sequence, Tuple, Union
 
@@ -15,6 +13,7 @@ from crnn.cli.arguments import (
     add_json,
     add_label,
     add_list_options,
+    bound_threads,
     filled,
     fraction,
     natural,
@@ -170,16 +169,10 @@ def _devices(text: str) -> Tuple[str, ...]:
     return tuple(filled(part) for part in text.split(","))
 
 
-def _bound_threads(args: argparse.Namespace) -> None:
-    """Set the threads of NumPy's matrix library for a rehearsal (as ``crnn evaluate`` does)."""
-    rehearsed = any(side.startswith("float16:") for side in args.sides)
-    if rehearsed and "numpy" not in sys.modules:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(next(iter(args.threads), 1)))
-
-
 def run(args: argparse.Namespace) -> int:
     """Compare, show the verdict, and say which checks failed."""
-    _bound_threads(args)
+    if any(side.startswith("float16:") for side in args.sides):
+        bound_threads(next(iter(args.threads), None))
     from crnn.jobs.comparison.job import CompareRequest, compare
     from crnn.jobs.comparison.sweep import SweepRequest, compare_and_sweep
     from crnn.reports import comparison as report

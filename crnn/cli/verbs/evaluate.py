@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple, Type, TypeVar
@@ -24,6 +23,7 @@ from crnn.cli.arguments import (
     add_spec,
     add_threads,
     add_written,
+    bound_threads,
     fraction,
     natural,
     put_json,
@@ -184,19 +184,10 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
     add_decoding(parser)
 
 
-def _bound_threads(args: argparse.Namespace) -> None:
-    """Set the threads of NumPy's matrix library, which reads them as it is loaded, and not later.
-
-    By default it takes all processors, and on busy ones its threads wait for one another, many
-    times longer than they compute.
-    """
-    if args.rehearse and "numpy" not in sys.modules:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(args.threads or 1))
-
-
 def run(args: argparse.Namespace) -> int:
     """Evaluate one model on one data set, or several on several."""
-    _bound_threads(args)
+    if args.rehearse:
+        bound_threads(args.threads)
     args.more, data = _rest_of_set(args.model, args.data)
     _refuse_models(data)
     data = _expanded(data, args.label)
@@ -267,7 +258,8 @@ def _holds_models(path: Path) -> bool:
 
 def run_one(args: argparse.Namespace) -> int:
     """Evaluate, write the result, then say which checks failed."""
-    _bound_threads(args)
+    if args.rehearse:
+        bound_threads(args.threads)
     from crnn.jobs.evaluate import EvaluateRequest, evaluate
 
     require_format(args)
@@ -281,7 +273,6 @@ def run_one(args: argparse.Namespace) -> int:
 
 def _run_folder(args: argparse.Namespace) -> int:
     """Evaluate in a folder, and show the result, or how far it is."""
-    _bound_threads(args)
     from crnn.jobs.evaluate import EvaluateRequest
     from crnn.jobs.runs import RunOptions, Unfinished, evaluate_run
 

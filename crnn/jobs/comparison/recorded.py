@@ -8,16 +8,15 @@ import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
-from crnn.files import open_input, read_bounded, utf8_lines
+from crnn.files import open_input, read_bounded
 from crnn.jobs.comparison.models import WordData
 from crnn.jobs.comparison.words import Word
 from crnn.jobs.raw_outputs import Labels, ResultFolder
 from crnn.jobs.runs import open_evaluation
-from crnn.limits import limit
 from crnn.metrics import wilson
 from crnn.reports.result_json import (
     ADDED,
@@ -26,6 +25,8 @@ from crnn.reports.result_json import (
     SEPARATORS,
     SIMULATED,
     EarlierRun,
+    entries,
+    entry_of,
     is_newer,
     read_run,
 )
@@ -62,25 +63,6 @@ class Counts:
         """Return a side of these counts."""
         interval = wilson(self.correct, self.total)
         return Side(name, kind, self.words, self.correct, self.total, interval, {}, simulated, run)
-
-
-def entry_of(line: Union[str, bytes], where: str) -> Any:
-    """Parse a line of readings.
-
-    Args:
-        line: JSON.
-        where: The file and line, for errors.
-
-    Returns:
-        Its value.
-
-    Raises:
-        InputError: It is not JSON.
-    """
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON: {error}") from error
 
 
 def word_of(entry: Any, where: str) -> Word:
@@ -134,11 +116,8 @@ class ReadingsSide:
         return self._table(separator)
 
     def _lines(self) -> Iterator[Word]:
-        for number, line, _ in utf8_lines(self._path):
-            where = f"{self._path}, line {number}"
-            if line is None:
-                raise InputError(f"{where}: not UTF-8, as JSON is")
-            yield self._word(entry_of(line, where), where)
+        for entry, where in entries(self._path):
+            yield self._word(entry, where)
 
     def _table(self, separator: str) -> Iterator[Word]:
         with open_input(self._path) as file:
@@ -337,26 +316,6 @@ def _labels_of(data: WordData) -> Tuple[Optional[Labels], Dict[str, str]]:
             labels[stem] = label
             keys[stem] = key
     return labels, keys
-
-
-def holds_readings(path: Path) -> bool:
-    """Say whether a file holds readings, by its name's ending or its first line.
-
-    Args:
-        path: A file.
-
-    Returns:
-        True for CSV, and where the first line is an object with a key and a text.
-    """
-    if path.suffix.lower() in SEPARATORS:
-        return True
-    with open_input(path) as file:
-        first = file.readline(limit("line"))
-    try:
-        entry = json.loads(first)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(entry, dict) and "key" in entry and "text" in entry
 
 
 def result_of(path: Path) -> Dict[str, Any]:

@@ -17,8 +17,8 @@ from crnn.jobs.comparison.recorded import (
     ReadingsSide,
     ResultSide,
     RunSide,
-    holds_readings,
 )
+from crnn.reports.result_json import holds_readings
 from crnn.runners.open import open_rehearsal, open_runner, open_spec
 from crnn.spec import ModelSpec
 

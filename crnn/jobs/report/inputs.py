@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, open_input, read_bounded, require_file, utf8_lines
+from crnn.files import json_text, open_input, read_bounded, require_file
 from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
 from crnn.jobs.run_folder import RunFolder
@@ -187,7 +187,8 @@ def words_of(readings: Readings) -> Iterator[Word]:
         return
     for lines in readings.lines():
         for line in lines[:-1]:
-            yield _word_of_line(line, str(readings.run.path))
+            where = str(readings.run.path)
+            yield word_of(result_json.entry_of(line, where), where)
 
 
 def _words_of_file(path: Path) -> Iterator[Word]:
@@ -195,18 +196,8 @@ def _words_of_file(path: Path) -> Iterator[Word]:
     if separator is not None:
         yield from _words_of_table(path, separator)
         return
-    for number, line, _ in utf8_lines(path):
-        if line is None:
-            raise InputError(f"{path}, line {number}: not UTF-8, as JSON is")
-        yield _word_of_line(line, f"{path}, line {number}")
-
-
-def _word_of_line(line: Union[str, bytes], where: str) -> Word:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON: {error}") from error
-    return word_of(entry, where)
+    for entry, where in result_json.entries(path):
+        yield word_of(entry, where)
 
 
 def word_of(entry: Any, where: str) -> Word:
@@ -289,18 +280,6 @@ def _number(value: Any) -> Optional[float]:
     return min(1.0, max(0.0, float(value)))
 
 
-def _holds_readings(path: Path) -> bool:
-    if path.suffix.lower() in result_json.SEPARATORS:
-        return True
-    with open_input(path) as file:
-        first = file.readline(limit("line"))
-    try:
-        entry = json.loads(first)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(entry, dict) and "key" in entry and "text" in entry
-
-
 def _takes_readings(
     runs: List[Run], path: Path, folders: Mapping[Path, Sequence[RunFolder]]
 ) -> bool:
@@ -309,7 +288,7 @@ def _takes_readings(
         runs.extend(_run_of_folders(folders[path]))
         return True
     require_file(path, "a result JSON, readings, the folder of a run, or NAME.om.json")
-    if not _holds_readings(path):
+    if not result_json.holds_readings(path):
         return False
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
