@@ -55,6 +55,8 @@ RECORDS = "crnn-records/1"
 STALE = 60.0
 """Seconds without a heartbeat after which another machine's claim is void."""
 HEARTBEAT = 10.0
+_PAUSE = 0.5
+"""Seconds between two looks at what other processes have done."""
 _SHARDS = 1_000_000
 """More shards than a run has: a thousand million words are in 15 259."""
 BATCH = b'{"batch": '
@@ -213,6 +215,22 @@ class RunFolder:
         """Return the shards without their records, somebody's or not."""
         names = self._names()
         return [shard for shard in self.shards if self.whole(shard).name not in names]
+
+    def rounds(self, wanted: Sequence[Shard]) -> Iterator[None]:
+        """Yield until shards have their records. Between two rounds other processes, which work on
+        what is missing, are waited for: one that dies leaves its shard to this one.
+
+        Args:
+            wanted: The shards.
+
+        Yields:
+            Once a round, at first whatever is there.
+        """
+        while True:
+            yield
+            if not set(self.unfinished()).intersection(wanted):
+                return
+            time.sleep(_PAUSE)
 
     def words_done(self) -> int:
         """Return how many words the whole shards hold."""

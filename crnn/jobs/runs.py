@@ -51,8 +51,6 @@ from crnn.spec import ModelSpec
 
 _NEEDED = frozenset(["confidences", "data", "probability", "restricted", "run", "spec", "views"])
 """What a run of words with labels keeps of itself."""
-PAUSE = 0.5
-"""Seconds between two looks at what other processes have done."""
 
 
 @dataclass(frozen=True)
@@ -362,13 +360,8 @@ def _go_on(
         wanted = part_of(run.shards, options.shard or "1/1")
         advance(run.words_done())
         writer = _Writer(runner, source, scorer, several=job.several)
-        while True:
+        for _ in run.rounds(wanted):
             _read(run, wanted, writer, advance)
-            missing = set(run.unfinished())
-            if not missing.intersection(wanted):
-                break
-            # Other processes work on them; one that dies leaves its shard to this one.
-            time.sleep(PAUSE)
     notes = one.notes_of(request, runner)
     notes.extend(one.remarks_of(scorer, runner.spec))
     if job.views is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +41,6 @@ LISTING = "listing-"
 """So begins the name of the file in the folder with the paths, a NUL behind each; the rest is the
 beginning of its hash.
 """
-PAUSE = 0.5
-"""Seconds between two looks at what other processes have done."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,8 @@ class ReadRun:
             decoder=opened.decoder,
             threshold=opened.threshold,
         )
-        while True:
+        for _ in self.run.rounds(self.wanted):
             self._read(opened, scorer, workers)
-            if not set(self.run.unfinished()).intersection(self.wanted):
-                return
-            # Other processes work on them; one that dies leaves its shard to this one.
-            time.sleep(PAUSE)
 
     def _read(self, opened: Opened, scorer: Scorer, workers: Optional[int]) -> None:
         with Claims(self.run, self.wanted) as claims:
