@@ -75,6 +75,7 @@ EXPECTED_SKIPS = re.compile(
     r"no GPU|there is a GPU|root reads what it likes|no zsh here|CANN is installed here"
     r"|no font with|standard library's modules came with 3.10"
     r"|mounting is refused here|PyTorch before 2.3|Pillow before 11|no qemu-x86_64|no Python [23]"
+    r"|a Pillow without libjpeg-turbo|threads alone decode on Python 3.8"
 )
 
 
