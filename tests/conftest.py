@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_WEIGHTS = ROOT / "tests" / "data" / "first_weights.pth"
 """The first weights that were shipped; figures of the docs that were measured with them stay."""
 
-# The files that take most of the whole suite's time: `make fast` leaves them out.
+# The files that take most of the suite's time, the dearest first: `make fast` leaves them out.
 SLOW = (
     "cli/test_export.py",
     "cli/test_process.py",
@@ -79,16 +79,28 @@ EXPECTED_SKIPS = re.compile(
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let files begin in the order of their tests (`pytest_collection_modifyitems`)."""
+    # xdist would begin with those that have the most tests, and end with the dearest.
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Mark the slow files; a name in the list that is not a file any more would mark nothing."""
+    """Mark the slow files, and put them first: one that began last would keep one process busy
+    after all others are done.
+
+    A name in the list that is not a file any more would mark nothing.
+    """
     folder = ROOT / "tests"
     gone = [name for name in SLOW if not (folder / name).is_file()]
     if gone:
         raise pytest.UsageError(f"tests/conftest.py lists slow files that do not exist: {gone}")
-    slow = {folder / name for name in SLOW}
+    places = {folder / name: place for place, name in enumerate(SLOW)}
     for item in items:
-        if item.path in slow:
+        if item.path in places:
             item.add_marker("slow")
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
