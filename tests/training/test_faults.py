@@ -35,7 +35,7 @@ def test_a_signal_to_all_processes_leaves_a_run_to_go_on_with(
     out = tmp_path / "run"
     words = [
         *tiny,
-        "workers=2",
+        "workers=1",
         "length=100000 steps",
         "log_every=1",
         "--out",
