@@ -68,6 +68,7 @@ SLOW = (
     "export/test_graph.py",
     "jobs/test_prepare_processes.py",
     "jobs/test_unreadable_labels.py",
+    "runners/test_modes_simulated.py",
     "simulator/test_launcher.py",
     "simulator/test_page.py",
     "test_readme.py",

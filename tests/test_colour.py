@@ -126,6 +126,7 @@ def test_a_coloured_model_reads_single_images(
     assert capsys.readouterr().out.split("\t")[1] == label.lower()
 
 
+@pytest.mark.slow
 def test_a_coloured_om_reads_as_its_onnx(made: Any) -> None:
     _, folder, data = made
     bins, label = folder / "om_bins", folder / "om_label.txt"

@@ -110,6 +110,7 @@ def test_what_is_refused(
     assert not Path("new").exists() or not list(Path("new").iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_reading_goes_on(place: Path) -> None:
     names = "".join(f"images/{number}.png\n" for number in range(1, 41)) * 30
     (place / "list.txt").write_text(names)

@@ -106,6 +106,7 @@ def commands(place: Path, name: str) -> List[str]:
     return list(read_sidecar(place / f"{name}.om.json").command)
 
 
+@pytest.mark.slow
 def test_the_flags_are_the_old_ones(place: Path, answers: Dict[str, Any]) -> None:
     for name in ("old", "gears", "aipp"):
         assert answers[name]["code"] == 0, answers[name]["said"]

@@ -63,6 +63,7 @@ def assert_nobody(texts: Dict[str, str], folder: Path) -> None:
             json.loads(text)
 
 
+@pytest.mark.slow
 def test_a_report_of_an_om_with_a_step_that_fails(tmp_path: Path) -> None:
     onnx.save(lstm_model(), str(tmp_path / "m.onnx"))
     done = simulated(tmp_path, "compile", "m.onnx", "m", "--batch", "4")

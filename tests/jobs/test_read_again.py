@@ -70,6 +70,7 @@ def test_the_onnxs_texts_and_logits_stand_beside_the_om(compiled: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["output", "spec"])
+@pytest.mark.slow
 def test_readings_are_kept_where_compile_is_told_output_or_spec(tmp_path: Path, kind: str) -> None:
     """The OM then has another output, or another spec, than the ONNX alone would be read by."""
     proto = lstm_model()
@@ -148,6 +149,7 @@ def test_logits_that_differ_are_measured(compiled: Path, tmp_path: Path) -> None
         ({"more": 1}, "unknown or missing keys: more"),
     ],
 )
+@pytest.mark.slow
 def test_a_reference_that_cannot_be_used(
     compiled: Path, tmp_path: Path, values: Dict[str, Any], message: str
 ) -> None:
