@@ -11,12 +11,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, Generator, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 import pytest
 
-from crnn import cann, ctc
+from crnn import cann
 from crnn.ascend.pyacl import AscendError, AscendUnavailableError, load_acl
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.errors import InputError, UnavailableError
@@ -29,22 +29,8 @@ from crnn.spec import ModelSpec
 from tests.ascend import fault_sweep, om_writer
 from tests.ascend.machine import clean, machine, write_om
 from tests.conftest import ROOT
-from tests.models import SPEC, echo_images, write_echo_model
-
-WORDS = [f"{number}w{number}"[:6].replace("w", "c") for number in range(21)]
-SIZES = (3, 1, 7, 4, 6)
-
-
-def batches(repeat: int = 1) -> Generator[np.ndarray, None, None]:
-    for _ in range(repeat):
-        start = 0
-        for size in SIZES:
-            yield echo_images(WORDS[start : start + size])
-            start += size
-
-
-def read(logits: np.ndarray) -> List[str]:
-    return ctc.greedy(logits, SPEC.alphabet)
+from tests.models import echo_images, write_echo_model
+from tests.runners.streamed import SIZES, WORDS, batches, read
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +365,7 @@ import sys
 from pathlib import Path
 from crnn.errors import KitError
 from crnn.runners.open import open_runner
-from tests.runners.test_ascend_runner import WORDS, batches, read
+from tests.runners.streamed import WORDS, batches, read
 
 if __name__ == "__main__":
     try:

@@ -27,14 +27,9 @@ from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_images, write_echo_model
 from tests.processes import started
-from tests.runners.touchy import Touchy
+from tests.runners.touchy import Touchy, devices
 
 WORDS = [f"{number}a{number}" for number in range(40)]
-
-
-def devices(path: Path, count: int = 2) -> DevicesRunner:
-    names = [str(number) for number in range(count)]
-    return DevicesRunner([functools.partial(Touchy, path, threads=1) for _ in names], names)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +226,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from tests.models import echo_images
-from tests.runners.test_devices import devices
+from tests.runners.touchy import devices
 
 def source():
     while True:

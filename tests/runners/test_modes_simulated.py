@@ -22,7 +22,7 @@ from pathlib import Path
 from crnn.errors import KitError
 from crnn.runners.open import open_runner
 from tests.models import echo_images
-from tests.runners.test_ascend_runner import WORDS, batches, read
+from tests.runners.streamed import WORDS, batches, read
 
 def use(runner, wrong):
     found = read(runner.run(echo_images(WORDS)))

@@ -5,14 +5,17 @@ It has a module of its own since processes import it by its name: nothing here t
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 
 from crnn import ctc
 from crnn.errors import InputError, UnavailableError
+from crnn.runners.devices import DevicesRunner
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.spec import ModelSpec
 
@@ -43,3 +46,9 @@ class Touchy(OnnxRunner):
         except FileExistsError:
             return False
         return True
+
+
+def devices(path: Path, count: int = 2) -> DevicesRunner:
+    """Return that runner of a model on several devices."""
+    names = [str(number) for number in range(count)]
+    return DevicesRunner([functools.partial(Touchy, path, threads=1) for _ in names], names)
