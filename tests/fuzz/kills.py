@@ -274,6 +274,8 @@ class Tries:
             if how == "as it replaces" and _inodes(self.case.outputs) != before:
                 time.sleep(chance.choice((0, 0, 0.0002, 0.001, 0.005)) * chance.random())
                 return
+            # Short beside what is waited for, and the processor is the command's meanwhile.
+            time.sleep(0.00002)
 
 
 def _hidden(folder: Path) -> bool:
