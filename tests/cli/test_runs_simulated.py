@@ -54,6 +54,7 @@ def test_a_chip_that_fails_is_given_up_and_named(place: Path) -> None:
 
 
 @pytest.mark.parametrize("devices", ["0,1", "0"])
+@pytest.mark.slow
 def test_without_a_chip_left_the_run_can_be_gone_on_with(place: Path, devices: str) -> None:
     run = f"none{len(devices)}"
     fail = "acl.mdl.execute_async:3:507011"

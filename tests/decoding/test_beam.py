@@ -46,6 +46,7 @@ def test_a_beam_with_room_for_all_prefixes_is_exact(words, blank, steps, seed):
     st.integers(3, 5),
     st.integers(0, 999),
 )
+@pytest.mark.slow
 def test_a_beam_over_a_pattern_keeps_its_texts_and_no_others(pattern, steps, seed):
     graph = compile_pattern(parse_pattern(pattern), ABC, folds_case=True).graph
     logits = logits_of(seed, steps, rows=2)
