@@ -559,7 +559,7 @@ MUTATIONS = (
     # The first hour.
     Mutation(
         "a command broken at its blanks",
-        "crnn/cli/layout.py",
+        "crnn/cli/console.py",
         '        if found and _goes_on(found[-1].strip(" "), word.strip(" ")):\n',
         "        if False:\n",
         "tests/cli/test_layout.py::test_a_command_is_never_broken",
@@ -567,7 +567,7 @@ MUTATIONS = (
     Mutation(
         "stderr not broken",
         "crnn/cli/console.py",
-        "    for line in layout.wrapped(sentence, width(sys.stderr), indent=indent):\n",
+        "    for line in wrapped(sentence, width(sys.stderr), indent=indent):\n",
         "    for line in [sentence]:\n",
         "tests/cli/test_widths.py::test_no_line_of_any_verb_is_too_wide",
     ),

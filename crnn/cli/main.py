@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Callable, List, NoReturn, Optional, Sequence
 
 from crnn import __version__, dialects
-from crnn.cli import console, layout
+from crnn.cli import console
 from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, by_own_python
 from crnn.interpreter import KIT, require
@@ -65,10 +65,10 @@ def _help_lines(line: str, width: int) -> List[str]:
     """Break a line of a help: what is said of a command goes below it where both are too wide."""
     command, gap, comment = line.lstrip(" ").partition("   ")
     if len(line) <= width or not line.startswith(" "):
-        return layout.wrapped(line, width)
+        return console.wrapped(line, width)
     if not gap:
         return [line]
-    return [f"  {command}", *layout.wrapped(comment.strip(" "), width, "      ", "      ")]
+    return [f"  {command}", *console.wrapped(comment.strip(" "), width, "      ", "      ")]
 
 
 class Parser(argparse.ArgumentParser):
