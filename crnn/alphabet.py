@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict
 
-from crnn import labels
 from crnn.errors import InputError
 from crnn.files import read_text, refuse_lfs_pointer, require_file
+from crnn.labels import outside
 from crnn.limits import advice, limit
 
 DIGITS_AND_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -80,7 +80,7 @@ class Alphabet:
 
     def outside(self, text: str) -> str:
         """Return the characters of ``text`` that no class stands for, each once, in order."""
-        return labels.outside(text, frozenset(self.characters))
+        return outside(text, frozenset(self.characters))
 
 
 def read_ord_map(path: Path) -> str:

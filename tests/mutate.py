@@ -57,7 +57,7 @@ MUTATIONS = (
     ),
     Mutation(
         "crnn read imports all of onnx",
-        "crnn/runners/onnx_messages.py",
+        "crnn/runners/onnx_file.py",
         "        if file.is_file():\n",
         "        if not file:\n",
         "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
