@@ -44,8 +44,8 @@ from crnn.runners.base import Runner
 from crnn.samples.bins import BinFolder
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import ImageSource, WordSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of, judged
+from crnn.scoring.rows import judged
+from crnn.scoring.scorer import PlainRows, Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
@@ -347,7 +347,7 @@ def _go_on(
         decoder = one.decoder_of(request, runner.spec, asked, source)
         confidences = request.readings is not None
         scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
-        about = {**run_dict(runner.info()), "decoding": scorer.decoder.described()}
+        about = {**run_dict(runner.info()), "decoding": scorer.decoding}
         full = {**configuration, "data": request.data.resolve().name, "run": about}
         if (options.folder / "run.json").exists():
             del full["data"]
@@ -366,7 +366,7 @@ def _go_on(
     notes.extend(one.remarks_of(scorer, runner.spec))
     if job.views is not None:
         notes.extend(job.views.notes(count))
-    return run, [*notes, *scorer.decoder.notes()]
+    return run, [*notes, *scorer.notes]
 
 
 class _Ranges:

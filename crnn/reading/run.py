@@ -33,8 +33,7 @@ from crnn.reports.result_json import run_dict
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import PlainRows, Scorer
 from crnn.scoring.stream import run_batches
 
 LISTING = "listing-"
