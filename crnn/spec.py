@@ -26,9 +26,9 @@ from typing import (
 import numpy as np
 
 from crnn import labels
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError, UsageError
 from crnn.files import read_text, require_file
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.limits import advice, limit
 from crnn.spelling import did_you_mean
 from crnn.widths import Widths, widths_of
