@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import read_bounded, read_text, refuse_lfs_pointer, require_file
+from crnn.filekind import refuse_lfs_pointer, require_file
+from crnn.files import read_bounded, read_text
 
 BLANKS = ("blank", "<blank>", "[blank]", "blk", "<blk>", "[blk]", "<ctc>", "[ctc]")
 """Words that stand for CTC's blank at the head of a list, in any case."""

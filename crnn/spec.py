@@ -27,7 +27,8 @@ import numpy as np
 
 from crnn import labels
 from crnn.errors import InputError, UsageError
-from crnn.files import read_text, require_file
+from crnn.filekind import require_file
+from crnn.files import read_text
 from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.limits import advice, limit
 from crnn.spelling import did_you_mean

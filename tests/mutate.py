@@ -1627,7 +1627,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an OM proposed where a checkpoint is missing",
-        "crnn/files.py",
+        "crnn/filekind.py",
         "if asked is None or kind in (asked, None):",
         "if True:",
         "tests/test_files.py::test_a_missing_checkpoint_is_not_taken_for_a_model_of_another_kind",
@@ -1769,7 +1769,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an LFS pointer taken for a model",
-        "crnn/files.py",
+        "crnn/filekind.py",
         "if path.is_file() and starts_with(path, LFS_MARK):",
         "if not LFS_MARK:",
         "tests/test_filekind.py::test_a_git_lfs_pointer_is_not_a_model",

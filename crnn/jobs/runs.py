@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, 
 from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import DecodingOptions
 from crnn.errors import InputError, UnavailableError, UsageError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.jobs import evaluate as one
 from crnn.jobs.evaluate import (
     Asked,

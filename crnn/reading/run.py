@@ -14,7 +14,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, sha256
+from crnn.filekind import sha256
+from crnn.files import json_text
 from crnn.jobs.reading import Opened
 from crnn.jobs.run_folder import (
     Claims,

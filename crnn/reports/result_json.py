@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, open_input, read_bounded, require_file, utf8_lines
+from crnn.filekind import require_file
+from crnn.files import json_text, open_input, read_bounded, utf8_lines
 from crnn.limits import limit
 from crnn.results import Comparison, Difference, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys

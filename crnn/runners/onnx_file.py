@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 import numpy as np
 
 from crnn.errors import InputError, needs
-from crnn.files import refuse_lfs_pointer, require_file, sha256
+from crnn.filekind import refuse_lfs_pointer, require_file, sha256
 from crnn.limits import advice, limit
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")

@@ -8,8 +8,7 @@ from typing import Any, Dict, Optional, Sequence, Set, Tuple, Union
 import numpy as np
 
 from crnn.errors import InputError, UnavailableError, needs
-from crnn.filekind import OM, TORCH, kind_of
-from crnn.files import sha256
+from crnn.filekind import OM, TORCH, kind_of, sha256
 from crnn.fingerprint import FINGERPRINT_KEY
 from crnn.machine import usable_cpus
 from crnn.results import Model

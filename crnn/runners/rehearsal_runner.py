@@ -9,7 +9,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from crnn.errors import InputError, needs
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.fingerprint import FINGERPRINT_KEY
 from crnn.machine import usable_cpus
 from crnn.rehearsal.graph import FLOAT16, Rehearsal

@@ -7,7 +7,8 @@ from typing import Dict, Optional, Sequence
 
 from crnn.decoding.decoder import NoLexiconError, SampleWords
 from crnn.errors import InputError
-from crnn.files import require_file, utf8_lines
+from crnn.filekind import require_file
+from crnn.files import utf8_lines
 from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 from crnn.samples.source import ImageSource
 

@@ -11,8 +11,8 @@ from typing import Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.filekind import AN_LMDB, foreign
-from crnn.files import natural_key, require_file
+from crnn.filekind import AN_LMDB, foreign, require_file
+from crnn.files import natural_key
 from crnn.samples import image_files
 from crnn.samples.batches import MANY, ViewMaker, image_batches
 from crnn.samples.bins import BinFolder

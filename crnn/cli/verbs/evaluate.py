@@ -40,7 +40,8 @@ from crnn.cli.reading_options import (
     with_lexicon,
 )
 from crnn.errors import CheckError, KitError, UsageError
-from crnn.files import require_target, starts_with
+from crnn.filekind import starts_with
+from crnn.files import require_target
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest

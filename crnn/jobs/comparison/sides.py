@@ -9,8 +9,7 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 from crnn.cann import OM_MAGIC
 from crnn.errors import InputError, UsageError
-from crnn.filekind import refuse_foreign_folder
-from crnn.files import require_file, starts_with
+from crnn.filekind import refuse_foreign_folder, require_file, starts_with
 from crnn.jobs.comparison.models import ModelSide, WordData
 from crnn.jobs.comparison.recorded import (
     OutputsSide,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, open_input, read_bounded, require_file
+from crnn.filekind import require_file
+from crnn.files import json_text, open_input, read_bounded
 from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
 from crnn.jobs.run_folder import RunFolder
