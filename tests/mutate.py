@@ -56,6 +56,20 @@ MUTATIONS = (
         "tests/scoring/test_scorer.py::test_a_batchs_labels_are_looked_at_as_each_one_is",
     ),
     Mutation(
+        "a decoder made where nobody asked for one",
+        "crnn/jobs/evaluate.py",
+        "    if options == GREEDY and request.lexicons is None:\n",
+        "    if options is None:\n",
+        "tests/measure/test_walk.py::test_few_files_take_part",
+    ),
+    Mutation(
+        "data looked at as bins wherever they come from",
+        "crnn/jobs/evaluate.py",
+        "    if not wanted and not holds_bins(request.data):\n",
+        "    if not wanted and not request.data:\n",
+        "tests/measure/test_walk.py::test_few_files_take_part",
+    ),
+    Mutation(
         "crnn read imports all of onnx",
         "crnn/runners/onnx_file.py",
         "        if file.is_file():\n",

@@ -199,6 +199,23 @@ def is_newer(schema: str) -> bool:
     return schema.startswith(f"{stem}/") and optional_keys(SCHEMA, ADDED, schema) is None
 
 
+def require_schema(schema: str, path: Path, *, hint: str) -> None:
+    """Refuse what is not a result of crnn evaluate that this kit knows.
+
+    Args:
+        schema: What the JSON says of itself.
+        path: Its file.
+        hint: What to do where it is something else.
+
+    Raises:
+        InputError: It is something else, or a newer kit's.
+    """
+    if optional_keys(SCHEMA, ADDED, schema) is not None:
+        return
+    expected = newest(SCHEMA, ADDED)
+    raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {expected}", hint=hint)
+
+
 @dataclass(frozen=True)
 class EarlierRun:
     """What an earlier run read, by key.
