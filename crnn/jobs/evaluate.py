@@ -43,7 +43,13 @@ from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation, Model, ShownInNotebook
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
+from crnn.runners.open import (
+    by_width_rule,
+    open_rehearsal,
+    open_runner,
+    read_as_asked,
+    spec_given,
+)
 from crnn.samples.annotations import ListOptions
 from crnn.samples.source import WordSource, fitting_batch, holds_bins, open_source
 from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of
@@ -680,11 +686,7 @@ def _runner(request: EvaluateRequest, *, apart: bool) -> Runner:
         )
     else:
         runner = open_rehearsal(request.model, device=request.device)
-    if request.output:
-        runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
-        runner.read_by(spec)
+    read_as_asked(runner, request.output, request.spec, request.output_axes)
     if request.width_rule is not None:
         runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
     if request.nearest_width:

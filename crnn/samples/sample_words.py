@@ -24,15 +24,7 @@ class LmdbWords:
         self._samples = samples
 
     def words(self, key: str, number: int) -> Sequence[str]:
-        """Return a list of a sample's words.
-
-        Args:
-            key: The sample's name.
-            number: Which list, from 1; the smallest is the first.
-
-        Returns:
-            The words; none where the sample has no such list.
-        """
+        """See `SampleWords`."""
         index = _index_of(key)
         if index is None:
             return ()
