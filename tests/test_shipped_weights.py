@@ -11,8 +11,6 @@ from crnn.cli.main import main
 from crnn.filekind import sha256
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
-
 WIDTHS = "80,100,128,160,200"
 SMALL = "crnn_small.pth"
 SHA256 = {SMALL: "91a4d57ddbe0a3ecae415758a7b5557bb5116244ba7df21c5ef3f31f4d3eec76"}
