@@ -25,7 +25,7 @@ from crnn.jobs.run_folder import (
     refuse_used,
     shard_size,
 )
-from crnn.jobs.run_records import Told, batch_of, lines_of
+from crnn.jobs.run_records import Told, batch_of, kept_lines
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
 from crnn.reports.records import Record
@@ -83,8 +83,8 @@ class ReadRun:
     ) -> None:
         rows = scorer.rows(batch, logits)
         if rows:
-            lines = lines_of(rows, Told(), simulated=simulated, waits=scorer.waits)
-            claims.append(lines, len(rows))
+            kept = kept_lines(rows, Told(), simulated=simulated, waits=scorer.waits)
+            claims.append(kept.lines, len(rows))
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
         """Yield the records of a complete run in the order of the listing.

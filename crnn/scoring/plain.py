@@ -48,7 +48,8 @@ class Readings:
         self._keys, self._labels = batch.keys, batch.labels
         self._decoded = decoded
         self._columns = columns
-        self._confidences = confidences
+        self.confidences = confidences
+        """Those of the rows that have one; none where nobody asked, or nothing was read."""
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -58,14 +59,10 @@ class Readings:
         column = self._columns.get(row)
         if column is None:
             return Reading(key, "", None, label)
-        return self._decoded.reading(column, key, self._confidences.get(row), label)
+        return self._decoded.reading(column, key, self.confidences.get(row), label)
 
     def __iter__(self) -> Iterator[Reading]:
         return map(self.__getitem__, range(len(self._keys)))
-
-    def confidence(self, row: int) -> Optional[float]:
-        """Return a row's confidence; None where nobody asked for it, or nothing was read."""
-        return self._confidences.get(row)
 
     @property
     def bare(self) -> bool:

@@ -90,7 +90,7 @@ class Scorer:
         """What else the images' pictures depend on, counted."""
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
-        self._spec = spec
+        self.spec = spec
         self.decoder = decoder or Decoder(spec)
         """What makes texts of logits."""
         self._confidences = confidences
@@ -322,7 +322,7 @@ class Scorer:
         return self.metric.total - self.metric.correct
 
     def _truths(self, given: Sequence[Optional[str]]) -> Sequence[Optional[str]]:
-        return labels.fold_all(given, folds_case=self._spec.fold_case)
+        return labels.fold_all(given, folds_case=self.spec.fold_case)
 
     def _confidence_of(
         self,
