@@ -23,7 +23,6 @@ from typing import (
     Sequence,
     Tuple,
     Union,
-    cast,
 )
 
 from crnn.batch import NOT_FINITE, Problem
@@ -161,7 +160,7 @@ def _quick_lines(rows: Rows, simulated: bool) -> Optional[bytes]:
     """Return the records of rows that are all alike, as `_entries` would have them but much
     quicker; None for other rows.
     """
-    if not isinstance(rows, PlainRows) or rows.problems or None in rows.labels:
+    if not isinstance(rows, PlainRows) or rows.problems:
         return None
     readings = rows.readings
     if not isinstance(readings, Readings) or not readings.bare:
@@ -173,7 +172,7 @@ def _quick_lines(rows: Rows, simulated: bool) -> Optional[bytes]:
     for row, confidence in readings.confidences.items():
         sure[row] = float.__repr__(confidence)
     keys = map(encode_basestring, rows.keys)
-    labels = map(encode_basestring, cast(Sequence[str], rows.labels))
+    labels = map(_label_text, rows.labels)
     texts = map(encode_basestring, readings.texts)
     lines = [
         f'{{"confidence": {number}, "key": {key}, "label": {label}, {said}"text": {text}}}\n'
@@ -183,6 +182,12 @@ def _quick_lines(rows: Rows, simulated: bool) -> Optional[bytes]:
         return "".join(lines).encode("utf-8")
     except UnicodeEncodeError:  # a file's name in another encoding
         return None
+
+
+def _label_text(label: Optional[str]) -> str:
+    if label is None:
+        return "null"
+    return encode_basestring(label)
 
 
 def _entries(rows: Rows, simulated: bool) -> Iterator[Dict[str, Any]]:

@@ -25,7 +25,7 @@ from crnn.jobs.run_folder import (
     refuse_used,
     shard_size,
 )
-from crnn.jobs.run_records import Told, batch_of, kept_lines
+from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
 from crnn.reports.records import Record
@@ -81,10 +81,11 @@ class ReadRun:
     def _keep(
         self, scorer: Scorer, batch: Batch, logits: Any, claims: Claims, *, simulated: bool
     ) -> None:
-        rows = scorer.rows(batch, logits)
-        if rows:
+        rows = scorer.decode(batch, logits)
+        count = len(rows_keys(rows))
+        if count:
             kept = kept_lines(rows, Told(), simulated=simulated, waits=scorer.waits)
-            claims.append(kept.lines, len(rows))
+            claims.append(kept.lines, count)
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
         """Yield the records of a complete run in the order of the listing.
