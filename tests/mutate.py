@@ -156,6 +156,20 @@ MUTATIONS = (
     ),
     # Read anything.
     Mutation(
+        "a tab in a name taken for the end of a column",
+        "crnn/reading/out.py",
+        '(part.replace("\\t", "\\\\t") for part in ',
+        "(part for part in ",
+        "tests/cli/test_read_sources.py::test_a_tab_in_a_name_does_not_shift_the_columns",
+    ),
+    Mutation(
+        "a list that is not a text read as paths",
+        "crnn/samples/unlabelled.py",
+        '    if b"\\0" not in begin:\n',
+        "    if begin:\n",
+        "tests/cli/test_read_sources.py::test_a_list_that_is_not_a_text_is_refused",
+    ),
+    Mutation(
         "a damaged header taken for a tar's end",
         "crnn/samples/tars.py",
         '    if not header.strip(b"\\0"):\n',

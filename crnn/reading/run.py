@@ -202,7 +202,11 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
             for sample in samples:
                 file.write(_name(sample) + b"\0")
         if not temporary.stat().st_size:
-            raise InputError("there is no image to read")
+            raise InputError(
+                "there is no image to read: what was named lists none",
+                hint="A list has a path a line; in folders those are taken that end as .png or .jpg"
+                " does.",
+            )
         path = folder / f"{LISTING}{sha256(temporary)[:16]}"
         temporary.replace(path)
         return path
