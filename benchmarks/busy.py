@@ -34,35 +34,11 @@ from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches
 from crnn.simulator import Knobs, Simulator, installed
 from crnn.simulator.atc import compile_om
-from crnn.simulator.clock import Clock
 from crnn.simulator.om_file import to_bytes
 from crnn.weights.checkpoint import load_checkpoint
 
 RATE = 17815.0
 """Words a second that are published for a 310P3 at batch 64."""
-
-
-class WallClock(Clock):
-    """The simulator's clock at the wall's pace."""
-
-    def __init__(self, knobs: Knobs) -> None:
-        super().__init__(knobs)
-        self._start = time.perf_counter()
-
-    @property
-    def now(self) -> float:  # type: ignore[override]
-        """Milliseconds since the start."""
-        return (time.perf_counter() - self._start) * 1000 if hasattr(self, "_start") else 0.0
-
-    @now.setter
-    def now(self, value: float) -> None:
-        """Leave time to itself."""
-
-    def wait_until(self, moment: float) -> None:
-        """Sleep, as a thread does that waits for a chip."""
-        left = moment - self.now
-        if left > 0:
-            time.sleep(left / 1000)
 
 
 def compile_simulated(folder: Path, batch: int) -> Path:
@@ -111,10 +87,9 @@ def busy_share(om: Path, source: WordSource, batch: int, spent: List[Sequence[fl
     ``spent`` gets the processor seconds of the evaluation, and those of them that the simulator's
     calls took.
     """
-    knobs = Knobs(soc="Ascend310P3", timing_only=True, compute_ms=1000 * batch / RATE)
+    compute_ms = 1000 * batch / RATE
+    knobs = Knobs(soc="Ascend310P3", timing_only=True, real_time=True, compute_ms=compute_ms)
     simulator = Simulator(knobs)
-    simulator.clock = clock = WallClock(knobs)
-    simulator.streams._clock = clock
     with installed(simulator) as acl:
         meter = Meter(acl)
         with AscendRunner([om]) as runner:
@@ -126,7 +101,7 @@ def busy_share(om: Path, source: WordSource, batch: int, spent: List[Sequence[fl
             spent.append((time.process_time() - start, meter.seconds))
         # Otherwise the next run's machine would be taken for one that is initialised.
         process.finalize()
-    return float(clock.figures()[0]["busy"])
+    return float(simulator.clock.figures()[0]["busy"])
 
 
 def measure(args: argparse.Namespace, cores: int, om: Path, words: Any, memory: Path) -> None:

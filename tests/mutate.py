@@ -122,8 +122,8 @@ MUTATIONS = (
     Mutation(
         "who was taken over writes on",
         "crnn/jobs/run_folder.py",
-        "        if after.exists() or ",
-        "        if after.is_dir() or ",
+        "        if any(taker.exists() for taker in self._takers):\n",
+        "        if any(taker.is_dir() for taker in self._takers):\n",
         "tests/jobs/test_run_folder.py::test_who_was_only_asleep_loses_the_shard_and_harms_nothing",
     ),
     Mutation(
@@ -168,7 +168,56 @@ MUTATIONS = (
         "                del reason\n",
         "tests/cli/test_runs_simulated.py::test_a_chip_that_fails_is_given_up_and_named",
     ),
+    Mutation(
+        "records that were changed meanwhile do not count",
+        "crnn/jobs/runs.py",
+        "            if _checksum(self._run.whole(shard)) != written:\n",
+        "            if not written:\n",
+        "tests/cli/test_runs.py::test_records_that_somebody_changes_meanwhile_are_what_counts",
+    ),
+    Mutation(
+        "a shard that others have written counts as one's own",
+        "crnn/jobs/runs.py",
+        "        if place != self.position:\n",
+        "        if place < self.position:\n",
+        "tests/cli/test_runs.py::test_an_unfinished_shard_goes_on_at_its_last_whole_batch",
+    ),
+    Mutation(
+        "rows counted whose records say something else",
+        "crnn/jobs/run_records.py",
+        "    exact = records is not None\n",
+        "    exact = True\n",
+        "tests/jobs/test_run_records.py::test_what_is_counted_at_once_is_what_the_lines_say",
+    ),
+    Mutation(
+        "logits overwritten by the next ones",
+        "crnn/runners/devices.py",
+        "        task.logits = np.array(array)\n",
+        "        task.logits = array\n",
+        "tests/runners/test_devices.py::test_batches_come_back_in_order_and_whole",
+    ),
+    Mutation(
+        "a place too small for what comes back is taken again",
+        "crnn/runners/room.py",
+        "            if place.size >= needed:\n",
+        "            if place.size >= size:\n",
+        "tests/runners/test_room.py::test_the_next_places_have_room_for_what_came_back",
+    ),
     # Read anything.
+    Mutation(
+        "a tab in a name taken for the end of a column",
+        "crnn/reading/out.py",
+        '(part.replace("\\t", "\\\\t") for part in ',
+        "(part for part in ",
+        "tests/cli/test_read_sources.py::test_a_tab_in_a_name_does_not_shift_the_columns",
+    ),
+    Mutation(
+        "a list that is not a text read as paths",
+        "crnn/samples/unlabelled.py",
+        '    if b"\\0" not in begin:\n',
+        "    if begin:\n",
+        "tests/cli/test_read_sources.py::test_a_list_that_is_not_a_text_is_refused",
+    ),
     Mutation(
         "a damaged header taken for a tar's end",
         "crnn/samples/tars.py",

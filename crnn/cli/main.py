@@ -63,6 +63,13 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
             lines += _help_lines(line, width)
         return "\n".join(indent + line for line in lines)
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        """Show an argument that other options may stand for as one that may be lacking."""
+        shown = super()._format_args(action, default_metavar)
+        if getattr(action, "may_lack", False):
+            return f"[{shown}]"
+        return shown
+
 
 def _help_lines(line: str, width: int) -> List[str]:
     """Break a line of a help: what is said of a command goes below it where both are too wide."""

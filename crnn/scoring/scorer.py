@@ -69,7 +69,8 @@ class Readings:
         self._keys, self._labels = batch.keys, batch.labels
         self._decoded = decoded
         self._columns = columns
-        self._confidences = confidences
+        self.confidences = confidences
+        """Those of the rows that have one; none where nobody asked, or nothing was read."""
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -80,15 +81,11 @@ class Readings:
         if column is None:
             return Reading(key, "", None, label)
         if self.bare:
-            return Reading(key, self.texts[row], self._confidences.get(row), label)
-        return self._decoded.reading(column, key, self._confidences.get(row), label)
+            return Reading(key, self.texts[row], self.confidences.get(row), label)
+        return self._decoded.reading(column, key, self.confidences.get(row), label)
 
     def __iter__(self) -> Iterator[Reading]:
         return map(self.__getitem__, range(len(self._keys)))
-
-    def confidence(self, row: int) -> Optional[float]:
-        """Return a row's confidence; None where nobody asked for it, or nothing was read."""
-        return self._confidences.get(row)
 
     @property
     def bare(self) -> bool:
@@ -146,7 +143,7 @@ class Scorer:
         """What else the images' pictures depend on, counted."""
         self._problems = ProblemCounts()
         self._check = LabelCheck(spec)
-        self._spec = spec
+        self.spec = spec
         self._alphabet = spec.alphabet
         self._decoder = decoder
         self._confidences = confidences
@@ -400,7 +397,7 @@ class Scorer:
         return self.metric.total - self.metric.correct
 
     def _truths(self, given: Sequence[Optional[str]]) -> Sequence[Optional[str]]:
-        return fold_all(given, folds_case=self._spec.fold_case)
+        return fold_all(given, folds_case=self.spec.fold_case)
 
     def _confidence_of(
         self,

@@ -86,7 +86,7 @@ class Fault:
 class Knobs:
     """The simulated machine.
 
-    Times are milliseconds of the virtual clock, memory is bytes per device.
+    Times are milliseconds of the clock, memory is bytes per device.
     """
 
     soc: str = "Ascend310"
@@ -101,6 +101,7 @@ class Knobs:
     compute_ms_per_row: float = 0.0
     bandwidth: float = 0.0
     timing_only: bool = False
+    real_time: bool = False
     compute: str = FLOAT32
     faults: Tuple[Fault, ...] = ()
 
@@ -195,6 +196,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-only",
         action="store_true",
         help="models are not computed: their output is a constant",
+    )
+    parser.add_argument(
+        "--real-time",
+        action="store_true",
+        help="the clock is the wall's: who waits for a device sleeps",
     )
     parser.add_argument(
         "--compute",
