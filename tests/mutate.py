@@ -375,6 +375,13 @@ MUTATIONS = (
         "    if plain is not None:\n",
         "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
     ),
+    Mutation(
+        "an image with transparent pixels put into a batch as if it had none",
+        "crnn/image_decoders.py",
+        "_OPAQUE = frozenset([0, 2])\n",
+        "_OPAQUE = frozenset([0, 2, 6])\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
     # Many samples, and packs of them.
     Mutation(
         "processes for a few samples",
@@ -1299,8 +1306,8 @@ MUTATIONS = (
     Mutation(
         "output that is not finite is read",
         "crnn/scoring/scorer.py",
-        "    if finite.all():\n",
-        "    if finite.any():\n",
+        "    if every.all():\n",
+        "    if every.any():\n",
         "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(

@@ -29,6 +29,7 @@ from typing import (
     Tuple,
     TypeVar,
     Union,
+    cast,
 )
 
 import numpy as np
@@ -80,8 +81,12 @@ class NumberedSamples(Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
-    def sample(self, number: int) -> Sample:
-        """Return the sample of a number."""
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of numbers, in their order."""
+
+
+_Sent = Union[Sequence[Sample], Sequence[int]]
+"""A piece's samples, or their numbers."""
 
 
 class _Chunk(NamedTuple):
@@ -105,19 +110,23 @@ class _Decoder:
         self._max_pixels = max_pixels
         self._again = again
 
-    def sent(self, samples: Sequence[Sample]) -> Sequence[Union[Sample, int]]:
-        """Return what another process is sent in the place of samples: their numbers where it can
-        read them for itself.
-        """
-        if self._again is None:
-            return samples
-        return [_number_or(sample) for sample in samples]
+    def sent(self, samples: Sequence[Sample]) -> _Sent:
+        """Return what another process is sent in the place of samples: their numbers, by which it
+        can read them for itself, where all have one.
 
-    def __call__(self, sent: Sequence[Union[Sample, int]]) -> _Chunk:
-        samples = [self._sample(item) for item in sent]
+        A number is a few bytes, an image some thousand, which to send takes a tenth of its
+        decoding.
+        """
+        numbers = [sample.number for sample in samples]
+        if self._again is None or None in numbers:
+            return samples
+        return cast("List[int]", numbers)
+
+    def __call__(self, sent: _Sent) -> _Chunk:
+        samples = self._samples(sent)
         column = self._spec.channels * self._spec.height
         most = column * self._spec.read_widths[-1]
-        pixels = np.empty(len(samples) * most, dtype=np.uint8)
+        pixels = np.empty(len(sent) * most, dtype=np.uint8)
         results: List[Union[int, Problem]] = []
         remarks: List[Sequence[str]] = []
         bounds = Bounds.now(self._max_pixels)
@@ -130,11 +139,11 @@ class _Decoder:
             remarks.append(remarked)
         return _Chunk(pixels[:at], results, remarks)
 
-    def _sample(self, sent: Union[Sample, int]) -> Sample:
-        if isinstance(sent, int):
-            assert self._again is not None
-            return self._again.sample(sent)
-        return sent
+    def _samples(self, sent: _Sent) -> Iterable[Sample]:
+        if isinstance(sent[0], Sample):
+            return cast("Sequence[Sample]", sent)
+        assert self._again is not None
+        return self._again.several(cast("Sequence[int]", sent))
 
 
 class _ViewDecoder:
@@ -179,16 +188,6 @@ def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -
                 image = result
             yield Row(position, sample.key, sample.label, image, remarks, ends=sample.ends)
             position += 1
-
-
-def _number_or(sample: Sample) -> Union[Sample, int]:
-    """Return a sample's number, by which it can be read again; where it has none, the sample.
-
-    A number is a few bytes, an image some thousand, which to send takes a tenth of its decoding.
-    """
-    if sample.number is None:
-        return sample
-    return sample.number
 
 
 def image_batches(
