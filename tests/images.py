@@ -1,6 +1,7 @@
 """Images of every kind that the kit meets, whole and damaged, made here.
 
-``python -m tests.images FILE`` tells what the kit makes of each of a pickle's images, as JSON.
+``python -m tests.images FILE`` tells what the kit makes of each of a pickle's images, as JSON;
+``python -m tests.images write FILE`` writes such a pickle of all that are made here.
 """
 
 from __future__ import annotations
@@ -389,6 +390,9 @@ def is_quick(data: bytes) -> bool:
 
 
 def main() -> None:
+    if sys.argv[1] == "write":
+        Path(sys.argv[2]).write_bytes(pickle.dumps(all_images()))
+        return
     images = pickle.loads(Path(sys.argv[1]).read_bytes())
     outcomes = {name: outcome(data) for name, data in images.items()}
     quick = [name for name, data in images.items() if is_quick(data)]
