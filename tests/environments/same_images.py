@@ -21,7 +21,7 @@ def main() -> int:
         for image, outcome in first["outcomes"].items():
             if outcomes.get(image) != outcome:
                 same = False
-                sys.stdout.write(f"  {image}: {outcome}; {name}: {outcomes.get(image)}\n")
+                sys.stdout.write(f"  another outcome: {image}\n")
         used = ", ".join(f"{kind} by {decoder}" for kind, (decoder, _) in found["used"].items())
         quick = len(found["quick"])
         said = "as the first" if same else "NOT as the first"
