@@ -473,7 +473,43 @@ MUTATIONS = (
         "    if plain is not None:\n",
         "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
     ),
+    Mutation(
+        "an image with transparent pixels put into a batch as if it had none",
+        "crnn/image_decoders.py",
+        "_OPAQUE = frozenset([0, 2])\n",
+        "_OPAQUE = frozenset([0, 2, 6])\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
     # Many samples, and packs of them.
+    Mutation(
+        "shared memory written to while it is read",
+        "crnn/samples/batches.py",
+        "        places = room + 1\n",
+        "        places = 1\n",
+        "tests/samples/test_batches.py"
+        "::test_a_result_in_shared_memory_stays_until_the_next_is_asked_for",
+    ),
+    Mutation(
+        "shared memory written to beyond a result's own",
+        "crnn/samples/batches.py",
+        "    if sum(lengths) > _Shared.SIZE:\n",
+        "    if not lengths:\n",
+        "tests/samples/test_batches.py::test_a_result_too_large_for_shared_memory_comes_whole",
+    ),
+    Mutation(
+        "shared memory waited for before its process has begun",
+        "crnn/samples/batches.py",
+        "            others = _BUSY * _done(begun)\n",
+        "            others = _BUSY * len(begun)\n",
+        "tests/samples/test_batches.py::test_nobody_waits_for_a_process_that_has_not_begun",
+    ),
+    Mutation(
+        "shared memory's processes with threads that they do not need",
+        "crnn/samples/batches.py",
+        "        os.environ.pop(name, None)\n",
+        "        pass\n",
+        "tests/samples/test_batches.py::test_processes_start_without_threads_that_they_do_not_need",
+    ),
     Mutation(
         "processes for a few samples",
         "crnn/samples/batches.py",
@@ -643,8 +679,8 @@ MUTATIONS = (
     Mutation(
         "the processes of prepare run the script once more",
         "crnn/samples/batches.py",
-        "    with interrupts_blocked(*ENDING), _main_left_out():\n",
-        "    with interrupts_blocked(*ENDING):\n",
+        "    with interrupts_blocked(*ENDING), _main_left_out(), _without_matrix_threads():\n",
+        "    with interrupts_blocked(*ENDING), _without_matrix_threads():\n",
         "tests/test_library.py::test_prepare_in_processes_needs_no_main_guard",
     ),
     Mutation(
@@ -1397,8 +1433,8 @@ MUTATIONS = (
     Mutation(
         "output that is not finite is read",
         "crnn/scoring/scorer.py",
-        "    if finite.all():\n",
-        "    if finite.any():\n",
+        "    if every.all():\n",
+        "    if every.any():\n",
         "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(

@@ -53,6 +53,9 @@ class LabelledSource(Protocol):
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
 
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of numbers, in their order."""
+
     def part(self, begin: int, end: int) -> Iterator[Sample]:
         """Yield the samples from one position in their order, from 0, to before another."""
 

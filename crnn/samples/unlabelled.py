@@ -115,9 +115,9 @@ class _Unnumbered:
     def __len__(self) -> int:
         return self._count
 
-    def sample(self, number: int) -> Sample:
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
         """See `crnn.samples.batches.NumberedSamples`."""
-        raise AssertionError(number)
+        raise AssertionError(numbers)
 
 
 class SampleSource:
