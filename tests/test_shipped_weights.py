@@ -8,7 +8,7 @@ from typing import List
 import pytest
 
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from tests.conftest import ROOT
 
 WIDTHS = "80,100,128,160,200"

@@ -83,11 +83,11 @@ class GraphComparison:
         self.batch = options.batch
         self._network = copy.deepcopy(checkpoint.model).double()
         self._log_softmax = options.log_softmax
-        settings = onnxruntime.SessionOptions()
+        session = onnxruntime.SessionOptions()
         # Threads that wait by spinning would take the processors from PyTorch.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            graph, settings, providers=["CPUExecutionProvider"]
+            graph, session, providers=["CPUExecutionProvider"]
         )
 
     def onnx(self, images: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 
 from crnn.cli.main import main
 from crnn.cli.scripts import pth2onnx
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.presets import CrnnConfig
 from crnn.runners.open import open_runner
 from crnn.samples.lmdb import LmdbSamples
