@@ -465,7 +465,8 @@ class _Shared:
         self.path: Optional[str] = None
         self._places = itertools.cycle(range(max(1, places)))
         if places:
-            self._file = os.memfd_create("crnn-decoded")
+            # Asked for from Python 3.9 on.
+            self._file = os.memfd_create("crnn-decoded")  # novm
             os.ftruncate(self._file, places * self.SIZE)
             self.path = f"/proc/{os.getpid()}/fd/{self._file}"
             self._room = mmap.mmap(self._file, places * self.SIZE)
@@ -494,7 +495,7 @@ class _Shared:
         for length in result.lengths:
             buffers.append(memoryview(self._room)[begin : begin + length])
             begin += length
-        return pickle.loads(result.pickled, buffers=buffers)  # noqa: S301  a child's
+        return pickle.loads(result.pickled, buffers=buffers)  # novm  # noqa: S301  a child's
 
 
 def _done(futures: Iterable[Future[Any]]) -> int:
@@ -626,7 +627,7 @@ def _work_for_parent(piece: Any, place: int) -> Any:
     if _room is None:
         return result
     buffers: List[pickle.PickleBuffer] = []
-    pickled = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
+    pickled = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)  # novm
     contents = [buffer.raw() for buffer in buffers]
     lengths = [len(content) for content in contents]
     if sum(lengths) > _Shared.SIZE:
