@@ -31,10 +31,10 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from crnn import image_decoders
 from crnn.batch import Problem
 from crnn.errors import InputError, needs
 from crnn.files import read_bounded
+from crnn.image_decoders import plain as plain_image
 from crnn.limits import LIMITS, limit
 from crnn.python37 import Protocol
 from crnn.spec import ModelSpec
@@ -277,7 +277,7 @@ def _quick_word(data: bytes, bounds: Bounds) -> Optional[_QuickWord]:
     """Return what is most of all images: an opaque picture of a word's size, from a decoder faster
     than Pillow's; None for all others.
     """
-    plain = image_decoders.plain(data)
+    plain = plain_image(data)
     if plain is None or not plain.opaque or plain.width * plain.height >= _FEW:
         return None
     if not bounds.hold(plain.width, plain.height):
@@ -414,7 +414,7 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[Image.Image]:
     """Give an image, decoded where a decoder is faster than Pillow's, else its header alone; large
     ones wait for those of other threads.
     """
-    plain = image_decoders.plain(data)
+    plain = plain_image(data)
     if plain is not None and bounds.hold(plain.width, plain.height):
         if plain.width * plain.height < _FEW:
             quick = plain.decode()

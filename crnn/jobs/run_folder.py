@@ -369,19 +369,24 @@ class Claims:
             self.works.append(work)
             yield place, work.shard.end
 
-    def append(self, lines: bytes, count: int) -> None:
+    def append(self, lines: bytes, count: int) -> int:
         """Add a batch's records to the shard whose turn it is, and finish it with its last one.
 
         Args:
             lines: The records' lines and the batch's own, with their ends.
             count: How many records they are.
+
+        Returns:
+            The position in the data of the first of them.
         """
         work = self.works[0]
+        place = work.shard.begin + work.done
         work.append(lines, count)
         if work.done == work.shard.end - work.shard.begin:
             work.finish()
             work.close()
             self.works.popleft()
+        return place
 
 
 class Work:
@@ -398,6 +403,9 @@ class Work:
         self._number = number
         self._lock = lock
         self._part = self._claim.with_name(f"{self._claim.name}.part")
+        # Who took it over and was done has removed the claims.
+        after = self._claim.with_name(f"{shard.name}.{number + 1}")
+        self._takers = (after, run.whole(shard))
         self._file: Optional[IO[bytes]] = None
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._touch, name="crnn-heartbeat", daemon=True)
@@ -459,9 +467,7 @@ class Work:
         self._clear()
 
     def _require_mine(self) -> None:
-        after = self._claim.with_name(f"{self.shard.name}.{self._number + 1}")
-        # Who took it over and was done has removed the claims.
-        if after.exists() or self.run.whole(self.shard).exists():
+        if any(taker.exists() for taker in self._takers):
             raise InputError(
                 f"shard {self.shard.name} of {self.run.path} was taken over: this process did not"
                 f" answer for {STALE:.0f} seconds"

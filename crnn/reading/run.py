@@ -14,7 +14,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, sha256
+from crnn.filekind import sha256
+from crnn.files import json_text
 from crnn.jobs.reading import Opened
 from crnn.jobs.run_folder import (
     Claims,
@@ -25,7 +26,7 @@ from crnn.jobs.run_folder import (
     refuse_used,
     shard_size,
 )
-from crnn.jobs.run_records import Told, batch_of, lines_of
+from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
 from crnn.reports.records import Record
@@ -33,8 +34,7 @@ from crnn.reports.result_json import run_dict
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import PlainRows, Scorer
 from crnn.scoring.stream import run_batches
 
 LISTING = "listing-"
@@ -81,10 +81,11 @@ class ReadRun:
     def _keep(
         self, scorer: Scorer, batch: Batch, logits: Any, claims: Claims, *, simulated: bool
     ) -> None:
-        rows = scorer.rows(batch, logits)
-        if rows:
-            lines = lines_of(rows, Told(), simulated=simulated, waits=scorer.waits)
-            claims.append(lines, len(rows))
+        rows = scorer.decode(batch, logits)
+        count = len(rows_keys(rows))
+        if count:
+            kept = kept_lines(rows, Told(), simulated=simulated, waits=scorer.waits)
+            claims.append(kept.lines, count)
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
         """Yield the records of a complete run in the order of the listing.
@@ -201,7 +202,11 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
             for sample in samples:
                 file.write(_name(sample) + b"\0")
         if not temporary.stat().st_size:
-            raise InputError("there is no image to read")
+            raise InputError(
+                "there is no image to read: what was named lists none",
+                hint="A list has a path a line; in folders those are taken that end as .png or .jpg"
+                " does.",
+            )
         path = folder / f"{LISTING}{sha256(temporary)[:16]}"
         temporary.replace(path)
         return path

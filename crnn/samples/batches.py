@@ -663,7 +663,8 @@ def decode_sample(
         The image's width, or why there are no pixels; and what else the picture depends on
         (`crnn.image.decode_remarked`).
     """
-    sample = loaded(sample)
+    if sample.file is not None:
+        sample = loaded(sample)
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:

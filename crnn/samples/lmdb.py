@@ -30,8 +30,8 @@ from typing import (
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
-from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
-from crnn.files import natural_key, refuse_lfs_pointer, require_file, starts_with
+from crnn.filekind import AN_IMAGE, AN_LMDB, foreign, refuse_lfs_pointer, require_file, starts_with
+from crnn.files import natural_key
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 from crnn.samples.lmdb_pages import require_sound_pages
