@@ -465,6 +465,7 @@ class _Shared:
         self.path: Optional[str] = None
         self._places = itertools.cycle(range(max(1, places)))
         if places:
+            # Asked for from Python 3.9 on.
             self._file = os.memfd_create("crnn-decoded")  # novm
             os.ftruncate(self._file, places * self.SIZE)
             self.path = f"/proc/{os.getpid()}/fd/{self._file}"

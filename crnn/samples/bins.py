@@ -421,7 +421,8 @@ def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarra
         indices.append(index)
         text += label.encode("utf-8")
         ends.append(len(text))
-    return np.array(indices), np.array(ends), text
+    # As they lie there: each copy would be eight bytes a label.
+    return np.frombuffer(indices, np.int64), np.frombuffer(ends, np.int64), text
 
 
 def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
@@ -491,7 +492,8 @@ class BinFolder:
         for view, numbers in present.items():
             strangers = np.setdiff1d(numbers, self.labels.indices)
             self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
-        self._labelled = np.intersect1d(present[PLAIN], self.labels.indices).tolist()
+        # Not a list, whose numbers would take eight times as much memory for as long as this lives.
+        self._labelled = _narrow(np.intersect1d(present[PLAIN], self.labels.indices))
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
@@ -670,7 +672,7 @@ class BinFolder:
     def _sizes(self) -> Dict[int, str]:
         """Return the sizes of the first labelled bins, each with a bin that has it."""
         sizes: Dict[int, str] = {}
-        for index in self._labelled[:_ASKED]:
+        for index in self._labelled[:_ASKED].tolist():
             path, size = self._found(bin_name(index))
             if size >= 0:
                 sizes.setdefault(size, path)
@@ -700,7 +702,7 @@ class BinFolder:
         dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
         sizes: Dict[str, int] = {}
         for index in self._labelled:
-            name = bin_name(index)
+            name = bin_name(int(index))
             try:
                 size = (self.folder / name).stat().st_size
             except OSError:
@@ -848,7 +850,7 @@ def _present(
             continue
         index, view = known
         found[view].append(index)
-    numbers = {view: np.array(each, np.int64) for view, each in found.items()}
+    numbers = {view: np.frombuffer(each, np.int64) for view, each in found.items()}
     return numbers, sorted(misnamed, key=natural_key)
 
 

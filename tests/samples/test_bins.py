@@ -5,6 +5,7 @@ golden bytes, batches of any size, and every way in which folder and labels can 
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,27 @@ def test_labels_take_a_few_bytes_each(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert (labels.keys(0, 2), labels.texts(0, 1)) == (["test_1", "test_2"], ["word"])
+
+
+def test_a_folder_takes_a_few_bytes_for_each_of_its_bins(tmp_path: Path) -> None:
+    folder, count = tmp_path / "bins", 5000
+    folder.mkdir()
+    (folder / "test_1.bin").write_bytes(bytes(SPEC.height * SPEC.width))
+    for number in range(2, count + 1):
+        os.link(folder / "test_1.bin", folder / f"test_{number}.bin")
+    label_file = tmp_path / "labels.txt"
+    label_file.write_text("".join(label_line(number, "word") for number in range(1, count + 1)))
+    # What is imported and remembered at the first time is not the folder's.
+    BinFolder(folder, label_file, SPEC)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        source = BinFolder(folder, label_file, SPEC)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(source) == count
+    assert after - before < 30 * count
 
 
 def test_the_last_label_of_an_index_counts() -> None:
