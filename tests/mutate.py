@@ -92,10 +92,10 @@ MUTATIONS = (
         "tests/cli/test_runs.py::test_another_configuration_is_refused_by_its_field",
     ),
     Mutation(
-        "halves that were survived are looked at again",
+        "the last word of a half that ended its worker is not looked at",
         "crnn/cluster/plan.py",
-        "        suspect.begin = attempt.end\n",
-        "        suspect.begin = attempt.begin + 1\n",
+        "            suspect.end = attempt.end\n",
+        "            suspect.end = attempt.end - 1\n",
         "tests/cluster/test_plan.py::test_each_word_that_ends_its_worker_is_found_and_no_other",
     ),
     Mutation(

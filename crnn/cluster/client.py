@@ -34,7 +34,7 @@ from crnn.cluster import probe
 from crnn.cluster.order import AUTO, LOCAL, Order
 from crnn.cluster.plan import Attempt, Plan, Shards, Task
 from crnn.cluster.worker import Answer, Worker
-from crnn.errors import InputError, KitError, UnavailableError
+from crnn.errors import InputError, KitError, UnavailableError, UsageError
 from crnn.jobs.run_folder import RunFolder, around
 from crnn.leftovers import Process
 from crnn.machine import usable_cpus
@@ -138,10 +138,13 @@ class Client:
         try:
             for _ in range(count):
                 self._hire()
-            while self._run.unfinished():
+            going_on = True
+            while going_on:
                 self._require_going_on()
                 self._hand_out()
-                self._wait()
+                came = self._wait()
+                if came or not self._waiting:
+                    going_on = bool(self._run.unfinished())
         finally:
             self._dismiss()
 
@@ -197,13 +200,13 @@ class Client:
                 answer = hand.actor.read.remote(list(task.numbers), passed, self._given_up)
             self._waiting[answer] = hand
 
-    def _wait(self) -> None:
-        """Wait a little for answers, and take those that have come."""
+    def _wait(self) -> bool:
+        """Wait a little for answers, take those that have come, and say whether there were any."""
         if self._stopped.is_set():
             raise Stopped
         if not self._waiting:
             time.sleep(_TICK)
-            return
+            return False
         came, _ = ray.wait(list(self._waiting), num_returns=1, timeout=_TICK)
         for answer in came:
             hand = self._waiting.pop(answer)
@@ -216,6 +219,7 @@ class Client:
                 self._lost(hand, str(error))
                 continue
             self._take(hand, said)
+        return bool(came)
 
     def _take(self, hand: _Hand, said: Answer) -> None:
         """Take what a worker has answered."""
@@ -244,6 +248,8 @@ class Client:
             KitError: What the worker met.
         """
         message, hint = said["message"], said["hint"]
+        if said["error"] == UsageError.__name__:
+            raise UsageError(message, hint=hint)
         if said["error"] != UnavailableError.__name__:
             raise InputError(message, hint=hint)
         ray.kill(hand.actor)

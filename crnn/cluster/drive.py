@@ -132,9 +132,9 @@ def drive(
 def _follow(order: Order, advance: Advance, note: Callable[[str], None]) -> None:
     """Start the child, and show what becomes of the run until it is complete."""
     shown = 0
+    run = order.run()
     with _child(order) as (process, said):
         for message in _messages(process, said):
-            run = order.run()
             done = run.words_done()
             if done > shown:
                 advance(done - shown)

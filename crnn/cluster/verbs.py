@@ -14,7 +14,7 @@ from crnn.filekind import OM, kind_of
 from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest, Screen
 from crnn.jobs.run_folder import RunFolder, require_same
 from crnn.jobs.runs import RunOptions, look_at, result_of
-from crnn.reading.run import Listing, ReadRun, begin_listing
+from crnn.reading.run import begin_listing, count_listed, records_in
 from crnn.reports.records import Record
 from crnn.runners.open import open_runner
 
@@ -75,7 +75,6 @@ class ReadThere:
     """A complete run of words without labels."""
 
     run: RunFolder
-    listing: Path
 
     @property
     def simulated(self) -> bool:
@@ -84,8 +83,7 @@ class ReadThere:
 
     def records(self) -> Iterator[List[Record]]:
         """Yield the records in the order of the list, some at a time."""
-        kept = ReadRun(self.run, Listing(self.listing), self.run.shards)
-        yield from kept.records(simulated=self.simulated)
+        yield from records_in(self.run, simulated=self.simulated)
 
 
 def read_on(
@@ -117,12 +115,12 @@ def read_on(
             ReadJob(order.folder, order.model, listing.name, order.arguments),
             cluster,
             chips=_on_chips(order.model),
-            count=len(Listing(listing)),
+            count=count_listed(listing),
             batch=order.batch,
             progress=progress,
             note=note,
         )
-    return ReadThere(RunFolder.open(order.folder), listing)
+    return ReadThere(RunFolder.open(order.folder))
 
 
 def _begun(order: ReadOrder, listing: Path) -> Optional[RunFolder]:

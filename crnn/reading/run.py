@@ -101,22 +101,44 @@ class ReadRun:
             claims.append(lines, len(rows))
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
-        """Yield the records of a complete run in the order of the listing.
+        """See `records_in`."""
+        return records_in(self.run, simulated=simulated)
 
-        Args:
-            simulated: Whether the Ascend simulator ran the model.
 
-        Yields:
-            Some at a time.
+def records_in(run: RunFolder, *, simulated: bool) -> Iterator[List[Record]]:
+    """Yield the records of a complete run in the order of the listing.
 
-        Raises:
-            InputError: Records are damaged.
-        """
-        for shard in self.run.shards:
-            for lines in self.run.records(shard):
-                batch = batch_of(lines, str, plain=False)
-                assert not isinstance(batch.rows, PlainRows)
-                yield list(as_records(batch.rows, None, simulated=simulated))
+    Args:
+        run: The run.
+        simulated: Whether the Ascend simulator ran the model.
+
+    Yields:
+        Some at a time.
+
+    Raises:
+        InputError: Records are damaged.
+    """
+    for shard in run.shards:
+        for lines in run.records(shard):
+            batch = batch_of(lines, str, plain=False)
+            assert not isinstance(batch.rows, PlainRows)
+            yield list(as_records(batch.rows, None, simulated=simulated))
+
+
+def count_listed(path: Path) -> int:
+    """Count the words of a listing, and hold nothing of it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Their number.
+    """
+    count = 0
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            count += block.count(b"\0")
+    return count
 
 
 class Listing:

@@ -83,6 +83,10 @@ def test_a_worker_that_is_lost_once_accuses_nobody() -> None:
     task = workers.plan.take()
     assert isinstance(task, Shards)
     workers.plan.lost(task, task.numbers)
+    # It is done once more before its words are looked at.
+    again = workers.plan.take()
+    assert again == Shards((0,))
+    workers.plan.put_back(again)
     workers.run()
     assert not workers.plan.passed
 
