@@ -248,6 +248,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument(
         "--cluster",
+        type=filled,
         metavar="auto|ADDRESS|local",
         help=(
             "let the workers of a Ray cluster do the run in --run: the one that runs on this"

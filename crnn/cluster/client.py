@@ -424,19 +424,33 @@ def look_around(order: Order) -> None:
             continue
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         options = look.options(num_cpus=0, scheduling_strategy=there, max_retries=0)
-        asked[options.remote(order.probe, order.place)] = node["NodeManagerHostname"]
+        asked[options.remote(order.probe, order.place)] = node
     answers, missing = ray.wait(list(asked), num_returns=len(asked), timeout=READY)
     if missing:
-        raise UnavailableError(
-            f"{asked[missing[0]]} of the cluster did not answer in {READY:.0f} s"
-        )
+        host = asked[missing[0]]["NodeManagerHostname"]
+        raise UnavailableError(f"{host} of the cluster did not answer in {READY:.0f} s")
     here = probe.versions()
     for answer in answers:
         try:
             machine = probe.Machine(*ray.get(answer))
-        except RayTaskError as error:
-            raise UnavailableError(f"{asked[answer]} of the cluster: {last_line(error)}") from error
+        except RayError as error:
+            if not is_there(asked[answer]["NodeID"]):
+                continue  # it has left meanwhile
+            host = asked[answer]["NodeManagerHostname"]
+            raise UnavailableError(f"{host} of the cluster: {last_line(error)}") from error
         require_alike(machine, here, order)
+
+
+def is_there(machine: str) -> bool:
+    """Say whether a machine belongs to the cluster now.
+
+    Args:
+        machine: Its id, as Ray has it.
+
+    Returns:
+        Whether it is alive.
+    """
+    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == machine)
 
 
 def require_alike(machine: probe.Machine, here: Dict[str, str], order: Order) -> None:

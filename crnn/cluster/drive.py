@@ -209,12 +209,12 @@ def _messages(process: Any, said: IO[bytes]) -> Iterator[Dict[str, Any]]:
         ready, _, _ = select.select([process.stdout], [], [], LOOK)
         if not ready:
             if time.monotonic() - heard > patience:
-                raise _gone(f"it has not answered for {patience:.0f} s")
+                raise _gone(f"it has not answered for {patience:.0f} s", patience)
             yield {}
             continue
         some = os.read(process.stdout.fileno(), 1 << 16)
         if not some:
-            raise _gone(_reason(process, said))
+            raise _gone(_reason(process, said), patience)
         *lines, rest = (rest + some).split(b"\n")
         for line in lines:
             message: Dict[str, Any] = json.loads(line)
@@ -223,7 +223,10 @@ def _messages(process: Any, said: IO[bytes]) -> Iterator[Dict[str, Any]]:
             yield message
 
 
-def _gone(why: str) -> UnavailableError:
+def _gone(why: str, patience: float) -> UnavailableError:
+    """Return the error of a head that does not answer any more, or never has."""
+    if patience == STARTING:
+        return UnavailableError(f"Ray cannot be used here: {why}")
     return UnavailableError(f"the head of the Ray cluster is lost: {why}")
 
 
@@ -232,7 +235,7 @@ def _reason(process: Any, said: IO[bytes]) -> str:
     code = process.wait()
     said.seek(max(0, said.seek(0, os.SEEK_END) - (1 << 12)))
     lines = said.read().decode("utf-8", "replace").strip().splitlines()[-_LAST:]
-    why = f"Ray has ended the process that was connected to it (exit {code})"
+    why = f"the process that was connected to it has ended (exit {code})"
     for line in reversed(lines):
         if line.strip():
             return f"{why}: {line.strip()[:200]}"

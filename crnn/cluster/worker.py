@@ -6,18 +6,23 @@ It knows nothing of Ray but what its own processor or chip is called.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from crnn.batch import Problem
 from crnn.cann import VISIBLE_DEVICES_VARIABLE
 from crnn.cluster.order import Job, Reader
-from crnn.errors import KitError, UnavailableError
+from crnn.errors import InputError, KitError, UnavailableError
 from crnn.leftovers import this_process
 from crnn.machine import usable_cpus
 from crnn.samples.bins import Range
 
+_REFUSALS = frozenset(
+    (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+)
+"""What a machine's file system refuses: the user's to mend."""
 Answer = Dict[str, Any]
 """What a worker answers: plain data, since classes of the kit need not be the driver's."""
 
@@ -59,7 +64,7 @@ class Worker:
                 threads = threads or max(1, usable_cpus() // max(1, chips))
             opened = self._job.open(self._device, threads)
             self._reader = self._stack.enter_context(opened)
-        except KitError as error:
+        except (KitError, OSError) as error:
             return {**about, **_told(error), "device": self._device}
         return {**about, "notes": self._notes}
 
@@ -100,7 +105,7 @@ class Worker:
         problems = {place: Problem(*said) for place, said in passed.items()}
         try:
             self._reader.read([run.shards[number] for number in numbers], problems, given_up)
-        except KitError as error:
+        except (KitError, OSError) as error:
             return {**_told(error), "device": self._device}
         unfinished = {shard.number for shard in run.unfinished()}
         left = [number for number in numbers if number in unfinished]
@@ -118,7 +123,7 @@ class Worker:
         assert self._reader is not None
         try:
             self._reader.attempt(words)
-        except KitError as error:
+        except (KitError, OSError) as error:
             return {**_told(error), "device": self._device}
         return {}
 
@@ -130,5 +135,15 @@ class Worker:
         acl_state.finalize()
 
 
-def _told(error: KitError) -> Answer:
-    return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+def _told(error: Union[KitError, OSError]) -> Answer:
+    """Return an error as plain data; what the machine refuses is told with its name.
+
+    Raises:
+        OSError: It is another one, so a bug of ours.
+    """
+    if isinstance(error, KitError):
+        return {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+    if error.errno not in _REFUSALS:
+        raise error
+    message = f"{socket.gethostname()}: {error.filename or 'a file'}: {error.strerror}"
+    return {"error": InputError.__name__, "message": message, "hint": ""}

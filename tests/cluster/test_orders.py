@@ -4,6 +4,7 @@ takes part.
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from crnn.cli.main import main
 from crnn.cluster.order import EvaluateJob, ReadJob
-from crnn.cluster.worker import Worker
+from crnn.cluster.worker import Worker, _told
 from crnn.jobs.evaluate import EvaluateRequest
 from crnn.jobs.run_folder import RunFolder
 from crnn.leftovers import Process
@@ -131,6 +132,15 @@ def test_what_a_worker_meets_is_told_as_plain_data(
     assert said["error"] == "InputError"
     assert "m.onnx" in said["message"]
     json.dumps(said)
+
+
+def test_a_full_disk_is_the_users_to_mend_and_a_bug_is_not() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "run/shards/000000.1.part")
+    said = _told(full)
+    assert said["error"] == "InputError"
+    assert said["message"].endswith("run/shards/000000.1.part: No space left on device")
+    with pytest.raises(FileNotFoundError):
+        _told(FileNotFoundError(errno.ENOENT, "No such file or directory", "x"))
 
 
 def test_what_the_dead_had_claimed_is_free(tmp_path: Path) -> None:
