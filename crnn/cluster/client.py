@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pickle
+import shutil
 import sys
 import threading
 import time
@@ -518,6 +519,9 @@ def serve(order: Order, messages: Messages, stopped: threading.Event) -> None:
     else:
         messages.put("done")
     ray.shutdown()
+    if order.address == LOCAL:
+        # The command may have been killed, and nobody else knows of it.
+        shutil.rmtree(order.temporary, ignore_errors=True)
 
 
 def _show_life(messages: Messages) -> None:
