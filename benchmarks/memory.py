@@ -1,21 +1,25 @@
-"""Peak memory: evaluate and prepare over few and over many samples, each in a process of its own.
+"""Peak memory: evaluate, read and prepare over few and over many samples, each in a process of its
+own.
 
 python benchmarks/memory.py --data words_lmdb --many 200000
+python benchmarks/memory.py --data words_lmdb --few 10000 --many 1000000 --records --disk DIR
 
 What is compared is anonymous memory, sampled every 10 ms: the pages of an LMDB that a process maps
 are the system's cache, and go when they are needed. The data sets are real: bins are links to a few
-files, the LMDB is written whole.
+files, the LMDB is written whole. --records measures what keeps records of bins: read to JSON Lines
+and to a table, evaluate --run, and score, which joins two parts of a run.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 import common
 import lmdb
@@ -42,8 +46,8 @@ def write_lmdb(source: Path, target: Path, count: int) -> None:
 
 
 def write_bins(source: Path, folder: Path, count: int) -> None:
-    """Prepare up to 1000 words, and link ``count`` bins to them."""
-    first = min(1000, len(LmdbSamples(source)))
+    """Prepare up to 2000 words, and link ``count`` bins to them."""
+    first = min(2000, len(LmdbSamples(source)))
     words = common.Repeated(source, first)
     prepare(
         PrepareRequest(words, str(folder), folder.parent / "first.txt", common.SPEC, oov="strip")
@@ -92,8 +96,16 @@ def write_model(path: Path) -> Path:
     return path
 
 
-def peak(words: Sequence[str]) -> float:
-    """Return the most anonymous memory of a run of crnn, in MiB."""
+class Peak(NamedTuple):
+    """The most anonymous memory of a command, in MiB, and the seconds that it took."""
+
+    memory: float
+    seconds: float
+
+
+def peak(words: Sequence[str]) -> Peak:
+    """Run crnn and return the most memory of its first process."""
+    begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "crnn", *words],
         cwd=common.ROOT,
@@ -110,7 +122,48 @@ def peak(words: Sequence[str]) -> float:
         raise SystemExit(
             f"{' '.join(words)}: {process.stderr.read().decode() if process.stderr else ''}"
         )
-    return most / 1024
+    return Peak(most / 1024, time.perf_counter() - begin)
+
+
+def show(results: Mapping[Tuple[str, int], Peak], few: int, many: int) -> None:
+    """Print the most memory of few samples and of many."""
+    for name in dict.fromkeys(name for name, _ in results):
+        first, second = results[name, few], results[name, many]
+        rate = many / second.seconds
+        print(
+            f"{name:<28} {first.memory:8.1f} MiB  {second.memory:8.1f} MiB  "
+            f" {second.memory / first.memory:.3f}   at most 1.1   {rate:8.0f} words/s"
+        )
+
+
+def keepers(model: Path, folder: Path, bins: Path) -> Iterator[Tuple[str, Sequence[str]]]:
+    """Yield what keeps records, by name, each with its command; the files go into a folder."""
+    shared = ["--batch", "64", "--threads", "1"]
+    read = ["read", str(model), str(bins), *shared, "--out"]
+    yield "read, JSON Lines", [*read, str(folder / "words.jsonl")]
+    yield "read, Parquet", [*read, str(folder / "words.parquet")]
+    evaluate = ["evaluate", str(model), str(bins), "--label", f"{bins}.txt", *shared]
+    parts = [str(folder / "part1"), str(folder / "part2")]
+    yield "evaluate --run", [*evaluate, "--run", parts[0], "--shard", "1/2"]
+    yield "evaluate --run, other half", [*evaluate, "--run", parts[1], "--shard", "2/2"]
+    yield "score, two parts of a run", ["score", *parts, "--json", str(folder / "r.json")]
+    yield "evaluate --run, all of it", [*evaluate, "--run", str(folder / "whole")]
+
+
+def measure_keepers(args: argparse.Namespace) -> None:
+    """Measure what keeps records, and print."""
+    with tempfile.TemporaryDirectory(dir=args.disk) as name:
+        disk = Path(name)
+        model = args.model or write_model(disk / "tiny.onnx")
+        results = {}
+        for count in (args.few, args.many):
+            folder = disk / str(count)
+            folder.mkdir()
+            write_bins(args.data, folder / "bins", count)
+            for what, words in keepers(model, folder, folder / "bins"):
+                results[what, count] = peak(words)
+                print(f"{what}, {count}: {results[what, count]}", flush=True)
+    show(results, args.few, args.many)
 
 
 def main() -> None:
@@ -121,8 +174,15 @@ def main() -> None:
     parser.add_argument(
         "--model", type=Path, help="an ONNX file (default: one that computes next to nothing)"
     )
+    parser.add_argument(
+        "--records", action="store_true", help="measure what keeps records, and nothing else"
+    )
+    parser.add_argument("--disk", type=Path, help="where the bins of --records are (default: /tmp)")
     args = parser.parse_args()
     common.head(f"peak memory, {args.few} and {args.many} samples", args)
+    if args.records:
+        measure_keepers(args)
+        return
     with tempfile.TemporaryDirectory() as disk, common.scratch() as memory:
         model = args.model or write_model(Path(disk) / "tiny.onnx")
         threads = ["--threads", str(args.threads), "--batch", "64"]
@@ -146,9 +206,7 @@ def main() -> None:
                     "uint8",
                 ]
             )
-    for name in ("evaluate, LMDB", "evaluate, bins", "prepare"):
-        few, many = results[name, args.few], results[name, args.many]
-        print(f"{name:<20} {few:8.1f} MiB  {many:8.1f} MiB   {many / few:.3f}   at most 1.1")
+    show(results, args.few, args.many)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 from crnn.batch import Sample
 from crnn.cluster.drive import ClusterOptions, Progress, drive
 from crnn.cluster.order import EvaluateJob, ReadJob
-from crnn.filekind import OM, kind_of
+from crnn.filekind import OM, kind_of, sha256
 from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest, Screen
 from crnn.jobs.run_folder import RunFolder, require_same
 from crnn.jobs.runs import RunOptions, look_at, result_of
@@ -127,8 +127,6 @@ def _begun(order: ReadOrder, listing: Path) -> Optional[RunFolder]:
     """Return the run that is there, which must be of the same words, model and batch: a worker
     looks at the rest.
     """
-    from crnn.files import sha256
-
     if not (order.folder / "run.json").exists():
         return None
     same = {"listing": sha256(listing), "batch": order.batch}

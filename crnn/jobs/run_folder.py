@@ -412,20 +412,25 @@ class Claims:
             work.append(self._passed[place], 1)
             place += 1
 
-    def append(self, lines: bytes, count: int) -> None:
+    def append(self, lines: bytes, count: int) -> int:
         """Add a batch's records to the shard whose turn it is, and finish it with its last one.
 
         Args:
             lines: The records' lines and the batch's own, with their ends.
             count: How many records they are.
+
+        Returns:
+            The position in the data of the first of them.
         """
         work = self.works[0]
+        place = work.shard.begin + work.done
         work.append(lines, count)
         self._pass_over(work)
         if work.done == work.shard.end - work.shard.begin:
             work.finish()
             work.close()
             self.works.popleft()
+        return place
 
 
 def around(begin: int, end: int, passed: Collection[int]) -> Iterator[Tuple[int, int]]:
@@ -466,6 +471,9 @@ class Work:
         self._number = number
         self._lock = lock
         self._part = self._claim.with_name(f"{self._claim.name}.part")
+        # Who took it over and was done has removed the claims.
+        after = self._claim.with_name(f"{shard.name}.{number + 1}")
+        self._takers = (after, run.whole(shard))
         self._file: Optional[IO[bytes]] = None
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._touch, name="crnn-heartbeat", daemon=True)
@@ -527,9 +535,7 @@ class Work:
         self._clear()
 
     def _require_mine(self) -> None:
-        after = self._claim.with_name(f"{self.shard.name}.{self._number + 1}")
-        # Who took it over and was done has removed the claims.
-        if after.exists() or self.run.whole(self.shard).exists():
+        if any(taker.exists() for taker in self._takers):
             raise InputError(
                 f"shard {self.shard.name} of {self.run.path} was taken over: this process did not"
                 f" answer for {STALE:.0f} seconds"

@@ -12,7 +12,18 @@ import json
 import math
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from crnn.batch import NOT_FINITE, Problem
 from crnn.errors import InputError
@@ -20,8 +31,8 @@ from crnn.files import json_text
 from crnn.jobs.run_folder import batch_line
 from crnn.reports.result_json import SIMULATED, reading_dict
 from crnn.results import Alternative, Character, Reading
-from crnn.scoring.plain import KeptReadings, PlainRows, Readings
-from crnn.scoring.scorer import Row
+from crnn.scoring.rows import KeptReadings, Row
+from crnn.scoring.scorer import PlainRows, Readings
 
 Rows = Union[PlainRows, Sequence[Row]]
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
@@ -71,7 +82,16 @@ class Told:
     given_up: Mapping[str, str] = field(default_factory=dict)
 
 
-def lines_of(rows: Rows, told: Told, *, simulated: bool, waits: bool) -> bytes:
+class Kept(NamedTuple):
+    """A batch's ``lines`` with their ends; ``exact`` where its rows count as those that
+    `batch_of` makes of the lines.
+    """
+
+    lines: bytes
+    exact: bool
+
+
+def kept_lines(rows: Rows, told: Told, *, simulated: bool, waits: bool) -> Kept:
     """Return a batch's lines.
 
     Args:
@@ -81,11 +101,13 @@ def lines_of(rows: Rows, told: Told, *, simulated: bool, waits: bool) -> bytes:
         waits: Whether words were read that are not among the rows.
 
     Returns:
-        The lines with their ends.
+        The lines.
     """
-    lines = _quick_lines(rows, simulated)
-    if lines is None:
-        lines = "".join([json_text(entry) + "\n" for entry in _entries(rows, simulated)])
+    records = _quick_lines(rows, simulated)
+    exact = records is not None
+    if records is None:
+        entries = _entries(rows, simulated)
+        records = "".join([json_text(entry) + "\n" for entry in entries]).encode("utf-8")
     about = {
         "seconds": round(told.seconds, 6),
         "stages": {name: _rounded(values) for name, values in told.stages.items()},
@@ -95,7 +117,25 @@ def lines_of(rows: Rows, told: Told, *, simulated: bool, waits: bool) -> bytes:
         "given_up": dict(told.given_up),
     }
     kept = {name: value for name, value in about.items() if value}
-    return lines.encode("utf-8") + batch_line(len(rows_keys(rows)), kept, waits=waits)
+    return Kept(records + batch_line(len(rows_keys(rows)), kept, waits=waits), exact)
+
+
+def batch_as_kept(rows: Rows, kept: Kept, folded: Any, *, plain: bool) -> KeptBatch:
+    """Return what `batch_of` makes of lines that were just made, at less cost.
+
+    Args:
+        rows: What the lines were made of.
+        kept: What `kept_lines` has made of them.
+        folded: As for `batch_of`.
+        plain: As for `batch_of`.
+
+    Returns:
+        The batch.
+    """
+    if not kept.exact:
+        return batch_of(kept.lines.split(b"\n")[:-1], folded, plain=plain)
+    about = kept.lines[kept.lines.rindex(b"\n", 0, -1) + 1 :]
+    return KeptBatch(rows, _told(json.loads(about)), len(rows_keys(rows)))
 
 
 def rows_keys(rows: Rows) -> Sequence[str]:
@@ -116,11 +156,11 @@ def _rounded(values: Sequence[float]) -> List[float]:
     return [round(value, 6) for value in values]
 
 
-def _quick_lines(rows: Rows, simulated: bool) -> Optional[str]:
+def _quick_lines(rows: Rows, simulated: bool) -> Optional[bytes]:
     """Return the records of rows that are all alike, as `_entries` would have them but much
     quicker; None for other rows.
     """
-    if not isinstance(rows, PlainRows) or rows.problems or None in rows.labels:
+    if not isinstance(rows, PlainRows) or rows.problems:
         return None
     readings = rows.readings
     if not isinstance(readings, Readings) or not readings.bare:
@@ -128,23 +168,26 @@ def _quick_lines(rows: Rows, simulated: bool) -> Optional[str]:
     said = ""
     if simulated:
         said = f'"{SIMULATED}": true, '
-    lines: List[str] = []
-    for row, (key, label, text) in enumerate(zip(rows.keys, rows.labels, readings.texts)):
-        confidence = readings.confidence(row)
-        sure = "null"
-        if confidence is not None:
-            sure = float.__repr__(confidence)
-        lines.append(
-            f'{{"confidence": {sure}, "key": {encode_basestring(key)},'
-            f' "label": {encode_basestring(label or "")}, {said}'
-            f'"text": {encode_basestring(text)}}}\n'
-        )
-    found = "".join(lines)
+    sure = ["null"] * len(rows.keys)
+    for row, confidence in readings.confidences.items():
+        sure[row] = float.__repr__(confidence)
+    keys = map(encode_basestring, rows.keys)
+    labels = map(_label_text, rows.labels)
+    texts = map(encode_basestring, readings.texts)
+    lines = [
+        f'{{"confidence": {number}, "key": {key}, "label": {label}, {said}"text": {text}}}\n'
+        for number, key, label, text in zip(sure, keys, labels, texts)
+    ]
     try:
-        found.encode("utf-8")
+        return "".join(lines).encode("utf-8")
     except UnicodeEncodeError:  # a file's name in another encoding
         return None
-    return found
+
+
+def _label_text(label: Optional[str]) -> str:
+    if label is None:
+        return "null"
+    return encode_basestring(label)
 
 
 def _entries(rows: Rows, simulated: bool) -> Iterator[Dict[str, Any]]:
@@ -192,7 +235,7 @@ def batch_of(lines: Sequence[bytes], folded: Any, *, plain: bool) -> KeptBatch:
         The batch.
 
     Raises:
-        InputError: They are not as `lines_of` writes them.
+        InputError: They are not as `kept_lines` writes them.
     """
     try:
         *entries, about = json.loads(b"[" + b",".join(lines) + b"]")

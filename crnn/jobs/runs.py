@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import time
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +30,7 @@ from typing import (
 from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import DecodingOptions
 from crnn.errors import InputError, UnavailableError, UsageError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.jobs import evaluate as one
 from crnn.jobs.evaluate import (
     Asked,
@@ -51,15 +52,24 @@ from crnn.jobs.run_folder import (
     require_same,
     shard_size,
 )
-from crnn.jobs.run_records import Rows, Told, batch_of, lines_of, rows_keys
+from crnn.jobs.run_records import (
+    Kept,
+    KeptBatch,
+    Rows,
+    Told,
+    batch_as_kept,
+    batch_of,
+    kept_lines,
+    rows_keys,
+)
 from crnn.reports.result_json import run_dict
 from crnn.results import Evaluation, Model, Reading, RunInfo
 from crnn.runners.base import Runner
 from crnn.samples.bins import BinFolder, Range
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import ImageSource, WordSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Row, Scorer, Sequenced, evaluation_of, judged
+from crnn.scoring.rows import Row, judged
+from crnn.scoring.scorer import PlainRows, Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
@@ -114,9 +124,12 @@ def evaluate_run(
     begun = look_at(request, options)
     job, run = begun.job, begun.run
     notes = list(begun.notes)
+    counted = None
     if run is None or not run.complete():
         try:
-            run, more = _go_on(request, options, job, begun.asked, begun.configuration, progress)
+            run, counted, more = _go_on(
+                request, options, job, begun.asked, begun.configuration, progress
+            )
         except UnavailableError as error:
             kept = f"What was read is kept in {options.folder}: go on with --resume."
             error.hint = f"{error.hint} {kept}".strip()
@@ -124,7 +137,7 @@ def evaluate_run(
         notes.extend(more)
     if not run.complete():
         return Unfinished(options.folder, run.words_done(), len(job.source), notes)
-    return _result(request, [run], progress, screen, notes)
+    return _result(request, [run], progress, screen, notes, counted)
 
 
 @dataclass(frozen=True)
@@ -262,9 +275,9 @@ class SoFar:
         """
         info = _info(self.run.configuration, self.run.path)
         scorer = one.scorer_of(info.model.spec, None, None, confidences=False)
-        counted = _Counted(scorer, Stages(), None)
+        counted = _Counted(scorer, None)
         for lines in self.lines():
-            counted.add(lines, info.model.spec)
+            counted.add(counted.batch(lines))
         evaluation = _evaluation(counted, info, self.run)
         return dataclasses.replace(evaluation, data=str(self.run.configuration["data"]))
 
@@ -402,17 +415,29 @@ def _go_on(
     asked: Asked,
     configuration: Mapping[str, Any],
     progress: Progress,
-) -> Tuple[RunFolder, List[str]]:
-    """Read what is missing; return the run, and what a user should be told."""
+) -> Tuple[RunFolder, Optional[_CountedAtOnce], List[str]]:
+    """Read what is missing; return the run, what was counted of it where nothing but counts are
+    wanted, and what a user should be told.
+    """
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(_reader(request, options.folder, job, asked, configuration))
         advance = stack.enter_context(progress("evaluating", len(job.source)))
         run = reader.run
+        if _is_only_counted(request):
+            spec = _info(run.configuration, run.path).model.spec
+            plain = one.scorer_of(spec, None, None, confidences=False)
+            reader.counted = _CountedAtOnce(run, _Counted(plain, None))
         wanted = part_of(run.shards, options.shard or "1/1")
         advance(run.words_done())
         for _ in run.rounds(wanted):
             reader.read(wanted, advance)
-    return run, reader.notes()
+    return run, reader.counted, reader.notes()
+
+
+def _is_only_counted(request: EvaluateRequest) -> bool:
+    """Say whether nothing is wanted of a run's records but their counts."""
+    others = (request.readings, request.against, request.format, request.sure)
+    return all(other is None for other in others)
 
 
 class RunReader:
@@ -427,6 +452,8 @@ class RunReader:
 
     def __init__(self, run: RunFolder, job: Job, request: EvaluateRequest, scorer: Scorer) -> None:
         self.run = run
+        self.counted: Optional[_CountedAtOnce] = None
+        """Counts what is read, where nothing else is wanted of it."""
         self._job = job
         self._request = request
         self._writer = _Writer(job.runner, job.source, scorer, several=job.several)
@@ -448,7 +475,7 @@ class RunReader:
         """
         self._writer.elsewhere.update(given_up)
         lines = {place: self._line(place, problem) for place, problem in passed.items()}
-        _read(self.run, wanted, self._writer, advance, lines)
+        _read(self.run, wanted, self._writer, self.counted, advance, lines)
 
     def attempt(self, words: Sequence[Range]) -> None:
         """Read some words and forget them, to see whether that can be survived.
@@ -471,7 +498,7 @@ class RunReader:
         notes.extend(one.remarks_of(scorer, runner.spec))
         if self._job.views is not None:
             notes.extend(self._job.views.notes(len(self._job.source)))
-        return [*notes, *scorer.decoder.notes()]
+        return [*notes, *scorer.notes]
 
     def _line(self, place: int, problem: Problem) -> bytes:
         """Return the lines of a word that is not read."""
@@ -499,7 +526,7 @@ def passed_line(reading: Reading, problem: Problem, runner: Runner) -> bytes:
         The lines with their ends.
     """
     row = Row(reading, None, problem, None)
-    return lines_of([row], Told(), simulated=runner.simulated, waits=False)
+    return kept_lines([row], Told(), simulated=runner.simulated, waits=False).lines
 
 
 @contextlib.contextmanager
@@ -547,7 +574,7 @@ def _reader(
         decoder = one.decoder_of(request, runner.spec, asked, source)
         confidences = request.readings is not None
         scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
-        about = {**run_dict(runner.info()), "decoding": scorer.decoder.described()}
+        about = {**run_dict(runner.info()), "decoding": scorer.decoding}
         if device:
             about["device"] = device
         full = {**configuration, "data": request.data.resolve().name, "run": about}
@@ -598,13 +625,13 @@ class _Writer:
         """Count time from now on."""
         self._since = time.perf_counter()
 
-    def lines(self, batch: Batch, rows: Rows) -> bytes:
+    def lines(self, batch: Batch, rows: Rows) -> Kept:
         """Return the lines of rows that were complete with a batch; none for no rows."""
         for remark, count in batch.remarks.items():
             self._remarks[remark] = self._remarks.get(remark, 0) + count
         self.scorer.remarks.update(batch.remarks)
         if not rows_keys(rows):
-            return b""
+            return Kept(b"", exact=True)
         now = time.perf_counter()
         stages, by_width = self.stages.taken()
         extras = self._new_extras()
@@ -615,7 +642,7 @@ class _Writer:
         self._given_up.update(given_up)
         told = Told(now - self._since, stages, by_width, self._remarks, extras, given_up)
         self._since, self._remarks = now, {}
-        return lines_of(rows, told, simulated=self.runner.simulated, waits=self.scorer.waits)
+        return kept_lines(rows, told, simulated=self.runner.simulated, waits=self.scorer.waits)
 
     def _new_extras(self) -> List[Tuple[str, Problem]]:
         """Return the problems of the data set that were not written down yet."""
@@ -632,6 +659,7 @@ def _read(
     run: RunFolder,
     wanted: Sequence[Shard],
     writer: _Writer,
+    counted: Optional[_CountedAtOnce],
     advance: one.Advance,
     passed: Mapping[int, bytes],
 ) -> None:
@@ -644,11 +672,14 @@ def _read(
             begin = time.perf_counter()
             rows = writer.scorer.decode(batch, logits)
             writer.stages.add("score", time.perf_counter() - begin)
-            lines = writer.lines(batch, rows)
-            if lines:
-                count = len(rows_keys(rows))
-                claims.append(lines, count)
-                advance(count)
+            kept = writer.lines(batch, rows)
+            if not kept.lines:
+                continue
+            count = len(rows_keys(rows))
+            place = claims.append(kept.lines, count)
+            if counted is not None:
+                counted.add(place, rows, kept)
+            advance(count)
 
 
 def _result(
@@ -657,8 +688,9 @@ def _result(
     progress: Progress,
     screen: Optional[Screen],
     notes: Sequence[str],
+    at_once: Optional[_CountedAtOnce] = None,
 ) -> EvaluateOutcome:
-    """Count all records of a run."""
+    """Count all records of a run; those that were counted ``at_once`` are only compared with it."""
     kept = runs[0].configuration
     info = _info(kept, runs[0].path)
     spec = info.model.spec
@@ -682,12 +714,19 @@ def _result(
         wanted = Wanted(
             spec, info.simulated, comparer, readings, None, one.style_of(request), screen
         )
-        counted = _Counted(scorer, Stages(), sure)
+        counted = _Counted(scorer, sure)
+        position = 0
+        if at_once is not None and at_once.holds():
+            counted, position = at_once.counted, at_once.position
+            scorer = counted.scorer
+            advance(position)
         for shard in runs[0].shards:
+            if shard.end <= position:
+                continue
             run = _holder(runs, shard)
             with _damage_told(run, shard):
                 for lines in run.records(shard):
-                    taken = counted.add(lines, spec)
+                    taken = counted.add(counted.batch(lines))
                     wanted.take(taken)
                     advance(len(taken))
     evaluation = _evaluation(counted, info, runs[0])
@@ -718,19 +757,22 @@ def _evaluation(counted: _Counted, info: RunInfo, run: RunFolder) -> Evaluation:
 class _Counted:
     """Counts batches as they were written down."""
 
-    def __init__(self, scorer: Scorer, stages: Stages, sure: Any) -> None:
+    def __init__(self, scorer: Scorer, sure: Any) -> None:
         self.seconds = 0.0
         self.extras: Dict[Tuple[str, Problem], None] = {}
         self.given_up: Dict[str, str] = {}
         self.scorer = scorer
-        self.stages = stages
+        self.stages = Stages()
         self._threshold: Optional[float] = None
         if sure is not None:
             self._threshold = sure.threshold
 
-    def add(self, lines: Sequence[bytes], spec: ModelSpec) -> Sequenced:
+    def batch(self, lines: Sequence[bytes]) -> KeptBatch:
+        """Return what a batch's lines say."""
+        return batch_of(lines, self.scorer.spec.fold, plain=self.scorer.plain)
+
+    def add(self, batch: KeptBatch) -> Sequenced:
         """Count a batch and return its readings."""
-        batch = batch_of(lines, spec.fold, plain=self.scorer.plain)
         told = batch.told
         self.seconds += told.seconds
         for stage, values in told.stages.items():
@@ -752,6 +794,52 @@ class _Counted:
             reading = judged(row.reading, self._threshold)
             found.append(dataclasses.replace(row, reading=reading))
         return found
+
+
+class _CountedAtOnce:
+    """Counts whole shards while their records are written, so that these need not be read again:
+    those from the run's first on that this process writes, one after the other.
+
+    It counts what the records say; their checksums tell whether they still do.
+    """
+
+    def __init__(self, run: RunFolder, counted: _Counted) -> None:
+        self.counted = counted
+        self.position = 0
+        """How many words of the run, from its first on, were counted."""
+        self._run = run
+        self._sums: List[int] = []
+        self._sum = 0
+
+    def add(self, place: int, rows: Rows, kept: Kept) -> None:
+        """Count a batch that was written down, unless one before it was not counted."""
+        if place != self.position:
+            return
+        shard = self._run.shards[len(self._sums)]
+        if place == shard.begin:
+            self._sum = zlib.crc32(self._run.header(shard))
+        self._sum = zlib.crc32(kept.lines, self._sum)
+        scorer = self.counted.scorer
+        batch = batch_as_kept(rows, kept, scorer.spec.fold, plain=scorer.plain)
+        self.position += len(self.counted.add(batch))
+        if self.position == shard.end:
+            self._sums.append(self._sum)
+
+    def holds(self) -> bool:
+        """Say whether all records that were counted are there as they were written."""
+        for shard, written in zip(self._run.shards, self._sums):
+            if _checksum(self._run.whole(shard)) != written:
+                return False
+        ends = [shard.end for shard in self._run.shards[: len(self._sums)]]
+        return self.position == max(ends, default=0)
+
+
+def _checksum(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            found = zlib.crc32(block, found)
+    return found
 
 
 def _holder(runs: Sequence[RunFolder], shard: Shard) -> RunFolder:

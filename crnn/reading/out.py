@@ -197,7 +197,9 @@ def _named(record: Record) -> str:
 def _line(record: Record) -> str:
     """Return path, text and confidence; where asked for, the probability and the verdict too."""
     reading = record.reading
-    parts = [_named(record), reading.text, f"{reading.confidence:.4f}"]
+    # A tab would be taken for the end of its column.
+    name, text = (part.replace("\t", "\\t") for part in (_named(record), reading.text))
+    parts = [name, text, f"{reading.confidence:.4f}"]
     if reading.probability is not None:
         parts.append(f"{reading.probability:.4f}")
     if reading.rejected is not None:

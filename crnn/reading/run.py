@@ -15,7 +15,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, sha256
+from crnn.filekind import sha256
+from crnn.files import json_text
 from crnn.jobs.reading import Opened
 from crnn.jobs.run_folder import (
     Claims,
@@ -26,7 +27,7 @@ from crnn.jobs.run_folder import (
     refuse_used,
     shard_size,
 )
-from crnn.jobs.run_records import Told, batch_of, lines_of
+from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
 from crnn.jobs.runs import passed_line
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
@@ -36,8 +37,7 @@ from crnn.results import Reading
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import PlainRows, Scorer
 from crnn.scoring.stream import run_batches
 
 LISTING = "listing-"
@@ -95,10 +95,11 @@ class ReadRun:
     def _keep(
         self, scorer: Scorer, batch: Batch, logits: Any, claims: Claims, *, simulated: bool
     ) -> None:
-        rows = scorer.rows(batch, logits)
-        if rows:
-            lines = lines_of(rows, Told(), simulated=simulated, waits=scorer.waits)
-            claims.append(lines, len(rows))
+        rows = scorer.decode(batch, logits)
+        count = len(rows_keys(rows))
+        if count:
+            kept = kept_lines(rows, Told(), simulated=simulated, waits=scorer.waits)
+            claims.append(kept.lines, count)
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
         """See `records_in`."""
@@ -327,7 +328,11 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
             for sample in samples:
                 file.write(_name(sample) + b"\0")
         if not temporary.stat().st_size:
-            raise InputError("there is no image to read")
+            raise InputError(
+                "there is no image to read: what was named lists none",
+                hint="A list has a path a line; in folders those are taken that end as .png or .jpg"
+                " does.",
+            )
         path = folder / f"{LISTING}{sha256(temporary)[:16]}"
         temporary.replace(path)
         return path

@@ -15,6 +15,7 @@ import numpy as np
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.runners import worker
 from crnn.runners.base import COMPUTED, Runner
+from crnn.runners.room import Place, Room
 from crnn.signals import ENDING, interrupts_blocked
 from crnn.spec import ModelSpec
 
@@ -94,7 +95,8 @@ class DevicesRunner(Runner):
         return [(images, len(images))]
 
     def _logits(self, output: np.ndarray, count: int) -> np.ndarray:
-        return np.array(output)
+        # A copy of the process's already.
+        return output
 
     def _run(self, images: np.ndarray) -> np.ndarray:
         with contextlib.closing(self._stream([images])) as outputs:
@@ -135,7 +137,7 @@ class DevicesRunner(Runner):
         process.tasks.append(task)
         try:
             with self._in_doubt():
-                process.send_batch(task.images, process.on_its_way())
+                process.send_batch(task, process.on_its_way())
         except UnavailableError as error:
             self._give_up(process, error)
 
@@ -148,12 +150,9 @@ class DevicesRunner(Runner):
                 silence = SILENCE
             try:
                 with self._in_doubt():
-                    logits = process.receive("array", process.on_its_way(), silence)
+                    process.receive_logits(process.on_its_way(), silence)
             except UnavailableError as error:
                 self._give_up(process, error)
-                continue
-            # Its answers come in the order of its tasks.
-            process.tasks.popleft().logits = logits
         pending.popleft()
         return task.logits
 
@@ -212,6 +211,7 @@ class _Task:
     def __init__(self, number: int, images: np.ndarray) -> None:
         self.number = number
         self.images = images
+        self.place: Optional[Place] = None
         self.logits: Optional[np.ndarray] = None
 
 
@@ -231,16 +231,21 @@ class _Worker:
         """What it was given and has not answered, in order."""
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
+        self._room = Room()
         self._process = spawn.Process(
-            target=worker.serve, args=(theirs, factory), name=f"crnn-device-{device}", daemon=True
+            target=worker.serve,
+            args=(theirs, self._room, factory),
+            name=f"crnn-device-{device}",
+            daemon=True,
         )
         self._process.start()
         theirs.close()
 
-    def send_batch(self, images: np.ndarray, when: str) -> None:
+    def send_batch(self, task: _Task, when: str) -> None:
         """Send a batch; raises, with ``when``, where the process is gone."""
+        task.place = self._room.taken(task.images.nbytes)
         try:
-            worker.send_array(self._pipe, images)
+            worker.send_by(self._pipe, self._room, task.place, task.images)
         except OSError:
             # It may have said why before it went, behind answers that nobody will take now.
             while True:
@@ -260,6 +265,16 @@ class _Worker:
         numbers = ", ".join(str(task.number + 1) for task in self.tasks)
         return f"with batch {numbers} on its way"
 
+    def receive_logits(self, when: str, silence: Optional[float] = None) -> None:
+        """Take the next answer for the first of its tasks, since they come in their order; see
+        `receive`.
+        """
+        array, _ = self.receive("array", when, silence)
+        task = self.tasks.popleft()
+        task.logits = np.array(array)
+        if task.place is not None:
+            self._room.give_back(task.place, array.nbytes)
+
     def receive(self, expected: str, when: str, silence: Optional[float] = None) -> Any:
         """Return the next answer's content, or raise what the process reports or died of, with
         ``when``; so too where it says nothing for ``silence`` seconds.
@@ -270,7 +285,7 @@ class _Worker:
                 f"device {self.device}, {when}: it gave no batch for {silence:g} s"
             )
         try:
-            kind, value = worker.receive(self._pipe)
+            kind, value = worker.receive(self._pipe, self._room)
         except (EOFError, OSError):
             raise self._died(when) from None
         if kind == expected:
@@ -295,7 +310,7 @@ class _Worker:
         error: Optional[KitError] = None
         try:
             while self._pipe.poll(patience):
-                kind, value = worker.receive(self._pipe)
+                kind, value = worker.receive(self._pipe, self._room)
                 if kind == "error":
                     error = error or self._told(value, "while it was closed")
                 if kind == "closed":
@@ -333,6 +348,7 @@ class _Worker:
 
     def _end(self, patience: float) -> None:
         self._pipe.close()
+        self._room.close()
         self._process.join(patience)
         if self._process.is_alive():
             self._process.kill()

@@ -56,7 +56,7 @@ class TarImages:
     def __iter__(self) -> Iterator[Sample]:
         name = ""
         try:
-            with tarfile.open(os.fspath(self.path), "r:*") as archive:
+            with _opened(self.path) as archive:
                 while True:
                     name = ""
                     member = archive.next()
@@ -78,6 +78,17 @@ class TarImages:
             found = Problem(BROKEN, str(error))
         if found is not None:
             yield Sample(name, None, None, found)
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(os.fspath(path), "r:*")
+    except tarfile.ReadError as error:
+        # tarfile tells of each way in which it has tried it, a line each.
+        what = "it is not a tar archive, plain or compressed by gzip, bzip2 or xz"
+        if not path.stat().st_size:
+            what = "it is an empty file; an archive of no members has 1024 bytes at least"
+        raise tarfile.ReadError(what) from error
 
 
 def _sample(name: str, image: Union[bytes, Problem]) -> Sample:

@@ -11,9 +11,10 @@ from typing import Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.filekind import AN_LMDB, foreign
-from crnn.files import natural_key, require_file
+from crnn.filekind import AN_LMDB, foreign, require_file
+from crnn.files import natural_key
 from crnn.samples import image_files
+from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.batches import MANY, ViewMaker, image_batches
 from crnn.samples.bins import BinFolder
 from crnn.samples.lmdb import DATA_FILE, LmdbSamples
@@ -23,6 +24,7 @@ from crnn.samples.tars import TarImages, is_tar
 from crnn.spec import ModelSpec
 
 IMAGES, FOLDER, LIST, LMDB, TAR, BINS = "images", "folder", "list", "lmdb", "tar", "bins"
+_BLOCK = 1 << 16
 _BYTES_A_WORD = 4096
 """About so many an image of a word takes in an archive."""
 
@@ -113,9 +115,9 @@ class _Unnumbered:
     def __len__(self) -> int:
         return self._count
 
-    def sample(self, number: int) -> Sample:
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
         """See `crnn.samples.batches.NumberedSamples`."""
-        raise AssertionError(number)
+        raise AssertionError(numbers)
 
 
 class SampleSource:
@@ -243,8 +245,45 @@ def listed(path: Path, *, nul: bool = False) -> Words:
         The list.
 
     Raises:
-        InputError: There is no such file.
+        InputError: There is no such file, or it is not a text.
     """
     if path.is_dir() or not path.exists():
         require_file(path, "a list of images, a path a line")
+    # What a pipe holds can be read only once.
+    if path.is_file() and not nul:
+        _require_text(path)
     return Words(LIST, [str(path)], nul=nul)
+
+
+def _require_text(path: Path) -> None:
+    with path.open("rb") as file:
+        begin = file.read(_BLOCK)
+    if b"\0" not in begin:
+        return
+    line = begin[: begin.index(b"\0")].count(b"\n") + 1
+    raise InputError(
+        f"{path} line {line} has a NUL byte; expected a list of images, a path a line",
+        hint="A list that find -print0 has written is read with -0; an image or an archive is named"
+        " without --list.",
+    )
+
+
+def nothing_in(words: Words) -> str:
+    """Say that a list or an archive that could be read holds no image, and what is taken for one.
+
+    Args:
+        words: A list or a tar archive.
+
+    Returns:
+        A sentence.
+    """
+    path = words.paths[0]
+    if words.kind == LIST:
+        return (
+            f"{path} lists no image: it is empty; expected a path a line, as"
+            " find DIR -name '*.png' writes them"
+        )
+    return (
+        f"{path} holds no image: those of its members are read whose names end as images' do"
+        f" ({', '.join(IMAGE_SUFFIXES)})"
+    )

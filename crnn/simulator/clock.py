@@ -11,6 +11,7 @@ binding's keep their work apart anyway.
 from __future__ import annotations
 
 import bisect
+import time
 from typing import Any, Dict, List, Tuple
 
 from crnn.simulator.knobs import Knobs
@@ -157,3 +158,46 @@ class Clock:
                 share = busy[COMPUTE] / span
             rows.append({"device": device, "span_ms": span, "busy_ms": busy, "busy": share})
         return rows
+
+
+class WallClock(Clock):
+    """A clock that goes at the wall's pace: what a program really takes shows as time that a device
+    is idle.
+    """
+
+    def __init__(self, knobs: Knobs) -> None:
+        self._start = time.perf_counter()
+        super().__init__(knobs)
+
+    @property
+    def now(self) -> float:
+        """Milliseconds since the start."""
+        return (time.perf_counter() - self._start) * 1000
+
+    @now.setter
+    def now(self, value: float) -> None:
+        """Leave time to itself."""
+
+    def wait_until(self, moment: float) -> None:
+        """Sleep, as a thread does that waits for a device.
+
+        Args:
+            moment: A time of this clock, in milliseconds.
+        """
+        left = moment - self.now
+        if left > 0:
+            time.sleep(left / 1000)
+
+
+def clock_of(knobs: Knobs) -> Clock:
+    """Return the clock of a simulated machine.
+
+    Args:
+        knobs: Its settings.
+
+    Returns:
+        A virtual one, unless it is to be the wall's.
+    """
+    if knobs.real_time:
+        return WallClock(knobs)
+    return Clock(knobs)

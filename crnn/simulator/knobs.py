@@ -86,7 +86,7 @@ class Fault:
 class Knobs:
     """The simulated machine.
 
-    Times are milliseconds of the virtual clock, memory is bytes per device.
+    Times are milliseconds of the clock, memory is bytes per device.
     """
 
     soc: str = "Ascend310"
@@ -101,6 +101,7 @@ class Knobs:
     compute_ms_per_row: float = 0.0
     bandwidth: float = 0.0
     timing_only: bool = False
+    real_time: bool = False
     compute: str = FLOAT32
     faults: Tuple[Fault, ...] = ()
 
@@ -108,6 +109,12 @@ class Knobs:
     def version(self) -> str:
         """CANN's release as text."""
         return release_name(self.cann)
+
+    @property
+    def release(self) -> Tuple[int, int]:
+        """CANN's release as it is called: 20.1 is 20 and 1, though it is compared as 2.1."""
+        major, minor = self.version.split(".")
+        return int(major), int(minor)
 
     @property
     def host_memory_aligned(self) -> bool:
@@ -189,6 +196,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timing-only",
         action="store_true",
         help="models are not computed: their output is a constant",
+    )
+    parser.add_argument(
+        "--real-time",
+        action="store_true",
+        help="the clock is the wall's: who waits for a device sleeps",
     )
     parser.add_argument(
         "--compute",

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NoReturn, Optional, Tuple, Type, TypeVar
 
 from crnn import cann
 from crnn.cann import codes
-from crnn.simulator.clock import Clock
+from crnn.simulator.clock import clock_of
 from crnn.simulator.knobs import Fault, Knobs
 from crnn.simulator.memory import Block, Memory
 from crnn.simulator.models import Model, ModelDesc
@@ -70,7 +70,7 @@ class Simulator:
         self.record = record or Record()
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self.clock = Clock(self.knobs)
+        self.clock = clock_of(self.knobs)
         self.registry = Registry()
         self.memory = Memory(
             self.knobs.device_memory,

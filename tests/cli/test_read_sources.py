@@ -283,6 +283,63 @@ def test_a_damaged_tar_is_read_up_to_the_damage(
     assert main(["read", str(model), "shard.tar", "--strict"]) == 3
 
 
+def test_a_list_or_an_archive_of_nothing_says_so(model: Path, crops: Path, capsys: Joined) -> None:
+    Path("empty.list").write_bytes(b"")
+    tar_of(Path("none.tar"), [("readme.txt", b"no image")])
+    tar_of(Path("empty.tar"), [])
+    found = {
+        "--list empty.list": "empty.list lists no image: it is empty; expected a path a line",
+        "none.tar": "none.tar holds no image: those of its members are read whose names end",
+        "empty.tar": "empty.tar holds no image",
+    }
+    for words, said in found.items():
+        assert main(["read", str(model), *words.split(), "--jsonl"]) == 0
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert said in err
+    Path("zero.tar").write_bytes(b"")
+    assert main(["read", str(model), "zero.tar", "--jsonl"]) == 0
+    record, *others = lines_of(capsys)
+    assert others == []
+    assert record["detail"] == (
+        "it is an empty file; an archive of no members has 1024 bytes at least"
+    )
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_a_list_that_is_not_a_text_is_refused(
+    model: Path, crops: Path, capsys: Joined, line: int
+) -> None:
+    Path("list").write_bytes(b"crops/w5.png\n" * (line - 1) + b"crops/w10.png\0crops/w15.png\0")
+    assert main(["read", str(model), "--list", "list", "--jsonl"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"list line {line} has a NUL byte; expected a list of images, a path a line" in err
+    assert "find -print0" in err
+    if line == 1:
+        assert main(["read", str(model), "--list", "list", "-0", "--jsonl"]) == 0
+        assert texts(lines_of(capsys)) == ["1984", "tree"]
+
+
+def test_a_tab_in_a_name_does_not_shift_the_columns(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    (crops / "w5.png").rename(crops / "w\t5.png")
+    assert main(["read", str(model), "crops/w\t5.png", "crops/w10.png"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[:2] for row in rows] == [["crops/w\\t5.png", "house"], ["crops/w10.png", "1984"]]
+    assert main(["read", str(model), "crops/w\t5.png", "--jsonl"]) == 0
+    assert lines_of(capsys)[0]["path"] == "crops/w\t5.png"
+
+
+def test_help_shows_that_a_source_may_be_lacking(capsys: Joined) -> None:
+    assert main(["read", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "MODEL [SOURCE [SOURCE ...]] Read words" in shown
+    assert main(["read", "m.onnx"]) == 2
+    assert "required: SOURCE" in capsys.readouterr().err
+
+
 def test_what_an_archive_tells_is_not_kept(tmp_path: Path) -> None:
     peaks = []
     for count in (300, 3000):
@@ -445,6 +502,7 @@ def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsy
     assert texts(records) == expected
 
 
+@pytest.mark.slow
 def test_each_record_of_a_simulated_run_says_so(model: Path, crops: Path) -> None:
     crnn = f"{sys.executable} -m crnn"
     steps = [

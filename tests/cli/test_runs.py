@@ -14,12 +14,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
 from crnn.cli.main import main
 from crnn.jobs import run_folder
+from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
+from crnn.jobs.runs import RunOptions, evaluate_run
 from tests.conftest import ROOT
 from tests.models import write_bins, write_echo_model, write_images
 from tests.processes import started, uncounted
@@ -108,6 +110,37 @@ def test_an_unfinished_shard_goes_on_at_its_last_whole_batch(place: Path, lines:
     if kept[-1].startswith(b'{"batch"'):
         again = (Path("run/shards") / "000000.jsonl").read_bytes()
         assert again.splitlines()[:lines] == kept
+
+
+def test_what_was_counted_while_it_was_written_is_what_the_records_say(place: Path) -> None:
+    evaluate("--json", "run.json", "--run", "run")
+    counted = result("run.json")
+    evaluate("--json", "again.json", "--run", "run", "--resume")
+    assert result("again.json") == counted
+    # Its readings make every record be read.
+    evaluate("--json", "listed.json", "--run", "other", "--readings", "run.jsonl")
+    assert result("listed.json") == counted
+
+
+@pytest.mark.parametrize("shard", [0, 1, 2])
+def test_records_that_somebody_changes_meanwhile_are_what_counts(place: Path, shard: int) -> None:
+    request = EvaluateRequest(
+        Path("m.onnx"), Path("input_bin"), label=Path("label.txt"), batch=2, threads=1
+    )
+
+    @contextlib.contextmanager
+    def changing(label: str, total: Optional[int]) -> Iterator[Callable[[int], None]]:
+        yield lambda count: None
+        if label == "evaluating":
+            path = Path("run/shards") / f"{shard:06d}.jsonl"
+            path.write_bytes(path.read_bytes().replace(b'"text": "', b'"text": "z', 1))
+
+    outcome = evaluate_run(request, RunOptions(Path("run")), changing)
+    assert isinstance(outcome, EvaluateOutcome)
+    evaluate("--json", "again.json", "--run", "run", "--resume")
+    assert outcome.evaluation.correct == result("again.json")["correct"]
+    evaluate("--json", "plain.json")
+    assert outcome.evaluation.correct == result("plain.json")["correct"] - 1
 
 
 def words_of(records: bytes) -> List[Any]:
@@ -398,6 +431,7 @@ def records(folder: str = "run") -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_terminated_run_can_be_gone_on_with_at_once(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -415,6 +449,7 @@ def test_a_terminated_run_can_be_gone_on_with_at_once(place: Path) -> None:
     assert all(name.endswith(".jsonl") for name in shards())
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_run(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -426,6 +461,7 @@ def test_two_processes_share_a_run(place: Path) -> None:
     assert len(shards()) == -(-1200 // 32)
 
 
+@pytest.mark.slow
 def test_who_waits_takes_over_from_who_is_killed(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -442,6 +478,7 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_loses_nothing(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")

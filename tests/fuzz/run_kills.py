@@ -1,9 +1,10 @@
-"""``python -m tests.fuzz.run_kills``: evaluations that are kept in a folder, killed at any moment.
+"""``python -m tests.fuzz.run_kills``: evaluations and readings that are kept in a folder, killed at
+any moment.
 
 SIGKILL hits the command, one of the processes that it has started, or all. Five seconds later no
 process of it is there, nor anything that it has put into /dev/shm or the folder of temporary files.
-The command is then gone on with, killed again now and then, and its result has to be that of an
-evaluation that nothing happened to.
+The command is then gone on with, killed again now and then, and its result has to be that of one
+that nothing happened to.
 """
 
 from __future__ import annotations
@@ -38,15 +39,19 @@ LIMIT = 5.0
 
 @dataclass(frozen=True)
 class Case:
-    """An evaluation: its name, and the command without its run."""
+    """An evaluation or a reading: its name, the command without its run, the option for what comes
+    of it, and the ending of that file's name.
+    """
 
     name: str
     command: Sequence[str]
+    option: str = "--json"
+    ending: str = ".json"
 
 
 def cases(place: Path) -> List[Case]:
-    """Make models and words, and return the evaluations: images that other processes decode, bins
-    on two simulated chips.
+    """Make models and words, and return what is killed: images that other processes decode, bins
+    and images on two simulated chips.
     """
     texts = [f"{number % 7}a{number % 5}" for number in range(WORDS)]
     (place / "tmp").mkdir()
@@ -64,7 +69,12 @@ def cases(place: Path) -> List[Case]:
         os.link(bins / f"test_{source + 1}.bin", many / f"test_{number}.bin")
         labels.append(f"test_{number}.bin:{texts[source]}\n")
     (place / "label.txt").write_text("".join(labels))
+    names = sorted(path.name for path in images.iterdir() if path.suffix == ".png")
+    (place / "list").write_text("".join(f"images/{name}\n" for name in names * 100))
+    (place / "short").write_text("".join(f"images/{name}\n" for name in names * 25))
     crnn = (sys.executable, "-m", "crnn", "evaluate")
+    read = (sys.executable, "-m", "crnn", "read")
+    out = ("--out", ".jsonl")
     simulator = (sys.executable, "-m", "crnn.simulator", "--devices", "2", "--")
     labelled = ("--label", "label.txt")
     return [
@@ -72,6 +82,14 @@ def cases(place: Path) -> List[Case]:
         Case(
             "chips",
             (*simulator, *crnn, "m.om", "many", *labelled, "--batch", "4", "--device", "0,1"),
+        ),
+        Case(
+            "reading", (*read, "m.onnx", "--list", "list", "--batch", "16", "--threads", "2"), *out
+        ),
+        Case(
+            "reading-chips",
+            (*simulator, *read, "m.om", "--list", "short", "--batch", "4", "--device", "0,1"),
+            *out,
         ),
     ]
 
@@ -129,7 +147,11 @@ def litter(place: Path, shared: Set[str]) -> List[str]:
 
 
 def result(path: Path) -> Any:
-    """Return a result without what time makes of it, and the chips whose process was killed."""
+    """Return a result without what time makes of it, and the chips whose process was killed; of a
+    reading, its records.
+    """
+    if path.suffix == ".jsonl":
+        return path.read_bytes()
     data = json.loads(path.read_text())
     for name in ("date", "command", "throughput", "stages"):
         del data[name]
@@ -150,10 +172,8 @@ class Tries:
         self._finish("plain")
         self._seconds = time.monotonic() - begin
         self._finish("run", "--run", f"{case.name}-whole")
-        self._whole = result(place / "run.json")
-        # A run names all that may decode its images; an evaluation what has decoded them.
-        versions = {"versions": self._whole["versions"]}
-        if {**result(place / "plain.json"), **versions} != self._whole:
+        self._whole = self._result("run")
+        if self._plain() != self._whole:
             self.faults.append(f"{case.name}: another result than without --run")
 
     def once(self, number: int) -> None:
@@ -162,15 +182,27 @@ class Tries:
         for _ in range(self._chance.choice((1, 1, 1, 2, 3))):
             self._kill(run)
         self._finish(run, "--run", run, "--resume")
-        if result(self._place / f"{run}.json") != self._whole:
+        if self._result(run) != self._whole:
             self.faults.append(f"{run}: another result")
         left = [path.name for path in (self._place / run / "shards").iterdir()]
         if any(not name.endswith(".jsonl") for name in left):
             self.faults.append(f"{run}: left {sorted(left)}")
         shutil.rmtree(self._place / run)
 
+    def _result(self, name: str) -> Any:
+        return result(self._place / f"{name}{self._case.ending}")
+
+    def _plain(self) -> Any:
+        """Return what came of it without a run."""
+        plain = self._result("plain")
+        if isinstance(plain, dict):
+            # A run names all that may decode its images; an evaluation what has decoded them.
+            plain["versions"] = self._whole["versions"]
+        return plain
+
     def _finish(self, name: str, *words: str) -> None:
-        process = started(self._place, self._case, *words, "--json", f"{name}.json")
+        out = (self._case.option, f"{name}{self._case.ending}")
+        process = started(self._place, self._case, *words, *out)
         try:
             _, told = process.communicate(timeout=150)
         except subprocess.TimeoutExpired:
@@ -180,7 +212,9 @@ class Tries:
             raise AssertionError(f"{name}: {process.returncode} {told.decode()[-600:]}")
 
     def _kill(self, run: str) -> None:
-        process = started(self._place, self._case, "--run", run, "--resume")
+        # A reading without --out prints its records.
+        out = (self._case.option, f"{run}{self._case.ending}")
+        process = started(self._place, self._case, "--run", run, "--resume", *out)
         self._wait(self._place / run, process)
         shared = shared_memory(process.pid)
         how = self._chance.choice(("the command", "the command", "a process of its", "all"))
@@ -230,7 +264,7 @@ class Tries:
 
     def _kill_one(self, session: int, how: str) -> bool:
         found = members(session)
-        own = [pid for pid, words in found.items() if "-m crnn evaluate" in words]
+        own = [pid for pid, words in found.items() if " -m crnn " in words]
         own = [pid for pid in own if "crnn.simulator" not in found[pid]]
         others = [pid for pid, words in found.items() if "multiprocessing" in words]
         chosen = own
@@ -247,7 +281,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run_kills", description=__doc__)
     parser.add_argument("--count", type=int, default=100, help="kills of each case (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
-    parser.add_argument("--case", action="append", help="processes or chips; default: both")
+    parser.add_argument("--case", action="append", help="a case's name, as processes; default: all")
     args = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="crnn-kills-"))
     try:

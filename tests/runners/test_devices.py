@@ -27,34 +27,9 @@ from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_images, write_echo_model
 from tests.processes import started
+from tests.runners.touchy import Touchy
 
 WORDS = [f"{number}a{number}" for number in range(40)]
-
-
-class Touchy(OnnxRunner):
-    """Fails in the way that the word it reads asks for."""
-
-    def _run(self, images: np.ndarray) -> np.ndarray:
-        logits = super()._run(images)
-        for word in ctc.greedy(logits, SPEC.alphabet):
-            if word == "bad":
-                raise InputError("a bad word", hint="Say another.")
-            if word == "bug":
-                raise ZeroDivisionError("a bug")
-            if word == "die":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if word in ("once", "hang") and self._is_first(word):
-                if word == "once":
-                    raise UnavailableError("the chip fell out")
-                time.sleep(1000)
-        return logits
-
-    def _is_first(self, word: str) -> bool:
-        try:
-            self.model.path.with_suffix(f".{word}").touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        return True
 
 
 def devices(path: Path, count: int = 2) -> DevicesRunner:
@@ -71,6 +46,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runner(model: Path) -> Iterator[DevicesRunner]:
     with devices(model) as opened:
         yield opened
+
+
+@pytest.fixture
+def by_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system have no unnamed memory, as old kernels and Python 3.7."""
+    monkeypatch.delattr(os, "memfd_create")
 
 
 def batches(words: List[str], size: int = 3) -> Generator[np.ndarray, None, None]:
@@ -109,6 +90,34 @@ def test_batches_come_back_in_order_and_whole(model: Path, runner: DevicesRunner
 
 def test_logits_belong_to_the_caller(runner: DevicesRunner) -> None:
     runner.run(echo_images(["hello"]))[:] = 0
+    # The memory that logits came by is taken by the next ones.
+    kept = list(runner.stream(batches(WORDS)))
+    assert read(np.concatenate(kept, axis=1)) == WORDS
+
+
+@pytest.mark.usefixtures("by_pipe")
+def test_without_shared_memory_the_pipe_takes_all(model: Path) -> None:
+    with devices(model) as opened:
+        assert [read(logits) for logits in opened.stream(batches(WORDS[:9]))] == [
+            WORDS[:3],
+            WORDS[3:6],
+            WORDS[6:9],
+        ]
+
+
+def test_images_and_logits_pass_through_shared_memory(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise AssertionError("an array went through the pipe")
+
+    with devices(model) as opened:
+        for half in ("send_bytes", "recv_bytes"):
+            monkeypatch.setattr(Connection, half, refused)
+        assert [read(logits) for logits in opened.stream(batches(WORDS[:6]))] == [
+            WORDS[:3],
+            WORDS[3:6],
+        ]
 
 
 def test_no_more_is_taken_than_said(runner: DevicesRunner) -> None:
@@ -271,6 +280,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.usefixtures("by_pipe")
 @pytest.mark.parametrize("half", ["recv_bytes", "send_bytes"])
 def test_an_interrupt_within_a_message_ends_the_processes_at_once(
     model: Path, monkeypatch: pytest.MonkeyPatch, half: str

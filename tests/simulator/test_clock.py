@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Callable, Tuple
 
@@ -100,6 +101,17 @@ def test_two_devices_have_their_own_engines(start: Callable[..., Machine]) -> No
     assert clock.place(1, "compute", 0, 5) == 5
     assert clock.place(0, "compute", 0, 5) == 10
     assert [row["busy"] for row in clock.figures()] == [1.0, 1.0]
+
+
+def test_at_the_walls_pace_who_waits_sleeps(start: Any, oms: Oms) -> None:
+    begin = time.perf_counter()
+    clock = run(start, oms[0], streamed=True, real_time=True)
+    spent = 1000 * (time.perf_counter() - begin)
+    device = clock["devices"][0]
+    # No sooner than the engines allow, and no declared time is added to it.
+    assert spent >= device["span_ms"] > 3 * len(BATCHES) + 2.99
+    assert clock["now_ms"] >= device["span_ms"]
+    assert device["busy_ms"]["compute"] == 3 * len(BATCHES)
 
 
 def test_the_host_can_declare_its_work(machine: Machine) -> None:

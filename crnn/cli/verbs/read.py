@@ -58,6 +58,22 @@ _STDIN_NUMBER = 0
 _BLOCK = 1 << 16
 
 
+class Sources(argparse.Action):
+    """What is read; other options may stand in its place, and help shows it so."""
+
+    may_lack = True
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: Optional[str] = None,
+    ) -> None:
+        """Take the sources."""
+        setattr(namespace, self.dest, values)
+
+
 class InPlaceOfSources(argparse.Action):
     """An option that says what is read: no source has to be named then."""
 
@@ -82,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     sources = parser.add_argument(
         "sources",
+        action=Sources,
         nargs="+",
         type=filled,
         default=[],
@@ -276,12 +293,16 @@ def _read_sources(
 ) -> None:
     """Read what was named, then the list."""
     from crnn.reading.records import records_of
+    from crnn.samples.unlabelled import LIST, TAR, nothing_in
 
     for words in _words(args):
+        before = counted.words
         records = records_of(recognizer, words, workers=args.threads, unreadable=unreadable.append)
         with contextlib.closing(records):
             for some in records:
                 counted.add(some)
+        if counted.words == before and words.kind in (LIST, TAR):
+            console.note(nothing_in(words))
 
 
 def _kept(args: argparse.Namespace, recognizer: Recognizer) -> Optional[ReadRun]:
