@@ -230,4 +230,4 @@ def test_a_cluster_of_its_own_ends_with_the_command_however_that_ends(place: Pat
             one.communicate()
             assert gone(name)
             assert gone("crnn.cluster.client")
-        assert list(Path(name).iterdir()) == []
+        assert list(Path(name).glob("crnn-*")) == []
