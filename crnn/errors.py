@@ -77,6 +77,7 @@ DISTRIBUTIONS = {
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
     "pyarrow": "pyarrow",
+    "ray": "ray",
     "rich": "rich",
     "torch": "torch",
     "yaml": "PyYAML",

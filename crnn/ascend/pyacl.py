@@ -134,7 +134,14 @@ def plog_folder() -> str:
 
 
 def load_acl() -> Acl:
-    """Import pyACL; `UnavailableError` where CANN is missing or not sourced."""
+    """Import pyACL.
+
+    Returns:
+        The binding.
+
+    Raises:
+        UnavailableError: CANN is missing or not sourced.
+    """
     try:
         import acl
     except ImportError as error:

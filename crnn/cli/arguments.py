@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 from crnn.cli import console
-from crnn.errors import InputError
+from crnn.errors import InputError, UsageError
 from crnn.files import open_input, unnamed_file
 from crnn.leftovers import tidy
 from crnn.limits import advice, limit
 
 if TYPE_CHECKING:
+    from crnn.cluster.drive import ClusterOptions
     from crnn.spec import ModelSpec
 
 STDOUT = "-"
@@ -237,6 +238,67 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         metavar="N/M",
         help="do the N-th of M parts of the run in --run, such as 3/16, and no other",
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--cluster`` and ``--cluster-cpus``.
+
+    Args:
+        parser: The parser of the verb.
+    """
+    parser.add_argument(
+        "--cluster",
+        type=filled,
+        metavar="auto|ADDRESS|local",
+        help=(
+            "let the workers of a Ray cluster do the run in --run: the one that runs on this"
+            " machine, that of a head such as 10.0.0.1:6379, or one that is begun here for it"
+            " ('.[cluster]')"
+        ),
+    )
+    parser.add_argument(
+        "--cluster-cpus",
+        type=positive,
+        metavar="N",
+        help=(
+            "of --cluster: the most workers of a model that runs on processors, of --threads each"
+            " (default: as many as there are, of one)"
+        ),
+    )
+
+
+def cluster_options(args: argparse.Namespace) -> Optional[ClusterOptions]:
+    """Return what the options of `add_cluster` say; None where no cluster was asked for.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        The options.
+
+    Raises:
+        UsageError: They do not go with others.
+        UnavailableError: Ray is not installed.
+    """
+    if args.cluster is None:
+        if args.cluster_cpus is not None:
+            raise UsageError("--cluster-cpus goes with --cluster")
+        return None
+    if args.folder is None:
+        raise UsageError(
+            "--cluster goes with --run DIR, a folder that all machines of the cluster see"
+        )
+    if args.shard is not None:
+        raise UsageError("--shard does not go with --cluster, which does all shards")
+    if args.device:
+        raise UsageError(
+            f"--device {args.device} does not go with --cluster: each worker takes the chip that"
+            " it was granted"
+        )
+    from crnn.cluster.drive import ClusterOptions, require_ray
+
+    require_ray()
+    return ClusterOptions(args.cluster, args.cluster_cpus, args.threads)
 
 
 def add_annotation(parser: argparse.ArgumentParser) -> None:

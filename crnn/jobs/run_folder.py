@@ -31,9 +31,11 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import (
     IO,
     Any,
+    Collection,
     Deque,
     Dict,
     Iterable,
@@ -289,6 +291,32 @@ class RunFolder:
                 hint="Remove it and go on with --resume.",
             )
 
+    def kept_of(self, shard: Shard) -> int:
+        """Return how many records of a shard that is not whole are kept by whole batches: whoever
+        works on it next goes on behind them.
+
+        Args:
+            shard: The shard.
+
+        Returns:
+            Their number.
+        """
+        last = _last_claims(self._names()).get(shard.name, 0)
+        kept = _kept(self, shard, last + 1)
+        return sum(not line.startswith(BATCH) for line in kept)
+
+    def void(self, dead: Collection[Process]) -> None:
+        """Void the claims of processes that are known to be dead, so that nobody waits for them.
+
+        Args:
+            dead: What `crnn.leftovers.this_process` gave there.
+        """
+        for name, number in _last_claims(self._names()).items():
+            claim = self.path / "shards" / f"{name}.{number}"
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                if _owner(json.loads(claim.read_bytes() or b"{}")) in dead:
+                    os.utime(claim, (0, 0))
+
     def whole(self, shard: Shard) -> Path:
         """Return where the records of a shard are once they are whole."""
         return self.path / "shards" / f"{shard.name}.jsonl"
@@ -338,13 +366,20 @@ class Claims:
     Args:
         run: The run.
         wanted: The shards to choose from; None for all.
+        passed: The lines of words that are not read, by their positions in the data.
     """
 
-    def __init__(self, run: RunFolder, wanted: Optional[Sequence[Shard]] = None) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        wanted: Optional[Sequence[Shard]] = None,
+        passed: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
         self.works: Deque[Work] = collections.deque()
         """The shards whose ranges were given out, in that order, but for the finished ones."""
         self._run = run
         self._wanted = wanted
+        self._passed = passed
 
     def __enter__(self) -> Claims:
         return self
@@ -360,6 +395,7 @@ class Claims:
             if work is None:
                 return
             work.begin()
+            self._pass_over(work)
             place = work.shard.begin + work.done
             if place == work.shard.end:
                 # Its owner died between its last record and its end.
@@ -367,7 +403,14 @@ class Claims:
                 work.close()
                 continue
             self.works.append(work)
-            yield place, work.shard.end
+            yield from around(place, work.shard.end, self._passed)
+
+    def _pass_over(self, work: Work) -> None:
+        """Write the lines of words that nobody reads, where it is their turn."""
+        place = work.shard.begin + work.done
+        while place < work.shard.end and place in self._passed:
+            work.append(self._passed[place], 1)
+            place += 1
 
     def append(self, lines: bytes, count: int) -> int:
         """Add a batch's records to the shard whose turn it is, and finish it with its last one.
@@ -382,11 +425,36 @@ class Claims:
         work = self.works[0]
         place = work.shard.begin + work.done
         work.append(lines, count)
+        self._pass_over(work)
         if work.done == work.shard.end - work.shard.begin:
             work.finish()
             work.close()
             self.works.popleft()
         return place
+
+
+def around(begin: int, end: int, passed: Collection[int]) -> Iterator[Tuple[int, int]]:
+    """Yield what is left of a range without some positions.
+
+    >>> list(around(0, 9, [3, 8, 20]))
+    [(0, 3), (4, 8)]
+
+    Args:
+        begin: The first position.
+        end: The one behind the last.
+        passed: The positions that are left out.
+
+    Yields:
+        Ranges, none of them empty.
+    """
+    for position in sorted(passed):
+        if not begin <= position < end:
+            continue
+        if begin < position:
+            yield begin, position
+        begin = position + 1
+    if begin < end:
+        yield begin, end
 
 
 class Work:
@@ -413,7 +481,7 @@ class Work:
     def begin(self) -> None:
         """Take over what owners before have left, and show from now on that this one lives."""
         self._beat.start()
-        kept = self._kept()
+        kept = _kept(self.run, self.shard, self._number)
         self.done = sum(not line.startswith(BATCH) for line in kept)
         # Unbuffered: a batch is one write, whole in the file or not there at all after SIGKILL.
         self._file = self._part.open("wb", buffering=0)
@@ -473,29 +541,6 @@ class Work:
                 f" answer for {STALE:.0f} seconds"
             )
 
-    def _kept(self) -> List[bytes]:
-        """Return the whole batches of records that owners before have left."""
-        # The last owner may have died before it wrote a byte; then what the one before left counts.
-        for number in range(self._number - 1, 0, -1):
-            kept = self._whole_batches(self._claim.with_name(f"{self.shard.name}.{number}.part"))
-            if kept:
-                return kept
-        return []
-
-    def _whole_batches(self, part: Path) -> List[bytes]:
-        try:
-            lines = part.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return []
-        # What stands after the last line end is a torn line, or nothing.
-        lines = lines[:-1]
-        if not lines or lines[0] + b"\n" != self.run.header(self.shard):
-            return []
-        for count in range(len(lines), 1, -1):
-            if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):
-                return [line + b"\n" for line in lines[1:count]]
-        return []
-
     def _clear(self) -> None:
         """Remove the claims and parts of the shard, which is whole."""
         for number in range(1, self._number + 1):
@@ -507,6 +552,32 @@ class Work:
         while not self._stop.wait(HEARTBEAT):
             with contextlib.suppress(OSError):
                 os.utime(self._claim)
+
+
+def _kept(run: RunFolder, shard: Shard, number: int) -> List[bytes]:
+    """Return the whole batches of records that the owners before a claim's number have left."""
+    # The last owner may have died before it wrote a byte; then what the one before left counts.
+    for earlier in range(number - 1, 0, -1):
+        part = run.path / "shards" / f"{shard.name}.{earlier}.part"
+        kept = _whole_batches(part, run.header(shard))
+        if kept:
+            return kept
+    return []
+
+
+def _whole_batches(part: Path, header: bytes) -> List[bytes]:
+    try:
+        lines = part.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    # What stands after the last line end is a torn line, or nothing.
+    lines = lines[:-1]
+    if not lines or lines[0] + b"\n" != header:
+        return []
+    for count in range(len(lines), 1, -1):
+        if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):
+            return [line + b"\n" for line in lines[1:count]]
+    return []
 
 
 def read_run_json(path: Path) -> Dict[str, Any]:

@@ -7,11 +7,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from types import MappingProxyType
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import DecodingOptions
@@ -49,12 +63,12 @@ from crnn.jobs.run_records import (
     rows_keys,
 )
 from crnn.reports.result_json import run_dict
-from crnn.results import Evaluation, Model, RunInfo
+from crnn.results import Evaluation, Model, Reading, RunInfo
 from crnn.runners.base import Runner
-from crnn.samples.bins import BinFolder
+from crnn.samples.bins import BinFolder, Range
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import ImageSource, WordSource
-from crnn.scoring.rows import judged
+from crnn.scoring.rows import Row, judged
 from crnn.scoring.scorer import PlainRows, Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
@@ -106,23 +120,16 @@ def evaluate_run(
         InputError: The folder holds another run, or something else.
         UsageError: Two options do not go together.
     """
-    one.require_sound(request)
-    _require_suitable(request)
     part_of((), options.shard or "1/1")
-    is_there = (options.folder / "run.json").exists()
-    if not is_there or not options.resume:
-        refuse_used(options.folder)
-    job = one.job_of(request, CountingProtocol(), apart=True)
-    asked = one.asked_of(request, job.sure, several=job.several)
-    configuration = _configuration(request, job, asked)
-    run = None
+    begun = look_at(request, options)
+    job, run = begun.job, begun.run
+    notes = list(begun.notes)
     counted = None
-    if is_there:
-        run = RunFolder.resume(options.folder, configuration)
-    notes = [*one.input_notes(job.runner.model, job.source), *job.source.notes]
     if run is None or not run.complete():
         try:
-            run, counted, more = _go_on(request, options, job, asked, configuration, progress)
+            run, counted, more = _go_on(
+                request, options, job, begun.asked, begun.configuration, progress
+            )
         except UnavailableError as error:
             kept = f"What was read is kept in {options.folder}: go on with --resume."
             error.hint = f"{error.hint} {kept}".strip()
@@ -131,6 +138,71 @@ def evaluate_run(
     if not run.complete():
         return Unfinished(options.folder, run.words_done(), len(job.source), notes)
     return _result(request, [run], progress, screen, notes, counted)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is to be evaluated, and the run as far as it is there; no model is entered yet."""
+
+    job: Job
+    asked: Asked
+    configuration: Mapping[str, Any]
+    run: Optional[RunFolder]
+    notes: Sequence[str]
+
+
+def look_at(request: EvaluateRequest, options: RunOptions) -> Begun:
+    """Look at what is to be evaluated, and at the folder of the run.
+
+    Args:
+        request: What to do.
+        options: Where.
+
+    Returns:
+        What there is.
+
+    Raises:
+        InputError: The folder holds another run, or something else.
+        UsageError: Two options do not go together.
+    """
+    one.require_sound(request)
+    _require_suitable(request)
+    is_there = (options.folder / "run.json").exists()
+    if not is_there or not options.resume:
+        refuse_used(options.folder)
+    job = one.job_of(request, CountingProtocol(), apart=True)
+    asked = one.asked_of(request, job.sure, several=job.several)
+    configuration = _configuration(request, job, asked)
+    run = None
+    if is_there:
+        run = RunFolder.resume(options.folder, configuration)
+    notes = [*one.input_notes(job.runner.model, job.source), *job.source.notes]
+    return Begun(job, asked, configuration, run, notes)
+
+
+def result_of(
+    request: EvaluateRequest,
+    folder: Path,
+    progress: Progress,
+    screen: Optional[Screen],
+    notes: Sequence[str],
+) -> EvaluateOutcome:
+    """Make the result of a complete run.
+
+    Args:
+        request: What was done, and what to check.
+        folder: The run's folder.
+        progress: As for `evaluate`.
+        screen: As for `evaluate`.
+        notes: What a user should be told.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        InputError: A shard is missing, or its records are damaged.
+    """
+    return _result(request, [open_evaluation(folder)], progress, screen, notes)
 
 
 def score_runs(
@@ -347,44 +419,19 @@ def _go_on(
     """Read what is missing; return the run, what was counted of it where nothing but counts are
     wanted, and what a user should be told.
     """
-    runner, source = job.runner, job.source
-    runner.spare = True
-    if isinstance(source, ImageSource):
-        # What decodes images is among the versions that take part, whichever images come.
-        import crnn.samples.batches  # noqa: F401
-        from crnn import image_decoders
-
-        image_decoders.used()
-    count = len(source)
-    with runner, progress("evaluating", count) as advance:
-        decoder = one.decoder_of(request, runner.spec, asked, source)
-        confidences = request.readings is not None
-        scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
-        about = {**run_dict(runner.info()), "decoding": scorer.decoding}
-        full = {**configuration, "data": request.data.resolve().name, "run": about}
-        if (options.folder / "run.json").exists():
-            del full["data"]
-            run = RunFolder.resume(options.folder, full)
-        else:
-            size = shard_size(count, request.batch)
-            run = RunFolder.create(
-                options.folder, full, count=count, size=size, batch=request.batch
-            )
-        wanted = part_of(run.shards, options.shard or "1/1")
-        advance(run.words_done())
-        writer = _Writer(runner, source, scorer, several=job.several)
-        counted = None
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(_reader(request, options.folder, job, asked, configuration))
+        advance = stack.enter_context(progress("evaluating", len(job.source)))
+        run = reader.run
         if _is_only_counted(request):
             spec = _info(run.configuration, run.path).model.spec
             plain = one.scorer_of(spec, None, None, confidences=False)
-            counted = _CountedAtOnce(run, _Counted(plain, None))
+            reader.counted = _CountedAtOnce(run, _Counted(plain, None))
+        wanted = part_of(run.shards, options.shard or "1/1")
+        advance(run.words_done())
         for _ in run.rounds(wanted):
-            _read(run, wanted, writer, counted, advance)
-    notes = one.notes_of(request, runner)
-    notes.extend(one.remarks_of(scorer, runner.spec))
-    if job.views is not None:
-        notes.extend(job.views.notes(count))
-    return run, counted, [*notes, *scorer.notes]
+            reader.read(wanted, advance)
+    return run, reader.counted, reader.notes()
 
 
 def _is_only_counted(request: EvaluateRequest) -> bool:
@@ -393,10 +440,158 @@ def _is_only_counted(request: EvaluateRequest) -> bool:
     return all(other is None for other in others)
 
 
+class RunReader:
+    """A model that was entered, and reads shards of a run; `open_reader` opens one.
+
+    Args:
+        run: The run.
+        job: The model and the data.
+        request: What to do.
+        scorer: What makes readings of logits.
+    """
+
+    def __init__(self, run: RunFolder, job: Job, request: EvaluateRequest, scorer: Scorer) -> None:
+        self.run = run
+        self.counted: Optional[_CountedAtOnce] = None
+        """Counts what is read, where nothing else is wanted of it."""
+        self._job = job
+        self._request = request
+        self._writer = _Writer(job.runner, job.source, scorer, several=job.several)
+
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        advance: one.Advance,
+        passed: Mapping[int, Problem] = MappingProxyType({}),
+        given_up: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Read the shards that nobody works on.
+
+        Args:
+            wanted: The shards to choose from.
+            advance: Is told how many words were read.
+            passed: Words that are not read, by their positions in the data, and why.
+            given_up: Devices that have failed elsewhere, with the reason: the records name them.
+        """
+        self._writer.elsewhere.update(given_up)
+        lines = {place: self._line(place, problem) for place, problem in passed.items()}
+        _read(self.run, wanted, self._writer, self.counted, advance, lines)
+
+    def attempt(self, words: Sequence[Range]) -> None:
+        """Read some words and forget them, to see whether that can be survived.
+
+        Args:
+            words: Their positions.
+        """
+        job = self._job
+        ranges = _Ranges(job.source, words)
+        with contextlib.closing(
+            run_batches(job.runner, ranges, self.run.batch, Stages())
+        ) as results:
+            for _ in results:
+                pass
+
+    def notes(self) -> List[str]:
+        """Return what a user should be told of what was read."""
+        runner, scorer = self._job.runner, self._writer.scorer
+        notes = one.notes_of(self._request, runner)
+        notes.extend(one.remarks_of(scorer, runner.spec))
+        if self._job.views is not None:
+            notes.extend(self._job.views.notes(len(self._job.source)))
+        return [*notes, *scorer.notes]
+
+    def _line(self, place: int, problem: Problem) -> bytes:
+        """Return the lines of a word that is not read."""
+        key, label = self._word(place)
+        return passed_line(Reading(key, "", None, label), problem, self._job.runner)
+
+    def _word(self, place: int) -> Tuple[str, Optional[str]]:
+        """Return the name and the label of a word as its batch would have them."""
+        source = self._job.source
+        if isinstance(source, (BinFolder, PackedBins)):
+            labels = source.labels
+            return labels.keys(place, place + 1)[0], labels.texts(place, place + 1)[0]
+        return next(itertools.islice(source.every_label(), place, None))
+
+
+def passed_line(reading: Reading, problem: Problem, runner: Runner) -> bytes:
+    """Return the lines of a word that is not read, as a batch of its own.
+
+    Args:
+        reading: The word without a text.
+        problem: Why it is not read.
+        runner: What would have read it.
+
+    Returns:
+        The lines with their ends.
+    """
+    row = Row(reading, None, problem, None)
+    return kept_lines([row], Told(), simulated=runner.simulated, waits=False).lines
+
+
+@contextlib.contextmanager
+def open_reader(request: EvaluateRequest, folder: Path, device: str) -> Iterator[RunReader]:
+    """Open a model in order to read shards of a run that was begun, or that this begins.
+
+    Args:
+        request: What to do.
+        folder: The run's folder.
+        device: What the run is to call the device, whichever it is here; empty for its own name.
+
+    Yields:
+        What reads.
+
+    Raises:
+        InputError: The folder holds another run.
+        UnavailableError: The device cannot be used.
+    """
+    job = one.job_of(request, CountingProtocol(), apart=True)
+    asked = one.asked_of(request, job.sure, several=job.several)
+    configuration = _configuration(request, job, asked)
+    with _reader(request, folder, job, asked, configuration, device) as reader:
+        yield reader
+
+
+@contextlib.contextmanager
+def _reader(
+    request: EvaluateRequest,
+    folder: Path,
+    job: Job,
+    asked: Asked,
+    configuration: Mapping[str, Any],
+    device: str = "",
+) -> Iterator[RunReader]:
+    """Enter the model, and begin the run or go on with it."""
+    runner, source = job.runner, job.source
+    runner.spare = True
+    if isinstance(source, ImageSource):
+        # What decodes images is among the versions that take part, whichever images come.
+        import crnn.samples.batches  # noqa: F401
+        from crnn import image_decoders
+
+        image_decoders.used()
+    with runner:
+        decoder = one.decoder_of(request, runner.spec, asked, source)
+        confidences = request.readings is not None
+        scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
+        about = {**run_dict(runner.info()), "decoding": scorer.decoding}
+        if device:
+            about["device"] = device
+        full = {**configuration, "data": request.data.resolve().name, "run": about}
+        if (folder / "run.json").exists():
+            del full["data"]
+            run = RunFolder.resume(folder, full)
+        else:
+            count = len(source)
+            size = shard_size(count, request.batch)
+            run = RunFolder.create(folder, full, count=count, size=size, batch=request.batch)
+        yield RunReader(run, job, request, scorer)
+
+
 class _Ranges:
     """Some ranges of a source, as a source of batches."""
 
-    def __init__(self, source: WordSource, ranges: Claims) -> None:
+    def __init__(self, source: WordSource, ranges: Iterable[Range]) -> None:
         self._source = source
         self._ranges = ranges
 
@@ -417,6 +612,8 @@ class _Writer:
         self.source = source
         self.scorer = scorer
         self.stages = Stages()
+        self.elsewhere: Dict[str, str] = {}
+        """Devices that have failed in other processes, with the reason."""
         self._several = several
         self._asks = True
         self._told: Set[Tuple[str, Problem]] = set()
@@ -439,7 +636,7 @@ class _Writer:
         stages, by_width = self.stages.taken()
         extras = self._new_extras()
         given_up = {}
-        for device, reason in self.runner.given_up.items():
+        for device, reason in {**self.runner.given_up, **self.elsewhere}.items():
             if device not in self._given_up:
                 given_up[device] = reason
         self._given_up.update(given_up)
@@ -464,10 +661,11 @@ def _read(
     writer: _Writer,
     counted: Optional[_CountedAtOnce],
     advance: one.Advance,
+    passed: Mapping[int, bytes],
 ) -> None:
     """Read the shards that nobody works on."""
     writer.begin()
-    with Claims(run, wanted) as claims, contextlib.closing(
+    with Claims(run, wanted, passed) as claims, contextlib.closing(
         run_batches(writer.runner, _Ranges(writer.source, claims), run.batch, writer.stages)
     ) as results:
         for batch, logits in results:

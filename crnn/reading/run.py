@@ -10,9 +10,10 @@ import os
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
+from types import MappingProxyType
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
-from crnn.batch import Batch, Sample
+from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.filekind import sha256
 from crnn.files import json_text
@@ -27,10 +28,12 @@ from crnn.jobs.run_folder import (
     shard_size,
 )
 from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
+from crnn.jobs.runs import passed_line
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
 from crnn.reports.records import Record
 from crnn.reports.result_json import run_dict
+from crnn.results import Reading
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
@@ -58,17 +61,28 @@ class ReadRun:
             opened: The model.
             workers: Threads or processes that decode; None for all usable processors.
         """
-        scorer = Scorer(
-            opened.runner.spec,
-            confidences=True,
-            decoder=opened.decoder,
-            threshold=opened.threshold,
-        )
+        scorer = _scorer(opened)
         for _ in self.run.rounds(self.wanted):
-            self._read(opened, scorer, workers)
+            self.read_shards(opened, scorer, self.wanted, workers)
 
-    def _read(self, opened: Opened, scorer: Scorer, workers: Optional[int]) -> None:
-        with Claims(self.run, self.wanted) as claims:
+    def read_shards(
+        self,
+        opened: Opened,
+        scorer: Scorer,
+        wanted: Sequence[Shard],
+        workers: Optional[int],
+        passed: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
+        """Read the shards that nobody works on.
+
+        Args:
+            opened: The model.
+            scorer: What makes readings of its logits.
+            wanted: The shards to choose from.
+            workers: As of `read`.
+            passed: The lines of words that are not read, by their positions.
+        """
+        with Claims(self.run, wanted, passed) as claims:
             samples = self.listing.samples(claims)
             source = SampleSource(
                 samples, opened.runner.spec, self.run.count, workers, opened.views
@@ -88,22 +102,44 @@ class ReadRun:
             claims.append(kept.lines, count)
 
     def records(self, *, simulated: bool) -> Iterator[List[Record]]:
-        """Yield the records of a complete run in the order of the listing.
+        """See `records_in`."""
+        return records_in(self.run, simulated=simulated)
 
-        Args:
-            simulated: Whether the Ascend simulator ran the model.
 
-        Yields:
-            Some at a time.
+def records_in(run: RunFolder, *, simulated: bool) -> Iterator[List[Record]]:
+    """Yield the records of a complete run in the order of the listing.
 
-        Raises:
-            InputError: Records are damaged.
-        """
-        for shard in self.run.shards:
-            for lines in self.run.records(shard):
-                batch = batch_of(lines, str, plain=False)
-                assert not isinstance(batch.rows, PlainRows)
-                yield list(as_records(batch.rows, None, simulated=simulated))
+    Args:
+        run: The run.
+        simulated: Whether the Ascend simulator ran the model.
+
+    Yields:
+        Some at a time.
+
+    Raises:
+        InputError: Records are damaged.
+    """
+    for shard in run.shards:
+        for lines in run.records(shard):
+            batch = batch_of(lines, str, plain=False)
+            assert not isinstance(batch.rows, PlainRows)
+            yield list(as_records(batch.rows, None, simulated=simulated))
+
+
+def count_listed(path: Path) -> int:
+    """Count the words of a listing, and hold nothing of it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Their number.
+    """
+    count = 0
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            count += block.count(b"\0")
+    return count
 
 
 class Listing:
@@ -144,6 +180,91 @@ class Listing:
                     yield sample
 
 
+class ListReader:
+    """A model that was entered, and reads shards of a run whose words are listed.
+
+    Args:
+        folder: The run's folder, with the list in it.
+        listing: The list's name there.
+        opened: The model.
+        workers: Threads or processes that decode; None for all usable processors.
+        device: What the run is to call the device, whichever it is here; empty for its own name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        listing: str,
+        opened: Opened,
+        workers: Optional[int],
+        device: str,
+    ) -> None:
+        self._kept = _joined(folder, folder / listing, opened, None, device)
+        self.run = self._kept.run
+        self._opened = opened
+        self._workers = workers
+        self._scorer = _scorer(opened)
+
+    def read(self, wanted: Sequence[Shard], passed: Mapping[int, Problem]) -> None:
+        """Read the shards that nobody works on.
+
+        Args:
+            wanted: The shards to choose from.
+            passed: Words that are not read, by their positions in the list, and why.
+        """
+        lines = {place: self._line(place, problem) for place, problem in passed.items()}
+        self._kept.read_shards(self._opened, self._scorer, wanted, self._workers, lines)
+
+    def attempt(self, words: Sequence[Range]) -> None:
+        """Read some words and forget them, to see whether that can be survived.
+
+        Args:
+            words: Their positions.
+        """
+        opened = self._opened
+        samples = self._kept.listing.samples(words)
+        source = SampleSource(samples, opened.runner.spec, 0, self._workers, opened.views)
+        with contextlib.closing(run_batches(opened.runner, source, self.run.batch)) as results:
+            for _ in results:
+                pass
+
+    def _line(self, place: int, problem: Problem) -> bytes:
+        """Return the lines of a word that is not read."""
+        sample = next(self._kept.listing.samples([(place, place + 1)]))
+        return passed_line(Reading(sample.key, "", None, None), problem, self._opened.runner)
+
+
+def _scorer(opened: Opened) -> Scorer:
+    return Scorer(
+        opened.runner.spec,
+        confidences=True,
+        decoder=opened.decoder,
+        threshold=opened.threshold,
+    )
+
+
+def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> Path:
+    """Write the paths of a run's words into its folder, before a model is opened.
+
+    Args:
+        folder: The run's folder.
+        samples: The words, by their files.
+        resume: Whether a run that is there is gone on with.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The folder holds a run or something else, or there are no words.
+    """
+    is_there = (folder / "run.json").exists()
+    if not is_there or not resume:
+        refuse_used(folder, besides=LISTING)
+    make_folder(folder)
+    tidy(folder)
+    return _written(folder, samples)
+
+
 def open_run(
     folder: Path,
     samples: Iterable[Sample],
@@ -169,14 +290,19 @@ def open_run(
         UsageError: There is no such part.
     """
     part_of((), shard or "1/1")
-    is_there = (folder / "run.json").exists()
-    if not is_there or not resume:
-        refuse_used(folder, besides=LISTING)
-    make_folder(folder)
-    tidy(folder)
-    listing = _written(folder, samples)
+    listing = begin_listing(folder, samples, resume=resume)
+    return _joined(folder, listing, opened, shard)
+
+
+def _joined(
+    folder: Path, listing: Path, opened: Opened, shard: Optional[str], device: str = ""
+) -> ReadRun:
+    """Begin a run whose words are listed, or open it in order to go on with it."""
+    about = run_dict(opened.runner.info())
+    if device:
+        about["device"] = device
     configuration: Dict[str, Any] = {
-        "run": run_dict(opened.runner.info()),
+        "run": about,
         "listing": sha256(listing),
         "batch": opened.batch,
         "decoding": json_text(dataclasses.asdict(opened.options)),

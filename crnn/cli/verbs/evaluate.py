@@ -14,6 +14,7 @@ from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
     add_batch,
+    add_cluster,
     add_devices,
     add_json,
     add_label,
@@ -24,6 +25,7 @@ from crnn.cli.arguments import (
     add_threads,
     add_written,
     bound_threads,
+    cluster_options,
     fraction,
     natural,
     put_json,
@@ -44,6 +46,7 @@ from crnn.filekind import starts_with
 from crnn.files import require_target
 
 if TYPE_CHECKING:
+    from crnn.cluster.drive import ClusterOptions
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
     from crnn.reports.combined import Combined
@@ -80,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_list_options(parser)
     add_json(parser)
     add_run(parser)
+    add_cluster(parser)
     parser.add_argument(
         "--keep-images",
         choices=("misses",),
@@ -204,8 +208,11 @@ def run(args: argparse.Namespace) -> int:
     args.data = data[0]
     if args.folder is None and (args.resume or args.shard is not None):
         raise UsageError("--resume and --shard go with --run DIR")
+    cluster = cluster_options(args)
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
+    if cluster is not None:
+        return _run_on(cluster, args)
     if args.folder is not None:
         return _run_folder(args)
     return run_one(args)
@@ -301,6 +308,20 @@ def _run_folder(args: argparse.Namespace) -> int:
         " other jobs"
     )
     return 0
+
+
+def _run_on(cluster: ClusterOptions, args: argparse.Namespace) -> int:
+    """Evaluate in a folder on a cluster, and show the result."""
+    from crnn.cluster.verbs import evaluate_on
+    from crnn.jobs.evaluate import EvaluateRequest
+    from crnn.jobs.runs import RunOptions
+
+    require_format(args)
+    if args.keep_images is not None:
+        raise UsageError("--keep-images does not go with --run")
+    options = RunOptions(args.folder, args.resume)
+    request = request_of(EvaluateRequest, args)
+    return present(args, evaluate_on(cluster, request, options, console.progress, console))
 
 
 def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:

@@ -8,18 +8,20 @@ import functools
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 from crnn.cli import console
 from crnn.cli.arguments import (
     STDOUT,
     add_batch,
+    add_cluster,
     add_json,
     add_output_axes,
     add_reading,
     add_run,
     add_threads,
     add_written,
+    cluster_options,
     filled,
     listing,
     path,
@@ -38,6 +40,7 @@ from crnn.errors import CheckError, InputError, UsageError, shown
 
 if TYPE_CHECKING:
     from crnn.batch import Sample
+    from crnn.cluster.drive import ClusterOptions
     from crnn.reading.out import Collected, Counted, Out
     from crnn.reading.run import ReadRun
     from crnn.reading.watch import Done
@@ -106,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_sources(parser, sources)
     _add_outputs(parser)
     add_run(parser)
+    add_cluster(parser)
     add_batch(parser)
     add_reading(parser)
     add_output_axes(parser)
@@ -198,6 +202,9 @@ def run(args: argparse.Namespace) -> int:
     from crnn.reading.out import Collected, Counted
     from crnn.reports.text import SIMULATED
 
+    cluster = cluster_options(args)
+    if cluster is not None:
+        return _run_on(cluster, args)
     unreadable: List[InputError] = []
     collected = Collected()
     with contextlib.ExitStack() as stack:
@@ -222,6 +229,11 @@ def run(args: argparse.Namespace) -> int:
             _read_sources(args, recognizer, counted, unreadable)
     put_json(collected.result(simulated=recognizer.simulated), args.json)
     _say(args, recognizer, counted)
+    return _end(args, counted, unreadable)
+
+
+def _end(args: argparse.Namespace, counted: Counted, unreadable: Sequence[InputError]) -> int:
+    """Say what could not be read, and return the exit code."""
     for problem in unreadable:
         console.error(problem)
     if unreadable:
@@ -232,23 +244,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _run_on(cluster: ClusterOptions, args: argparse.Namespace) -> int:
+    """Read into the run's folder on a cluster, and show the records."""
+    from crnn.cluster.verbs import ReadOrder, read_on
+    from crnn.reading.out import Collected, Counted
+    from crnn.reports.text import SIMULATED
+
+    order = ReadOrder(args.model, args.folder, args.resume, args.batch, _arguments(args))
+    there = read_on(cluster, order, _named_files(args), console.progress, console.note)
+    if there.simulated:
+        console.note(SIMULATED)
+    collected = Collected()
+    with contextlib.ExitStack() as stack:
+        counted = Counted(_outs(args, stack, collected))
+        for some in there.records():
+            counted.add(some)
+    put_json(collected.result(simulated=there.simulated), args.json)
+    _say_counted(args, counted)
+    return _end(args, counted, [])
+
+
 def _recognizer(args: argparse.Namespace) -> Recognizer:
     from crnn.recognizer import Recognizer
 
-    return Recognizer(
-        args.model,
-        device=args.device,
-        threads=args.threads,
-        batch=args.batch,
-        spec=args.spec,
-        output=args.output,
-        output_axes=args.output_axes,
-        nearest_width=args.nearest_width,
-        width_rule=args.width_rule,
-        views=args.views,
+    return Recognizer(args.model, device=args.device, threads=args.threads, **_arguments(args))
+
+
+def _arguments(args: argparse.Namespace) -> Dict[str, Any]:
+    """Return the arguments of `Recognizer` but for what it runs on."""
+    return {
+        "batch": args.batch,
+        "spec": args.spec,
+        "output": args.output,
+        "output_axes": args.output_axes,
+        "nearest_width": args.nearest_width,
+        "width_rule": args.width_rule,
+        "views": args.views,
         **_sure(args),
         **decoding_arguments(args),
-    )
+    }
 
 
 def _read_sources(
@@ -375,7 +409,6 @@ def _read_watched(args: argparse.Namespace, recognizer: Recognizer, counted: Cou
 
 def _say(args: argparse.Namespace, recognizer: Recognizer, counted: Counted) -> None:
     """Say what else there is to know of the words that were read."""
-    from crnn.batch import problem_lines
     from crnn.image import remark_lines
 
     for line in remark_lines(recognizer.remarks, recognizer.spec):
@@ -384,6 +417,12 @@ def _say(args: argparse.Namespace, recognizer: Recognizer, counted: Counted) -> 
     if recognizer.views_left_out:
         left_out = len(recognizer.views_left_out) * words
         console.note(f"{left_out} views of {words} images were left out")
+    _say_counted(args, counted)
+
+
+def _say_counted(args: argparse.Namespace, counted: Counted) -> None:
+    from crnn.batch import problem_lines
+
     if args.out is not None:
         console.note(f"{counted.words} records are in {args.out}")
     if counted.unreadable:

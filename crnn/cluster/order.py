@@ -1,0 +1,176 @@
+"""What is ordered of a cluster, as it travels from the command to the workers: plain data."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ContextManager, Dict, Iterator, Mapping, Optional, Sequence
+
+from crnn.batch import Problem
+from crnn.jobs.run_folder import RunFolder, Shard
+from crnn.python37 import Protocol
+from crnn.samples.bins import Range
+
+LOCAL, AUTO = "local", "auto"
+DEVICE = "npu:0"
+"""What a run calls the chip of each worker: the first one of those that it was granted."""
+
+
+class Reader(Protocol):
+    """A model that was entered, and reads shards of a run."""
+
+    run: RunFolder
+
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        passed: Mapping[int, Problem],
+        given_up: Mapping[str, str],
+    ) -> None:
+        """Read the shards that nobody works on; see `crnn.jobs.runs.RunReader.read`."""
+
+    def attempt(self, words: Sequence[Range]) -> None:
+        """Read some words and forget them."""
+
+    def notes(self) -> Sequence[str]:
+        """Return what a user should be told of what was read."""
+
+
+class Job(Protocol):
+    """What the workers do; `pickle` takes it to them."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+
+    def open(self, device: str, threads: Optional[int]) -> ContextManager[Reader]:
+        """Open the model on a device, "" for a processor."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """``crnn evaluate`` as it was asked for: ``request`` is a
+    `crnn.jobs.evaluate.EvaluateRequest`.
+    """
+
+    folder: Path
+    request: Any
+
+    @contextlib.contextmanager
+    def open(self, device: str, threads: Optional[int]) -> Iterator[Reader]:
+        """See `Job`."""
+        import dataclasses
+
+        from crnn.jobs.runs import open_reader
+
+        request = dataclasses.replace(self.request, threads=threads)
+        named = ""
+        if device:
+            request = dataclasses.replace(request, device=device)
+            named = DEVICE
+        with open_reader(request, self.folder, named) as reader:
+            yield _Evaluating(reader)
+
+
+class _Evaluating:
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self.run: RunFolder = reader.run
+
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        passed: Mapping[int, Problem],
+        given_up: Mapping[str, str],
+    ) -> None:
+        self._reader.read(wanted, _nobody, passed, given_up)
+
+    def attempt(self, words: Sequence[Range]) -> None:
+        self._reader.attempt(words)
+
+    def notes(self) -> Sequence[str]:
+        found: Sequence[str] = self._reader.notes()
+        return found
+
+
+def _nobody(count: int) -> None:
+    """Tell nobody how many words were read: the run's folder shows it."""
+
+
+@dataclass(frozen=True)
+class ReadJob:
+    """``crnn read`` of a list in the run's folder; ``arguments`` are those of
+    `crnn.recognizer.Recognizer`.
+    """
+
+    folder: Path
+    model: Path
+    listing: str
+    arguments: Dict[str, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def open(self, device: str, threads: Optional[int]) -> Iterator[Reader]:
+        """See `Job`."""
+        from crnn.reading.run import ListReader
+        from crnn.recognizer import Recognizer
+
+        arguments = {**self.arguments, "threads": threads}
+        named = ""
+        if device:
+            arguments["device"] = device
+            named = DEVICE
+        with Recognizer(self.model, **arguments) as recognizer:
+            reader = ListReader(self.folder, self.listing, recognizer.opened, threads, named)
+            yield _Listed(reader, recognizer.notes)
+
+
+class _Listed:
+    def __init__(self, reader: Any, notes: Sequence[str]) -> None:
+        self._reader = reader
+        self._notes = notes
+        self.run: RunFolder = reader.run
+
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        passed: Mapping[int, Problem],
+        given_up: Mapping[str, str],
+    ) -> None:
+        self._reader.read(wanted, passed)
+
+    def attempt(self, words: Sequence[Range]) -> None:
+        self._reader.attempt(words)
+
+    def notes(self) -> Sequence[str]:
+        return self._notes
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job, and what it is to be done on.
+
+    ``address`` is `LOCAL`, `AUTO` or a head's; ``chips`` whether a worker takes a chip, else
+    ``cpus`` workers take ``threads`` processors each, as many as there are where it is None.
+    ``place`` is the folder that the command was started in, ``probe`` a file in the run's folder
+    that holds ``token``, and ``temporary`` where a Ray of its own may put files.
+    """
+
+    job: Job
+    address: str
+    chips: bool
+    cpus: Optional[int]
+    threads: Optional[int]
+    count: int
+    size: int
+    batch: int
+    place: str
+    probe: str
+    token: str
+    temporary: str
+
+    def run(self) -> RunFolder:
+        """Return the run's folder, which may not have begun yet: its shards are known."""
+        if (self.job.folder / "run.json").exists():
+            return RunFolder.open(self.job.folder)
+        return RunFolder(self.job.folder, {}, self.count, self.size, self.batch)
