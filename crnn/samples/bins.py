@@ -374,10 +374,15 @@ class LabelFile:
 
     def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
         given, ends, text = _columns(numbered)
+        if len(given) and _ascend(given):
+            # As the kit writes them: nothing is to be put in order, and no memory is spent on it.
+            self.repeated: List[int] = []
+            self.indices, self._bounds, self._text = _narrow(given), _narrow(ends), text
+            return
         order = np.argsort(given, kind="stable")
         ordered = given[order]
         counts = _is_last_of_its_kind(ordered)
-        self.repeated: List[int] = ordered[~counts].tolist()
+        self.repeated = ordered[~counts].tolist()
         self.indices = _narrow(ordered[counts])
         # The places, among all lines of the file, of those that count.
         lines = order[counts]
@@ -420,7 +425,12 @@ def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarra
         indices.append(index)
         text += label.encode("utf-8")
         ends.append(len(text))
-    return np.array(indices), np.array(ends), text
+    return np.frombuffer(indices, np.int64), np.frombuffer(ends, np.int64), text
+
+
+def _ascend(numbers: np.ndarray) -> bool:
+    """Say whether each number is greater than the one before."""
+    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
@@ -485,12 +495,17 @@ class BinFolder:
             prepared = found.views
         present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
         if label_file is None:
-            self.labels = LabelFile((index, "") for index in present[PLAIN].tolist())
+            # A list of so many numbers would take memory that does not come back.
+            self.labels = LabelFile((index, "") for index in map(int, present[PLAIN]))
         self._unlabelled: List[str] = []
         for view, numbers in present.items():
+            if np.array_equal(numbers, self.labels.indices):
+                continue
             strangers = np.setdiff1d(numbers, self.labels.indices)
             self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
-        self._labelled = np.intersect1d(present[PLAIN], self.labels.indices).tolist()
+        self._labelled = self.labels.indices
+        if not np.array_equal(present[PLAIN], self.labels.indices):
+            self._labelled = np.intersect1d(present[PLAIN], self.labels.indices)
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
@@ -835,7 +850,7 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
 def _present(
     folders: Sequence[Path], views: Sequence[str]
 ) -> Tuple[Mapping[str, np.ndarray], Sequence[str]]:
-    """Return the numbers of the folders' bins of each view, and the names of their ``.bin`` files
+    """Return the numbers of the folders' bins of each view, ascending, and the names of their ``.bin`` files
     that are named otherwise.
     """
     found: Dict[str, array[int]] = {view: array("q") for view in views}
@@ -847,7 +862,10 @@ def _present(
             continue
         index, view = known
         found[view].append(index)
-    numbers = {view: np.array(each, np.int64) for view, each in found.items()}
+    numbers: Dict[str, np.ndarray] = {}
+    for view, each in found.items():
+        numbers[view] = np.frombuffer(each, np.int64)
+        numbers[view].sort()
     return numbers, sorted(misnamed, key=natural_key)
 
 

@@ -160,6 +160,20 @@ def test_labels_take_a_few_bytes_each(tmp_path: Path) -> None:
     assert (labels.keys(0, 2), labels.texts(0, 1)) == (["test_1", "test_2"], ["word"])
 
 
+def test_labels_in_order_take_little_memory_while_they_are_read() -> None:
+    count = 20000
+    tracemalloc.start()
+    try:
+        labels = LabelFile((index, "word") for index in range(1, count + 1))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * count
+    shuffled = LabelFile((index, "word") for index in range(count, 0, -1))
+    assert shuffled.digest() == labels.digest()
+    assert shuffled.texts(0, 3) == labels.texts(0, 3)
+
+
 def test_the_last_label_of_an_index_counts() -> None:
     labels = LabelFile([(3, "a"), (1, "é"), (3, ""), (2, "b:c"), (3, "d")])
     assert list(labels) == [(1, "é"), (2, "b:c"), (3, "d")]
