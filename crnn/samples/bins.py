@@ -66,6 +66,8 @@ _NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60}
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
 Range = Tuple[int, int]
 """Positions in the data, from 0: the first, and the one behind the last."""
+_PIECE = 1 << 14
+"""How many numbers are hashed at a time."""
 _ASKED = 1000
 """How many samples are looked up at a time; how many bins' sizes are looked at where nothing tells
 their type.
@@ -401,8 +403,10 @@ class LabelFile:
 
     def digest(self) -> str:
         """Return the SHA-256 of all indices and labels."""
-        made = hashlib.sha256(self.indices.astype("<u8").tobytes())
-        made.update(self._bounds.astype("<u8").tobytes())
+        made = hashlib.sha256()
+        for numbers in (self.indices, self._bounds):
+            for begin in range(0, len(numbers), _PIECE):
+                made.update(numbers[begin : begin + _PIECE].astype("<u8").tobytes())
         made.update(self._text)
         return made.hexdigest()
 
@@ -850,8 +854,8 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
 def _present(
     folders: Sequence[Path], views: Sequence[str]
 ) -> Tuple[Mapping[str, np.ndarray], Sequence[str]]:
-    """Return the numbers of the folders' bins of each view, ascending, and the names of their ``.bin`` files
-    that are named otherwise.
+    """Return the numbers of the folders' bins of each view, ascending, and the names of their
+    ``.bin`` files that are named otherwise.
     """
     found: Dict[str, array[int]] = {view: array("q") for view in views}
     misnamed: List[str] = []
