@@ -1,6 +1,6 @@
 # make demo    checkpoint -> ONNX -> bins -> accuracy, on examples/
 # make test    the whole suite
-# make fast    the suite without its slow files: a third of the time or less
+# make fast    the suite without its slow tests: less than a third of the time
 # make check   linters, types, layers
 # make coverage
 #              the whole suite, its lines and branches counted, with floors

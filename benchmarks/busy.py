@@ -1,6 +1,6 @@
 """How busy the host keeps a simulated chip that computes 17 815 words/s at batch 64, in real time.
 
-python benchmarks/busy.py --data words_lmdb
+python benchmarks/busy.py --data words_lmdb [--before ../crnn-before]
 
 No chip is involved. The simulator stands in CANN's place, in timing-only mode: its model computes
 nothing and is done 64 / 17 815 s after it could begin. Its clock, virtual by default, is here the
@@ -10,6 +10,9 @@ bookkeeping counts as the host's too: the share found is a lower bound. How much
 time it is, is told apart: the time within its calls, by each thread's own clock.
 
 --cores 1,2 runs everything on the first processor alone, then on the first two.
+
+--before compares with an earlier checkout what is fed from LMDBs of JPEG copies of the words
+(quality 90) and of the words as they are; a process for each checkout, which take turns.
 """
 
 from __future__ import annotations
@@ -17,91 +20,94 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 import common
+from decode import words_of
+from simulated_chip import RATE, busy_share, compile_simulated
 
-from crnn.ascend import acl_state as process
-from crnn.export.graph import GraphOptions, build_graph
 from crnn.jobs.prepare import PrepareRequest, prepare
-from crnn.runners.ascend_runner import AscendRunner
 from crnn.samples.bins import BinFolder
+from crnn.samples.lmdb_writer import new_lmdb
 from crnn.samples.source import ImageSource, WordSource
-from crnn.scoring.scorer import Scorer
-from crnn.scoring.stream import run_batches
-from crnn.simulator import Knobs, Simulator, installed
-from crnn.simulator.atc import compile_om
-from crnn.simulator.om_file import to_bytes
-from crnn.weights.checkpoint import load_checkpoint
 
-RATE = 17815.0
-"""Words a second that are published for a 310P3 at batch 64."""
+CHILD = str(Path(__file__).resolve().parent / "simulated_chip.py")
+WANTED = {"JPEG": "at least 2.4", "as they are": "at least 1.2"}
 
 
-def compile_simulated(folder: Path, batch: int) -> Path:
-    """Write the shipped network as a simulated OM of one batch size."""
-    onnx = folder / "model.onnx"
-    checkpoint = load_checkpoint(common.ROOT / "examples" / "crnn_small.pth")
-    onnx.write_bytes(build_graph(checkpoint, GraphOptions(batch=batch)))
-    words = [
-        "--framework=5",
-        f"--model={onnx}",
-        f"--output={folder / 'model'}",
-        "--soc_version=Ascend310P3",
-    ]
-    shape = f"--input_shape=actual_input_1:{batch},1,32,100"
-    target, om = compile_om(
-        [*words, "--input_format=NCHW", shape], (6, 0), {"ASCEND_OPP_PATH": "/opp"}
+class Fed(NamedTuple):
+    """The share of time that the chip computed, and microseconds of processor time a word."""
+
+    share: float
+    spent: float
+
+
+class Checkout:
+    """A process that feeds a simulated chip by a checkout's code."""
+
+    def __init__(self, root: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, CHILD],
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def feed(self, data: Path, cores: int, batch: int) -> Fed:
+        """Evaluate an LMDB's words."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{data} {cores} {batch}\n")
+        self._process.stdin.flush()
+        words = self._process.stdout.readline().split()
+        if not words:
+            raise SystemExit("a checkout's process has ended")
+        return Fed(*map(float, words))
+
+
+def compare(args: argparse.Namespace, memory: Path) -> None:
+    """Compare with an earlier checkout on each number of processors and print."""
+    checkouts = {"before": Checkout(args.before.resolve()), "after": Checkout(common.ROOT)}
+    for kind, words in words_of(args.data).items():
+        data = memory / kind.replace(" ", "_")
+        with new_lmdb(data) as writer:
+            for number in range(args.words):
+                writer.add(words[number % len(words)], "word")
+        for cores in args.cores:
+            found: Dict[str, List[Fed]] = {name: [] for name in checkouts}
+            for run in range(args.runs):
+                for name in list(checkouts)[:: 1 - 2 * (run % 2)]:
+                    found[name].append(checkouts[name].feed(data, cores, args.batch))
+            wanted = ""
+            if cores > 1:
+                wanted = WANTED[kind]
+            show(f"{cores} core(s), {kind}", found, wanted)
+
+
+def show(title: str, found: Dict[str, List[Fed]], wanted: str) -> None:
+    """Print the shares and the processor time of both checkouts, and their ratios."""
+    for name, values in found.items():
+        shares = [fed.share for fed in values]
+        common.show_ratio(f"{title}: busy, {name}", shares, [1.0] * len(shares))
+        spent = statistics.median(fed.spent for fed in values)
+        print(f"{title}: processor time, {name}: {spent:.1f} µs a word")
+    before, after = found["before"], found["after"]
+    common.show_ratio(
+        f"{title}: busy, after / before",
+        [fed.share for fed in after],
+        [fed.share for fed in before],
+        wanted,
     )
-    target.write_bytes(to_bytes(om))
-    return target
-
-
-class Meter:
-    """The processor seconds within the simulator's calls, whatever thread makes them."""
-
-    def __init__(self, acl: Any) -> None:
-        self.seconds = 0.0
-        for module in (acl, acl.rt, acl.mdl, acl.util):
-            for name, function in list(vars(module).items()):
-                if callable(function) and not name.startswith("_"):
-                    setattr(module, name, self._metered(function))
-
-    def _metered(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            start = time.thread_time()
-            try:
-                return function(*arguments)
-            finally:
-                self.seconds += time.thread_time() - start
-
-        return call
-
-
-def busy_share(om: Path, source: WordSource, batch: int, spent: List[Sequence[float]]) -> float:
-    """Evaluate the source on the simulated chip and return the share of time that it computed.
-
-    ``spent`` gets the processor seconds of the evaluation, and those of them that the simulator's
-    calls took.
-    """
-    compute_ms = 1000 * batch / RATE
-    knobs = Knobs(soc="Ascend310P3", timing_only=True, real_time=True, compute_ms=compute_ms)
-    simulator = Simulator(knobs)
-    with installed(simulator) as acl:
-        meter = Meter(acl)
-        with AscendRunner([om]) as runner:
-            meter.seconds = 0.0
-            start = time.process_time()
-            scorer = Scorer(runner.spec)
-            for group, logits in run_batches(runner, source, batch):
-                scorer.add(group, logits)
-            spent.append((time.process_time() - start, meter.seconds))
-        # Otherwise the next run's machine would be taken for one that is initialised.
-        process.finalize()
-    return float(simulator.clock.figures()[0]["busy"])
+    common.show_ratio(
+        f"{title}: processor time, before / after",
+        [fed.spent for fed in before],
+        [fed.spent for fed in after],
+    )
 
 
 def measure(args: argparse.Namespace, cores: int, om: Path, words: Any, memory: Path) -> None:
@@ -146,9 +152,15 @@ def main() -> None:
         default=[],
         help="numbers of processors to measure on, as 1,2 (default: all usable at once)",
     )
+    parser.add_argument("--before", type=Path, help="a checkout to compare with")
     args = parser.parse_args()
     common.head(f"a SIMULATED chip at {RATE:.0f} words/s, batch {args.batch}", args)
     usable = sorted(os.sched_getaffinity(0))
+    args.cores = args.cores or [len(usable)]
+    if args.before:
+        with common.scratch() as memory:
+            compare(args, Path(memory))
+        return
     with tempfile.TemporaryDirectory() as name, common.scratch() as memory:
         om = compile_simulated(Path(name), args.batch)
         words = common.Repeated(args.data, args.words)
@@ -157,7 +169,7 @@ def main() -> None:
             prepare(
                 PrepareRequest(words, str(bins), bins.with_suffix(".txt"), common.SPEC, dtype=dtype)
             )
-        for cores in args.cores or [len(usable)]:
+        for cores in args.cores:
             os.sched_setaffinity(0, usable[:cores])
             measure(args, cores, om, words, Path(memory))
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
@@ -218,6 +218,13 @@ class Repeated:
         """Return a word."""
         sample = self._samples.sample((number - 1) % len(self._samples) + 1)
         return Sample(f"test_{number}", sample.image, sample.label, number=number)
+
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield words."""
+        first = len(self._samples)
+        taken = self._samples.several((number - 1) % first + 1 for number in numbers)
+        for number, sample in zip(numbers, taken):
+            yield Sample(f"test_{number}", sample.image, sample.label, number=number)
 
     def label_problem(self, number: int) -> None:
         """Return nothing, as `extras` does."""

@@ -16,7 +16,6 @@ import pickle
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
@@ -70,7 +69,7 @@ def main() -> None:
     common.head("decode, resize and normalise", args)
     for kind, used in image_decoders.used().items():
         print(f"{kind}: {used.decoder} {used.why}".rstrip())
-    with tempfile.TemporaryDirectory() as name:
+    with common.scratch() as name:
         for kind, words in words_of(args.data).items():
             _one_core(kind, words, Path(name) / "words", args)
             if args.stream:
@@ -101,8 +100,8 @@ def _one_core(kind: str, words: List[bytes], file: Path, args: argparse.Namespac
 
 def _two_cores(kind: str, words: List[bytes], data: Path, args: argparse.Namespace) -> None:
     with new_lmdb(data) as writer:
-        for word in words:
-            writer.add(word, "word")
+        for number in range(args.stream):
+            writer.add(words[number % len(words)], "word")
     shared: List[Tuple[float, float]] = []
     alone: List[Tuple[float, float]] = []
     for run in range(args.runs):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Sequence
 
 import common
-from busy import RATE, Meter
+from simulated_chip import RATE, Meter
 
 from crnn.ascend import acl_state as process
 from crnn.decoding.decoder import Decoder, DecodingOptions

@@ -1,8 +1,9 @@
-"""Files of an alphabet's characters, as they circulate: text, lists and Python's."""
+"""Files of an alphabet's characters, as they circulate: text, lists, Python's and ord_map.json."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import warnings
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import read_bounded, refuse_lfs_pointer, require_file
+from crnn.filekind import refuse_lfs_pointer, require_file
+from crnn.files import read_bounded, read_text
 
 BLANKS = ("blank", "<blank>", "[blank]", "blk", "<blk>", "[blk]", "<ctc>", "[ctc]")
 """Words that stand for CTC's blank at the head of a list, in any case."""
@@ -203,3 +205,55 @@ def _texts(value: Any) -> Optional[List[str]]:
     if not all(isinstance(entry, str) for entry in value):
         return None
     return list(value)
+
+
+def read_ord_map(path: Path) -> str:
+    """Return the characters of an ``ord_map.json`` in the order of their classes.
+
+    It maps "0_index", "1_index", … to code points and "<code point>_ord" back to classes, all as
+    text.
+
+    Args:
+        path: The ``ord_map.json``.
+
+    Returns:
+        The characters; the blank is not among them.
+
+    Raises:
+        InputError: The file is not such a map.
+    """
+    require_file(path, "an ord_map.json")
+    refuse_lfs_pointer(path)
+    try:
+        text = read_text(path)
+    except UnicodeDecodeError as error:  # its own text holds the whole file
+        raise InputError(
+            f'{path} is not an ord_map.json ("0_index": "122", "122_ord": "0", …): it is not text'
+        ) from error
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError("no object")
+        classes = {
+            int(key[: -len("_index")]): int(value)
+            for key, value in data.items()
+            if key.endswith("_index")
+        }
+        back = {
+            int(key[: -len("_ord")]): int(value)
+            for key, value in data.items()
+            if key.endswith("_ord")
+        }
+        characters = "".join(chr(classes[index]) for index in range(len(classes)))
+    except (ValueError, KeyError, OverflowError, RecursionError, TypeError) as error:
+        raise InputError(
+            f'{path} is not an ord_map.json ("0_index": "122", "122_ord": "0", …): {error!r}'
+        ) from error
+    if not characters:
+        raise InputError(f'{path} holds no class; expected entries like "0_index": "122"')
+    wrong = [index for index, code in classes.items() if back.get(code, index) != index]
+    if wrong:
+        raise InputError(
+            f"{path} contradicts itself: class {wrong[0]} is {characters[wrong[0]]!r} one way only"
+        )
+    return characters

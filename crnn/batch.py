@@ -143,6 +143,11 @@ class Batch:
     """The images' columns, where the model reads at several widths."""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the rows are a word each, all read at the model's one width."""
+        return self.positions is None and self.width is None and self.views is None
+
+    @property
     def readable(self) -> Sequence[int]:
         """The rows that have an image."""
         if not self.problems:

@@ -12,8 +12,8 @@ from typing import List
 
 import numpy as np
 
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 
 
 def greedy(logits: np.ndarray, alphabet: Alphabet) -> List[str]:

@@ -1,18 +1,25 @@
-"""What kind of file a file is, told by its first bytes and not by its name."""
+"""What a file is before anyone parses it: whether it is there and is one, its hash, and its kind,
+told by its first bytes and not by its name.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from crnn.cann import OM_MAGIC as OM_MAGIC
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file, starts_with
+from crnn.spelling import nearest
 
 OM, ONNX, TORCH = "om", "onnx", "torch"
 EXPECTED = "a model: an .om (or a folder with a set of them), an .onnx or a PyTorch checkpoint"
+
+LFS_MARK = b"version https://git-lfs"
 
 ZIP = b"PK\x03\x04"
 """What PyTorch writes since 1.6, TorchScript too."""
@@ -29,6 +36,117 @@ MINDIR = b"\x12\x09MindSpore"
 """Among the first bytes of MindSpore's MINDIR graphs."""
 PACK_FORMAT = "crnn-pack/1"
 PACK_MARK = PACK_FORMAT.encode("ascii") + b" "
+
+
+def require_file(path: Path, what: str, *, stream: bool = False) -> None:
+    """Refuse a path that is not a readable file.
+
+    Args:
+        path: The file that is to be read.
+        what: What it was meant to be, for the message.
+        stream: Whether a pipe will do, which `open_input` reads once.
+
+    Raises:
+        InputError: It is missing, a folder, a pipe or device, or not readable.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected {what}")
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected {what}{_nearest(path)}")
+    if not os.access(path, os.R_OK):
+        raise InputError(
+            f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}"
+        )
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        if not stream:
+            raise InputError(f"{path} is a pipe or a device; expected {what}, as a file")
+    elif state.st_size == 0:
+        raise InputError(f"{path} is empty; expected {what}")
+
+
+def _nearest(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" (nor does its folder {path.parent})"
+    names = _of_its_kind(path)
+    near = nearest(path.name, names)
+    if near is None:
+        # A name that was not written to its end, or written on.
+        longer = [name for name in names if _begins(name, path.name)]
+        near = nearest(path.name, longer, alike=0.0)
+    if near is None:
+        return ""
+    return f"; did you mean {path.parent / near}?"
+
+
+_ENDINGS = {".pth": "checkpoint", ".pt": "checkpoint", ".onnx": "ONNX", ".om": "OM"}
+
+
+def _of_its_kind(path: Path) -> List[str]:
+    """Return the names beside a path, without models of another kind: an OM is not a checkpoint."""
+    asked = _ENDINGS.get(path.suffix)
+    kept: List[str] = []
+    for name in sorted(entry.name for entry in path.parent.iterdir()):
+        kind = _ENDINGS.get(Path(name).suffix)
+        if asked is None or kind in (asked, None):
+            kept.append(name)
+    return kept
+
+
+def _begins(name: str, other: str) -> bool:
+    stem = other.partition(".")[0]
+    return len(stem) > 2 and name.startswith(stem)
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse a Git LFS pointer, the small text file that stands where a large file was not fetched.
+
+    Args:
+        path: The file that is to be read.
+
+    Raises:
+        InputError: It is such a pointer.
+    """
+    # What a pipe holds can be read only once.
+    if path.is_file() and starts_with(path, LFS_MARK):
+        raise InputError(
+            f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of"
+            " text)",
+            hint=(
+                "Fetch the file in the repository that it came from: git lfs pull --include"
+                f" {path.name}"
+            ),
+        )
+
+
+def starts_with(path: Path, mark: bytes) -> bool:
+    """Say whether the file begins with these bytes.
+
+    Args:
+        path: The file.
+        mark: The bytes.
+
+    Returns:
+        True where it does.
+    """
+    with open(path, "rb") as file:
+        return file.read(len(mark)) == mark
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_pack(path: Path) -> bool:

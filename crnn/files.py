@@ -1,11 +1,10 @@
-"""Files that appear whole or not at all, and what a file is before anyone parses it."""
+"""Files and folders that appear whole or not at all, and files read within their limits."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import functools
-import hashlib
 import io
 import json
 import os
@@ -23,9 +22,7 @@ from crnn.exchange import exchanged
 from crnn.leftovers import OLD, PART, locked, temporary_file, temporary_folder, tidy
 from crnn.limits import advice, limit
 from crnn.signals import uninterrupted
-from crnn.spelling import nearest
 
-LFS_MARK = b"version https://git-lfs"
 PATIENCE = 5.0
 """Seconds that somebody has to begin to write to a pipe that is to be read."""
 
@@ -254,33 +251,6 @@ def require_parent(path: Path) -> None:
         )
 
 
-def require_file(path: Path, what: str, *, stream: bool = False) -> None:
-    """Refuse a path that is not a readable file.
-
-    Args:
-        path: The file that is to be read.
-        what: What it was meant to be, for the message.
-        stream: Whether a pipe will do, which `open_input` reads once.
-
-    Raises:
-        InputError: It is missing, a folder, a pipe or device, or not readable.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; expected {what}")
-    if not path.exists():
-        raise InputError(f"{path} does not exist; expected {what}{_nearest(path)}")
-    if not os.access(path, os.R_OK):
-        raise InputError(
-            f"{path} cannot be read; expected {what}", hint=f"Check its permissions: ls -l {path}"
-        )
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode):
-        if not stream:
-            raise InputError(f"{path} is a pipe or a device; expected {what}, as a file")
-    elif state.st_size == 0:
-        raise InputError(f"{path} is empty; expected {what}")
-
-
 @contextlib.contextmanager
 def unnamed_file(content: bytes) -> Iterator[Path]:
     """Keep something in a file that is gone with this process, however it ends.
@@ -381,41 +351,6 @@ def read_text(path: Path, name: str = "text", encoding: str = "utf-8") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a Git LFS pointer, the small text file that stands where a large file was not fetched.
-
-    Args:
-        path: The file that is to be read.
-
-    Raises:
-        InputError: It is such a pointer.
-    """
-    # What a pipe holds can be read only once.
-    if path.is_file() and starts_with(path, LFS_MARK):
-        raise InputError(
-            f"{path} is a Git LFS pointer, not the file itself ({path.stat().st_size} bytes of"
-            " text)",
-            hint=(
-                "Fetch the file in the repository that it came from: git lfs pull --include"
-                f" {path.name}"
-            ),
-        )
-
-
-def starts_with(path: Path, mark: bytes) -> bool:
-    """Say whether the file begins with these bytes.
-
-    Args:
-        path: The file.
-        mark: The bytes.
-
-    Returns:
-        True where it does.
-    """
-    with open(path, "rb") as file:
-        return file.read(len(mark)) == mark
-
-
 def utf8_lines(path: Path) -> Iterator[Tuple[int, Optional[str], bytes]]:
     r"""Read a text line by line; only LF and CRLF end a line, as elsewhere a label may hold others.
 
@@ -454,22 +389,6 @@ def _without_end(line: str) -> str:
     return line
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in pieces.
-
-    Args:
-        path: The file.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def natural_key(name: str) -> Tuple[List[Union[int, str]], str]:
     """Return a sort key by which ``test_2`` comes before ``test_10``.
 
@@ -499,39 +418,6 @@ def _is_special(path: Path) -> bool:
     if path.parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _nearest(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f" (nor does its folder {path.parent})"
-    names = _of_its_kind(path)
-    near = nearest(path.name, names)
-    if near is None:
-        # A name that was not written to its end, or written on.
-        longer = [name for name in names if _begins(name, path.name)]
-        near = nearest(path.name, longer, alike=0.0)
-    if near is None:
-        return ""
-    return f"; did you mean {path.parent / near}?"
-
-
-_KINDS = {".pth": "checkpoint", ".pt": "checkpoint", ".onnx": "ONNX", ".om": "OM"}
-
-
-def _of_its_kind(path: Path) -> List[str]:
-    """Return the names beside a path, without models of another kind: an OM is not a checkpoint."""
-    asked = _KINDS.get(path.suffix)
-    kept: List[str] = []
-    for name in sorted(entry.name for entry in path.parent.iterdir()):
-        kind = _KINDS.get(Path(name).suffix)
-        if asked is None or kind in (asked, None):
-            kept.append(name)
-    return kept
-
-
-def _begins(name: str, other: str) -> bool:
-    stem = other.partition(".")[0]
-    return len(stem) > 2 and name.startswith(stem)
 
 
 def _umask() -> int:

@@ -68,8 +68,20 @@ def fingerprint_in(metadata: Mapping[str, str]) -> Optional[Fingerprint]:
     Returns:
         None where it carries none that this kit can compare.
     """
+    return read_fingerprint(metadata.get(FINGERPRINT_KEY, ""))
+
+
+def read_fingerprint(text: str) -> Optional[Fingerprint]:
+    """Read what `Fingerprint.to_json` gave.
+
+    Args:
+        text: The JSON; "" where there is none.
+
+    Returns:
+        None where it is something else, or of other patterns.
+    """
     try:
-        return parse_fingerprint(json.loads(metadata.get(FINGERPRINT_KEY, "null")))
+        return parse_fingerprint(json.loads(text))
     except (ValueError, RecursionError):
         return None
 

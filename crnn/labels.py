@@ -1,4 +1,5 @@
-"""What becomes of a label: how it is folded, what of it a model can spell, and why it cannot.
+"""The characters that a model can read, as CTC classes, and what becomes of a label: how it is
+folded, what of it a model can spell, and why it cannot.
 
 The phrases are the one vocabulary of reasons about labels. They are data: JSON files count by them,
 so that one fault has one name in all of them.
@@ -7,7 +8,14 @@ so that one fault has one name in all of them.
 from __future__ import annotations
 
 import re
-from typing import Container, List, Optional, Sequence
+import unicodedata
+from dataclasses import dataclass
+from typing import Container, Dict, List, Optional, Sequence
+
+from crnn.errors import InputError
+from crnn.limits import advice, limit
+
+DIGITS_AND_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 NO_LABEL = "no label"
 EMPTY_LABEL = "empty label"
@@ -23,6 +31,73 @@ OF_LABELS = frozenset([NO_LABEL, EMPTY_LABEL, LINE_BREAK, OUTSIDE, TOO_LONG, DRO
 """The reasons that lie in a label; all others lie in an image or in what a model gave."""
 
 _LINE_BREAKS = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """The characters that a model can read, in class order, and the class that is CTC's blank.
+
+    ``characters`` holds one code point per class and no entry for the blank; ``blank`` is the
+    blank's class index: 0 (PyTorch's CRNNs) or the last (MindSpore's and TensorFlow's). Raises
+    `InputError` for an empty alphabet, a character that occurs twice, a line break or other control
+    character, and a blank among the characters.
+    """
+
+    characters: str
+    blank: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.characters:
+            raise InputError("the alphabet is empty; expected at least one character")
+        most = limit("characters")
+        if len(self.characters) > most:
+            count = len(self.characters)
+            told = f"the alphabet has {count} characters; at most {most}"
+            raise InputError(told, hint=advice("characters"))
+        seen: Dict[str, int] = {}
+        for index, character in enumerate(self.characters):
+            if character in seen:
+                raise InputError(
+                    f"the alphabet holds {character!r} twice, at positions {seen[character]} and"
+                    f" {index}; expected each character once",
+                    hint="The blank has no character of its own: leave its placeholder out.",
+                )
+            if unicodedata.category(character) in ("Cc", "Cs"):
+                raise InputError(
+                    f"the alphabet holds the control character {character!r} at position {index}",
+                    hint=(
+                        "Labels and results are lines of text: leave line breaks and the blank's"
+                        " placeholder out."
+                    ),
+                )
+            seen[character] = index
+        if self.blank not in (0, len(self.characters)):
+            raise InputError(
+                f"the blank has class {self.blank}, inside the alphabet; expected 0 (before the "
+                f"{len(self.characters)} characters) or {len(self.characters)} (after them)"
+            )
+
+    @property
+    def classes(self) -> int:
+        """The number of CTC classes: the characters and the blank."""
+        return len(self.characters) + 1
+
+    @property
+    def table(self) -> str:
+        """One character per class; U+0000 stands at the blank's."""
+        return self.characters[: self.blank] + "\0" + self.characters[self.blank :]
+
+    @property
+    def folds_case(self) -> bool:
+        """Whether labels are to be lower-cased before they are compared:
+
+        the alphabet has no capitals.
+        """
+        return self.characters == self.characters.lower()
+
+    def outside(self, text: str) -> str:
+        """Return the characters of ``text`` that no class stands for, each once, in order."""
+        return outside(text, frozenset(self.characters))
 
 
 def fold(label: str, *, folds_case: bool) -> str:

@@ -32,6 +32,8 @@ def edit_distance(first: str, second: str) -> int:
         return 0
     if len(first) > len(second):
         first, second = second, first
+    if not first:
+        return len(second)
     places: Dict[str, int] = {}
     bit = 1
     for character in second:

@@ -11,8 +11,8 @@ import dataclasses
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.errors import InputError
+from crnn.labels import DIGITS_AND_LETTERS
 from crnn.spec import ModelSpec
 
 HEIGHT = 32

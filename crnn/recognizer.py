@@ -381,7 +381,7 @@ def _told_of(image: Taken, on_error: Optional[Callable[[InputError], None]]) -> 
 
 def _judged(reading: Reading, threshold: float) -> Reading:
     # What counts words is needed for nothing else, and takes its time to import.
-    from crnn.scoring.scorer import judged
+    from crnn.scoring.rows import judged
 
     return judged(reading, threshold)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from crnn.fingerprint import Fingerprint
+from crnn.fingerprint import Fingerprint, read_fingerprint
 from crnn.spec import ModelSpec
 
 
@@ -93,8 +93,15 @@ class Model:
     spec: ModelSpec
     spec_from: str
     external_data: Mapping[str, str] = field(default_factory=dict)
-    inputs: Optional[Fingerprint] = None
-    """What the model's own spec made of the built-in patterns where it was written."""
+    fingerprint: str = ""
+    """The JSON of `inputs`; "" where the file has none."""
+
+    @property
+    def inputs(self) -> Optional[Fingerprint]:
+        """What the model's own spec made of the built-in patterns where it was written; None where
+        that is not known. It is read where bins, or another model, are compared with it.
+        """
+        return read_fingerprint(self.fingerprint)
 
 
 @dataclass(frozen=True)

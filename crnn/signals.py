@@ -1,10 +1,10 @@
 """Signals: who is interrupted, when, and what a child process makes of them.
 
 The plan: Ctrl-C raises KeyboardInterrupt in the main thread of the process that the user started.
-SIGTERM and SIGHUP end that process in the same way (`ended_as_interrupted`). What must not be torn
-apart holds the interrupt back (`uninterrupted`). Child processes hear of none of it, from their
-start on (`interrupts_blocked`, then `interrupts_ignored` or `left_to_parent`): the parent decides
-when they stop.
+SIGTERM and SIGHUP end that process in the same way (`crnn.cli.main.ended_as_interrupted`). What
+must not be torn apart holds the interrupt back (`uninterrupted`). Child processes hear of none of
+it, from their start on (`interrupts_blocked`, then `interrupts_ignored` or `left_to_parent`): the
+parent decides when they stop.
 """
 
 from __future__ import annotations
@@ -64,46 +64,6 @@ def uninterrupted() -> Generator[None, None, None]:
         signal.signal(signal.SIGINT, before)
         if pending:
             before(*pending[0])
-
-
-@contextlib.contextmanager
-def ended_as_interrupted() -> Generator[List[int], None, None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in
-    order.
-
-    A signal that is ignored, or that somebody else handles, is left alone.
-
-    Yields:
-        A list that gets the number of each signal that came, Ctrl-C's too. Python drops what is
-        raised while it clears up: such a signal shows only here.
-    """
-    ended: List[int] = []
-
-    def end(number: int, frame: Optional[FrameType]) -> None:
-        ended.append(number)
-        # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
-        if callable(signal.getsignal(signal.SIGINT)):
-            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-        else:
-            raise KeyboardInterrupt
-
-    def interrupt(number: int, frame: Optional[FrameType]) -> None:
-        if not ended:  # else it comes by way of `end`
-            ended.append(number)
-        raise KeyboardInterrupt
-
-    before: Dict[int, Any] = {}
-    if _in_main_thread():
-        for ending in ENDING:
-            if signal.getsignal(ending) is signal.SIG_DFL:
-                before[ending] = signal.signal(ending, end)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield ended
-    finally:
-        for taken, earlier in before.items():
-            signal.signal(taken, earlier)
 
 
 def too_late(number: int) -> str:

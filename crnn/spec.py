@@ -26,9 +26,10 @@ from typing import (
 import numpy as np
 
 from crnn import labels
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.errors import InputError, UsageError
-from crnn.files import read_text, require_file
+from crnn.filekind import require_file
+from crnn.files import read_text
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.limits import advice, limit
 from crnn.spelling import did_you_mean
 from crnn.widths import Widths, widths_of
@@ -48,6 +49,8 @@ COLORS: Mapping[str, int] = {"gray": 1, "rgb": 3, "bgr": 3}
 RESIZERS = ("pil-bicubic", "pil-bilinear", "cv2-linear", "cv2-cubic", "cv2-cubic-two-step")
 INPUT_DTYPES = ("float32", "float16", "uint8")
 OUTPUT_AXES = ("TNK", "NTK", "NKT")
+ODD_AXES = ("KTN", "KNT", "TKN")
+"""Orders that no system is known to write, and the kit does not read."""
 
 _TYPES: Mapping[str, Tuple[type, ...]] = {
     "height": (int,),
@@ -229,6 +232,29 @@ class ModelSpec:
         """
         orders = sorted(OUTPUT_AXES, key=lambda axes: axes != self.output_axes)
         return [axes for axes in orders if fits(shape, self._shape_of(axes, batch))]
+
+    def odd_axes(self, shape: Sequence[Optional[int]]) -> Optional[str]:
+        """Say by which order of axes, none of `OUTPUT_AXES`, logits have a shape.
+
+        Args:
+            shape: The logits' shape; None for an axis of any size.
+
+        Returns:
+            The one of `ODD_AXES` by which the numbers of time steps and of classes stand at their
+            places; None where there is none, or one of `OUTPUT_AXES` does as well.
+        """
+        exact = [axes for axes in (*OUTPUT_AXES, *ODD_AXES) if self._is_exact(shape, axes)]
+        if exact and exact[0] in ODD_AXES:
+            return exact[0]
+        return None
+
+    def _is_exact(self, shape: Sequence[Optional[int]], axes: str) -> bool:
+        """Say whether the time steps and the classes of an order are a shape's, not any number."""
+        own = self._shape_of(axes, None)
+        if not fits(shape, own):
+            return False
+        known = [size for size, expected in zip(shape, own) if expected is not None]
+        return None not in known
 
     def _shape_of(self, axes: str, batch: Optional[int]) -> Tuple[Optional[int], ...]:
         steps: Optional[int] = self.time_steps

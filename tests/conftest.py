@@ -40,34 +40,37 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST_WEIGHTS = ROOT / "tests" / "data" / "first_weights.pth"
 """The first weights that were shipped; figures of the docs that were measured with them stay."""
 
-# The files that take most of the whole suite's time: `make fast` leaves them out.
+# The files that take most of the suite's time, the dearest first: `make fast` leaves them out.
 SLOW = (
-    "cli/test_export.py",
-    "cli/test_process.py",
-    "cli/test_sure.py",
-    "cli/test_widths.py",
-    "datasets/test_synth.py",
-    "export/test_graph.py",
-    "export/test_int8_exact.py",
-    "export/test_quantize.py",
-    "fuzz/test_fuzz.py",
     "fuzz/test_hostile.py",
-    "jobs/test_prepare_processes.py",
-    "jobs/test_prepared_views.py",
-    "jobs/test_unreadable_labels.py",
+    "training/test_loop.py",
+    "test_page_commands.py",
+    "training/test_faults.py",
+    "test_own_words.py",
+    "datasets/test_synth.py",
     "runners/test_ascend_runner.py",
     "runners/test_devices.py",
+    "test_library.py",
+    "test_variants_simulated.py",
+    "test_real_words.py",
+    "fuzz/test_fuzz.py",
+    "export/test_quantize.py",
+    "test_compile_simulated.py",
+    "test_shipped_weights.py",
+    "test_sure_words.py",
+    "cli/test_sure.py",
+    "jobs/test_prepared_views.py",
+    "test_ten_faults.py",
+    "cli/test_widths.py",
+    "cli/test_export.py",
+    "export/test_int8_exact.py",
+    "cli/test_process.py",
+    "export/test_graph.py",
+    "jobs/test_prepare_processes.py",
+    "jobs/test_unreadable_labels.py",
     "simulator/test_launcher.py",
     "simulator/test_page.py",
-    "test_compile_simulated.py",
-    "test_library.py",
-    "test_own_words.py",
-    "test_page_commands.py",
     "test_readme.py",
-    "test_real_words.py",
-    "test_variants_simulated.py",
-    "training/test_faults.py",
-    "training/test_loop.py",
 )
 
 # Why a test may be skipped on a machine that has the real data: what the machine or its user is.
@@ -79,16 +82,28 @@ EXPECTED_SKIPS = re.compile(
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let files begin in the order of their tests (`pytest_collection_modifyitems`)."""
+    # xdist would begin with those that have the most tests, and end with the dearest.
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Mark the slow files; a name in the list that is not a file any more would mark nothing."""
+    """Mark the slow files, and put them first: one that began last would keep one process busy
+    after all others are done.
+
+    A name in the list that is not a file any more would mark nothing.
+    """
     folder = ROOT / "tests"
     gone = [name for name in SLOW if not (folder / name).is_file()]
     if gone:
         raise pytest.UsageError(f"tests/conftest.py lists slow files that do not exist: {gone}")
-    slow = {folder / name for name in SLOW}
+    places = {folder / name: place for place, name in enumerate(SLOW)}
     for item in items:
-        if item.path in slow:
+        if item.path in places:
             item.add_marker("slow")
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

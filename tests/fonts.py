@@ -7,10 +7,10 @@ from typing import List
 
 import pytest
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.datasets.synth import words
 from crnn.datasets.synth.fonts import find_fonts
 from crnn.errors import UnavailableError
+from crnn.labels import DIGITS_AND_LETTERS
 
 
 def installed() -> List[Path]:

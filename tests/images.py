@@ -1,6 +1,7 @@
 """Images of every kind that the kit meets, whole and damaged, made here.
 
-``python -m tests.images FILE`` tells what the kit makes of each of a pickle's images, as JSON.
+``python -m tests.images FILE`` tells what the kit makes of each of a pickle's images, as JSON;
+``python -m tests.images write FILE`` writes such a pickle of all that are made here.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import sys
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
 from crnn import image_decoders
-from crnn.image import ImageError, decode_remarked
+from crnn.image import Bounds, ImageError, decode_into, decode_remarked
 from crnn.spec import ModelSpec
+from crnn.widths import Widths
 
 Named = Iterator[Tuple[str, bytes]]
 SPECS = (
     ModelSpec.default(),
     ModelSpec(color="rgb", background="#336699", orient=True, resizer="pil-bilinear"),
+    ModelSpec(widths=Widths(list=(20, 40, 50))),
 )
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -350,10 +353,10 @@ def all_images() -> Dict[str, bytes]:
 
 def outcome(data: bytes) -> List[Any]:
     """What becomes of an image by each spec, and of a tighter limit: pixels, remarks, warnings or
-    the refusal.
+    the refusal; by itself, and put into a batch's memory.
     """
     found: List[Any] = []
-    for spec, most in ((SPECS[0], None), (SPECS[1], None), (SPECS[0], 500)):
+    for spec, most in (*((spec, None) for spec in SPECS), (SPECS[0], 500)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -362,7 +365,22 @@ def outcome(data: bytes) -> List[Any]:
             except ImageError as error:
                 result = [error.problem.reason, error.problem.detail]
         found.append([*result, [str(warning.message) for warning in caught]])
+        found.append(put(data, spec, most))
     return found
+
+
+def put(data: bytes, spec: ModelSpec, most: Optional[int]) -> List[Any]:
+    """What becomes of an image where it is one of many."""
+    room = np.zeros(spec.channels * spec.height * spec.read_widths[-1] + 1, np.uint8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            columns, remarks = decode_into(data, spec, room, Bounds.now(most))
+            said = [columns, *remarks]
+        except ImageError as error:
+            said = [error.problem.reason, error.problem.detail]
+    pixels = hashlib.sha256(room.tobytes()).hexdigest()
+    return [pixels, said, [str(warning.message) for warning in caught]]
 
 
 def is_quick(data: bytes) -> bool:
@@ -372,6 +390,9 @@ def is_quick(data: bytes) -> bool:
 
 
 def main() -> None:
+    if sys.argv[1] == "write":
+        Path(sys.argv[2]).write_bytes(pickle.dumps(all_images()))
+        return
     images = pickle.loads(Path(sys.argv[1]).read_bytes())
     outcomes = {name: outcome(data) for name, data in images.items()}
     quick = [name for name, data in images.items() if is_quick(data)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crnn.cli.layout import columns_of, pieces
+from crnn.cli.console import columns_of, pieces
 
 WIDTH = 80
 

@@ -56,8 +56,57 @@ MUTATIONS = (
         "tests/scoring/test_scorer.py::test_a_batchs_labels_are_looked_at_as_each_one_is",
     ),
     Mutation(
+        "a simulation told by a text is taken for a real run",
+        "crnn/jobs/report/inputs.py",
+        '    "simulated": _is_flag,\n',
+        "",
+        "tests/jobs/test_report.py::test_a_result_that_is_not_one_is_refused",
+    ),
+    Mutation(
+        "a benchmark's simulation told by a text",
+        "crnn/jobs/report/benchmarks.py",
+        "    if not isinstance(flag, bool):\n",
+        "    if flag is None:\n",
+        "tests/jobs/test_report.py::test_a_simulation_that_is_not_told_by_true_or_false_is_refused",
+    ),
+    Mutation(
+        "a key that stands twice told as missing elsewhere",
+        "crnn/jobs/comparison/job.py",
+        "            if alone and isinstance(side, ReadingsSide):\n",
+        "            if not alone and isinstance(side, ReadingsSide):\n",
+        "tests/cli/test_compare.py::test_a_key_that_stands_twice_in_one_side",
+    ),
+    Mutation(
+        "images of another width given to a model of one",
+        "crnn/jobs/comparison/layers.py",
+        "        if 0 in example.images and example.images[0].shape[2] in common:\n",
+        "        if 0 in example.images:\n",
+        "tests/cli/test_compare.py::test_layers_of_models_without_a_common_width",
+    ),
+    Mutation(
+        "classes that come first taken for a batch",
+        "crnn/runners/base.py",
+        "        if odd is not None:\n",
+        "        if odd == spec.output_axes:\n",
+        "tests/runners/test_axes.py::test_axes_that_nobody_reads_are_not_taken_for_others",
+    ),
+    Mutation(
+        "a decoder made where nobody asked for one",
+        "crnn/jobs/evaluate.py",
+        "    if options == GREEDY and request.lexicons is None:\n",
+        "    if options is None:\n",
+        "tests/measure/test_walk.py::test_few_files_take_part",
+    ),
+    Mutation(
+        "data looked at as bins wherever they come from",
+        "crnn/jobs/evaluate.py",
+        "    if not wanted and not holds_bins(request.data):\n",
+        "    if not wanted and not request.data:\n",
+        "tests/measure/test_walk.py::test_few_files_take_part",
+    ),
+    Mutation(
         "crnn read imports all of onnx",
-        "crnn/runners/onnx_messages.py",
+        "crnn/runners/onnx_file.py",
         "        if file.is_file():\n",
         "        if not file:\n",
         "tests/test_imports.py::test_crnn_read_does_without_the_onnx_package",
@@ -417,7 +466,43 @@ MUTATIONS = (
         "    if plain is not None:\n",
         "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
     ),
+    Mutation(
+        "an image with transparent pixels put into a batch as if it had none",
+        "crnn/image_decoders.py",
+        "_OPAQUE = frozenset([0, 2])\n",
+        "_OPAQUE = frozenset([0, 2, 6])\n",
+        "tests/test_image_decoders.py::test_each_file_has_pillows_outcome",
+    ),
     # Many samples, and packs of them.
+    Mutation(
+        "shared memory written to while it is read",
+        "crnn/samples/batches.py",
+        "        places = room + 1\n",
+        "        places = 1\n",
+        "tests/samples/test_batches.py"
+        "::test_a_result_in_shared_memory_stays_until_the_next_is_asked_for",
+    ),
+    Mutation(
+        "shared memory written to beyond a result's own",
+        "crnn/samples/batches.py",
+        "    if sum(lengths) > _Shared.SIZE:\n",
+        "    if not lengths:\n",
+        "tests/samples/test_batches.py::test_a_result_too_large_for_shared_memory_comes_whole",
+    ),
+    Mutation(
+        "shared memory waited for before its process has begun",
+        "crnn/samples/batches.py",
+        "            others = _BUSY * _done(begun)\n",
+        "            others = _BUSY * len(begun)\n",
+        "tests/samples/test_batches.py::test_nobody_waits_for_a_process_that_has_not_begun",
+    ),
+    Mutation(
+        "shared memory's processes with threads that they do not need",
+        "crnn/samples/batches.py",
+        "        os.environ.pop(name, None)\n",
+        "        pass\n",
+        "tests/samples/test_batches.py::test_processes_start_without_threads_that_they_do_not_need",
+    ),
     Mutation(
         "processes for a few samples",
         "crnn/samples/batches.py",
@@ -587,8 +672,8 @@ MUTATIONS = (
     Mutation(
         "the processes of prepare run the script once more",
         "crnn/samples/batches.py",
-        "    with interrupts_blocked(*ENDING), _main_left_out():\n",
-        "    with interrupts_blocked(*ENDING):\n",
+        "    with interrupts_blocked(*ENDING), _main_left_out(), _without_matrix_threads():\n",
+        "    with interrupts_blocked(*ENDING), _without_matrix_threads():\n",
         "tests/test_library.py::test_prepare_in_processes_needs_no_main_guard",
     ),
     Mutation(
@@ -601,7 +686,7 @@ MUTATIONS = (
     # The first hour.
     Mutation(
         "a command broken at its blanks",
-        "crnn/cli/layout.py",
+        "crnn/cli/console.py",
         '        if found and _goes_on(found[-1].strip(" "), word.strip(" ")):\n',
         "        if False:\n",
         "tests/cli/test_layout.py::test_a_command_is_never_broken",
@@ -609,7 +694,7 @@ MUTATIONS = (
     Mutation(
         "stderr not broken",
         "crnn/cli/console.py",
-        "    for line in layout.wrapped(sentence, width(sys.stderr), indent=indent):\n",
+        "    for line in wrapped(sentence, width(sys.stderr), indent=indent):\n",
         "    for line in [sentence]:\n",
         "tests/cli/test_widths.py::test_no_line_of_any_verb_is_too_wide",
     ),
@@ -1341,8 +1426,8 @@ MUTATIONS = (
     Mutation(
         "output that is not finite is read",
         "crnn/scoring/scorer.py",
-        "    if finite.all():\n",
-        "    if finite.any():\n",
+        "    if every.all():\n",
+        "    if every.any():\n",
         "tests/scoring/test_scorer.py::test_output_that_is_not_finite_is_a_problem_of_its_row_only",
     ),
     Mutation(
@@ -1669,7 +1754,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an OM proposed where a checkpoint is missing",
-        "crnn/files.py",
+        "crnn/filekind.py",
         "if asked is None or kind in (asked, None):",
         "if True:",
         "tests/test_files.py::test_a_missing_checkpoint_is_not_taken_for_a_model_of_another_kind",
@@ -1811,7 +1896,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an LFS pointer taken for a model",
-        "crnn/files.py",
+        "crnn/filekind.py",
         "if path.is_file() and starts_with(path, LFS_MARK):",
         "if not LFS_MARK:",
         "tests/test_filekind.py::test_a_git_lfs_pointer_is_not_a_model",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn import ctc
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 
 DIGITS = Alphabet("0123456789")
 BLANK_LAST = Alphabet("0123456789", blank=10)

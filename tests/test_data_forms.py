@@ -158,6 +158,7 @@ def test_training_takes_folders_and_collections(
 
 
 @pytest.mark.parametrize("kind", ["folder", "list elsewhere", "LMDB"])
+@pytest.mark.slow
 def test_quantise_takes_folders(kind: str, shipped: Path, tmp_path: Path) -> None:
     more: List[str] = []
     data = WORDS

@@ -97,6 +97,7 @@ def test_one_byte_of_the_data_changes_its_hash_alone(
     assert DATA in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_simulator_compiles_it_and_the_om_reads_the_same(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,14 +12,8 @@ import pytest
 
 from crnn import files
 from crnn.errors import InputError
-from crnn.files import (
-    atomic_file,
-    atomic_folder,
-    natural_key,
-    require_file,
-    utf8_lines,
-    write_text,
-)
+from crnn.filekind import require_file
+from crnn.files import atomic_file, atomic_folder, natural_key, utf8_lines, write_text
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from crnn.ascend.sidecar import read_sidecar
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.reports.result_json import read_run
 from crnn.spec import ModelSpec, read_spec
 from tests.conftest import ROOT

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn import labels
-from crnn.alphabet import Alphabet
 from crnn.datasets.check import CheckRules as CheckRules
 from crnn.datasets.extract import extract
 from crnn.jobs.prepare import PrepareRequest, prepare
+from crnn.labels import Alphabet
 from crnn.samples.lmdb import LmdbSamples
 from crnn.spec import ModelSpec
 from crnn.training.labels import LabelRules as TrainingLabels

@@ -15,7 +15,8 @@ from crnn import files
 from crnn.cli.arguments import listing
 from crnn.cli.main import main
 from crnn.errors import InputError, UsageError
-from crnn.files import open_input, read_bounded, require_file, utf8_lines
+from crnn.filekind import require_file
+from crnn.files import open_input, read_bounded, utf8_lines
 from crnn.limits import LIMITS, PREFIX, advice, limit
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels

@@ -19,6 +19,7 @@ import pytest
 
 from crnn.ascend.om_definition import DEFAULT_PRECISION
 from crnn.ascend.sidecar import read_sidecar
+from crnn.cli.main import main
 from crnn.compile.probe import accepted, nodes_shown
 from crnn.errors import InputError
 from crnn.export.node_tensors import tensors_of
@@ -107,6 +108,7 @@ def test_what_the_nodes_gave_is_the_onnxs(folder: Path) -> None:
         np.testing.assert_allclose(insides.tensors[name], values, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pixels_for_aipp_become_values(folder: Path, tmp_path: Path) -> None:
     save_named(tmp_path / "m.onnx")
     write_bins(tmp_path, WORDS)
@@ -130,6 +132,7 @@ exec "$ATC" "$@"
 
 
 @pytest.mark.parametrize("refused", ["lstm", "NOTHING_BUT_LOGITS"])
+@pytest.mark.slow
 def test_nodes_that_atc_refuses_are_left_out(folder: Path, tmp_path: Path, refused: str) -> None:
     graph = onnx.load(str(folder / "m.onnx"))
     nodes = nodes_shown(graph)
@@ -155,6 +158,7 @@ def test_nodes_that_atc_refuses_are_left_out(folder: Path, tmp_path: Path, refus
     assert list(sidecar.probe.tensors) == [tensor for node, tensor in nodes.items() if node != bad]
 
 
+@pytest.mark.slow
 def test_nodes_without_names_are_not_shown(tmp_path: Path) -> None:
     onnx.save(lstm_model(), str(tmp_path / "m.onnx"))
     done = simulated(tmp_path, "compile", "m.onnx", "p", "--probe")
@@ -162,6 +166,7 @@ def test_nodes_without_names_are_not_shown(tmp_path: Path) -> None:
     assert "has no name" in joined(done.stderr)
 
 
+@pytest.mark.slow
 def test_a_probe_once_more_is_a_probe(folder: Path) -> None:
     done = simulated(folder, "compile", "m.onnx", "again", "--like", "probe.om")
     assert done.returncode == 0, done.stderr
@@ -177,6 +182,7 @@ def test_a_probe_once_more_is_a_probe(folder: Path) -> None:
     assert read_sidecar(folder / "plain.om.json").probe is None
 
 
+@pytest.mark.slow
 def test_the_doctor_takes_a_probe_for_a_probe(folder: Path, tmp_path: Path) -> None:
     done = simulated(folder, "doctor", "probe.om", "--run")
     said = joined(done.stdout)
@@ -218,13 +224,21 @@ def test_halving_asks_for_few() -> None:
         (["--widths", "100"], "--probe and --widths exclude each other"),
     ],
 )
-def test_one_size_alone(folder: Path, words: List[str], message: str) -> None:
-    done = simulated(folder, "compile", "m.onnx", "x", "--probe", "--dry-run", *words)
-    assert done.returncode == 2
-    assert message in joined(done.stderr)
+def test_one_size_alone(
+    words: List[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_named(tmp_path / "m.onnx")
+    assert main(["compile", "m.onnx", "x", "--probe", "--dry-run", *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("value", "code"), OUT_NODES)
+@pytest.mark.slow
 def test_the_simulated_atc_refuses_nodes_as_documented(
     folder: Path, tmp_path: Path, value: str, code: str
 ) -> None:

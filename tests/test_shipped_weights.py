@@ -8,10 +8,8 @@ from typing import List
 import pytest
 
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from tests.conftest import ROOT
-
-pytestmark = pytest.mark.slow
 
 WIDTHS = "80,100,128,160,200"
 SMALL = "crnn_small.pth"

@@ -27,6 +27,7 @@ def _own_ctrl_c():
 
 def run(script: str) -> subprocess.CompletedProcess:
     head = "import os, signal, sys; from crnn import signals; me = os.getpid()\n"
+    head += "from crnn.cli.main import ended_as_interrupted\n"
     head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     head += "[signal.signal(n, signal.SIG_DFL) for n in signals.ENDING]\n"
     return subprocess.run(
@@ -78,7 +79,7 @@ def test_a_handler_is_put_back() -> None:
 def test_a_call_to_end_is_a_ctrl_c(name: str) -> None:
     done = run(
         f"""
-with signals.ended_as_interrupted() as ended:
+with ended_as_interrupted() as ended:
     try:
         os.kill(me, signal.{name})
         sum(range(100))
@@ -93,7 +94,7 @@ print(signal.getsignal(signal.{name}) is signal.SIG_DFL)
 def test_a_call_to_end_waits_for_what_is_not_interrupted() -> None:
     done = run(
         """
-with signals.ended_as_interrupted():
+with ended_as_interrupted():
     try:
         with signals.uninterrupted():
             os.kill(me, signal.SIGTERM)
@@ -109,7 +110,7 @@ def test_an_ignored_hangup_stays_ignored() -> None:
     done = run(
         """
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-with signals.ended_as_interrupted() as ended:
+with ended_as_interrupted() as ended:
     os.kill(me, signal.SIGHUP)
     print(ended)
 """

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 from crnn.spec import (
     ADDED as ADDED_TO_SPECS,
 )

@@ -194,6 +194,7 @@ def test_weights_beside_the_file_go_into_the_copy(shipped: Path, tmp_path: Path)
     assert main(["evaluate", str(tmp_path / "c.onnx"), str(WORDS), "--min-accuracy", "0.9"]) == 0
 
 
+@pytest.mark.slow
 def test_an_int8_copy_carries_the_spec_that_was_given(shipped: Path, tmp_path: Path) -> None:
     proto = onnx.load(str(shipped))
     del proto.metadata_props[:]

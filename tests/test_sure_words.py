@@ -14,8 +14,6 @@ from tests.conftest import FIRST_WEIGHTS
 
 SHA256 = "79d32d8eaa0673da13fc11a8e103085b15b124fceb86d4ee22f2e3c9d5a723ae"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def result(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:

@@ -14,8 +14,7 @@ from crnn import cann
 from crnn.ascend.om import UNKNOWN, Partition
 from crnn.ascend.wire import printable
 from crnn.errors import InputError
-from crnn.filekind import ZIP, refuse_om2
-from crnn.files import LFS_MARK
+from crnn.filekind import LFS_MARK, ZIP, refuse_om2
 
 MAX_MODELS = 256
 _SUBMODEL_HEAD = 512

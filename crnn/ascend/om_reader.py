@@ -21,7 +21,7 @@ from crnn.ascend.om_definition import MAX_DEFINITION, cann_of, parse_definition,
 from crnn.ascend.om_inout import MAX_INOUT, parse_inout
 from crnn.ascend.om_tensors import sized
 from crnn.errors import InputError
-from crnn.files import require_file, sha256
+from crnn.filekind import require_file, sha256
 
 
 def read_om(path: Path) -> Om:

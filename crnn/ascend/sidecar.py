@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from crnn.ascend.reference import Reference, parse_reference
 from crnn.errors import InputError
-from crnn.files import read_bounded, sha256, write_text
+from crnn.filekind import sha256
+from crnn.files import read_bounded, write_text
 from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.spec import ModelSpec, format_of, is_new, newest, numbered, optional_keys
 

@@ -8,21 +8,24 @@ is the verb's, with ``-`` as ``_``, and a ``_`` after a word of Python's.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import keyword
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
-from typing import Any, Callable, List, NoReturn, Optional, Sequence
+from types import FrameType
+from typing import Any, Callable, Dict, Generator, List, NoReturn, Optional, Sequence
 
 from crnn import __version__, dialects
-from crnn.cli import console, layout
+from crnn.cli import console
 from crnn.cli.arguments import path, put_back, refuse_overwriting, require_json
 from crnn.errors import DISTRIBUTIONS, InputError, KitError, UnavailableError, by_own_python
 from crnn.interpreter import KIT, require
-from crnn.signals import ended_as_interrupted, too_late
+from crnn.signals import ENDING, too_late
 from crnn.spelling import nearest
 
 VERBS = (
@@ -72,10 +75,10 @@ def _help_lines(line: str, width: int) -> List[str]:
     """Break a line of a help: what is said of a command goes below it where both are too wide."""
     command, gap, comment = line.lstrip(" ").partition("   ")
     if len(line) <= width or not line.startswith(" "):
-        return layout.wrapped(line, width)
+        return console.wrapped(line, width)
     if not gap:
         return [line]
-    return [f"  {command}", *layout.wrapped(comment.strip(" "), width, "      ", "      ")]
+    return [f"  {command}", *console.wrapped(comment.strip(" "), width, "      ", "      ")]
 
 
 class Parser(argparse.ArgumentParser):
@@ -259,6 +262,46 @@ def run_script(
     args.typed = [parser.prog, *(sys.argv[1:] if argv is None else argv)]
     args.run = command
     return run(args)
+
+
+@contextlib.contextmanager
+def ended_as_interrupted() -> Generator[List[int], None, None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that files and devices are left in
+    order.
+
+    A signal that is ignored, or that somebody else handles, is left alone.
+
+    Yields:
+        A list that gets the number of each signal that came, Ctrl-C's too. Python drops what is
+        raised while it clears up: such a signal shows only here.
+    """
+    ended: List[int] = []
+
+    def end(number: int, frame: Optional[FrameType]) -> None:
+        ended.append(number)
+        # By way of SIGINT where that is not ignored: what must not be interrupted holds it back.
+        if callable(signal.getsignal(signal.SIGINT)):
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        else:
+            raise KeyboardInterrupt
+
+    def interrupt(number: int, frame: Optional[FrameType]) -> None:
+        if not ended:  # else it comes by way of `end`
+            ended.append(number)
+        raise KeyboardInterrupt
+
+    before: Dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for ending in ENDING:
+            if signal.getsignal(ending) is signal.SIG_DFL:
+                before[ending] = signal.signal(ending, end)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield ended
+    finally:
+        for taken, earlier in before.items():
+            signal.signal(taken, earlier)
 
 
 def run(args: argparse.Namespace) -> int:

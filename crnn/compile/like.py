@@ -12,7 +12,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, find_sidecar, sidecar_path
 from crnn.compile.to_om import CompilePlan, CompileRequest
 from crnn.errors import InputError, UsageError
-from crnn.files import require_file, sha256
+from crnn.filekind import require_file, sha256
 from crnn.runners.ascend_runner import om_files
 
 SOC, PRECISION = "--soc_version", "--precision_mode"

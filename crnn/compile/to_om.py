@@ -68,7 +68,8 @@ from crnn.ctc import greedy
 from crnn.errors import CheckError, InputError, KitError, UnavailableError, UsageError, needs
 from crnn.export.adjust import adjusted
 from crnn.export.split_bilstm import needs_split, split_directions
-from crnn.files import atomic_file, refuse_lfs_pointer, require_file, require_parent, sha256
+from crnn.filekind import refuse_lfs_pointer, require_file, sha256
+from crnn.files import atomic_file, require_parent
 from crnn.fingerprint import Fingerprint, fingerprint_in
 from crnn.machine import versions
 from crnn.runners.onnx_file import hash_external_data, load_external_data

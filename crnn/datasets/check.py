@@ -25,11 +25,11 @@ from typing import (
 import numpy as np
 
 from crnn import labels
-from crnn.alphabet import Alphabet
 from crnn.batch import Problem, Sample
 from crnn.datasets.parallel import ordered_map
 from crnn.errors import InputError
 from crnn.image import ImageError, picture
+from crnn.labels import Alphabet
 from crnn.samples.lmdb import LmdbSamples, name_of
 from crnn.samples.source import LabelledSource, open_labelled
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file, utf8_lines
+from crnn.filekind import refuse_lfs_pointer, require_file
+from crnn.files import utf8_lines
 
 
 @dataclass(frozen=True)

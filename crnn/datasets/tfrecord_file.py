@@ -15,7 +15,7 @@ import numpy as np
 
 from crnn.crc32c import masked_crc
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import refuse_lfs_pointer, require_file
 from crnn.protobuf import WireError, fields, packed, payload
 
 Values = Union[List[bytes], List[int], List[float]]

@@ -8,7 +8,7 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 
 from PIL import Image
 
-from crnn.alphabet import read_ord_map
+from crnn.alphabet_file import read_ord_map
 from crnn.batch import Problem
 from crnn.datasets.options import ConvertOptions
 from crnn.datasets.pictures import BAD_LINE, Dropped, Item, Picture, PictureSource, Tag

@@ -15,10 +15,10 @@ from typing import Deque, Dict, FrozenSet, List, NamedTuple, NoReturn, Optional,
 
 import numpy as np
 
-from crnn.alphabet import Alphabet
 from crnn.decoding.graph import Graph
 from crnn.decoding.pattern import Characters, Either, InOrder, Part, Repeated, shown
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 
 MOST_PLACES = 20_000
 """The most states of the first automaton: a pattern with its repetitions written out."""

@@ -22,7 +22,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from crnn import ctc
-from crnn.alphabet import Alphabet
 from crnn.decoding.automaton import compile_pattern
 from crnn.decoding.beam import Survivors, search
 from crnn.decoding.candidates import Candidates, decoded, likeliest, side_by_side
@@ -34,6 +33,7 @@ from crnn.decoding.nearest import words_within
 from crnn.decoding.pattern import Characters, parse_characters, parse_pattern, shown
 from crnn.decoding.trie import build_trie, subset
 from crnn.errors import InputError, UsageError
+from crnn.labels import Alphabet
 from crnn.python37 import Protocol
 from crnn.spec import ModelSpec
 

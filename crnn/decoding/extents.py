@@ -12,9 +12,9 @@ from typing import List, Sequence, Tuple
 import numpy as np
 
 from crnn import ctc
-from crnn.alphabet import Alphabet
 from crnn.batch import Span
 from crnn.decoding.probability import classes_of_texts
+from crnn.labels import Alphabet
 from crnn.results import Character
 
 

@@ -8,10 +8,11 @@ from typing import Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn.alphabet import Alphabet
 from crnn.decoding.trie import Trie, build_trie
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file, utf8_lines
+from crnn.filekind import refuse_lfs_pointer, require_file
+from crnn.files import utf8_lines
+from crnn.labels import Alphabet
 from crnn.limits import advice, limit
 from crnn.spec import ModelSpec
 

@@ -13,7 +13,7 @@ from typing import Sequence, Tuple
 
 import numpy as np
 
-from crnn.alphabet import Alphabet
+from crnn.labels import Alphabet
 
 _MOST_STEPS = 900
 """Steps and characters together up to which sums stay within the range of float64."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from crnn.errors import needs
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.runners.int8 import int8_of
 from crnn.runners.onnx_file import hash_external_data
 from crnn.runners.onnx_runner import load_graph

@@ -24,7 +24,7 @@ from crnn.machine import by_name, describe, now
 from crnn.python37 import Protocol
 from crnn.results import BatchTiming, Benchmark, ModelTiming, PairedRatio, Suggestion
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, batch_note
-from crnn.runners.open import by_width_rule, open_runner, spec_given
+from crnn.runners.open import by_width_rule, open_runner, read_as_asked
 from crnn.samples.annotations import ListOptions
 from crnn.samples.source import BatchSource, ImageSource, open_source
 from crnn.samples.source import WordSource as DataSource
@@ -146,19 +146,14 @@ def _require_bearable(sizes: Sequence[int], spec: ModelSpec) -> None:
 
 def _runners(request: BenchRequest) -> Iterator[Runner]:
     runner = open_runner(request.model, device=request.device, threads=request.threads)
-    if request.output:
-        runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
-        runner.read_by(spec)
+    read_as_asked(runner, request.output, request.spec, request.output_axes)
     runner = _by_rule(runner, request)
     if request.nearest_width:
         runner.take_nearest()
     yield runner
     if request.versus is not None:
         other = open_runner(request.versus, device=request.versus_device, threads=request.threads)
-        if request.versus_spec:
-            other.read_by(spec_given(other.spec, request.versus_spec, None, other.steps))
+        read_as_asked(other, None, request.versus_spec, None)
         yield _by_rule(other, request)
 
 

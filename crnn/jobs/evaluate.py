@@ -33,10 +33,8 @@ from crnn.errors import InputError, UsageError
 from crnn.files import atomic_file, atomic_folder, require_parent, require_target
 from crnn.fingerprint import differences, other_keys
 from crnn.jobs.compare import Comparer
-from crnn.jobs.insides import write_insides
 from crnn.jobs.protocol import AppliedProtocol, apply, protocol_named
 from crnn.jobs.protocol import CountingProtocol as Counting
-from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
 from crnn.labels import OF_LABELS
 from crnn.machine import by_name, now
 from crnn.python37 import Protocol
@@ -45,17 +43,21 @@ from crnn.reports.readings import ReadingsWriter
 from crnn.reports.result_json import to_dict
 from crnn.results import Comparison, Evaluation, Model, ShownInNotebook
 from crnn.runners.base import Runner, batch_note
-from crnn.runners.open import by_width_rule, open_rehearsal, open_runner, spec_given
-from crnn.runners.probe_runner import ProbeRunner
+from crnn.runners.open import (
+    by_width_rule,
+    open_rehearsal,
+    open_runner,
+    read_as_asked,
+    spec_given,
+)
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, prepared_views
-from crnn.samples.pack import PackedBins
-from crnn.samples.source import WordSource, fitting_batch, open_source
+from crnn.samples.source import WordSource, fitting_batch, holds_bins, open_source
 from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from crnn.jobs.raw_outputs import OutputWriter, ResultFolder
     from crnn.jobs.sure import LateReadings, SureJob, SureOptions
     from crnn.jobs.views import ViewJob
 
@@ -64,6 +66,7 @@ Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
 Results = Generator[Tuple[Batch, Optional[np.ndarray]], None, None]
 """Batches, each with the logits (T, n, K) of its readable rows, None where it has none."""
 
+GREEDY = DecodingOptions()
 HARDLY = 0.05
 """Below this accuracy something else than the model is wrong."""
 FEW = 20
@@ -255,7 +258,7 @@ def evaluate(
         notes.extend([*source.notes, *remarks_of(scorer, runner.spec)])
         if views is not None:
             notes.extend(views.notes(len(source)))
-        notes.extend([*scorer.decoder.notes(), *hardly_note(evaluation)])
+        notes.extend([*scorer.notes, *hardly_note(evaluation)])
         return outcome_of(request, request.data, evaluation, scorer, wanted, sure, notes)
 
 
@@ -301,6 +304,8 @@ def score(
     Raises:
         InputError: The results or the labels cannot be used.
     """
+    from crnn.jobs.raw_outputs import ResultFolder
+
     require_sound(request)
     if request.label is None:
         raise UsageError("this is required: --label FILE, with the words of the results")
@@ -334,7 +339,7 @@ def score(
             seconds=seconds,
             protocol=rules_of(None, Counting()),
         )
-        notes = [*folder.notes, *_axis_note(evaluation), *scorer.decoder.notes()]
+        notes = [*folder.notes, *_axis_note(evaluation), *scorer.notes]
         notes.extend(hardly_note(evaluation))
         return outcome_of(request, request.results, evaluation, scorer, wanted, sure, notes)
 
@@ -368,10 +373,13 @@ def sure_of(request: AnyRequest) -> Optional[SureJob]:
 def _views(request: EvaluateRequest, spec: ModelSpec) -> Optional[ViewJob]:
     characters = request.sure is not None and request.sure.characters
     wanted = request.views is not None or bool(spec.views) or characters
-    if not wanted and not prepared_views(request.data):
+    if not wanted and not holds_bins(request.data):
         return None
     from crnn.jobs.views import ViewJob
+    from crnn.samples.bins import prepared_views
 
+    if not wanted and not prepared_views(request.data):
+        return None
     job = ViewJob(request.data, request.views, spec, characters=characters)
     if job.several and request.save_outputs is not None:
         raise UsageError("--save-outputs writes one output a word: say --views 1 with it")
@@ -390,7 +398,7 @@ def asked_of(request: AnyRequest, sure: Optional[SureJob], *, several: bool = Fa
     """Return how words are to be decoded. Of ``several`` views of a word the most probable text is
     kept.
     """
-    options = request.decoding or DecodingOptions()
+    options = request.decoding or GREEDY
     if sure is not None:
         options = dataclasses.replace(
             options,
@@ -407,13 +415,13 @@ def decoder_of(
 ) -> Optional[Decoder]:
     """Return what makes texts of logits; None where that is greedy CTC and nothing more."""
     options = asked.decoding
+    if options == GREEDY and request.lexicons is None:
+        return None
     samples: Optional[SampleWords] = None
     if options.of_samples:
         samples = _sample_words(request.lexicons, source)
     elif request.lexicons is not None:
         raise UsageError("--lexicons goes with --lexicon per-sample or --lexicon full")
-    if options == DecodingOptions():
-        return None
     return Decoder(spec, options, samples)
 
 
@@ -521,6 +529,10 @@ def _outputs_writer(request: EvaluateRequest, runner: Runner) -> Iterator[Option
         raise UsageError(
             f"--save-outputs {path}: it exists and is not an empty folder; name a new one"
         )
+    from crnn.jobs.insides import write_insides
+    from crnn.jobs.raw_outputs import OutputWriter
+    from crnn.runners.probe_runner import ProbeRunner
+
     with atomic_folder(path) as folder:
         yield OutputWriter(folder, request.outputs_style, simulated=runner.simulated)
         if isinstance(runner, ProbeRunner):
@@ -570,10 +582,10 @@ def input_notes(model: Model, source: WordSource) -> Sequence[str]:
     Returns:
         A sentence, or none where the two fingerprints are equal or one is lacking.
     """
-    if not isinstance(source, (BinFolder, PackedBins)) or model.spec_from != "file":
-        return ()
     made = source.description
-    if made is None or made.inputs is None or model.inputs is None:
+    if made is None or made.inputs is None or model.spec_from != "file":
+        return ()
+    if model.inputs is None:
         return ()
     said = differences(
         made.inputs, model.inputs, ("the bins", "the model"), constants=made.dtype != "uint8"
@@ -674,11 +686,7 @@ def _runner(request: EvaluateRequest, *, apart: bool) -> Runner:
         )
     else:
         runner = open_rehearsal(request.model, device=request.device)
-    if request.output:
-        runner.take(request.output)
-    if request.spec or request.output_axes:
-        spec = spec_given(runner.spec, request.spec, request.output_axes, runner.steps)
-        runner.read_by(spec)
+    read_as_asked(runner, request.output, request.spec, request.output_axes)
     if request.width_rule is not None:
         runner.read_by(by_width_rule(runner.spec, request.width_rule, request.model))
     if request.nearest_width:
@@ -711,7 +719,7 @@ def _source(
         views=maker,
         prepared=prepared,
     )
-    if under != spec and isinstance(source, (BinFolder, PackedBins)):
+    if under != spec and holds_bins(request.data):
         raise UsageError(
             f"--protocol {request.protocol} normalises in a way of its own, and the bins in"
             f" {request.data} are normalised already: evaluate on the LMDB or the images"

@@ -505,9 +505,8 @@ class _BinDecoder:
         bounds = Bounds.now()
         done: List[_Written] = []
         at = 0
-        for number in numbers:
+        for number, sample in zip(numbers, self._source.several(numbers)):
             notes: List[Tuple[str, Problem]] = []
-            sample = self._source.sample(number)
             label = self._label(number, sample, notes)
             widths: Sequence[int] = ()
             if label is not None:

@@ -27,7 +27,8 @@ import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError
-from crnn.files import natural_key, open_input, require_file
+from crnn.filekind import require_file
+from crnn.files import natural_key, open_input
 from crnn.presets import SPECS
 from crnn.results import Model, RunInfo
 from crnn.runners.base import run_info

@@ -24,7 +24,7 @@ from crnn.samples.bins import BinFolder
 from crnn.samples.buckets import Row, bucketed
 from crnn.samples.image_files import loaded
 from crnn.samples.unlabelled import BINS, Words, source_of
-from crnn.scoring.scorer import Row as ReadRow
+from crnn.scoring.rows import Row as ReadRow
 from crnn.scoring.scorer import Scorer
 from crnn.scoring.stream import run_batches
 

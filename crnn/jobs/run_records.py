@@ -31,8 +31,8 @@ from crnn.files import json_text
 from crnn.jobs.run_folder import batch_line
 from crnn.reports.result_json import SIMULATED, reading_dict
 from crnn.results import Alternative, Character, Reading
-from crnn.scoring.plain import KeptReadings, PlainRows, Readings
-from crnn.scoring.scorer import Row
+from crnn.scoring.rows import KeptReadings, Row
+from crnn.scoring.scorer import PlainRows, Readings
 
 Rows = Union[PlainRows, Sequence[Row]]
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, 
 from crnn.batch import Batch, Problem
 from crnn.decoding.decoder import DecodingOptions
 from crnn.errors import InputError, UnavailableError, UsageError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.jobs import evaluate as one
 from crnn.jobs.evaluate import (
     Asked,
@@ -54,8 +54,8 @@ from crnn.runners.base import Runner
 from crnn.samples.bins import BinFolder
 from crnn.samples.pack import PackedBins
 from crnn.samples.source import ImageSource, WordSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer, Sequenced, evaluation_of, judged
+from crnn.scoring.rows import judged
+from crnn.scoring.scorer import PlainRows, Scorer, Sequenced, evaluation_of
 from crnn.scoring.stream import Stages, run_batches
 from crnn.spec import ModelSpec
 
@@ -360,7 +360,7 @@ def _go_on(
         decoder = one.decoder_of(request, runner.spec, asked, source)
         confidences = request.readings is not None
         scorer = Scorer(runner.spec, confidences=confidences, decoder=decoder)
-        about = {**run_dict(runner.info()), "decoding": scorer.decoder.described()}
+        about = {**run_dict(runner.info()), "decoding": scorer.decoding}
         full = {**configuration, "data": request.data.resolve().name, "run": about}
         if (options.folder / "run.json").exists():
             del full["data"]
@@ -384,7 +384,7 @@ def _go_on(
     notes.extend(one.remarks_of(scorer, runner.spec))
     if job.views is not None:
         notes.extend(job.views.notes(count))
-    return run, counted, [*notes, *scorer.decoder.notes()]
+    return run, counted, [*notes, *scorer.notes]
 
 
 def _is_only_counted(request: EvaluateRequest) -> bool:

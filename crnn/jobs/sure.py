@@ -12,10 +12,11 @@ from typing import Any, Dict, Iterable, Optional
 
 from crnn.decoding.decoder import DecodingOptions
 from crnn.errors import InputError, UsageError
-from crnn.files import read_bounded, require_file
+from crnn.filekind import require_file
+from crnn.files import read_bounded
 from crnn.reports.readings import ReadingsWriter
 from crnn.results import Evaluation, Reading, Rejection, Sureness
-from crnn.scoring.scorer import judged
+from crnn.scoring.rows import judged
 from crnn.scoring.sureness import SurenessCounter
 
 _FOUND = ("kept", "kept_correct", "kept_share", "kept_accuracy", "total", "wanted")

@@ -15,7 +15,7 @@ from typing import Iterator, List, Optional, Tuple, Union
 from crnn.batch import Sample
 from crnn.jobs.reading import Opened, Session
 from crnn.samples.buckets import WAITING, Row
-from crnn.scoring.scorer import Row as ReadRow
+from crnn.scoring.rows import Row as ReadRow
 
 _END = None
 _Message = Union[Tuple[Sample, List[Row]], BaseException, None]

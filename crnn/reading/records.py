@@ -12,7 +12,7 @@ from crnn.jobs.reading import read_words
 from crnn.recognizer import Recognizer
 from crnn.reports.records import Record
 from crnn.samples.unlabelled import BINS, IMAGES, Words
-from crnn.scoring.scorer import Row
+from crnn.scoring.rows import Row
 
 Told = Callable[[InputError], None]
 

@@ -14,7 +14,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, sha256
+from crnn.filekind import sha256
+from crnn.files import json_text
 from crnn.jobs.reading import Opened
 from crnn.jobs.run_folder import (
     Claims,
@@ -33,8 +34,7 @@ from crnn.reports.result_json import run_dict
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import PlainRows, Scorer
 from crnn.scoring.stream import run_batches
 
 LISTING = "listing-"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, open_input, read_bounded, require_file, utf8_lines
+from crnn.filekind import require_file
+from crnn.files import json_text, open_input, read_bounded, utf8_lines
 from crnn.limits import limit
 from crnn.results import Comparison, Difference, Evaluation, Reading, RunInfo
 from crnn.spec import newest, numbered, optional_keys
@@ -196,6 +197,23 @@ def is_newer(schema: str) -> bool:
     """
     stem = SCHEMA.partition("/")[0]
     return schema.startswith(f"{stem}/") and optional_keys(SCHEMA, ADDED, schema) is None
+
+
+def require_schema(schema: str, path: Path, *, hint: str) -> None:
+    """Refuse what is not a result of crnn evaluate that this kit knows.
+
+    Args:
+        schema: What the JSON says of itself.
+        path: Its file.
+        hint: What to do where it is something else.
+
+    Raises:
+        InputError: It is something else, or a newer kit's.
+    """
+    if optional_keys(SCHEMA, ADDED, schema) is not None:
+        return
+    expected = newest(SCHEMA, ADDED)
+    raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {expected}", hint=hint)
 
 
 @dataclass(frozen=True)

@@ -698,15 +698,15 @@ def _model(paths: Sequence[Path], oms: Sequence[Om]) -> Model:
                 f"{path} and {paths[0]} are not a set: they are read by different specs"
             )
     sidecar = find_sidecar(paths[0], oms[0].sha256)
-    inputs = None
-    if sidecar is not None:
-        inputs = sidecar.inputs
+    inputs = ""
+    if sidecar is not None and sidecar.inputs is not None:
+        inputs = sidecar.inputs.to_json()
     if len(paths) == 1:
-        return Model(paths[0], oms[0].sha256, *specs[0], inputs=inputs)
+        return Model(paths[0], oms[0].sha256, *specs[0], fingerprint=inputs)
     _require_one_checkpoint(paths, oms)
     # A set's hash is that of its files' hashes, one after the other.
     together = hashlib.sha256("".join(om.sha256 for om in oms).encode()).hexdigest()
-    return Model(paths[0].parent, together, *specs[0], inputs=inputs)
+    return Model(paths[0].parent, together, *specs[0], fingerprint=inputs)
 
 
 def _require_one_checkpoint(paths: Sequence[Path], oms: Sequence[Om]) -> None:

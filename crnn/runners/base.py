@@ -28,7 +28,7 @@ import numpy as np
 from crnn.errors import InputError, KitError, UsageError
 from crnn.machine import versions as process_versions
 from crnn.results import Model, RunInfo
-from crnn.spec import ModelSpec, fits
+from crnn.spec import OUTPUT_AXES, ModelSpec, fits
 from crnn.widths import Widths, nearest_widths
 
 R = TypeVar("R", bound="Runner")
@@ -357,6 +357,13 @@ class Runner(ABC):
         message = (
             f"{self.model.path}: got {got}; the spec ({self.model.spec_from}) expects {expected}"
         )
+        odd = spec.odd_axes(got.shape)
+        if odd is not None:
+            return InputError(
+                f"{message}, axes {spec.output_axes}: the output's look like {odd} (T time steps, N"
+                " images, K classes)",
+                hint=f"Let the graph end with a Transpose to one of {', '.join(OUTPUT_AXES)}.",
+            )
         if not fitting:
             return InputError(message, hint=OTHER_NETWORK)
         return InputError(

@@ -5,17 +5,18 @@ the memory that it says, weights in files of their own, and the batches that it 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import operator
 import re
+import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 import numpy as np
 
 from crnn.errors import InputError, needs
-from crnn.files import refuse_lfs_pointer, require_file, sha256
+from crnn.filekind import refuse_lfs_pointer, require_file, sha256
 from crnn.limits import advice, limit
-from crnn.runners.onnx_messages import onnx_messages
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """ONNX's own operators and ONNX Runtime's."""
@@ -48,6 +49,48 @@ _INT32, _INT64 = 6, 7
 LARGEST_INNER = 1024
 MOST_INNER = 24
 """The most sizes that are tried."""
+_MESSAGES = "onnx.onnx_ml_pb2"
+"""The module that protobuf's compiler has made of ONNX's onnx-ml.proto."""
+
+
+def onnx_messages() -> Any:
+    """Return the module that holds ONNX's messages (ModelProto …) without the rest of the package
+    `onnx`, whose import takes more time than all that ``crnn read`` does with a graph.
+
+    They are the classes that ``import onnx`` gives, before and after: Python finds the module
+    under its own name.
+
+    Returns:
+        ``onnx.onnx_ml_pb2``; ``onnx`` itself where the package keeps its messages elsewhere.
+
+    Raises:
+        ImportError: There is no onnx.
+    """
+    if _MESSAGES in sys.modules:
+        return sys.modules[_MESSAGES]
+    package = importlib.util.find_spec("onnx")
+    folders: List[str] = []
+    if package is not None:
+        folders.extend(package.submodule_search_locations or ())
+    for folder in folders:
+        file = Path(folder) / "onnx_ml_pb2.py"
+        if file.is_file():
+            return _load_messages(file)
+    return importlib.import_module("onnx")
+
+
+def _load_messages(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(_MESSAGES, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Before it is run, as an import does.
+    sys.modules[_MESSAGES] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[_MESSAGES]
+        raise
+    return module
 
 
 def graphs_in(graph: Any) -> Iterator[Any]:

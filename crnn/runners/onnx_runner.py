@@ -8,9 +8,8 @@ from typing import Any, Dict, Optional, Sequence, Set, Tuple, Union
 import numpy as np
 
 from crnn.errors import InputError, UnavailableError, needs
-from crnn.filekind import OM, TORCH, kind_of
-from crnn.files import sha256
-from crnn.fingerprint import fingerprint_in
+from crnn.filekind import OM, TORCH, kind_of, sha256
+from crnn.fingerprint import FINGERPRINT_KEY
 from crnn.machine import usable_cpus
 from crnn.results import Model
 from crnn.runners.base import COMPUTED, COPIED_IN, Runner, Tensor
@@ -19,10 +18,10 @@ from crnn.runners.onnx_file import (
     InnerSizes,
     hash_external_data,
     load_external_data,
+    onnx_messages,
     quantised_operators,
     require_plain_graph,
 )
-from crnn.runners.onnx_messages import onnx_messages
 from crnn.spec import ModelSpec, spec_in
 from crnn.spelling import did_you_mean
 
@@ -58,7 +57,7 @@ class OnnxRunner(Runner):
         if carried:
             source = "file"
         outside = hash_external_data(proto, path)
-        inputs = fingerprint_in(metadata)
+        inputs = metadata.get(FINGERPRINT_KEY, "")
         super().__init__(Model(path, sha256(path), spec, source, outside, inputs))
         self.device = device
         self.threads = threads or usable_cpus()
@@ -314,7 +313,8 @@ def load_graph(path: Path) -> Any:
         path: The file.
 
     Returns:
-        Its ModelProto. Weights that lie in other files are not looked at: see `external_data`.
+        Its ModelProto. Weights that lie in other files are not looked at: see
+            `onnx_file`.
 
     Raises:
         InputError: It is not an ONNX file.

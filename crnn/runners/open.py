@@ -160,6 +160,26 @@ def spec_given(
     return spec
 
 
+def read_as_asked(
+    runner: Runner, output: Optional[str], text: Optional[str], output_axes: Optional[str]
+) -> None:
+    """Have a runner read as the options of a command say.
+
+    Args:
+        runner: Not yet entered.
+        output: What ``--output`` names; None where it was not given.
+        text: What ``--spec`` names; None where it was not given.
+        output_axes: What ``--output-axes`` says; None where it was not given.
+
+    Raises:
+        InputError: There is no such spec.
+    """
+    if output:
+        runner.take(output)
+    if text or output_axes:
+        runner.read_by(spec_given(runner.spec, text, output_axes, runner.steps))
+
+
 def by_width_rule(spec: ModelSpec, rule: Optional[str], where: object) -> ModelSpec:
     """Return a spec as ``--width-rule`` says.
 

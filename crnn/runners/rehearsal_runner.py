@@ -9,8 +9,8 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from crnn.errors import InputError, needs
-from crnn.files import sha256
-from crnn.fingerprint import fingerprint_in
+from crnn.filekind import sha256
+from crnn.fingerprint import FINGERPRINT_KEY
 from crnn.machine import usable_cpus
 from crnn.rehearsal.graph import FLOAT16, Rehearsal
 from crnn.rehearsal.half import LARGEST
@@ -42,7 +42,7 @@ class RehearsalRunner(Runner):
             source = "file"
         outside = hash_external_data(proto, path)
         spec = carried or ModelSpec.default()
-        inputs = fingerprint_in(metadata)
+        inputs = metadata.get(FINGERPRINT_KEY, "")
         super().__init__(Model(path, sha256(path), spec, source, outside, inputs))
         self.threads = _threads()
         self._proto = load_external_data(proto, path)

@@ -118,6 +118,6 @@ def _unnamed_memory() -> Optional[int]:
     if not hasattr(os, "memfd_create"):
         return None
     try:
-        return os.memfd_create("crnn")
+        return os.memfd_create("crnn")  # novm
     except OSError:
         return None

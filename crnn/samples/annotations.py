@@ -40,7 +40,7 @@ from typing import (
 )
 
 from crnn.errors import InputError
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import refuse_lfs_pointer, require_file
 from crnn.samples.encoding import numbered_lines, text_encoding
 from crnn.samples.tables import SUFFIXES, Table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
+import mmap
 import multiprocessing
 import os
 import pickle
@@ -29,6 +30,7 @@ from typing import (
     Tuple,
     TypeVar,
     Union,
+    cast,
 )
 
 import numpy as np
@@ -70,6 +72,10 @@ about one core.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
 PROCESS_CHUNK = 128
+_BUSY = 2
+"""Pieces that another process has at a time, no more than keep it busy: what is left is for this
+one.
+"""
 _LAST_SECONDS = 4
 """From SIGTERM to the end of a process that decodes, unless its parent ends before."""
 
@@ -80,8 +86,12 @@ class NumberedSamples(Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
-    def sample(self, number: int) -> Sample:
-        """Return the sample of a number."""
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of numbers, in their order."""
+
+
+_Sent = Union[Sequence[Sample], Sequence[int]]
+"""A piece's samples, or their numbers."""
 
 
 class _Chunk(NamedTuple):
@@ -105,19 +115,23 @@ class _Decoder:
         self._max_pixels = max_pixels
         self._again = again
 
-    def sent(self, samples: Sequence[Sample]) -> Sequence[Union[Sample, int]]:
-        """Return what another process is sent in the place of samples: their numbers where it can
-        read them for itself.
-        """
-        if self._again is None:
-            return samples
-        return [_number_or(sample) for sample in samples]
+    def sent(self, samples: Sequence[Sample]) -> _Sent:
+        """Return what another process is sent in the place of samples: their numbers, by which it
+        can read them for itself, where all have one.
 
-    def __call__(self, sent: Sequence[Union[Sample, int]]) -> _Chunk:
-        samples = [self._sample(item) for item in sent]
+        A number is a few bytes, an image some thousand, which to send takes a tenth of its
+        decoding.
+        """
+        numbers = [sample.number for sample in samples]
+        if self._again is None or None in numbers:
+            return samples
+        return cast("List[int]", numbers)
+
+    def __call__(self, sent: _Sent) -> _Chunk:
+        samples = self._samples(sent)
         column = self._spec.channels * self._spec.height
         most = column * self._spec.read_widths[-1]
-        pixels = np.empty(len(samples) * most, dtype=np.uint8)
+        pixels = np.empty(len(sent) * most, dtype=np.uint8)
         results: List[Union[int, Problem]] = []
         remarks: List[Sequence[str]] = []
         bounds = Bounds.now(self._max_pixels)
@@ -130,11 +144,11 @@ class _Decoder:
             remarks.append(remarked)
         return _Chunk(pixels[:at], results, remarks)
 
-    def _sample(self, sent: Union[Sample, int]) -> Sample:
-        if isinstance(sent, int):
-            assert self._again is not None
-            return self._again.sample(sent)
-        return sent
+    def _samples(self, sent: _Sent) -> Iterable[Sample]:
+        if isinstance(sent[0], Sample):
+            return cast("Sequence[Sample]", sent)
+        assert self._again is not None
+        return self._again.several(cast("Sequence[int]", sent))
 
 
 class _ViewDecoder:
@@ -181,16 +195,6 @@ def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -
             position += 1
 
 
-def _number_or(sample: Sample) -> Union[Sample, int]:
-    """Return a sample's number, by which it can be read again; where it has none, the sample.
-
-    A number is a few bytes, an image some thousand, which to send takes a tenth of its decoding.
-    """
-    if sample.number is None:
-        return sample
-    return sample.number
-
-
 def image_batches(
     samples: Iterable[Sample],
     spec: ModelSpec,
@@ -235,8 +239,11 @@ def image_batches(
         with contextlib.closing(made):
             yield from bucketed(_rows_of_views(made), spec, size, dtype=dtype)
         return
+    # Rows of several widths wait for their batches, so their pixels must last.
+    passing = spec.widths is None
+    decoder = _Decoder(spec, max_pixels, again)
     with contextlib.closing(
-        _decoded(samples, _Decoder(spec, max_pixels, again), workers, size, again)
+        _decoded(samples, decoder, workers, size, again, passing=passing)
     ) as chunks:
         if spec.widths is not None:
             yield from bucketed(_rows(chunks, spec), spec, size, dtype=dtype)
@@ -254,13 +261,15 @@ def _decoded(
     workers: int,
     ahead: int,
     again: Optional[NumberedSamples],
+    *,
+    passing: bool,
 ) -> Generator[Tuple[List[Sample], _Chunk], None, None]:
     """Return the samples in pieces, each decoded; by other processes too where there are many."""
     # Python 3.8's executor may wait for ever for a process whose work is given up.
     several = workers > 1 and sys.version_info >= (3, 9)
     if again is not None and several and len(again) >= MANY:
         many = pieces(samples, PROCESS_CHUNK)
-        return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent)
+        return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent, passing=passing)
     return by_threads(pieces(samples, CHUNK), decoder, workers, ahead=ahead)
 
 
@@ -373,6 +382,7 @@ def by_processes(
     *,
     ahead: int,
     sent: Callable[[List[Item]], Any] = lambda piece: piece,
+    passing: bool = False,
 ) -> Generator[Tuple[List[Item], Done], None, None]:
     """Do a task for each piece; the work is shared by this process and ``workers`` - 1 others,
     which are started as they are needed.
@@ -386,6 +396,8 @@ def by_processes(
         workers: Processes, this one included.
         ahead: Items that are worked on in advance, in pieces of `PROCESS_CHUNK`.
         sent: Gives what another process's task gets in a piece's place.
+        passing: Whether a result's arrays need to last only until the next one is asked for: then
+            other processes write them into memory that they share with this one.
 
     Yields:
         Each piece with its result, in their order.
@@ -393,30 +405,106 @@ def by_processes(
     Raises:
         UnavailableError: A process was killed.
     """
-    room = workers + _chunks(ahead, PROCESS_CHUNK)
-    # The others get no more than keeps them busy: what is left is for this process.
-    others = 2 * (workers - 1)
+    # Beside what others do there is room for what is decoded here while theirs is not done.
+    room = _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)
     pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
+    places = 0
+    if passing:
+        # That of the result which was yielded last stays as it is.
+        places = room + 1
     # Not by the pipe that a process begins with: one that is killed before it has read a large task
     # would leave this one writing for ever.
-    with _broken_pool_told(), unnamed_file(pickle.dumps(task)) as kept, _processes(
-        workers - 1, kept
-    ) as pool, _cancelled(pending):
+    with _broken_pool_told(), _Shared(places) as shared, unnamed_file(
+        pickle.dumps((task, shared.path))
+    ) as kept, _processes(workers - 1, kept) as pool, _cancelled(pending):
+        begun = [_submit(pool, None, 0) for _ in range(workers - 1)]
         while True:
+            # Until they have begun, all is for this process, which would else wait for them.
+            others = _BUSY * _done(begun)
             while len(pending) < room and _unfinished(pending) < others:
                 piece = next(pieces, None)
                 if piece is None:
                     break
-                pending.append((piece, _submit(pool, sent(piece))))
+                pending.append((piece, _submit(pool, sent(piece), shared.next_place())))
             piece = None
             if len(pending) < room and not (pending and pending[0][1].done()):
                 piece = next(pieces, None)
             if piece is not None:
                 pending.append((piece, _done_here(task, piece)))
             elif pending:
-                yield _first(pending)
+                piece, result = _first(pending)
+                yield piece, shared.taken(result)
             else:
                 return
+
+
+class _Kept(NamedTuple):
+    """A result but for its arrays, which lie in shared memory: where the first begins, and their
+    lengths.
+    """
+
+    pickled: bytes
+    begin: int
+    lengths: Sequence[int]
+
+
+class _Shared:
+    """Memory into which other processes write the arrays of results, which through a pipe would go
+    in small parts, at four copies.
+
+    It is gone with this process, and takes of the machine's what was written to.
+
+    Args:
+        places: The results that are there at a time; 0 for no such memory.
+    """
+
+    SIZE = 1 << 22
+    """Bytes of a result; one with more goes through the pipe."""
+
+    def __init__(self, places: int) -> None:
+        self.path: Optional[str] = None
+        self._places = itertools.cycle(range(max(1, places)))
+        if places:
+            self._file = os.memfd_create("crnn-decoded")  # novm
+            os.ftruncate(self._file, places * self.SIZE)
+            self.path = f"/proc/{os.getpid()}/fd/{self._file}"
+            self._room = mmap.mmap(self._file, places * self.SIZE)
+
+    def __enter__(self) -> _Shared:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.path:
+            # The memory itself goes with the last array in it.
+            os.close(self._file)
+
+    def next_place(self) -> int:
+        """Return where the result of the next piece may begin.
+
+        Results are taken in the order of their pieces, so the place is free again.
+        """
+        return next(self._places) * self.SIZE
+
+    def taken(self, result: Any) -> Any:
+        """Return a result, its arrays as they lie in the shared memory."""
+        if not isinstance(result, _Kept):
+            return result
+        buffers = []
+        begin = result.begin
+        for length in result.lengths:
+            buffers.append(memoryview(self._room)[begin : begin + length])
+            begin += length
+        return pickle.loads(result.pickled, buffers=buffers)  # novm  # noqa: S301  a child's
+
+
+def _done(futures: Iterable[Future[Any]]) -> int:
+    """Return how many are done; if one has failed, raise its error."""
+    done = 0
+    for future in futures:
+        if future.done():
+            future.result()
+            done += 1
+    return done
 
 
 def _first(pending: Deque[Tuple[List[Item], Future[Done]]]) -> Tuple[List[Item], Done]:
@@ -463,11 +551,11 @@ def _processes(count: int, kept: Path) -> ProcessPoolExecutor:
     )
 
 
-def _submit(pool: ProcessPoolExecutor, piece: Any) -> Future[Any]:
+def _submit(pool: ProcessPoolExecutor, piece: Any, place: int) -> Future[Any]:
     # It is here that processes start, and inherit blocked signals: they are this process's to act
     # on.
-    with interrupts_blocked(*ENDING), _main_left_out():
-        return pool.submit(_work_for_parent, piece)
+    with interrupts_blocked(*ENDING), _main_left_out(), _without_matrix_threads():
+        return pool.submit(_work_for_parent, piece, place)
 
 
 @contextlib.contextmanager
@@ -489,6 +577,22 @@ def _main_left_out() -> Iterator[None]:
             setattr(main, name, value)
 
 
+@contextlib.contextmanager
+def _without_matrix_threads() -> Iterator[None]:
+    """Let the processes that the block starts have no threads of NumPy's matrix library, which they
+    do not use, and which take a third of the processor time of their start.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+
+
 def _done_here(task: Callable[[Any], Done], piece: List[Item]) -> Future[Done]:
     future: Future[Done] = Future()
     try:
@@ -500,17 +604,38 @@ def _done_here(task: Callable[[Any], Done], piece: List[Item]) -> Future[Done]:
 
 _task: Callable[[Any], Any]
 """What a process of `_processes` does; sent once, for it may hold much."""
+_room: Optional[mmap.mmap] = None
+"""Where it puts results' arrays (`_Shared`), if not through the pipe."""
 
 
 def _begin(kept: Path) -> None:
-    global _task
-    _task = pickle.loads(kept.read_bytes())  # noqa: S301  its parent's
+    global _task, _room
+    _task, path = pickle.loads(kept.read_bytes())  # noqa: S301  its parent's
+    if path:
+        with open(path, "r+b") as file:
+            _room = mmap.mmap(file.fileno(), 0)
     left_to_parent(_LAST_SECONDS)
     _end_with_parent()
 
 
-def _work_for_parent(piece: Any) -> Any:
-    return _task(piece)
+def _work_for_parent(piece: Any, place: int) -> Any:
+    if piece is None:
+        # To see whether this process has begun.
+        return None
+    result = _task(piece)
+    if _room is None:
+        return result
+    buffers: List[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)  # novm
+    contents = [buffer.raw() for buffer in buffers]
+    lengths = [len(content) for content in contents]
+    if sum(lengths) > _Shared.SIZE:
+        return result
+    at = place
+    for content in contents:
+        _room[at : at + len(content)] = content
+        at += len(content)
+    return _Kept(pickled, place, lengths)
 
 
 def _end_with_parent() -> None:
@@ -537,7 +662,8 @@ def decode_sample(
         The image's width, or why there are no pixels; and what else the picture depends on
         (`crnn.image.decode_remarked`).
     """
-    sample = loaded(sample)
+    if sample.file is not None:
+        sample = loaded(sample)
     if sample.image is None:
         return sample.problem or Problem("missing image"), ()
     try:

@@ -38,7 +38,8 @@ import numpy as np
 
 from crnn.batch import Batch, Problem
 from crnn.errors import InputError, UsageError
-from crnn.files import natural_key, read_bounded, refuse_lfs_pointer, require_file, utf8_lines
+from crnn.filekind import refuse_lfs_pointer, require_file
+from crnn.files import natural_key, read_bounded, utf8_lines
 from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.spec import ModelSpec
 from crnn.views import PLAIN, named, parsed

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterable, List, Sequence
 
 from crnn.errors import InputError
-from crnn.files import require_file
+from crnn.filekind import require_file
 from crnn.samples.encoding import numbered_lines, text_encoding
 
 BLANK = "blank"

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError
@@ -76,6 +76,12 @@ class FolderSamples:
     def sample(self, number: int) -> Sample:
         """Return the sample of a place."""
         return self._sample(os.path.realpath(self.path), self._entries[number - 1])
+
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of places."""
+        root = os.path.realpath(self.path)
+        for number in numbers:
+            yield self._sample(root, self._entries[number - 1])
 
     def part(self, begin: int, end: int) -> Iterator[Sample]:
         """Yield the samples from one position in their order, from 0, to before another."""

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from crnn.errors import InputError
-from crnn.files import read_bounded, require_file
+from crnn.filekind import require_file
+from crnn.files import read_bounded
 from crnn.image import ImageError
 from crnn.limits import advice, limit
 

@@ -15,12 +15,23 @@ import threading
 import weakref
 from array import array
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, MutableMapping, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    MutableMapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from crnn.batch import Problem, Sample
 from crnn.errors import InputError, needs
-from crnn.filekind import AN_IMAGE, AN_LMDB, foreign
-from crnn.files import natural_key, refuse_lfs_pointer, require_file, starts_with
+from crnn.filekind import AN_IMAGE, AN_LMDB, foreign, refuse_lfs_pointer, require_file, starts_with
+from crnn.files import natural_key
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 from crnn.samples.lmdb_pages import require_sound_pages
@@ -111,9 +122,12 @@ class LmdbSamples:
         """Yield each sample with its index."""
         tally = _Tally()
         with _errors(self._file), self._reading() as reading:
-            for index in _either(reading):
+            for index in self._every(reading):
+                sample = self._sample(reading, index)
+                if sample.image is None and sample.label is None:
+                    continue
                 tally.add(index)
-                yield index, self._sample(reading, index)
+                yield index, sample
         self._count, self.gaps = tally.count, tally.gaps
 
     def numbers(self) -> Iterator[int]:
@@ -130,11 +144,25 @@ class LmdbSamples:
         with _errors(self._file), self._reading() as reading:
             return self._sample(reading, index)
 
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of indices, for less than `sample` takes for each."""
+        with _errors(self._file), self._reading() as reading:
+            for index in numbers:
+                yield self._sample(reading, index)
+
     def part(self, begin: int, end: int) -> Iterator[Sample]:
         """Yield the samples from one position in their order, from 0, to before another."""
         with _errors(self._file), self._reading() as reading:
             for index in self._part(reading, begin, end):
                 yield self._sample(reading, index)
+
+    def _every(self, reading: Any) -> Iterable[int]:
+        """Return each index with an image or a label, ascending; where the number of keys bears out
+        that none is missing, without a walk over them, which takes longer than reading them.
+        """
+        if _is_regular(reading, self._count):
+            return range(1, self._count + 1)
+        return _either(reading)
 
     def _part(self, reading: Any, begin: int, end: int) -> Sequence[int]:
         if self._regular is None:

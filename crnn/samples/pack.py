@@ -32,8 +32,8 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError
-from crnn.filekind import PACK_FORMAT, PACK_MARK
-from crnn.files import json_text, require_file, utf8_lines
+from crnn.filekind import PACK_FORMAT, PACK_MARK, require_file
+from crnn.files import json_text, utf8_lines
 from crnn.fingerprint import parse_fingerprint
 from crnn.limits import limit
 from crnn.samples.bins import (

@@ -7,7 +7,8 @@ from typing import Dict, Optional, Sequence
 
 from crnn.decoding.decoder import NoLexiconError, SampleWords
 from crnn.errors import InputError
-from crnn.files import require_file, utf8_lines
+from crnn.filekind import require_file
+from crnn.files import utf8_lines
 from crnn.samples.lmdb import DATA_FILE, LmdbSamples
 from crnn.samples.source import ImageSource
 
@@ -23,15 +24,7 @@ class LmdbWords:
         self._samples = samples
 
     def words(self, key: str, number: int) -> Sequence[str]:
-        """Return a list of a sample's words.
-
-        Args:
-            key: The sample's name.
-            number: Which list, from 1; the smallest is the first.
-
-        Returns:
-            The words; none where the sample has no such list.
-        """
+        """See `SampleWords`."""
         index = _index_of(key)
         if index is None:
             return ()

@@ -1,7 +1,8 @@
 """What the user calls "the data", told apart by what it is: an LMDB, a folder of images or, for an
 evaluation, a folder of bins or a pack of them.
 
-Importing this needs only NumPy: what reads images is imported where images are read.
+Importing this needs only NumPy: what reads images is imported where images are read, and what reads
+bins where there are some.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.python37 import Protocol
 from crnn.samples.annotations import ListOptions
-from crnn.samples.bins import BinFolder, LabelFile, Range, described, width_folders
-from crnn.samples.pack import PackedBins
 from crnn.spec import ModelSpec
 
 if TYPE_CHECKING:
     from crnn.samples.batches import ViewMaker
+    from crnn.samples.bins import Description, Range
 
 
 class LabelledSource(Protocol):
@@ -52,6 +52,9 @@ class LabelledSource(Protocol):
 
     def sample(self, number: int) -> Sample:
         """Return the sample of a number."""
+
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
+        """Yield the samples of numbers, in their order."""
 
     def part(self, begin: int, end: int) -> Iterator[Sample]:
         """Yield the samples from one position in their order, from 0, to before another."""
@@ -164,6 +167,10 @@ class WordSource(BatchSource, Protocol):
     notes: Sequence[str]
     """What a user should be told of how the data were read, a line each."""
 
+    @property
+    def description(self) -> Optional[Description]:
+        """How bins were made; None of all others, and where nothing tells."""
+
     def __len__(self) -> int:
         """Return the number of samples."""
 
@@ -219,6 +226,7 @@ class ImageSource:
     ) -> None:
         self.samples = samples
         self.notes: Sequence[str] = samples.notes
+        self.description: Optional[Description] = None
         self._spec = spec
         # A model that normalises by itself is spared the way to values and back.
         self.dtype = "float32"
@@ -280,29 +288,6 @@ def _parts(samples: LabelledSource, ranges: Iterable[Range]) -> Iterator[Sample]
             yield sample
 
 
-class RuledBins(BinFolder):
-    """A folder of bins of which a protocol leaves some out."""
-
-    def __init__(
-        self,
-        folder: Path,
-        label_file: Path,
-        spec: ModelSpec,
-        rules: Rules,
-        views: Sequence[str] = (),
-    ) -> None:
-        super().__init__(folder, label_file, spec, views)
-        self._rules = rules
-        kept = rules.apply(Sample(f"test_{index}", None, label) for index, label in self.labels)
-        self.labels = LabelFile(
-            (int(sample.key.rpartition("_")[2]), sample.label or "") for sample in kept
-        )
-
-    def extras(self) -> List[Tuple[str, Problem]]:
-        """See `WordSource`."""
-        return [*super().extras(), *self._rules.problems]
-
-
 def open_source(
     data: Path,
     spec: ModelSpec,
@@ -339,17 +324,30 @@ def open_source(
             f"{data} does not exist; expected a folder of bins, a pack of them, an LMDB or a folder"
             " of images"
         )
+    if holds_bins(data):
+        return _open_bins(data, spec, label, rules, prepared)
+    return ImageSource(open_labelled(data, label, options), spec, workers, rules, views)
+
+
+def _open_bins(
+    data: Path,
+    spec: ModelSpec,
+    label: Optional[Path],
+    rules: Optional[Rules],
+    prepared: Sequence[str],
+) -> WordSource:
+    """Return the source for bins, of the arguments of `open_source`."""
+    from crnn.samples.bins import BinFolder
+    from crnn.samples.pack import PackedBins
+    from crnn.samples.ruled_bins import RuledBins
+
     if is_pack(data):
         return PackedBins(data, spec, label, rules)
-    if holds_bins(data):
-        if label is None:
-            raise UsageError(
-                f"{data} holds bins: give their label file too, with --label label.txt"
-            )
-        if rules:
-            return RuledBins(data, label, spec, rules, prepared)
-        return BinFolder(data, label, spec, prepared)
-    return ImageSource(open_labelled(data, label, options), spec, workers, rules, views)
+    if label is None:
+        raise UsageError(f"{data} holds bins: give their label file too, with --label label.txt")
+    if rules:
+        return RuledBins(data, label, spec, rules, prepared)
+    return BinFolder(data, label, spec, prepared)
 
 
 def holds_bins(data: Path) -> bool:
@@ -366,11 +364,16 @@ def holds_bins(data: Path) -> bool:
         return True
     if not data.is_dir():
         return False
-    if any(entry.suffix == ".bin" for entry in data.iterdir()):
-        return True
+    folders = False
     with os.scandir(data) as entries:
-        if not any(entry.is_dir() for entry in entries):
-            return False
+        for entry in entries:
+            if os.path.splitext(entry.name)[1] == ".bin":  # noqa: PTH122  of a million names
+                return True
+            folders = folders or entry.is_dir()
+    if not folders:
+        return False
+    from crnn.samples.bins import described, width_folders
+
     found = described(data)
     if found is None:
         return bool(width_folders(data))

@@ -11,8 +11,8 @@ from typing import Iterable, Iterator, List, Optional, Sequence
 
 from crnn.batch import Batch, Sample
 from crnn.errors import InputError
-from crnn.filekind import AN_LMDB, foreign
-from crnn.files import natural_key, require_file
+from crnn.filekind import AN_LMDB, foreign, require_file
+from crnn.files import natural_key
 from crnn.samples import image_files
 from crnn.samples.annotations import IMAGE_SUFFIXES
 from crnn.samples.batches import MANY, ViewMaker, image_batches
@@ -115,9 +115,9 @@ class _Unnumbered:
     def __len__(self) -> int:
         return self._count
 
-    def sample(self, number: int) -> Sample:
+    def several(self, numbers: Iterable[int]) -> Iterator[Sample]:
         """See `crnn.samples.batches.NumberedSamples`."""
-        raise AssertionError(number)
+        raise AssertionError(numbers)
 
 
 class SampleSource:

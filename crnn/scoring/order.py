@@ -8,7 +8,7 @@ import dataclasses
 from typing import Dict, List, Sequence, Tuple
 
 from crnn.batch import Batch
-from crnn.scoring.scorer import Row
+from crnn.scoring.rows import Row
 from crnn.views import PLAIN
 
 

@@ -111,6 +111,12 @@ class Knobs:
         return release_name(self.cann)
 
     @property
+    def release(self) -> Tuple[int, int]:
+        """CANN's release as it is called: 20.1 is 20 and 1, though it is compared as 2.1."""
+        major, minor = self.version.split(".")
+        return int(major), int(minor)
+
+    @property
     def host_memory_aligned(self) -> bool:
         """Whether malloc_host gives memory on 64 bytes on the chip's own system too: from 8.5 on,
         by the page of aclrtMallocHost.

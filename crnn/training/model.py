@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 from crnn.network import CRNN
 from crnn.presets import SPECS, VARIANTS, CrnnConfig, time_steps
 from crnn.spec import ModelSpec

@@ -7,6 +7,7 @@ than in float32. So ``precision=auto`` asks the machine, and a precision that is
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import time
@@ -169,7 +170,8 @@ def choose_together(
     if world.first:
 
         def measure(precision: str) -> float:
-            return measured_rate(config, batch, world.device, precision)
+            threads = torch.get_num_threads()
+            return _known_rate(config, batch, world.device, precision, threads)
 
         choice = choose(asked, kept, look(world.device), measure)
     index = PRECISIONS.index(choice.precision)
@@ -232,6 +234,14 @@ def measured_rate(config: CrnnConfig, batch: int, device: torch.device, precisio
     once = train(1)
     steps = max(1, min(100, round(_SECONDS / once)))
     return words * steps / train(steps)
+
+
+@functools.lru_cache(maxsize=None)
+def _known_rate(
+    config: CrnnConfig, batch: int, device: torch.device, precision: str, threads: int
+) -> float:
+    """Return `measured_rate`, measured once a process: the machine does not change meanwhile."""
+    return measured_rate(config, batch, device, precision)
 
 
 def _refuse_impossible(device: torch.device, precision: str) -> None:

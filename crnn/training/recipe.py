@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from crnn import dialects, plain_yaml
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.alphabet_file import alphabet_of
 from crnn.errors import InputError, KitError, UsageError, brief, needs
-from crnn.files import read_text, require_file, write_text
+from crnn.filekind import require_file
+from crnn.files import read_text, write_text
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.limits import advice, limit
 from crnn.presets import PRESETS, VARIANTS
 from crnn.spelling import did_you_mean

@@ -10,9 +10,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError, UsageError
-from crnn.files import atomic_file, sha256
+from crnn.filekind import sha256
+from crnn.files import atomic_file
+from crnn.labels import Alphabet
 from crnn.network import CRNN
 from crnn.presets import (
     CONVOLUTIONS,

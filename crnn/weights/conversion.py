@@ -11,9 +11,10 @@ from typing import Dict, Optional, Tuple
 
 import torch
 
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet, read_ord_map
+from crnn.alphabet_file import read_ord_map
 from crnn.errors import InputError, UsageError
 from crnn.files import require_target
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.presets import LETTERS_AND_DIGITS, SPECS, VARIANTS, CrnnConfig
 from crnn.spec import ModelSpec
 from crnn.weights.checkpoint import (

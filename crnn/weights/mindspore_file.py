@@ -17,8 +17,15 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from crnn.errors import InputError
-from crnn.filekind import ENCRYPTED_MINDSPORE, MINDIR, OM_MAGIC, PICKLE, ZIP
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import (
+    ENCRYPTED_MINDSPORE,
+    MINDIR,
+    OM_MAGIC,
+    PICKLE,
+    ZIP,
+    refuse_lfs_pointer,
+    require_file,
+)
 from crnn.protobuf import WireError, fields, packed, payload
 from crnn.weights.arrays import MAX_BYTES, array_of
 

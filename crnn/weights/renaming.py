@@ -15,9 +15,9 @@ from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 import numpy as np
 import torch
 
-from crnn.alphabet import Alphabet
 from crnn.errors import InputError, UsageError
 from crnn.files import natural_key
+from crnn.labels import Alphabet
 from crnn.presets import ALL_BATCHNORMS, CONVOLUTIONS
 from crnn.weights.mindspore_file import read_mindspore_file
 from crnn.weights.tensorflow_file import read_tensorflow

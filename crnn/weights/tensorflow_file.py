@@ -18,8 +18,7 @@ import numpy as np
 
 from crnn.crc32c import masked_crc
 from crnn.errors import InputError
-from crnn.filekind import refuse_foreign_folder
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import refuse_foreign_folder, refuse_lfs_pointer, require_file
 from crnn.protobuf import WireError, fields, payload, signed, varint
 from crnn.python37 import prod
 from crnn.weights.arrays import MAX_BYTES, array_of

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 
 from crnn.errors import InputError
-from crnn.filekind import PICKLE, ZIP, foreign
-from crnn.files import refuse_lfs_pointer, require_file
+from crnn.filekind import PICKLE, ZIP, foreign, refuse_lfs_pointer, require_file
 
 WHAT = "a PyTorch checkpoint (.pth)"
 TAKES_NAMES = torch.__version__ >= torch.torch_version.TorchVersion("2.6")

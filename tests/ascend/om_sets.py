@@ -9,7 +9,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.compile.aipp import aipp_config
 from crnn.compile.atc import gear_flags
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.simulator import Knobs
 from crnn.spec import ModelSpec, spec_in
 from tests.models import write_wide_echo_model

@@ -459,6 +459,7 @@ class TestBounds:
         ],
         ids=["fields", "operators", "texts"],
     )
+    @pytest.mark.slow
     def test_time_is_bounded_however_many_fields_there_are(self, model: bytes) -> None:
         data = one((cann.PARTITION_MODEL_DEF, model))
         began = time.process_time()
@@ -469,6 +470,7 @@ class TestBounds:
         # Seconds of the processor; work that grows with the square would take hours.
         assert time.process_time() - began < 100
 
+    @pytest.mark.slow
     def test_a_definition_of_too_many_fields_is_refused(self) -> None:
         with pytest.raises(InputError, match="more than 1000000 fields"):
             from_definition(number(99, 1) * 1_000_001)

@@ -19,7 +19,7 @@ from crnn.ascend.sidecar import (
     write_sidecar,
 )
 from crnn.errors import InputError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.spec import ModelSpec
 
 SIDECAR = Sidecar(

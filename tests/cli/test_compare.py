@@ -16,6 +16,7 @@ from crnn.cann import OM_MAGIC
 from crnn.cli.main import main
 from crnn.jobs.comparison.sides import takes_device
 from crnn.spec import ModelSpec
+from tests.conftest import ROOT
 from tests.foreign import few_words
 from tests.models import write_bins, write_echo_model, write_images
 
@@ -193,6 +194,50 @@ def test_sides_that_cannot_be(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert "bad.jsonl, line 2: not a reading" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "none.jsonl is empty; expected a model"),
+        ("\n\n", "none.jsonl is empty: it holds blank lines alone; expected a model"),
+        ("tree\n", "none.jsonl: its first line is not a reading; expected an object with key"),
+    ],
+)
+def test_a_file_of_no_readings(
+    content: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("none.jsonl").write_text(content)
+    assert main(["compare", "m.onnx", "none.jsonl", *ALL]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [
+        ("float16: m.onnx", "write float16:m.onnx"),
+        ("float16:", "its name follows the colon, as in float16:MODEL.onnx"),
+        ("float16: ", "its name follows the colon"),
+    ],
+)
+def test_a_space_after_the_colon(
+    side: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "m.onnx", side, *ALL]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_layers_of_models_without_a_common_width(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, more in (("wide.onnx", ["--widths", "160,200"]), ("one.onnx", [])):
+        checkpoint = str(ROOT / "examples" / "crnn_small.pth")
+        assert main(["export", checkpoint, name, *more]) == 0
+    capsys.readouterr()
+    words = [*ALL, "--layers", "2", "--max-differ", "7"]
+    assert main(["compare", "wide.onnx", "one.onnx", *words]) == 0
+    said = capsys.readouterr().out
+    assert "one.onnx: it takes images of width 100, and wide.onnx has none of the words" in said
+
+
 @pytest.mark.parametrize("data", ["images", "bins"])
 def test_raw_outputs(data: str, place: Path) -> None:
     where = ["images"]
@@ -292,6 +337,20 @@ def test_a_key_that_stands_twice(place: Path, capsys: pytest.CaptureFixture[str]
     Path("b.jsonl").write_text('{"key": "c", "text": "b"}\n{"key": "d", "text": "b"}\n')
     assert main(["compare", "a.jsonl", "b.jsonl", "--common"]) == 1
     assert "a.jsonl: the key 'a' stands twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("common", [[], ["--common"]])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_a_key_that_stands_twice_in_one_side(
+    place: Path, capsys: pytest.CaptureFixture[str], common: List[str], name: str
+) -> None:
+    for side, keys in ((name, "aba"), ("b.jsonl", "ab")):
+        lines = [f'{{"key": "{key}", "label": "b", "text": "b"}}\n' for key in keys]
+        if side.endswith(".csv"):
+            lines = ["key,label,text,confidence\n", *(f"{key},b,b,\n" for key in keys)]
+        Path(side).write_text("".join(lines))
+    assert main(["compare", name, "b.jsonl", *common]) == 1
+    assert f"{name}: the key 'a' stands twice" in capsys.readouterr().err
 
 
 def test_a_report_shows_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from crnn.ascend.sidecar import read_sidecar
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.spec import CHECKPOINT_KEY, METADATA_KEY, ModelSpec
 from tests.ascend import om_writer
 from tests.cann_trees import Tree, cann_5_0_2, cann_6_0, write

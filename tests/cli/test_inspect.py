@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from tests.models import SPEC, write_echo_model
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cli.main import main
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.spec import ModelSpec
 from tests.ascend import om_writer
 

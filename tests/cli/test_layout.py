@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.cli.layout import columns_of, pieces, table, wrapped
+from crnn.cli.console import columns_of, pieces, table, wrapped
 
 WORD = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=12)
 CELL = st.lists(WORD, max_size=8).map(" ".join)

@@ -502,6 +502,7 @@ def test_many_are_decoded_by_other_processes_too(model: Path, crops: Path, capsy
     assert texts(records) == expected
 
 
+@pytest.mark.slow
 def test_each_record_of_a_simulated_run_says_so(model: Path, crops: Path) -> None:
     crnn = f"{sys.executable} -m crnn"
     steps = [

@@ -188,6 +188,7 @@ def test_pixels_and_weights_in_another_file(place: Path) -> None:
     assert list(read("r.json")["model"]["external_data"]) == ["out.data"]
 
 
+@pytest.mark.slow
 def test_an_om_under_the_simulator_gives_the_same_values(place: Path) -> None:
     """The same batches too: a product of other sizes may add in another order."""
     simulator = [sys.executable, "-m", "crnn.simulator"]

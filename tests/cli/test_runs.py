@@ -431,6 +431,7 @@ def records(folder: str = "run") -> int:
     return found
 
 
+@pytest.mark.slow
 def test_a_terminated_run_can_be_gone_on_with_at_once(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -448,6 +449,7 @@ def test_a_terminated_run_can_be_gone_on_with_at_once(place: Path) -> None:
     assert all(name.endswith(".jsonl") for name in shards())
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_run(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -459,6 +461,7 @@ def test_two_processes_share_a_run(place: Path) -> None:
     assert len(shards()) == -(-1200 // 32)
 
 
+@pytest.mark.slow
 def test_who_waits_takes_over_from_who_is_killed(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
@@ -475,6 +478,7 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_and_loses_nothing(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Sequence
 
 from crnn.cli import console
-from crnn.cli.layout import columns_of, pieces
+from crnn.cli.console import columns_of, pieces
 from crnn.cli.main import main as crnn
 from tests.conftest import ROOT
 from tests.foreign import few_words_lmdb

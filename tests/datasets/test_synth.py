@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import yaml
 
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.cli.main import main
 from crnn.datasets.check import CheckRules, check
 from crnn.datasets.synth import effects, fonts, generate, table, words
@@ -23,6 +22,7 @@ from crnn.datasets.synth.table import load_table
 from crnn.datasets.synth.words import Words, load_words
 from crnn.errors import InputError
 from crnn.image import picture
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.samples.lmdb import LmdbSamples
 from tests.datasets.sources import put
 from tests.fonts import installed, needs_fonts

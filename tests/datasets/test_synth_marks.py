@@ -7,11 +7,10 @@ import random
 
 import pytest
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.datasets.synth import marks
 from crnn.datasets.synth.table import Effect, load_table
 from crnn.datasets.synth.words import MAX_STEPS, Words, characters_of, load_words
-from crnn.labels import steps
+from crnn.labels import DIGITS_AND_LETTERS, steps
 
 LETTERS = characters_of(DIGITS_AND_LETTERS)
 LISTED = {2: ["of"], 4: ["sale", "life"], 6: ["Hotels"], 9: ["clearance"]}

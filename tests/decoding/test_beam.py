@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.alphabet import Alphabet
 from crnn.decoding.automaton import compile_pattern
 from crnn.decoding.beam import search
 from crnn.decoding.exact import emissions
 from crnn.decoding.graph import graph_of
 from crnn.decoding.pattern import parse_pattern
+from crnn.labels import Alphabet
 from tests.decoding import brute
 from tests.decoding.test_exact import WORDS, classes_of, logits_of, trie_of
 

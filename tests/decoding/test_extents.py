@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn import ctc
-from crnn.alphabet import Alphabet
 from crnn.batch import Span
 from crnn.decoding.extents import aligned, characters
+from crnn.labels import Alphabet
 from crnn.results import Character
 
 AB = Alphabet("ab")

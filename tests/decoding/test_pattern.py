@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.alphabet import Alphabet
 from crnn.decoding.automaton import compile_pattern
 from crnn.decoding.pattern import drawn, parse_characters, parse_pattern
 from crnn.errors import InputError
+from crnn.labels import Alphabet
 
 ABC = Alphabet("ab0-")
 

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn import ctc
-from crnn.alphabet import Alphabet
 from crnn.decoding.probability import (
     Classes,
     classes_of_path,
@@ -20,6 +19,7 @@ from crnn.decoding.probability import (
     log_probabilities,
     probabilities,
 )
+from crnn.labels import Alphabet
 
 AB = Alphabet("ab")
 BLANK_LAST = Alphabet("ab", blank=2)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from crnn.decoding.decoder import Decoder, DecodingOptions
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.image import decode
 from crnn.runners.torch_runner import TorchRunner
 from crnn.samples.lmdb import LmdbSamples

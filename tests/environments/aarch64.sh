@@ -1,6 +1,8 @@
 #!/bin/bash
 # Runs, under emulation, what the embedded aarch64 boards do: `prepare`, and the evaluation of an OM
-# on bins with NumPy alone, in the simulator, which keeps time but computes nothing.
+# on bins with NumPy alone, in the simulator, which keeps time but computes nothing. And whether the
+# faster decoders give there what Pillow gives, and Pillow what it gives here, for every file of
+# tests/images.py.
 #
 #   tests/environments/aarch64.sh LMDB [FOLDER]
 #
@@ -11,7 +13,7 @@
 set -euo pipefail
 
 if [[ $# -lt 1 || $# -gt 2 ]]; then
-    sed -n "2,10p" "$0" >&2
+    sed -n "2,12p" "$0" >&2
     exit 2
 fi
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,6 +53,9 @@ install() {
 install "$wheels" -c "$root/constraints.txt" numpy Pillow lmdb
 install "$numpy_alone" -c "$root/constraints.txt" numpy
 
+decoders=$folder/decoders
+install "$decoders" --no-deps -c "$root/constraints.txt" simplejpeg pyspng isal
+
 hash_of() {
     find "$1" -name 'test_*.bin' | sort -V | xargs -d '\n' cat | sha256sum | cut -d ' ' -f 1
 }
@@ -62,6 +67,18 @@ export PYTHONPATH=$root
 PYTHONPATH=$root:$wheels "${emulated[@]}" -m crnn prepare "$data" input_bin --threads 1
 echo "here:    $(hash_of native)"
 echo "aarch64: $(hash_of input_bin)"
+
+# The decoders: what becomes of each image, on aarch64 with them and without, and here.
+"$native" -m tests.images write images.pickle
+CRNN_DECODERS=pillow "$native" -m tests.images images.pickle >here.json
+for which in pillow fast; do
+    CRNN_DECODERS=$which PYTHONPATH=$root:$wheels:$decoders \
+        "${emulated[@]}" -m tests.images images.pickle >"aarch64-$which.json"
+done
+"$native" "$here/same_images.py" aarch64-pillow.json aarch64-fast.json
+# Of damaged JPEGs libjpeg-turbo makes other pixels by other processors' instructions: told, not
+# refused.
+"$native" "$here/same_images.py" here.json aarch64-pillow.json || true
 
 "$native" -m crnn export "$root/examples/crnn_small.pth" crnn.onnx >/dev/null
 "$native" -m crnn.simulator -- "$native" -m crnn compile crnn.onnx crnn --batch 16 >/dev/null

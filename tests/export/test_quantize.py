@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
 import shutil
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 import lmdb
 import numpy as np
@@ -21,6 +22,7 @@ from crnn.errors import CheckError
 from crnn.export.quantize import Quantised, _require
 from crnn.machine import describe
 from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 from tests.models import SPEC, write_echo_model
 
 WORDS = ROOT / "examples" / "words_lmdb"
@@ -29,6 +31,16 @@ WORDS = ROOT / "examples" / "words_lmdb"
 @pytest.fixture(scope="module")
 def model(shipped: Path) -> Path:
     return shipped
+
+
+@pytest.fixture(scope="module")
+def by_the_package(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuple[Path, str]:
+    """An int8 copy that the words inside the package have calibrated, and what was printed."""
+    target = tmp_path_factory.mktemp("int8") / "i8.onnx"
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["quantize", str(model), str(target), "--json", "-"]) == 0
+    return target, printed.getvalue()
 
 
 def test_the_int8_model_reads_as_well_and_says_what_it_is_for(
@@ -146,10 +158,9 @@ def test_a_quantised_model_is_refused(
 
 
 def test_an_int8_model_of_the_kits_own_is_refused(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    by_the_package: Tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = tmp_path / "i8.onnx"
-    assert main(["quantize", str(model), str(target)]) == 0
+    target, _ = by_the_package
     assert main(["quantize", str(target), str(tmp_path / "again.onnx")]) == 1
     assert "is quantised already" in capsys.readouterr().err
 
@@ -182,7 +193,9 @@ def test_a_model_that_gives_no_numbers_is_refused(
     command = ["quantize", str(path), str(tmp_path / "o.onnx")]
     assert main(command) == 3
     assert "gives NaN or infinity for 272 of 272 held-back words" in capsys.readouterr().err
-    assert main([*command, "--calibrate", str(WORDS)]) == 3
+    few = few_words_lmdb(tmp_path / "few", 40)
+    assert main([*command, "--calibrate", str(few), "--count", "8"]) == 3
+    assert "gives NaN or infinity for 32 of 32 held-back words" in capsys.readouterr().err
     assert not (tmp_path / "o.onnx").exists()
 
 
@@ -212,11 +225,9 @@ def test_a_model_that_reads_nothing_is_refused(
 
 
 def test_without_an_lmdb_the_words_inside_the_package_serve(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    by_the_package: Tuple[Path, str],
 ) -> None:
-    target = tmp_path / "i8.onnx"
-    assert main(["quantize", str(model), str(target), "--json", "-"]) == 0
-    result = json.loads(capsys.readouterr().out)
+    result = json.loads(by_the_package[1])
     assert (result["calibrated_on"], result["held_back"]) == (128, 272)
     assert result["accuracy"]["float"] > 0.85
     assert result["accuracy"]["int8"] >= result["accuracy"]["float"] - 0.005

@@ -18,7 +18,7 @@ from crnn.ascend.probe import Device, Probe
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cli.main import main
 from crnn.errors import DISTRIBUTIONS, InputError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.jobs.doctor.check import Check
 from crnn.jobs.doctor.diagnosis import Diagnosis, diagnose, rows
 from crnn.jobs.doctor.machine import python_fits

@@ -99,6 +99,7 @@ def test_a_rehearsal_is_not_blamed(sound: Tensors, folder: Path, words: np.ndarr
     unblamed(compare_layers(sound, tensors_of(folder / "sound.onnx", words, rehearse=True)))
 
 
+@pytest.mark.slow
 def test_an_int8_copy_is_not_blamed(sound: Tensors, int8: Path, words: np.ndarray) -> None:
     unblamed(compare_layers(sound, tensors_of(int8, words)))
 
@@ -119,6 +120,7 @@ def test_a_fault_is_found_in_its_place(
     assert place in verdict(report)
 
 
+@pytest.mark.slow
 def test_a_scale_too_small_is_found(
     sound: Tensors, int8: Path, words: np.ndarray, tmp_path: Path
 ) -> None:

@@ -228,6 +228,19 @@ def test_a_newer_result_is_refused(
         ("stages", {"infer": 3}),
         ("skipped", []),
         ("versions", 3),
+        ("versions", {"crnn": 3}),
+        ("simulated", "true"),
+        ("simulated", 1),
+        ("skipped", {"image cannot be decoded": "1"}),
+        ("interval95", [0.1]),
+        ("interval95", ["0.1", 0.2]),
+        ("threads", "2"),
+        ("device", 0),
+        ("data", ["words"]),
+        ("rehearsed", True),
+        ("given_up", ["0"]),
+        ("command", [3]),
+        ("model", {"spec": {}, "path": 3}),
         ("command", "crnn"),
         ("throughput", []),
         ("against", {"words": []}),
@@ -248,6 +261,27 @@ def test_results_of_many_models_that_are_not_are_refused(
     path = write(tmp_path, "r.json", {"schema": "crnn-evaluations/1", "models": models})
     assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
     assert "is not as crnn evaluate writes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["benchmark", "run", "sweep", "side"])
+def test_a_simulation_that_is_not_told_by_true_or_false_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    timing = {"batch": 1, "throughput": {"transfers": 1.0}, "latency": {"p50": 1.0}}
+    run = {"model": {"path": "m"}, "backend": "b", "device": "d", "batches": [timing]}
+    data: Dict[str, Any] = {"schema": "crnn-bench/2", "runs": [run], "machine": {}}
+    if place == "side":
+        side = {"name": "m", "correct": 1, "total": 2, "simulated": "true"}
+        data = {"schema": "crnn-comparison/1", "sides": [side], "comparisons": []}
+    elif place == "run":
+        run["simulated"] = "true"
+    elif place == "sweep":
+        data = {"schema": "crnn-bench-sweep/1", "results": [data], "simulated": "true"}
+    else:
+        data["simulated"] = "true"
+    path = write(tmp_path, "b.json", data)
+    assert main(["report", str(path), "-o", str(tmp_path / "o.html")]) == 1
+    assert "as crnn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("speed", [10**400, "fast", None, []])

@@ -372,6 +372,7 @@ def _race(path: str, results: multiprocessing.Queue[int]) -> None:
     time.sleep(1)
 
 
+@pytest.mark.slow
 def test_a_dead_owners_shard_goes_to_one_of_many(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", count=4)
     process = child(run, 30)

@@ -11,8 +11,7 @@ from crnn.batch import NOT_FINITE, Batch, Problem
 from crnn.files import json_text
 from crnn.jobs.run_records import Told, batch_as_kept, batch_of, kept_lines
 from crnn.reports.result_json import reading_dict
-from crnn.scoring.plain import PlainRows
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import PlainRows, Scorer
 from tests.models import SPEC
 
 TOLD = Told(0.01473149, {"infer": [0.0092914], "read": [0.00063, 0.5]})

@@ -16,8 +16,8 @@ from onnx import helper
 from PIL import Image
 
 from crnn import image as images
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli.main import main
+from crnn.labels import DIGITS_AND_LETTERS
 from crnn.recognizer import Recognizer
 from crnn.spec import METADATA_KEY, ModelSpec
 from crnn.widths import Widths

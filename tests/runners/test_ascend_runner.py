@@ -20,7 +20,7 @@ from crnn import cann, ctc
 from crnn.ascend.pyacl import AscendError, AscendUnavailableError, load_acl
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.errors import InputError, UnavailableError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.runners.ascend_runner import SLOTS, AscendRunner, open_ascend
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.runners.open import open_runner

@@ -16,7 +16,7 @@ from crnn.errors import InputError
 from crnn.recognizer import Recognizer
 from crnn.runners.ascend_runner import open_ascend
 from crnn.runners.onnx_runner import OnnxRunner
-from crnn.spec import OUTPUT_AXES, ModelSpec
+from crnn.spec import ODD_AXES, OUTPUT_AXES, ModelSpec
 from tests.ascend.machine import clean, machine, write_om
 from tests.models import SPEC, echo_images, write_bins, write_echo_model, write_images
 
@@ -106,6 +106,18 @@ def test_sizes_in_the_file_name_its_axes_before_it_runs(tmp_path: Path) -> None:
     model = write_echo_model(tmp_path / "m.onnx", axes="NKT")
     with pytest.raises(InputError, match="output's are NKT"), OnnxRunner(model):
         pass
+
+
+@pytest.mark.parametrize("axes", ODD_AXES)
+@pytest.mark.parametrize("open_sizes", [False, True])
+def test_axes_that_nobody_reads_are_not_taken_for_others(
+    tmp_path: Path, axes: str, open_sizes: bool
+) -> None:
+    model = write_echo_model(tmp_path / "m.onnx", axes=axes, open_sizes=open_sizes)
+    with pytest.raises(InputError) as caught, OnnxRunner(model) as runner:
+        runner.run(echo_images(WORDS[:3]))
+    assert f"the output's look like {axes} " in caught.value.message
+    assert "Transpose to one of TNK, NTK, NKT" in caught.value.hint
 
 
 def test_a_shape_of_no_order_is_another_network(tmp_path: Path) -> None:

@@ -27,34 +27,9 @@ from crnn.runners.onnx_runner import OnnxRunner
 from tests.conftest import ROOT
 from tests.models import SPEC, echo_images, write_echo_model
 from tests.processes import started
+from tests.runners.touchy import Touchy
 
 WORDS = [f"{number}a{number}" for number in range(40)]
-
-
-class Touchy(OnnxRunner):
-    """Fails in the way that the word it reads asks for."""
-
-    def _run(self, images: np.ndarray) -> np.ndarray:
-        logits = super()._run(images)
-        for word in ctc.greedy(logits, SPEC.alphabet):
-            if word == "bad":
-                raise InputError("a bad word", hint="Say another.")
-            if word == "bug":
-                raise ZeroDivisionError("a bug")
-            if word == "die":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if word in ("once", "hang") and self._is_first(word):
-                if word == "once":
-                    raise UnavailableError("the chip fell out")
-                time.sleep(1000)
-        return logits
-
-    def _is_first(self, word: str) -> bool:
-        try:
-            self.model.path.with_suffix(f".{word}").touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        return True
 
 
 def devices(path: Path, count: int = 2) -> DevicesRunner:

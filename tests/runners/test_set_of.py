@@ -12,7 +12,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.sidecar import Sidecar, write_sidecar
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.files import sha256
+from crnn.filekind import sha256
 from crnn.runners.ascend_runner import set_of
 from tests.ascend.machine import SPEC, clean, machine, write_om
 from tests.models import write_bins

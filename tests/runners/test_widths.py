@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.errors import InputError, UsageError
+from crnn.labels import DIGITS_AND_LETTERS
 from crnn.runners.onnx_runner import OnnxRunner
 from crnn.runners.open import by_width_rule, open_runner
 from crnn.runners.rehearsal_runner import RehearsalRunner

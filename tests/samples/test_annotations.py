@@ -201,6 +201,7 @@ NAMES = st.from_regex(r"[a-z0-9_/]{1,8}\.(png|jpg|JPEG)", fullmatch=True)
     )
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.slow
 def test_any_label_comes_back_in_its_named_form(
     tmp_path: Path, form: str, end: str, pairs: list[tuple[str, str]]
 ) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import functools
 import io
 import itertools
 import multiprocessing
+import os
 import sys
 import threading
+import time
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, List, Sequence, TypeVar
 
 import numpy as np
 import pytest
@@ -19,13 +25,14 @@ from crnn.batch import Problem, Sample
 from crnn.errors import InputError
 from crnn.image import decode
 from crnn.samples import batches
-from crnn.samples.batches import CHUNK, image_batches
+from crnn.samples.batches import CHUNK, by_processes, image_batches
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from crnn.samples.source import ImageSource
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
 
+T = TypeVar("T")
 SPEC = replace(ModelSpec.default(), height=4, width=8)
 WIDTHS = replace(SPEC, widths=Widths(factor=4.0, list=(6, 8, 12)))
 
@@ -142,11 +149,31 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LmdbSamples:
     return LmdbSamples(tmp_path / "lmdb")
 
 
+class Begun:
+    """Knows when the processes that decode have begun; until then all is decoded here."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._futures: List[Future[Any]] = []
+        done = batches._done
+        monkeypatch.setattr(batches, "_done", lambda begun: done(self._seen(begun)))
+
+    def _seen(self, futures: List[Future[Any]]) -> List[Future[Any]]:
+        self._futures = futures
+        return futures
+
+    def waited_for(self, items: Sequence[T], first: int) -> Iterator[T]:
+        """Yield items; all but so many once the processes have begun."""
+        yield from items[:first]
+        wait(self._futures)
+        yield from items[first:]
+
+
 @pytest.mark.parametrize("numbered", [True, False])
 @pytest.mark.parametrize("spec", [SPEC, WIDTHS], ids=["one width", "several"])
 def test_processes_give_what_threads_give(
-    many: LmdbSamples, spec: ModelSpec, numbered: bool
+    many: LmdbSamples, spec: ModelSpec, numbered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun = Begun(monkeypatch)
     samples = list(many)
     if not numbered:
         samples = [replace(sample, number=None) for sample in samples]
@@ -154,12 +181,82 @@ def test_processes_give_what_threads_give(
     for again in (many, None):
         found[again is None] = [
             (batch.keys, batch.labels, batch.images.copy(), batch.problems, batch.positions)
-            for batch in image_batches(samples, spec, 32, workers=2, again=again)
+            for batch in image_batches(
+                begun.waited_for(samples, 20), spec, 32, workers=2, again=again
+            )
         ]
     assert len(found[True]) == len(found[False]) > 9
     for one, other in zip(found[True], found[False]):
         np.testing.assert_array_equal(one[2], other[2])
         assert (*one[:2], *one[3:]) == (*other[:2], *other[3:])
+
+
+def repeated(piece: List[int]) -> List[int]:
+    return piece * 1000
+
+
+def test_a_result_in_shared_memory_stays_until_the_next_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An array of 1000 where another process made it, of one element where this one did."""
+    begun = Begun(monkeypatch)
+    pieces = begun.waited_for([[value] for value in range(60)], 2)
+    lengths = collections.Counter()
+    task, number = np.array, 0
+    with contextlib.closing(
+        by_processes(pieces, task, 2, ahead=1, sent=repeated, passing=True)
+    ) as results:
+        for piece, result in results:
+            assert piece == [number]
+            # Whatever the other process has in hand is done now.
+            time.sleep(0.01)
+            assert set(result.tolist()) == {number}
+            lengths[len(result)] += 1
+            number += 1
+    assert number == 60
+    assert set(lengths) == {1, 1000}
+
+
+def test_a_result_too_large_for_shared_memory_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = Begun(monkeypatch)
+    sizes = [10, 10, *[batches._Shared.SIZE + 9] * 12]
+    task = functools.partial(np.full, fill_value=7, dtype=np.uint8)
+    pieces = begun.waited_for([[size] for size in sizes], 2)
+    with contextlib.closing(by_processes(pieces, task, 2, ahead=1, passing=True)) as results:
+        found = [(len(result), int(result.sum(dtype=np.int64))) for _, result in results]
+    assert found == [(size, 7 * size) for size in sizes]
+
+
+class Slow:
+    """A task that another process takes long to receive."""
+
+    def __call__(self, piece: object) -> int:
+        return os.getpid()
+
+    def __setstate__(self, state: object) -> None:
+        time.sleep(2)
+
+    def __getstate__(self) -> int:
+        return 1
+
+
+def test_nobody_waits_for_a_process_that_has_not_begun() -> None:
+    pieces = iter([[number] for number in range(100)])
+    with contextlib.closing(by_processes(pieces, Slow(), 2, ahead=1)) as results:
+        assert {result for _, result in results} == {os.getpid()}
+
+
+def test_processes_start_without_threads_that_they_do_not_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.delenv(name, raising=False)
+    with contextlib.closing(by_processes(iter([[1], [2]]), np.array, 2, ahead=1)) as results:
+        next(results)
+        (child,) = multiprocessing.active_children()
+        environ = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
+        assert f"{name}=1".encode() in environ
+        assert name not in os.environ
 
 
 @pytest.mark.skipif(sys.version_info < (3, 9), reason="threads alone decode on Python 3.8")

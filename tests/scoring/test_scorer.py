@@ -10,8 +10,7 @@ import pytest
 from crnn.batch import Batch, LabelCheck, Problem
 from crnn.labels import fold_all
 from crnn.scoring import scorer as module
-from crnn.scoring.plain import Readings
-from crnn.scoring.scorer import Scorer
+from crnn.scoring.scorer import Readings, Scorer
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()

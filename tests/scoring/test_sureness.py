@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn.results import Reading
-from crnn.scoring.scorer import judged
+from crnn.scoring.rows import judged
 from crnn.scoring.sureness import (
     NOTHING,
     SurenessCounter,

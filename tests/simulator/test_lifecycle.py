@@ -20,6 +20,10 @@ def in_thread(call: Callable[[], Any]) -> Any:
     return results[0]
 
 
+def test_a_release_of_2020_has_its_own_number(start: Callable[..., Machine]) -> None:
+    assert start(cann=(2, 1)).acl.get_version() == (20, 1, 0, 0)
+
+
 def test_a_life_in_order_breaks_nothing(start: Callable[..., Machine]) -> None:
     machine = start()
     acl = machine.acl

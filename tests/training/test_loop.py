@@ -240,6 +240,7 @@ def test_a_run_begins_from_any_checkpoint_and_counts_as_crnn_evaluate_does(
         "length=2 steps",
         "ema=null",
         "plot=false",
+        "workers=0",
     )
     best = saved(run / "best.pth")["best_acc"]
     assert best > 0.9

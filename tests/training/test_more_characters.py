@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Optional
 import pytest
 import torch
 
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet
 from crnn.cli.main import main
 from crnn.errors import InputError
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.network import CRNN
 from crnn.presets import CrnnConfig
 from crnn.spec import ModelSpec

@@ -15,6 +15,7 @@ from crnn.presets import CrnnConfig
 from crnn.training.precision import (
     PRECISIONS,
     Hardware,
+    _known_rate,
     choose,
     choose_together,
     look,
@@ -224,6 +225,16 @@ def test_the_measurement_trains_a_step(precision: str) -> None:
         pytest.skip("PyTorch before 2.3 has no float16 on the CPU")
     config = CrnnConfig(in_channels=3, channels=(2, 2, 2, 2, 2, 2, 2), hidden=2)
     assert measured_rate(config, 3, torch.device("cpu"), precision) > 0
+
+
+@pytest.mark.skipif(not CPU_FLOAT16, reason="PyTorch before 2.3 has no float16 on the CPU")
+def test_a_machine_is_measured_once_a_process() -> None:
+    config = CrnnConfig(in_channels=3, channels=(2, 2, 2, 2, 2, 2, 2), hidden=3)
+    before = _known_rate.cache_info().misses
+    # No processor of today has all of float16, so that each choice needs the rates of two.
+    for _ in range(3):
+        choose_together("float16", None, config, 3, World(torch.device("cpu")))
+        assert _known_rate.cache_info().misses == before + 2
 
 
 def test_a_precision_that_pytorch_lacks_is_refused() -> None:

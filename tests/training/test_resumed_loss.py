@@ -10,8 +10,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from crnn.cli.main import main
-from crnn.signals import ended_as_interrupted, too_late
+from crnn.cli.main import ended_as_interrupted, main
+from crnn.signals import too_late
 from crnn.training.loop import Stop
 from tests.lines import joined
 

@@ -14,9 +14,10 @@ import onnxruntime
 import pytest
 import torch
 
-from crnn.alphabet import DIGITS_AND_LETTERS, Alphabet, read_ord_map
+from crnn.alphabet_file import read_ord_map
 from crnn.errors import InputError, UsageError
 from crnn.export.graph import GraphOptions, build_graph
+from crnn.labels import DIGITS_AND_LETTERS, Alphabet
 from crnn.network import CRNN
 from crnn.presets import LETTERS_AND_DIGITS, SPECS, VARIANTS, CrnnConfig, time_steps
 from crnn.weights.checkpoint import Checkpoint, load_checkpoint

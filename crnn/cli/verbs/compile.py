@@ -15,10 +15,10 @@ from crnn.cli.arguments import (
     add_label,
     add_output_axes,
     add_reading,
-    natural,
     positive,
     put_json,
 )
+from crnn.cli.verbs.evaluate import add_max_differ
 from crnn.compile.atc import GEAR_KINDS, LOG_LEVELS, PRECISION_MODES, AtcJob
 from crnn.errors import CheckError, UsageError
 
@@ -142,13 +142,7 @@ def _add_like(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=Path, metavar="DATA", help="the words of --against")
     add_label(parser)
-    parser.add_argument(
-        "--max-differ",
-        type=natural,
-        default=0,
-        metavar="N",
-        help="words that may differ from --against (default 0)",
-    )
+    add_max_differ(parser)
 
 
 def _require_like(args: argparse.Namespace) -> None:

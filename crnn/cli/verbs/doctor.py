@@ -9,7 +9,7 @@ from pathlib import Path
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_spec, put_json
 from crnn.errors import UsageError, needs
-from crnn.files import require_file
+from crnn.filekind import require_file
 
 HELP = "Show what this machine has and lacks for the kit, with the remedy for each line."
 EXAMPLE = """  crnn doctor                      would an ONNX model run here?

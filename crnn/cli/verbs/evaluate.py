@@ -40,7 +40,8 @@ from crnn.cli.reading_options import (
     with_lexicon,
 )
 from crnn.errors import CheckError, KitError, UsageError
-from crnn.files import require_target, starts_with
+from crnn.filekind import starts_with
+from crnn.files import require_target
 
 if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
@@ -173,6 +174,17 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="compare with another run's --json, or its --readings, JSON Lines or CSV",
     )
+    add_max_differ(parser)
+    add_sure(parser)
+    add_decoding(parser)
+
+
+def add_max_differ(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--max-differ``, which goes with ``--against``.
+
+    Args:
+        parser: The parser of the verb.
+    """
     parser.add_argument(
         "--max-differ",
         type=natural,
@@ -180,8 +192,6 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="words that may differ from --against (default 0)",
     )
-    add_sure(parser)
-    add_decoding(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,6 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.batch import Sample
 from crnn.datasets.synth import craft, effects
 from crnn.datasets.synth.beside import add_neighbours, add_pieces
@@ -40,6 +39,7 @@ from crnn.datasets.synth.words import (
     load_pattern,
     load_words,
 )
+from crnn.labels import DIGITS_AND_LETTERS
 
 _TRIES = 20
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
-from crnn.alphabet import Alphabet
 from crnn.datasets.options import read_lines
 from crnn.datasets.synth import marks
 from crnn.datasets.synth.limits import MAX_STEPS
@@ -15,7 +14,7 @@ from crnn.datasets.synth.table import Effect, Table
 from crnn.decoding.automaton import compile_pattern
 from crnn.decoding.pattern import drawn, parse_pattern
 from crnn.errors import InputError, UnavailableError
-from crnn.labels import steps
+from crnn.labels import Alphabet, steps
 
 SYSTEM_LISTS = (
     "/usr/share/dict/words",

@@ -340,6 +340,7 @@ class _Table:
 
     def _require_same(self) -> None:
         """Refuse sides over other words."""
+        self._require_once()
         if self._request.common:
             if not self._counts[0].words:
                 raise InputError("there is not one word that all sides have")
@@ -364,6 +365,15 @@ class _Table:
             lines=lines,
             hint="Give runs over the same data, or compare what they share: --common",
         )
+
+    def _require_once(self) -> None:
+        """Refuse a file of readings in which a key stands twice: the second one has nothing beside
+        it, and looks as if the others lacked it.
+        """
+        alone = frozenset(key for named in self._alone.values() for key in named)
+        for side in self._sides:
+            if alone and isinstance(side, ReadingsSide):
+                side.require_once(alone)
 
     def _side(self, number: int, side: AnySide, notes: List[str]) -> Side:
         if isinstance(side, ModelSide):

@@ -125,7 +125,12 @@ def insights(
         if other is None:
             found.append(Insight(text, None, 0, [_CLOSED]))
             continue
-        words = _words(outcome.examples, asked, _spec(sides[0]))
+        specs = (_spec(sides[0]), _spec(sides[number]))
+        examples = _of_common_widths(outcome.examples, *specs)
+        if outcome.examples and not examples:
+            found.append(Insight(text, None, 0, [_other_widths(first, *specs)]))
+            continue
+        words = _words(examples, asked, specs[0])
         notes = [*words.notes, *_other_inputs(sides[0], sides[number])]
         report = compare_layers(
             tensors_of(reference, words.images[None], rehearse=rehearse),
@@ -171,6 +176,30 @@ def _model(text: str) -> Tuple[Optional[Path], bool]:
 def _spec(side: Side) -> ModelSpec:
     assert side.run is not None
     return side.run.model.spec
+
+
+def _of_common_widths(
+    examples: Sequence[Example], first: ModelSpec, other: ModelSpec
+) -> Sequence[Example]:
+    """Return the words whose images both models can take; all where their widths are the same."""
+    common = set(first.read_widths) & set(other.read_widths)
+    if first.read_widths == other.read_widths:
+        return examples
+    kept: List[Example] = []
+    for example in examples:
+        if 0 in example.images and example.images[0].shape[2] in common:
+            kept.append(example)
+    return kept
+
+
+def _other_widths(first: str, own: ModelSpec, other: ModelSpec) -> str:
+    ours = ", ".join(map(str, own.read_widths))
+    theirs = ", ".join(map(str, other.read_widths))
+    return (
+        f"it takes images of width {theirs}, and {first} has none of the words at that (it reads at"
+        f" {ours}): compare models of one width, such as those that crnn export --width-rule off"
+        " writes"
+    )
 
 
 def _words(examples: Sequence[Example], asked: int, spec: ModelSpec) -> _Words:

@@ -8,7 +8,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Container, Dict, Iterator, Optional, Set, Tuple
 
 from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
@@ -19,9 +19,7 @@ from crnn.jobs.raw_outputs import Labels, ResultFolder
 from crnn.jobs.runs import open_evaluation
 from crnn.metrics import wilson
 from crnn.reports.result_json import (
-    ADDED,
     COLUMNS,
-    SCHEMA,
     SEPARATORS,
     SIMULATED,
     EarlierRun,
@@ -29,11 +27,12 @@ from crnn.reports.result_json import (
     entry_of,
     is_newer,
     read_run,
+    require_schema,
 )
 from crnn.results import OUTPUTS, READINGS, RESULT, RUN, RunInfo, Side
 from crnn.samples.source import holds_bins, open_source
 from crnn.scoring.scorer import Scorer
-from crnn.spec import ModelSpec, newest, optional_keys
+from crnn.spec import ModelSpec
 
 
 class Counts:
@@ -135,6 +134,23 @@ class ReadingsSide:
                     yield self._word(entry, f"{self._path}, line {rows.line_num}")
             except csv.Error as error:
                 raise InputError(f"{self._path}, line {rows.line_num}: {error}") from error
+
+    def require_once(self, keys: Container[str]) -> None:
+        """Refuse keys that stand twice in the file.
+
+        Args:
+            keys: Those that are looked for.
+
+        Raises:
+            InputError: One of them stands twice.
+        """
+        seen: Set[str] = set()
+        for word in self.words():
+            if word.key not in keys:
+                continue
+            if word.key in seen:
+                raise InputError(f"{self.name}: the key {word.key!r} stands twice")
+            seen.add(word.key)
 
     def _word(self, entry: Any, where: str) -> Word:
         word = word_of(entry, where)
@@ -337,11 +353,9 @@ def result_of(path: Path) -> Dict[str, Any]:
     schema = ""
     if isinstance(data, dict):
         schema = str(data.get("schema"))
-    if optional_keys(SCHEMA, ADDED, schema) is None:
-        hint = "Sides are models, readings, raw outputs, and results of crnn evaluate and score."
-        if is_newer(schema):
-            hint = "A newer kit wrote it: compare with that one."
-        expected = newest(SCHEMA, ADDED)
-        raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {expected}", hint=hint)
+    hint = "Sides are models, readings, raw outputs, and results of crnn evaluate and score."
+    if is_newer(schema):
+        hint = "A newer kit wrote it: compare with that one."
+    require_schema(schema, path, hint=hint)
     found: Dict[str, Any] = data
     return found

@@ -9,8 +9,8 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 from crnn.cann import OM_MAGIC
 from crnn.errors import InputError, UsageError
-from crnn.filekind import refuse_foreign_folder
-from crnn.files import require_file, starts_with
+from crnn.filekind import refuse_foreign_folder, require_file, starts_with
+from crnn.files import open_input
 from crnn.jobs.comparison.models import ModelSide, WordData
 from crnn.jobs.comparison.recorded import (
     OutputsSide,
@@ -28,6 +28,9 @@ EXPECTED = (
     "a model (.pth, .onnx, .om, a folder with a set of OMs, float16:MODEL.onnx), readings (.jsonl,"
     " .csv), a result's JSON, the folder of a run or one of raw outputs"
 )
+_LINES = (".jsonl", ".ndjson")
+_HEAD = 4096
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
 AnySide = Union[ModelSide, ReadingsSide, RunSide, ResultSide, OutputsSide]
 
 
@@ -106,7 +109,7 @@ def _open(name: str, text: str, how: How) -> Union[AnySide, Path]:
     if how.models_only:
         return _model(name, text, how)
     if text.startswith(FLOAT16):
-        runner = open_rehearsal(Path(text[len(FLOAT16) :]))
+        runner = open_rehearsal(rehearsed_path(text))
         return ModelSide(name, runner, _data(text, how), with_images=how.with_images)
     path = Path(text)
     if path.is_dir():
@@ -119,9 +122,47 @@ def _open(name: str, text: str, how: How) -> Union[AnySide, Path]:
         require_file(path, EXPECTED)
         if holds_readings(path):
             return ReadingsSide(name, path)
+        _refuse_no_readings(path)
         if _is_json(path):
             return ResultSide(name, path)
     return _model(name, text, how)
+
+
+def rehearsed_path(text: str) -> Path:
+    """Return the ONNX that is to be rehearsed.
+
+    Args:
+        text: The side as the user named it, which begins with `FLOAT16`.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UsageError: No name stands behind the colon, or it is parted from it.
+    """
+    name = text[len(FLOAT16) :]
+    if not name.strip():
+        raise UsageError(
+            f"{text!r} names no file: its name follows the colon, as in {FLOAT16}MODEL.onnx"
+        )
+    if name != name.strip() and not Path(name).exists():
+        raise UsageError(
+            f"{text!r} has a space where the file's name begins or ends: write"
+            f" {FLOAT16}{name.strip()}"
+        )
+    return Path(name)
+
+
+def _refuse_no_readings(path: Path) -> None:
+    """Refuse a file of readings that holds none, and blank lines alone."""
+    with open_input(path) as file:
+        head = file.read(_HEAD)
+    if not head.strip(_BLANKS):
+        raise InputError(f"{path} is empty: it holds blank lines alone; expected {EXPECTED}")
+    if path.suffix.lower() in _LINES:
+        raise InputError(
+            f"{path}: its first line is not a reading; expected an object with key and text"
+        )
 
 
 def takes_device(text: str, device: str) -> bool:

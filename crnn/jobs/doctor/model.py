@@ -14,8 +14,7 @@ from crnn.ascend.om_reader import read_om
 from crnn.ascend.probe import Probe
 from crnn.ascend.sidecar import find_sidecar, sidecar_path
 from crnn.errors import InputError, KitError, needs
-from crnn.filekind import OM, TORCH, kind_of
-from crnn.files import sha256
+from crnn.filekind import OM, TORCH, kind_of, sha256
 from crnn.jobs.doctor.check import CHIP, Check, looked, simulated_mark
 from crnn.jobs.doctor.om_set import set_checks, shown_sizes
 from crnn.runners.ascend_runner import om_files

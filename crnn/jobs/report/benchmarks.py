@@ -34,10 +34,10 @@ def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
     rows: Rows = []
     speeds: Amounts = []
     stages: Amounts = []
-    simulated = data.get("simulated") is True
     try:
+        simulated = _simulated(data)
         for run in data["runs"]:
-            simulated = simulated or run.get("simulated") is True
+            simulated = _simulated(run) or simulated
             _add_run(run, rows, speeds, stages)
         machine = ", ".join(f"{name} {value}" for name, value in data["machine"].items())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -46,6 +46,13 @@ def benchmark_of(data: Data, path: Path) -> BenchmarkRows:
             hint="Run that benchmark again.",
         ) from error
     return BenchmarkRows(str(data.get("data")), machine, rows, simulated, speeds, stages)
+
+
+def _simulated(data: Data) -> bool:
+    flag = data.get("simulated", False)
+    if not isinstance(flag, bool):
+        raise TypeError(f"simulated is {str(flag)[:40]!r}")
+    return flag
 
 
 def sweep_of(data: Data, path: Path) -> BenchmarkRows:
@@ -78,7 +85,10 @@ def sweep_of(data: Data, path: Path) -> BenchmarkRows:
             speeds=[*first.speeds, *other.speeds],
             stages=[*first.stages, *other.stages],
         )
-    simulated = first.simulated or data.get("simulated") is True
+    try:
+        simulated = first.simulated or _simulated(data)
+    except TypeError as error:
+        raise _not_a_sweep(path) from error
     return dataclasses.replace(first, simulated=simulated)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from crnn.errors import InputError
-from crnn.files import json_text, open_input, read_bounded, require_file
+from crnn.filekind import require_file
+from crnn.files import json_text, open_input, read_bounded
 from crnn.jobs.report.benchmarks import benchmark_of, sweep_of
 from crnn.jobs.report.tally import Word
 from crnn.jobs.run_folder import RunFolder
@@ -20,7 +21,7 @@ from crnn.jobs.sweep import SCHEMA as SWEEP
 from crnn.limits import limit
 from crnn.reports import bench, comparison, result_json
 from crnn.reports.html.model import BenchmarkRows
-from crnn.spec import ModelSpec, newest, optional_keys
+from crnn.spec import ModelSpec, optional_keys
 
 Data = Mapping[str, Any]
 Readings = Union[Path, SoFar]
@@ -335,12 +336,10 @@ def _json(path: Path) -> Dict[str, Any]:
 
 
 def _require_result(data: Data, schema: str, path: Path) -> None:
-    last = newest(result_json.SCHEMA, result_json.ADDED)
-    if optional_keys(result_json.SCHEMA, result_json.ADDED, schema) is None:
-        hint = "Give the JSON that crnn evaluate, score, compare or bench wrote with --json."
-        if schema.partition("/")[0] in _STEMS:
-            hint = "A newer kit wrote it: report on it with that one."
-        raise InputError(f"{path}: the schema is {schema[:80]!r}; expected {last}", hint=hint)
+    hint = "Give the JSON that crnn evaluate, score, compare or bench wrote with --json."
+    if schema.partition("/")[0] in _STEMS:
+        hint = "A newer kit wrote it: report on it with that one."
+    result_json.require_schema(schema, path, hint=hint)
     wrong = next(_wrong_keys(data), None)
     if wrong is not None:
         raise InputError(
@@ -362,9 +361,10 @@ def _wrong_keys(data: Data) -> Iterator[str]:
 
 
 def _is_model(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("external_data", {}), dict):
+    if not isinstance(value, dict) or not _is_text_table(value.get("external_data", {})):
         return False
-    return isinstance(value.get("spec"), dict)
+    texts = [value.get(name, "") for name in ("path", "sha256", "spec_from")]
+    return isinstance(value.get("spec"), dict) and _is_text_list(texts)
 
 
 def _is_by_length(value: Any) -> bool:
@@ -388,8 +388,32 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_text_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_count_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_count, value.values()))
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+
+
+def _is_readings(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_table, value))
 
 
 def _is_comparison(saved: Any) -> bool:
@@ -397,10 +421,7 @@ def _is_comparison(saved: Any) -> bool:
     if not _has_counts(saved, counts) or not isinstance(saved.get("words"), list):
         return False
     numbers = [saved.get("difference"), saved.get("p_value")]
-    interval = saved.get("interval95")
-    if not isinstance(interval, list) or len(interval) != 2:
-        return False
-    if not all(map(_is_number, [*numbers, *interval])):
+    if not _is_interval(saved.get("interval95")) or not all(map(_is_number, numbers)):
         return False
     needed = {"key", "text", "other"}
     return all(isinstance(word, dict) and needed.issubset(word) for word in saved["words"])
@@ -418,7 +439,7 @@ def _sound_comparison(data: Data, path: Path) -> Data:
 
 
 def _is_side(side: Any) -> bool:
-    if not _has_counts(side, ("correct", "total")):
+    if not _has_counts(side, ("correct", "total")) or not _is_flag(side.get("simulated", False)):
         return False
     return bool(side["correct"] <= side["total"])
 
@@ -487,17 +508,31 @@ _NEEDED: Mapping[str, Callable[[Any], bool]] = {
     "correct": _is_count,
     "total": _is_count,
     "misses_total": _is_count,
-    "misses": _is_list,
+    "misses": _is_readings,
     "model": _is_model,
 }
 _OPTIONAL: Mapping[str, Callable[[Any], bool]] = {
     "against": _is_comparison,
+    "backend": _is_text,
+    "batch": _is_count,
     "by_length": _is_by_length,
-    "command": _is_list,
+    "by_width": _is_table,
+    "command": _is_text_list,
+    "data": _is_text,
+    "date": _is_text,
     "decoding": _is_table,
+    "device": _is_text,
+    "given_up": _is_text_table,
+    "interval95": _is_interval,
+    "ned1": _is_number,
     "protocol": _is_table,
-    "skipped": _is_table,
+    "rehearsed": _is_text,
+    "simulated": _is_flag,
+    "skipped": _is_count_table,
     "stages": _is_stages,
+    "sureness": _is_table,
+    "threads": _is_count,
     "throughput": _is_number,
-    "versions": _is_table,
+    "versions": _is_text_table,
+    "views": _is_table,
 }

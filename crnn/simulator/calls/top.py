@@ -89,7 +89,7 @@ def get_version(sim: Simulator) -> Tuple[int, int, int]:
     Returns:
         Major, minor and patch.
     """
-    return (*sim.knobs.cann, 0)
+    return (*sim.knobs.release, 0)
 
 
 @implements("acl.get_soc_name")

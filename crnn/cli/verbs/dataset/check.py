@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli import console
 from crnn.cli.arguments import add_json, add_labelled_data, positive, put_json, read_alphabet
 from crnn.errors import CheckError
+from crnn.labels import DIGITS_AND_LETTERS
 
 HELP = (
     "Check an LMDB: gaps, counts, images, labels; duplicates; images shared with another set. Exit"

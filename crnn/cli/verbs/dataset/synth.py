@@ -6,9 +6,9 @@ import argparse
 import time
 from pathlib import Path
 
-from crnn.alphabet import DIGITS_AND_LETTERS
 from crnn.cli import console
 from crnn.cli.arguments import add_json, natural, positive, put_json, read_alphabet
+from crnn.labels import DIGITS_AND_LETTERS
 
 HELP = (
     "Render words in open fonts into an LMDB; the same seed and fonts give the same words on any"
