@@ -502,15 +502,8 @@ class BinFolder:
         if label_file is None:
             # A list of so many numbers would take memory that does not come back.
             self.labels = LabelFile((index, "") for index in map(int, present[PLAIN]))
-        self._unlabelled: List[str] = []
-        for view, numbers in present.items():
-            if np.array_equal(numbers, self.labels.indices):
-                continue
-            strangers = np.setdiff1d(numbers, self.labels.indices)
-            self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
-        self._labelled = self.labels.indices
-        if not np.array_equal(present[PLAIN], self.labels.indices):
-            self._labelled = np.intersect1d(present[PLAIN], self.labels.indices)
+        self._unlabelled = _strangers(present, self.labels.indices)
+        self._labelled = _common(present[PLAIN], self.labels.indices)
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
@@ -872,6 +865,24 @@ def _present(
         numbers[view] = np.frombuffer(each, np.int64)
         numbers[view].sort()
     return numbers, sorted(misnamed, key=natural_key)
+
+
+def _strangers(present: Mapping[str, np.ndarray], labelled: np.ndarray) -> List[str]:
+    """Return the names of bins without a label; ``present`` has the numbers of each view's bins."""
+    found: List[str] = []
+    for view, numbers in present.items():
+        if np.array_equal(numbers, labelled):
+            continue
+        strangers = np.setdiff1d(numbers, labelled)
+        found.extend(bin_name(index, view) for index in strangers.tolist())
+    return found
+
+
+def _common(numbers: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Return the numbers that both have; usually they are equal."""
+    if np.array_equal(numbers, labelled):
+        return labelled
+    return np.intersect1d(numbers, labelled)
 
 
 def _bins_in(folders: Sequence[Path]) -> Iterator[str]:
