@@ -67,6 +67,8 @@ _NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60}
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
 Range = Tuple[int, int]
 """Positions in the data, from 0: the first, and the one behind the last."""
+_PIECE = 1 << 14
+"""How many numbers are hashed at a time."""
 _ASKED = 1000
 """How many samples are looked up at a time; how many bins' sizes are looked at where nothing tells
 their type.
@@ -375,10 +377,15 @@ class LabelFile:
 
     def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
         given, ends, text = _columns(numbered)
+        if len(given) and _ascend(given):
+            # As the kit writes them: nothing is to be put in order, and no memory is spent on it.
+            self.repeated: List[int] = []
+            self.indices, self._bounds, self._text = _narrow(given), _narrow(ends), text
+            return
         order = np.argsort(given, kind="stable")
         ordered = given[order]
         counts = _is_last_of_its_kind(ordered)
-        self.repeated: List[int] = ordered[~counts].tolist()
+        self.repeated = ordered[~counts].tolist()
         self.indices = _narrow(ordered[counts])
         # The places, among all lines of the file, of those that count.
         lines = order[counts]
@@ -397,8 +404,10 @@ class LabelFile:
 
     def digest(self) -> str:
         """Return the SHA-256 of all indices and labels."""
-        made = hashlib.sha256(self.indices.astype("<u8").tobytes())
-        made.update(self._bounds.astype("<u8").tobytes())
+        made = hashlib.sha256()
+        for numbers in (self.indices, self._bounds):
+            for begin in range(0, len(numbers), _PIECE):
+                made.update(numbers[begin : begin + _PIECE].astype("<u8").tobytes())
         made.update(self._text)
         return made.hexdigest()
 
@@ -423,6 +432,11 @@ def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarra
         ends.append(len(text))
     # As they lie there: each copy would be eight bytes a label.
     return np.frombuffer(indices, np.int64), np.frombuffer(ends, np.int64), text
+
+
+def _ascend(numbers: np.ndarray) -> bool:
+    """Say whether each number is greater than the one before."""
+    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
@@ -487,13 +501,10 @@ class BinFolder:
             prepared = found.views
         present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
         if label_file is None:
-            self.labels = LabelFile((index, "") for index in present[PLAIN].tolist())
-        self._unlabelled: List[str] = []
-        for view, numbers in present.items():
-            strangers = np.setdiff1d(numbers, self.labels.indices)
-            self._unlabelled.extend(bin_name(index, view) for index in strangers.tolist())
-        # Not a list, whose numbers would take eight times as much memory for as long as this lives.
-        self._labelled = _narrow(np.intersect1d(present[PLAIN], self.labels.indices))
+            # A list of so many numbers would take memory that does not come back.
+            self.labels = LabelFile((index, "") for index in map(int, present[PLAIN]))
+        self._unlabelled = _strangers(present, self.labels.indices)
+        self._labelled = _narrow(_common(present[PLAIN], self.labels.indices))
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
@@ -838,8 +849,8 @@ def _read_exactly(path: str, memory: memoryview) -> Optional[Problem]:
 def _present(
     folders: Sequence[Path], views: Sequence[str]
 ) -> Tuple[Mapping[str, np.ndarray], Sequence[str]]:
-    """Return the numbers of the folders' bins of each view, and the names of their ``.bin`` files
-    that are named otherwise.
+    """Return the numbers of the folders' bins of each view, ascending, and the names of their
+    ``.bin`` files that are named otherwise.
     """
     found: Dict[str, array[int]] = {view: array("q") for view in views}
     misnamed: List[str] = []
@@ -850,8 +861,29 @@ def _present(
             continue
         index, view = known
         found[view].append(index)
-    numbers = {view: np.frombuffer(each, np.int64) for view, each in found.items()}
+    numbers: Dict[str, np.ndarray] = {}
+    for view, each in found.items():
+        numbers[view] = np.frombuffer(each, np.int64)
+        numbers[view].sort()
     return numbers, sorted(misnamed, key=natural_key)
+
+
+def _strangers(present: Mapping[str, np.ndarray], labelled: np.ndarray) -> List[str]:
+    """Return the names of bins without a label; ``present`` has the numbers of each view's bins."""
+    found: List[str] = []
+    for view, numbers in present.items():
+        if np.array_equal(numbers, labelled):
+            continue
+        strangers = np.setdiff1d(numbers, labelled)
+        found.extend(bin_name(index, view) for index in strangers.tolist())
+    return found
+
+
+def _common(numbers: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Return the numbers that both have; usually they are equal."""
+    if np.array_equal(numbers, labelled):
+        return labelled
+    return np.intersect1d(numbers, labelled)
 
 
 def _bins_in(folders: Sequence[Path]) -> Iterator[str]:

@@ -5,6 +5,7 @@ golden bytes, batches of any size, and every way in which folder and labels can 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tracemalloc
 from dataclasses import replace
@@ -180,6 +181,35 @@ def test_a_folder_takes_a_few_bytes_for_each_of_its_bins(tmp_path: Path) -> None
         tracemalloc.stop()
     assert len(source) == count
     assert after - before < 30 * count
+
+
+def test_labels_in_order_take_little_memory_while_they_are_read() -> None:
+    count = 20000
+    tracemalloc.start()
+    try:
+        labels = LabelFile((index, "word") for index in range(1, count + 1))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * count
+    shuffled = LabelFile((index, "word") for index in range(count, 0, -1))
+    assert shuffled.digest() == labels.digest()
+    assert shuffled.texts(0, 3) == labels.texts(0, 3)
+
+
+def test_the_digest_is_that_of_all_numbers_and_labels() -> None:
+    count = 70000  # more than are hashed at a time
+    labels = LabelFile((index, "é") for index in range(1, count + 1))
+    numbers = np.arange(1, count + 1, dtype="<u8")
+    ends = np.arange(0, 2 * count + 1, 2, dtype="<u8")
+    said = numbers.tobytes() + ends.tobytes() + ("é" * count).encode()
+    assert labels.digest() == hashlib.sha256(said).hexdigest()
+    tracemalloc.start()
+    try:
+        labels.digest()
+        assert tracemalloc.get_traced_memory()[1] < 10 * count
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_last_label_of_an_index_counts() -> None:
