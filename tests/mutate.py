@@ -162,6 +162,27 @@ MUTATIONS = (
         "tests/cluster/test_orders.py::test_words_that_are_passed_over_are_problems_of_a_reading",
     ),
     Mutation(
+        "a machine that renders other words renders",
+        "crnn/cluster/rendering.py",
+        "        if there != self.proof:\n",
+        "        if not there:\n",
+        "tests/cluster/test_rendering.py::test_a_machine_that_renders_other_words_is_refused",
+    ),
+    Mutation(
+        "words that are there are joined twice",
+        "crnn/cluster/rendering.py",
+        "                if place >= begin:\n",
+        "                if place >= 0:\n",
+        "tests/cluster/test_rendering.py::test_words_that_are_there_are_not_joined_twice",
+    ),
+    Mutation(
+        "half a piece is a piece",
+        "crnn/cluster/pieces.py",
+        "                if line == END:\n",
+        '                if line in (END, b""):\n',
+        "tests/cluster/test_rendering.py::test_a_piece_that_is_not_whole_is_refused",
+    ),
+    Mutation(
         "any folder of that name is the run's",
         "crnn/cluster/client.py",
         "    if machine.token != order.token:\n",

@@ -240,18 +240,24 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_cluster(parser: argparse.ArgumentParser) -> None:
+def add_cluster(
+    parser: argparse.ArgumentParser,
+    what: str = "do the run in --run",
+    which: str = "of a model that runs on processors, of --threads each",
+) -> None:
     """Declare ``--cluster`` and ``--cluster-cpus``.
 
     Args:
         parser: The parser of the verb.
+        what: What the workers do, for the help.
+        which: Which of them ``--cluster-cpus`` limits.
     """
     parser.add_argument(
         "--cluster",
         type=filled,
         metavar="auto|ADDRESS|local",
         help=(
-            "let the workers of a Ray cluster do the run in --run: the one that runs on this"
+            f"let the workers of a Ray cluster {what}: the one that runs on this"
             " machine, that of a head such as 10.0.0.1:6379, or one that is begun here for it"
             " ('.[cluster]')"
         ),
@@ -260,10 +266,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "--cluster-cpus",
         type=positive,
         metavar="N",
-        help=(
-            "of --cluster: the most workers of a model that runs on processors, of --threads each"
-            " (default: as many as there are, of one)"
-        ),
+        help=(f"of --cluster: the most workers {which} (default: as many as there are, of one)"),
     )
 
 
@@ -280,9 +283,7 @@ def cluster_options(args: argparse.Namespace) -> Optional[ClusterOptions]:
         UsageError: They do not go with others.
         UnavailableError: Ray is not installed.
     """
-    if args.cluster is None:
-        if args.cluster_cpus is not None:
-            raise UsageError("--cluster-cpus goes with --cluster")
+    if not asks_for_cluster(args):
         return None
     if args.folder is None:
         raise UsageError(
@@ -295,10 +296,43 @@ def cluster_options(args: argparse.Namespace) -> Optional[ClusterOptions]:
             f"--device {args.device} does not go with --cluster: each worker takes the chip that"
             " it was granted"
         )
+    return cluster_of(args, args.threads)
+
+
+def asks_for_cluster(args: argparse.Namespace) -> bool:
+    """Say whether the options of `add_cluster` ask for a cluster.
+
+    Args:
+        args: The parsed arguments.
+
+    Returns:
+        Whether they do.
+
+    Raises:
+        UsageError: One of them goes with the other.
+    """
+    if args.cluster is None and args.cluster_cpus is not None:
+        raise UsageError("--cluster-cpus goes with --cluster")
+    return args.cluster is not None
+
+
+def cluster_of(args: argparse.Namespace, threads: Optional[int]) -> ClusterOptions:
+    """Return the cluster that was asked for.
+
+    Args:
+        args: The parsed arguments.
+        threads: The processors of a worker; None for one.
+
+    Returns:
+        The options.
+
+    Raises:
+        UnavailableError: Ray is not installed.
+    """
     from crnn.cluster.drive import ClusterOptions, require_ray
 
     require_ray()
-    return ClusterOptions(args.cluster, args.cluster_cpus, args.threads)
+    return ClusterOptions(args.cluster, args.cluster_cpus, threads)
 
 
 def add_annotation(parser: argparse.ArgumentParser) -> None:

@@ -36,7 +36,7 @@ from crnn.cluster.order import AUTO, LOCAL, Order
 from crnn.cluster.plan import Attempt, Plan, Shards, Task
 from crnn.cluster.worker import Answer, Worker
 from crnn.errors import InputError, KitError, UnavailableError, UsageError
-from crnn.jobs.run_folder import RunFolder, around
+from crnn.jobs.run_folder import around
 from crnn.leftovers import Process
 from crnn.machine import usable_cpus
 from crnn.samples.bins import Range
@@ -53,7 +53,7 @@ STORE = 80 << 20
 """Bytes of shared memory of a Ray of our own: descriptors are small."""
 _TICK = 0.5
 _STILLBORN = 3
-"""So many workers in a row may end while they open the model."""
+"""So many workers in a row may end before they have begun."""
 
 LOST = (RayActorError, WorkerCrashedError, RaySystemError)
 
@@ -107,7 +107,7 @@ class Client:
         self._order = order
         self._messages = messages
         self._stopped = stopped
-        self._run = order.run()
+        self._run = order.kept()
         self._waiting: Dict[Any, _Hand] = {}
         """What each answer that is waited for comes from."""
         self._idle: List[_Hand] = []
@@ -118,13 +118,9 @@ class Client:
         self._job = ray.put(order.job)
 
     def _kept(self, shard: Any) -> int:
-        return self._run_there().kept_of(shard)
-
-    def _run_there(self) -> RunFolder:
-        """Return the run once a worker has begun it, by whose configuration records are known."""
-        if not self._run.configuration:
-            self._run = self._order.run()
-        return self._run
+        # Once a worker has begun a run, its records are known by the run's configuration.
+        self._run = self._order.kept()
+        return self._run.kept_of(shard)
 
     def work(self) -> None:
         """Do the job.
@@ -269,7 +265,7 @@ class Client:
             self._stillborn += 1
             if self._stillborn >= _STILLBORN:
                 raise UnavailableError(
-                    f"workers end while they open the model: {why.strip().splitlines()[0]}"
+                    f"workers end before they have begun: {why.strip().splitlines()[0]}"
                 )
         else:
             self._run.void([hand.process])
@@ -278,7 +274,6 @@ class Client:
         elif task is not None:
             unfinished = {shard.number for shard in self._run.unfinished()}
             left = [number for number in task.numbers if number in unfinished]
-            self._run_there()
             self._plan.lost(Shards(task.numbers), left)
         where = ""
         if hand.host:
@@ -414,7 +409,7 @@ def look_around(order: Order) -> None:
         order: What is ordered.
 
     Raises:
-        InputError: A machine has other versions, or does not see the run's folder.
+        InputError: A machine has other versions, or does not see the job's folder.
         UnavailableError: A machine does not answer.
     """
     cloudpickle.register_pickle_by_value(probe)
@@ -473,8 +468,8 @@ def require_alike(machine: probe.Machine, here: Dict[str, str], order: Order) ->
             )
     if machine.token != order.token:
         raise InputError(
-            f"{machine.host} does not see the run's folder {order.job.folder}: a file that was"
-            " written into it here is not there",
+            f"{machine.host} does not see the folder {order.job.folder}: a file that was written"
+            " into it here is not there",
             hint="Name a folder of a file system that all machines share.",
         )
     if not machine.place:

@@ -73,17 +73,21 @@ def drive(
     batch: int,
     progress: Progress,
     note: Callable[[str], None],
+    size: Optional[int] = None,
+    kept: Optional[str] = None,
 ) -> None:
-    """Do what is missing of a run on a cluster.
+    """Do what is missing of a job on a cluster.
 
     Args:
-        job: The run.
+        job: The job.
         options: The cluster.
         chips: Whether the model runs on chips.
         count: The words of the data.
         batch: The words that are read at a time.
         progress: Shows how far it is.
         note: Gets what a user should be told.
+        size: The words of a shard; None for a run's.
+        kept: What is told of what is there where the cluster is lost; None for a run's.
 
     Raises:
         KitError: The cluster cannot be used, or a worker met an error.
@@ -107,7 +111,7 @@ def drive(
         options.cpus,
         options.threads,
         count,
-        shard_size(count, batch),
+        size or shard_size(count, batch),
         batch,
         str(Path.cwd()),
         str(probe.resolve()),
@@ -120,7 +124,8 @@ def drive(
         with progress("on the cluster", count) as advance:
             _follow(order, advance, note)
     except UnavailableError as error:
-        kept = f"What was read is kept in {folder}: go on with --resume."
+        if kept is None:
+            kept = f"What was read is kept in {folder}: go on with --resume."
         error.hint = f"{error.hint} {kept}".strip()
         raise
     finally:
@@ -130,9 +135,9 @@ def drive(
 
 
 def _follow(order: Order, advance: Advance, note: Callable[[str], None]) -> None:
-    """Start the child, and show what becomes of the run until it is complete."""
+    """Start the child, and show what becomes of the job until it is complete."""
     shown = 0
-    run = order.run()
+    run = order.kept()
     with _child(order) as (process, said):
         for message in _messages(process, said):
             done = run.words_done()

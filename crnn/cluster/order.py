@@ -5,10 +5,21 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ContextManager, Dict, Iterator, Mapping, Optional, Sequence
+from typing import (
+    Any,
+    Collection,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+)
 
 from crnn.batch import Problem
 from crnn.jobs.run_folder import RunFolder, Shard
+from crnn.leftovers import Process
 from crnn.python37 import Protocol
 from crnn.samples.bins import Range
 
@@ -17,10 +28,28 @@ DEVICE = "npu:0"
 """What a run calls the chip of each worker: the first one of those that it was granted."""
 
 
-class Reader(Protocol):
-    """A model that was entered, and reads shards of a run."""
+class Kept(Protocol):
+    """What is there of a job: a run's folder, or pieces that are joined at the end."""
 
-    run: RunFolder
+    shards: List[Shard]
+
+    def unfinished(self) -> List[Shard]:
+        """Return the shards that are to be done and are not there."""
+
+    def words_done(self) -> int:
+        """Return how many words are there."""
+
+    def kept_of(self, shard: Shard) -> int:
+        """Return how many words of an unfinished shard whoever does it next need not do."""
+
+    def void(self, dead: Collection[Process]) -> None:
+        """Let nobody wait for what the dead have claimed."""
+
+
+class Reader(Protocol):
+    """What does shards of a job, such as a model that was entered."""
+
+    run: Kept
 
     def read(
         self,
@@ -42,7 +71,10 @@ class Job(Protocol):
 
     @property
     def folder(self) -> Path:
-        """The run's folder."""
+        """The run's folder, or that of the pieces."""
+
+    def kept(self, count: int, size: int, batch: int) -> Kept:
+        """Return what is there of it: so many words, in a shard, and at a time."""
 
     def open(self, device: str, threads: Optional[int]) -> ContextManager[Reader]:
         """Open the model on a device, "" for a processor."""
@@ -56,6 +88,10 @@ class EvaluateJob:
 
     folder: Path
     request: Any
+
+    def kept(self, count: int, size: int, batch: int) -> Kept:
+        """See `Job`."""
+        return _run_in(self.folder, count, size, batch)
 
     @contextlib.contextmanager
     def open(self, device: str, threads: Optional[int]) -> Iterator[Reader]:
@@ -76,7 +112,7 @@ class EvaluateJob:
 class _Evaluating:
     def __init__(self, reader: Any) -> None:
         self._reader = reader
-        self.run: RunFolder = reader.run
+        self.run: Kept = reader.run
 
     def read(
         self,
@@ -109,6 +145,10 @@ class ReadJob:
     listing: str
     arguments: Dict[str, Any] = field(default_factory=dict)
 
+    def kept(self, count: int, size: int, batch: int) -> Kept:
+        """See `Job`."""
+        return _run_in(self.folder, count, size, batch)
+
     @contextlib.contextmanager
     def open(self, device: str, threads: Optional[int]) -> Iterator[Reader]:
         """See `Job`."""
@@ -129,7 +169,7 @@ class _Listed:
     def __init__(self, reader: Any, notes: Sequence[str]) -> None:
         self._reader = reader
         self._notes = notes
-        self.run: RunFolder = reader.run
+        self.run: Kept = reader.run
 
     def read(
         self,
@@ -169,8 +209,13 @@ class Order:
     token: str
     temporary: str
 
-    def run(self) -> RunFolder:
-        """Return the run's folder, which may not have begun yet: its shards are known."""
-        if (self.job.folder / "run.json").exists():
-            return RunFolder.open(self.job.folder)
-        return RunFolder(self.job.folder, {}, self.count, self.size, self.batch)
+    def kept(self) -> Kept:
+        """Return what is there of the job."""
+        return self.job.kept(self.count, self.size, self.batch)
+
+
+def _run_in(folder: Path, count: int, size: int, batch: int) -> RunFolder:
+    """Return the run's folder, which may not have begun yet: its shards are known."""
+    if (folder / "run.json").exists():
+        return RunFolder.open(folder)
+    return RunFolder(folder, {}, count, size, batch)

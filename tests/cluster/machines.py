@@ -195,3 +195,15 @@ def claimed(folder: Path, besides: Mapping[int, Any] = {}) -> int:
                     return int(owner)
         time.sleep(0.01)
     raise AssertionError(f"nobody works on {folder}: {RunFolder.open(folder).words_done()} words")
+
+
+def writing(folder: Path, besides: int) -> int:
+    """Wait until a worker writes a piece into a folder; return its process."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for part in folder.glob(".crnn-*.part"):
+            owner = int(part.name.split("-")[2])
+            if owner != besides and Path(f"/proc/{owner}").exists():
+                return owner
+        time.sleep(0.01)
+    raise AssertionError(f"nobody writes into {folder}")

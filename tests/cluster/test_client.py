@@ -48,11 +48,11 @@ def test_each_version_that_differs_is_refused_with_both(tmp_path: Path, name: st
 def test_a_folder_that_is_not_shared_is_refused(tmp_path: Path) -> None:
     order = order_in(tmp_path)
     elsewhere = probe.look(str(tmp_path / "not there"), order.place)
-    with pytest.raises(InputError, match="does not see the run's folder"):
+    with pytest.raises(InputError, match="does not see the folder"):
         require_alike(elsewhere, probe.versions(), order)
     # One of the same name is not enough.
     (tmp_path / "probe").write_text("another run's")
-    with pytest.raises(InputError, match="does not see the run's folder"):
+    with pytest.raises(InputError, match="does not see the folder"):
         require_alike(probe.look(order.probe, order.place), probe.versions(), order)
 
 

@@ -18,8 +18,17 @@ from PIL import Image
 pytest.importorskip("ray", reason="no Ray here")
 
 from tests.ascend.machine import write_om
-from tests.cluster.machines import KILLER, TOKEN, Machines, claimed, processes_of, two_machines
+from tests.cluster.machines import (
+    KILLER,
+    TOKEN,
+    Machines,
+    claimed,
+    processes_of,
+    two_machines,
+    writing,
+)
 from tests.conftest import ROOT
+from tests.fonts import needs_fonts
 from tests.models import write_bins, write_echo_model, write_images
 from tests.processes import started, uncounted
 
@@ -143,6 +152,35 @@ def test_an_image_that_ends_its_worker_is_found(place: Path, machines: Machines)
         else:
             assert record["text"] == text_of(number)
             assert "problem" not in record
+
+
+@needs_fonts
+def test_words_are_rendered_alike_whoever_is_ended(place: Path, machines: Machines) -> None:
+    words = ["dataset", "synth", "--count", "1500", "--seed", "3", "--pattern", "[A-Z]{3,9}"]
+    crnn(place, *words, "alone_lmdb")
+    on_cluster = command(*words, "words_lmdb", "--cluster", machines.address, "--json", "s.json")
+    pieces = place / "words_lmdb.part" / "pieces" / "shards"
+    with started(on_cluster, cwd=place, env=environment(), stderr=subprocess.PIPE) as process:
+        while not list(pieces.glob("0*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.terminate()
+        _, said = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, said.decode()
+    before = {file.name: file.stat().st_mtime_ns for file in pieces.glob("0*")}
+    assert len(before) < 6
+    with started(on_cluster, cwd=place, env=environment(), stderr=subprocess.PIPE) as process:
+        os.kill(writing(pieces, process.pid), signal.SIGKILL)
+        kept = {name: (pieces / name).stat().st_mtime_ns for name in before}
+        _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert kept == before
+    assert "has ended; another one goes on" in " ".join(said.decode().split())
+    alone, there = place / "alone_lmdb", place / "words_lmdb"
+    assert [file.name for file in there.iterdir()] == ["data.mdb"]
+    assert (there / "data.mdb").read_bytes() == (alone / "data.mdb").read_bytes()
+    assert not (place / "words_lmdb.part").exists()
+    assert json.loads((place / "s.json").read_text())["cluster"] == machines.address
 
 
 def test_a_machine_with_another_numpy_is_refused(

@@ -10,8 +10,11 @@ import pytest
 
 from crnn.cli.main import main
 from tests.conftest import ROOT
+from tests.fonts import needs_fonts
 from tests.models import write_bins, write_echo_model
 from tests.processes import measured
+
+RENDER = ["dataset", "synth", "out", "--count", "1", "--seed", "1", "--pattern", "[0-9]{4}"]
 
 WITHOUT_RAY = """
 import sys
@@ -34,11 +37,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "verb", [["evaluate", "m.onnx", "input_bin", "--label", "label.txt"], ["read", "m.onnx", "x"]]
+    "verb",
+    [
+        ["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--run", "run"],
+        ["read", "m.onnx", "x", "--run", "run"],
+        pytest.param(RENDER, marks=needs_fonts),
+    ],
 )
 def test_without_ray_the_line_that_installs_it_is_said(place: Path, verb: list[str]) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WITHOUT_RAY, *verb, "--run", "run", "--cluster", "local"],
+        [sys.executable, "-c", WITHOUT_RAY, *verb, "--cluster", "local"],
         env={"PYTHONPATH": str(ROOT), **measured()},
         capture_output=True,
         text=True,
@@ -47,6 +55,7 @@ def test_without_ray_the_line_that_installs_it_is_said(place: Path, verb: list[s
     assert ended.returncode == 4
     assert "pip install -e '.[cluster]'" in " ".join(ended.stderr.split())
     assert not (place / "run").exists()
+    assert not list(place.glob("out*"))
 
 
 @pytest.mark.parametrize(
@@ -64,3 +73,12 @@ def test_what_does_not_go_together_is_refused(
     data = ["evaluate", "m.onnx", "input_bin", "--label", "label.txt"]
     assert main([*data, *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_cluster_renders_with_workers_and_not_with_processes(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*RENDER, "--cluster", "local", "--processes", "2"]) == 2
+    assert "--processes does not go with --cluster" in capsys.readouterr().err
+    assert main([*RENDER, "--cluster-cpus", "2"]) == 2
+    assert "--cluster-cpus goes with --cluster" in capsys.readouterr().err

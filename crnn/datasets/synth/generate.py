@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import shutil
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Tuple
+from typing import IO, Any, Callable, Dict, Generator, Iterator, List, Optional, Tuple
 
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError
@@ -25,11 +25,18 @@ from crnn.signals import interrupts_ignored
 
 RECIPE = "recipe.json"
 LOCK = "synth.lock"
+PIECES = "pieces"
+"""The folder, in OUT.part, for what others rendered and nobody has joined yet."""
 _CHUNK = 50
 _NO_WORDS = 8192
 """Bytes of an LMDB without a word: two pages; less is what a full disk left of them."""
 
 _Word = Tuple[bytes, str]
+
+Elsewhere = Callable[[Renderer, Path, int, int], Generator[_Word, None, None]]
+"""Has words rendered by others: gets the renderer, a folder that the words may wait in, the first
+word and the last.
+"""
 
 _renderer: Renderer
 
@@ -42,6 +49,7 @@ def generate(
     processes: int,
     force: bool = False,
     advance: Callable[[int], None] = lambda count: None,
+    elsewhere: Optional[Elsewhere] = None,
 ) -> int:
     """Render words 1 to ``count`` into an LMDB.
 
@@ -56,6 +64,7 @@ def generate(
         processes: How many processes render.
         force: Whether an LMDB that stands at ``out`` may be replaced.
         advance: Called with a count of words that were rendered.
+        elsewhere: Who renders; None for processes of this machine.
 
     Returns:
         How many of the words an earlier, stopped run had rendered.
@@ -70,24 +79,51 @@ def generate(
     with _locked(part):
         _drop_replaced(part, out)
         _prepare(part, renderer, count)
-        there = _fill(part, renderer, count, processes, advance)
+        if elsewhere is None:
+            elsewhere = _here(processes)
+        there = _fill(part, renderer, count, elsewhere, advance)
+        _drop_pieces(part)
         # Something may have come to stand there meanwhile.
         _require_free(out, force)
         _replace(part, out)
     return there
 
 
+def _here(processes: int) -> Elsewhere:
+    """Return what renders on this machine."""
+
+    def render(
+        renderer: Renderer, folder: Path, first: int, last: int
+    ) -> Generator[_Word, None, None]:
+        return rendered(renderer, range(first, last + 1), processes)
+
+    return render
+
+
+def _drop_pieces(part: Path) -> None:
+    """Remove the pieces that were joined, at once: a worker that is not dead after all may write
+    one more.
+    """
+    if (part / PIECES).exists():
+        holder = temporary_folder(part.parent, PART)
+        os.replace(part / PIECES, holder / PIECES)
+        shutil.rmtree(holder, ignore_errors=True)
+
+
 def _fill(
-    part: Path, renderer: Renderer, count: int, processes: int, advance: Callable[[int], None]
+    part: Path,
+    renderer: Renderer,
+    count: int,
+    render: Elsewhere,
+    advance: Callable[[int], None],
 ) -> int:
     """Render the words that are not there yet, and return how many were."""
     writer = LmdbWriter(part)
     try:
         there = writer.count
         advance(there)
-        with contextlib.closing(
-            rendered(renderer, range(there + 1, count + 1), processes)
-        ) as words:
+        words = render(renderer, part / PIECES, there + 1, count)
+        with contextlib.closing(words):
             for image, label in words:
                 writer.add(image, label)
                 advance(1)

@@ -5,10 +5,25 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, natural, positive, put_json, read_alphabet
+from crnn.cli.arguments import (
+    add_cluster,
+    add_json,
+    asks_for_cluster,
+    cluster_of,
+    natural,
+    positive,
+    put_json,
+    read_alphabet,
+)
+from crnn.errors import UsageError
 from crnn.labels import DIGITS_AND_LETTERS
+from crnn.machine import usable_cpus
+
+if TYPE_CHECKING:
+    from crnn.datasets.synth.render import Renderer
 
 HELP = (
     "Render words in open fonts into an LMDB; the same seed and fonts give the same words on any"
@@ -16,7 +31,8 @@ HELP = (
 )
 EXAMPLE = """  crnn dataset synth words_lmdb --count 100000 --seed 1
   crnn dataset synth plates_lmdb --count 5000 --seed 2 --words plates.txt
-  crnn dataset synth out_lmdb --count 500 --seed 3 --fonts ttf/ --effects e.yaml"""
+  crnn dataset synth out_lmdb --count 500 --seed 3 --fonts ttf/ --effects e.yaml
+  crnn dataset synth words_lmdb --count 1000000 --seed 1 --cluster 10.0.0.1:6379"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,16 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=positive, metavar="N", help="processes (default: one for each core)"
     )
+    add_cluster(parser, "render", "that render")
     parser.add_argument("--force", action="store_true", help="replace an LMDB that is there")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Render, and say how fast."""
-    from crnn.datasets.synth.generate import generate
     from crnn.datasets.synth.render import Renderer
-    from crnn.machine import usable_cpus
 
+    if asks_for_cluster(args) and args.processes is not None:
+        raise UsageError(
+            "--processes does not go with --cluster, whose workers --cluster-cpus counts"
+        )
     renderer = Renderer.create(
         args.seed,
         alphabet=read_alphabet(args.alphabet) or DIGITS_AND_LETTERS,
@@ -71,22 +90,46 @@ def run(args: argparse.Namespace) -> int:
         effects_file=args.effects,
         pattern=args.pattern,
     )
-    processes = args.processes or usable_cpus()
+    by: Dict[str, Any]
     start = time.perf_counter()
-    with console.progress("words", args.count) as advance:
-        there = generate(
-            renderer, args.out, args.count, processes=processes, force=args.force, advance=advance
-        )
+    if asks_for_cluster(args):
+        by = {"cluster": args.cluster}
+        there = _render_on_cluster(renderer, args)
+    else:
+        by = {"processes": args.processes or usable_cpus()}
+        there = _render_here(renderer, args, by["processes"])
     seconds = time.perf_counter() - start
     fields = {
         "out": str(args.out),
         "words": args.count,
         "rendered before": there,
         "fonts": len(renderer.fonts),
-        "processes": processes,
+        **by,
         "seconds": round(seconds, 2),
         "words per second": round((args.count - there) / seconds, 1),
     }
     if not put_json({name.replace(" ", "_"): value for name, value in fields.items()}, args.json):
         console.out_fields(fields)
     return 0
+
+
+def _render_here(renderer: Renderer, args: argparse.Namespace, processes: int) -> int:
+    """Render in processes of this machine, and return how many words were there."""
+    from crnn.datasets.synth.generate import generate
+
+    with console.progress("words", args.count) as advance:
+        return generate(
+            renderer, args.out, args.count, processes=processes, force=args.force, advance=advance
+        )
+
+
+def _render_on_cluster(renderer: Renderer, args: argparse.Namespace) -> int:
+    """Have a cluster render, and return how many words were there."""
+    cluster = cluster_of(args, 1)
+    from crnn.cluster.rendering import render_on
+    from crnn.datasets.synth.generate import generate
+
+    elsewhere = render_on(cluster, console.progress, console.note)
+    return generate(
+        renderer, args.out, args.count, processes=1, force=args.force, elsewhere=elsewhere
+    )
