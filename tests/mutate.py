@@ -183,6 +183,27 @@ MUTATIONS = (
         "tests/cluster/test_rendering.py::test_a_piece_that_is_not_whole_is_refused",
     ),
     Mutation(
+        "the bin of a word that is passed over stays",
+        "crnn/jobs/prepare.py",
+        "                        (self._folder / below / bin_name(number, view)).unlink()\n",
+        "                        pass\n",
+        "tests/cluster/test_preparing.py::test_words_that_end_their_workers_are_problems_and_have_no_bin",
+    ),
+    Mutation(
+        "a piece's words are numbered without the data's gaps",
+        "crnn/cluster/preparing.py",
+        "            number = self._numbers[place]\n",
+        "            number = place + 1\n",
+        "tests/cluster/test_preparing.py::test_numbers_have_the_gaps_of_the_data",
+    ),
+    Mutation(
+        "the pieces stay beside the bins",
+        "crnn/cluster/preparing.py",
+        "            shutil.rmtree(folder, ignore_errors=True)\n",
+        "            pass\n",
+        "tests/cluster/test_cluster.py::test_bins_and_labels_are_alike_though_a_worker_is_killed",
+    ),
+    Mutation(
         "any folder of that name is the run's",
         "crnn/cluster/client.py",
         "    if machine.token != order.token:\n",

@@ -15,6 +15,7 @@ from typing import (
     Any,
     Callable,
     Dict,
+    Generator,
     Iterator,
     List,
     Mapping,
@@ -67,9 +68,15 @@ NAMED = 1000
 _AHEAD = 1024
 """Samples that are worked on in advance; what waits are labels."""
 
-_Written = Tuple[int, Optional[str], Sequence[int], List[Tuple[str, Problem]]]
+Written = Tuple[int, Optional[str], Sequence[int], List[Tuple[str, Problem]]]
 """A sample's number, its label (None: left out), the width of each of its bins (one a view; none
 where it has no pixels), and what is remarkable, by its name.
+"""
+
+_Piece = Tuple[List[int], Tuple[List[Written], np.ndarray]]
+Elsewhere = Callable[["BinDecoder"], Generator[_Piece, None, None]]
+"""Has samples decoded: gets what decodes them by their numbers, and yields numbers with what it
+returned for them, in the source's order.
 """
 
 
@@ -165,7 +172,9 @@ class Prepared:
 
 
 def prepare(
-    request: PrepareRequest, advance: Callable[[int], None] = lambda count: None
+    request: PrepareRequest,
+    advance: Callable[[int], None] = lambda count: None,
+    elsewhere: Optional[Elsewhere] = None,
 ) -> Prepared:
     """Write a bin for each usable image, and a line of the label file for each labelled sample.
 
@@ -177,6 +186,7 @@ def prepare(
     Args:
         request: What to prepare and where to.
         advance: Gets the number of samples done.
+        elsewhere: Who decodes; None for threads or processes of this machine.
 
     Returns:
         What was written, and what was remarkable.
@@ -197,7 +207,7 @@ def prepare(
     description = description_path(out)
     _check_targets(request, out, targets)
     _check_description(description, targets)
-    work = _Preparation(request)
+    work = _Preparation(request, elsewhere)
     with _write_errors(out), contextlib.ExitStack() as stack:
         # What is entered first is put in its place last.
         beside = {
@@ -343,7 +353,7 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self.path: Optional[Path] = path
 
-    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+    def add(self, written: Sequence[Written], pixels: np.ndarray) -> None:
         """Do nothing: they are written."""
 
 
@@ -361,7 +371,7 @@ class _Pack:
         about = {**_about(request), "shape": list(request.spec.image_shape)}
         self._index = IndexWriter(index, about, identity)
 
-    def add(self, written: Sequence[_Written], pixels: np.ndarray) -> None:
+    def add(self, written: Sequence[Written], pixels: np.ndarray) -> None:
         """Append the samples that have pixels, and a line of the index for each that counts."""
         values = self._values(pixels)
         self._file.write(memoryview(values.data).cast("B"))
@@ -382,8 +392,9 @@ class _Pack:
 class _Preparation:
     """The work of one request and its counts."""
 
-    def __init__(self, request: PrepareRequest) -> None:
+    def __init__(self, request: PrepareRequest, elsewhere: Optional[Elsewhere]) -> None:
         self.request = request
+        self._elsewhere = elsewhere or self._here
         self.samples = self.bins = self.labels = 0
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
@@ -398,19 +409,21 @@ class _Preparation:
         *,
         advance: Callable[[int], None],
     ) -> None:
-        request = self.request
-        decode = _BinDecoder(request, place.path)
-        workers = request.workers or usable_cpus()
-        share, size = by_threads, CHUNK
-        if workers > 1 and len(request.source) >= MANY:
-            share, size = by_processes, PROCESS_CHUNK
-        done = share(pieces(request.source.numbers(), size), decode, workers, ahead=_AHEAD)
-        with contextlib.closing(done):
+        decode = BinDecoder(self.request, place.path)
+        with contextlib.closing(self._elsewhere(decode)) as done:
             for numbers, (written, pixels) in done:
                 place.add(written, pixels)
                 for result in written:
                     self._add(result, labels, info)
                 advance(len(numbers))
+
+    def _here(self, decode: BinDecoder) -> Generator[_Piece, None, None]:
+        """Have words decoded on this machine."""
+        workers = self.request.workers or usable_cpus()
+        share, size = by_threads, CHUNK
+        if workers > 1 and len(decode.source) >= MANY:
+            share, size = by_processes, PROCESS_CHUNK
+        return share(pieces(decode.source.numbers(), size), decode, workers, ahead=_AHEAD)
 
     def note(self, key: str, problem: Problem) -> None:
         count = self._counts[problem.reason] = self._counts.get(problem.reason, 0) + 1
@@ -451,7 +464,7 @@ class _Preparation:
             left_out=left_out,
         )
 
-    def _add(self, result: _Written, labels: IO[bytes], info: Mapping[int, IO[bytes]]) -> None:
+    def _add(self, result: Written, labels: IO[bytes], info: Mapping[int, IO[bytes]]) -> None:
         number, label, widths, notes = result
         self.samples += 1
         for key, problem in notes:
@@ -473,14 +486,15 @@ class _Preparation:
         return info_line(self._at_width[width], path, width, self.request.spec.height)
 
 
-class _BinDecoder:
+class BinDecoder:
     """Reads samples, decodes them and, where there is a folder, writes their bins; shared by
     threads, or sent to processes, that do so at once.
     """
 
     def __init__(self, request: PrepareRequest, folder: Optional[Path]) -> None:
-        self._source = request.source
+        self.source = request.source
         self._folder = folder
+        self._folders = _folders(request)
         self._per_width = request.per_width
         self._spec = request.spec
         self._alphabet = request.spec.alphabet
@@ -495,7 +509,7 @@ class _BinDecoder:
 
             self._maker = PictureViews(request.spec, views)
 
-    def __call__(self, numbers: Sequence[int]) -> Tuple[List[_Written], np.ndarray]:
+    def __call__(self, numbers: Sequence[int]) -> Tuple[List[Written], np.ndarray]:
         """Return what became of each sample, and the pixels C, H, W, one after the other, of those
         that have any, where they are not written yet.
         """
@@ -503,9 +517,9 @@ class _BinDecoder:
         most = column * self._spec.read_widths[-1]
         pixels = np.empty(len(numbers) * len(self._views) * most, dtype=np.uint8)
         bounds = Bounds.now()
-        done: List[_Written] = []
+        done: List[Written] = []
         at = 0
-        for number, sample in zip(numbers, self._source.several(numbers)):
+        for number, sample in zip(numbers, self.source.several(numbers)):
             notes: List[Tuple[str, Problem]] = []
             label = self._label(number, sample, notes)
             widths: Sequence[int] = ()
@@ -517,6 +531,28 @@ class _BinDecoder:
             return done, pixels[:at]
         self._write(done, self._values(pixels[:at]), self._folder)
         return done, pixels[:0]
+
+    def passed_over(self, number: int, why: Problem) -> Written:
+        """Take note of a sample whose image nobody decodes.
+
+        Args:
+            number: The sample's.
+            why: The problem that it has.
+
+        Returns:
+            What became of it; where it is written already, by whoever was wrong, it is removed.
+        """
+        sample = self.source.sample(number)
+        notes: List[Tuple[str, Problem]] = []
+        label = self._label(number, sample, notes)
+        if label is not None:
+            notes.append((sample.key, why))
+        if self._folder is not None:
+            for below in self._folders or [""]:
+                for view in self._views:
+                    with contextlib.suppress(FileNotFoundError):
+                        (self._folder / below / bin_name(number, view)).unlink()
+        return number, label, (), notes
 
     def _decode(
         self, sample: Sample, out: np.ndarray, bounds: Bounds, notes: List[Tuple[str, Problem]]
@@ -531,7 +567,7 @@ class _BinDecoder:
             return ()
         return (result,)
 
-    def _write(self, done: Sequence[_Written], values: np.ndarray, folder: Path) -> None:
+    def _write(self, done: Sequence[Written], values: np.ndarray, folder: Path) -> None:
         """Write a bin for each view of each sample that has pixels.
 
         Nothing is copied: each bin is written from its place among the values.
@@ -554,7 +590,7 @@ class _BinDecoder:
         if sample.label is None:
             notes.append((sample.key, Problem(NO_LABEL)))
             return None
-        unreadable = self._source.label_problem(number)
+        unreadable = self.source.label_problem(number)
         if unreadable:
             notes.append((sample.key, unreadable))
         folded = self._spec.fold(sample.label)
@@ -614,9 +650,12 @@ def _values_of(request: PrepareRequest) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _write_new(path: str, values: np.ndarray) -> None:
-    """Write a file that nothing else knows of yet, by three calls of the system."""
+    """Write a file that nothing else knows of yet, by three calls of the system.
+
+    What stands there can only be the same, of a lost worker that may even be writing still.
+    """
     content = memoryview(values.data).cast("B")
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         done = os.write(file, content)
         while done < len(content):

@@ -183,6 +183,70 @@ def test_words_are_rendered_alike_whoever_is_ended(place: Path, machines: Machin
     assert json.loads((place / "s.json").read_text())["cluster"] == machines.address
 
 
+def files_in(folder: Path) -> Dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_bins_and_labels_are_alike_though_a_worker_is_killed(
+    place: Path, machines: Machines
+) -> None:
+    words = ["prepare", "images", "--annotation", "annotation.txt"]
+    crnn(place, *words, "alone_bin", "--label", "alone.txt", "--info", "alone.info")
+    there = ["there_bin", "--label", "there.txt", "--info", "there.info"]
+    on_cluster = command(*words, *there, "--cluster", machines.address)
+    before = set(place.iterdir())
+    with started(on_cluster, cwd=place, env=environment(), stderr=subprocess.PIPE) as process:
+        os.kill(preparing(place, process.pid), signal.SIGKILL)
+        _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert "has ended; another one goes on" in " ".join(said.decode().split())
+    assert len(files_in(place / "alone_bin")) == 4 * COUNT
+    assert files_in(place / "there_bin") == files_in(place / "alone_bin")
+    assert (place / "there.txt").read_bytes() == (place / "alone.txt").read_bytes()
+    info = (place / "alone.info").read_text().replace("alone_bin", "there_bin")
+    assert (place / "there.info").read_text() == info
+    new = {path.name for path in set(place.iterdir()) - before}
+    assert new == {"there_bin", "there_bin.json", "there.txt", "there.info"}
+
+
+def preparing(place: Path, command: int) -> int:
+    """Wait until a worker writes a piece; return its process."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for shards in place.glob(f".crnn-*-{command}-*.part/shards"):
+            return writing(shards, command)
+        time.sleep(0.01)
+    raise AssertionError("the command has begun nothing")
+
+
+def test_an_image_that_ends_its_worker_has_no_bin(place: Path, machines: Machines) -> None:
+    write_images(place / "few", [text_of(number) for number in range(40)])
+    Image.new("L", KILLER).save(place / "few" / "23.png")
+    crnn(place, "prepare", "few", "few_bin", "--label", "few.txt")
+    there = ["deadly_bin", "--label", "deadly.txt", "--json", "deadly.json"]
+    crnn(place, "prepare", "few", *there, "--cluster", machines.address)
+    expected = files_in(place / "few_bin")
+    del expected["test_23.bin"]
+    assert files_in(place / "deadly_bin") == expected
+    assert (place / "deadly.txt").read_bytes() == (place / "few.txt").read_bytes()
+    summary = json.loads((place / "deadly.json").read_text())
+    assert summary["counts"] == {"ends its process": 1}
+    assert (summary["samples"], summary["bins"], summary["labels"]) == (40, 39, 40)
+
+
+def test_a_command_that_is_ended_prepares_nothing(place: Path, machines: Machines) -> None:
+    words = command("prepare", "images", "ended_bin", "--annotation", "annotation.txt")
+    words += ["--label", "ended.txt", "--cluster", machines.address]
+    before = set(place.iterdir())
+    with started(words, cwd=place, env=environment(), stderr=subprocess.PIPE) as process:
+        preparing(place, process.pid)
+        process.terminate()
+        _, said = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM, said.decode()
+    assert set(place.iterdir()) == before
+    assert gone(WORKER)
+
+
 def test_a_machine_with_another_numpy_is_refused(
     place: Path, machines: Machines, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--run", "run"],
         ["read", "m.onnx", "x", "--run", "run"],
         pytest.param(RENDER, marks=needs_fonts),
+        ["prepare", str(ROOT / "examples" / "words_lmdb"), "out", "--label", "prepared.txt"],
     ],
 )
 def test_without_ray_the_line_that_installs_it_is_said(place: Path, verb: list[str]) -> None:
@@ -55,7 +56,8 @@ def test_without_ray_the_line_that_installs_it_is_said(place: Path, verb: list[s
     assert ended.returncode == 4
     assert "pip install -e '.[cluster]'" in " ".join(ended.stderr.split())
     assert not (place / "run").exists()
-    assert not list(place.glob("out*"))
+    assert not list(place.glob("*out*"))
+    assert not (place / "prepared.txt").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ from typing import Optional, Sequence
 
 from crnn.cli import console
 from crnn.cli.arguments import (
+    add_cluster,
     add_json,
     add_list_options,
     add_picture_options,
     add_written,
+    asks_for_cluster,
     by_picture_options,
+    cluster_of,
     filled,
     listing,
     positive,
@@ -27,7 +30,8 @@ EXAMPLE = """  crnn prepare IIIT5K_lmdb input_bin
   crnn prepare IIIT5K_lmdb bins --label iiit5k.txt --info crnn.info --oov drop
   crnn prepare photos input_bin --annotation photos/gt.txt --dtype uint8
   crnn prepare IIIT5K_lmdb words.pack --pack
-  crnn prepare IIIT5K_lmdb input_bin --views 3"""
+  crnn prepare IIIT5K_lmdb input_bin --views 3
+  crnn prepare words_lmdb words.pack --pack --cluster 10.0.0.1:6379"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +92,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads that decode (default: all usable)"
     )
+    add_cluster(parser, "decode", "that decode, of --threads each")
     add_json(parser)
     add_written(parser, "label", "info")
 
@@ -182,8 +187,15 @@ def run(args: argparse.Namespace) -> int:
     )
     for note in source.notes:
         console.note(note)
-    with console.progress("preparing", len(source)) as advance:
-        summary = prepare(request, advance)
+    if asks_for_cluster(args):
+        cluster = cluster_of(args, args.threads)
+        from crnn.cluster.preparing import prepare_on
+
+        elsewhere = prepare_on(cluster, args.out, console.progress, console.note)
+        summary = prepare(request, elsewhere=elsewhere)
+    else:
+        with console.progress("preparing", len(source)) as advance:
+            summary = prepare(request, advance)
     if not put_json(summary.to_dict(), args.json):
         for line in summary_lines(summary):
             console.say(line)
