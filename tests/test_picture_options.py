@@ -189,6 +189,7 @@ def test_a_run_says_once_how_many_there_were(
     np.testing.assert_array_equal(first < 0, ink())
 
 
+@pytest.mark.slow
 def test_training_says_so_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with new_lmdb(tmp_path / "lmdb") as writer:
         for data in (rgba(), la(), turned(6, "PNG"), OPAQUE["gray"]()):

@@ -57,7 +57,8 @@ class TarImages:
         name = ""
         try:
             with _opened(self.path) as archive:
-                while True:
+                # One of no members stays at its beginning; Python 3.8 would look before that.
+                while archive.offset:
                     name = ""
                     member = archive.next()
                     if member is None:

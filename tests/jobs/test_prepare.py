@@ -421,6 +421,7 @@ def test_places_that_cannot_be_meant(run: Run, tmp_path: Path) -> None:
         assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.slow
 def test_real_words_are_pillows_bit_for_bit(shared_data: Path, tmp_path: Path) -> None:
     source = LmdbSamples(shared_data / "IIIT5K_train_lmdb")
     request = PrepareRequest(source, str(tmp_path / "bins"), tmp_path / "label.txt", SPEC)

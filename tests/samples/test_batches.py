@@ -254,8 +254,12 @@ def test_processes_start_without_threads_that_they_do_not_need(
     with contextlib.closing(by_processes(iter([[1], [2]]), np.array, 2, ahead=1)) as results:
         next(results)
         (child,) = multiprocessing.active_children()
-        environ = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
-        assert f"{name}=1".encode() in environ
+        environ = Path(f"/proc/{child.pid}/environ")
+        deadline = time.monotonic() + 60
+        # Before the child runs its own program, the file has what was its parent's, or nothing.
+        while f"{name}=1".encode() not in environ.read_bytes().split(b"\0"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert name not in os.environ
 
 
