@@ -394,7 +394,7 @@ class _Preparation:
 
     def __init__(self, request: PrepareRequest, elsewhere: Optional[Elsewhere]) -> None:
         self.request = request
-        self._elsewhere = elsewhere or self._here
+        self._elsewhere = elsewhere
         self.samples = self.bins = self.labels = 0
         self._counts: Dict[str, int] = {}
         self._named: List[Tuple[str, Problem]] = []
@@ -410,7 +410,11 @@ class _Preparation:
         advance: Callable[[int], None],
     ) -> None:
         decode = BinDecoder(self.request, place.path)
-        with contextlib.closing(self._elsewhere(decode)) as done:
+        if self._elsewhere is None:
+            decoded = self._here(decode)
+        else:
+            decoded = self._elsewhere(decode)
+        with contextlib.closing(decoded) as done:
             for numbers, (written, pixels) in done:
                 place.add(written, pixels)
                 for result in written:
