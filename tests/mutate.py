@@ -561,7 +561,7 @@ MUTATIONS = (
     Mutation(
         "a list of all bins kept",
         "crnn/samples/bins.py",
-        "        self._labelled = _narrow(np.intersect1d(present[PLAIN], self.labels.indices))\n",
+        "        self._labelled = _narrow(_common(present[PLAIN], self.labels.indices))\n",
         "        self._labelled = np.array(self.labels.indices.astype(object))\n",
         "tests/samples/test_bins.py::test_a_folder_takes_a_few_bytes_for_each_of_its_bins",
     ),
