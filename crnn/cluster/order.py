@@ -49,7 +49,9 @@ class Kept(Protocol):
 class Reader(Protocol):
     """What does shards of a job, such as a model that was entered."""
 
-    run: Kept
+    @property
+    def run(self) -> Kept:
+        """What is there of the job."""
 
     def read(
         self,
@@ -106,32 +108,7 @@ class EvaluateJob:
             request = dataclasses.replace(request, device=device)
             named = DEVICE
         with open_reader(request, self.folder, named) as reader:
-            yield _Evaluating(reader)
-
-
-class _Evaluating:
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-        self.run: Kept = reader.run
-
-    def read(
-        self,
-        wanted: Sequence[Shard],
-        passed: Mapping[int, Problem],
-        given_up: Mapping[str, str],
-    ) -> None:
-        self._reader.read(wanted, _nobody, passed, given_up)
-
-    def attempt(self, words: Sequence[Range]) -> None:
-        self._reader.attempt(words)
-
-    def notes(self) -> Sequence[str]:
-        found: Sequence[str] = self._reader.notes()
-        return found
-
-
-def _nobody(count: int) -> None:
-    """Tell nobody how many words were read: the run's folder shows it."""
+            yield reader
 
 
 @dataclass(frozen=True)
@@ -161,29 +138,9 @@ class ReadJob:
             arguments["device"] = device
             named = DEVICE
         with Recognizer(self.model, **arguments) as recognizer:
-            reader = ListReader(self.folder, self.listing, recognizer.opened, threads, named)
-            yield _Listed(reader, recognizer.notes)
-
-
-class _Listed:
-    def __init__(self, reader: Any, notes: Sequence[str]) -> None:
-        self._reader = reader
-        self._notes = notes
-        self.run: Kept = reader.run
-
-    def read(
-        self,
-        wanted: Sequence[Shard],
-        passed: Mapping[int, Problem],
-        given_up: Mapping[str, str],
-    ) -> None:
-        self._reader.read(wanted, passed)
-
-    def attempt(self, words: Sequence[Range]) -> None:
-        self._reader.attempt(words)
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
+            yield ListReader(
+                self.folder, self.listing, recognizer.opened, threads, named, recognizer.notes
+            )
 
 
 @dataclass(frozen=True)

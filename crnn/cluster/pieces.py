@@ -6,15 +6,30 @@ line of JSON, whose ``bytes`` says how many bytes follow it; the last line is `E
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterable, Iterator, List, NamedTuple
+from typing import (
+    Any,
+    Collection,
+    Dict,
+    Generator,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Sequence,
+)
 
+from crnn.batch import Problem
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.jobs.run_folder import Shard
 from crnn.leftovers import Process
+from crnn.samples.bins import Range
 
 END = b"end\n"
 
@@ -113,6 +128,39 @@ class Pieces:
                 if len(data) != count:
                     raise _not_whole(path)
                 yield Entry(about, data)
+
+
+class PieceReader(ABC):
+    """Makes pieces; see `crnn.cluster.order.Reader`."""
+
+    def __init__(self, made: Pieces) -> None:
+        self.run = made
+
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        passed: Mapping[int, Problem],
+        given_up: Mapping[str, str],
+    ) -> None:
+        """Make the pieces, but for the words that are passed over."""
+        for shard in wanted:
+            places = range(shard.begin, shard.end)
+            with contextlib.closing(self._entries(places, passed)) as entries:
+                self.run.write(shard, entries)
+
+    @abstractmethod
+    def _entries(
+        self, places: range, passed: Mapping[int, Problem]
+    ) -> Generator[Entry, None, None]:
+        """Yield what is made of the words at some places."""
+
+    @abstractmethod
+    def attempt(self, words: Sequence[Range]) -> None:
+        """Make some words and forget them."""
+
+    def notes(self) -> Sequence[str]:
+        """Return nothing: the command tells of the words when it joins them."""
+        return ()
 
 
 def _not_whole(path: Path) -> InputError:

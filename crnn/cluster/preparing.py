@@ -18,9 +18,9 @@ import numpy as np
 from crnn.batch import Problem
 from crnn.cluster.drive import ClusterOptions, Progress, drive
 from crnn.cluster.order import Kept, Reader
-from crnn.cluster.pieces import Entry, Pieces
+from crnn.cluster.pieces import Entry, PieceReader, Pieces
 from crnn.jobs.prepare import BinDecoder, Elsewhere, Written
-from crnn.jobs.run_folder import Shard, make_folder
+from crnn.jobs.run_folder import make_folder
 from crnn.leftovers import PART, locked, temporary_folder
 from crnn.samples.batches import PROCESS_CHUNK, by_threads, pieces
 from crnn.samples.bins import Range
@@ -146,24 +146,12 @@ class PrepareJob:
         decoder.source.close()
 
 
-class _Preparing:
+class _Preparing(PieceReader):
     def __init__(self, decoder: BinDecoder, made: Pieces, threads: int) -> None:
+        super().__init__(made)
         self._decoder = decoder
         self._numbers = array.array("q", decoder.source.numbers())
-        self._pieces = made
         self._threads = threads
-        self.run: Kept = made
-
-    def read(
-        self,
-        wanted: Sequence[Shard],
-        passed: Mapping[int, Problem],
-        given_up: Mapping[str, str],
-    ) -> None:
-        for shard in wanted:
-            places = range(shard.begin, shard.end)
-            with contextlib.closing(self._entries(places, passed)) as entries:
-                self._pieces.write(shard, entries)
 
     def _entries(
         self, places: range, passed: Mapping[int, Problem]
@@ -197,6 +185,3 @@ class _Preparing:
         for begin, end in words:
             for places in pieces(range(begin, end), PROCESS_CHUNK):
                 self._decoder([self._numbers[place] for place in places])
-
-    def notes(self) -> Sequence[str]:
-        return ()

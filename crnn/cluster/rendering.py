@@ -12,9 +12,9 @@ from typing import Any, Callable, Generator, Iterator, List, Mapping, Optional, 
 from crnn.batch import Problem
 from crnn.cluster.drive import ClusterOptions, Progress, drive
 from crnn.cluster.order import Kept, Reader
-from crnn.cluster.pieces import Entry, Pieces
+from crnn.cluster.pieces import Entry, PieceReader, Pieces
 from crnn.errors import InputError, UnavailableError
-from crnn.jobs.run_folder import Shard, make_folder
+from crnn.jobs.run_folder import make_folder
 from crnn.samples.bins import Range
 
 SIZE = 250
@@ -167,30 +167,22 @@ class RenderJob:
         yield _Rendering(self.renderer, self.pieces)
 
 
-class _Rendering:
-    def __init__(self, renderer: Any, pieces: Pieces) -> None:
+class _Rendering(PieceReader):
+    def __init__(self, renderer: Any, made: Pieces) -> None:
+        super().__init__(made)
         self._renderer = renderer
-        self._pieces = pieces
-        self.run: Kept = pieces
 
-    def read(
-        self,
-        wanted: Sequence[Shard],
-        passed: Mapping[int, Problem],
-        given_up: Mapping[str, str],
-    ) -> None:
-        for shard in wanted:
-            ending = [place for place in range(shard.begin, shard.end) if place in passed]
-            if ending:
-                raise UnavailableError(
-                    f"every worker that renders word {ending[0] + 1} has ended",
-                    hint="Is there memory enough for so many workers on one machine?",
-                )
-            self._pieces.write(shard, self._entries(shard.begin, shard.end))
-
-    def _entries(self, begin: int, end: int) -> Iterator[Entry]:
-        for first in range(begin, end, _ENTRY):
-            words = _rendered(self._renderer, range(first, min(first + _ENTRY, end)))
+    def _entries(
+        self, places: range, passed: Mapping[int, Problem]
+    ) -> Generator[Entry, None, None]:
+        ending = [place for place in places if place in passed]
+        if ending:
+            raise UnavailableError(
+                f"every worker that renders word {ending[0] + 1} has ended",
+                hint="Is there memory enough for so many workers on one machine?",
+            )
+        for first in range(0, len(places), _ENTRY):
+            words = _rendered(self._renderer, places[first : first + _ENTRY])
             labels = [label for _, label in words]
             sizes = [len(image) for image, _ in words]
             yield Entry({"labels": labels, "sizes": sizes}, b"".join(image for image, _ in words))
@@ -198,6 +190,3 @@ class _Rendering:
     def attempt(self, words: Sequence[Range]) -> None:
         for begin, end in words:
             _rendered(self._renderer, range(begin, end))
-
-    def notes(self) -> Sequence[str]:
-        return ()

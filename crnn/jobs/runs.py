@@ -430,7 +430,7 @@ def _go_on(
         wanted = part_of(run.shards, options.shard or "1/1")
         advance(run.words_done())
         for _ in run.rounds(wanted):
-            reader.read(wanted, advance)
+            reader.read(wanted, advance=advance)
     return run, reader.counted, reader.notes()
 
 
@@ -461,17 +461,17 @@ class RunReader:
     def read(
         self,
         wanted: Sequence[Shard],
-        advance: one.Advance,
         passed: Mapping[int, Problem] = MappingProxyType({}),
         given_up: Mapping[str, str] = MappingProxyType({}),
+        advance: one.Advance = lambda count: None,
     ) -> None:
         """Read the shards that nobody works on.
 
         Args:
             wanted: The shards to choose from.
-            advance: Is told how many words were read.
             passed: Words that are not read, by their positions in the data, and why.
             given_up: Devices that have failed elsewhere, with the reason: the records name them.
+            advance: Is told how many words were read.
         """
         self._writer.elsewhere.update(given_up)
         lines = {place: self._line(place, problem) for place, problem in passed.items()}

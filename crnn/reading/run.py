@@ -189,6 +189,7 @@ class ListReader:
         opened: The model.
         workers: Threads or processes that decode; None for all usable processors.
         device: What the run is to call the device, whichever it is here; empty for its own name.
+        notes: What a user should be told of the model.
     """
 
     def __init__(
@@ -198,19 +199,27 @@ class ListReader:
         opened: Opened,
         workers: Optional[int],
         device: str,
+        notes: Sequence[str],
     ) -> None:
         self._kept = _joined(folder, folder / listing, opened, None, device)
         self.run = self._kept.run
         self._opened = opened
         self._workers = workers
         self._scorer = _scorer(opened)
+        self._notes = notes
 
-    def read(self, wanted: Sequence[Shard], passed: Mapping[int, Problem]) -> None:
+    def read(
+        self,
+        wanted: Sequence[Shard],
+        passed: Mapping[int, Problem],
+        given_up: Mapping[str, str],
+    ) -> None:
         """Read the shards that nobody works on.
 
         Args:
             wanted: The shards to choose from.
             passed: Words that are not read, by their positions in the list, and why.
+            given_up: Devices that have failed elsewhere, of which these records keep no account.
         """
         lines = {place: self._line(place, problem) for place, problem in passed.items()}
         self._kept.read_shards(self._opened, self._scorer, wanted, self._workers, lines)
@@ -227,6 +236,10 @@ class ListReader:
         with contextlib.closing(run_batches(opened.runner, source, self.run.batch)) as results:
             for _ in results:
                 pass
+
+    def notes(self) -> Sequence[str]:
+        """Return what a user should be told of what was read."""
+        return self._notes
 
     def _line(self, place: int, problem: Problem) -> bytes:
         """Return the lines of a word that is not read."""
