@@ -267,6 +267,22 @@ def unnamed_file(content: bytes) -> Iterator[Path]:
         yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
+def unnamed_memory() -> Optional[int]:
+    """Make a file in memory that has no name (memfd_create(2)), so that nothing of it is left when
+    all are gone that have it open, however they end.
+
+    Returns:
+        Its descriptor, which is the caller's to close; None where the system, or Python 3.7, has no
+            such files.
+    """
+    if not hasattr(os, "memfd_create"):
+        return None
+    try:
+        return os.memfd_create("crnn")  # novm
+    except OSError:
+        return None
+
+
 def open_input(path: Path, *, stream: bool = False) -> IO[bytes]:
     """Open a file for reading, without waiting for what never comes.
 

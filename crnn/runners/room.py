@@ -14,6 +14,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from crnn.files import unnamed_memory
+
 _MOST = 1 << 28
 """Bytes of memory that a room may take; what does not fit goes through the pipe."""
 
@@ -61,7 +63,7 @@ class Room(Visitor):
     """
 
     def __init__(self) -> None:
-        super().__init__(_unnamed_memory())
+        super().__init__(unnamed_memory())
         self._free: List[Place] = []
         self._end = 0
         self._least = 0
@@ -109,15 +111,3 @@ class Room(Visitor):
             return None
         self._end += size
         return place
-
-
-def _unnamed_memory() -> Optional[int]:
-    """Return the descriptor of a file in memory that has no name (memfd_create(2)); None where the
-    system, or Python 3.7, has no such files.
-    """
-    if not hasattr(os, "memfd_create"):
-        return None
-    try:
-        return os.memfd_create("crnn")  # novm
-    except OSError:
-        return None

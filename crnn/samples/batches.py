@@ -37,7 +37,7 @@ import numpy as np
 
 from crnn.batch import Batch, Problem, Sample, Span
 from crnn.errors import UnavailableError
-from crnn.files import unnamed_file
+from crnn.files import unnamed_file, unnamed_memory
 from crnn.image import Bounds, ImageError, decode_into
 from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
@@ -455,7 +455,8 @@ class _Shared:
     It is gone with this process, and takes of the machine's what was written to.
 
     Args:
-        places: The results that are there at a time; 0 for no such memory.
+        places: The results that are there at a time; 0 for no such memory, and where the system has
+            none, all goes through the pipe.
     """
 
     SIZE = 1 << 22
@@ -464,9 +465,10 @@ class _Shared:
     def __init__(self, places: int) -> None:
         self.path: Optional[str] = None
         self._places = itertools.cycle(range(max(1, places)))
+        self._file: Optional[int] = None
         if places:
-            # Asked for from Python 3.9 on.
-            self._file = os.memfd_create("crnn-decoded")  # novm
+            self._file = unnamed_memory()
+        if self._file is not None:
             os.ftruncate(self._file, places * self.SIZE)
             self.path = f"/proc/{os.getpid()}/fd/{self._file}"
             self._room = mmap.mmap(self._file, places * self.SIZE)
@@ -475,7 +477,7 @@ class _Shared:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.path:
+        if self._file is not None:
             # The memory itself goes with the last array in it.
             os.close(self._file)
 

@@ -227,6 +227,14 @@ def test_a_result_too_large_for_shared_memory_comes_whole(monkeypatch: pytest.Mo
     assert found == [(size, 7 * size) for size in sizes]
 
 
+def test_without_memory_to_share_results_come_by_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    begun = Begun(monkeypatch)
+    pieces = begun.waited_for([[size] for size in range(12)], 2)
+    with contextlib.closing(by_processes(pieces, np.zeros, 2, ahead=1, passing=True)) as results:
+        assert [len(result) for _, result in results] == list(range(12))
+
+
 class Slow:
     """A task that another process takes long to receive."""
 
