@@ -20,14 +20,12 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 import common
-from decode import words_of
+from decode import Checkout, words_of
 from simulated_chip import RATE, busy_share, compile_simulated
 
 from crnn.jobs.prepare import PrepareRequest, prepare
@@ -46,33 +44,12 @@ class Fed(NamedTuple):
     spent: float
 
 
-class Checkout:
-    """A process that feeds a simulated chip by a checkout's code."""
-
-    def __init__(self, root: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, CHILD],
-            env={**os.environ, "PYTHONPATH": str(root)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def feed(self, data: Path, cores: int, batch: int) -> Fed:
-        """Evaluate an LMDB's words."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{data} {cores} {batch}\n")
-        self._process.stdin.flush()
-        words = self._process.stdout.readline().split()
-        if not words:
-            raise SystemExit("a checkout's process has ended")
-        return Fed(*map(float, words))
-
-
 def compare(args: argparse.Namespace, memory: Path) -> None:
     """Compare with an earlier checkout on each number of processors and print."""
-    checkouts = {"before": Checkout(args.before.resolve()), "after": Checkout(common.ROOT)}
+    checkouts = {
+        "before": Checkout(args.before.resolve(), CHILD),
+        "after": Checkout(common.ROOT, CHILD),
+    }
     for kind, words in words_of(args.data).items():
         data = memory / kind.replace(" ", "_")
         with new_lmdb(data) as writer:
@@ -82,7 +59,8 @@ def compare(args: argparse.Namespace, memory: Path) -> None:
             found: Dict[str, List[Fed]] = {name: [] for name in checkouts}
             for run in range(args.runs):
                 for name in list(checkouts)[:: 1 - 2 * (run % 2)]:
-                    found[name].append(checkouts[name].feed(data, cores, args.batch))
+                    answer = checkouts[name].ask(data, cores, args.batch)
+                    found[name].append(Fed(*map(float, answer.split())))
             wanted = ""
             if cores > 1:
                 wanted = WANTED[kind]

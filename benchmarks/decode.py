@@ -32,22 +32,22 @@ WANTED = {"JPEG": "at least 1.75", "as they are": "at least 1.3"}
 
 
 class Checkout:
-    """A process that decodes by a checkout's code."""
+    """A process that answers by a checkout's code: it decodes, or does what another script does."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, child: str = CHILD) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, CHILD],
+            [sys.executable, child],
             env={**os.environ, "PYTHONPATH": str(root)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def ask(self, words: Path, count: object, how: str) -> str:
-        """Return its answer."""
+    def ask(self, *words: object) -> str:
+        """Return its answer to a line of words."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{words} {count} {how}\n")
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:

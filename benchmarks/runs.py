@@ -25,8 +25,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence
 
-import busy
 import common
+from simulated_chip import RATE, compile_simulated
 
 from crnn.jobs.prepare import PrepareRequest, prepare
 
@@ -74,7 +74,7 @@ class Evaluation:
         simulator = [sys.executable, "-m", "crnn.simulator", "--timing-only"]
         simulator += ["--soc", "Ascend310P3", "--devices", str(self._devices)]
         if paced:
-            simulator += ["--real-time", "--compute-ms", str(1000 * 64 / busy.RATE)]
+            simulator += ["--real-time", "--compute-ms", str(1000 * 64 / RATE)]
         chips = ",".join(map(str, range(self._devices)))
         command = [sys.executable, "-m", "crnn", "evaluate", *self._words, "--device", chips]
         command += ["--batch", "64", "--json", str(result)]
@@ -142,7 +142,7 @@ def compare(evaluation: Evaluation, args: argparse.Namespace) -> None:
                 taken[run].append(evaluation.spent(run=run, paced=paced))
         pace = "a chip that takes no time"
         if paced:
-            pace = f"a chip at {busy.RATE:.0f} words/s"
+            pace = f"a chip at {RATE:.0f} words/s"
         for what, wanted in (("cpu", ""), ("wall", "at most 1.05"), ("word", "")):
             common.show_ratio(
                 f"{pace}: {what}, --run / without",
@@ -160,7 +160,7 @@ def main() -> None:
     args = parser.parse_args()
     common.head(f"runs on {args.devices} SIMULATED chip(s), {args.words} words", args)
     with tempfile.TemporaryDirectory() as disk, common.scratch() as memory:
-        om = busy.compile_simulated(Path(disk), 64)
+        om = compile_simulated(Path(disk), 64)
         bins = Path(memory) / "bins"
         labels = bins.with_suffix(".txt")
         words = common.Repeated(args.data, args.words)
