@@ -30,7 +30,7 @@ from tests.cluster.machines import (
 from tests.conftest import ROOT
 from tests.fonts import needs_fonts
 from tests.models import write_bins, write_echo_model, write_images
-from tests.processes import started, uncounted
+from tests.processes import measured, started, uncounted
 
 COUNT = 150
 """Words: of a model that takes 4 at a time, ten shards of 16."""
@@ -70,7 +70,12 @@ def environment(**more: str) -> Dict[str, str]:
 def crnn(place: Path, *words: str, code: int = 0) -> str:
     """Run a command and return what it says on stderr, in one line."""
     ended = subprocess.run(
-        command(*words), cwd=place, env=environment(), capture_output=True, text=True, check=False
+        command(*words),
+        cwd=place,
+        env=environment(**measured()),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
