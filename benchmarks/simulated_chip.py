@@ -36,7 +36,9 @@ RATE = 17815.0
 
 
 class WallClock(Clock):
-    """The simulator's clock at the wall's pace."""
+    """The simulator's clock at the wall's pace, as its --real-time: an earlier checkout, by whose
+    code this runs too, has none of its own.
+    """
 
     def __init__(self, knobs: Knobs) -> None:
         super().__init__(knobs)

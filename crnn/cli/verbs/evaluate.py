@@ -211,10 +211,8 @@ def run(args: argparse.Namespace) -> int:
     cluster = cluster_options(args)
     if len(data) > 1 or len(args.lexicon or ()) > 1 or _holds_models(args.model):
         return _table(args, data)
-    if cluster is not None:
-        return _run_on(cluster, args)
     if args.folder is not None:
-        return _run_folder(args)
+        return _run_folder(args, cluster)
     return run_one(args)
 
 
@@ -288,8 +286,10 @@ def run_one(args: argparse.Namespace) -> int:
     return present(args, outcome)
 
 
-def _run_folder(args: argparse.Namespace) -> int:
-    """Evaluate in a folder, and show the result, or how far it is."""
+def _run_folder(args: argparse.Namespace, cluster: Optional[ClusterOptions]) -> int:
+    """Evaluate in a folder, on a cluster where there is one, and show the result, or how far it
+    is.
+    """
     from crnn.jobs.evaluate import EvaluateRequest
     from crnn.jobs.runs import RunOptions, Unfinished, evaluate_run
 
@@ -298,6 +298,10 @@ def _run_folder(args: argparse.Namespace) -> int:
         raise UsageError("--keep-images does not go with --run")
     options = RunOptions(args.folder, args.resume, args.shard)
     request = request_of(EvaluateRequest, args)
+    if cluster is not None:
+        from crnn.cluster.verbs import evaluate_on
+
+        return present(args, evaluate_on(cluster, request, options, console.progress, console))
     outcome = evaluate_run(request, options, console.progress, screen=console)
     if not isinstance(outcome, Unfinished):
         return present(args, outcome)
@@ -308,20 +312,6 @@ def _run_folder(args: argparse.Namespace) -> int:
         " other jobs"
     )
     return 0
-
-
-def _run_on(cluster: ClusterOptions, args: argparse.Namespace) -> int:
-    """Evaluate in a folder on a cluster, and show the result."""
-    from crnn.cluster.verbs import evaluate_on
-    from crnn.jobs.evaluate import EvaluateRequest
-    from crnn.jobs.runs import RunOptions
-
-    require_format(args)
-    if args.keep_images is not None:
-        raise UsageError("--keep-images does not go with --run")
-    options = RunOptions(args.folder, args.resume)
-    request = request_of(EvaluateRequest, args)
-    return present(args, evaluate_on(cluster, request, options, console.progress, console))
 
 
 def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:
