@@ -41,6 +41,7 @@ from crnn.filekind import refuse_lfs_pointer, require_file
 from crnn.files import natural_key, read_bounded, utf8_lines
 from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.samples.columns import Column, are_among, ascend, pieces
+from crnn.samples.rings import ring
 from crnn.spec import ModelSpec
 from crnn.views import PLAIN, named, parsed
 
@@ -557,9 +558,8 @@ class BinFolder:
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
         # One byte more than a batch, since each read asks for one more than it should get.
-        ring = [np.empty(size * count + 1, dtype=np.uint8) for _ in range(keep + 1)]
+        memories = itertools.cycle(ring(keep + 1, (size * count + 1,), np.uint8))
         folder = f"{self.folder}{os.sep}"
-        memories = itertools.cycle(ring)
         for start, last in ranges:
             while start < last:
                 memory = next(memories)
