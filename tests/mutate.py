@@ -239,6 +239,42 @@ MUTATIONS = (
         "tests/cluster/test_orders.py::test_what_the_dead_had_claimed_is_free",
     ),
     Mutation(
+        "columns of millions kept in memory",
+        "crnn/samples/columns.py",
+        "        self._values = array(self._code)\n",
+        "        self._kept = [*getattr(self, '_kept', ()), self._values]\n"
+        "        self._values = array(self._code)\n",
+        "tests/samples/test_columns.py::test_many_values_take_no_memory",
+    ),
+    Mutation(
+        "a full disk loses what a column had",
+        "crnn/samples/columns.py",
+        "        values.extend(self._values)\n",
+        "",
+        "tests/samples/test_columns.py::test_on_a_full_disk_values_come_back_into_memory",
+    ),
+    Mutation(
+        "each path of a run's list has its place in memory",
+        "crnn/reading/run.py",
+        "_STEP = 256\n",
+        "_STEP = 1\n",
+        "tests/cli/test_read_runs.py::test_a_listing_gives_any_range_and_holds_no_path",
+    ),
+    Mutation(
+        "a whole row group held as Python has it",
+        "crnn/reports/parquet.py",
+        "_TAKEN = 1 << 9\n",
+        "_TAKEN = GROUP\n",
+        "tests/reports/test_parquet.py::test_hardly_any_record_is_held",
+    ),
+    Mutation(
+        "batches' memory left to the C library",
+        "crnn/samples/rings.py",
+        "        found.append(np.frombuffer(memory, kind, values).reshape(shape))\n",
+        "        found.append(np.empty(shape, kind))\n",
+        "tests/samples/test_rings.py::test_nothing_stays_of_what_threads_have_used",
+    ),
+    Mutation(
         "a batch of bins goes on into the next shard",
         "crnn/samples/bins.py",
         "                places = range(start, last)\n",

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
@@ -44,6 +45,10 @@ LISTING = "listing-"
 """So begins the name of the file in the folder with the paths, a NUL behind each; the rest is the
 beginning of its hash.
 """
+_STEP = 256
+"""Of so many paths the place of one is known."""
+_BLOCK = 1 << 16
+"""So many bytes of paths are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +142,14 @@ def count_listed(path: Path) -> int:
     """
     count = 0
     with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
+        for block in iter(lambda: file.read(_BLOCK), b""):
             count += block.count(b"\0")
     return count
 
 
 class Listing:
-    """The paths of a run's words, which stay in their file.
+    """The paths of a run's words, which stay in their file: of each `_STEP` words the place of the
+    first is held.
 
     Args:
         path: The file.
@@ -151,33 +157,38 @@ class Listing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ends = array("q", [0])
-        end = 0
+        self._marks = array("q", [0])
+        self._count = 0
+        place = 0
         with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                start = 0
-                while True:
-                    place = block.find(b"\0", start)
-                    if place < 0:
-                        break
-                    start = place + 1
-                    self._ends.append(end + start)
-                end += len(block)
+            for names in _names(file):
+                for name in names:
+                    place += len(name) + 1
+                    self._count += 1
+                    if self._count % _STEP == 0:
+                        self._marks.append(place)
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return self._count
 
     def samples(self, ranges: Iterable[Range]) -> Iterator[Sample]:
         """Yield the words of ranges, each of which ends a batch."""
         with self._path.open("rb") as file:
             for begin, end in ranges:
-                file.seek(self._ends[begin])
-                for position in range(begin, end):
-                    name = file.read(self._ends[position + 1] - self._ends[position])
-                    sample = of_file(os.fsdecode(name[:-1]))
-                    if position == end - 1:
-                        sample = dataclasses.replace(sample, ends=True)
-                    yield sample
+                file.seek(self._marks[begin // _STEP])
+                names = itertools.chain.from_iterable(_names(file))
+                passed = begin % _STEP
+                for name in itertools.islice(names, passed, passed + end - begin - 1):
+                    yield of_file(os.fsdecode(name))
+                yield dataclasses.replace(of_file(os.fsdecode(next(names))), ends=True)
+
+
+def _names(file: IO[bytes]) -> Iterator[List[bytes]]:
+    """Yield the paths of a listing from where it stands, some at a time."""
+    rest = b""
+    for block in iter(lambda: file.read(_BLOCK), b""):
+        *names, rest = (rest + block).split(b"\0")
+        yield names
 
 
 class ListReader:

@@ -43,6 +43,7 @@ from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
 from crnn.samples.image_files import loaded
+from crnn.samples.rings import ring
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 
@@ -248,8 +249,7 @@ def image_batches(
         if spec.widths is not None:
             yield from bucketed(_rows(chunks, spec), spec, size, dtype=dtype)
             return
-        ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
-        filling = _Filling(ring, spec)
+        filling = _Filling(ring(keep + 1, (size, *spec.image_shape), dtype), spec)
         for taken, chunk in chunks:
             yield from filling.add(taken, chunk)
         yield from filling.rest()
@@ -276,8 +276,8 @@ def _decoded(
 class _Filling:
     """Puts decoded pixels into the batches' own memory, by table where they are values."""
 
-    def __init__(self, ring: Sequence[np.ndarray], spec: ModelSpec) -> None:
-        self._ring = itertools.cycle(ring)
+    def __init__(self, memories: Sequence[np.ndarray], spec: ModelSpec) -> None:
+        self._ring = itertools.cycle(memories)
         self._table = spec.table
         self._shape = spec.image_shape
         self._begin()

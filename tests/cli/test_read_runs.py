@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import List
 
 import pytest
 
 from crnn.cli.main import main
+from crnn.reading.run import Listing, count_listed
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_images
 from tests.processes import started
@@ -44,6 +46,26 @@ def test_the_records_are_those_of_a_plain_reading(place: Path) -> None:
     assert len(list(Path("run/shards").iterdir())) == 3
     read("images", "--out", "again.jsonl", "--run", "run", "--resume")
     assert Path("again.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+def test_a_listing_gives_any_range_and_holds_no_path(tmp_path: Path) -> None:
+    names = [f"words/é{number}.png" for number in range(30_000)]
+    (tmp_path / "listing").write_bytes("".join(f"{name}\0" for name in names).encode())
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        listing = Listing(tmp_path / "listing")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(listing) == count_listed(tmp_path / "listing") == len(names)
+    assert after - before < len(names)
+    for begin, end in [(0, 1), (255, 257), (256, 512), (7, 20_001), (29_999, 30_000)]:
+        found = list(listing.samples([(begin, end)]))
+        assert [sample.file for sample in found] == names[begin:end]
+        assert [sample.ends for sample in found] == [False] * (end - begin - 1) + [True]
+    two = listing.samples([(300, 302), (3, 4)])
+    assert [sample.file for sample in two] == [*names[300:302], names[3]]
 
 
 @pytest.mark.parametrize("lines", [1, 3, 4, 20])
