@@ -129,8 +129,8 @@ MUTATIONS = (
     Mutation(
         "a run goes on where words wait",
         "crnn/jobs/run_folder.py",
-        "        if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):\n",
-        "        if lines[count - 1].startswith(BATCH):\n",
+        "        if not waits:\n",
+        "        if begin:\n",
         "tests/jobs/test_run_folder.py::test_from_words_that_wait_for_others_nobody_goes_on",
     ),
     Mutation(
@@ -143,9 +143,23 @@ MUTATIONS = (
     Mutation(
         "the dead keep their shards",
         "crnn/jobs/run_folder.py",
-        "        return not lives(owner) and is_free(claim)\n",
-        "        return False\n",
+        "        if is_free(claim):\n",
+        "        if not claim:\n",
         "tests/jobs/test_run_folder.py::test_a_dead_owners_shard_goes_to_one_of_many",
+    ),
+    Mutation(
+        "what somebody has put where records are to be written is written through",
+        "crnn/jobs/run_folder.py",
+        "            self._part.unlink()\n",
+        "            self._part.stat()\n",
+        "tests/jobs/test_run_folder.py::test_records_are_not_written_through_a_link",
+    ),
+    Mutation(
+        "a batch that was damaged is gone on behind",
+        "crnn/jobs/run_folder.py",
+        "        if count != number - begin or records > most:\n",
+        "        if number < begin:\n",
+        "tests/jobs/test_run_folder.py::test_what_is_not_as_it_was_written_is_forgotten",
     ),
     Mutation(
         "another configuration is gone on with",
