@@ -41,6 +41,8 @@ _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, Over
 _MORE = frozenset(["width", "view", "steps"])
 """The fields of records that `PlainRows` have no place for."""
 _NUMBER = (float, int)
+_LARGEST = (1 << 31) - 1
+"""What a table has room for as a place or a width."""
 _LONGEST_TIME = 1e12
 """Seconds; of greater ones there may be too many for a sum."""
 _KINDS = {
@@ -273,6 +275,8 @@ def _require_kinds(entry: Dict[str, Any]) -> None:
             raise TypeError(f"{str(value)[:80]!r} in the place of a {name}")
         if kind in _NUMBER:
             _number(value)
+        if kind is int and abs(value) > _LARGEST:
+            raise ValueError(f"{str(value)[:80]} in the place of a {name}")
         if kind is list and name in _KINDS:
             for one in value:
                 _require_kinds(one)

@@ -264,7 +264,7 @@ class SoFar:
             InputError: Records cannot be read.
         """
         for run, shard in self.shards:
-            with _damage_told(run, shard):
+            with damage_told(run, shard):
                 yield from run.records(shard)
 
     def evaluation(self) -> Evaluation:
@@ -280,7 +280,7 @@ class SoFar:
         scorer = one.scorer_of(info.model.spec, None, None, confidences=False)
         counted = _Counted(scorer, None)
         for run, shard in self.shards:
-            with _damage_told(run, shard):
+            with damage_told(run, shard):
                 for lines in run.records(shard):
                     counted.add(counted.batch(lines))
         evaluation = _evaluation(counted, info, self.run)
@@ -729,7 +729,7 @@ def _result(
             if shard.end <= position:
                 continue
             run = _holder(runs, shard)
-            with _damage_told(run, shard):
+            with damage_told(run, shard):
                 for lines in run.records(shard):
                     taken = counted.add(counted.batch(lines))
                     wanted.take(taken)
@@ -872,8 +872,16 @@ def _is_there(runs: Sequence[RunFolder], shard: Shard) -> bool:
 
 
 @contextlib.contextmanager
-def _damage_told(run: RunFolder, shard: Shard) -> Iterator[None]:
-    """Name the file of records that cannot be read."""
+def damage_told(run: RunFolder, shard: Shard) -> Iterator[None]:
+    """Name the file of records that cannot be read.
+
+    Args:
+        run: The run.
+        shard: The shard whose records are read in the block.
+
+    Raises:
+        InputError: They cannot.
+    """
     try:
         yield
     except InputError as error:
