@@ -169,7 +169,7 @@ def look_at(request: EvaluateRequest, options: RunOptions) -> Begun:
     _require_suitable(request)
     is_there = (options.folder / "run.json").exists()
     if not is_there or not options.resume:
-        refuse_used(options.folder)
+        refuse_used(options.folder, joins=options.resume)
     job = one.job_of(request, CountingProtocol(), apart=True)
     asked = one.asked_of(request, job.sure, several=job.several)
     configuration = _configuration(request, job, asked)

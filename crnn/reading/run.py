@@ -304,7 +304,7 @@ def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> P
     """
     is_there = (folder / "run.json").exists()
     if not is_there or not resume:
-        refuse_used(folder, besides=LISTING)
+        refuse_used(folder, besides=LISTING, joins=resume)
     make_folder(folder)
     tidy(folder)
     if is_there:

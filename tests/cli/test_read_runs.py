@@ -16,7 +16,8 @@ import pytest
 
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.jobs.run_folder import RunFolder
+from crnn.jobs.run_folder import RunFolder, refuse_used
+from crnn.leftovers import temporary_file
 from crnn.reading.run import Listing, count_listed
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_images
@@ -230,6 +231,22 @@ def test_runs_of_two_verbs_are_told_apart(place: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     read("images", "--run", "other", "--resume", code=1)
     assert "other is a run of crnn evaluate" in capsys.readouterr().err
+
+
+def test_who_begins_at_the_same_moment_shares_the_run(place: Path) -> None:
+    Path("run").mkdir()
+    # As another process has it that is still listing its words.
+    descriptor, listing = temporary_file(Path("run"))
+    try:
+        read("images", "--run", "run", "--resume", "--out", "run.jsonl")
+    finally:
+        os.close(descriptor)
+        listing.unlink()
+    read("images", "--out", "plain.jsonl")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    refuse_used(Path("run"), joins=True)
+    with pytest.raises(InputError, match="holds a run already"):
+        refuse_used(Path("run"))
 
 
 def test_where_the_records_go_is_looked_at_first(
