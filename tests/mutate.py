@@ -49,6 +49,20 @@ MUTATIONS = (
         "tests/test_metrics.py::test_edit_distance_by_hand",
     ),
     Mutation(
+        "the copy of a calibrated OM without its temperature",
+        "crnn/jobs/calibrate.py",
+        "    spec = dataclasses.replace(sidecar.spec, temperature=temperature)\n",
+        "    spec = sidecar.spec\n",
+        "tests/jobs/test_calibrate.py::test_an_oms_sidecar_carries_the_temperature",
+    ),
+    Mutation(
+        "a compressed archive that is cut off ends in silence",
+        "crnn/samples/tars.py",
+        "            found = Problem(BROKEN, str(error) or type(error).__name__)\n",
+        "            found = None\n",
+        "tests/cli/test_read_sources.py::test_a_compressed_archive_may_end_or_be_damaged_anywhere",
+    ),
+    Mutation(
         "long labels passed over with the batch",
         "crnn/batch.py",
         "            if 2 * len(text) > most:\n",

@@ -668,7 +668,7 @@ def decode_sample(
     if sample.file is not None:
         sample = loaded(sample)
     if sample.image is None:
-        return sample.problem or Problem("missing image"), ()
+        return sample.fault(), ()
     try:
         return decode_into(sample.image, spec, out, bounds)
     except ImageError as error:

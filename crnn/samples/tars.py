@@ -8,10 +8,10 @@ import zlib
 from pathlib import Path
 from typing import Iterator, Optional, Union
 
-from crnn.batch import Problem, Sample
+from crnn.batch import IMAGE_TOO_LARGE, Problem, Sample
 from crnn.errors import InputError
 from crnn.limits import limit
-from crnn.samples.image_files import TOO_LARGE, is_image_name
+from crnn.samples.image_files import is_image_name
 
 BROKEN = "broken tar"
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -104,7 +104,7 @@ def _image(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Optional[Union[
         return None
     most = limit("image_bytes")
     if member.size > most:
-        return Problem(TOO_LARGE, f"{member.size} bytes; the limit is {most}")
+        return Problem(IMAGE_TOO_LARGE, f"{member.size} bytes; the limit is {most}")
     file = archive.extractfile(member)
     assert file is not None
     data = file.read()

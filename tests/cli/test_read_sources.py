@@ -283,6 +283,48 @@ def test_a_damaged_tar_is_read_up_to_the_damage(
     assert main(["read", str(model), "shard.tar", "--strict"]) == 3
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
+def test_an_archive_is_known_by_what_it_holds(
+    model: Path, crops: Path, capsys: Joined, mode: str
+) -> None:
+    # By its mark where it is not compressed, whatever it is called.
+    tar_of(Path("shard.tar"), [("1.png", png("house"))], mode)
+    name = "shard.tar"
+    if mode == "w":
+        Path(name).rename("shard.7")
+        name = "shard.7"
+    assert main(["read", str(model), name, "--jsonl"]) == 0
+    assert texts(lines_of(capsys)) == ["house"]
+
+
+def test_a_compressed_archive_may_end_or_be_damaged_anywhere(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    members = [(f"{number}.png", png("house")) for number in range(40)]
+    whole = tar_of(Path("whole.tar.gz"), members, "w:gz").read_bytes()
+    middle = len(whole) // 2
+    cut, damaged = whole[:middle], bytearray(whole)
+    damaged[middle : middle + 40] = bytes(40)
+    for data in (cut, bytes(damaged)):
+        Path("shard.tar.gz").write_bytes(data)
+        assert main(["read", str(model), "shard.tar.gz", "--jsonl"]) == 0
+        records = lines_of(capsys)
+        assert texts(records[:-1]) == ["house"] * (len(records) - 1)
+        assert 1 < len(records) < 40
+        assert records[-1]["problem"] == "broken tar"
+
+
+def test_a_member_above_the_limit_is_passed_over(
+    model: Path, crops: Path, capsys: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRNN_MAX_IMAGE_BYTES", "4000")
+    tar_of(Path("shard.tar"), [("large.png", bytes(5000)), ("2.png", png("tree"))])
+    assert main(["read", str(model), "shard.tar", "--jsonl"]) == 0
+    large, good = lines_of(capsys)
+    assert (large["problem"], good["text"]) == ("image too large", "tree")
+    assert large["detail"] == "5000 bytes; the limit is 4000"
+
+
 def test_a_list_or_an_archive_of_nothing_says_so(model: Path, crops: Path, capsys: Joined) -> None:
     Path("empty.list").write_bytes(b"")
     tar_of(Path("none.tar"), [("readme.txt", b"no image")])
