@@ -23,6 +23,7 @@ from crnn.training.world import World
 from crnn.weights.checkpoint import load_checkpoint
 from tests.conftest import ROOT
 from tests.fonts import needs_fonts
+from tests.foreign import few_words_lmdb
 from tests.processes import started
 from tests.training.conftest import TINY, write_lmdb
 from tests.training.runs import DECIDED, OWN, SHORT, lines_in, metrics, same, saved, train, until
@@ -221,7 +222,7 @@ def test_a_run_begins_from_any_checkpoint_and_counts_as_crnn_evaluate_does(
     tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Two split LSTMs, as ModelZoo's files have them; the network is the recipe's own.
-    start, words = ROOT / "examples" / "crnn_small.pth", ROOT / "examples" / "words_lmdb"
+    start, words = ROOT / "examples" / "crnn_small.pth", few_words_lmdb(tmp_path / "words", 60)
     pairs = [
         f"start_from={start}",
         f"train={words}",
