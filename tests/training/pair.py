@@ -54,8 +54,7 @@ def thread_names() -> List[str]:
 
 def become_two(folder: Path) -> int:
     """Fork; return the second process's number in the first, and 0 in the second."""
-    # The first optimizer of a process imports PyTorch's compiler.
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()
+    # No optimizer yet: the first one imports PyTorch's compiler, and it matters what was before.
     child = os.fork()
     rank = "0"
     if not child:
