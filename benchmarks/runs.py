@@ -7,8 +7,8 @@ the host. Whole commands are compared, from their start to their end: their proc
 chip takes no time, and their wall time where it takes its own, 64 / 17 815 s a batch of 64
 (--real-time). In a run the chip has a process of its own, so that one that hangs can be given up.
 
---devices 4 measures that many chips: what the process uses that hands out batches and keeps the
-records, as a share of a core, while all of them compute.
+--devices 4 measures that many chips, at --pace times that of one: what the process uses that hands
+out batches and keeps the records, as a share of a core, while all of them compute.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ class Evaluation:
         words: What stands behind ``crnn evaluate``.
         folder: A folder for results.
         devices: How many chips there are.
+        pace: How fast one that takes its time is, as a part of a real one's.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path, devices: int) -> None:
+    def __init__(self, words: Sequence[str], folder: Path, devices: int, pace: float = 1.0) -> None:
+        self._milliseconds = 1000 * 64 / (RATE * pace)
         self._words = words
         self._folder = folder
         self._devices = devices
@@ -74,7 +76,7 @@ class Evaluation:
         simulator = [sys.executable, "-m", "crnn.simulator", "--timing-only"]
         simulator += ["--soc", "Ascend310P3", "--devices", str(self._devices)]
         if paced:
-            simulator += ["--real-time", "--compute-ms", str(1000 * 64 / RATE)]
+            simulator += ["--real-time", "--compute-ms", str(self._milliseconds)]
         chips = ",".join(map(str, range(self._devices)))
         command = [sys.executable, "-m", "crnn", "evaluate", *self._words, "--device", chips]
         command += ["--batch", "64", "--json", str(result)]
@@ -157,6 +159,7 @@ def main() -> None:
     parser = common.arguments(__doc__)
     parser.add_argument("--words", type=int, default=50000, help="words a run (default 50000)")
     parser.add_argument("--devices", type=int, default=1, help="simulated chips (default 1)")
+    parser.add_argument("--pace", type=float, default=1.0, help="of a chip (default 1)")
     args = parser.parse_args()
     common.head(f"runs on {args.devices} SIMULATED chip(s), {args.words} words", args)
     with tempfile.TemporaryDirectory() as disk, common.scratch() as memory:
@@ -166,13 +169,15 @@ def main() -> None:
         words = common.Repeated(args.data, args.words)
         prepare(PrepareRequest(words, str(bins), labels, common.SPEC, dtype="float32"))
         evaluation = Evaluation(
-            [str(om), str(bins), "--label", str(labels)], Path(disk), args.devices
+            [str(om), str(bins), "--label", str(labels)], Path(disk), args.devices, args.pace
         )
         if args.devices > 1:
             shares = [share_of_a_core(evaluation) for _ in range(args.runs)]
             common.show_ratio(
                 "of a core: the process that feeds the chips", shares, [1.0] * args.runs
             )
+            rate = json.loads((Path(disk) / "r.json").read_text())["throughput"]
+            print(f"{rate:.0f} words/s in the last run: {1e6 * shares[-1] / rate:.1f} µs a word")
             return
         compare(evaluation, args)
 

@@ -129,8 +129,8 @@ MUTATIONS = (
     Mutation(
         "a run goes on where words wait",
         "crnn/jobs/run_folder.py",
-        "        if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):\n",
-        "        if lines[count - 1].startswith(BATCH):\n",
+        "        if not waits:\n",
+        "        if begin:\n",
         "tests/jobs/test_run_folder.py::test_from_words_that_wait_for_others_nobody_goes_on",
     ),
     Mutation(
@@ -143,9 +143,23 @@ MUTATIONS = (
     Mutation(
         "the dead keep their shards",
         "crnn/jobs/run_folder.py",
-        "        return not lives(owner) and is_free(claim)\n",
-        "        return False\n",
+        "        if is_free(claim):\n",
+        "        if not claim:\n",
         "tests/jobs/test_run_folder.py::test_a_dead_owners_shard_goes_to_one_of_many",
+    ),
+    Mutation(
+        "what somebody has put where records are to be written is written through",
+        "crnn/jobs/run_folder.py",
+        "            self._part.unlink()\n",
+        "            self._part.stat()\n",
+        "tests/jobs/test_run_folder.py::test_records_are_not_written_through_a_link",
+    ),
+    Mutation(
+        "a batch that was damaged is gone on behind",
+        "crnn/jobs/run_folder.py",
+        "        if count != number - begin or records > most:\n",
+        "        if number < begin:\n",
+        "tests/jobs/test_run_folder.py::test_what_is_not_as_it_was_written_is_forgotten",
     ),
     Mutation(
         "another configuration is gone on with",
@@ -237,6 +251,42 @@ MUTATIONS = (
         "                    os.utime(claim, (0, 0))\n",
         "                    pass\n",
         "tests/cluster/test_orders.py::test_what_the_dead_had_claimed_is_free",
+    ),
+    Mutation(
+        "columns of millions kept in memory",
+        "crnn/samples/columns.py",
+        "        self._values = array(self._code)\n",
+        "        self._kept = [*getattr(self, '_kept', ()), self._values]\n"
+        "        self._values = array(self._code)\n",
+        "tests/samples/test_columns.py::test_many_values_take_no_memory",
+    ),
+    Mutation(
+        "a full disk loses what a column had",
+        "crnn/samples/columns.py",
+        "        values.extend(self._values)\n",
+        "",
+        "tests/samples/test_columns.py::test_on_a_full_disk_values_come_back_into_memory",
+    ),
+    Mutation(
+        "each path of a run's list has its place in memory",
+        "crnn/reading/run.py",
+        "_STEP = 256\n",
+        "_STEP = 1\n",
+        "tests/cli/test_read_runs.py::test_a_listing_gives_any_range_and_holds_no_path",
+    ),
+    Mutation(
+        "a whole row group held as Python has it",
+        "crnn/reports/parquet.py",
+        "_TAKEN = 1 << 9\n",
+        "_TAKEN = GROUP\n",
+        "tests/reports/test_parquet.py::test_hardly_any_record_is_held",
+    ),
+    Mutation(
+        "batches' memory left to the C library",
+        "crnn/samples/rings.py",
+        "        found.append(np.frombuffer(memory, kind, values).reshape(shape))\n",
+        "        found.append(np.empty(shape, kind))\n",
+        "tests/samples/test_rings.py::test_nothing_stays_of_what_threads_have_used",
     ),
     Mutation(
         "a batch of bins goes on into the next shard",

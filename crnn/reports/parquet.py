@@ -9,6 +9,10 @@ from crnn.errors import needs
 
 GROUP = 1 << 13
 """Rows that are written together."""
+_TAKEN = 1 << 9
+"""Rows of them that are held as Python has them."""
+_PAGE = 1 << 16
+"""Bytes of a column that are compressed together; pyarrow's own 2**20 wait for each column."""
 
 
 def require_writer() -> None:
@@ -42,9 +46,13 @@ def write_table(file: IO[bytes], records: Callable[[], Iterator[Mapping[str, Any
     known = _types(pyarrow)
     schema = pyarrow.schema([(name, known[name]) for name in names])
     rows = iter(records())
-    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        for group in iter(lambda: list(itertools.islice(rows, GROUP)), []):
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=schema))
+    taken = iter(lambda: list(itertools.islice(rows, _TAKEN)), [])
+    batches = (pyarrow.RecordBatch.from_pylist(some, schema=schema) for some in taken)
+    # Hardly a text or path comes again: a dictionary of them takes memory, and more of the disk.
+    layout = {"use_dictionary": False, "data_page_size": _PAGE}
+    with pyarrow.parquet.ParquetWriter(file, schema, **layout) as writer:
+        for group in iter(lambda: list(itertools.islice(batches, GROUP // _TAKEN)), []):
+            writer.write_table(pyarrow.Table.from_batches(group))
 
 
 def _types(pyarrow: Any) -> Dict[str, Any]:

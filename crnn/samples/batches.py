@@ -43,6 +43,7 @@ from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
 from crnn.samples.image_files import loaded
+from crnn.samples.rings import ring
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 
@@ -63,6 +64,8 @@ class Seen(NamedTuple):
 ViewMaker = Callable[[Sample], Tuple[Sequence[Seen], Sequence[str]]]
 """Decodes a sample once and gives its views, at least one, and its remarks."""
 
+PROBLEMS = 1024
+"""The most samples without image in a batch: a list may name millions of files that are gone."""
 MANY = 5000
 """Samples from which on processes are worth their start; threads share one interpreter, and so
 about one core.
@@ -230,8 +233,8 @@ def image_batches(
             from `MANY` samples on. None where threads are to decode however many there are.
 
     Yields:
-        Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
-        order; of several widths as above.
+        Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, and one of
+        `PROBLEMS` samples without, in the samples' order; of several widths as above.
     """
     workers = workers or usable_cpus()
     if views is not None:
@@ -248,8 +251,7 @@ def image_batches(
         if spec.widths is not None:
             yield from bucketed(_rows(chunks, spec), spec, size, dtype=dtype)
             return
-        ring = [np.empty((size, *spec.image_shape), dtype=dtype) for _ in range(keep + 1)]
-        filling = _Filling(ring, spec)
+        filling = _Filling(ring(keep + 1, (size, *spec.image_shape), dtype), spec)
         for taken, chunk in chunks:
             yield from filling.add(taken, chunk)
         yield from filling.rest()
@@ -276,8 +278,8 @@ def _decoded(
 class _Filling:
     """Puts decoded pixels into the batches' own memory, by table where they are values."""
 
-    def __init__(self, ring: Sequence[np.ndarray], spec: ModelSpec) -> None:
-        self._ring = itertools.cycle(ring)
+    def __init__(self, memories: Sequence[np.ndarray], spec: ModelSpec) -> None:
+        self._ring = itertools.cycle(memories)
         self._table = spec.table
         self._shape = spec.image_shape
         self._begin()
@@ -303,7 +305,8 @@ class _Filling:
                 self._problems[len(self._keys)] = result
             self._keys.append(sample.key)
             self._labels.append(sample.label)
-            if sample.ends or self._full + waiting == len(self._images):
+            full = self._full + waiting == len(self._images)
+            if sample.ends or full or len(self._problems) == PROBLEMS:
                 self._put(pixels[at : at + waiting])
                 at, waiting = at + waiting, 0
                 yield self._batch()

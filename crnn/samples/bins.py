@@ -17,7 +17,6 @@ import json
 import os
 import re
 import stat
-from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
@@ -41,6 +40,8 @@ from crnn.errors import InputError, UsageError
 from crnn.filekind import refuse_lfs_pointer, require_file
 from crnn.files import natural_key, read_bounded, utf8_lines
 from crnn.fingerprint import Fingerprint, parse_fingerprint
+from crnn.samples.columns import Column, are_among, ascend, pieces
+from crnn.samples.rings import ring
 from crnn.spec import ModelSpec
 from crnn.views import PLAIN, named, parsed
 
@@ -67,8 +68,6 @@ _NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60}
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
 Range = Tuple[int, int]
 """Positions in the data, from 0: the first, and the one behind the last."""
-_PIECE = 1 << 14
-"""How many numbers are hashed at a time."""
 _ASKED = 1000
 """How many samples are looked up at a time; how many bins' sizes are looked at where nothing tells
 their type.
@@ -368,20 +367,21 @@ def label_lines(path: Path) -> Iterator[Tuple[int, str]]:
 
 
 class LabelFile:
-    """The labels of many bins in the order of their indices, in a few bytes each: there may be
-    millions.
+    """The labels of many bins in the order of their indices, in columns: there may be millions.
 
     Of an index that is given twice the last label counts; ``repeated`` names the index for each
     time too often.
     """
 
     def __init__(self, numbered: Iterable[Tuple[int, str]]) -> None:
-        given, ends, text = _columns(numbered)
-        if len(given) and _ascend(given):
-            # As the kit writes them: nothing is to be put in order, and no memory is spent on it.
-            self.repeated: List[int] = []
-            self.indices, self._bounds, self._text = _narrow(given), _narrow(ends), text
-            return
+        self.indices, self._bounds, self._text = _columns(numbered)
+        self.repeated: List[int] = []
+        # As the kit writes them nothing is to be put in order, and no memory is spent on it.
+        if not ascend(self.indices):
+            self._put_in_order()
+
+    def _put_in_order(self) -> None:
+        given, ends = self.indices, self._bounds
         order = np.argsort(given, kind="stable")
         ordered = given[order]
         counts = _is_last_of_its_kind(ordered)
@@ -392,51 +392,52 @@ class LabelFile:
         lengths = np.diff(ends)[lines]
         bounds = np.append(0, np.cumsum(lengths))
         self._bounds = _narrow(bounds)
-        if not np.array_equal(lines, np.arange(len(given))):
-            text = _joined(text, ends[lines], lengths)
-        self._text = text
+        self._text = _joined(self._text, ends[lines], lengths)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __iter__(self) -> Iterator[Tuple[int, str]]:
-        return ((int(index), self.texts(row, row + 1)[0]) for row, index in enumerate(self.indices))
+        for begin in range(0, len(self), _ASKED):
+            end = min(begin + _ASKED, len(self))
+            yield from zip(self.indices[begin:end].tolist(), self.texts(begin, end))
 
     def digest(self) -> str:
         """Return the SHA-256 of all indices and labels."""
         made = hashlib.sha256()
         for numbers in (self.indices, self._bounds):
-            for begin in range(0, len(numbers), _PIECE):
-                made.update(numbers[begin : begin + _PIECE].astype("<u8").tobytes())
-        made.update(self._text)
+            for piece in pieces(numbers):
+                made.update(piece.astype("<u8").tobytes())
+        made.update(self._text.data)
         return made.hexdigest()
 
     def texts(self, start: int, end: int) -> List[str]:
         """Return the labels of these rows."""
-        bounds = self._bounds[start : end + 1].tolist()
-        return [self._text[first:last].decode("utf-8") for first, last in zip(bounds, bounds[1:])]
+        bounds = self._bounds[start : end + 1]
+        begin = int(bounds[0])
+        text = self._text[begin : int(bounds[-1])].tobytes()
+        places = (bounds - begin).tolist()
+        return [text[first:last].decode("utf-8") for first, last in zip(places, places[1:])]
 
     def keys(self, start: int, end: int) -> List[str]:
         """Return the names of these rows' samples."""
         return [f"test_{index}" for index in self.indices[start:end].tolist()]
 
 
-def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarray, bytearray]:
+def _columns(numbered: Iterable[Tuple[int, str]]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the indices, in the order given, and all labels one after the other in UTF-8; label i
     stands from end i to end i + 1.
     """
-    indices, ends, text = array("q"), array("q", [0]), bytearray()
+    indices, ends, text = Column("q"), Column("q"), Column("B")
+    end = 0
+    ends.append(end)
     for index, label in numbered:
+        encoded = label.encode("utf-8")
+        end += len(encoded)
         indices.append(index)
-        text += label.encode("utf-8")
-        ends.append(len(text))
-    # As they lie there: each copy would be eight bytes a label.
-    return np.frombuffer(indices, np.int64), np.frombuffer(ends, np.int64), text
-
-
-def _ascend(numbers: np.ndarray) -> bool:
-    """Say whether each number is greater than the one before."""
-    return bool((numbers[1:] > numbers[:-1]).all())
+        text.extend(encoded)
+        ends.append(end)
+    return indices.values(), ends.values(), text.values()
 
 
 def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
@@ -446,7 +447,7 @@ def _is_last_of_its_kind(ordered: np.ndarray) -> np.ndarray:
     return is_last
 
 
-def _joined(text: bytearray, starts: np.ndarray, lengths: np.ndarray) -> bytearray:
+def _joined(text: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return pieces of a text one after the other.
 
     All at once, by the place that each byte comes from: an object for each label would take memory
@@ -455,7 +456,8 @@ def _joined(text: bytearray, starts: np.ndarray, lengths: np.ndarray) -> bytearr
     new_starts = np.cumsum(lengths) - lengths
     moved_by = np.repeat(starts - new_starts, lengths)
     places = np.arange(len(moved_by)) + moved_by
-    return bytearray(np.frombuffer(text, dtype=np.uint8)[places].tobytes())
+    joined: np.ndarray = text[places]
+    return joined
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
@@ -501,10 +503,9 @@ class BinFolder:
             prepared = found.views
         present, self._misnamed = _present(self._folders, prepared or (PLAIN,))
         if label_file is None:
-            # A list of so many numbers would take memory that does not come back.
             self.labels = LabelFile((index, "") for index in map(int, present[PLAIN]))
         self._unlabelled = _strangers(present, self.labels.indices)
-        self._labelled = _narrow(_common(present[PLAIN], self.labels.indices))
+        self._present = present[PLAIN]
         if spec.widths is None:
             self.dtype = self._dtype(label_file)
         else:
@@ -557,9 +558,8 @@ class BinFolder:
         shape = self.spec.image_shape
         count = int(np.prod(shape)) * self.dtype.itemsize
         # One byte more than a batch, since each read asks for one more than it should get.
-        ring = [np.empty(size * count + 1, dtype=np.uint8) for _ in range(keep + 1)]
+        memories = itertools.cycle(ring(keep + 1, (size * count + 1,), np.uint8))
         folder = f"{self.folder}{os.sep}"
-        memories = itertools.cycle(ring)
         for start, last in ranges:
             while start < last:
                 memory = next(memories)
@@ -680,10 +680,15 @@ class BinFolder:
             hint="Keep that file beside the folder; or prepare the bins again.",
         )
 
+    def _labelled(self) -> Iterator[int]:
+        """Yield the numbers of the bins that have a label."""
+        for piece in pieces(self._present):
+            yield from piece[are_among(piece, self.labels.indices)].tolist()
+
     def _sizes(self) -> Dict[int, str]:
         """Return the sizes of the first labelled bins, each with a bin that has it."""
         sizes: Dict[int, str] = {}
-        for index in self._labelled[:_ASKED].tolist():
+        for index in itertools.islice(self._labelled(), _ASKED):
             path, size = self._found(bin_name(index))
             if size >= 0:
                 sizes.setdefault(size, path)
@@ -712,8 +717,8 @@ class BinFolder:
         values = int(np.prod(self.spec.image_shape))
         dtypes: Dict[int, np.dtype] = {values * 4: np.dtype("<f4"), values: np.dtype(np.uint8)}
         sizes: Dict[str, int] = {}
-        for index in self._labelled:
-            name = bin_name(int(index))
+        for index in self._labelled():
+            name = bin_name(index)
             try:
                 size = (self.folder / name).stat().st_size
             except OSError:
@@ -852,7 +857,7 @@ def _present(
     """Return the numbers of the folders' bins of each view, ascending, and the names of their
     ``.bin`` files that are named otherwise.
     """
-    found: Dict[str, array[int]] = {view: array("q") for view in views}
+    found = {view: Column("q") for view in views}
     misnamed: List[str] = []
     for name in _bins_in(folders):
         known = bin_view(name)
@@ -863,7 +868,7 @@ def _present(
         found[view].append(index)
     numbers: Dict[str, np.ndarray] = {}
     for view, each in found.items():
-        numbers[view] = np.frombuffer(each, np.int64)
+        numbers[view] = each.values()
         numbers[view].sort()
     return numbers, sorted(misnamed, key=natural_key)
 
@@ -872,18 +877,10 @@ def _strangers(present: Mapping[str, np.ndarray], labelled: np.ndarray) -> List[
     """Return the names of bins without a label; ``present`` has the numbers of each view's bins."""
     found: List[str] = []
     for view, numbers in present.items():
-        if np.array_equal(numbers, labelled):
-            continue
-        strangers = np.setdiff1d(numbers, labelled)
-        found.extend(bin_name(index, view) for index in strangers.tolist())
+        for piece in pieces(numbers):
+            strangers = piece[~are_among(piece, labelled)]
+            found.extend(bin_name(index, view) for index in strangers.tolist())
     return found
-
-
-def _common(numbers: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Return the numbers that both have; usually they are equal."""
-    if np.array_equal(numbers, labelled):
-        return labelled
-    return np.intersect1d(numbers, labelled)
 
 
 def _bins_in(folders: Sequence[Path]) -> Iterator[str]:

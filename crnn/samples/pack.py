@@ -49,6 +49,7 @@ from crnn.samples.bins import (
     steps,
 )
 from crnn.samples.buckets import Row, bucketed
+from crnn.samples.rings import ring
 from crnn.spec import ModelSpec
 
 HEAD_BYTES = 64
@@ -194,8 +195,7 @@ class PackedBins:
             yield from bucketed(self._rows(ranges), self.spec, size, dtype=self.dtype)
             return
         shape = self.spec.image_shape
-        ring = [np.empty((size, *shape), dtype=self.dtype) for _ in range(keep + 1)]
-        memories = itertools.cycle(ring)
+        memories = itertools.cycle(ring(keep + 1, (size, *shape), self.dtype))
         for start, end in ranges:
             while start < end:
                 images = next(memories)

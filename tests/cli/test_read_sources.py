@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import lmdb
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -346,6 +347,61 @@ def test_a_list_or_an_archive_of_nothing_says_so(model: Path, crops: Path, capsy
     assert record["detail"] == (
         "it is an empty file; an archive of no members has 1024 bytes at least"
     )
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def one_member(name: str, data: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
+    return header(name, len(data), kind) + data + b"\0" * (-len(data) % 512)
+
+
+HOSTILE = {
+    "names": one_member("x", b"name\0", tarfile.GNUTYPE_LONGNAME) * 3000,
+    "records": one_member("x", b"9 a=b\n", tarfile.XHDTYPE) * 3000,
+    "length": one_member("x", b"99999999999999999999 a=b\n", tarfile.XHDTYPE),
+    "name": header("x", 3 << 20, tarfile.GNUTYPE_LONGNAME) + b"n" * (3 << 20),
+    "record": header("x", 3 << 20, tarfile.XHDTYPE) + b"9" * (3 << 20),
+}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_a_hostile_tar_is_read_up_to_what_is_hostile(
+    model: Path, crops: Path, capsys: Joined, kind: str, first: bool
+) -> None:
+    image = one_member("1.png", png("tar"))
+    before = b""
+    if not first:
+        before = image
+    Path("s.tar").write_bytes(before + HOSTILE[kind] + image + b"\0" * 1024)
+    tracemalloc.start()
+    samples = list(TarImages(Path("s.tar")))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3 << 20
+    problem = samples[-1].problem
+    assert problem is not None
+    assert problem.reason == "broken tar"
+    assert len(samples) == 2 - first
+    assert main(["read", str(model), "s.tar", "--strict"]) == 3
+
+
+def test_a_damaged_xz_is_read_up_to_the_damage(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1)
+    members = [(f"{number}.png", numbers.bytes(40_000)) for number in range(60)]
+    path = tar_of(tmp_path / "s.tar.xz", members, "w:xz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    samples = list(TarImages(path))
+    assert 0 < len(samples) < 60
+    problem = samples[-1].problem
+    assert problem is not None
+    assert problem.reason == "broken tar"
 
 
 @pytest.mark.parametrize("line", [1, 3])

@@ -5,6 +5,9 @@ SIGKILL hits the command, one of the processes that it has started, or all. Five
 process of it is there, nor anything that it has put into /dev/shm or the folder of temporary files.
 The command is then gone on with, killed again now and then, and its result has to be that of one
 that nothing happened to.
+
+With ``--terminate`` it is SIGTERM, which the command answers, in place of SIGKILL: how many seconds
+passed until nothing of it was there is told, and more than ten are a fault.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import random
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Set
 
+from crnn.cli import console
 from tests.ascend.machine import write_om
 from tests.conftest import ROOT
 from tests.fuzz.tally import try_all
@@ -35,6 +40,8 @@ WORDS = 60
 """Pictures; lists name them many times over."""
 LIMIT = 5.0
 """Seconds after which nothing is left of a killed command."""
+ENDS = 10.0
+"""Seconds in which a command that is asked to has ended."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +167,12 @@ def result(path: Path) -> Any:
 
 
 class Tries:
-    """The kills of one case."""
+    """The kills of one case; with ``terminate`` it is asked to end."""
 
-    def __init__(self, place: Path, case: Case, seed: int) -> None:
+    def __init__(self, place: Path, case: Case, seed: int, *, terminate: bool = False) -> None:
+        self._terminate = terminate
+        self.ended: List[float] = []
+        """The seconds that it took to end when it was asked to."""
         self.kills: Dict[str, int] = collections.Counter()
         self.faults: List[str] = []
         self._place = place
@@ -180,7 +190,10 @@ class Tries:
         """Kill a run once or more, go on with it, and look at its result."""
         run = f"{self._case.name}{number}"
         for _ in range(self._chance.choice((1, 1, 1, 2, 3))):
-            self._kill(run)
+            if self._terminate:
+                self._ask_to_end(run)
+            else:
+                self._kill(run)
         self._finish(run, "--run", run, "--resume")
         if self._result(run) != self._whole:
             self.faults.append(f"{run}: another result")
@@ -220,7 +233,7 @@ class Tries:
         how = self._chance.choice(("the command", "the command", "a process of its", "all"))
         if process.poll() is not None:
             how = "too late"
-        elif how != "all" and not self._kill_one(process.pid, how):
+        elif how != "all" and not self._send(process.pid, how, signal.SIGKILL):
             how = "all"  # the simulator has not started it yet
         if how == "all":
             os.killpg(process.pid, signal.SIGKILL)
@@ -246,6 +259,24 @@ class Tries:
             if path.is_dir():
                 shutil.rmtree(path)
 
+    def _ask_to_end(self, run: str) -> None:
+        out = (self._case.option, f"{run}{self._case.ending}")
+        process = started(self._place, self._case, "--run", run, "--resume", *out)
+        self._wait(self._place / run, process)
+        begin = time.monotonic()
+        how = "too late"
+        if process.poll() is None and self._send(process.pid, "the command", signal.SIGTERM):
+            how = "asked to end"
+        self.kills[how] += 1
+        process.communicate(timeout=150)
+        while members(process.pid):
+            time.sleep(0.01)
+        if how == "too late":
+            return
+        self.ended.append(time.monotonic() - begin)
+        if self.ended[-1] > ENDS:
+            self.faults.append(f"{run}: it took {self.ended[-1]:.1f} s to end")
+
     def _left(self, how: str, shared: Set[str]) -> List[str]:
         if how == "all":
             return []  # what clears up after the others was killed too
@@ -262,7 +293,7 @@ class Tries:
             time.sleep(0.002)
         time.sleep(self._chance.random() * 0.4)
 
-    def _kill_one(self, session: int, how: str) -> bool:
+    def _send(self, session: int, how: str, number: signal.Signals) -> bool:
         found = members(session)
         own = [pid for pid, words in found.items() if " -m crnn " in words]
         own = [pid for pid in own if "crnn.simulator" not in found[pid]]
@@ -272,7 +303,7 @@ class Tries:
             chosen = others
         for pid in self._chance.sample(chosen, min(1, len(chosen))):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
         return bool(chosen)
 
 
@@ -281,12 +312,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run_kills", description=__doc__)
     parser.add_argument("--count", type=int, default=100, help="kills of each case (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
+    parser.add_argument("--terminate", action="store_true", help="send SIGTERM to the command")
     parser.add_argument("--case", action="append", help="a case's name, as processes; default: all")
     args = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="crnn-kills-"))
     try:
         chosen = [case for case in cases(place) if not args.case or case.name in args.case]
-        return try_all(chosen, lambda case: Tries(place, case, args.seed), args.count)
+        tried: List[Tries] = []
+
+        def tries(case: Case) -> Tries:
+            tried.append(Tries(place, case, args.seed, terminate=args.terminate))
+            return tried[-1]
+
+        code = try_all(chosen, tries, args.count)
+        for case, one in zip(chosen, tried):
+            if one.ended:
+                middle, most = statistics.median(one.ended), max(one.ended)
+                console.out(f"{case.name}: ended in {middle:.2f} s, at most {most:.2f} s")
+        return code
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

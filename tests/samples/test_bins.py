@@ -184,14 +184,14 @@ def test_a_folder_takes_a_few_bytes_for_each_of_its_bins(tmp_path: Path) -> None
 
 
 def test_labels_in_order_take_little_memory_while_they_are_read() -> None:
-    count = 20000
+    count = 100000
     tracemalloc.start()
     try:
         labels = LabelFile((index, "word") for index in range(1, count + 1))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 50 * count
+    assert peak < 8 * count  # an index alone would be that much
     shuffled = LabelFile((index, "word") for index in range(count, 0, -1))
     assert shuffled.digest() == labels.digest()
     assert shuffled.texts(0, 3) == labels.texts(0, 3)
