@@ -32,7 +32,7 @@ from ray.exceptions import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from crnn.cluster import probe
-from crnn.cluster.order import AUTO, LOCAL, Order
+from crnn.cluster.order import AUTO, BEGIN, LOCAL, Order
 from crnn.cluster.plan import Attempt, Plan, Shards, Task
 from crnn.cluster.worker import Answer, Worker
 from crnn.errors import InputError, KitError, UnavailableError, UsageError
@@ -377,7 +377,7 @@ def connect(order: Order) -> None:
         where = order.address
         if where == AUTO:
             where = "this machine"
-        hint = "Begin one: ray start --head; or let the command: --cluster local"
+        hint = BEGIN
         if "uthenticat" in str(error):
             hint = "Its token has to be here too: RAY_AUTH_MODE=token, ~/.ray/auth_token"
         raise UnavailableError(
@@ -502,6 +502,7 @@ def serve(order: Order, messages: Messages, stopped: threading.Event) -> None:
     """
     try:
         connect(order)
+        os.chdir(order.place)
         threading.Thread(target=_show_life, args=(messages,), daemon=True).start()
         look_around(order)
         Client(order, messages, stopped).work()

@@ -14,6 +14,7 @@ import re
 import secrets
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Callable, ContextManager, Dict, Iterator, Optional
 
-from crnn.cluster.order import AUTO, LOCAL, Job, Order
+import crnn
+from crnn.cluster.order import AUTO, BEGIN, LOCAL, Job, Order
 from crnn.errors import InputError, UnavailableError, UsageError, needs
 from crnn.jobs.run_folder import make_folder, shard_size
 from crnn.leftovers import temporary_file
@@ -39,6 +41,11 @@ ENDING = 9.0
 """Seconds that the child gets to end its workers."""
 _LAST = 20
 """So many lines of what the child said last are shown where it broke."""
+
+_ANSWER = 20.0
+"""Seconds that a head gets to take a connection."""
+_HOME = Path(crnn.__file__).resolve().parent.parent
+"""Where this package is found."""
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
@@ -86,6 +93,27 @@ def require_address(address: str) -> None:
     raise UsageError(f"--cluster {address}: {what}")
 
 
+def require_head(address: str) -> None:
+    """Refuse an address at which nothing listens: Ray would try it for minutes.
+
+    Args:
+        address: As `require_address` takes it.
+
+    Raises:
+        UnavailableError: There is nobody.
+    """
+    if address in (LOCAL, AUTO):
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnavailableError(
+            f"no Ray cluster can be used at {address}: {reason}", hint=BEGIN
+        ) from error
+
+
 def drive(
     job: Job,
     options: ClusterOptions,
@@ -116,6 +144,7 @@ def drive(
         UnavailableError: The cluster was lost; the run can be gone on with.
     """
     require_ray()
+    require_head(options.address)
     folder = job.folder
     make_folder(folder / "shards")
     token = secrets.token_hex(16)
@@ -195,6 +224,9 @@ def _child(order: Order) -> Iterator[Any]:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "crnn.cluster.client"],
+            # Python and Ray look for modules in the folder that this is started in, and the words
+            # may lie beside a ray.py that somebody else wrote.
+            cwd=str(_HOME),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,

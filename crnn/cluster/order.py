@@ -24,6 +24,8 @@ from crnn.python37 import Protocol
 from crnn.samples.bins import Range
 
 LOCAL, AUTO = "local", "auto"
+BEGIN = "Begin one: ray start --head; or let the command: --cluster local"
+"""What is said where there is no cluster."""
 DEVICE = "npu:0"
 """What a run calls the chip of each worker: the first one of those that it was granted."""
 

@@ -330,11 +330,14 @@ def gone(name: str) -> bool:
 
 def test_a_cluster_of_its_own_ends_with_the_command_however_that_ends(place: Path) -> None:
     words = command(*of_images("own", "--cluster", "local"))
+    # What lies beside the words is not Ray.
+    (place / "ray.py").write_text("raise SystemExit('the wrong ray')\n", encoding="utf-8")
     # Ray's sockets stand in it, whose names may not be long.
     with tempfile.TemporaryDirectory(prefix="r-") as name:
         own = environment(TMPDIR=name)
         with started(words, cwd=place, env=own, stderr=subprocess.PIPE) as one:
             claimed(place / "own")
+            (place / "ray.py").unlink()
             one.kill()
             one.communicate()
             assert gone(name)
