@@ -34,6 +34,10 @@ class Problem:
     detail: str = ""
 
 
+MISSING_IMAGE = "missing image"
+UNREADABLE_IMAGE = "unreadable image"
+IMAGE_TOO_LARGE = "image too large"
+
 NOT_FINITE = Problem("output not finite", "the model gave NaN or infinity for this image")
 
 NAMED = 3
@@ -102,6 +106,10 @@ class Sample:
     ends: bool = field(default=False, compare=False)
     """Whether its batch ends with it, full or not."""
     file: Optional[str] = None
+
+    def fault(self) -> Problem:
+        """Return why there is no image."""
+        return self.problem or Problem(MISSING_IMAGE)
 
 
 class Span(NamedTuple):

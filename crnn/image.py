@@ -31,7 +31,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from crnn.batch import Problem
+from crnn.batch import IMAGE_TOO_LARGE, Problem
 from crnn.errors import InputError, needs
 from crnn.files import read_bounded
 from crnn.image_decoders import plain as plain_image
@@ -89,7 +89,7 @@ class ImageError(InputError):
     EMPTY = "empty image"
     UNKNOWN = "not an image"
     BROKEN = "broken image"
-    HUGE = "image too large"
+    HUGE = IMAGE_TOO_LARGE
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

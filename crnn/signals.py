@@ -25,7 +25,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 def handled(handler: Handler, *numbers: int) -> Generator[None, None, None]:
     """Have signals answered by a handler while the block runs.
 
-    Only the main thread is ever interrupted, so in another one this does nothing.
+    Only the main thread is ever interrupted, so in another one this does nothing. A signal that is
+    ignored, as ``nohup`` has SIGHUP ignored, stays so.
 
     Args:
         handler: What is called with the signal's number and the interrupted frame.
@@ -36,7 +37,8 @@ def handled(handler: Handler, *numbers: int) -> Generator[None, None, None]:
         return
     before: Dict[int, Any] = {}
     for number in numbers:
-        before[number] = signal.signal(number, handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
     try:
         yield
     finally:

@@ -49,6 +49,20 @@ MUTATIONS = (
         "tests/test_metrics.py::test_edit_distance_by_hand",
     ),
     Mutation(
+        "the copy of a calibrated OM without its temperature",
+        "crnn/jobs/calibrate.py",
+        "    spec = dataclasses.replace(sidecar.spec, temperature=temperature)\n",
+        "    spec = sidecar.spec\n",
+        "tests/jobs/test_calibrate.py::test_an_oms_sidecar_carries_the_temperature",
+    ),
+    Mutation(
+        "a compressed archive that is cut off ends in silence",
+        "crnn/samples/tars.py",
+        "            found = Problem(BROKEN, str(error) or type(error).__name__)\n",
+        "            found = None\n",
+        "tests/cli/test_read_sources.py::test_a_compressed_archive_may_end_or_be_damaged_anywhere",
+    ),
+    Mutation(
         "long labels passed over with the batch",
         "crnn/batch.py",
         "            if 2 * len(text) > most:\n",
@@ -115,8 +129,8 @@ MUTATIONS = (
     Mutation(
         "a run goes on where words wait",
         "crnn/jobs/run_folder.py",
-        "        if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):\n",
-        "        if lines[count - 1].startswith(BATCH):\n",
+        "        if not waits:\n",
+        "        if begin:\n",
         "tests/jobs/test_run_folder.py::test_from_words_that_wait_for_others_nobody_goes_on",
     ),
     Mutation(
@@ -129,9 +143,23 @@ MUTATIONS = (
     Mutation(
         "the dead keep their shards",
         "crnn/jobs/run_folder.py",
-        "        return not lives(owner) and is_free(claim)\n",
-        "        return False\n",
+        "        if is_free(claim):\n",
+        "        if not claim:\n",
         "tests/jobs/test_run_folder.py::test_a_dead_owners_shard_goes_to_one_of_many",
+    ),
+    Mutation(
+        "what somebody has put where records are to be written is written through",
+        "crnn/jobs/run_folder.py",
+        "            self._part.unlink()\n",
+        "            self._part.stat()\n",
+        "tests/jobs/test_run_folder.py::test_records_are_not_written_through_a_link",
+    ),
+    Mutation(
+        "a batch that was damaged is gone on behind",
+        "crnn/jobs/run_folder.py",
+        "        if count != number - begin or records > most:\n",
+        "        if number < begin:\n",
+        "tests/jobs/test_run_folder.py::test_what_is_not_as_it_was_written_is_forgotten",
     ),
     Mutation(
         "another configuration is gone on with",

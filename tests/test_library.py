@@ -20,6 +20,7 @@ import pytest
 import crnn
 from crnn.samples.lmdb_writer import LmdbWriter
 from crnn.samples.source import open_labelled
+from crnn.spec import ModelSpec
 from tests.cli.test_read import word_png
 from tests.conftest import ROOT
 
@@ -137,6 +138,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import crnn
 from crnn.samples.source import open_labelled
+from crnn.spec import ModelSpec
 
 crnn.compile_om("threads.onnx", "threads")
 images = [sample.image for sample in open_labelled(Path("examples/words_lmdb"))][:40]
@@ -166,3 +168,33 @@ def test_prepare_in_processes_needs_no_main_guard(folder: Path) -> None:
     done = run(code, folder)
     assert done.stdout == "once\n5000\n", done.stderr
     assert not done.stderr
+
+
+def test_prepare_takes_a_table_and_a_spec_of_bytes(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "words").mkdir()
+    shutil.copy(folder / "word.png", tmp_path / "words" / "1.png")
+    table = tmp_path / "words.csv"
+    table.write_text("number,picture,said\n7,1.png,tree\n", encoding="utf-8")
+    spec = dataclasses.replace(ModelSpec.default(), input_dtype="uint8")
+    options = {"annotation": table, "columns": ("picture", "said")}
+    label = tmp_path / "label.txt"
+    done = crnn.prepare(tmp_path / "words", tmp_path / "bins", label, spec=spec, **options)
+    assert done.labels == 1
+    assert label.read_text() == "test_1.bin:tree\n"
+    assert (tmp_path / "bins" / "test_1.bin").stat().st_size == 32 * 100
+    # A spec may be a model that carries it; one of float32 gets float32.
+    model = folder / "examples" / "crnn_small.pth"
+    crnn.prepare(tmp_path / "words", tmp_path / "bins", label, spec=model, **options)
+    assert (tmp_path / "bins" / "test_1.bin").stat().st_size == 4 * 32 * 100
+
+
+def test_export_takes_an_alphabet_and_words(folder: Path, tmp_path: Path) -> None:
+    model, words = folder / "examples" / "crnn_small.pth", folder / "examples" / "words_lmdb"
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    done = crnn.export_onnx(model, tmp_path / "a.onnx", alphabet=digits, words=words)
+    assert done.passed
+    assert done.words is not None
+    assert crnn.evaluate(tmp_path / "a.onnx", words).evaluation.correct == 298
+    with pytest.raises(crnn.InputError, match="35 characters"):
+        crnn.export_onnx(model, tmp_path / "b.onnx", alphabet=digits[1:])
+    assert not (tmp_path / "b.onnx").exists()

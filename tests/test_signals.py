@@ -44,6 +44,20 @@ def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_an_ignored_signal_is_not_answered() -> None:
+    # As nohup leaves SIGHUP.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    came: List[int] = []
+    try:
+        with handled(lambda number, frame: came.append(number), signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert came == [signal.SIGTERM]
+
+
 def test_other_threads_need_no_shield() -> None:
     ran: List[bool] = []
 

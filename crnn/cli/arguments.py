@@ -631,7 +631,8 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
     known: Dict[Path, str] = {}
     inputs_first = sorted(_paths(args, written), key=lambda entry: entry[0] in written)
     for name, named in inputs_first:
-        place = named.resolve()
+        # Not by `resolve`, which fails of a link that leads to itself: one image of many.
+        place = Path(os.path.realpath(named))
         if name in written:
             _refuse_lmdb_part(named, place, name)
             _refuse_named_twice(named, place, name, known)
@@ -668,6 +669,8 @@ def _refuse_lmdb_part(named: Path, place: Path, name: str) -> None:
 
 
 def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[str, Path]]:
+    # What is read may be a pattern, so it is no path yet.
+    texts = written | {"sources"}
     for name, value in vars(args).items():
         if isinstance(value, list):
             values = value
@@ -676,7 +679,7 @@ def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[
         for one in values:
             if isinstance(one, Path):
                 yield name, one
-            elif isinstance(one, str) and name in written and one != STDOUT:
+            elif isinstance(one, str) and name in texts and one != STDOUT:
                 yield name, Path(one)
             elif isinstance(one, str) and name == "sides":
                 # Models may stand behind a word, as in float16:MODEL.onnx.

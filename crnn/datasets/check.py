@@ -183,7 +183,7 @@ def _look(numbered: Tuple[int, Sample], rules: CheckRules) -> _Looked:
     index, sample = numbered
     problems = rules.problems(sample.label)
     if sample.image is None:
-        problems.append(sample.problem or Problem("missing image"))
+        problems.append(sample.fault())
         return _Looked(index, sample.key, problems, _unique(index), _unique(index))
     try:
         picture(sample.image, "L")

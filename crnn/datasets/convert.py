@@ -24,6 +24,7 @@ from typing import (
     Union,
 )
 
+from crnn.batch import MISSING_IMAGE
 from crnn.datasets import iiit5k, lists, scenes, synth90k, synthtext, tfrecords
 from crnn.datasets.folder_writer import FolderWriter, new_folder
 from crnn.datasets.options import ConvertOptions, read_lexicon, read_lines
@@ -32,7 +33,7 @@ from crnn.datasets.pictures import Dropped, Item, Lexicons, PictureSource, Tag, 
 from crnn.errors import InputError
 from crnn.files import atomic_file
 from crnn.samples.annotations import IMAGE_SUFFIXES
-from crnn.samples.folders import MISSING_IMAGE, UNSAFE
+from crnn.samples.folders import UNSAFE
 from crnn.samples.lmdb_writer import LmdbWriter, new_lmdb
 
 KINDS: Mapping[str, Callable[[Path, ConvertOptions], PictureSource]] = {

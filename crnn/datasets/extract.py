@@ -130,9 +130,7 @@ def _whole(
 def missing(source: LmdbSamples, index: int, sample: Sample) -> str:
     """Return what a sample that was just read lacks to be one, "" if nothing."""
     if sample.image is None:
-        if sample.problem:
-            return sample.problem.reason
-        return "missing image"
+        return sample.fault().reason
     if sample.label is None:
         return labels.NO_LABEL
     unreadable = source.label_problem(index)

@@ -165,7 +165,7 @@ class Session:
         if views is not None:
             return views(sample)
         if sample.image is None:
-            return [Seen(None, sample.problem or Problem("missing image"))], ()
+            return [Seen(None, sample.fault())], ()
         try:
             pixels, remarks = decode_remarked(sample.image, self._opened.runner.spec)
         except ImageError as error:

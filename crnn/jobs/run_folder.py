@@ -49,7 +49,7 @@ from typing import (
 )
 
 from crnn.errors import InputError, UsageError
-from crnn.files import json_text, read_bounded
+from crnn.files import json_text, open_input, read_bounded
 from crnn.leftovers import Process, is_free, lives, temporary_file, this_process, tidy
 
 SCHEMA = "crnn-run/1"
@@ -63,8 +63,9 @@ _SHARDS = 1_000_000
 """More shards than a run has: a thousand million words are in 15 259."""
 BATCH = b'{"batch": '
 """With this begins the line that ends a batch's records; `batch_line` writes it."""
-_CLAIM = re.compile(r"([0-9]{6,})\.([0-9]+)")
+_CLAIM = re.compile(r"([0-9]{6,})\.([0-9]{1,6})")
 _LEAST, _MOST, _MANY = 16, 1 << 16, 64
+_MORE_ROOM = "What was read is kept: make room there, and go on with --resume."
 
 Configuration = Mapping[str, Any]
 
@@ -313,8 +314,8 @@ class RunFolder:
         """
         for name, number in _last_claims(self._names()).items():
             claim = self.path / "shards" / f"{name}.{number}"
-            with contextlib.suppress(FileNotFoundError, ValueError):
-                if _owner(json.loads(claim.read_bytes() or b"{}")) in dead:
+            with contextlib.suppress(FileNotFoundError):
+                if _owner(_said_by(claim)) in dead:
                     os.utime(claim, (0, 0))
 
     def whole(self, shard: Shard) -> Path:
@@ -483,8 +484,11 @@ class Work:
         self._beat.start()
         kept = _kept(self.run, self.shard, self._number)
         self.done = sum(not line.startswith(BATCH) for line in kept)
+        with contextlib.suppress(FileNotFoundError):
+            # Of a shard whose claims were removed; or somebody's link to another file.
+            self._part.unlink()
         # Unbuffered: a batch is one write, whole in the file or not there at all after SIGKILL.
-        self._file = self._part.open("wb", buffering=0)
+        self._file = self._part.open("xb", buffering=0)
         self._write(b"".join([self.run.header(self.shard), *kept]))
 
     def close(self) -> None:
@@ -515,9 +519,12 @@ class Work:
 
     def _write(self, data: bytes) -> None:
         assert self._file is not None
-        written = self._file.write(data)
+        with writing(self._part):
+            written = self._file.write(data)
         if written != len(data):
-            raise InputError(f"{self._part}: the disk took {written} of {len(data)} bytes")
+            raise InputError(
+                f"{self._part}: the disk took {written} of {len(data)} bytes", hint=_MORE_ROOM
+            )
 
     def finish(self) -> None:
         """Put the records in their place, once they are on the disk.
@@ -530,8 +537,9 @@ class Work:
         if self.done != expected:
             raise InputError(f"{self._part} holds {self.done} records; expected {expected}")
         self._require_mine()
-        os.fsync(self._file.fileno())
-        self._part.replace(self._part.with_name(f"{self.shard.name}.jsonl"))
+        with writing(self._part):
+            os.fsync(self._file.fileno())
+            self._part.replace(self._part.with_name(f"{self.shard.name}.jsonl"))
         self._clear()
 
     def _require_mine(self) -> None:
@@ -559,25 +567,40 @@ def _kept(run: RunFolder, shard: Shard, number: int) -> List[bytes]:
     # The last owner may have died before it wrote a byte; then what the one before left counts.
     for earlier in range(number - 1, 0, -1):
         part = run.path / "shards" / f"{shard.name}.{earlier}.part"
-        kept = _whole_batches(part, run.header(shard))
+        kept = _whole_batches(part, run.header(shard), shard.end - shard.begin)
         if kept:
             return kept
     return []
 
 
-def _whole_batches(part: Path, header: bytes) -> List[bytes]:
+def _whole_batches(part: Path, header: bytes, most: int) -> List[bytes]:
+    """Return the lines of a shard's whole batches, with at most so many records: what stands behind
+    the first that is not as it was written is forgotten.
+    """
     try:
-        lines = part.read_bytes().split(b"\n")
+        with open_input(part) as file:
+            lines = file.read().split(b"\n")
     except FileNotFoundError:
         return []
     # What stands after the last line end is a torn line, or nothing.
     lines = lines[:-1]
     if not lines or lines[0] + b"\n" != header:
         return []
-    for count in range(len(lines), 1, -1):
-        if lines[count - 1].startswith(BATCH) and not _waits(lines[count - 1]):
-            return [line + b"\n" for line in lines[1:count]]
-    return []
+    kept, records, begin = 1, 0, 1
+    for number, line in enumerate(lines):
+        # A machine that loses its power may leave a hole of zeros.
+        if not line.startswith(b"{") or not line.endswith(b"}"):
+            break
+        if not line.startswith(BATCH):
+            continue
+        count, waits = _ended(line)
+        records += number - begin
+        if count != number - begin or records > most:
+            break
+        begin = number + 1
+        if not waits:
+            kept = begin
+    return [line + b"\n" for line in lines[1:kept]]
 
 
 def read_run_json(path: Path) -> Dict[str, Any]:
@@ -664,7 +687,14 @@ def part_of(shards: Sequence[Shard], text: str) -> List[Shard]:
     return list(shards[int(match[1]) - 1 :: int(match[2])])
 
 
-def require_same(before: Any, now: Any, names: Sequence[str], path: Path) -> None:
+def require_same(
+    before: Any,
+    now: Any,
+    names: Sequence[str],
+    path: Path,
+    other: str = "now it is",
+    hint: str = "Go on with the command that began it, or begin in another folder.",
+) -> None:
     """Refuse a configuration that differs, by the field that does.
 
     Args:
@@ -672,6 +702,8 @@ def require_same(before: Any, now: Any, names: Sequence[str], path: Path) -> Non
         now: What is to be run.
         names: The field, and those that it stands in.
         path: The run's folder, for the message.
+        other: What the message says before the other value.
+        hint: What is to be done.
 
     Raises:
         InputError: They differ.
@@ -680,11 +712,10 @@ def require_same(before: Any, now: Any, names: Sequence[str], path: Path) -> Non
         return
     if isinstance(before, dict) and isinstance(now, dict):
         for name in sorted({*before, *now}):
-            require_same(before.get(name), now.get(name), [*names, name], path)
+            require_same(before.get(name), now.get(name), [*names, name], path, other, hint)
     field = ".".join(names[-1:])
     raise InputError(
-        f"{path}: the run there has {field} {_brief(before)}; now it is {_brief(now)}",
-        hint="Go on with the command that began it, or begin in another folder.",
+        f"{path}: the run there has {field} {_brief(before)}; {other} {_brief(now)}", hint=hint
     )
 
 
@@ -730,6 +761,36 @@ def make_folder(path: Path) -> None:
         raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file of a run that the system refuses to write.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: It does: the disk is full, or the folder was removed.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path} is not there any more: was the run's folder removed while it was worked on?"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", hint=_MORE_ROOM) from error
+
+
+def readable(descriptor: int, folder: Path) -> None:
+    """Let all read a file who may read its folder: temporary files are made private.
+
+    Args:
+        descriptor: The file's.
+        folder: The folder.
+    """
+    os.fchmod(descriptor, folder.stat().st_mode & 0o644)
+
+
 def _put_first(path: Path, text: str) -> Optional[IO[bytes]]:
     """Put a file in its place, whole, and return it, open and locked; None where somebody else was
     first.
@@ -737,7 +798,9 @@ def _put_first(path: Path, text: str) -> Optional[IO[bytes]]:
     descriptor, temporary = temporary_file(path.parent)
     file = os.fdopen(descriptor, "wb", buffering=0)
     try:
-        file.write(text.encode("utf-8"))
+        with writing(path):
+            file.write(text.encode("utf-8"))
+            readable(descriptor, path.parent)
         os.link(temporary, path)
     except FileExistsError:
         file.close()
@@ -760,34 +823,49 @@ def _last_claims(names: Iterable[str]) -> Dict[str, int]:
     return last
 
 
-def _waits(line: bytes) -> bool:
+def _ended(line: bytes) -> Tuple[Any, bool]:
+    """Return how many records a batch has by its line, and whether words of it are waited for."""
     try:
-        return bool(json.loads(line).get("waits"))
-    except ValueError:
-        return True
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, True
+    return told.get("batch"), bool(told.get("waits"))
 
 
 def _is_stale(claim: Path) -> bool:
     """Say whether the process of a claim is dead, or has not shown itself for too long."""
     try:
         touched = claim.stat().st_mtime
-        data = json.loads(claim.read_bytes() or b"{}")
-    except (FileNotFoundError, ValueError):
-        return False  # being made, or being removed: look again later
+        owner = _owner(_said_by(claim))
+    except FileNotFoundError:
+        return False  # being removed: look again later
     if touched == 0:
         return True
-    owner = _owner(data)
     if owner is not None and owner.host == this_process().host:
-        # Containers of one machine do not see one another's processes, but their locks.
-        return not lives(owner) and is_free(claim)
+        if lives(owner):
+            return False
+        # Containers of one machine do not see one another's processes, but their locks. Those of
+        # another user are not seen, and whether he shows himself tells as it does elsewhere.
+        if is_free(claim):
+            return True
     return _now(claim.parent) - touched > STALE
+
+
+def _said_by(claim: Path) -> Any:
+    """Return what a claim says; None where a machine that lost its power has left it damaged."""
+    try:
+        return json.loads(read_bounded(claim))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _owner(data: Any) -> Optional[Process]:
     if not isinstance(data, dict):
         return None
     host, process, start = data.get("host"), data.get("process"), data.get("start")
-    if isinstance(host, str) and isinstance(process, int) and isinstance(start, str):
+    if not isinstance(process, int) or process < 1:
+        return None
+    if isinstance(host, str) and isinstance(start, str):
         return Process(host, process, start)
     return None
 

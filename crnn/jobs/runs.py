@@ -175,6 +175,7 @@ def look_at(request: EvaluateRequest, options: RunOptions) -> Begun:
     configuration = _configuration(request, job, asked)
     run = None
     if is_there:
+        open_evaluation(options.folder)
         run = RunFolder.resume(options.folder, configuration)
     notes = [*one.input_notes(job.runner.model, job.source), *job.source.notes]
     return Begun(job, asked, configuration, run, notes)
@@ -225,7 +226,9 @@ def score_runs(
     one.require_sound(request)
     runs = [open_evaluation(folder) for folder in folders]
     for run in runs[1:]:
-        require_same(runs[0].kept, run.kept, [], run.path)
+        other = f"in {runs[0].path} it is"
+        hint = "Name the folders of one run: of one command, each with another --shard."
+        require_same(run.kept, runs[0].kept, [], run.path, other, hint)
     return _result(request, runs, progress, screen, [])
 
 

@@ -149,6 +149,27 @@ class Counted:
             out.add(records)
 
 
+def require_file_out(path: Path) -> None:
+    """Refuse a file that records cannot be written into, before any are made.
+
+    Args:
+        path: As for `file_out`.
+
+    Raises:
+        UsageError: The name ends otherwise.
+        UnavailableError: There is no pyarrow, which writes tables.
+        InputError: The file cannot be written.
+    """
+    require_target(path)
+    suffix = path.suffix.lower()
+    if suffix not in (LINES, TABLE):
+        raise UsageError(f"--out {path}: expected a name that ends in {LINES} or {TABLE}")
+    if suffix == TABLE:
+        from crnn.reports.parquet import require_writer
+
+        require_writer()
+
+
 @contextlib.contextmanager
 def file_out(path: Path) -> Iterator[Out]:
     """Write records into a file that appears whole or not at all.
@@ -164,17 +185,13 @@ def file_out(path: Path) -> Iterator[Out]:
         UnavailableError: There is no pyarrow, which writes tables.
         InputError: The file cannot be written.
     """
-    require_target(path)
-    suffix = path.suffix.lower()
-    if suffix == LINES:
+    require_file_out(path)
+    if path.suffix.lower() == LINES:
         with atomic_file(path) as file:
             yield LineFile(file)
         return
-    if suffix != TABLE:
-        raise UsageError(f"--out {path}: expected a name that ends in {LINES} or {TABLE}")
-    from crnn.reports.parquet import require_writer, write_table
+    from crnn.reports.parquet import write_table
 
-    require_writer()
     with tempfile.TemporaryFile(dir=os.fspath(path.resolve().parent)) as kept:
         yield LineFile(kept)
         with atomic_file(path) as file:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import os
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
@@ -25,8 +26,11 @@ from crnn.jobs.run_folder import (
     Shard,
     make_folder,
     part_of,
+    readable,
     refuse_used,
+    require_same,
     shard_size,
+    writing,
 )
 from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
 from crnn.jobs.runs import passed_line
@@ -49,6 +53,13 @@ _STEP = 256
 """Of so many paths the place of one is known."""
 _BLOCK = 1 << 16
 """So many bytes of paths are read at a time."""
+_AT_ONCE = 1000
+"""So many paths are written at a time."""
+_OTHER_WORDS = (
+    "These are other paths than those that it began with, or in another order; relative ones begin"
+    " where the command is started. Go on with its own list (--list DIR/listing-… -0), or begin in"
+    " another folder."
+)
 
 
 @dataclass(frozen=True)
@@ -286,7 +297,42 @@ def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> P
         refuse_used(folder, besides=LISTING)
     make_folder(folder)
     tidy(folder)
+    if is_there:
+        kept = _listed_there(folder)
+        if kept is not None:
+            digest = _digest(samples)
+            require_same(kept[1], digest, ["listing"], folder, hint=_OTHER_WORDS)
+            return kept[0]
     return _written(folder, samples)
+
+
+def _listed_there(folder: Path) -> Optional[Tuple[Path, str]]:
+    """Return the list of the run in a folder, and its hash; None where the list was removed.
+
+    Raises:
+        InputError: It is a run of words with labels, or the list was changed.
+    """
+    run = RunFolder.open(folder)
+    if "decoding" not in run.configuration:
+        raise InputError(f"{folder} is a run of crnn evaluate; name another folder for the words")
+    digest = str(run.configuration.get("listing"))
+    path = folder / f"{LISTING}{digest[:16]}"
+    if not path.is_file():
+        return None
+    if count_listed(path) != run.count or sha256(path) != digest:
+        raise InputError(
+            f"{path} is not the list of the run's {run.count} words any more",
+            hint="Begin the run in another folder.",
+        )
+    return path, digest
+
+
+def _digest(samples: Iterable[Sample]) -> str:
+    """Return the hash of what `_written` would write."""
+    made = hashlib.sha256()
+    for sample in samples:
+        made.update(_entry(sample))
+    return made.hexdigest()
 
 
 def open_run(
@@ -348,9 +394,12 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
     """Return the file with the samples' paths; the same paths are the same file."""
     descriptor, temporary = temporary_file(folder)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            for sample in samples:
-                file.write(_name(sample) + b"\0")
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            names = map(_entry, samples)
+            for some in iter(lambda: b"".join(itertools.islice(names, _AT_ONCE)), b""):
+                with writing(temporary):
+                    file.write(some)
+            readable(file.fileno(), folder)
         if not temporary.stat().st_size:
             raise InputError(
                 "there is no image to read: what was named lists none",
@@ -365,13 +414,14 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
             temporary.unlink()
 
 
-def _name(sample: Sample) -> bytes:
+def _entry(sample: Sample) -> bytes:
+    """Return what stands in the list for a word."""
     if sample.problem is not None:
         raise InputError(f"{sample.key}: {sample.problem.detail}")
     name = os.fsencode(sample.file or sample.key)
     if b"\0" in name:
         raise InputError(f"{sample.key!r} is not a path")
-    return name
+    return name + b"\0"
 
 
 def refuse_kind(kind: str) -> None:

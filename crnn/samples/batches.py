@@ -64,6 +64,8 @@ class Seen(NamedTuple):
 ViewMaker = Callable[[Sample], Tuple[Sequence[Seen], Sequence[str]]]
 """Decodes a sample once and gives its views, at least one, and its remarks."""
 
+PROBLEMS = 1024
+"""The most samples without image in a batch: a list may name millions of files that are gone."""
 MANY = 5000
 """Samples from which on processes are worth their start; threads share one interpreter, and so
 about one core.
@@ -231,8 +233,8 @@ def image_batches(
             from `MANY` samples on. None where threads are to decode however many there are.
 
     Yields:
-        Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, in the samples'
-        order; of several widths as above.
+        Batches of exactly ``size`` readable images (N, C, H, W), the last of fewer, and one of
+        `PROBLEMS` samples without, in the samples' order; of several widths as above.
     """
     workers = workers or usable_cpus()
     if views is not None:
@@ -303,7 +305,8 @@ class _Filling:
                 self._problems[len(self._keys)] = result
             self._keys.append(sample.key)
             self._labels.append(sample.label)
-            if sample.ends or self._full + waiting == len(self._images):
+            full = self._full + waiting == len(self._images)
+            if sample.ends or full or len(self._problems) == PROBLEMS:
                 self._put(pixels[at : at + waiting])
                 at, waiting = at + waiting, 0
                 yield self._batch()
@@ -668,7 +671,7 @@ def decode_sample(
     if sample.file is not None:
         sample = loaded(sample)
     if sample.image is None:
-        return sample.problem or Problem("missing image"), ()
+        return sample.fault(), ()
     try:
         return decode_into(sample.image, spec, out, bounds)
     except ImageError as error:

@@ -8,17 +8,14 @@ import stat
 from pathlib import Path
 from typing import Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
-from crnn.batch import Problem, Sample
+from crnn.batch import IMAGE_TOO_LARGE, MISSING_IMAGE, UNREADABLE_IMAGE, Problem, Sample
 from crnn.errors import InputError
 from crnn.files import read_bounded
 from crnn.limits import limit
 from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, ListOptions, read_annotations
 from crnn.samples.classes import ClassNumbers
 
-MISSING_IMAGE = "missing image"
 UNSAFE = "unsafe name"
-UNREADABLE = "unreadable image"
-TOO_LARGE = "image too large"
 
 MOST_TRIES = 1000
 """Absolute paths of a list that are looked for below a folder until one of them is there."""
@@ -248,17 +245,19 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
         state = path.stat()
         # Opening a pipe would wait for ever.
         if not stat.S_ISREG(state.st_mode):
-            return Problem(UNREADABLE, f"{name!r} is not a plain file")
+            return Problem(UNREADABLE_IMAGE, f"{name!r} is not a plain file")
         most = limit("image_bytes")
         if state.st_size > most:
-            return Problem(TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {most}")
+            return Problem(
+                IMAGE_TOO_LARGE, f"{name!r} has {state.st_size} bytes; the limit is {most}"
+            )
         return read_bounded(path, "image_bytes")
     except InputError as error:
-        return Problem(UNREADABLE, error.message)
+        return Problem(UNREADABLE_IMAGE, error.message)
     except FileNotFoundError:
         return Problem(MISSING_IMAGE, f"no file {name!r}")
     except OSError as error:
-        return Problem(UNREADABLE, f"{name!r}: {error.strerror}")
+        return Problem(UNREADABLE_IMAGE, f"{name!r}: {error.strerror}")
 
 
 def _is_absolute(name: str) -> bool:

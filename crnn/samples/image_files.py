@@ -9,15 +9,12 @@ import stat
 from pathlib import Path
 from typing import Callable, Iterator, List, Tuple, Union
 
-from crnn.batch import Problem, Sample
+from crnn.batch import IMAGE_TOO_LARGE, MISSING_IMAGE, UNREADABLE_IMAGE, Problem, Sample
 from crnn.errors import InputError
 from crnn.files import natural_key, open_input, read_bounded
 from crnn.limits import advice, limit
 from crnn.samples.annotations import IMAGE_SUFFIXES
 
-MISSING = "missing image"
-UNREADABLE = "unreadable image"
-TOO_LARGE = "image too large"
 NO_FOLDER = "unreadable folder"
 _BLOCK = 1 << 16
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -34,26 +31,26 @@ def read_file(path: str) -> Union[bytes, Problem]:
         Its bytes, or why there are none.
     """
     if not path:
-        return Problem(MISSING, "its path is empty")
+        return Problem(MISSING_IMAGE, "its path is empty")
     try:
         state = Path(path).stat()
         if stat.S_ISDIR(state.st_mode):
-            return Problem(UNREADABLE, "it is a folder")
+            return Problem(UNREADABLE_IMAGE, "it is a folder")
         # Opening a pipe would wait for ever.
         if not stat.S_ISREG(state.st_mode):
-            return Problem(UNREADABLE, "it is not a plain file")
+            return Problem(UNREADABLE_IMAGE, "it is not a plain file")
         most = limit("image_bytes")
         if state.st_size > most:
-            return Problem(TOO_LARGE, f"{state.st_size} bytes; the limit is {most}")
+            return Problem(IMAGE_TOO_LARGE, f"{state.st_size} bytes; the limit is {most}")
         return read_bounded(Path(path), "image_bytes")
     except FileNotFoundError:
-        return Problem(MISSING, "there is no such file")
+        return Problem(MISSING_IMAGE, "there is no such file")
     except InputError as error:
-        return Problem(UNREADABLE, error.message)
+        return Problem(UNREADABLE_IMAGE, error.message)
     except OSError as error:
-        return Problem(UNREADABLE, error.strerror or type(error).__name__)
+        return Problem(UNREADABLE_IMAGE, error.strerror or type(error).__name__)
     except ValueError:  # a path with a NUL
-        return Problem(MISSING, "there can be no such file")
+        return Problem(MISSING_IMAGE, "there can be no such file")
 
 
 def loaded(sample: Sample) -> Sample:

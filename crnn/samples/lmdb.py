@@ -28,7 +28,7 @@ from typing import (
     Tuple,
 )
 
-from crnn.batch import Problem, Sample
+from crnn.batch import MISSING_IMAGE, Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign, refuse_lfs_pointer, require_file, starts_with
 from crnn.files import natural_key
@@ -44,7 +44,6 @@ MOST_BELOW = 1000
 """LMDBs below a folder."""
 _WHAT = "an LMDB (a folder with data.mdb, or that file)"
 _LOCK_MARK = b"\xde\xc0\xef\xbe"
-MISSING_IMAGE = "missing image"
 WRONG_COUNT = "wrong num-samples"
 NOT_UTF8 = "label not UTF-8"
 

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Iterator, Optional, Union
+from typing import Iterator, Optional, Tuple, Type, Union
 
-from crnn.batch import Problem, Sample
+from crnn.batch import IMAGE_TOO_LARGE, Problem, Sample
 from crnn.errors import InputError
 from crnn.limits import limit
-from crnn.samples.image_files import TOO_LARGE, is_image_name
+from crnn.samples.image_files import is_image_name
 
 BROKEN = "broken tar"
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _MARK = b"ustar"
 _MARK_AT = 257
 _RECORD = 512
-# What a damaged archive, or what compresses it, raises.
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, ValueError)
+_LONG = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+_LONGEST = 1 << 20
+"""Bytes of a member's name and of what else stands before it; `tarfile` reads them at once."""
+
+
+def _damages() -> Tuple[Type[Exception], ...]:
+    """Return what a damaged archive, or what compresses it, raises."""
+    found = [tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, RecursionError]
+    # Python may have been built without it.
+    with contextlib.suppress(ImportError):
+        from lzma import LZMAError
+
+        found.append(LZMAError)
+    return tuple(found)
+
+
+_DAMAGE = _damages()
 
 
 def is_tar(path: Path) -> bool:
@@ -81,9 +100,21 @@ class TarImages:
             yield Sample(name, None, None, found)
 
 
+class _Header(tarfile.TarInfo):
+    """A member's header; one that is followed by more than anybody's name is refused."""
+
+    @classmethod
+    def frombuf(cls, buf: Union[bytes, bytearray], encoding: str, errors: str) -> _Header:
+        """See `tarfile.TarInfo.frombuf`."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _LONG and found.size > _LONGEST:
+            raise tarfile.ReadError(f"a name of {found.size} bytes; the limit is {_LONGEST}")
+        return found
+
+
 def _opened(path: Path) -> tarfile.TarFile:
     try:
-        return tarfile.open(os.fspath(path), "r:*")
+        return tarfile.open(os.fspath(path), "r:*", tarinfo=_Header)
     except tarfile.ReadError as error:
         # tarfile tells of each way in which it has tried it, a line each.
         what = "it is not a tar archive, plain or compressed by gzip, bzip2 or xz"
@@ -104,7 +135,7 @@ def _image(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Optional[Union[
         return None
     most = limit("image_bytes")
     if member.size > most:
-        return Problem(TOO_LARGE, f"{member.size} bytes; the limit is {most}")
+        return Problem(IMAGE_TOO_LARGE, f"{member.size} bytes; the limit is {most}")
     file = archive.extractfile(member)
     assert file is not None
     data = file.read()

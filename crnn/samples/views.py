@@ -39,7 +39,7 @@ class PictureViews:
     def __call__(self, sample: Sample) -> Tuple[Sequence[Seen], Sequence[str]]:
         """Decode a sample and make its views."""
         if sample.image is None:
-            return self.fault(sample.problem or Problem("missing image")), ()
+            return self.fault(sample.fault()), ()
         try:
             return self.of(sample.image)
         except ImageError as error:

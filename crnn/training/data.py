@@ -29,7 +29,7 @@ from typing import (
 import numpy as np
 import torch
 
-from crnn.batch import Problem, ProblemCounts, Sample
+from crnn.batch import MISSING_IMAGE, Problem, ProblemCounts, Sample
 from crnn.datasets.synth.render import Renderer
 from crnn.errors import InputError, KitError, UnavailableError
 from crnn.image import ImageError, decode_remarked
@@ -250,7 +250,7 @@ class Batches:
             sample = self._mixture.sample(plan.epoch, number)
             text, reason = self._labels.take(sample.label)
             if not reason and sample.image is None:
-                reason = "missing image"
+                reason = MISSING_IMAGE
             if not reason:
                 assert sample.image is not None
                 try:

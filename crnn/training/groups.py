@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from crnn.batch import MISSING_IMAGE
 from crnn.errors import InputError, KitError
 from crnn.image import ImageError, resize, spec_picture
 from crnn.labels import steps as steps_needed
@@ -149,7 +150,7 @@ class GroupBatches:
             sample = self._mixture.sample(plan.epoch, number)
             text, reason = self._labels.take(sample.label)
             if not reason and sample.image is None:
-                reason = "missing image"
+                reason = MISSING_IMAGE
             if reason:
                 skipped[reason] += 1
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ from typing import List
 import pytest
 
 from crnn.cli.main import main
+from crnn.errors import InputError
+from crnn.jobs.run_folder import RunFolder
 from crnn.reading.run import Listing, count_listed
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_images
@@ -130,6 +134,91 @@ def test_what_is_refused(
     read(*options, code=code)
     assert said in capsys.readouterr().err
     assert not Path("new").exists() or not list(Path("new").iterdir())
+
+
+def test_other_words_are_refused_and_leave_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read("images", "--run", "run", "--shard", "1/2")
+    before = sorted(os.listdir("run"))
+    write_images(place / "more", ["a", "b"])
+    capsys.readouterr()
+    read("images", "more", "--run", "run", "--resume", code=1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "These are other paths than those that it began with" in said
+    assert sorted(os.listdir("run")) == before
+    # Its own list is gone on with.
+    read("--list", f"run/{before[0]}", "-0", "--out", "run.jsonl", "--run", "run", "--resume")
+    read("images", "--out", "plain.jsonl")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+def test_to_show_a_complete_run_nothing_is_written_into_it(place: Path) -> None:
+    read("images", "--out", "plain.jsonl", "--run", "run")
+    folders = [Path("run"), Path("run/shards")]
+    # A folder's time is that of the last file that was made or removed in it.
+    before = [folder.stat().st_mtime_ns for folder in folders]
+    read("images", "--out", "again.jsonl", "--run", "run", "--resume")
+    assert [folder.stat().st_mtime_ns for folder in folders] == before
+    assert Path("again.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+def test_a_run_and_its_list_are_of_one_length(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read("images", "--run", "run", "--shard", "1/2")
+    kept = json.loads(Path("run/run.json").read_text())
+    Path("run/run.json").write_text(json.dumps({**kept, "count": COUNT + 40}))
+    capsys.readouterr()
+    read("images", "--run", "run", "--resume", code=1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"is not the list of the run's {COUNT + 40} words any more" in said
+
+
+def test_runs_of_two_verbs_are_told_apart(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read("images", "--run", "run", "--shard", "1/2")
+    write_images(place / "labelled", ["a", "b"])
+    data = ["labelled", "--label", "labelled/annotation.txt"]
+    capsys.readouterr()
+    assert main(["evaluate", "m.onnx", *data, "--run", "run", "--resume"]) == 1
+    assert "run is a run of crnn read" in capsys.readouterr().err
+    assert main(["evaluate", "m.onnx", *data, "--run", "other"]) == 0
+    capsys.readouterr()
+    read("images", "--run", "other", "--resume", code=1)
+    assert "other is a run of crnn evaluate" in capsys.readouterr().err
+
+
+def test_where_the_records_go_is_looked_at_first(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read("images", "--run", "run", "--out", "records.txt", code=2)
+    read("images", "--run", "run", "--out", "nowhere/records.jsonl", code=1)
+    assert not Path("run").exists()
+
+
+def test_an_image_is_not_written_over(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path("images/1.png").read_bytes()
+    read("images/1.png", "--json", "images/1.png", code=1)
+    assert "is named twice, as sources and as json" in " ".join(capsys.readouterr().err.split())
+    assert Path("images/1.png").read_bytes() == before
+    # A link that leads nowhere is an image that cannot be read, one of many.
+    Path("loop.png").symlink_to("loop.png")
+    read("loop.png", "images/1.png", "--json", "out.json", code=1)
+    assert "named twice" not in capsys.readouterr().err
+    assert len(json.loads(Path("out.json").read_text())["readings"]) == 1
+
+
+def test_a_removed_run_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read("images", "--run", "run", "--shard", "1/2")
+    opened = RunFolder.open(Path("run"))
+    work = opened.claim()
+    assert work is not None
+    work.begin()
+    shutil.rmtree("run")
+    work.done = work.shard.end - work.shard.begin
+    with pytest.raises(InputError, match="was the run's folder removed"):
+        work.finish()
+    work.close()
 
 
 @pytest.mark.slow

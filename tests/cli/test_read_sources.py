@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 import lmdb
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -283,6 +284,48 @@ def test_a_damaged_tar_is_read_up_to_the_damage(
     assert main(["read", str(model), "shard.tar", "--strict"]) == 3
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
+def test_an_archive_is_known_by_what_it_holds(
+    model: Path, crops: Path, capsys: Joined, mode: str
+) -> None:
+    # By its mark where it is not compressed, whatever it is called.
+    tar_of(Path("shard.tar"), [("1.png", png("house"))], mode)
+    name = "shard.tar"
+    if mode == "w":
+        Path(name).rename("shard.7")
+        name = "shard.7"
+    assert main(["read", str(model), name, "--jsonl"]) == 0
+    assert texts(lines_of(capsys)) == ["house"]
+
+
+def test_a_compressed_archive_may_end_or_be_damaged_anywhere(
+    model: Path, crops: Path, capsys: Joined
+) -> None:
+    members = [(f"{number}.png", png("house")) for number in range(40)]
+    whole = tar_of(Path("whole.tar.gz"), members, "w:gz").read_bytes()
+    middle = len(whole) // 2
+    cut, damaged = whole[:middle], bytearray(whole)
+    damaged[middle : middle + 40] = bytes(40)
+    for data in (cut, bytes(damaged)):
+        Path("shard.tar.gz").write_bytes(data)
+        assert main(["read", str(model), "shard.tar.gz", "--jsonl"]) == 0
+        records = lines_of(capsys)
+        assert texts(records[:-1]) == ["house"] * (len(records) - 1)
+        assert 1 < len(records) < 40
+        assert records[-1]["problem"] == "broken tar"
+
+
+def test_a_member_above_the_limit_is_passed_over(
+    model: Path, crops: Path, capsys: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRNN_MAX_IMAGE_BYTES", "4000")
+    tar_of(Path("shard.tar"), [("large.png", bytes(5000)), ("2.png", png("tree"))])
+    assert main(["read", str(model), "shard.tar", "--jsonl"]) == 0
+    large, good = lines_of(capsys)
+    assert (large["problem"], good["text"]) == ("image too large", "tree")
+    assert large["detail"] == "5000 bytes; the limit is 4000"
+
+
 def test_a_list_or_an_archive_of_nothing_says_so(model: Path, crops: Path, capsys: Joined) -> None:
     Path("empty.list").write_bytes(b"")
     tar_of(Path("none.tar"), [("readme.txt", b"no image")])
@@ -304,6 +347,61 @@ def test_a_list_or_an_archive_of_nothing_says_so(model: Path, crops: Path, capsy
     assert record["detail"] == (
         "it is an empty file; an archive of no members has 1024 bytes at least"
     )
+
+
+def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def one_member(name: str, data: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
+    return header(name, len(data), kind) + data + b"\0" * (-len(data) % 512)
+
+
+HOSTILE = {
+    "names": one_member("x", b"name\0", tarfile.GNUTYPE_LONGNAME) * 3000,
+    "records": one_member("x", b"9 a=b\n", tarfile.XHDTYPE) * 3000,
+    "length": one_member("x", b"99999999999999999999 a=b\n", tarfile.XHDTYPE),
+    "name": header("x", 3 << 20, tarfile.GNUTYPE_LONGNAME) + b"n" * (3 << 20),
+    "record": header("x", 3 << 20, tarfile.XHDTYPE) + b"9" * (3 << 20),
+}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_a_hostile_tar_is_read_up_to_what_is_hostile(
+    model: Path, crops: Path, capsys: Joined, kind: str, first: bool
+) -> None:
+    image = one_member("1.png", png("tar"))
+    before = b""
+    if not first:
+        before = image
+    Path("s.tar").write_bytes(before + HOSTILE[kind] + image + b"\0" * 1024)
+    tracemalloc.start()
+    samples = list(TarImages(Path("s.tar")))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3 << 20
+    problem = samples[-1].problem
+    assert problem is not None
+    assert problem.reason == "broken tar"
+    assert len(samples) == 2 - first
+    assert main(["read", str(model), "s.tar", "--strict"]) == 3
+
+
+def test_a_damaged_xz_is_read_up_to_the_damage(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1)
+    members = [(f"{number}.png", numbers.bytes(40_000)) for number in range(60)]
+    path = tar_of(tmp_path / "s.tar.xz", members, "w:xz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    samples = list(TarImages(path))
+    assert 0 < len(samples) < 60
+    problem = samples[-1].problem
+    assert problem is not None
+    assert problem.reason == "broken tar"
 
 
 @pytest.mark.parametrize("line", [1, 3])

@@ -192,3 +192,30 @@ def test_oms_that_do_not_belong_together(place: Path, tmp_path: Path) -> None:
     write_sidecar(tmp_path / "m_bs4.om", dataclasses.replace(sidecar, command=tuple(flags)))
     with pytest.raises(InputError, match="different flags"):
         recorded(tmp_path)
+
+
+def test_oms_of_different_models_are_not_a_set(place: Path, tmp_path: Path) -> None:
+    for path in (place / "set").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    sidecar = read_sidecar(tmp_path / "m_bs4.om.json")
+    write_sidecar(tmp_path / "m_bs4.om", dataclasses.replace(sidecar, onnx_sha256="0" * 64))
+    with pytest.raises(InputError, match="its OMs were compiled from different ONNX models"):
+        recorded(tmp_path)
+
+
+def test_other_classes_than_the_old_ones_are_refused(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    sidecar = read_sidecar(place / "old.om.json")
+    turned = dataclasses.replace(sidecar.spec, characters=sidecar.spec.characters[::-1])
+    (tmp_path / "old.om").write_bytes((place / "old.om").read_bytes())
+    write_sidecar(tmp_path / "old.om", dataclasses.replace(sidecar, spec=turned))
+    words = ["compile", "m.onnx", "x", "--like", str(tmp_path / "old.om"), "--dry-run"]
+    assert main(words) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is read by other classes than m.onnx carries" in said
+    assert f"--spec {tmp_path / 'old.om.json'}" in said

@@ -11,7 +11,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 import pytest
@@ -91,6 +91,28 @@ def uneven_synthtext(folder: Path) -> None:
     cells = np.empty((1, 1), dtype=object)
     cells[0, 0] = "a"
     savemat(folder / "gt.mat", {"imnames": cells, "wordBB": np.zeros((2, 4, 3)), "txt": cells})
+
+
+def synthtext_without(folder: Path) -> None:
+    from scipy.io import savemat
+
+    savemat(folder / "gt.mat", {"imnames": np.zeros((1, 1), dtype=object)})
+
+
+def synthtext_of(corners: Any, text: str = "word") -> Callable[[Path], None]:
+    """A scene of one word with these corners."""
+
+    def make(folder: Path) -> None:
+        from scipy.io import savemat
+
+        put(folder / "a.png", encoded("a"))
+        cells = [np.empty((1, 1), dtype=object) for _ in range(3)]
+        cells[0][0, 0] = "a.png"
+        cells[1][0, 0] = corners
+        cells[2][0, 0] = text
+        savemat(folder / "gt.mat", dict(zip(("imnames", "wordBB", "txt"), cells)))
+
+    return make
 
 
 def names(*listed: str) -> Callable[[Path], None]:
@@ -282,6 +304,41 @@ HOSTILE = {
     "a .mat of something else": ("iiit5k", other_mat, [], 1, "no struct array with ImgName"),
     "a .mat with numbers for names": ("iiit5k", cell_mat, [], 1, "bad annotation"),
     "SynthText without as many of each": ("synthtext", uneven_synthtext, [], 1, "hold .* scenes"),
+    "SynthText without boxes": (
+        "synthtext",
+        synthtext_without,
+        [],
+        1,
+        "holds no wordBB, txt; it holds imnames",
+    ),
+    "SynthText with a text for corners": (
+        "synthtext",
+        synthtext_of("corners"),
+        [],
+        1,
+        "str for corners; expected numbers",
+    ),
+    "SynthText with three corners": (
+        "synthtext",
+        synthtext_of(np.zeros((2, 3))),
+        [],
+        1,
+        "expected .2, 4, words.",
+    ),
+    "SynthText with a word too many": (
+        "synthtext",
+        synthtext_of(np.zeros((2, 4)), "two words"),
+        [],
+        1,
+        "2 words and 1 boxes",
+    ),
+    "SynthText with an endless corner": (
+        "synthtext",
+        synthtext_of(np.full((2, 4), np.inf)),
+        [],
+        1,
+        "bad box",
+    ),
     "a name with ..": ("tsv", names(f"../{SECRET}"), [], 3, "leads out of the folder"),
     "a name with .. inside": (
         "tsv",

@@ -8,11 +8,12 @@ import multiprocessing
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Iterator, List
+from typing import Callable, Iterator, List
 
 import pytest
 
@@ -28,6 +29,7 @@ from crnn.jobs.run_folder import (
     read_run_json,
     shard_size,
 )
+from crnn.leftovers import this_process
 
 CONFIGURATION = {"model": "ab" * 32, "batch": 4, "options": {"widths": [80, 100]}}
 
@@ -263,6 +265,121 @@ def test_another_machines_claim_is_void_when_it_is_silent(tmp_path: Path) -> Non
     assert work is not None
     assert work.shard.number == 0
     work.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\0" * 60, "[" * 100_000, '{"host": "elsewhere"}', '{"host": "HERE", "process": -1}'],
+    ids=["empty", "zeros", "deep", "no process", "no number"],
+)
+def test_a_damaged_claim_is_void_when_it_is_silent(tmp_path: Path, text: str) -> None:
+    run = begun(tmp_path / "run", count=8)
+    claim = run.path / "shards" / "000000.1"
+    claim.write_text(text.replace("HERE", this_process().host))
+    assert run.claim() is None
+    ago = time.time() - run_folder.STALE - 5
+    os.utime(claim, (ago, ago))
+    work = run.claim()
+    assert work is not None
+    work.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another user")
+def test_another_users_dead_lose_their_shards(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    claim = run.path / "shards" / "000000.1"
+    dead = this_process()._replace(start="1")
+    claim.write_text(json.dumps(dead._asdict()))
+    os.chown(claim, 1234, 1234)
+    assert run.claim() is None
+    ago = time.time() - run_folder.STALE - 5
+    os.utime(claim, (ago, ago))
+    work = run.claim()
+    assert work is not None
+    work.close()
+
+
+def test_what_is_no_claim_is_passed_over(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    # Nobody counts up to it.
+    (run.path / "shards" / f"000000.{10**12}").write_text("{}")
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work_on(work)
+        work.finish()
+    assert words(run) == list(range(8))
+
+
+def test_a_pipe_in_the_place_of_a_claim_or_a_part_ends_the_command(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    os.mkfifo(run.path / "shards" / "000000.1")
+    with pytest.raises(InputError, match="000000.1 is a pipe or a device"):
+        run.claim()
+    (run.path / "shards" / "000000.1").unlink()
+    os.mkfifo(run.path / "shards" / "000000.1.part")
+    (run.path / "shards" / "000000.1").write_text("{}")
+    with pytest.raises(InputError, match="part is a pipe or a device"):
+        run.kept_of(run.shards[0])
+
+
+def test_records_are_not_written_through_a_link(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run", count=8)
+    (tmp_path / "precious").write_text("precious")
+    (run.path / "shards" / "000000.1.part").symlink_to(tmp_path / "precious")
+    finish_all(run)
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert words(run) == list(range(8))
+
+
+def _twice(lines: List[bytes]) -> List[bytes]:
+    return [lines[0], *lines[1:6], *lines[1:6], *lines[1:6]]
+
+
+def _short(lines: List[bytes]) -> List[bytes]:
+    return [*lines[:6], *lines[7:]]
+
+
+def _zeros(lines: List[bytes]) -> List[bytes]:
+    return [*lines[:7], b"\0" * 12 + b"\n", *lines[8:]]
+
+
+def _torn(lines: List[bytes]) -> List[bytes]:
+    return [*lines[:7], lines[7][:5] + b"\n", *lines[8:]]
+
+
+def _deep(lines: List[bytes]) -> List[bytes]:
+    return [*lines[:10], run_folder.BATCH + b"[" * 100_000 + b"}\n"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"), [(_twice, 8), (_short, 4), (_zeros, 4), (_torn, 4), (_deep, 4)]
+)
+def test_what_is_not_as_it_was_written_is_forgotten(
+    tmp_path: Path, damage: Callable[[List[bytes]], List[bytes]], kept: int
+) -> None:
+    run = begun(tmp_path / "run", count=8)
+    work = run.claim()
+    assert work is not None
+    with working(work):
+        work_on(work)
+    part = run.path / "shards" / "000000.1.part"
+    part.write_bytes(b"".join(damage(part.read_bytes().splitlines(keepends=True))))
+    assert run.kept_of(run.shards[0]) == kept
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_files_are_as_readable_as_their_folder(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
+    try:
+        run = begun(tmp_path / "run", count=8)
+        work = run.claim()
+        assert work is not None
+        with working(work):
+            for name in ("run.json", "shards/000000.1", "shards/000000.1.part"):
+                assert stat.S_IMODE((run.path / name).stat().st_mode) == mode
+    finally:
+        os.umask(before)
 
 
 def test_who_was_only_asleep_loses_the_shard_and_harms_nothing(tmp_path: Path) -> None:

@@ -89,6 +89,20 @@ def test_batches_hold_their_size_of_readable_images_among_bad_ones() -> None:
     assert (last.keys, len(last.images), last.problems[0].reason) == (["k4"], 0, "missing image")
 
 
+def test_samples_without_image_do_not_wait_for_ever() -> None:
+    gone = (Sample(str(number), None, None) for number in itertools.count())
+    found = image_batches(gone, ModelSpec(), 4, workers=1)
+    with contextlib.closing(found):
+        for batch in itertools.islice(found, 3):
+            assert len(batch.problems) == batches.PROBLEMS
+            assert batch.images.shape == (0, 1, 32, 100)
+    last = replace(samples(1)[0], key="last")
+    some = [Sample(str(number), None, None) for number in range(batches.PROBLEMS)]
+    made = list(image_batches([*some, last], ModelSpec(), 4, workers=1))
+    assert [len(batch.keys) for batch in made] == [batches.PROBLEMS, 1]
+    assert len(made[1].images) == 1
+
+
 def test_nothing_gives_nothing() -> None:
     assert list(image_batches([], SPEC, 2)) == []
 

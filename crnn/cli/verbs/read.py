@@ -199,10 +199,12 @@ def _milliseconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Read every image that can be read; exit 1 after them if one that was named could not."""
     _require_sound(args)
-    from crnn.reading.out import Collected, Counted
+    from crnn.reading.out import Collected, Counted, require_file_out
     from crnn.reports.text import SIMULATED
 
     cluster = cluster_options(args)
+    if args.out is not None:
+        require_file_out(args.out)
     if cluster is not None:
         return _run_on(cluster, args)
     unreadable: List[InputError] = []
