@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import mmap
 from dataclasses import dataclass, field
 from typing import (
     Counter,
@@ -14,6 +15,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Union,
     cast,
 )
 
@@ -251,4 +253,28 @@ def label_problems(every: Iterable[Tuple[str, Optional[str]]], spec: ModelSpec) 
         problem = check.problem(label)
         if problem:
             found.add(key, problem)
+    return found
+
+
+def ring(count: int, shape: Sequence[int], dtype: Union[str, type, np.dtype]) -> List[np.ndarray]:
+    """Make arrays whose memory goes back to the system once they are let go of.
+
+    What `numpy.empty` takes may stay with the C library, and again for each thread that has ever
+    read batches: a worker that reads shard after shard would hold a hundred megabytes.
+
+    Args:
+        count: How many arrays.
+        shape: Of each.
+        dtype: Of each.
+
+    Returns:
+        The arrays, zeros.
+    """
+    kind = np.dtype(dtype)
+    values = int(np.prod(shape))
+    size = max(1, values * kind.itemsize)
+    found: List[np.ndarray] = []
+    for _ in range(count):
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        found.append(np.frombuffer(memory, kind, values).reshape(shape))
     return found

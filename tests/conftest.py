@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import re
@@ -112,6 +113,13 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         if item.path in places:
             item.add_marker("slow")
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Let Python's collector of garbage pass over what is there before the first test: thousands of
+    tests, and modules that are large.
+    """
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 FIXTURES = Path(__file__).parent / "fixtures"
 MINDSPORE = FIXTURES / "mindspore"
 TENSORFLOW = FIXTURES / "tensorflow"
+EXAMPLES = ROOT / "examples" / "words_lmdb"
 
 
 def case(name: str) -> Tuple[np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def few_words(folder: Path, count: int) -> Path:
     """
     folder.mkdir()
     lines = []
-    for sample in itertools.islice(LmdbSamples(ROOT / "examples" / "words_lmdb"), count):
+    for sample in itertools.islice(LmdbSamples(EXAMPLES), count):
         assert sample.image is not None
         (folder / f"{sample.key}.png").write_bytes(sample.image)
         lines.append(f"{sample.key}.png\t{sample.label}\n")
@@ -42,12 +43,15 @@ def few_words(folder: Path, count: int) -> Path:
     return folder
 
 
-def few_words_lmdb(folder: Path, count: int) -> Path:
-    """Write the first words of the examples as an LMDB, for what needs no more, and return it."""
+def few_words_lmdb(folder: Path, count: int, source: Path = EXAMPLES) -> Path:
+    """Write the first words of an LMDB, which without one is the examples', as an LMDB of their
+    own, for what needs no more, and return it.
+    """
     folder.mkdir()
     writer = LmdbWriter(folder)
-    for sample in itertools.islice(LmdbSamples(ROOT / "examples" / "words_lmdb"), count):
+    for sample in itertools.islice(LmdbSamples(source), count):
         assert sample.image is not None
         writer.add(sample.image, sample.label)
     writer.finish()
+    writer.close()
     return folder

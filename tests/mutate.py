@@ -283,10 +283,10 @@ MUTATIONS = (
     ),
     Mutation(
         "batches' memory left to the C library",
-        "crnn/samples/rings.py",
+        "crnn/batch.py",
         "        found.append(np.frombuffer(memory, kind, values).reshape(shape))\n",
         "        found.append(np.empty(shape, kind))\n",
-        "tests/samples/test_rings.py::test_nothing_stays_of_what_threads_have_used",
+        "tests/test_batch.py::test_nothing_stays_of_what_threads_have_used",
     ),
     Mutation(
         "a batch of bins goes on into the next shard",

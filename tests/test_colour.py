@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
@@ -22,21 +20,11 @@ from PIL import Image
 from crnn.cli.main import main
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
+from tests.simulated import host
 
 LUMA = (0.299, 0.587, 0.114)
 WORDS = ROOT / "examples" / "words_lmdb"
 TEXTS = ("red", "green", "blue")
-
-SIMULATED = """
-import sys
-from crnn.cli.main import main
-model, data, bins, label = sys.argv[1:]
-assert main(["compile", model, "rgb", "--batch", "4"]) == 0
-assert main(["evaluate", "rgb.om", data, "--batch", "4", "--json", "om.json"]) == 0
-assert main(["evaluate", "rgb.om", bins, "--label", label, "--json", "om_bins.json"]) == 0
-assert main(["compile", model, "u8", "--batch", "4", "--aipp"]) == 0
-assert main(["evaluate", "u8.om", data, "--batch", "4", "--json", "u8.json"]) == 0
-"""
 
 
 def coloured_weights(order: str) -> Dict[str, Any]:
@@ -133,17 +121,13 @@ def test_a_coloured_om_reads_as_its_onnx(made: Any) -> None:
     words = ["prepare", str(data), str(bins), "--label", str(label)]
     assert main([*words, "--spec", str(folder / "m.onnx")]) == 0
     expected = evaluated(folder / "m.onnx", data)["correct"]
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-c", SIMULATED]
-    done = subprocess.run(
-        [*command, str(folder / "m.onnx"), str(data), str(bins), str(label)],
-        cwd=str(folder),
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    model, by_bins = str(folder / "m.onnx"), [str(bins), "--label", str(label)]
+    with host(folder):
+        assert main(["compile", model, "rgb", "--batch", "4"]) == 0
+        assert main(["evaluate", "rgb.om", str(data), "--batch", "4", "--json", "om.json"]) == 0
+        assert main(["evaluate", "rgb.om", *by_bins, "--json", "om_bins.json"]) == 0
+        assert main(["compile", model, "u8", "--batch", "4", "--aipp"]) == 0
+        assert main(["evaluate", "u8.om", str(data), "--batch", "4", "--json", "u8.json"]) == 0
     for name in ("om", "om_bins", "u8"):
         result = json.loads((folder / f"{name}.json").read_text())
         assert abs(result["correct"] - expected) <= 1, name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -14,64 +12,45 @@ import pytest
 
 from crnn.ascend.sidecar import read_sidecar
 from crnn.cli.main import main
+from crnn.runners.open import open_runner
 from crnn.samples.lmdb import LmdbSamples
 from tests.conftest import ROOT
 from tests.lines import joined
 from tests.lstm_models import lstm_model, outputs_of, traced_model
+from tests.simulated import host, ran
 
-# Compiles, runs the OM on the images that outputs_of takes, and keeps the logits: all in one
-# process, for speed.
-PROGRAM = """
-import contextlib, io, json, sys
-from pathlib import Path
-import numpy as np
-from crnn.cli.main import main
-from crnn.runners.open import open_runner
-
-images = np.random.default_rng(1).normal(size=(5, 1, 32, 100)).astype(np.float32)
-pixels = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
-answers = {}
-for name, words in json.loads(sys.argv[1]).items():
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        code = main(["compile", *words])
-    answers[name] = {"code": code, "said": said.getvalue()}
-    om = Path(words[1] if "--static-set" in words else words[1] + ".om")
-    if code == 0:
-        with open_runner(om.parent if "--static-set" in words else om) as runner:
-            answers[name]["batches"] = list(runner.batch_sizes)
-            answers[name]["simulated"] = runner.simulated
-            np.save(name, runner.run(pixels if "--aipp" in words else images))
-with contextlib.redirect_stdout(io.StringIO()) as out:
-    code = main(["doctor", "static.om", "--json", "-"])
-answers["doctor"] = {"code": code, "json": json.loads(out.getvalue())}
-Path("answers.json").write_text(json.dumps(answers))
-"""
+IMAGES = np.random.default_rng(1).normal(size=(5, 1, 32, 100)).astype(np.float32)
+"""Those that outputs_of takes."""
+PIXELS = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
 
 
-def simulate(folder: Path, jobs: Dict[str, List[str]], *knobs: str) -> Dict[str, Any]:
-    """Run the program under the simulator; its answers by job.
-
-    A broken rule or a leak fails it with 70.
+def simulate(folder: Path, jobs: Dict[str, List[str]], options: str) -> Dict[str, Any]:
+    """Compile, run each OM on the images and keep the logits, on one simulated host; the answers by
+    job.
     """
-    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "crnn.simulator",
-        *knobs,
-        "--",
-        sys.executable,
-        "program.py",
-        json.dumps(jobs),
-    ]
-    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
-    done = subprocess.run(
-        command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answers: Dict[str, Any] = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+    answers: Dict[str, Any] = {}
+    with host(folder, options):
+        for name, words in jobs.items():
+            done = ran(["compile", *words])
+            answers[name] = {"code": done.returncode, "said": done.stderr}
+            if done.returncode == 0:
+                answers[name].update(run(folder, name, words))
+        done = ran(["doctor", "static.om", "--json", "-"])
+        answers["doctor"] = {"code": done.returncode, "json": json.loads(done.stdout)}
+    (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
     return answers
+
+
+def run(folder: Path, name: str, words: List[str]) -> Dict[str, Any]:
+    """Run what ``crnn compile WORDS…`` has made."""
+    om, images = Path(words[1] + ".om"), IMAGES
+    if "--static-set" in words:
+        om = Path(words[1]).parent
+    if "--aipp" in words:
+        images = PIXELS
+    with open_runner(om) as runner:
+        np.save(str(folder / name), runner.run(images))
+        return {"batches": list(runner.batch_sizes), "simulated": runner.simulated}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +81,7 @@ def modern(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "traced_split": [str(models / "traced_split.onnx"), "traced_split", "--batch", "4"],
         "traced_gears": [str(models / "traced.onnx"), "never", "--batch", "1,4"],
     }
-    simulate(folder, jobs, "--soc", "Ascend310P3")
+    simulate(folder, jobs, "--soc Ascend310P3")
     return folder
 
 
@@ -140,11 +119,10 @@ def test_with_aipp_the_om_takes_bytes(modern: Path, models: Path) -> None:
 
     from crnn.spec import ModelSpec
 
-    pixels = np.random.default_rng(2).integers(0, 256, size=(5, 1, 32, 100), dtype=np.uint8)
     session = onnxruntime.InferenceSession(
         str(models / "crnn.onnx"), providers=["CPUExecutionProvider"]
     )
-    wanted = session.run(None, {"actual_input_1": ModelSpec.default().table[pixels]})[0]
+    wanted = session.run(None, {"actual_input_1": ModelSpec.default().table[PIXELS]})[0]
     # AIPP's numbers are half floats.
     np.testing.assert_allclose(np.load(modern / "aipp.npy"), wanted, rtol=0, atol=2e-3)
 
@@ -175,7 +153,7 @@ def test_cann_5_0_takes_both_forms_and_3_3_none(models: Path, tmp_path: Path) ->
         "gears": [crnn, "gears", "--batch", "1,4"],
         "traced": [str(models / "traced.onnx"), "traced", "--batch", "4"],
     }
-    answers = simulate(tmp_path, jobs, "--cann", "5.0")
+    answers = simulate(tmp_path, jobs, "--cann 5.0")
     for name in jobs:
         source = "crnn"
         if name == "traced":
@@ -186,23 +164,11 @@ def test_cann_5_0_takes_both_forms_and_3_3_none(models: Path, tmp_path: Path) ->
             np.load(tmp_path / f"{name}.npy"), expected(models, source), rtol=0, atol=1e-5
         )
     older = {"static": jobs["static"], "split": jobs["split"]}
-    answers = simulate(tmp_path, older, "--cann", "3.3")
+    answers = simulate(tmp_path, older, "--cann 3.3")
     for name in older:
         assert answers[name]["code"] == 1
         assert "E19999" in answers[name]["said"]
         assert "compile with CANN 5.0.2 or newer" in joined(answers[name]["said"])
-
-
-ROUND = """
-import sys
-from crnn.cli.main import main
-folder, root = sys.argv[1:]
-codes = [
-    main(["evaluate", f"{folder}/gears.om", f"{root}/examples/words_lmdb", "--save-outputs", "outputs"]),
-    main(["read", f"{folder}/gears.om", "word.png"]),
-]
-sys.exit(max(codes))
-"""  # noqa: E501
 
 
 def test_what_a_simulated_chip_has_read_says_so_wherever_it_appears(
@@ -214,24 +180,14 @@ def test_what_a_simulated_chip_has_read_says_so_wherever_it_appears(
     monkeypatch.chdir(tmp_path)
     samples = {sample.key: sample for sample in LmdbSamples(ROOT / "examples" / "words_lmdb")}
     (tmp_path / "word.png").write_bytes(samples["test_1"].image or b"")
-    command = [
-        sys.executable,
-        "-m",
-        "crnn.simulator",
-        "--soc",
-        "Ascend310P3",
-        "--",
-        sys.executable,
-        "-c",
-        ROUND,
-    ]
-    done = subprocess.run(
-        [*command, str(modern), str(ROOT)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "SIMULATED  no chip ran this" in done.stdout
-    assert "SIMULATED  no chip ran this" in done.stderr
-    # The outputs are scored elsewhere, by a process that never saw the simulator.
+    words = str(ROOT / "examples" / "words_lmdb")
+    with host(tmp_path, "--soc Ascend310P3"):
+        evaluated = ran(["evaluate", f"{modern}/gears.om", words, "--save-outputs", "outputs"])
+        read = ran(["read", f"{modern}/gears.om", "word.png"])
+    assert (evaluated.returncode, read.returncode) == (0, 0), evaluated.stderr + read.stderr
+    assert "SIMULATED  no chip ran this" in evaluated.stdout
+    assert "SIMULATED  no chip ran this" in read.stderr
+    # The outputs are scored elsewhere, where there is no simulator.
     (tmp_path / "labels.txt").write_text(
         "".join(f"{key}.bin:{sample.label}\n" for key, sample in samples.items()), encoding="utf-8"
     )

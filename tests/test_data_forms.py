@@ -20,6 +20,7 @@ from crnn.errors import InputError
 from crnn.samples.lmdb import lmdbs_below
 from crnn.samples.source import open_labelled
 from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 from tests.models import echo_pixels, write_bins, write_echo_model, write_images
 from tests.processes import started, uncounted
 
@@ -161,8 +162,9 @@ def test_training_takes_folders_and_collections(
 @pytest.mark.slow
 def test_quantise_takes_folders(kind: str, shipped: Path, tmp_path: Path) -> None:
     more: List[str] = []
-    data = WORDS
-    if kind != "LMDB":
+    if kind == "LMDB":
+        data = few_words_lmdb(tmp_path / "words", 60)
+    else:
         data = tmp_path / "images"
         assert main(["dataset", "convert", "folder", str(_extracted(tmp_path)), str(data), "--as",
                      "folder"]) == 0  # fmt: skip

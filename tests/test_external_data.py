@@ -19,6 +19,7 @@ from crnn.spec import ModelSpec
 from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
 from tests.models import write_bins
+from tests.simulated import simulated
 
 DATA = "weights.bin"
 
@@ -53,11 +54,17 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def evaluated(model: Path, *front: str) -> Dict[str, Any]:
+EVALUATION = ["input_bin", "--label", "label.txt", "--json", "r.json", "--readings", "r.jsonl"]
+
+
+def evaluated(model: Path) -> Dict[str, Any]:
     """Evaluate a model in a process of its own; its result and texts."""
-    command: List[str] = [*front, sys.executable, "-m", "crnn", "evaluate", str(model), "input_bin"]
-    command += ["--label", "label.txt", "--json", "r.json", "--readings", "r.jsonl"]
-    run(command)
+    run([sys.executable, "-m", "crnn", "evaluate", str(model), *EVALUATION])
+    return written()
+
+
+def written() -> Dict[str, Any]:
+    """Return the result and texts of an evaluation."""
     result: Dict[str, Any] = json.loads(Path("r.json").read_text(encoding="utf-8"))
     lines = Path("r.jsonl").read_text(encoding="utf-8").splitlines()
     result["texts"] = [json.loads(line)["text"] for line in lines]
@@ -101,8 +108,8 @@ def test_one_byte_of_the_data_changes_its_hash_alone(
 def test_the_simulator_compiles_it_and_the_om_reads_the_same(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    simulator = [sys.executable, "-m", "crnn.simulator", "--"]
-    run([*simulator, sys.executable, "-m", "crnn", "compile", str(model), "made"])
+    done = simulated(Path.cwd(), "compile", str(model), "made")
+    assert done.returncode == 0, done.stderr
     texts = evaluated(model)["texts"]
     hashes = {DATA: digest(model.with_name(DATA))}
     sidecar = json.loads(Path("made.om.json").read_text(encoding="utf-8"))
@@ -110,7 +117,9 @@ def test_the_simulator_compiles_it_and_the_om_reads_the_same(
     assert sidecar["onnx_sha256"] == digest(model)
     # The OM needs neither the model nor its data.
     shutil.rmtree(str(model.parent))
-    assert evaluated(Path("made.om"), *simulator)["texts"] == texts
+    done = simulated(Path.cwd(), "evaluate", "made.om", *EVALUATION)
+    assert done.returncode == 0, done.stderr
+    assert written()["texts"] == texts
     assert main(["inspect", "made.om", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["external_data"] == hashes
 

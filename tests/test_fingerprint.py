@@ -31,6 +31,7 @@ from crnn.widths import Widths
 from tests.conftest import ROOT
 from tests.lines import joined
 from tests.models import write_echo_model, write_images
+from tests.simulated import simulated
 
 SPEC = ModelSpec.default()
 # The default spec's, whichever Pillow is installed.
@@ -168,9 +169,8 @@ def test_a_model_keeps_its_own_where_images_are_prepared_alike(model: Path) -> N
 
 
 def test_the_om_takes_the_onnxs(model: Path) -> None:
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-m", "crnn"]
-    command += ["compile", str(model), str(model.with_suffix(""))]
-    subprocess.run(command, cwd=str(ROOT), check=True, capture_output=True)
+    done = simulated(ROOT, "compile", str(model), str(model.with_suffix("")))
+    assert done.returncode == 0, done.stderr
     path = model.with_name("echo.om.json")
     assert json.loads(path.read_text())["format"] == "crnn-om/5"
     assert read_sidecar(path).inputs == carried(model) == fingerprint_of(SPEC)

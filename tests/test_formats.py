@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -18,6 +15,7 @@ from crnn.filekind import sha256
 from crnn.reports.result_json import read_run
 from crnn.spec import ModelSpec, read_spec
 from tests.conftest import ROOT
+from tests.simulated import simulated
 
 OLD = ROOT / "tests" / "fixtures" / "formats"
 TEXTS = ["tree", "4u", "net"]
@@ -51,10 +49,8 @@ def test_inspect_shows_each_model(name: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_the_simulated_om_runs(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-m", "crnn"]
-    command += ["evaluate", str(OLD / "echo.om"), *BINS, "--readings", str(tmp_path / "r.jsonl")]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    words = ["evaluate", str(OLD / "echo.om"), *BINS, "--readings", str(tmp_path / "r.jsonl")]
+    done = simulated(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert texts(tmp_path / "r.jsonl") == TEXTS
 

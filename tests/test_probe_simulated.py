@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -24,10 +22,10 @@ from crnn.compile.probe import accepted, nodes_shown
 from crnn.errors import InputError
 from crnn.export.node_tensors import tensors_of
 from crnn.jobs.insides import NAME, read_insides
-from tests.conftest import ROOT
 from tests.lines import joined
 from tests.lstm_models import lstm_model
 from tests.models import write_bins
+from tests.simulated import host, inside, ran, simulated
 
 WORDS = ["tree", "4u", "net", "a", "b1", "ca"]
 
@@ -38,19 +36,6 @@ OUT_NODES = [
     (":0", "E10001"),
 ]
 """What ``--out_nodes`` may not be, and the code of ATC's error."""
-
-
-def simulated(folder: Path, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a verb of the kit under the simulator."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "crnn.simulator", "--"]
-    if path:
-        # The launcher puts its own atc first; env puts another before that.
-        command += ["sh", "-c", f'ATC=$(command -v atc) PATH={path}:$PATH exec "$@"', "sh"]
-    command += [sys.executable, "-m", "crnn", *words]
-    return subprocess.run(
-        command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False
-    )
 
 
 def save_named(path: Path) -> None:
@@ -144,9 +129,11 @@ def test_nodes_that_atc_refuses_are_left_out(folder: Path, tmp_path: Path, refus
     atc.parent.mkdir()
     atc.write_text(ATC.format(refused=bad))
     atc.chmod(atc.stat().st_mode | stat.S_IXUSR)
-    done = simulated(
-        tmp_path, "compile", str(folder / "m.onnx"), "p", "--probe", path=str(atc.parent)
-    )
+    with host(tmp_path):
+        # Another atc stands before the simulator's.
+        os.environ["ATC"] = str(shutil.which("atc"))
+        os.environ["PATH"] = os.pathsep.join([str(atc.parent), os.environ["PATH"]])
+        done = ran(["compile", str(folder / "m.onnx"), "p", "--probe"])
     if refused == "NOTHING_BUT_LOGITS":
         assert done.returncode == 1
         assert "the node cannot be an output" in joined(done.stderr)
@@ -288,12 +275,9 @@ def test_a_member_that_claims_too_much(folder: Path, monkeypatch: pytest.MonkeyP
 
 def compared(folder: Path, *sides: str) -> Tuple[int, Dict[str, Any], str]:
     """Return exit code, JSON and text of a comparison where the ONNX is, without a simulator."""
-    command = [sys.executable, "-m", "crnn", "compare", *sides, "--data", "input_bin"]
-    command += ["--label", "label.txt", "--layers", "--json", "compared.json"]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=str(folder), env=environ, capture_output=True, text=True, check=False
-    )
+    words = ["compare", *sides, "--data", "input_bin", "--label", "label.txt", "--layers"]
+    with inside(folder):
+        done = ran([*words, "--json", "compared.json"])
     data: Dict[str, Any] = json.loads((folder / "compared.json").read_text(encoding="utf-8"))
     return done.returncode, data, joined(done.stdout)
 

@@ -18,6 +18,7 @@ from crnn.errors import InputError
 from crnn.runners.open import open_runner, open_spec, spec_given
 from crnn.spec import ModelSpec
 from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 from tests.models import echo_pixels, write_echo_model, write_images
 
 EXAMPLE = ROOT / "examples" / "crnn_small.pth"
@@ -203,11 +204,13 @@ def test_an_int8_copy_carries_the_spec_that_was_given(shipped: Path, tmp_path: P
     value = helper.make_tensor_value_info("ids", TensorProto.INT64, [26, "batch"])
     proto.graph.output.append(value)
     onnx.save(proto, str(tmp_path / "b.onnx"))
+    few = str(few_words_lmdb(tmp_path / "few", 60))
     words = ["quantize", str(tmp_path / "b.onnx"), str(tmp_path / "q.onnx")]
+    words += ["--calibrate", few, "--count", "20"]
     assert main(words) == 1  # two outputs
     assert main([*words, "--output", logits, "--spec", '{"fold_case": true}']) == 0
     assert open_runner(tmp_path / "q.onnx").model.spec_from == "file"
-    assert main(["evaluate", str(tmp_path / "q.onnx"), str(WORDS), "--min-accuracy", "0.9"]) == 0
+    assert main(["evaluate", str(tmp_path / "q.onnx"), few, "--min-accuracy", "0.9"]) == 0
 
 
 # Several outputs.

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 import pytest
@@ -19,29 +17,10 @@ from crnn.cli.main import main
 from crnn.network import CRNN
 from crnn.presets import SPECS, VARIANTS
 from crnn.weights.checkpoint import save_checkpoint
-from tests.conftest import ROOT
 from tests.foreign import few_words
+from tests.simulated import host, ran
 
 WORDS = 40
-
-PROGRAM = """
-import contextlib, io, json, sys
-from pathlib import Path
-from crnn.cli.main import main
-
-words, names, answers = sys.argv[1], json.loads(sys.argv[2]), {}
-for name in names:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        codes = [main(["compile", f"../{name}.onnx", name, "--batch", "4,16"])]
-        codes.append(main([
-            "evaluate", f"{name}.om", words, "--batch", "16", "--json", f"{name}.json", "--against", f"../{name}.jsonl",
-        ]))
-        codes.append(main(["compile", f"../{name}.onnx", f"{name}_u8", "--batch", "8", "--aipp"]))
-        codes.append(main(["evaluate", f"{name}_u8.om", words, "--batch", "8", "--save-outputs", f"{name}_u8"]))
-    answers[name] = {"codes": codes, "said": said.getvalue()}
-Path("answers.json").write_text(json.dumps(answers))
-"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
@@ -72,28 +51,28 @@ def folder(request: pytest.FixtureRequest, models: Path) -> Path:
     """A folder where every variant has been compiled and evaluated under one release of CANN."""
     folder = models / request.param
     folder.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "crnn.simulator",
-        "--cann",
-        request.param,
-        "--",
-        sys.executable,
-        "-c",
-        PROGRAM,
-    ]
-    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
-    done = subprocess.run(
-        [*command, str(models / "words"), json.dumps(list(VARIANTS))],
-        cwd=str(folder),
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    answers: Dict[str, Any] = {}
+    with host(folder, f"--cann {request.param}"):
+        for name in VARIANTS:
+            done = [ran(words) for words in commands(name, str(models / "words"))]
+            answers[name] = {
+                "codes": [one.returncode for one in done],
+                "said": "".join(one.stdout + one.stderr for one in done),
+            }
+    (folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
     return folder
+
+
+def commands(name: str, words: str) -> List[List[str]]:
+    """What is done with a variant."""
+    onnx, wide, pixels = f"../{name}.onnx", f"{name}.om", f"{name}_u8"
+    read = ["--batch", "16", "--json", f"{name}.json", "--against", f"../{name}.jsonl"]
+    return [
+        ["compile", onnx, name, "--batch", "4,16"],
+        ["evaluate", wide, words, *read],
+        ["compile", onnx, pixels, "--batch", "8", "--aipp"],
+        ["evaluate", f"{pixels}.om", words, "--batch", "8", "--save-outputs", pixels],
+    ]
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -35,7 +35,7 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem, Sample, Span
+from crnn.batch import Batch, Problem, Sample, Span, ring
 from crnn.errors import UnavailableError
 from crnn.files import unnamed_file, unnamed_memory
 from crnn.image import Bounds, ImageError, decode_into
@@ -43,7 +43,6 @@ from crnn.machine import usable_cpus
 from crnn.python37 import Protocol, wait_for_parents_end
 from crnn.samples.buckets import Row, bucketed
 from crnn.samples.image_files import loaded
-from crnn.samples.rings import ring
 from crnn.signals import ENDING, interrupts_blocked, left_to_parent
 from crnn.spec import ModelSpec
 

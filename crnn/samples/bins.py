@@ -35,13 +35,12 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem
+from crnn.batch import Batch, Problem, ring
 from crnn.errors import InputError, UsageError
 from crnn.filekind import refuse_lfs_pointer, require_file
 from crnn.files import natural_key, read_bounded, utf8_lines
 from crnn.fingerprint import Fingerprint, parse_fingerprint
 from crnn.samples.columns import Column, are_among, ascend, pieces
-from crnn.samples.rings import ring
 from crnn.spec import ModelSpec
 from crnn.views import PLAIN, named, parsed
 

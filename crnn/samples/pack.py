@@ -30,7 +30,7 @@ from typing import (
 
 import numpy as np
 
-from crnn.batch import Batch, Problem, Sample
+from crnn.batch import Batch, Problem, Sample, ring
 from crnn.errors import InputError
 from crnn.filekind import PACK_FORMAT, PACK_MARK, require_file
 from crnn.files import json_text, utf8_lines
@@ -49,7 +49,6 @@ from crnn.samples.bins import (
     steps,
 )
 from crnn.samples.buckets import Row, bucketed
-from crnn.samples.rings import ring
 from crnn.spec import ModelSpec
 
 HEAD_BYTES = 64

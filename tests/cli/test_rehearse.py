@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 from tests.lines import joined
 from tests.lstm_models import lstm_model
 from tests.models import SPEC, write_bins, write_echo_model
+from tests.simulated import simulated
 
 DATA = ["input_bin", "--label", "label.txt"]
 SIMULATED = (
@@ -191,17 +192,12 @@ def test_pixels_and_weights_in_another_file(place: Path) -> None:
 @pytest.mark.slow
 def test_an_om_under_the_simulator_gives_the_same_values(place: Path) -> None:
     """The same batches too: a product of other sizes may add in another order."""
-    simulator = [sys.executable, "-m", "crnn.simulator"]
-    kit = ["--", sys.executable, "-m", "crnn"]
     outputs = ["--batch", "3", "--save-outputs"]
-    for words in (
-        [*simulator, *kit, "compile", "lstm.onnx", "lstm", "--batch", "3"],
-        [*simulator, "--compute", "float16", *kit, "evaluate", "lstm.om", *DATA, *outputs, "om"],
-    ):
-        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    assert done.stderr.rstrip().endswith("broken rules: 0, leaks: 0; --compute float16")
+    done = simulated(place, "compile", "lstm.onnx", "lstm", "--batch", "3")
+    assert done.returncode == 0, done.stderr
+    evaluate = ["evaluate", "lstm.om", *DATA, *outputs, "om"]
+    done = simulated(place, *evaluate, options="--compute float16")
+    assert done.returncode == 0, done.stderr
     assert rehearse("lstm.onnx", *outputs, "half") == 0
     for number in (1, 2, 3):
         name = f"test_{number}_0.bin"

@@ -5,9 +5,6 @@ what the old one has read.
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -17,40 +14,20 @@ from crnn.ascend.sidecar import read_sidecar, write_sidecar
 from crnn.cli.main import main
 from crnn.compile.like import recorded
 from crnn.errors import InputError
-from tests.conftest import ROOT
 from tests.models import write_echo_model, write_images, write_wide_echo_model
+from tests.simulated import host, ran
 
 TEXTS = ["house", "aa", "foot"]
-PROGRAM = """
-import contextlib, io, json, sys
-from pathlib import Path
-from crnn.cli.main import main
-
-answers = {}
-for name, words in json.loads(sys.argv[1]).items():
-    said, out = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(out):
-        code = main(words)
-    answers[name] = {"code": code, "said": said.getvalue(), "out": out.getvalue()}
-Path("answers.json").write_text(json.dumps(answers))
-"""
 OLD = ["--data", "images"]
 
 
-def simulate(folder: Path, jobs: Dict[str, List[str]], *knobs: str) -> Dict[str, Any]:
-    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
-    command = [sys.executable, "-m", "crnn.simulator", *knobs, "--", sys.executable, "program.py"]
-    done = subprocess.run(
-        [*command, json.dumps(jobs)],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answers: Dict[str, Any] = json.loads((folder / "answers.json").read_text())
+def simulate(folder: Path, jobs: Dict[str, List[str]], options: str) -> Dict[str, Any]:
+    """Run commands on one simulated host."""
+    answers: Dict[str, Any] = {}
+    with host(folder, options):
+        for name, words in jobs.items():
+            done = ran(words)
+            answers[name] = {"code": done.returncode, "said": done.stderr, "out": done.stdout}
     return answers
 
 
@@ -74,7 +51,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "aipp": ["compile", "m.onnx", "aipp", "--aipp", "--precision", "force_fp32"],
             "read": ["evaluate", "old.om", "images", "--readings", "old.jsonl"],
         },
-        *("--soc", "Ascend310", "--cann", "5.0.4"),
+        "--soc Ascend310 --cann 5.0.4",
     )
     lines = (folder / "old.jsonl").read_text().replace('"aa"', '"ab"', 3)
     (folder / "other.jsonl").write_text(lines)
@@ -98,7 +75,7 @@ def answers(place: Path) -> Dict[str, Any]:
             ],
             "mixed": ["compile", "m.onnx", "mixed/x", "--like", "set", *against],
         },
-        *("--soc", "Ascend310", "--cann", "8.0"),
+        "--soc Ascend310 --cann 8.0",
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -18,9 +16,8 @@ from crnn.compile.widths import static_copy, steps_at
 from crnn.errors import InputError, KitError, UsageError
 from crnn.spec import ModelSpec
 from crnn.widths import Widths
-from tests.conftest import ROOT
 from tests.models import write_echo_model, write_wide_echo_model
-from tests.processes import measured
+from tests.simulated import host
 
 
 @pytest.fixture
@@ -156,20 +153,12 @@ def test_a_copy_keeps_the_weights_and_the_metadata(wide: Path) -> None:
 @pytest.mark.slow
 def test_a_set_reads_the_built_in_pictures_as_its_onnx_does(wide: Path, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
-    program = (
-        "from crnn.cli.main import main; import sys;"
-        "sys.exit(main(['compile', 'wide.onnx', 'set/m', '--widths', '80,128'])"
-        " or main(['compile', 'wide.onnx', 'd', '--widths', '80,128', '--gears', 'dims'])"
-        " or main(['doctor', 'set', '--run', '--json', 'set.json'])"
-        " or main(['doctor', 'd.om', '--run', '--json', 'd.json']))"
-    )
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-c", program]
-    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-    environ.update(measured())
-    done = subprocess.run(
-        command, cwd=str(tmp_path), env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    with host(tmp_path):
+        widths = ["--widths", "80,128"]
+        assert main(["compile", "wide.onnx", "set/m", *widths]) == 0
+        assert main(["compile", "wide.onnx", "d", *widths, "--gears", "dims"]) == 0
+        assert main(["doctor", "set", "--run", "--json", "set.json"]) == 0
+        assert main(["doctor", "d.om", "--run", "--json", "d.json"]) == 0
     sidecar = read_sidecar(tmp_path / "set" / "m_w128_bs1.om.json")
     assert (sidecar.widths, sidecar.batch_sizes) == ((128,), (1,))
     assert sidecar.reference is not None

@@ -23,6 +23,7 @@ from crnn.image import decode
 from crnn.runners.int8 import SAFE, Int8, int8_of, way_for
 from crnn.spec import ModelSpec
 from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 
 WIDE = Int8(("MatMulInteger",), True, False)
 BARE = Int8(("MatMulInteger",), True, True)
@@ -33,7 +34,8 @@ def folder(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shipped model, float.onnx, and its int8 copy, int8.onnx."""
     path = tmp_path_factory.mktemp("int8")
     shutil.copy(str(shipped), str(path / "float.onnx"))
-    quantise(path / "float.onnx", path / "int8.onnx")
+    few = few_words_lmdb(path / "few", 60)
+    quantise(path / "float.onnx", path / "int8.onnx", few, calibrate=20)
     return path
 
 

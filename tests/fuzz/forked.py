@@ -46,13 +46,22 @@ def warm(*, torch: bool = True) -> None:
     import crnn.jobs.evaluate
     import crnn.jobs.evaluations
     import crnn.jobs.prepare
-    import crnn.recognizer
+    import crnn.recognizer  # noqa: F401
 
     if torch:
-        import crnn.export.quantize
-        import crnn.export.to_onnx
-        import crnn.runners.torch_runner
-        import crnn.training.loop  # noqa: F401
+        _warm_torch()
+
+
+def _warm_torch() -> None:
+    import torch
+
+    import crnn.export.quantize
+    import crnn.export.to_onnx
+    import crnn.runners.torch_runner
+    import crnn.training.loop  # noqa: F401
+
+    # The first optimizer of a process imports PyTorch's compiler.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).step()
 
 
 def command(*argv: object) -> Callable[[], int]:

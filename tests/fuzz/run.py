@@ -38,7 +38,7 @@ class Target:
     tokens: Tuple[bytes, ...] = ()
     allowed: Tuple[Type[BaseException], ...] = (InputError,)
     seconds: float = 5.0
-    short: int = 3000
+    short: int = 1500
 
 
 @dataclass(frozen=True)

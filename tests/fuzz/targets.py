@@ -262,7 +262,7 @@ TARGETS: Dict[str, Target] = {
             by_path(load_checkpoint, "x.pth"),
             _checkpoint_seeds,
             tokens=PICKLE_TOKENS,
-            short=400,
+            short=200,
         ),
         Target(
             "om", _parse_om, _om_seeds, mend=_mend_om, make=_make_om, tokens=tuple(om_writer.PIECES)

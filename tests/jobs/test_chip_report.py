@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import re
-import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -20,24 +18,19 @@ from crnn.cli.main import main
 from crnn.jobs import chip_report
 from crnn.jobs.chip_report import ARCHIVE, Step, _run
 from crnn.jobs.redact import redaction
-from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
+from tests.simulated import Done, host, ran
 
 USER = "jdoe42"
 
 
-def simulated(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def simulated(folder: Path, *words: str) -> Done:
+    """Run ``crnn WORDS…`` on a simulated host as somebody, whose home is there."""
     home = folder / "homes" / USER
     home.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-m", "crnn", *words]
-    return subprocess.run(
-        command,
-        cwd=str(folder),
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "USER": USER},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with host(folder):
+        os.environ.update({"HOME": str(home), "USER": USER})
+        return ran(words)
 
 
 def packed(archive: Path) -> Dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
@@ -16,6 +14,7 @@ from crnn.cli.main import main
 from crnn.samples.bins import bin_name, bin_view, prepared_views
 from crnn.views import SETS
 from tests.conftest import ROOT
+from tests.simulated import host
 
 WORDS = ROOT / "examples" / "words_lmdb"
 
@@ -228,25 +227,17 @@ def test_a_folder_with_views_is_made_anew_and_one_with_others_files_is_not(
     assert "not an earlier run's bins, such as test_1.mine.bin" in refused(capsys, 1, *command)
 
 
-def simulated(folder: Path, *words: str) -> None:
-    """Run a verb on the simulated chip, which computes."""
-    command = [sys.executable, "-m", "crnn.simulator", "--", sys.executable, "-m", "crnn", *words]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=str(folder), env=environ
-    )
-    assert run.returncode == 0, run.stderr
-
-
 def test_an_om_in_the_simulator_reads_bins_as_it_reads_the_pictures(
     place: Place, tmp_path: Path
 ) -> None:
     bins = prepared(tmp_path, place.words, place.fixed, "--views", "3")
     om = str(tmp_path / "m.om")
-    simulated(tmp_path, "compile", str(place.fixed), str(tmp_path / "m"), "--batch", "8")
-    simulated(tmp_path, "evaluate", om, str(bins), "--label", "label.txt", "--readings", "b.jsonl")
-    direct = ["evaluate", om, str(place.words), "--views", "3", "--readings", "d.jsonl"]
-    simulated(tmp_path, *direct)
+    by_bins = ["evaluate", om, str(bins), "--label", "label.txt", "--readings", "b.jsonl"]
+    with host(tmp_path):
+        assert main(["compile", str(place.fixed), str(tmp_path / "m"), "--batch", "8"]) == 0
+        assert main(by_bins) == 0
+        direct = ["evaluate", om, str(place.words), "--views", "3", "--readings", "d.jsonl"]
+        assert main(direct) == 0
     found = lines_of(tmp_path / "b.jsonl")
     assert found == lines_of(tmp_path / "d.jsonl")
     assert len({reading["view"] for reading in found}) > 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, Tuple
@@ -22,37 +20,8 @@ from crnn.runners.onnx_runner import OnnxRunner
 from crnn.spec import METADATA_KEY, ModelSpec
 from crnn.strokes import digest, stroke_pictures
 from tests.ascend import om_writer
-from tests.conftest import ROOT
 from tests.lstm_models import lstm_model
-
-# Each OM's doctor in one process, for speed.
-DOCTORS = """
-import contextlib, io, json, sys
-from crnn.cli.main import main
-
-ended = {}
-for om in sys.argv[1:]:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main(["doctor", om, "--run"])
-    ended[om] = [code, said.getvalue()]
-print(json.dumps(ended))
-"""
-
-
-def simulated(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return under_the_simulator(folder, "-m", "crnn", *words)
-
-
-def under_the_simulator(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "crnn.simulator", "--", sys.executable, *words],
-        cwd=str(folder),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.simulated import simulated
 
 
 @pytest.fixture(scope="module")
@@ -163,14 +132,13 @@ UNUSABLE: Dict[str, Tuple[Dict[str, Any], str]] = {
 def refused(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Tuple[int, str]]:
     """How the doctor of an OM with each of them ended, and what it said."""
     folder = tmp_path_factory.mktemp("refused")
-    oms = {}
+    ended = {}
     for kind, (values, _) in UNUSABLE.items():
         (folder / kind).mkdir()
-        oms[kind] = str(changed(compiled, folder / kind, **values))
-    done = under_the_simulator(folder, "-c", DOCTORS, *oms.values())
-    assert done.returncode == 0, done.stderr
-    ended = json.loads(done.stdout)
-    return {kind: tuple(ended[om]) for kind, om in oms.items()}
+        om = changed(compiled, folder / kind, **values)
+        done = simulated(folder, "doctor", str(om), "--run")
+        ended[kind] = (done.returncode, done.stdout + done.stderr)
+    return ended
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)

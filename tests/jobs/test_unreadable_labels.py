@@ -15,7 +15,7 @@ from crnn.cli.main import main
 from crnn.simulator import Knobs
 from crnn.spec import ModelSpec
 from tests.ascend.machine import machine
-from tests.conftest import ROOT
+from tests.foreign import few_words_lmdb
 from tests.models import SPEC, echo_pixels, write_bins, write_echo_model
 from tests.simulator.programs import compile_model
 
@@ -108,20 +108,18 @@ def test_train_counts_and_names_them_in_both_sets(
 def test_quantize_counts_and_names_them(
     shipped: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     (bad,), _ = KINDS[kind]
-    shutil.copytree(ROOT / "examples" / "words_lmdb", tmp_path / "words")
+    few_words_lmdb(tmp_path / "words", 60)
     with lmdb.open(str(tmp_path / "words"), lock=False) as environment, environment.begin(
         write=True
     ) as transaction:
         transaction.put(b"label-000000007", bad.encode())
-        transaction.delete(b"label-000000150")
-    command = ["quantize", str(shipped), str(tmp_path / "q.onnx"), "--json", "-"]
+        transaction.delete(b"label-000000050")
+    command = ["quantize", str(shipped), str(tmp_path / "q.onnx"), "--json", "-", "--count", "20"]
     assert main([*command, "--calibrate", str(tmp_path / "words")]) == 0
     captured = capsys.readouterr()
     assert f"{OUTSIDE}: 1\n  test_7: " in captured.err
-    assert "no label: 1\n  test_150" in captured.err
+    assert "no label: 1\n  test_50" in captured.err
     written = captured.out[captured.out.index("{\n") :]
     assert json.loads(written)["skipped"] == {OUTSIDE: 1, "no label": 1}
 

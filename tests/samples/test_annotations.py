@@ -191,7 +191,7 @@ NAMES = st.from_regex(r"[a-z0-9_/]{1,8}\.(png|jpg|JPEG)", fullmatch=True)
 
 @pytest.mark.parametrize("form", FORMS)
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

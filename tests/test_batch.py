@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn.samples.rings import ring
+from crnn.batch import ring
 
 MIB = 1 << 20
 
