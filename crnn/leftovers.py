@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 PART, OLD = ".part", ".old"
+TEMPORARY = ".crnn-"
+"""So begin the names of temporary files and folders."""
 
 _NAME = re.compile(r"\.crnn-([A-Za-z0-9_.]+)-([0-9]{1,10})-([0-9]{1,20})-[a-z0-9_]+\.(?:part|old)")
 _GONE = "ZX"
@@ -205,7 +207,7 @@ def _lock(descriptor: int) -> None:
 
 def _prefix() -> str:
     mine = this_process()
-    return f".crnn-{mine.host}-{mine.process}-{mine.start}-"
+    return f"{TEMPORARY}{mine.host}-{mine.process}-{mine.start}-"
 
 
 @functools.lru_cache(maxsize=1)

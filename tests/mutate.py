@@ -162,6 +162,13 @@ MUTATIONS = (
         "tests/jobs/test_run_folder.py::test_what_is_not_as_it_was_written_is_forgotten",
     ),
     Mutation(
+        "who lists his words keeps others from the run",
+        "crnn/jobs/run_folder.py",
+        "    passed = (besides, TEMPORARY)\n",
+        "    passed = (besides, besides)\n",
+        "tests/cli/test_read_runs.py::test_who_begins_at_the_same_moment_shares_the_run",
+    ),
+    Mutation(
         "another configuration is gone on with",
         "crnn/jobs/run_folder.py",
         "    if before == now:\n",

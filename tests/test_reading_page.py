@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Tuple
+from types import MappingProxyType
+from typing import Any, Mapping, Tuple
 
 import pytest
 
@@ -68,17 +69,22 @@ def test_the_service_answers(folder: Path) -> None:
             code, answer = asked(port, b"nothing")
             assert (code, list(answer)) == (400, ["error"])
             assert "not an image" in answer["error"]
+            # It does not read until the client has no more to say.
+            code, _ = asked(port, b"nothing", {"Content-Length": "-1"})
+            assert code == 400
         finally:
             process.kill()
 
 
-def asked(port: int, data: bytes) -> Tuple[int, Any]:
+def asked(
+    port: int, data: bytes, headers: Mapping[str, str] = MappingProxyType({})
+) -> Tuple[int, Any]:
     """Ask a service that may have yet to begin."""
     end = time.monotonic() + PATIENCE
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
-            connection.request("POST", "/", data)
+            connection.request("POST", "/", data, headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         except ConnectionRefusedError:

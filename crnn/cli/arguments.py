@@ -327,10 +327,12 @@ def cluster_of(args: argparse.Namespace, threads: Optional[int]) -> ClusterOptio
         The options.
 
     Raises:
+        UsageError: It is not an address.
         UnavailableError: Ray is not installed.
     """
-    from crnn.cluster.drive import ClusterOptions, require_ray
+    from crnn.cluster.drive import ClusterOptions, require_address, require_ray
 
+    require_address(args.cluster)
     require_ray()
     return ClusterOptions(args.cluster, args.cluster_cpus, threads)
 

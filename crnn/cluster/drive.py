@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import secrets
 import select
 import shutil
@@ -22,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Callable, ContextManager, Dict, Iterator, Optional
 
-from crnn.cluster.order import LOCAL, Job, Order
+from crnn.cluster.order import AUTO, LOCAL, Job, Order
 from crnn.errors import InputError, UnavailableError, UsageError, needs
 from crnn.jobs.run_folder import make_folder, shard_size
 from crnn.leftovers import temporary_file
@@ -41,6 +42,7 @@ _LAST = 20
 
 Advance = Callable[[int], None]
 Progress = Callable[[str, Optional[int]], ContextManager[Advance]]
+_ADDRESS = re.compile(r"[A-Za-z0-9_.-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}")
 _KINDS = {"InputError": InputError, "UsageError": UsageError}
 
 
@@ -62,6 +64,26 @@ def require_ray() -> None:
     with needs("ray", extra="cluster"):
         if find_spec("ray") is None:
             raise ImportError("there is no module of that name")
+
+
+def require_address(address: str) -> None:
+    """Refuse what is not the address of a cluster.
+
+    Args:
+        address: As it was typed.
+
+    Raises:
+        UsageError: It is something else, such as a host without its port.
+    """
+    if address in (LOCAL, AUTO) or _ADDRESS.fullmatch(address):
+        return
+    what = "expected local, auto or a head's address with its port, such as 10.0.0.1:6379"
+    if address.startswith("ray://"):
+        what = (
+            "a Ray client's address; expected a head's, such as 10.0.0.1:6379, from a machine of"
+            " the cluster"
+        )
+    raise UsageError(f"--cluster {address}: {what}")
 
 
 def drive(
@@ -94,11 +116,6 @@ def drive(
         UnavailableError: The cluster was lost; the run can be gone on with.
     """
     require_ray()
-    if options.address.startswith("ray://"):
-        raise UsageError(
-            f"--cluster {options.address}: a Ray client's address; expected a head's, such as"
-            " 10.0.0.1:6379, from a machine of the cluster"
-        )
     folder = job.folder
     make_folder(folder / "shards")
     token = secrets.token_hex(16)

@@ -50,7 +50,15 @@ from typing import (
 
 from crnn.errors import InputError, UsageError
 from crnn.files import json_text, open_input, read_bounded
-from crnn.leftovers import Process, is_free, lives, temporary_file, this_process, tidy
+from crnn.leftovers import (
+    TEMPORARY,
+    Process,
+    is_free,
+    lives,
+    temporary_file,
+    this_process,
+    tidy,
+)
 
 SCHEMA = "crnn-run/1"
 RECORDS = "crnn-records/1"
@@ -719,12 +727,13 @@ def require_same(
     )
 
 
-def refuse_used(path: Path, besides: str = "shards") -> None:
+def refuse_used(path: Path, besides: str = "shards", *, joins: bool = False) -> None:
     """Refuse a folder in which no run can be begun.
 
     Args:
         path: The folder.
         besides: How the names of further files begin that a killed beginning may have left.
+        joins: Whether a run that another process has just begun there is welcome.
 
     Raises:
         InputError: It holds a run, or anything else, or is not a folder.
@@ -734,12 +743,16 @@ def refuse_used(path: Path, besides: str = "shards") -> None:
             raise InputError(f"{path} is not a folder; expected a new or empty one for the run")
         return
     if (path / "run.json").exists():
+        if joins:
+            return
         raise InputError(
             f"{path} holds a run already", hint="Go on with it (--resume), or name another folder."
         )
     tidy(path)
     names = {entry.name for entry in path.iterdir()} - {"shards"}
-    inside = sorted(name for name in names if not name.startswith(besides))
+    # Other processes may be about to begin the same run, and what they write is not there yet.
+    passed = (besides, TEMPORARY)
+    inside = sorted(name for name in names if not name.startswith(passed))
     if inside:
         raise InputError(
             f"{path} holds other things ({', '.join(inside[:3])}); expected a new or empty folder"

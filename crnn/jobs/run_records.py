@@ -29,6 +29,7 @@ from crnn.batch import NOT_FINITE, Problem
 from crnn.errors import InputError
 from crnn.files import json_text
 from crnn.jobs.run_folder import batch_line
+from crnn.limits import limit
 from crnn.reports.result_json import SIMULATED, reading_dict
 from crnn.results import Alternative, Character, Reading
 from crnn.scoring.rows import KeptReadings, Row
@@ -40,6 +41,10 @@ _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, Over
 _MORE = frozenset(["width", "view", "steps"])
 """The fields of records that `PlainRows` have no place for."""
 _NUMBER = (float, int)
+_LARGEST = (1 << 31) - 1
+"""What a table has room for as a place or a width."""
+_LONGEST_TIME = 1e12
+"""Seconds; of greater ones there may be too many for a sum."""
 _KINDS = {
     "key": (str,),
     "text": (str,),
@@ -238,6 +243,7 @@ def batch_of(lines: Sequence[bytes], folded: Any, *, plain: bool) -> KeptBatch:
         InputError: They are not as `kept_lines` writes them.
     """
     try:
+        _require_short(lines)
         *entries, about = json.loads(b"[" + b",".join(lines) + b"]")
         if about["batch"] != len(entries):
             raise ValueError(f"{len(entries)} records; expected {about['batch']}")
@@ -254,14 +260,23 @@ def batch_of(lines: Sequence[bytes], folded: Any, *, plain: bool) -> KeptBatch:
         ) from error
 
 
+def _require_short(lines: Sequence[bytes]) -> None:
+    """Refuse what nothing has read: comparing texts of megabytes takes minutes."""
+    longest = max(map(len, lines))
+    if longest > limit("line"):
+        raise ValueError(f"a line has {longest} bytes; the limit is {limit('line')}")
+
+
 def _require_kinds(entry: Dict[str, Any]) -> None:
     """Refuse fields of other kinds, which would be met long after it is known whose they are."""
     for name, value in entry.items():
         kind = type(value)
         if kind not in _KINDS.get(name, (kind,)):
             raise TypeError(f"{str(value)[:80]!r} in the place of a {name}")
-        if kind is float:
+        if kind in _NUMBER:
             _number(value)
+        if kind is int and abs(value) > _LARGEST:
+            raise ValueError(f"{str(value)[:80]} in the place of a {name}")
         if kind is list and name in _KINDS:
             for one in value:
                 _require_kinds(one)
@@ -273,6 +288,13 @@ def _number(value: Any) -> float:
     if type(value) not in _NUMBER or not math.isfinite(value):
         raise ValueError(f"{str(value)[:80]!r} in the place of a number")
     return float(value)
+
+
+def _time(value: Any) -> float:
+    seconds = _number(value)
+    if not 0 <= seconds < _LONGEST_TIME:
+        raise ValueError(f"{seconds} in the place of seconds")
+    return seconds
 
 
 def _plain_rows(entries: Sequence[Dict[str, Any]]) -> PlainRows:
@@ -342,7 +364,7 @@ def _told(about: Dict[str, Any]) -> Told:
         extras.append((_text(key), Problem(_text(reason), _text(detail))))
     stages = {}
     for name, values in about.get("stages", {}).items():
-        stages[name] = [_number(value) for value in values]
+        stages[name] = [_time(value) for value in values]
     remarks = {}
     for remark, count in about.get("remarks", {}).items():
         remarks[remark] = int(_number(count))
@@ -350,9 +372,9 @@ def _told(about: Dict[str, Any]) -> Told:
     for device, reason in about.get("given_up", {}).items():
         given_up[device] = _text(reason)
     return Told(
-        _number(about.get("seconds", 0.0)),
+        _time(about.get("seconds", 0.0)),
         stages,
-        {int(width): (int(rows), _number(seconds)) for width, (rows, seconds) in times.items()},
+        {int(width): (int(rows), _time(seconds)) for width, (rows, seconds) in times.items()},
         remarks,
         extras,
         given_up,

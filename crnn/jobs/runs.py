@@ -169,7 +169,7 @@ def look_at(request: EvaluateRequest, options: RunOptions) -> Begun:
     _require_suitable(request)
     is_there = (options.folder / "run.json").exists()
     if not is_there or not options.resume:
-        refuse_used(options.folder)
+        refuse_used(options.folder, joins=options.resume)
     job = one.job_of(request, CountingProtocol(), apart=True)
     asked = one.asked_of(request, job.sure, several=job.several)
     configuration = _configuration(request, job, asked)
@@ -264,7 +264,7 @@ class SoFar:
             InputError: Records cannot be read.
         """
         for run, shard in self.shards:
-            with _damage_told(run, shard):
+            with damage_told(run, shard):
                 yield from run.records(shard)
 
     def evaluation(self) -> Evaluation:
@@ -279,8 +279,10 @@ class SoFar:
         info = _info(self.run.configuration, self.run.path)
         scorer = one.scorer_of(info.model.spec, None, None, confidences=False)
         counted = _Counted(scorer, None)
-        for lines in self.lines():
-            counted.add(counted.batch(lines))
+        for run, shard in self.shards:
+            with damage_told(run, shard):
+                for lines in run.records(shard):
+                    counted.add(counted.batch(lines))
         evaluation = _evaluation(counted, info, self.run)
         return dataclasses.replace(evaluation, data=str(self.run.configuration["data"]))
 
@@ -727,7 +729,7 @@ def _result(
             if shard.end <= position:
                 continue
             run = _holder(runs, shard)
-            with _damage_told(run, shard):
+            with damage_told(run, shard):
                 for lines in run.records(shard):
                     taken = counted.add(counted.batch(lines))
                     wanted.take(taken)
@@ -735,8 +737,12 @@ def _result(
     evaluation = _evaluation(counted, info, runs[0])
     said = [*notes, *one.hardly_note(evaluation)]
     for device, reason in counted.given_up.items():
-        said.append(f"{device} was given up, and others went on: {reason.splitlines()[0]}")
+        said.append(f"{device} was given up, and others went on: {_first_line(reason)}")
     return one.outcome_of(request, Path(kept["data"]), evaluation, scorer, wanted, sure, said)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def _evaluation(counted: _Counted, info: RunInfo, run: RunFolder) -> Evaluation:
@@ -866,8 +872,16 @@ def _is_there(runs: Sequence[RunFolder], shard: Shard) -> bool:
 
 
 @contextlib.contextmanager
-def _damage_told(run: RunFolder, shard: Shard) -> Iterator[None]:
-    """Name the file of records that cannot be read."""
+def damage_told(run: RunFolder, shard: Shard) -> Iterator[None]:
+    """Name the file of records that cannot be read.
+
+    Args:
+        run: The run.
+        shard: The shard whose records are read in the block.
+
+    Raises:
+        InputError: They cannot.
+    """
     try:
         yield
     except InputError as error:
@@ -885,17 +899,21 @@ def _info(kept: Mapping[str, Any], path: Path) -> RunInfo:
         model = about["model"]
         spec = ModelSpec.from_dict(model["spec"], where=str(path / "run.json"))
         external = model.get("external_data", {})
+        if not isinstance(kept["data"], str):
+            raise TypeError(f"the data set is {kept['data']!r}")
+        if not isinstance(about["decoding"], (dict, type(None))):
+            raise TypeError(f"the decoding is {about['decoding']!r}")
         return RunInfo(
             Model(Path(model["path"]), model["sha256"], spec, model["spec_from"], external),
             about["backend"],
             about["device"],
             about["threads"],
-            about["versions"],
+            dict(about["versions"]),
             about["simulated"],
             about.get("rehearsed"),
             tuple(about.get("widths_lacking", ())),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{path / 'run.json'}: not as crnn evaluate --run writes it: {error!r}"
         ) from error

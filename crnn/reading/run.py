@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from crnn import image_decoders
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
 from crnn.filekind import sha256
@@ -33,7 +34,7 @@ from crnn.jobs.run_folder import (
     writing,
 )
 from crnn.jobs.run_records import Told, batch_of, kept_lines, rows_keys
-from crnn.jobs.runs import passed_line
+from crnn.jobs.runs import damage_told, passed_line
 from crnn.leftovers import temporary_file, tidy
 from crnn.reading.records import as_records
 from crnn.reports.records import Record
@@ -42,6 +43,7 @@ from crnn.results import Reading
 from crnn.samples.bins import Range
 from crnn.samples.image_files import of_file
 from crnn.samples.unlabelled import SampleSource
+from crnn.scoring.rows import Row
 from crnn.scoring.scorer import PlainRows, Scorer
 from crnn.scoring.stream import run_batches
 
@@ -136,10 +138,18 @@ def records_in(run: RunFolder, *, simulated: bool) -> Iterator[List[Record]]:
         InputError: Records are damaged.
     """
     for shard in run.shards:
-        for lines in run.records(shard):
-            batch = batch_of(lines, str, plain=False)
-            assert not isinstance(batch.rows, PlainRows)
-            yield list(as_records(batch.rows, None, simulated=simulated))
+        with damage_told(run, shard):
+            for lines in run.records(shard):
+                batch = batch_of(lines, str, plain=False)
+                assert not isinstance(batch.rows, PlainRows)
+                _require_confidences(batch.rows)
+                yield list(as_records(batch.rows, None, simulated=simulated))
+
+
+def _require_confidences(rows: Iterable[Row]) -> None:
+    for row in rows:
+        if row.problem is None and row.reading.confidence is None:
+            raise InputError(f"{row.reading.key!r} was read without a confidence")
 
 
 def count_listed(path: Path) -> int:
@@ -294,7 +304,7 @@ def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> P
     """
     is_there = (folder / "run.json").exists()
     if not is_there or not resume:
-        refuse_used(folder, besides=LISTING)
+        refuse_used(folder, besides=LISTING, joins=resume)
     make_folder(folder)
     tidy(folder)
     if is_there:
@@ -368,6 +378,8 @@ def _joined(
     folder: Path, listing: Path, opened: Opened, shard: Optional[str], device: str = ""
 ) -> ReadRun:
     """Begin a run whose words are listed, or open it in order to go on with it."""
+    # What decodes images is among the versions that take part, whichever images come.
+    image_decoders.used()
     about = run_dict(opened.runner.info())
     if device:
         about["device"] = device

@@ -10,13 +10,14 @@ import sys
 import time
 import tracemalloc
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import pytest
 
 from crnn.cli.main import main
 from crnn.errors import InputError
-from crnn.jobs.run_folder import RunFolder
+from crnn.jobs.run_folder import RunFolder, refuse_used
+from crnn.leftovers import temporary_file
 from crnn.reading.run import Listing, count_listed
 from tests.conftest import ROOT
 from tests.models import write_echo_model, write_images
@@ -175,6 +176,50 @@ def test_a_run_and_its_list_are_of_one_length(
     assert f"is not the list of the run's {COUNT + 40} words any more" in said
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("width", 10**20),
+        ("confidence", None),
+        ("confidence", True),
+        ("problem", "no detail"),
+        ("characters", [dict.fromkeys(("index", "first", "last"), 1 << 31)]),
+    ],
+)
+def test_altered_records_are_named(
+    place: Path, capsys: pytest.CaptureFixture[str], field: str, value: Any
+) -> None:
+    pytest.importorskip("pyarrow")
+    read("images", "--run", "run", "--shard", "1/1", "--out", "plain.jsonl")
+    records = Path("run/shards/000000.jsonl")
+    lines = records.read_text().splitlines()
+    altered = {**json.loads(lines[1]), field: value}
+    if field == "characters":
+        altered[field] = [{"character": "a", "probability": 1.0, **value[0]}]
+    records.write_text("\n".join([lines[0], json.dumps(altered), *lines[2:]]) + "\n")
+    capsys.readouterr()
+    for options in ([], ["--out", "table.parquet"]):
+        read("images", "--run", "run", "--resume", *options, code=1)
+        told = " ".join(capsys.readouterr().err.split())
+        assert "crnn: error: run/shards/000000.jsonl: " in told
+        assert "Remove it and go on with --resume" in told
+
+
+TWICE = """
+from crnn import image_decoders
+from crnn.cli.main import main
+command = ["read", "m.onnx", "images", "--batch", "2", "--threads", "1", "--run", "run"]
+assert main([*command, "--shard", "1/2"]) == 0
+image_decoders.used()
+raise SystemExit(main([*command, "--resume"]))
+"""
+
+
+def test_the_decoders_belong_to_a_run_before_they_are_used(place: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", TWICE], env=environment, check=True)
+
+
 def test_runs_of_two_verbs_are_told_apart(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     read("images", "--run", "run", "--shard", "1/2")
     write_images(place / "labelled", ["a", "b"])
@@ -186,6 +231,22 @@ def test_runs_of_two_verbs_are_told_apart(place: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     read("images", "--run", "other", "--resume", code=1)
     assert "other is a run of crnn evaluate" in capsys.readouterr().err
+
+
+def test_who_begins_at_the_same_moment_shares_the_run(place: Path) -> None:
+    Path("run").mkdir()
+    # As another process has it that is still listing its words.
+    descriptor, listing = temporary_file(Path("run"))
+    try:
+        read("images", "--run", "run", "--resume", "--out", "run.jsonl")
+    finally:
+        os.close(descriptor)
+        listing.unlink()
+    read("images", "--out", "plain.jsonl")
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+    refuse_used(Path("run"), joins=True)
+    with pytest.raises(InputError, match="holds a run already"):
+        refuse_used(Path("run"))
 
 
 def test_where_the_records_go_is_looked_at_first(

@@ -201,6 +201,98 @@ def test_another_configuration_is_refused_by_its_field(
     assert "begin in another folder" in told
 
 
+def _batch_with(line: str) -> Callable[[str], str]:
+    def damaged(text: str) -> str:
+        lines = text.splitlines()
+        ends = [number for number, one in enumerate(lines) if one.startswith('{"batch": ')]
+        lines[ends[0]] = line
+        return "\n".join(lines) + "\n"
+
+    return damaged
+
+
+def _first_with(name: str, value: str) -> Callable[[str], str]:
+    def damaged(text: str) -> str:
+        lines = text.splitlines()
+        lines[1] = lines[1][:-1] + f', "{name}": {value}}}'
+        return "\n".join(lines) + "\n"
+
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _batch_with('{"batch": 2, "seconds": 1e308}'),
+        _batch_with('{"batch": 2, "stages": {"read": [1e308, 1e308]}}'),
+        _batch_with('{"batch": 2, "by_width": {"100": [1, -1.0]}}'),
+        _first_with("text", '"' + "a" * (1 << 20) + '"'),
+        _first_with("confidence", "1" + "0" * 400),
+    ],
+    ids=["seconds", "stages", "width", "text", "confidence"],
+)
+def test_altered_records_are_named(
+    place: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[str], str]
+) -> None:
+    evaluate("--run", "run")
+    records = place / "run" / "shards" / "000000.jsonl"
+    records.write_text(damage(records.read_text()))
+    capsys.readouterr()
+    for command in (["score", "run"], ["report", "run", "-o", "run.html"]):
+        assert main(command) == 1
+        told = " ".join(capsys.readouterr().err.split())
+        assert "run/shards/000000.jsonl: records are not as crnn evaluate --run writes them" in told
+
+
+def test_a_chip_that_gives_no_reason_is_told_of(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate("--run", "run")
+    records = place / "run" / "shards" / "000000.jsonl"
+    damage = _batch_with('{"batch": 2, "given_up": {"npu:1": ""}}')
+    records.write_text(damage(records.read_text()))
+    assert main(["score", "run"]) == 0
+    assert "npu:1 was given up, and others went on" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("names", "value"),
+    [
+        (["data"], 7),
+        (["run", "decoding"], "paper"),
+        (["run", "versions"], 7),
+        (["run", "versions"], "no"),
+    ],
+)
+def test_an_altered_run_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], names: List[str], value: Any
+) -> None:
+    evaluate("--run", "run")
+    kept = json.loads(Path("run/run.json").read_text())
+    inside = kept["configuration"]
+    for name in names[:-1]:
+        inside = inside[name]
+    inside[names[-1]] = value
+    Path("run/run.json").write_text(json.dumps(kept))
+    capsys.readouterr()
+    for command in (["score", "run"], ["report", "run", "-o", "run.html"]):
+        assert main(command) == 1
+        told = " ".join(capsys.readouterr().err.split())
+        assert "run/run.json: not as crnn evaluate --run writes it" in told
+
+
+def test_parts_of_two_runs_are_named_by_what_differs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate("--run", "one", "--shard", "1/2")
+    evaluate("--run", "two", "--shard", "2/2", "--allow", "0-9")
+    capsys.readouterr()
+    assert main(["score", "one", "two"]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert 'two: the run there has allow "0-9"; in one it is null' in told
+    assert "Name the folders of one run" in told
+
+
 def test_another_model_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate("--run", "run", "--shard", "1/3")
     write_echo_model(place / "m.onnx", axes="NTK", spec=None)

@@ -64,7 +64,9 @@ def command(*words: str) -> List[str]:
 
 
 def environment(**more: str) -> Dict[str, str]:
-    return {**uncounted(), **TOKEN, "PYTHONPATH": str(ROOT), **more}
+    # As on the machines, since a run that was begun there may be gone on with here.
+    decoders = {"CRNN_DECODERS": "pillow"}
+    return {**uncounted(), **TOKEN, "PYTHONPATH": str(ROOT), **decoders, **more}
 
 
 def crnn(place: Path, *words: str, code: int = 0) -> str:

@@ -77,6 +77,29 @@ def test_what_does_not_go_together_is_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1",
+        "head",
+        "x y",
+        "-x",
+        "http://head:1",
+        "head:",
+        ":1",
+        "head:123456",
+        "ray://head:1",
+    ],
+)
+def test_what_is_not_an_address_is_refused(
+    place: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["evaluate", "m.onnx", "input_bin", "--label", "label.txt", "--run", "run"]
+    assert main([*data, f"--cluster={address}"]) == 2
+    assert f"crnn: error: --cluster {address}: " in capsys.readouterr().err
+    assert not (place / "run").exists()
+
+
 def test_a_cluster_renders_with_workers_and_not_with_processes(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
