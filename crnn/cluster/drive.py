@@ -212,15 +212,29 @@ def _heed(message: Dict[str, Any], note: Callable[[str], None]) -> None:
         raise RuntimeError(message["message"])
 
 
-@contextlib.contextmanager
-def _child(order: Order) -> Iterator[Any]:
-    """Start the process that speaks to Ray; end it, and what it started, with the block."""
+def environment_at(address: str) -> Dict[str, str]:
+    """Return the environment of the process that speaks to Ray; a Ray that it begins has it too.
+
+    Args:
+        address: The cluster's.
+
+    Returns:
+        This process's, and what is not set in it.
+    """
     environment = dict(os.environ)
     environment.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     environment.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 is little on a busy machine
-    if order.address == LOCAL and "RAY_AUTH_MODE" not in environment:
+    # A worker has many threads, and the C library would keep memory for each of them.
+    environment.setdefault("MALLOC_ARENA_MAX", "2")
+    if address == LOCAL and "RAY_AUTH_MODE" not in environment:
         # A Ray of our own would leave a token in the home folder.
         environment.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+    return environment
+
+
+@contextlib.contextmanager
+def _child(order: Order) -> Iterator[Any]:
+    """Start the process that speaks to Ray; end it, and what it started, with the block."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "crnn.cluster.client"],
@@ -230,7 +244,7 @@ def _child(order: Order) -> Iterator[Any]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
-            env=environment,
+            env=environment_at(order.address),
             # Ctrl-C at a terminal is this process's to answer.
             start_new_session=True,
             bufsize=0,

@@ -11,6 +11,7 @@ from typing import IO, Any, Iterator
 import pytest
 
 from crnn.cluster import drive
+from crnn.cluster.order import LOCAL
 from crnn.errors import UnavailableError
 
 ALIVE = """print('{"is": "alive"}', flush=True)"""
@@ -59,3 +60,20 @@ def test_a_ray_that_never_answered_is_not_called_lost() -> None:
     assert "lost" not in said
     assert "Ray cannot be used here" in said
     assert "ImportError: half a Ray" in said
+
+
+def test_what_is_not_set_is_set_for_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "MALLOC_ARENA_MAX")
+    for name in named:
+        monkeypatch.delenv(name, raising=False)
+    found = drive.environment_at(LOCAL)
+    assert found["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert found["RAY_AUTH_MODE"] == "token"
+    assert len(found["RAY_AUTH_TOKEN"]) == 64
+    assert found["MALLOC_ARENA_MAX"] == "2"
+    assert "RAY_AUTH_MODE" not in drive.environment_at("10.0.0.1:6379")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    found = drive.environment_at(LOCAL)
+    assert (found["MALLOC_ARENA_MAX"], found["RAY_AUTH_MODE"]) == ("4", "disabled")
+    assert "RAY_AUTH_TOKEN" not in found
