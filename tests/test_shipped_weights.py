@@ -12,9 +12,12 @@ from crnn.filekind import sha256
 from tests.conftest import ROOT
 
 WIDTHS = "80,100,128,160,200"
-SMALL = "crnn_small.pth"
-SHA256 = {SMALL: "91a4d57ddbe0a3ecae415758a7b5557bb5116244ba7df21c5ef3f31f4d3eec76"}
-RIGHT = {SMALL: {"off": 1830, "aspect": 1873}}
+SMALL, BASE = "crnn_small.pth", "crnn_base.pth"
+SHA256 = {
+    SMALL: "91a4d57ddbe0a3ecae415758a7b5557bb5116244ba7df21c5ef3f31f4d3eec76",
+    BASE: "d6b2822d28b77ac9c6a12cc384f65b6580b7a4ef441f21b14695d631f8c83836",
+}
+RIGHT = {SMALL: {"off": 1830, "aspect": 1873}, BASE: {"off": 1849, "aspect": 1899}}
 
 
 @pytest.mark.parametrize("name", sorted(SHA256))
