@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
+from typing import Callable, Iterator, Optional
 
 import pytest
 
@@ -14,7 +16,8 @@ from ray._private.utils import check_version_info
 
 from crnn.cluster import probe
 from crnn.cluster.client import require_alike, versions_differ
-from crnn.cluster.order import Order, ReadJob
+from crnn.cluster.drive import ClusterOptions, drive
+from crnn.cluster.order import EvaluateJob, Order, ReadJob
 from crnn.cluster.worker import Worker
 from crnn.errors import InputError, UnavailableError
 from crnn.simulator import Knobs
@@ -104,3 +107,21 @@ def test_where_all_chips_are_seen_rays_number_is_taken_and_said(
         assert "Ray's own number of the chip is taken, 3" in note
         with pytest.raises(UnavailableError, match="expected a number"):
             one._chip(["left"])
+
+
+@contextlib.contextmanager
+def in_silence(label: str, total: Optional[int]) -> Iterator[Callable[[int], None]]:
+    yield lambda count: None
+
+
+def test_an_address_at_which_nobody_listens_is_told_at_once(tmp_path: Path) -> None:
+    job = EvaluateJob(tmp_path / "run", None)
+    # Bound and not listening: nobody else takes the port meanwhile.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        options = ClusterOptions(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(UnavailableError, match="Connection refused") as caught:
+            drive(job, options, chips=False, count=1, batch=1, progress=in_silence, note=print)
+    assert f"no Ray cluster can be used at {options.address}: " in caught.value.message
+    assert "ray start --head" in caught.value.hint
+    assert not job.folder.exists()
