@@ -305,8 +305,8 @@ MUTATIONS = (
     Mutation(
         "a batch of images goes on into the next shard",
         "crnn/samples/batches.py",
-        "            if sample.ends or self._full + waiting == len(self._images):\n",
-        "            if self._full + waiting == len(self._images):\n",
+        "            if sample.ends or full or len(self._problems) == PROBLEMS:\n",
+        "            if full or len(self._problems) == PROBLEMS:\n",
         "tests/cli/test_read_runs.py::test_the_records_are_those_of_a_plain_reading",
     ),
     Mutation(
@@ -632,8 +632,8 @@ MUTATIONS = (
     Mutation(
         "a list of all bins kept",
         "crnn/samples/bins.py",
-        "        self._labelled = _narrow(_common(present[PLAIN], self.labels.indices))\n",
-        "        self._labelled = np.array(self.labels.indices.astype(object))\n",
+        "        self._present = present[PLAIN]\n",
+        "        self._present = np.array(present[PLAIN].astype(object))\n",
         "tests/samples/test_bins.py::test_a_folder_takes_a_few_bytes_for_each_of_its_bins",
     ),
     Mutation(
@@ -1290,15 +1290,15 @@ MUTATIONS = (
     Mutation(
         "an array of bins too few",
         "crnn/samples/bins.py",
-        "for _ in range(keep + 1)]",
-        "for _ in range(max(1, keep))]",
+        "ring(keep + 1, (size * count",
+        "ring(max(1, keep), (size * count",
         "tests/samples/test_bins.py::test_kept_batches_stay_while_the_next_is_read",
     ),
     Mutation(
         "an array of images too few",
         "crnn/samples/batches.py",
-        "for _ in range(keep + 1)]",
-        "for _ in range(max(1, keep))]",
+        "ring(keep + 1, (size, *spec",
+        "ring(max(1, keep), (size, *spec",
         "tests/samples/test_batches.py::test_kept_batches_stay_and_memory_does_not_grow",
     ),
     Mutation(
