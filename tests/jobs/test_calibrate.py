@@ -13,7 +13,7 @@ from crnn.ascend.sidecar import read_sidecar
 from crnn.cli.main import main
 from tests.conftest import ROOT
 from tests.models import write_bins, write_echo_model, write_images
-from tests.two_chips import on_two_chips
+from tests.simulated import simulated
 
 WORDS = ROOT / "examples" / "words_lmdb"
 FEW = "a temperature from so few"
@@ -32,7 +32,7 @@ def chip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibrate")
     write_echo_model(folder / "m.onnx")
     write_bins(folder, *labelled(120, 3))
-    done = on_two_chips(folder, "compile", "m.onnx", "m", "--batch", "4", "--soc", "Ascend310")
+    done = simulated(folder, "compile", "m.onnx", "m", "--batch", "4", "--soc", "Ascend310")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -41,7 +41,7 @@ COMMAND = ["calibrate", "m.om", "input_bin", "--label", "label.txt", "-o", "copy
 
 
 def test_an_oms_sidecar_carries_the_temperature(chip: Path) -> None:
-    done = on_two_chips(chip, *COMMAND, "--json", "r.json")
+    done = simulated(chip, *COMMAND, "--json", "r.json")
     assert done.returncode == 0, done.stderr
     found = json.loads((chip / "r.json").read_text())
     assert (found["words"], found["correct"], found["simulated"]) == (120, 117, True)
@@ -55,7 +55,7 @@ def test_an_oms_sidecar_carries_the_temperature(chip: Path) -> None:
 
 def test_an_om_without_its_sidecar_has_no_place_for_it(chip: Path) -> None:
     (chip / "alone.om").write_bytes((chip / "m.om").read_bytes())
-    done = on_two_chips(chip, "calibrate", "alone.om", *COMMAND[2:-1], "new.om")
+    done = simulated(chip, "calibrate", "alone.om", *COMMAND[2:-1], "new.om")
     assert done.returncode == 1
     assert "alone.om has no alone.om.json beside it" in " ".join(done.stderr.split())
     assert not (chip / "new.om").exists()

@@ -267,6 +267,16 @@ def test_another_machines_claim_is_void_when_it_is_silent(tmp_path: Path) -> Non
     work.close()
 
 
+def require_void_when_silent(run: RunFolder, claim: Path) -> None:
+    """Demand that a claim holds, and does not once nothing was heard of it for too long."""
+    assert run.claim() is None
+    ago = time.time() - run_folder.STALE - 5
+    os.utime(claim, (ago, ago))
+    work = run.claim()
+    assert work is not None
+    work.close()
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "\0" * 60, "[" * 100_000, '{"host": "elsewhere"}', '{"host": "HERE", "process": -1}'],
@@ -276,12 +286,7 @@ def test_a_damaged_claim_is_void_when_it_is_silent(tmp_path: Path, text: str) ->
     run = begun(tmp_path / "run", count=8)
     claim = run.path / "shards" / "000000.1"
     claim.write_text(text.replace("HERE", this_process().host))
-    assert run.claim() is None
-    ago = time.time() - run_folder.STALE - 5
-    os.utime(claim, (ago, ago))
-    work = run.claim()
-    assert work is not None
-    work.close()
+    require_void_when_silent(run, claim)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another user")
@@ -291,12 +296,7 @@ def test_another_users_dead_lose_their_shards(tmp_path: Path) -> None:
     dead = this_process()._replace(start="1")
     claim.write_text(json.dumps(dead._asdict()))
     os.chown(claim, 1234, 1234)
-    assert run.claim() is None
-    ago = time.time() - run_folder.STALE - 5
-    os.utime(claim, (ago, ago))
-    work = run.claim()
-    assert work is not None
-    work.close()
+    require_void_when_silent(run, claim)
 
 
 def test_what_is_no_claim_is_passed_over(tmp_path: Path) -> None:
