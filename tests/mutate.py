@@ -659,6 +659,20 @@ MUTATIONS = (
         "tests/samples/test_batches.py::test_nobody_waits_for_a_process_that_has_not_begun",
     ),
     Mutation(
+        "shared memory's process waits for its next piece",
+        "crnn/samples/batches.py",
+        "_BUSY = 3\n",
+        "_BUSY = 2\n",
+        "tests/samples/test_batches.py::test_another_process_always_has_pieces_that_wait",
+    ),
+    Mutation(
+        "shared memory's process holds up this one",
+        "crnn/samples/batches.py",
+        "    room = 2 * _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)\n",
+        "    room = _BUSY * (workers - 1)\n",
+        "tests/samples/test_batches.py::test_another_process_always_has_pieces_that_wait",
+    ),
+    Mutation(
         "shared memory's processes with threads that they do not need",
         "crnn/samples/batches.py",
         "        os.environ.pop(name, None)\n",

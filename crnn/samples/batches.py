@@ -74,9 +74,9 @@ about one core.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
 PROCESS_CHUNK = 128
-_BUSY = 2
+_BUSY = 3
 """Pieces that another process has at a time, no more than keep it busy: what is left is for this
-one.
+one. It does one, one waits beside it, and of one that it has done this process may not know yet.
 """
 _LAST_SECONDS = 4
 """From SIGTERM to the end of a process that decodes, unless its parent ends before."""
@@ -407,8 +407,8 @@ def by_processes(
     Raises:
         UnavailableError: A process was killed.
     """
-    # Beside what others do there is room for what is decoded here while theirs is not done.
-    room = _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)
+    # Beside what others do there is room for as much that is decoded here while theirs is not done.
+    room = 2 * _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)
     pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
     places = 0
     if passing:

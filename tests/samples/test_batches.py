@@ -15,7 +15,7 @@ import time
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence, TypeVar
+from typing import Any, Iterable, Iterator, List, TypeVar
 
 import numpy as np
 import pytest
@@ -175,11 +175,12 @@ class Begun:
         self._futures = futures
         return futures
 
-    def waited_for(self, items: Sequence[T], first: int) -> Iterator[T]:
+    def waited_for(self, items: Iterable[T], first: int) -> Iterator[T]:
         """Yield items; all but so many once the processes have begun."""
-        yield from items[:first]
+        source = iter(items)
+        yield from itertools.islice(source, first)
         wait(self._futures)
-        yield from items[first:]
+        yield from source
 
 
 @pytest.mark.parametrize("numbered", [True, False])
@@ -266,6 +267,48 @@ def test_nobody_waits_for_a_process_that_has_not_begun() -> None:
     pieces = iter([[number] for number in range(100)])
     with contextlib.closing(by_processes(pieces, Slow(), 2, ahead=1)) as results:
         assert {result for _, result in results} == {os.getpid()}
+
+
+class Held:
+    """A task that another process does only once there is a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._parent = os.getpid()
+
+    def __call__(self, piece: List[int]) -> int:
+        while os.getpid() != self._parent and not self._file.exists():
+            time.sleep(0.01)
+        return piece[0]
+
+
+def test_another_process_always_has_pieces_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that it does, one beside it, one for the time in which this process learns of a result;
+    meanwhile this process does as many.
+    """
+    begun = Begun(monkeypatch)
+    sent: List[int] = []
+    sent_when_released = []
+
+    def taken() -> Iterator[List[int]]:
+        for number in range(20):
+            # Three before the process has begun, three of its own, three beside them.
+            if number == 9:
+                sent_when_released.extend(sent)
+                (tmp_path / "go").touch()
+            yield [number]
+
+    def recorded(piece: List[int]) -> List[int]:
+        sent.extend(piece)
+        return piece
+
+    pieces = begun.waited_for(taken(), 2)
+    task = Held(tmp_path / "go")
+    with contextlib.closing(by_processes(pieces, task, 2, ahead=1, sent=recorded)) as results:
+        assert [result for _, result in results] == list(range(20))
+    assert sent_when_released == [3, 4, 5]
 
 
 def test_processes_start_without_threads_that_they_do_not_need(
