@@ -659,6 +659,27 @@ MUTATIONS = (
         "tests/samples/test_batches.py::test_nobody_waits_for_a_process_that_has_not_begun",
     ),
     Mutation(
+        "a result written over a run's own file",
+        "crnn/cli/arguments.py",
+        '            _refuse_run_part(named, place, name, getattr(args, "folder", None))\n',
+        "",
+        "tests/cli/test_runs.py::test_a_result_is_not_written_over_a_run",
+    ),
+    Mutation(
+        "a file refused for a run that is not there yet",
+        "crnn/cli/arguments.py",
+        "    if (run is not None and folder == Path(os.path.realpath(run))) or _is_run(folder):\n",
+        "    if _is_run(folder):\n",
+        "tests/cli/test_runs.py::test_a_result_is_not_written_over_a_run",
+    ),
+    Mutation(
+        "a process of the same run waited for in silence",
+        "crnn/jobs/run_folder.py",
+        "                yield self._waiting(missing)\n",
+        '                yield ""\n',
+        "tests/cli/test_read_runs.py::test_a_process_that_is_waited_for_is_named",
+    ),
+    Mutation(
         "shared memory's process waits for its next piece",
         "crnn/samples/batches.py",
         "_BUSY = 3\n",

@@ -621,13 +621,13 @@ def put_back(args: argparse.Namespace) -> List[str]:
 
 
 def refuse_overwriting(args: argparse.Namespace) -> None:
-    """Refuse a command that would overwrite one of its own inputs, or a part of an LMDB.
+    """Refuse a command that would overwrite one of its own inputs, or a part of an LMDB or a run.
 
     Args:
         args: The parsed command line.
 
     Raises:
-        InputError: A file to be written is named twice, or is a part of an LMDB.
+        InputError: A file to be written is named twice, or is a part of an LMDB or a run.
     """
     written = frozenset(getattr(args, "written", ()))
     known: Dict[Path, str] = {}
@@ -637,6 +637,7 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
         place = Path(os.path.realpath(named))
         if name in written:
             _refuse_lmdb_part(named, place, name)
+            _refuse_run_part(named, place, name, getattr(args, "folder", None))
             _refuse_named_twice(named, place, name, known)
         known[place] = name
 
@@ -668,6 +669,31 @@ def _refuse_lmdb_part(named: Path, place: Path, name: str) -> None:
         raise InputError(
             f"{named} is part of an LMDB, which would be lost; expected another file for {name}"
         )
+
+
+def _refuse_run_part(named: Path, place: Path, name: str, run: Optional[Path]) -> None:
+    """Refuse what `crnn.jobs.run_folder` keeps in a folder, be it there yet or not."""
+    folder = place.parent
+    if folder.name == "shards":
+        folder = folder.parent
+    elif place.name != "run.json" and not place.name.startswith("listing-"):
+        return
+    if (run is not None and folder == Path(os.path.realpath(run))) or _is_run(folder):
+        raise InputError(
+            f"{named} is part of the run in {folder}, which would be lost; expected another file"
+            f" for {name}"
+        )
+
+
+def _is_run(folder: Path) -> bool:
+    """Say whether a folder holds a run, and not a file that happens to be called as its are."""
+    from crnn.jobs.run_folder import read_run_json
+
+    try:
+        read_run_json(folder)
+    except (InputError, OSError):
+        return False
+    return True
 
 
 def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[str, Path]]:

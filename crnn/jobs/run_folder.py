@@ -227,7 +227,7 @@ class RunFolder:
         names = self._names()
         return [shard for shard in self.shards if self.whole(shard).name not in names]
 
-    def rounds(self, wanted: Sequence[Shard]) -> Iterator[None]:
+    def rounds(self, wanted: Sequence[Shard]) -> Iterator[str]:
         """Yield until shards have their records. Between two rounds other processes, which work on
         what is missing, are waited for: one that dies leaves its shard to this one.
 
@@ -235,13 +235,35 @@ class RunFolder:
             wanted: The shards.
 
         Yields:
-            Once a round, at first whatever is there.
+            Once a round, at first whatever is there: what a user should be told now. Once, that is
+            who is waited for; else nothing.
         """
-        while True:
-            yield
-            if not set(self.unfinished()).intersection(wanted):
-                return
+        yield ""
+        is_told = False
+        while set(self.unfinished()).intersection(wanted):
             time.sleep(_PAUSE)
+            missing = set(self.unfinished()).intersection(wanted)
+            if is_told or not missing:
+                yield ""
+            else:
+                is_told = True
+                yield self._waiting(missing)
+
+    def _waiting(self, missing: Collection[Shard]) -> str:
+        """Say who is waited for."""
+        last = _last_claims(self._names())
+        owners: Set[str] = set()
+        for shard in missing:
+            claim = self.path / "shards" / f"{shard.name}.{last.get(shard.name, 0)}"
+            with contextlib.suppress(FileNotFoundError):
+                owner = _owner(_said_by(claim))
+                if owner is not None:
+                    owners.add(f"process {owner.process} of {owner.host}")
+        named = ", ".join(sorted(owners)) or "another process"
+        return (
+            f"{self.path}: waiting for {named}, at work on {len(missing)} of"
+            f" {len(self.shards)} shards; what is left undone is done here"
+        )
 
     def words_done(self) -> int:
         """Return how many words the whole shards hold."""

@@ -111,7 +111,7 @@ def evaluate_run(
         request: What to do.
         options: Where.
         progress: As for `evaluate`.
-        screen: As for `evaluate`.
+        screen: As for `evaluate`; is told too when other processes are waited for.
 
     Returns:
         The evaluation; where another job is to do the rest, how far the run is.
@@ -122,21 +122,19 @@ def evaluate_run(
     """
     part_of((), options.shard or "1/1")
     begun = look_at(request, options)
-    job, run = begun.job, begun.run
+    run = begun.run
     notes = list(begun.notes)
     counted = None
     if run is None or not run.complete():
         try:
-            run, counted, more = _go_on(
-                request, options, job, begun.asked, begun.configuration, progress
-            )
+            run, counted, more = _go_on(request, options, begun, progress, screen)
         except UnavailableError as error:
             kept = f"What was read is kept in {options.folder}: go on with --resume."
             error.hint = f"{error.hint} {kept}".strip()
             raise
         notes.extend(more)
     if not run.complete():
-        return Unfinished(options.folder, run.words_done(), len(job.source), notes)
+        return Unfinished(options.folder, run.words_done(), len(begun.job.source), notes)
     return _result(request, [run], progress, screen, notes, counted)
 
 
@@ -416,17 +414,18 @@ def listing_digest(source: WordSource) -> str:
 def _go_on(
     request: EvaluateRequest,
     options: RunOptions,
-    job: Job,
-    asked: Asked,
-    configuration: Mapping[str, Any],
+    begun: Begun,
     progress: Progress,
+    screen: Optional[Screen],
 ) -> Tuple[RunFolder, Optional[_CountedAtOnce], List[str]]:
     """Read what is missing; return the run, what was counted of it where nothing but counts are
     wanted, and what a user should be told.
     """
     with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(_reader(request, options.folder, job, asked, configuration))
-        advance = stack.enter_context(progress("evaluating", len(job.source)))
+        reader = stack.enter_context(
+            _reader(request, options.folder, begun.job, begun.asked, begun.configuration)
+        )
+        advance = stack.enter_context(progress("evaluating", len(begun.job.source)))
         run = reader.run
         if _is_only_counted(request):
             spec = _info(run.configuration, run.path).model.spec
@@ -434,7 +433,9 @@ def _go_on(
             reader.counted = _CountedAtOnce(run, _Counted(plain, None))
         wanted = part_of(run.shards, options.shard or "1/1")
         advance(run.words_done())
-        for _ in run.rounds(wanted):
+        for told in run.rounds(wanted):
+            if told and screen is not None:
+                screen.note(told)
             reader.read(wanted, advance=advance)
     return run, reader.counted, reader.notes()
 

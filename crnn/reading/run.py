@@ -72,15 +72,20 @@ class ReadRun:
     listing: Listing
     wanted: Sequence[Shard]
 
-    def read(self, opened: Opened, *, workers: Optional[int]) -> None:
+    def read(self, opened: Opened, *, workers: Optional[int]) -> Iterator[str]:
         """Read what is missing of the wanted shards.
 
         Args:
             opened: The model.
             workers: Threads or processes that decode; None for all usable processors.
+
+        Yields:
+            What a user should be told meanwhile: that other processes are waited for.
         """
         scorer = _scorer(opened)
-        for _ in self.run.rounds(self.wanted):
+        for told in self.run.rounds(self.wanted):
+            if told:
+                yield told
             self.read_shards(opened, scorer, self.wanted, workers)
 
     def read_shards(

@@ -283,6 +283,31 @@ def test_a_removed_run_is_told(place: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.slow
+def test_a_process_that_is_waited_for_is_named(place: Path) -> None:
+    read("images", "--out", "plain.jsonl")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "crnn", "read", "m.onnx", "images", "--run", "run", "--resume"]
+    command += ["--batch", "2", "--threads", "1", "--out", "run.jsonl"]
+    # Which versions take part is asked of what is imported in a process.
+    subprocess.run(command, env=environment, check=True)
+    Path("run/shards/000001.jsonl").unlink()
+    script = "from crnn.leftovers import *; print(json_text(this_process()._asdict()), flush=True)"
+    other = [sys.executable, "-c", f"from crnn.files import json_text; {script}; input()"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started(other, env=environment, **pipes) as owner:
+        assert owner.stdout is not None
+        Path("run/shards/000001.1").write_bytes(owner.stdout.readline())
+        with started(command, env=environment, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            told = process.stderr.readline()
+            assert told.startswith(f"run: waiting for process {owner.pid} of ".encode())
+            owner.kill()
+            owner.wait()
+            assert process.wait(timeout=60) == 0
+    assert Path("run.jsonl").read_bytes() == Path("plain.jsonl").read_bytes()
+
+
+@pytest.mark.slow
 def test_a_killed_reading_goes_on(place: Path) -> None:
     names = "".join(f"images/{number}.png\n" for number in range(1, 41)) * 30
     (place / "list.txt").write_text(names)

@@ -112,6 +112,24 @@ def test_an_unfinished_shard_goes_on_at_its_last_whole_batch(place: Path, lines:
         assert again.splitlines()[:lines] == kept
 
 
+@pytest.mark.parametrize(
+    "name", ["run/run.json", "run/listing-0", "run/shards/9.jsonl", "new/run.json"]
+)
+def test_a_result_is_not_written_over_a_run(
+    name: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "new").mkdir()
+    (place / "run").mkdir()
+    evaluate("--run", "run", "--json", "run/result.json")
+    kept = {path: path.read_bytes() for path in place.rglob("*.json*")}
+    evaluate("--run", str(Path(name).parts[0]), "--resume", "--json", name, code=1)
+    # Nor by a command that knows nothing of the run.
+    if name.startswith("run"):
+        evaluate("--json", name, code=1)
+    assert "is part of the run in" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in place.rglob("*.json*")} == kept
+
+
 def test_what_was_counted_while_it_was_written_is_what_the_records_say(place: Path) -> None:
     evaluate("--json", "run.json", "--run", "run")
     counted = result("run.json")
@@ -505,10 +523,10 @@ def many(*words: str) -> None:
 
 
 @contextlib.contextmanager
-def begun(*words: str, folder: str = "run") -> Iterator[subprocess.Popen[bytes]]:
+def begun(*words: str, folder: str = "run", **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start an evaluation in a process and wait until the run has a record."""
     command = [*COMMAND, "--batch", "2", "--run", folder, *words]
-    with started(command, env=ENVIRONMENT) as process:
+    with started(command, env=ENVIRONMENT, **options) as process:
         while process.poll() is None and not records(folder):
             time.sleep(0.005)
         yield process
@@ -559,13 +577,23 @@ def test_two_processes_share_a_run(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_who_waits_takes_over_from_who_is_killed(place: Path) -> None:
+def test_who_waits_says_so_and_takes_over_from_who_is_killed(place: Path) -> None:
     many_words(place)
     many("--json", "plain.json")
-    with begun() as first, begun("--resume", "--json", "second.json") as second:
-        first.kill()
-        first.wait()
-        assert second.wait(timeout=120) == 0
+    with begun() as first:
+        first.send_signal(signal.SIGSTOP)
+        with begun("--resume", "--json", "second.json", stderr=subprocess.PIPE) as second:
+            assert second.stderr is not None
+            told = b""
+            while f"waiting for process {first.pid} of ".encode() not in told:
+                line = second.stderr.readline()
+                assert line, told
+                told += line
+            first.kill()
+            first.wait()
+            assert second.wait(timeout=120) == 0
+            # Once, however long it takes.
+            assert b"waiting for" not in second.stderr.read()
     assert result("second.json") == result("plain.json")
     assert all(name.endswith(".jsonl") for name in shards())
 

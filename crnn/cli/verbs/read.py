@@ -320,7 +320,8 @@ def _kept(args: argparse.Namespace, recognizer: Recognizer) -> Optional[ReadRun]
         resume=args.resume,
         shard=args.shard,
     )
-    kept.read(recognizer.opened, workers=args.threads)
+    for told in kept.read(recognizer.opened, workers=args.threads):
+        console.note(told)
     return kept
 
 
