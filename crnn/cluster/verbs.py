@@ -10,11 +10,11 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 from crnn.batch import Sample
 from crnn.cluster.drive import ClusterOptions, Progress, drive
 from crnn.cluster.order import EvaluateJob, ReadJob
-from crnn.filekind import OM, kind_of, sha256
+from crnn.filekind import OM, kind_of
 from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest, Screen
 from crnn.jobs.run_folder import RunFolder, require_same
 from crnn.jobs.runs import RunOptions, look_at, result_of
-from crnn.reading.run import begin_listing, count_listed, records_in
+from crnn.reading.run import Listing, begin_listing, records_in
 from crnn.reports.records import Record
 from crnn.runners.open import open_runner
 
@@ -112,10 +112,10 @@ def read_on(
     run = _begun(order, listing)
     if run is None or not run.complete():
         drive(
-            ReadJob(order.folder, order.model, listing.name, order.arguments),
+            ReadJob(order.folder, order.model, listing.path.name, order.arguments),
             cluster,
             chips=_on_chips(order.model),
-            count=count_listed(listing),
+            count=len(listing),
             batch=order.batch,
             progress=progress,
             note=note,
@@ -123,13 +123,13 @@ def read_on(
     return ReadThere(RunFolder.open(order.folder))
 
 
-def _begun(order: ReadOrder, listing: Path) -> Optional[RunFolder]:
+def _begun(order: ReadOrder, listing: Listing) -> Optional[RunFolder]:
     """Return the run that is there, which must be of the same words, model and batch: a worker
     looks at the rest.
     """
     if not (order.folder / "run.json").exists():
         return None
-    same = {"listing": sha256(listing), "batch": order.batch}
+    same = {"listing": listing.digest, "batch": order.batch}
     run = RunFolder.resume(order.folder, same)
     kept = run.configuration.get("run", {}).get("model", {})
     model = open_runner(order.model).model

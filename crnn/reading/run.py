@@ -13,12 +13,11 @@ from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from crnn import image_decoders
 from crnn.batch import Batch, Problem, Sample
 from crnn.errors import InputError, UsageError
-from crnn.filekind import sha256
 from crnn.files import json_text
 from crnn.jobs.reading import Opened
 from crnn.jobs.run_folder import (
@@ -157,62 +156,61 @@ def _require_confidences(rows: Iterable[Row]) -> None:
             raise InputError(f"{row.reading.key!r} was read without a confidence")
 
 
-def count_listed(path: Path) -> int:
-    """Count the words of a listing, and hold nothing of it.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Their number.
-    """
-    count = 0
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(_BLOCK), b""):
-            count += block.count(b"\0")
-    return count
-
-
 class Listing:
-    """The paths of a run's words, which stay in their file: of each `_STEP` words the place of the
-    first is held.
+    """The paths of a run's words, which stay in their file, read once: of each `_STEP` words the
+    place of the first is held.
 
     Args:
         path: The file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._marks = array("q", [0])
         self._count = 0
         place = 0
+        made = hashlib.sha256()
         with path.open("rb") as file:
-            for names in _names(file):
+            for names in _names(_hashed(_blocks(file), made)):
                 for name in names:
                     place += len(name) + 1
                     self._count += 1
                     if self._count % _STEP == 0:
                         self._marks.append(place)
+        self.digest = made.hexdigest()
+        """The file's SHA-256."""
 
     def __len__(self) -> int:
         return self._count
 
     def samples(self, ranges: Iterable[Range]) -> Iterator[Sample]:
         """Yield the words of ranges, each of which ends a batch."""
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             for begin, end in ranges:
                 file.seek(self._marks[begin // _STEP])
-                names = itertools.chain.from_iterable(_names(file))
+                names = itertools.chain.from_iterable(_names(_blocks(file)))
                 passed = begin % _STEP
                 for name in itertools.islice(names, passed, passed + end - begin - 1):
                     yield of_file(os.fsdecode(name))
                 yield dataclasses.replace(of_file(os.fsdecode(next(names))), ends=True)
 
 
-def _names(file: IO[bytes]) -> Iterator[List[bytes]]:
-    """Yield the paths of a listing from where it stands, some at a time."""
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what a file holds from where it stands."""
+    return iter(lambda: file.read(_BLOCK), b"")
+
+
+def _hashed(blocks: Iterable[bytes], made: Any) -> Iterator[bytes]:
+    """Yield blocks, and let a hash know them."""
+    for block in blocks:
+        made.update(block)
+        yield block
+
+
+def _names(blocks: Iterable[bytes]) -> Iterator[List[bytes]]:
+    """Yield the paths of a listing, some at a time."""
     rest = b""
-    for block in iter(lambda: file.read(_BLOCK), b""):
+    for block in blocks:
         *names, rest = (rest + block).split(b"\0")
         yield names
 
@@ -238,7 +236,7 @@ class ListReader:
         device: str,
         notes: Sequence[str],
     ) -> None:
-        self._kept = _joined(folder, folder / listing, opened, None, device)
+        self._kept = _joined(folder, Listing(folder / listing), opened, None, device)
         self.run = self._kept.run
         self._opened = opened
         self._workers = workers
@@ -293,7 +291,7 @@ def _scorer(opened: Opened) -> Scorer:
     )
 
 
-def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> Path:
+def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> Listing:
     """Write the paths of a run's words into its folder, before a model is opened.
 
     Args:
@@ -302,7 +300,7 @@ def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> P
         resume: Whether a run that is there is gone on with.
 
     Returns:
-        The file.
+        The list.
 
     Raises:
         InputError: The folder holds a run or something else, or there are no words.
@@ -316,13 +314,13 @@ def begin_listing(folder: Path, samples: Iterable[Sample], *, resume: bool) -> P
         kept = _listed_there(folder)
         if kept is not None:
             digest = _digest(samples)
-            require_same(kept[1], digest, ["listing"], folder, hint=_OTHER_WORDS)
-            return kept[0]
-    return _written(folder, samples)
+            require_same(kept.digest, digest, ["listing"], folder, hint=_OTHER_WORDS)
+            return kept
+    return Listing(_written(folder, samples))
 
 
-def _listed_there(folder: Path) -> Optional[Tuple[Path, str]]:
-    """Return the list of the run in a folder, and its hash; None where the list was removed.
+def _listed_there(folder: Path) -> Optional[Listing]:
+    """Return the list of the run in a folder; None where it was removed.
 
     Raises:
         InputError: It is a run of words with labels, or the list was changed.
@@ -334,12 +332,13 @@ def _listed_there(folder: Path) -> Optional[Tuple[Path, str]]:
     path = folder / f"{LISTING}{digest[:16]}"
     if not path.is_file():
         return None
-    if count_listed(path) != run.count or sha256(path) != digest:
+    listing = Listing(path)
+    if len(listing) != run.count or listing.digest != digest:
         raise InputError(
             f"{path} is not the list of the run's {run.count} words any more",
             hint="Begin the run in another folder.",
         )
-    return path, digest
+    return listing
 
 
 def _digest(samples: Iterable[Sample]) -> str:
@@ -380,7 +379,7 @@ def open_run(
 
 
 def _joined(
-    folder: Path, listing: Path, opened: Opened, shard: Optional[str], device: str = ""
+    folder: Path, listing: Listing, opened: Opened, shard: Optional[str], device: str = ""
 ) -> ReadRun:
     """Begin a run whose words are listed, or open it in order to go on with it."""
     # What decodes images is among the versions that take part, whichever images come.
@@ -390,30 +389,31 @@ def _joined(
         about["device"] = device
     configuration: Dict[str, Any] = {
         "run": about,
-        "listing": sha256(listing),
+        "listing": listing.digest,
         "batch": opened.batch,
         "decoding": json_text(dataclasses.asdict(opened.options)),
         "views": opened.asked,
         "reject": opened.threshold,
     }
-    paths = Listing(listing)
     if (folder / "run.json").exists():
         run = RunFolder.resume(folder, configuration)
     else:
-        size = shard_size(len(paths), opened.batch)
+        size = shard_size(len(listing), opened.batch)
         run = RunFolder.create(
-            folder, configuration, count=len(paths), size=size, batch=opened.batch
+            folder, configuration, count=len(listing), size=size, batch=opened.batch
         )
-    return ReadRun(run, paths, part_of(run.shards, shard or "1/1"))
+    return ReadRun(run, listing, part_of(run.shards, shard or "1/1"))
 
 
 def _written(folder: Path, samples: Iterable[Sample]) -> Path:
     """Return the file with the samples' paths; the same paths are the same file."""
     descriptor, temporary = temporary_file(folder)
+    made = hashlib.sha256()
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             names = map(_entry, samples)
             for some in iter(lambda: b"".join(itertools.islice(names, _AT_ONCE)), b""):
+                made.update(some)
                 with writing(temporary):
                     file.write(some)
             readable(file.fileno(), folder)
@@ -423,7 +423,7 @@ def _written(folder: Path, samples: Iterable[Sample]) -> Path:
                 hint="A list has a path a line; in folders those are taken that end as .png or .jpg"
                 " does.",
             )
-        path = folder / f"{LISTING}{sha256(temporary)[:16]}"
+        path = folder / f"{LISTING}{made.hexdigest()[:16]}"
         temporary.replace(path)
         return path
     finally:

@@ -100,7 +100,7 @@ def test_words_that_are_passed_over_are_problems_of_a_reading(
     monkeypatch.chdir(tmp_path)
     samples = [of_file(f"images/{number}.png") for number in range(1, COUNT + 1)]
     listing = begin_listing(Path("run"), samples, resume=False)
-    work(ReadJob(Path("run"), Path("m.onnx"), listing.name, {"batch": 2}), tmp_path)
+    work(ReadJob(Path("run"), Path("m.onnx"), listing.path.name, {"batch": 2}), tmp_path)
     records = records_of(tmp_path / "run")
     require_passed(records)
     assert records[31]["key"] == "images/32.png"
