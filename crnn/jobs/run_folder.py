@@ -908,9 +908,12 @@ def _owner(data: Any) -> Optional[Process]:
 def _now(folder: Path) -> float:
     """Return the time by the clock of the file system, which may be another machine's."""
     probe = folder / f".clock-{os.getpid()}-{threading.get_ident()}"
+    # Another user's link of that name would let the time of any file be changed.
+    flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW
     try:
-        probe.touch()
-        return probe.stat().st_mtime
+        with os.fdopen(os.open(probe, flags, 0o600), "wb") as file:
+            os.utime(file.fileno())
+            return os.fstat(file.fileno()).st_mtime
     except OSError:
         return time.time()
     finally:

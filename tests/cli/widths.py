@@ -23,6 +23,7 @@ from crnn.cli.console import columns_of, pieces
 from crnn.cli.main import main as crnn
 from tests.conftest import ROOT
 from tests.foreign import few_words_lmdb
+from tests.simulated import inside
 
 WIDTH = 80
 
@@ -145,16 +146,12 @@ def printed_here(
     folder: Path, commands: Sequence[str] = RUNS.strip().splitlines()
 ) -> Iterator[Printed]:
     """Run commands in this process, one after another."""
-    before = Path.cwd()
-    os.chdir(str(folder))
-    try:
+    with inside(folder):
         for command in commands:
             said = io.StringIO()
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 crnn(command.split()[1:])
             yield Printed(command, said.getvalue().splitlines())
-    finally:
-        os.chdir(str(before))
 
 
 def printed_elsewhere(folder: Path) -> Iterator[Printed]:

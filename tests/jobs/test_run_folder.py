@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Callable, Iterator, List
@@ -321,6 +322,19 @@ def test_a_pipe_in_the_place_of_a_claim_or_a_part_ends_the_command(tmp_path: Pat
     (run.path / "shards" / "000000.1").write_text("{}")
     with pytest.raises(InputError, match="part is a pipe or a device"):
         run.kept_of(run.shards[0])
+
+
+def test_the_file_systems_clock_is_not_asked_through_a_link(tmp_path: Path) -> None:
+    """Whose claim another machine's is, its age tells by the clock of the folder."""
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    os.utime(other, (5, 5))
+    probe = tmp_path / f".clock-{os.getpid()}-{threading.get_ident()}"
+    probe.symlink_to("other")
+    begin = time.time()
+    assert begin - 1 < run_folder._now(tmp_path) < time.time() + 1
+    assert other.stat().st_mtime == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other"]
 
 
 def test_records_are_not_written_through_a_link(tmp_path: Path) -> None:
