@@ -1648,6 +1648,20 @@ MUTATIONS = (
         "        if len(problems) > 9:\n",
         "tests/jobs/test_compare.py::test_runs_over_other_words_are_refused",
     ),
+    Mutation(
+        "words of the same names and other labels are taken for the same",
+        "crnn/jobs/compare.py",
+        "        if self._other <= most:\n",
+        "        if self._other <= self._words:\n",
+        "tests/cli/test_compare.py::test_sides_over_other_words_of_the_same_names_are_refused",
+    ),
+    Mutation(
+        "labels of other lengths are taken for a result's",
+        "crnn/jobs/compare.py",
+        "        if here != there:\n",
+        "        if here and here != there and not there:\n",
+        "tests/cli/test_compare.py::test_a_result_over_other_words_of_the_same_names_is_refused",
+    ),
     # Sides beside each other.
     Mutation(
         "an OM is compiled again from any ONNX",

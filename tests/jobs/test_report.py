@@ -48,7 +48,11 @@ def result(**changes: Any) -> Dict[str, Any]:
             {"key": "test_1", "label": "Stones", "text": "srones", "confidence": 0.9},
             {"key": "test_3", "label": "one", "text": "", "confidence": None},
         ],
-        "by_length": {"3": {"accuracy": 0.5, "correct": 1, "total": 2}},
+        "by_length": {
+            "3": {"accuracy": 0.5, "correct": 1, "total": 2},
+            "4": {"accuracy": 1.0, "correct": 1, "total": 1},
+            "6": {"accuracy": 0.0, "correct": 0, "total": 1},
+        },
         "stages": {"infer": {"p50": 1.0, "p90": 1.0, "p99": 1.0, "sum": 12.5}},
         "skipped": {"image cannot be decoded": 1},
         "throughput": 100.0,
@@ -316,6 +320,43 @@ def test_readings_of_another_run_are_refused(
     readings = write(tmp_path, "r.jsonl", READINGS[:3])
     assert main(["report", str(json_file), str(readings), "-o", str(tmp_path / "o.html")]) == 1
     assert "not of one run" in capsys.readouterr().err
+
+
+OTHER_LENGTH = {**READINGS[3], "label": "fours", "text": "fours"}
+
+
+@pytest.mark.parametrize(
+    ("row", "changed", "message"),
+    [
+        # As many words, as many of them right, other texts or labels: another run, or other data.
+        (2, {**READINGS[2], "text": "on"}, "test_3 reads 'on'; the result before it says ''"),
+        (3, OTHER_LENGTH, "it has 1 labels of 4 characters, this run 0"),
+    ],
+)
+def test_readings_that_only_count_alike_are_refused(
+    row: int,
+    changed: Dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = list(READINGS)
+    rows[row] = changed
+    json_file = write(tmp_path, "r.json", result())
+    readings = write(tmp_path, "r.jsonl", rows)
+    assert main(["report", str(json_file), str(readings), "-o", str(tmp_path / "o.html")]) == 1
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_runs_over_other_words_of_the_same_names_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = [{**row, "label": str(row["label"])[::-1]} for row in READINGS]
+    first = write(tmp_path, "a.jsonl", READINGS)
+    second = write(tmp_path, "b.jsonl", other)
+    assert main(["report", str(first), str(second), "-o", str(tmp_path / "o.html")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "4 of 4 words have another label there (one: test_1, here 'senotS'" in said
 
 
 def test_two_runs_over_the_same_words_are_compared(tmp_path: Path) -> None:
