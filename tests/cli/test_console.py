@@ -345,6 +345,15 @@ def test_everything_foreign_is_shown_as_escapes(capsys: pytest.CaptureFixture[st
     assert f"crnn: error: {SHOWN}" in written.err.splitlines()
 
 
+def test_json_steers_no_terminal_and_keeps_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"key\u202e": ["\x9b31m", "\x7f", "\u2028", "\u200f", "\x85", "a\nb", "\u4f60\u597d"]}
+    console.out_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert not re.search("[\x7f-\x9f\u2028\u200f\u202e]", out)
+    assert "\u4f60\u597d" in out
+
+
 def test_an_unknown_argument_is_shown_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["read", "--\x1b[2J\u202e"]) == 2
     assert "\x1b" not in capsys.readouterr().err
