@@ -1662,6 +1662,20 @@ MUTATIONS = (
         "        if here and here != there and not there:\n",
         "tests/cli/test_compare.py::test_a_result_over_other_words_of_the_same_names_is_refused",
     ),
+    Mutation(
+        "a result is written over a folder's labels",
+        "crnn/cli/inputs.py",
+        "    if place == annotation:\n",
+        "    if place == folder:\n",
+        "tests/cli/test_console.py::test_no_file_of_the_command_is_overwritten",
+    ),
+    Mutation(
+        "JSON on stdout keeps what steers a terminal",
+        "crnn/cli/console.py",
+        '    _out("\\n".join(map(json_shown, text.split("\\n"))))\n',
+        "    _out(text)\n",
+        "tests/cli/test_console.py::test_json_steers_no_terminal_and_keeps_its_value",
+    ),
     # Sides beside each other.
     Mutation(
         "an OM is compiled again from any ONNX",
