@@ -1663,6 +1663,13 @@ MUTATIONS = (
         "tests/cli/test_compare.py::test_a_result_over_other_words_of_the_same_names_is_refused",
     ),
     Mutation(
+        "a page shows simulated readings without their mark",
+        "crnn/jobs/report/inputs.py",
+        "        return any(_MARK.search(line) for line in lines)\n",
+        '        return bool(_MARK.search(next(lines, b"")))\n',
+        "tests/jobs/test_report.py::test_one_simulated_reading_marks_the_page",
+    ),
+    Mutation(
         "a result is written over a folder's labels",
         "crnn/cli/inputs.py",
         "    if place == annotation:\n",

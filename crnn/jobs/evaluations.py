@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -78,7 +79,7 @@ def evaluate_all(
         A row for each model.
 
     Raises:
-        InputError: A data set is not there.
+        InputError: A data set is not there, or there twice.
     """
     for column in columns:
         if not column.data.exists():
@@ -86,6 +87,7 @@ def evaluate_all(
                 f"{column.data} does not exist; expected a folder of bins, an LMDB or a folder of"
                 " images"
             )
+    _require_others(columns)
     rows: List[Row] = []
     for model in models_in(request.model):
         cells: List[Union[EvaluateOutcome, KitError]] = []
@@ -98,6 +100,20 @@ def evaluate_all(
             cells.append(_cell(one, progress))
         rows.append(Row(model, cells))
     return rows
+
+
+def _require_others(columns: Sequence[Column]) -> None:
+    """Refuse a data set that is named twice: it would count twice in the row for all together."""
+    named: Dict[Tuple[str, Optional[str]], Path] = {}
+    for column in columns:
+        place = (os.path.realpath(column.data), column.lexicon)
+        before = named.setdefault(place, column.data)
+        if before is not column.data:
+            raise InputError(
+                f"{column.data} is a data set that is named before, as {before}: it would count"
+                " twice",
+                hint="Name each data set once.",
+            )
 
 
 def error_of(rows: Sequence[Row]) -> Optional[KitError]:

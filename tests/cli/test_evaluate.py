@@ -537,6 +537,15 @@ def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     }
 
 
+def test_a_data_set_that_is_named_twice_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "one", ["aa"])
+    (place / "link").symlink_to("one")
+    assert main(["evaluate", "m.onnx", "one", "link"]) == 1
+    assert "named before, as one: it would count twice" in " ".join(capsys.readouterr().err.split())
+
+
 def test_several_data_sets_are_pooled(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(place / "a", ["one", "ten"])
     write_images(place / "b_|<i>", ["three", "four", "nine"], ["three", "four", "six"])

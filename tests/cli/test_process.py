@@ -99,6 +99,12 @@ def test_a_working_folder_that_was_removed(place: Path, verb: List[str]) -> None
     assert done.returncode in (1, 4)
 
 
+def test_a_stdin_that_cannot_be_read(place: Path) -> None:
+    done = run(place, "0>/dev/null", [sys.executable, "-m", "crnn", "read", "m.onnx", "-"])
+    assert (done.returncode, "stdin cannot be read" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+
+
 def test_notes_stay_out_of_the_result_where_stderr_is_closed(place: Path) -> None:
     (place / "input_bin" / "test_2.bin").unlink()
     assert json.loads(run(place, "2>&-", [*EVALUATE, "--json", "-"]).stdout)["skipped"] == {

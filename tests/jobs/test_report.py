@@ -841,6 +841,35 @@ def test_readings_as_a_table_say_that_they_were_simulated(tmp_path: Path) -> Non
     assert 'class="across"' not in page_of(tmp_path, path)
 
 
+@pytest.mark.parametrize("last", [{}, {"simulated": True}])
+@pytest.mark.parametrize("with_result", [False, True])
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
+def test_one_simulated_reading_marks_the_page(
+    last: Dict[str, bool], with_result: bool, name: str, tmp_path: Path
+) -> None:
+    rows = [dict(row) for row in READINGS]
+    rows[-1].update(last)
+    path = write(tmp_path, "r.jsonl", rows)
+    if name == "r.csv":
+        path = tmp_path / name
+        lines = ["key,label,text,confidence,simulated,more"]
+        for row in rows:
+            mark = str("simulated" in row).lower()
+            values = [str(row["key"]), str(row["label"]), str(row["text"]), "0.5", mark, "x"]
+            lines.append(",".join(values))
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    given = [path]
+    if with_result:
+        given.insert(0, write(tmp_path, "r.json", result()))
+    assert ('class="across"' in page_of(tmp_path, *given)) == bool(last)
+
+
+def test_a_text_that_holds_the_mark_is_not_simulated(tmp_path: Path) -> None:
+    text = '{"simulated": true}'
+    path = write(tmp_path, "r.jsonl", [{**READINGS[0], "text": text, "label": text}])
+    assert 'class="across"' not in page_of(tmp_path, path)
+
+
 def test_characters_of_little_probability_are_marked(tmp_path: Path) -> None:
     row = {"key": "k", "label": "ab", "text": "ac", "confidence": 0.5}
     sure, unsure = {"probability": 0.9}, {"probability": 0.2}
