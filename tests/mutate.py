@@ -1663,6 +1663,20 @@ MUTATIONS = (
         "tests/cli/test_compare.py::test_a_result_over_other_words_of_the_same_names_is_refused",
     ),
     Mutation(
+        "an altered state of a training is gone on with",
+        "crnn/training/checkpoints.py",
+        "    if wrong:\n",
+        "    if len(wrong) > 99:\n",
+        "tests/training/test_altered_state.py::test_an_altered_part_is_named",
+    ),
+    Mutation(
+        "averages of other shapes are found at the first step",
+        "crnn/training/learner.py",
+        "        if not fit:\n",
+        "        if fit is None:\n",
+        "tests/training/test_altered_state.py::test_averages_of_other_shapes_are_refused_before_a_step",
+    ),
+    Mutation(
         "a page shows simulated readings without their mark",
         "crnn/jobs/report/inputs.py",
         "        return any(_MARK.search(line) for line in lines)\n",

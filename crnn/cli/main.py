@@ -390,6 +390,9 @@ _REFUSALS = frozenset(
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
         *(errno.ENAMETOOLONG, errno.ELOOP),
+        # Devices that are not there, sockets, servers of files that have gone, damaged disks.
+        *(errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN),
+        *(errno.EREMOTEIO, errno.EUCLEAN, errno.ENOLCK, errno.EBUSY, errno.ETXTBSY),
     )
 )
 """What the machine refuses.

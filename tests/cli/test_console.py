@@ -233,7 +233,9 @@ def test_the_nearest_word_is_suggested(
 
 
 @pytest.mark.parametrize(
-    "number", [errno.EACCES, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get
+    "number",
+    [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.ENXIO, errno.ENOTCONN],
+    ids=errno.errorcode.get,
 )
 def test_what_the_machine_refuses_has_no_traceback(
     number: int, capsys: pytest.CaptureFixture[str]
