@@ -113,6 +113,18 @@ def test_a_result_over_other_words_of_the_same_names_is_refused(
     assert "over other words than the other sides: it has 1 labels of 3 characters" in said
 
 
+def test_a_result_has_no_words_in_common_that_it_has_not_seen(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "there", TEXTS, TEXTS)
+    assert main(["evaluate", "m.onnx", "there", "--json", "r.json"]) == 0
+    write_readings(place / "few.jsonl", {}, count=2)
+    capsys.readouterr()
+    assert main(["compare", "few.jsonl", "r.json", "--common"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "r.json is over 7 labels, the other sides have 2" in said
+
+
 def test_the_verdict_comes_first_and_the_words_follow(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -343,14 +343,14 @@ class _Table:
     def _require_same(self) -> None:
         """Refuse sides over other words."""
         self._require_once()
-        if self._request.common:
-            if not self._counts[0].words:
-                raise InputError("there is not one word that all sides have")
-            return
+        if self._request.common and not self._counts[0].words:
+            raise InputError("there is not one word that all sides have")
         for side in self._sides:
-            if isinstance(side, ResultSide) and not self._alone:
+            # Even where only common words count: what a result does not name it may never have
+            # seen.
+            if isinstance(side, ResultSide) and (self._request.common or not self._alone):
                 side.require_same(self._labelled)
-        if not self._alone:
+        if self._request.common or not self._alone:
             return
         lines: List[str] = []
         for number, named in self._alone.items():

@@ -36,6 +36,8 @@ from crnn.samples.source import holds_bins, open_source
 from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec
 
+_NAMES_ALL = "Give runs over the same data; readings (--readings) name every word."
+
 
 class Counts:
     """How many words a side has, and how many of those with a label it read right."""
@@ -254,13 +256,14 @@ class ResultSide:
             )
         if self._run.total != labelled:
             raise InputError(
-                f"{self._path} is over {self._run.total} labels, the other sides have {labelled}"
+                f"{self._path} is over {self._run.total} labels, the other sides have {labelled}",
+                hint=_NAMES_ALL,
             )
         problem = self._labels.problem() or other_lengths(self._run.lengths, self._lengths)
         if problem:
             raise InputError(
                 f"{self._path} is over other words than the other sides: {problem}",
-                hint="Give runs over the same data; readings (--readings) name every word.",
+                hint=_NAMES_ALL,
             )
 
 
