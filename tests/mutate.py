@@ -1663,6 +1663,20 @@ MUTATIONS = (
         "tests/cli/test_compare.py::test_a_result_over_other_words_of_the_same_names_is_refused",
     ),
     Mutation(
+        "two trainings write into one folder",
+        "crnn/training/loop.py",
+        "            if not free:\n",
+        "            if free is None:\n",
+        "tests/training/test_faults.py::test_two_trainings_in_one_folder_are_refused",
+    ),
+    Mutation(
+        "a full disk is told by a library's own error",
+        "crnn/files.py",
+        "        if isinstance(error, Exception) and target.refused is not None:\n",
+        "        if isinstance(error, Warning) and target.refused is not None:\n",
+        "tests/test_files.py::test_a_full_disk_is_told_whatever_a_library_makes_of_it",
+    ),
+    Mutation(
         "an altered state of a training is gone on with",
         "crnn/training/checkpoints.py",
         "    if wrong:\n",
