@@ -53,25 +53,25 @@ class Run:
     """A run: its result, its readings, or both.
 
     ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there;
-    ``file`` is where it lies, None where that holds the results of several runs.
+    ``file`` is where it lies, None where that holds the results of several runs; ``marked`` says
+    whether its readings tell that they were simulated.
     """
 
     title: str
     result: Data
     readings: Optional[Readings] = None
     file: Optional[Path] = None
+    marked: bool = False
 
     @property
     def data(self) -> str:
         """The data set's name, "" where it is not known."""
         return str(self.result.get("data", ""))
 
-    @functools.cached_property
+    @property
     def simulated(self) -> bool:
         """Whether the run was simulated."""
-        if self.result.get("simulated") is True:
-            return True
-        return isinstance(self.readings, Path) and simulated_readings(self.readings)
+        return self.marked or self.result.get("simulated") is True
 
     @property
     def all_sure(self) -> bool:
@@ -301,9 +301,9 @@ def _takes_readings(
         return False
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
-        runs.append(Run(last.title, last.result, path, last.file))
+        runs.append(Run(last.title, last.result, path, last.file, simulated_readings(path)))
     else:
-        runs.append(Run(path.name, {}, path))
+        runs.append(Run(path.name, {}, path, marked=simulated_readings(path)))
     return True
 
 
