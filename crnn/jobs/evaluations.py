@@ -6,7 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from crnn.decoding.decoder import DecodingOptions, NoLexiconError
 from crnn.errors import InputError, KitError
@@ -79,7 +79,7 @@ def evaluate_all(
         A row for each model.
 
     Raises:
-        InputError: A data set is not there, or there twice.
+        InputError: A data set is not there.
     """
     for column in columns:
         if not column.data.exists():
@@ -87,7 +87,6 @@ def evaluate_all(
                 f"{column.data} does not exist; expected a folder of bins, an LMDB or a folder of"
                 " images"
             )
-    _require_others(columns)
     rows: List[Row] = []
     for model in models_in(request.model):
         cells: List[Union[EvaluateOutcome, KitError]] = []
@@ -102,18 +101,23 @@ def evaluate_all(
     return rows
 
 
-def _require_others(columns: Sequence[Column]) -> None:
-    """Refuse a data set that is named twice: it would count twice in the row for all together."""
-    named: Dict[Tuple[str, Optional[str]], Path] = {}
+def repeated(columns: Sequence[Column]) -> List[str]:
+    """Return the data sets that are named more than once: they would count twice in a row for all.
+
+    Args:
+        columns: The data sets.
+
+    Returns:
+        Each by the name that it has the second time.
+    """
+    found: List[str] = []
+    places: Set[str] = set()
     for column in columns:
-        place = (os.path.realpath(column.data), column.lexicon)
-        before = named.setdefault(place, column.data)
-        if before is not column.data:
-            raise InputError(
-                f"{column.data} is a data set that is named before, as {before}: it would count"
-                " twice",
-                hint="Name each data set once.",
-            )
+        place = os.path.realpath(column.data)
+        if place in places:
+            found.append(str(column.data))
+        places.add(place)
+    return found
 
 
 def error_of(rows: Sequence[Row]) -> Optional[KitError]:

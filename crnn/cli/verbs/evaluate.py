@@ -360,7 +360,7 @@ def _keep_pictures(
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
     """Evaluate each model on each data set and show a table."""
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
-    from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems
+    from crnn.jobs.evaluations import error_of, evaluate_all, failures, problems, repeated
     from crnn.reports import table, text
 
     _refuse_options_of_one(args, data)
@@ -384,7 +384,11 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     pooled: List[Optional[Combined]] = []
     if not any(column.lexicon for column in columns):
-        pooled = table.together(places, cells)
+        twice = repeated(columns)
+        if twice:
+            console.note(f"{twice[0]} is named twice: no row has all data sets together")
+        else:
+            pooled = table.together(places, cells)
     if not put_json(table.to_dict(models, places, cells, pooled), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.say(text.simulated(outcomes[0].evaluation.run))
