@@ -79,6 +79,20 @@ def test_figures_by_width() -> None:
         8: {"words": 3, "correct": 2, "accuracy": 2 / 3, "words_per_second": 6.0},
         12: {"words": 2, "correct": 2, "accuracy": 1.0, "words_per_second": 4.0},
     }
+    assert scorer.read == 5
+
+
+def test_widths_of_which_nothing_counted_are_there_narrowest_first() -> None:
+    stages = Stages()
+    stages.at_width(16, 3, 0.0)
+    stages.at_width(8, 1, 0.5)
+    found = Scorer(SPEC).by_width(stages)
+    assert list(found) == [8, 16]
+    nothing = {"words": 0, "correct": 0, "accuracy": 0.0}
+    assert found == {
+        8: {**nothing, "words_per_second": 2.0},
+        16: {**nothing, "words_per_second": 0.0},
+    }
 
 
 def views_of(words: Sequence[Sequence[Tuple[str, int, float]]], *, bad: int = -1) -> List[Reading]:
@@ -101,6 +115,7 @@ def views_of(words: Sequence[Sequence[Tuple[str, int, float]]], *, bad: int = -1
                 logits[0, column, 5] = np.nan
         readings.extend(scorer.add(batch, logits))
     assert scorer.metric.total == len(words)
+    assert scorer.read == len([reading for reading in readings if reading.view is not None])
     return readings
 
 
