@@ -218,3 +218,14 @@ def test_the_stages_are_timed_batch_by_batch(place: Path) -> None:
         "read": 4,
         "infer": 4,
     }
+
+
+def test_a_stages_figures_are_milliseconds_a_batch() -> None:
+    stages = Stages()
+    for seconds in range(101):
+        stages.add("infer", seconds)
+    stages.add("read", 0.5)
+    assert stages.summary() == {
+        "infer": {"p50": 50_000.0, "p90": 90_000.0, "p99": 99_000.0, "sum": 5_050_000.0},
+        "read": {"p50": 500.0, "p90": 500.0, "p99": 500.0, "sum": 500.0},
+    }
