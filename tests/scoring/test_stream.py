@@ -213,11 +213,16 @@ def test_the_stages_are_timed_batch_by_batch(place: Path) -> None:
     source = BinFolder(place / "input_bin", place / "label.txt", SPEC)
     stages = Stages()
     with OnnxRunner(place / "echo.onnx", threads=1) as runner:
+        begin = time.perf_counter()
         assert len(list(run_batches(runner, source, 4, stages))) == 4
+        wall = time.perf_counter() - begin
     assert {stage: len(values) for stage, values in stages._seconds.items()} == {
         "read": 4,
         "infer": 4,
     }
+    # Each in a thread of its own, they took no longer than all of it.
+    for values in stages._seconds.values():
+        assert 0 < sum(values) <= wall
 
 
 def test_a_stages_figures_are_milliseconds_a_batch() -> None:
