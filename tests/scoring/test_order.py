@@ -80,6 +80,11 @@ def test_figures_by_width() -> None:
         12: {"words": 2, "correct": 2, "accuracy": 1.0, "words_per_second": 4.0},
     }
     assert scorer.read == 5
+    # Not right at its width either, though it was to read nothing.
+    empty = np.zeros((0, 1, 1, 8), dtype=np.float32)
+    scorer.add(Batch(["k5"], [""], empty, {0: GONE}, positions=[5], settled=6, width=8), None)
+    assert scorer.metric.correct == 4
+    assert scorer.by_width(stages)[8]["correct"] == 2
 
 
 def test_widths_of_which_nothing_counted_are_there_narrowest_first() -> None:

@@ -57,10 +57,14 @@ def test_a_problem_counts_as_wrong_where_there_is_a_label() -> None:
     ]
 
 
-def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty() -> None:
-    scorer = Scorer(SPEC)
+@pytest.mark.parametrize("threshold", [None, 0.5], ids=["at once", "row by row"])
+def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty(
+    threshold: Optional[float],
+) -> None:
+    scorer = Scorer(SPEC, threshold=threshold)
     scorer.add(batch_of(["", ""], {0: GONE}), logits_of([""]))
     assert (scorer.metric.correct, scorer.metric.total, scorer.misses_total) == (1, 2, 1)
+    assert [miss.key for miss in scorer.misses] == ["test_1"]
 
 
 def test_a_batch_without_readable_rows() -> None:
