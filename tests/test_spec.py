@@ -113,7 +113,7 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"alphabet": "aba"}, "holds 'a' twice, at positions 0 and 2"),
         ({"alphabet": ""}, "alphabet is empty"),
         ({"extra": 1}, "unknown or missing keys: extra"),
-        ({key: 1 for key in "dbcae"}, "unknown or missing keys: a, b, c, d, e$"),
+        (dict.fromkeys("dbcae", 1), "unknown or missing keys: a, b, c, d, e$"),
         ({"format": "crnn-spec/3"}, "the format is 'crnn-spec/3'; expected 'crnn-spec/2'"),
         ({"orient": True}, "unknown or missing keys: orient"),
         ({"format": "crnn-spec/2", "orient": 1}, "orient is 1; expected bool"),
@@ -283,6 +283,21 @@ def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPat
     # A file of the first format does not hold what the second one added.
     with pytest.raises(InputError, match="unknown or missing keys: width"):
         ModelSpec.from_json(old)
+
+
+@pytest.mark.parametrize("text", ["3", '"spec"', "[]", "null"])
+def test_a_file_of_other_json_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="spec.json: the format is '(int|str|list|NoneType)'"):
+        read_spec(path)
+
+
+def test_steps_are_asked_of_widths_that_there_are() -> None:
+    with pytest.raises(InputError, match="here: spec: width is 0; expected 1 to 65535"):
+        changed_spec(ModelSpec(), {"width": 0}, where="here", steps=lambda width: 100 // width)
+    with pytest.raises(InputError, match="here: the format is 'list'"):
+        changed_spec(ModelSpec(), ["width"], where="here", steps=lambda width: None)
 
 
 def test_a_key_is_new_whichever_format_added_it() -> None:
