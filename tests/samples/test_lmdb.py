@@ -183,6 +183,17 @@ def test_every_label_and_the_images_without_one(make: Make) -> None:
     assert list(LmdbSamples(make(one_less, "less")).unlabelled()) == ["test_2"]
 
 
+# Each makes up the number of keys, at another place among them.
+@pytest.mark.parametrize("more", ["author", "imagery", "label-0", "lexicon", "version"])
+@pytest.mark.parametrize("gone", [1, 2, 3])
+def test_as_many_keys_as_there_should_be_hide_no_lost_label(
+    make: Make, more: str, gone: int
+) -> None:
+    content = {**words(1, 2, 3), more: b""}
+    del content[f"label-{gone:09d}"]
+    assert list(LmdbSamples(make(content)).unlabelled()) == [f"test_{gone}"]
+
+
 def test_missing_images_and_labels(make: Make) -> None:
     content = words(1, 2, 3)
     del content["image-000000002"], content["label-000000003"]
