@@ -194,6 +194,9 @@ def test_a_pack_cut_short_is_refused(words: Path) -> None:
         ('["test_1", 64, 6, "one"]', '["test_1", 64, 6, 1]', "a line of it is"),
         ('["test_1", 64, 6, "one"]', "[" * 3000, "a line of it is"),
         ('"samples": [', '"words": [', "its first line"),
+        ('"samples": [', '"sampled": [', "its first line"),
+        ('{"dtype"', '["dtype"', "its first line"),
+        ('"spec": {', '"spec": [], "old": {', "it has no spec"),
     ],
 )
 def test_a_damaged_index_is_refused(words: Path, old: str, new: str, said: str) -> None:
