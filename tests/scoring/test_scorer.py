@@ -147,12 +147,12 @@ def test_only_the_first_few_of_a_reason_are_named() -> None:
 
 def test_a_miss_is_as_bad_as_its_share_of_the_longer_text() -> None:
     scorer = Scorer(SPEC)
-    labels = ["abcdefgh", "ab", "a", "abcd", ""]
-    # 2 of 8 characters, 1 of 2, 2 of 3, 1 of 4; and one without any, since it could not be read.
-    scorer.add(batch_of(labels, {4: GONE}), logits_of(["abcdefxx", "ax", "abc", "abcx"]))
+    labels = ["abcdefgh", "abcd", "a", "abcd", ""]
+    # 2 of 8 characters, 3 of 4, 2 of 3, 1 of 4; and one without any, since it could not be read.
+    scorer.add(batch_of(labels, {4: GONE}), logits_of(["abcdefxx", "xxxd", "abc", "abcx"]))
     assert [miss.key for miss in scorer.misses] == [
-        "test_3",
         "test_2",
+        "test_3",
         "test_1",
         "test_4",
         "test_5",
