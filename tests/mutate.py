@@ -2484,6 +2484,48 @@ MUTATIONS = (
         "tests/export/test_quantize.py"
         "::test_words_without_label_or_image_neither_calibrate_nor_count",
     ),
+    Mutation(
+        "throughput by the wrong operation",
+        "crnn/scoring/scorer.py",
+        "        throughput = scorer.read / seconds\n",
+        "        throughput = scorer.read * seconds\n",
+        "tests/scoring/test_scorer.py::test_throughput_is_the_words_that_were_read_a_second",
+    ),
+    Mutation(
+        "the interval of a difference without what is added to the cells",
+        "crnn/metrics.py",
+        "        first, second, words = only_first + 0.5, only_second + 0.5, total + 2\n",
+        "        first, second, words = only_first + 0.5, only_second + 0.5, total\n",
+        "tests/test_metrics.py::test_paired_test_by_hand",
+    ),
+    Mutation(
+        "labels of a model with capitals folded with the batch",
+        "crnn/labels.py",
+        "    if not folds_case:\n        return labels\n",
+        "",
+        "tests/test_labels.py::test_all_labels_are_folded_as_each_is",
+    ),
+    Mutation(
+        "a shard of an LMDB with gaps taken for one without",
+        "crnn/samples/lmdb.py",
+        "        if self._regular:\n            return range(begin + 1, end + 1)\n",
+        "        if self._count:\n            return range(begin + 1, end + 1)\n",
+        "tests/samples/test_lmdb.py::test_parts_add_up_to_the_whole",
+    ),
+    Mutation(
+        "a step of a shard's bins beyond the shard",
+        "crnn/samples/bins.py",
+        "            stop = min(start + _ASKED, end)\n",
+        "            stop = start + _ASKED\n",
+        "tests/samples/test_bins.py::test_ranges_are_read_in_steps_that_tell_where_they_end",
+    ),
+    Mutation(
+        "the old folder lost where folders cannot be exchanged",
+        "crnn/files.py",
+        "            os.replace(old, path)\n",
+        "            pass\n",
+        "tests/test_files.py::test_where_folders_cannot_be_exchanged_the_old_one_is_put_back",
+    ),
 )
 
 
