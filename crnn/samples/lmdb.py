@@ -32,7 +32,7 @@ from crnn.batch import MISSING_IMAGE, Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign, refuse_lfs_pointer, require_file, starts_with
 from crnn.files import natural_key
-from crnn.samples.annotations import IMAGE_SUFFIXES
+from crnn.samples.annotations import IMAGE_SUFFIXES, LIST_SUFFIXES
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 from crnn.samples.lmdb_pages import require_sound_pages
 
@@ -349,7 +349,14 @@ def _errors(file: Path) -> Iterator[None]:
         yield
     except lmdb.Error as error:
         reason = str(error).replace(f"{file}: ", "")
-        raise InputError(f"{file} cannot be read as an LMDB: {reason}") from error
+        hint = ""
+        if file.suffix.lower() in LIST_SUFFIXES:
+            hint = (
+                "A list of images goes with their folder:"
+                f" crnn evaluate MODEL FOLDER --label {file},"
+                f" crnn prepare FOLDER OUT_DIR --annotation {file}."
+            )
+        raise InputError(f"{file} cannot be read as an LMDB: {reason}", hint=hint) from error
 
 
 def _declared(reading: Any) -> Tuple[Optional[int], str]:
