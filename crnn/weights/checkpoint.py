@@ -472,7 +472,13 @@ def _other_names(
     parts = [f"missing {_some(missing)}"] * bool(missing) + [
         f"unexpected {_some(unexpected)}"
     ] * bool(unexpected)
-    return InputError(f"{path} is not this CRNN: {'; '.join(parts)}")
+    hint = ""
+    if not missing:
+        hint = (
+            "Where reading a word does not need them: take them out of the state dict (del), and"
+            " save that again with torch.save."
+        )
+    return InputError(f"{path} is not this CRNN: {'; '.join(parts)}", hint=hint)
 
 
 def _size(path: Path, weights: Weights, name: str, rank: int, axis: int) -> int:
