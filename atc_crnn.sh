@@ -17,6 +17,8 @@ aarch64 | arm64) env_script=$here/acl_env_arm.sh ;;
 esac
 
 needs_atc=yes
+# Where an argument is missing, the usage is what helps.
+[ $# -ge 2 ] || needs_atc=no
 for word in "$@"; do
     case $word in
     --dry-run | -h | --help) needs_atc=no ;;

@@ -207,6 +207,20 @@ COMPILING: Dict[str, str] = {
 }
 """The kit's words for a flag of ATC that is given to ``crnn compile``; others go by ``--extra``."""
 
+EXPORTING: Dict[str, str] = {
+    "height": f"{_OWN}: the height is 32",
+    "image_height": f"{_OWN}: the height is 32",
+    "img_height": f"{_OWN}: the height is 32",
+    "imgh": f"{_OWN}: the height is 32",
+    "imgw": "--width W",
+    "num_classes": f"{_OWN}: read from the file",
+    "nclass": f"{_OWN}: read from the file",
+    "nh": f"{_OWN}: read from the file",
+    "opset": f"{_OWN}: the opset is 11",
+    "opset_version": f"{_OWN}: the opset is 11",
+}
+"""The kit's words for an option that is given to ``crnn export`` or ``pth2onnx.py``."""
+
 WORDS: Dict[str, Dict[str, str]] = {
     "crnn": {
         "atc": "compile",
@@ -257,6 +271,7 @@ WORDS: Dict[str, Dict[str, str]] = {
 }
 """The kit's words for those of others that stand where a verb, or the word after it, does."""
 
+_BY_PROGRAM = {"crnn compile": COMPILING, "crnn export": EXPORTING, "pth2onnx.py": EXPORTING}
 _DEVICES = {"ascend": "npu", "davinci": "npu", "gpu": "cuda"}
 
 
@@ -274,9 +289,8 @@ def here(name: str, program: str) -> Optional[str]:
     bare = name.lstrip("-").partition("=")[0].rpartition(".")[2].lower().replace("-", "_")
     if program == "crnn train":
         return TRAINING.get(bare)
-    if program == "crnn compile" and bare in COMPILING:
-        return COMPILING[bare]
-    return READING.get(bare)
+    known = _BY_PROGRAM.get(program, {})
+    return known.get(bare, READING.get(bare))
 
 
 def device(name: str) -> str:

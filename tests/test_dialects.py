@@ -141,6 +141,7 @@ WORDS = [
     (["evaluate", MODEL, DATA, "--batchsize", "4", "--device_id", "0"], "here --device_id is"),
     # What is missing was given by another name.
     (["compile", "--model=a.onnx", "--framework=5"], "the command is crnn compile MODEL.onnx NAME"),
+    (["export", "a.pth", "b.onnx", "--imgH", "64"], "here --imgH is nothing to set: the height is"),
     (["compile", "--soc_version=Ascend310"], "here --soc_version is --soc NAME"),
 ]
 

@@ -306,7 +306,7 @@ def _refuse_other(path: Path) -> None:
     other = foreign(path)
     if other is None or other == AN_LMDB:
         return
-    hint = ""
+    hint = _advice_on_list(path)
     if other == AN_IMAGE:
         hint = (
             f"Read it by itself: crnn read MODEL {path}; several with their labels are a folder"
@@ -349,14 +349,18 @@ def _errors(file: Path) -> Iterator[None]:
         yield
     except lmdb.Error as error:
         reason = str(error).replace(f"{file}: ", "")
-        hint = ""
-        if file.suffix.lower() in LIST_SUFFIXES:
-            hint = (
-                "A list of images goes with their folder:"
-                f" crnn evaluate MODEL FOLDER --label {file},"
-                f" crnn prepare FOLDER OUT_DIR --annotation {file}."
-            )
-        raise InputError(f"{file} cannot be read as an LMDB: {reason}", hint=hint) from error
+        raise InputError(
+            f"{file} cannot be read as an LMDB: {reason}", hint=_advice_on_list(file)
+        ) from error
+
+
+def _advice_on_list(file: Path) -> str:
+    if file.suffix.lower() not in LIST_SUFFIXES:
+        return ""
+    return (
+        f"A list of images goes with their folder: crnn evaluate MODEL FOLDER --label {file},"
+        f" crnn prepare FOLDER OUT_DIR --annotation {file}."
+    )
 
 
 def _declared(reading: Any) -> Tuple[Optional[int], str]:

@@ -13,7 +13,7 @@ import torch
 from crnn.errors import InputError, UsageError
 from crnn.filekind import sha256
 from crnn.files import atomic_file
-from crnn.labels import Alphabet
+from crnn.labels import Alphabet, advice_on_ranges
 from crnn.network import CRNN
 from crnn.presets import (
     CONVOLUTIONS,
@@ -579,10 +579,9 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
             f"{path}: the checkpoint has {config.classes} classes, the"
             f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.characters)}"
             " characters and the blank)",
-            hint=(
-                "Give the characters that it was trained on, in their order: --alphabet, in a"
-                " recipe alphabet."
-            ),
+            hint=advice_on_ranges(spec.characters)
+            or "Give the characters that it was trained on, in their order: --alphabet, in a recipe"
+            " alphabet.",
         )
     if spec.channels != config.in_channels:
         raise InputError(

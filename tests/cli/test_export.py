@@ -374,6 +374,8 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         1,
         "letters does not exist",
     ),
+    "a range": (NOTHING, ["six.pth", TO, "--alphabet", "a-z"], 1, "Ranges are not read as such"),
+    "ranges": (NOTHING, ["a.pth", TO, "--alphabet", "0-9a-z"], 1, "Ranges are not read as such"),
     "alphabet not UTF-8": (
         not_utf8,
         ["a.pth", TO, "--alphabet", "@letters"],
