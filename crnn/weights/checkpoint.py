@@ -466,19 +466,27 @@ def _other_names(
             f" {_some(missing)}; it holds instead {_some(unexpected) or 'nothing'}",
             hint=(
                 "Expected cnn.conv0 to cnn.conv6, cnn.batchnorm2, 4 and 6, rnn.0 and rnn.1 (rnn or"
-                " fw_rnn and bw_rnn, embedding)."
+                f" fw_rnn and bw_rnn, embedding). {_AS_ONNX}"
             ),
         )
-    parts = [f"missing {_some(missing)}"] * bool(missing) + [
-        f"unexpected {_some(unexpected)}"
-    ] * bool(unexpected)
-    hint = ""
-    if not missing:
+    parts: List[str] = []
+    hint = _AS_ONNX
+    if missing:
+        parts.append(f"missing {_some(missing)}")
+    else:
         hint = (
             "Where reading a word does not need them: take them out of the state dict (del), and"
             " save that again with torch.save."
         )
+    if unexpected:
+        parts.append(f"unexpected {_some(unexpected)}")
     return InputError(f"{path} is not this CRNN: {'; '.join(parts)}", hint=hint)
+
+
+_AS_ONNX = (
+    "A network of another kind is taken as an ONNX: write one where it was made"
+    " (torch.onnx.export), and say how it reads: crnn spec set."
+)
 
 
 def _size(path: Path, weights: Weights, name: str, rank: int, axis: int) -> int:
