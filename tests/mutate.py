@@ -2107,6 +2107,13 @@ MUTATIONS = (
         "tests/weights/test_checkpoint.py::test_code_in_a_file_is_refused_and_not_run",
     ),
     Mutation(
+        "other time steps are taken for other axes",
+        "crnn/runners/base.py",
+        "        steps = self._other_steps(got.shape)",
+        "        steps = None",
+        "tests/runners/test_axes.py::test_other_time_steps_are_not_taken_for_other_axes",
+    ),
+    Mutation(
         "a list of another folder counts every word as wrong",
         "crnn/samples/folders.py",
         "        _require_one(folder, annotation_file, self._entries)",
