@@ -694,6 +694,13 @@ MUTATIONS = (
         "tests/samples/test_batches.py::test_another_process_always_has_pieces_that_wait",
     ),
     Mutation(
+        "images held as long as the words that other processes have",
+        "crnn/samples/batches.py",
+        "        return Handed(samples, there, kept)\n",
+        "        return Handed(samples, there, samples)\n",
+        "tests/samples/test_batches.py::test_no_image_is_held_longer_than_it_is_worked_on",
+    ),
+    Mutation(
         "shared memory's processes with threads that they do not need",
         "crnn/samples/batches.py",
         "        os.environ.pop(name, None)\n",

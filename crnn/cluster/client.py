@@ -27,6 +27,7 @@ from ray.exceptions import (
     RayError,
     RaySystemError,
     RayTaskError,
+    RpcError,
     WorkerCrashedError,
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -506,18 +507,39 @@ def serve(order: Order, messages: Messages, stopped: threading.Event) -> None:
         threading.Thread(target=_show_life, args=(messages,), daemon=True).start()
         look_around(order)
         Client(order, messages, stopped).work()
-    except KitError as error:
-        messages.put("error", kind=type(error).__name__, message=error.message, hint=error.hint)
     except Stopped:
         pass
-    except Exception:  # noqa: BLE001  a bug: the command raises it with this traceback
-        messages.put("bug", message=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  told to the command
+        messages.put(**what_failed(error))
     else:
         messages.put("done")
     ray.shutdown()
     if order.address == LOCAL:
         # The command may have been killed, and nobody else knows of it.
         shutil.rmtree(order.temporary, ignore_errors=True)
+
+
+def what_failed(error: Exception) -> Dict[str, Any]:
+    """Return the message of an error, as `Messages.put` takes it.
+
+    Args:
+        error: What has ended the work.
+
+    Returns:
+        A user's error, or a bug, which the command raises with this traceback.
+    """
+    if isinstance(error, KitError):
+        kind, message, hint = type(error), error.message, error.hint
+        return {"name": "error", "kind": kind.__name__, "message": message, "hint": hint}
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        # Ray 2.10 calls again, and then fails for want of another package.
+        if isinstance(cause, RpcError):
+            lost = UnavailableError(f"the head of the Ray cluster is lost: {last_line(cause)}")
+            return what_failed(lost)
+        cause = cause.__cause__ or cause.__context__
+    told = traceback.format_exception(type(error), error, error.__traceback__)
+    return {"name": "bug", "message": "".join(told)}
 
 
 def _show_life(messages: Messages) -> None:

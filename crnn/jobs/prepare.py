@@ -39,6 +39,7 @@ from crnn.samples.batches import (
     CHUNK,
     MANY,
     PROCESS_CHUNK,
+    Handed,
     ViewMaker,
     by_processes,
     by_threads,
@@ -73,7 +74,7 @@ Written = Tuple[int, Optional[str], Sequence[int], List[Tuple[str, Problem]]]
 where it has no pixels), and what is remarkable, by its name.
 """
 
-_Piece = Tuple[List[int], Tuple[List[Written], np.ndarray]]
+_Piece = Tuple[Sequence[int], Tuple[List[Written], np.ndarray]]
 Elsewhere = Callable[["BinDecoder"], Generator[_Piece, None, None]]
 """Has samples decoded: gets what decodes them by their numbers, and yields numbers with what it
 returned for them, in the source's order.
@@ -424,10 +425,11 @@ class _Preparation:
     def _here(self, decode: BinDecoder) -> Generator[_Piece, None, None]:
         """Have words decoded on this machine."""
         workers = self.request.workers or usable_cpus()
-        share, size = by_threads, CHUNK
+        numbers = decode.source.numbers()
         if workers > 1 and len(decode.source) >= MANY:
-            share, size = by_processes, PROCESS_CHUNK
-        return share(pieces(decode.source.numbers(), size), decode, workers, ahead=_AHEAD)
+            handed = map(Handed.whole, pieces(numbers, PROCESS_CHUNK))
+            return by_processes(handed, decode, workers, ahead=_AHEAD)
+        return by_threads(pieces(numbers, CHUNK), decode, workers, ahead=_AHEAD)
 
     def note(self, key: str, problem: Problem) -> None:
         count = self._counts[problem.reason] = self._counts.get(problem.reason, 0) + 1

@@ -48,6 +48,7 @@ from crnn.spec import ModelSpec
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+Piece = TypeVar("Piece")
 
 
 class Seen(NamedTuple):
@@ -96,6 +97,43 @@ _Sent = Union[Sequence[Sample], Sequence[int]]
 """A piece's samples, or their numbers."""
 
 
+class _Named(Protocol):
+    """What is left of a sample once its image is handed over: a `Sample` has it too."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def label(self) -> Optional[str]: ...
+
+    @property
+    def ends(self) -> bool: ...
+
+
+class _Word(NamedTuple):
+    """A sample without its image."""
+
+    key: str
+    label: Optional[str]
+    ends: bool
+
+
+class Handed(NamedTuple):
+    """A piece of work between processes."""
+
+    here: Any
+    """What this process's task gets."""
+    there: Any
+    """What another process's task gets in its place."""
+    kept: Sequence[Any]
+    """What is yielded with the result: many pieces are held at a time."""
+
+    @classmethod
+    def whole(cls, piece: Sequence[Any]) -> Handed:
+        """Return a piece that is the same everywhere."""
+        return cls(piece, piece, piece)
+
+
 class _Chunk(NamedTuple):
     """What became of some samples: the pixels C, H, W, uint8, of those that could be decoded, one
     after the other, and for each sample its width or what is wrong with it, and what else its
@@ -117,17 +155,19 @@ class _Decoder:
         self._max_pixels = max_pixels
         self._again = again
 
-    def sent(self, samples: Sequence[Sample]) -> _Sent:
-        """Return what another process is sent in the place of samples: their numbers, by which it
-        can read them for itself, where all have one.
+    def handed(self, samples: Sequence[Sample]) -> Handed:
+        """Return what is done of samples here or elsewhere. Another process gets their numbers, by
+        which it can read them for itself, where all have one.
 
         A number is a few bytes, an image some thousand, which to send takes a tenth of its
         decoding.
         """
+        there: _Sent = samples
         numbers = [sample.number for sample in samples]
-        if self._again is None or None in numbers:
-            return samples
-        return cast("List[int]", numbers)
+        if self._again is not None and None not in numbers:
+            there = cast("List[int]", numbers)
+        kept = [_Word(sample.key, sample.label, sample.ends) for sample in samples]
+        return Handed(samples, there, kept)
 
     def __call__(self, sent: _Sent) -> _Chunk:
         samples = self._samples(sent)
@@ -180,7 +220,7 @@ def _rows_of_views(
             position += 1
 
 
-def _rows(decoded: Iterable[Tuple[Sequence[Sample], _Chunk]], spec: ModelSpec) -> Iterator[Row]:
+def _rows(decoded: Iterable[Tuple[Sequence[_Named], _Chunk]], spec: ModelSpec) -> Iterator[Row]:
     """Yield a row for each sample, with its position."""
     position = 0
     for samples, chunk in decoded:
@@ -264,13 +304,13 @@ def _decoded(
     again: Optional[NumberedSamples],
     *,
     passing: bool,
-) -> Generator[Tuple[List[Sample], _Chunk], None, None]:
+) -> Generator[Tuple[Sequence[_Named], _Chunk], None, None]:
     """Return the samples in pieces, each decoded; by other processes too where there are many."""
     # Python 3.8's executor may wait for ever for a process whose work is given up.
     several = workers > 1 and sys.version_info >= (3, 9)
     if again is not None and several and len(again) >= MANY:
-        many = pieces(samples, PROCESS_CHUNK)
-        return by_processes(many, decoder, workers, ahead=ahead, sent=decoder.sent, passing=passing)
+        many = map(decoder.handed, pieces(samples, PROCESS_CHUNK))
+        return by_processes(many, decoder, workers, ahead=ahead, passing=passing)
     return by_threads(pieces(samples, CHUNK), decoder, workers, ahead=ahead)
 
 
@@ -291,7 +331,7 @@ class _Filling:
         self._problems: Dict[int, Problem] = {}
         self._remarks: Counter[str] = collections.Counter()
 
-    def add(self, samples: Sequence[Sample], chunk: _Chunk) -> Iterator[Batch]:
+    def add(self, samples: Sequence[_Named], chunk: _Chunk) -> Iterator[Batch]:
         """Take decoded samples; yield each batch that is full with them."""
         pixels = chunk.pixels.reshape(-1, *self._shape)
         at = waiting = 0
@@ -378,14 +418,13 @@ def by_threads(
 
 
 def by_processes(
-    pieces: Iterator[List[Item]],
+    pieces: Iterator[Handed],
     task: Callable[[Any], Done],
     workers: int,
     *,
     ahead: int,
-    sent: Callable[[List[Item]], Any] = lambda piece: piece,
     passing: bool = False,
-) -> Generator[Tuple[List[Item], Done], None, None]:
+) -> Generator[Tuple[Sequence[Any], Done], None, None]:
     """Do a task for each piece; the work is shared by this process and ``workers`` - 1 others,
     which are started as they are needed.
 
@@ -393,23 +432,22 @@ def by_processes(
     the processes do not import. Closing the generator ends the processes.
 
     Args:
-        pieces: Items, some at a time; taken in this process.
+        pieces: Taken in this process.
         task: What to do; what it raises is raised in the place of its result.
         workers: Processes, this one included.
         ahead: Items that are worked on in advance, in pieces of `PROCESS_CHUNK`.
-        sent: Gives what another process's task gets in a piece's place.
         passing: Whether a result's arrays need to last only until the next one is asked for: then
             other processes write them into memory that they share with this one.
 
     Yields:
-        Each piece with its result, in their order.
+        What is kept of each piece, with its result, in their order.
 
     Raises:
         UnavailableError: A process was killed.
     """
     # Beside what others do there is room for as much that is decoded here while theirs is not done.
     room = 2 * _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)
-    pending: Deque[Tuple[List[Item], Future[Done]]] = deque()
+    pending: Deque[Tuple[Sequence[Any], Future[Done]]] = deque()
     places = 0
     if passing:
         # That of the result which was yielded last stays as it is.
@@ -427,15 +465,16 @@ def by_processes(
                 piece = next(pieces, None)
                 if piece is None:
                     break
-                pending.append((piece, _submit(pool, sent(piece), shared.next_place())))
+                future = _submit(pool, piece.there, shared.next_place())
+                pending.append((piece.kept, future))
             piece = None
             if len(pending) < room and not (pending and pending[0][1].done()):
                 piece = next(pieces, None)
             if piece is not None:
-                pending.append((piece, _done_here(task, piece)))
+                pending.append((piece.kept, _done_here(task, piece.here)))
             elif pending:
-                piece, result = _first(pending)
-                yield piece, shared.taken(result)
+                done, result = _first(pending)
+                yield done, shared.taken(result)
             else:
                 return
 
@@ -512,7 +551,7 @@ def _done(futures: Iterable[Future[Any]]) -> int:
     return done
 
 
-def _first(pending: Deque[Tuple[List[Item], Future[Done]]]) -> Tuple[List[Item], Done]:
+def _first(pending: Deque[Tuple[Piece, Future[Done]]]) -> Tuple[Piece, Done]:
     piece, future = pending.popleft()
     return piece, future.result()
 
@@ -598,7 +637,7 @@ def _without_matrix_threads() -> Iterator[None]:
         os.environ.pop(name, None)
 
 
-def _done_here(task: Callable[[Any], Done], piece: List[Item]) -> Future[Done]:
+def _done_here(task: Callable[[Any], Done], piece: Any) -> Future[Done]:
     future: Future[Done] = Future()
     try:
         future.set_result(task(piece))

@@ -324,7 +324,6 @@ def test_another_model_is_refused(place: Path, capsys: pytest.CaptureFixture[str
         ["--protocol", "modelzoo"],
         ["--oov", "drop"],
         ["--save-outputs", "o"],
-        ["--keep-images", "misses"],
     ],
 )
 def test_what_a_run_does_not_keep_is_refused(

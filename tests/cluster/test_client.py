@@ -13,9 +13,10 @@ pytest.importorskip("ray", reason="no Ray here")
 
 import ray
 from ray._private.utils import check_version_info
+from ray.exceptions import RpcError
 
 from crnn.cluster import probe
-from crnn.cluster.client import require_alike, versions_differ
+from crnn.cluster.client import require_alike, versions_differ, what_failed
 from crnn.cluster.drive import ClusterOptions, drive
 from crnn.cluster.order import EvaluateJob, Order, ReadJob
 from crnn.cluster.worker import Worker
@@ -29,6 +30,20 @@ def order_in(folder: Path) -> Order:
     job = ReadJob(folder, folder / "m.onnx", "listing", {})
     place, seen = str(folder), str(folder / "probe")
     return Order(job, "auto", False, None, None, 1, 16, 16, place, seen, "token", place)
+
+
+def test_a_call_that_the_head_did_not_answer_is_no_bug() -> None:
+    """As Ray 2.10 does it: it wants to call again, by a package that is not there."""
+    with pytest.raises(ZeroDivisionError) as raised:
+        try:
+            raise RpcError("failed to connect\nrefused")
+        except RpcError:
+            1 / 0  # noqa: B018
+    told = what_failed(raised.value)
+    assert (told["name"], told["kind"]) == ("error", "UnavailableError")
+    assert told["message"] == "the head of the Ray cluster is lost: refused"
+    bug = what_failed(ZeroDivisionError("ours"))
+    assert bug == {"name": "bug", "message": "ZeroDivisionError: ours\n"}
 
 
 def test_a_machine_like_this_one_is_taken(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 import pytest
@@ -62,15 +62,27 @@ def word_on(picture: np.ndarray) -> str:
     return min([*WORDS, *OTHERS], key=off)
 
 
+@pytest.mark.parametrize("run", [(), ("--run", "run")], ids=["at once", "in a folder"])
 def test_a_report_shows_what_the_run_has_kept(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, capsys: pytest.CaptureFixture[str], run: Sequence[str]
 ) -> None:
-    result = evaluated("r.json", "one", "--keep-images", "misses")
+    result = evaluated("r.json", "one", "--keep-images", "misses", *run)
     assert "r.images.json: pictures of 2 words" in capsys.readouterr().err
     found = pictures(page_of(place, result))
     assert sorted(found) == ["2.png", "3.png"]
     assert word_on(found["2.png"]) == "0"
     assert word_on(found["3.png"]) == "aa11"
+
+
+def test_a_part_of_a_run_has_no_result_and_no_pictures(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "m.onnx", "one", "--keep-images", "misses", "--json", "r.json"]
+    assert main([*words, "--run", "run", "--shard", "2/2"]) == 0
+    assert "the rest is for other jobs" in capsys.readouterr().out
+    assert not list(place.glob("r.*"))
+    assert main([*words, "--run", "run", "--resume"]) == 0
+    assert sorted(json.loads(Path("r.images.json").read_text())["images"]) == ["2.png", "3.png"]
 
 
 def test_kept_pictures_of_the_surest_words_and_of_changes(place: Path) -> None:
@@ -183,9 +195,10 @@ def test_a_table_keeps_no_pictures(place: Path, capsys: pytest.CaptureFixture[st
     assert "--keep-images is for one model and one DATA" in capsys.readouterr().err
 
 
-def test_an_lmdb_keeps_pictures_too(place: Path) -> None:
+@pytest.mark.parametrize("run", [(), ("--run", "run")], ids=["at once", "in a folder"])
+def test_an_lmdb_keeps_pictures_too(place: Path, run: Sequence[str]) -> None:
     lmdb = Path(__file__).resolve().parents[2] / "examples" / "words_lmdb"
-    evaluated("r.json", str(lmdb), "--keep-images", "misses")
+    evaluated("r.json", str(lmdb), "--keep-images", "misses", *run)
     kept = json.loads(Path("r.images.json").read_text())
     assert len(kept["images"]) == 300
     assert "no picture" not in text_of(page_of(place, "r.json", "--top", "3"))

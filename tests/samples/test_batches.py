@@ -25,7 +25,7 @@ from crnn.batch import Problem, Sample
 from crnn.errors import InputError
 from crnn.image import decode
 from crnn.samples import batches
-from crnn.samples.batches import CHUNK, by_processes, image_batches
+from crnn.samples.batches import CHUNK, Handed, by_processes, image_batches
 from crnn.samples.lmdb import LmdbSamples
 from crnn.samples.lmdb_writer import new_lmdb
 from crnn.samples.source import ImageSource
@@ -206,8 +206,8 @@ def test_processes_give_what_threads_give(
         assert (*one[:2], *one[3:]) == (*other[:2], *other[3:])
 
 
-def repeated(piece: List[int]) -> List[int]:
-    return piece * 1000
+def repeated(piece: List[int]) -> Handed:
+    return Handed(piece, piece * 1000, piece)
 
 
 def test_a_result_in_shared_memory_stays_until_the_next_is_asked_for(
@@ -215,12 +215,10 @@ def test_a_result_in_shared_memory_stays_until_the_next_is_asked_for(
 ) -> None:
     """An array of 1000 where another process made it, of one element where this one did."""
     begun = Begun(monkeypatch)
-    pieces = begun.waited_for([[value] for value in range(60)], 2)
+    pieces = begun.waited_for([repeated([value]) for value in range(60)], 2)
     lengths = collections.Counter()
     task, number = np.array, 0
-    with contextlib.closing(
-        by_processes(pieces, task, 2, ahead=1, sent=repeated, passing=True)
-    ) as results:
+    with contextlib.closing(by_processes(pieces, task, 2, ahead=1, passing=True)) as results:
         for piece, result in results:
             assert piece == [number]
             # Whatever the other process has in hand is done now.
@@ -236,7 +234,7 @@ def test_a_result_too_large_for_shared_memory_comes_whole(monkeypatch: pytest.Mo
     begun = Begun(monkeypatch)
     sizes = [10, 10, *[batches._Shared.SIZE + 9] * 12]
     task = functools.partial(np.full, fill_value=7, dtype=np.uint8)
-    pieces = begun.waited_for([[size] for size in sizes], 2)
+    pieces = begun.waited_for([Handed.whole([size]) for size in sizes], 2)
     with contextlib.closing(by_processes(pieces, task, 2, ahead=1, passing=True)) as results:
         found = [(len(result), int(result.sum(dtype=np.int64))) for _, result in results]
     assert found == [(size, 7 * size) for size in sizes]
@@ -245,7 +243,7 @@ def test_a_result_too_large_for_shared_memory_comes_whole(monkeypatch: pytest.Mo
 def test_without_memory_to_share_results_come_by_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     begun = Begun(monkeypatch)
-    pieces = begun.waited_for([[size] for size in range(12)], 2)
+    pieces = begun.waited_for([Handed.whole([size]) for size in range(12)], 2)
     with contextlib.closing(by_processes(pieces, np.zeros, 2, ahead=1, passing=True)) as results:
         assert [len(result) for _, result in results] == list(range(12))
 
@@ -264,20 +262,23 @@ class Slow:
 
 
 def test_nobody_waits_for_a_process_that_has_not_begun() -> None:
-    pieces = iter([[number] for number in range(100)])
+    pieces = iter([Handed.whole([number]) for number in range(100)])
     with contextlib.closing(by_processes(pieces, Slow(), 2, ahead=1)) as results:
         assert {result for _, result in results} == {os.getpid()}
 
 
 class Held:
-    """A task that another process does only once there is a file."""
+    """A task that another process does only once there is a file, if that takes no minute."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._parent = os.getpid()
+        self._end = time.monotonic() + 60
 
-    def __call__(self, piece: List[int]) -> int:
+    def __call__(self, piece: List[Any]) -> Any:
         while os.getpid() != self._parent and not self._file.exists():
+            if time.monotonic() > self._end:
+                break
             time.sleep(0.01)
         return piece[0]
 
@@ -289,26 +290,53 @@ def test_another_process_always_has_pieces_that_wait(
     meanwhile this process does as many.
     """
     begun = Begun(monkeypatch)
-    sent: List[int] = []
-    sent_when_released = []
 
-    def taken() -> Iterator[List[int]]:
+    def taken() -> Iterator[Handed]:
         for number in range(20):
             # Three before the process has begun, three of its own, three beside them.
             if number == 9:
-                sent_when_released.extend(sent)
                 (tmp_path / "go").touch()
-            yield [number]
+            yield Handed([number], [str(number)], [number])
 
-    def recorded(piece: List[int]) -> List[int]:
-        sent.extend(piece)
-        return piece
-
-    pieces = begun.waited_for(taken(), 2)
     task = Held(tmp_path / "go")
-    with contextlib.closing(by_processes(pieces, task, 2, ahead=1, sent=recorded)) as results:
-        assert [result for _, result in results] == list(range(20))
-    assert sent_when_released == [3, 4, 5]
+    pieces = begun.waited_for(taken(), 2)
+    with contextlib.closing(by_processes(pieces, task, 2, ahead=1)) as results:
+        found = [(piece, result) for piece, result in results]
+    assert [piece for piece, _ in found] == [[number] for number in range(20)]
+    assert [result for _, result in found[:9]] == [0, 1, 2, "3", "4", "5", 6, 7, 8]
+
+
+class Counted(bytes):
+    """An image that is counted while it is held."""
+
+    alive = 0
+
+    def __new__(cls, image: bytes) -> Counted:
+        cls.alive += 1
+        return super().__new__(cls, image)
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+def test_no_image_is_held_longer_than_it_is_worked_on(
+    many: LmdbSamples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Begun(monkeypatch)
+    most = []
+
+    def counted() -> Iterator[Sample]:
+        for sample in many:
+            assert sample.image is not None
+            yield replace(sample, image=Counted(sample.image))
+            most.append(Counted.alive)
+
+    taken = begun.waited_for(counted(), 20)
+    for _ in image_batches(taken, SPEC, 32, workers=2, again=many):
+        pass
+    # The piece that is being collected, and the one before it.
+    size = batches.PROCESS_CHUNK
+    assert size <= max(most) <= 2 * size + 1
 
 
 def test_processes_start_without_threads_that_they_do_not_need(
@@ -316,7 +344,8 @@ def test_processes_start_without_threads_that_they_do_not_need(
 ) -> None:
     name = "OPENBLAS_NUM_THREADS"
     monkeypatch.delenv(name, raising=False)
-    with contextlib.closing(by_processes(iter([[1], [2]]), np.array, 2, ahead=1)) as results:
+    two = [Handed.whole([1]), Handed.whole([2])]
+    with contextlib.closing(by_processes(iter(two), np.array, 2, ahead=1)) as results:
         next(results)
         (child,) = multiprocessing.active_children()
         environ = Path(f"/proc/{child.pid}/environ")

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from crnn.cann import OM_MAGIC
 from crnn.cli import console
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
     from crnn.reports.combined import Combined
+    from crnn.samples.source import LabelledSource
 
 R = TypeVar("R")
 PutTable = Callable[[Sequence[str], Sequence[Sequence[str]]], None]
@@ -279,10 +280,9 @@ def run_one(args: argparse.Namespace) -> int:
 
     require_format(args)
     request = request_of(EvaluateRequest, args)
-    if args.keep_images is None:
-        outcome = evaluate(request, console.progress, screen=console)
-    else:
-        outcome = _keeping_pictures(args, request)
+    pictures = _source_of_pictures(args, request)
+    outcome = evaluate(request, console.progress, screen=console)
+    _keep_pictures(args, request, outcome, pictures)
     return present(args, outcome)
 
 
@@ -294,16 +294,18 @@ def _run_folder(args: argparse.Namespace, cluster: Optional[ClusterOptions]) -> 
     from crnn.jobs.runs import RunOptions, Unfinished, evaluate_run
 
     require_format(args)
-    if args.keep_images is not None:
-        raise UsageError("--keep-images does not go with --run")
     options = RunOptions(args.folder, args.resume, args.shard)
     request = request_of(EvaluateRequest, args)
-    if cluster is not None:
+    pictures = _source_of_pictures(args, request)
+    outcome: Union[EvaluateOutcome, Unfinished]
+    if cluster is None:
+        outcome = evaluate_run(request, options, console.progress, screen=console)
+    else:
         from crnn.cluster.verbs import evaluate_on
 
-        return present(args, evaluate_on(cluster, request, options, console.progress, console))
-    outcome = evaluate_run(request, options, console.progress, screen=console)
+        outcome = evaluate_on(cluster, request, options, console.progress, console)
     if not isinstance(outcome, Unfinished):
+        _keep_pictures(args, request, outcome, pictures)
         return present(args, outcome)
     for note in outcome.notes:
         console.note(note)
@@ -314,29 +316,45 @@ def _run_folder(args: argparse.Namespace, cluster: Optional[ClusterOptions]) -> 
     return 0
 
 
-def _keeping_pictures(args: argparse.Namespace, request: EvaluateRequest) -> EvaluateOutcome:
-    """Evaluate, and keep pictures of what was read wrong beside the result."""
-    from crnn.jobs.evaluate import evaluate
-    from crnn.jobs.report.kept import keep_pictures, place_beside, source_of_pictures
+def _source_of_pictures(
+    args: argparse.Namespace, request: EvaluateRequest
+) -> Optional[LabelledSource]:
+    """Return what has the pictures that are to be kept, closed, for an LMDB is open only once at a
+    time in a process; None where none are to be kept.
+    """
+    if args.keep_images is None:
+        return None
+    from crnn.jobs.report.kept import place_beside, source_of_pictures
     from crnn.samples.annotations import ListOptions
 
     if args.json in (None, STDOUT):
         raise UsageError(
             "--keep-images lays pictures beside the result: say where that is, --json FILE"
         )
-    target = place_beside(Path(args.json))
-    require_target(target)
+    require_target(place_beside(Path(args.json)))
     options = ListOptions(None, request.columns, request.encoding)
     source = source_of_pictures(request.data, request.label, options)
-    # An LMDB is open only once at a time in a process.
     source.close()
-    outcome = evaluate(request, console.progress, screen=console)
+    return source
+
+
+def _keep_pictures(
+    args: argparse.Namespace,
+    request: EvaluateRequest,
+    outcome: EvaluateOutcome,
+    source: Optional[LabelledSource],
+) -> None:
+    """Keep pictures of what was read wrong beside the result, where they were asked for."""
+    if source is None:
+        return
+    from crnn.jobs.report.kept import keep_pictures, place_beside
+
+    target = place_beside(Path(args.json))
     with contextlib.closing(source):
         kept = keep_pictures(
             outcome.evaluation, outcome.comparison, request.readings, source, target
         )
     console.note(f"{target}: pictures of {kept} words")
-    return outcome
 
 
 def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
