@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import io
 import itertools
 import multiprocessing
@@ -230,14 +229,22 @@ def test_a_result_in_shared_memory_stays_until_the_next_is_asked_for(
     assert set(lengths) == {1, 1000}
 
 
+def filled(piece: List[int]) -> np.ndarray:
+    """Return so many bytes of a value."""
+    size, value = piece
+    return np.full(size, value, dtype=np.uint8)
+
+
 def test_a_result_too_large_for_shared_memory_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = Begun(monkeypatch)
-    sizes = [10, 10, *[batches._Shared.SIZE + 9] * 12]
-    task = functools.partial(np.full, fill_value=7, dtype=np.uint8)
-    pieces = begun.waited_for([Handed.whole([size]) for size in sizes], 2)
-    with contextlib.closing(by_processes(pieces, task, 2, ahead=1, passing=True)) as results:
-        found = [(len(result), int(result.sum(dtype=np.int64))) for _, result in results]
-    assert found == [(size, 7 * size) for size in sizes]
+    # More than there are places.
+    sizes = [10, 10, *[batches._Shared.SIZE + 9] * 30]
+    words = [[size, value] for value, size in enumerate(sizes)]
+    pieces = begun.waited_for(map(Handed.whole, words), 2)
+    with contextlib.closing(by_processes(pieces, filled, 2, ahead=1, passing=True)) as results:
+        for (size, value), result in results:
+            assert len(result) == size
+            assert set(result.tobytes()) == {value}
 
 
 def test_without_memory_to_share_results_come_by_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
