@@ -2114,6 +2114,35 @@ MUTATIONS = (
         "tests/weights/test_checkpoint.py::test_code_in_a_file_is_refused_and_not_run",
     ),
     Mutation(
+        "other time steps are taken for other axes",
+        "crnn/runners/base.py",
+        "        steps = self._other_steps(got.shape)",
+        "        steps = None",
+        "tests/runners/test_axes.py::test_other_time_steps_are_not_taken_for_other_axes",
+    ),
+    Mutation(
+        "a list of another folder counts every word as wrong",
+        "crnn/samples/folders.py",
+        "        _require_one(folder, annotation_file, self._entries)",
+        "        pass",
+        "tests/samples/test_folders.py::"
+        "test_a_list_of_another_folder_is_refused_with_where_its_names_begin",
+    ),
+    Mutation(
+        "a list with one image is refused",
+        "crnn/samples/folders.py",
+        "if not entries or any(_may_be_below(",
+        "if not entries or all(_may_be_below(",
+        "tests/samples/test_folders.py::test_one_image_of_a_list_is_enough",
+    ),
+    Mutation(
+        "missing arguments hide what was given by another name",
+        "crnn/cli/main.py",
+        "            message += self._meant_options(self._given)",
+        "            pass",
+        "tests/test_dialects.py::test_words_of_others_are_answered_where_they_stand",
+    ),
+    Mutation(
         "a name leads out of its folder by ..",
         "crnn/samples/folders.py",
         'if _is_absolute(name) or ".." in',
