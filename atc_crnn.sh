@@ -11,12 +11,18 @@ set -euo pipefail
 
 here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
 
+if [ ! -d "$here/crnn" ]; then
+    echo "atc_crnn.sh: not beside the folder crnn: call it where its checkout is" >&2
+    exit 4
+fi
 case $(uname -m) in
 aarch64 | arm64) env_script=$here/acl_env_arm.sh ;;
 *) env_script=$here/acl_env_x86.sh ;;
 esac
 
 needs_atc=yes
+# Where an argument is missing, the usage is what helps.
+[ $# -ge 2 ] || needs_atc=no
 for word in "$@"; do
     case $word in
     --dry-run | -h | --help) needs_atc=no ;;

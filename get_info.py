@@ -5,7 +5,11 @@ python get_info.py bin DIR OUT.info W H; --help has more.
 
 import sys
 
-from crnn.interpreter import prefer
+try:
+    from crnn.interpreter import prefer
+except ModuleNotFoundError:
+    sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
+    sys.exit(4)
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["jpg"]:

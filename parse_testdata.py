@@ -5,7 +5,11 @@ python parse_testdata.py [LMDB [OUT_DIR]]; --help has the options.
 
 import sys
 
-from crnn.interpreter import prefer
+try:
+    from crnn.interpreter import prefer
+except ModuleNotFoundError:
+    sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
+    sys.exit(4)
 
 # Used where the command line does not say.
 test_dir = "./IIIT5K_lmdb"

@@ -4,7 +4,11 @@ has the options.
 
 import sys
 
-from crnn.interpreter import of_model, prefer
+try:
+    from crnn.interpreter import of_model, prefer
+except ModuleNotFoundError:
+    sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
+    sys.exit(4)
 
 if __name__ == "__main__":
     prefer(of_model(sys.argv))

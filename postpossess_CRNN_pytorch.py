@@ -4,7 +4,11 @@
 
 import sys
 
-from crnn.interpreter import prefer
+try:
+    from crnn.interpreter import prefer
+except ModuleNotFoundError:
+    sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
+    sys.exit(4)
 
 if __name__ == "__main__":
     prefer(["numpy"])

@@ -2,7 +2,11 @@
 
 import sys
 
-from crnn.interpreter import KIT, prefer, require
+try:
+    from crnn.interpreter import KIT, prefer, require
+except ModuleNotFoundError:
+    sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
+    sys.exit(4)
 
 if __name__ == "__main__":
     require(KIT, "pth2onnx.py")

@@ -98,8 +98,6 @@ def confidences(logits: np.ndarray) -> np.ndarray:
     Returns:
         Probabilities, float32 (N,).
     """
-    if not logits.size:
-        return np.zeros(logits.shape[1], dtype=np.float32)
     # log softmax at the maximum: max - logsumexp = -log(sum(exp(x - max)))
     shifted = logits - logits.max(axis=2, keepdims=True)
     log_probability: np.ndarray = -np.log(np.exp(shifted).sum(axis=2)).sum(axis=0)

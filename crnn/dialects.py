@@ -12,6 +12,9 @@ _LENGTH = 'length="N epochs"'
 _OWN = "nothing to set"
 _TORCHRUN = "an option of torchrun: torchrun --nproc_per_node=N -m crnn train"
 _EVALUATE = "an argument of its own verb: crnn evaluate MODEL DATA"
+UNNAMED = "an argument without a name"
+"""Of a verb: which ones it has, its parser knows."""
+OUTPUTS = "--save-outputs DIR"
 _VALID = "valid=LMDB"
 
 TRAINING: Dict[str, str] = {
@@ -147,20 +150,20 @@ TRAINING: Dict[str, str] = {
 """The kit's words for a name that is given to ``crnn train``, as a key or as an option."""
 
 READING: Dict[str, str] = {
-    "pre_dir": "an argument without a name: crnn evaluate MODEL DIR",
-    "modelpath": "an argument without a name: crnn evaluate MODEL DATA",
-    "model": "an argument without a name: crnn evaluate MODEL DATA",
-    "input": "an argument without a name: crnn evaluate MODEL DATA",
-    "om_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "checkpoint_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "ckpt_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "eval_dataset": "an argument without a name: crnn evaluate MODEL DATA",
-    "eval_dataset_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "dataset_dir": "an argument without a name: crnn evaluate MODEL DATA",
-    "weights_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "preds_path": "--save-outputs DIR",
-    "output": "--save-outputs DIR",
-    "output_dirname": "--save-outputs DIR",
+    "pre_dir": UNNAMED,
+    "modelpath": UNNAMED,
+    "model": UNNAMED,
+    "input": UNNAMED,
+    "om_path": UNNAMED,
+    "checkpoint_path": UNNAMED,
+    "ckpt_path": UNNAMED,
+    "eval_dataset": UNNAMED,
+    "eval_dataset_path": UNNAMED,
+    "dataset_dir": UNNAMED,
+    "weights_path": UNNAMED,
+    "preds_path": OUTPUTS,
+    "output": OUTPUTS,
+    "output_dirname": OUTPUTS,
     "batchsize": "--batch N",
     "batch_size": "--batch N",
     "json_output_file": "--json FILE.json",
@@ -176,35 +179,118 @@ READING: Dict[str, str] = {
     "round": "a verb of its own: crnn bench MODEL --data DATA --loop N",
     "loop": "a verb of its own: crnn bench MODEL --data DATA --loop N",
     "model_version": "--spec mindspore-v1 or mindspore-v2",
-    "onnx_path": "an argument without a name: crnn evaluate MODEL DATA",
+    "onnx_path": UNNAMED,
     "soc_version": "an option of crnn compile: --soc NAME",
-    "model_path": "an argument without a name: crnn evaluate MODEL DATA",
-    "dataset_path": "an argument without a name: crnn evaluate MODEL DATA",
+    "model_path": UNNAMED,
+    "dataset_path": UNNAMED,
+    "data": UNNAMED,
+    "eval_data": UNNAMED,
+    "image_folder": UNNAMED,
+    "saved_model": UNNAMED,
     "outfmt": f"{_OWN}: --save-outputs DIR writes BIN; crnn score reads NPY and TXT too",
     "alphabet": """--spec '{"alphabet": "CHARACTERS"}'""",
     "imgw": """--spec '{"width": N}'""",
 }
 """The kit's words for an option that is given to any other verb."""
 
+COMPILING: Dict[str, str] = {
+    # ATC's own flags
+    "framework": _OWN,
+    "input_format": _OWN,
+    "input_shape": "--batch N; of several widths --widths",
+    "dynamic_batch_size": "--batch 1,4,8",
+    "dynamic_dims": "--batch 1,4,8 --gears dims",
+    "precision_mode": "--precision MODE",
+    "insert_op_conf": "--aipp",
+    "auto_tune_mode": "--tune",
+    "soc_version": "--soc NAME",
+}
+"""The kit's words for a flag of ATC that is given to ``crnn compile``; others go by ``--extra``."""
+
+EXPORTING: Dict[str, str] = {
+    "height": f"{_OWN}: the height is 32",
+    "image_height": f"{_OWN}: the height is 32",
+    "img_height": f"{_OWN}: the height is 32",
+    "imgh": f"{_OWN}: the height is 32",
+    "imgw": "--width W",
+    "num_classes": f"{_OWN}: read from the file",
+    "nclass": f"{_OWN}: read from the file",
+    "nh": f"{_OWN}: read from the file",
+    "opset": f"{_OWN}: the opset is 11",
+    "opset_version": f"{_OWN}: the opset is 11",
+}
+"""The kit's words for an option that is given to ``crnn export`` or ``pth2onnx.py``."""
+
+WORDS: Dict[str, Dict[str, str]] = {
+    "crnn": {
+        "atc": "compile",
+        "benchmark": "bench",
+        "convert": "export for a checkpoint, dataset convert for a data set",
+        "data": "dataset",
+        "demo": "read",
+        "eval": "evaluate",
+        "finetune": "train",
+        "help": "--help",
+        "infer": "read, or evaluate for an accuracy",
+        "inference": "read, or evaluate for an accuracy",
+        "info": "inspect",
+        "lmdb": "dataset",
+        "onnx": "export",
+        "parse_testdata": "prepare",
+        "postprocess": "score",
+        "predict": "read",
+        "preprocess": "prepare",
+        "pth2onnx": "export",
+        "recognize": "read",
+        "synth": "dataset synth",
+        "test": "evaluate, or make test for the kit's own tests",
+        "val": "evaluate",
+        "validate": "evaluate",
+        "version": "--version",
+    },
+    "crnn dataset convert": {
+        "csv": "folder",
+        "icdar2003": "ic03",
+        "icdar2013": "ic13",
+        "icdar2015": "ic15",
+        "jsonl": "folder",
+        "lmdb": "nothing to convert: an LMDB is read as it is",
+        "mjsynth": "synth90k",
+        "st": "synthtext",
+        "syn90k": "synth90k",
+        "txt": "folder",
+    },
+    "crnn import": {
+        "ckpt": "mindspore or tensorflow",
+        "mindocr": "mindspore",
+        "ms": "mindspore",
+        "pth": "torch",
+        "pytorch": "torch",
+        "tf": "tensorflow",
+    },
+}
+"""The kit's words for those of others that stand where a verb, or the word after it, does."""
+
+_BY_PROGRAM = {"crnn compile": COMPILING, "crnn export": EXPORTING, "pth2onnx.py": EXPORTING}
 _DEVICES = {"ascend": "npu", "davinci": "npu", "gpu": "cuda"}
 
 
-def here(name: str, training: bool) -> Optional[str]:
+def here(name: str, program: str) -> Optional[str]:
     """Return what the kit calls something that another system has a name for.
 
     Args:
         name: a key or an option, with dashes and a value or without: ``--epoch_size=10``, also a
             key of a YAML's block: ``TRAIN.END_EPOCH``.
-        training: whether it was given to ``crnn train``.
+        program: what it was given to: ``crnn train``.
 
     Returns:
         The kit's words, or None where the name is nobody's.
     """
-    bare = name.lstrip("-").partition("=")[0].rpartition(".")[2]
-    known = READING
-    if training:
-        known = TRAINING
-    return known.get(bare.lower().replace("-", "_"))
+    bare = name.lstrip("-").partition("=")[0].rpartition(".")[2].lower().replace("-", "_")
+    if program == "crnn train":
+        return TRAINING.get(bare)
+    known = _BY_PROGRAM.get(program, {})
+    return known.get(bare, READING.get(bare))
 
 
 def device(name: str) -> str:

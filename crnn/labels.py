@@ -31,6 +31,21 @@ OF_LABELS = frozenset([NO_LABEL, EMPTY_LABEL, LINE_BREAK, OUTSIDE, TOO_LONG, DRO
 """The reasons that lie in a label; all others lie in an image or in what a model gave."""
 
 _LINE_BREAKS = re.compile(r"\r\n|\r|\n")
+_RANGE = re.compile(r"0-9|a-z|A-Z")
+
+
+def advice_on_ranges(characters: str) -> str:
+    """Return what to do about an alphabet that was written as ranges, such as ``0-9a-z``.
+
+    Args:
+        characters: The alphabet as it was given.
+
+    Returns:
+        A sentence, or "" where there is no range in it.
+    """
+    if _RANGE.search(characters) is None:
+        return ""
+    return "Ranges are not read as such: write every character, or name a file of them, @FILE."
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,8 @@ class Alphabet:
                 raise InputError(
                     f"the alphabet holds {character!r} twice, at positions {seen[character]} and"
                     f" {index}; expected each character once",
-                    hint="The blank has no character of its own: leave its placeholder out.",
+                    hint=advice_on_ranges(self.characters)
+                    or "The blank has no character of its own: leave its placeholder out.",
                 )
             if unicodedata.category(character) in ("Cc", "Cs"):
                 raise InputError(

@@ -241,15 +241,13 @@ def paired_test(only_first: int, only_second: int, total: int) -> PairedTest:
         The difference of the accuracies, its 95 % interval, and McNemar's exact p.
     """
     difference = 0.0
+    interval = (-1.0, 1.0)
     if total:
         difference = (only_second - only_first) / total
-    if total:
         first, second, words = only_first + 0.5, only_second + 0.5, total + 2
         centre = (second - first) / words
         half = Z95 * math.sqrt(first + second - (second - first) ** 2 / words) / words
         interval = (max(-1.0, centre - half), min(1.0, centre + half))
-    else:
-        interval = (-1.0, 1.0)
     return PairedTest(
         total, only_first, only_second, difference, interval, _mcnemar(only_first, only_second)
     )

@@ -2177,6 +2177,35 @@ MUTATIONS = (
         "tests/weights/test_checkpoint.py::test_code_in_a_file_is_refused_and_not_run",
     ),
     Mutation(
+        "other time steps are taken for other axes",
+        "crnn/runners/base.py",
+        "        steps = self._other_steps(got.shape)",
+        "        steps = None",
+        "tests/runners/test_axes.py::test_other_time_steps_are_not_taken_for_other_axes",
+    ),
+    Mutation(
+        "a list of another folder counts every word as wrong",
+        "crnn/samples/folders.py",
+        "        _require_one(folder, annotation_file, self._entries)",
+        "        pass",
+        "tests/samples/test_folders.py::"
+        "test_a_list_of_another_folder_is_refused_with_where_its_names_begin",
+    ),
+    Mutation(
+        "a list with one image is refused",
+        "crnn/samples/folders.py",
+        "if not entries or any(_may_be_below(",
+        "if not entries or all(_may_be_below(",
+        "tests/samples/test_folders.py::test_one_image_of_a_list_is_enough",
+    ),
+    Mutation(
+        "missing arguments hide what was given by another name",
+        "crnn/cli/main.py",
+        "            message += self._meant_options(self._given)",
+        "            pass",
+        "tests/test_dialects.py::test_words_of_others_are_answered_where_they_stand",
+    ),
+    Mutation(
         "a name leads out of its folder by ..",
         "crnn/samples/folders.py",
         'if _is_absolute(name) or ".." in',
@@ -2546,6 +2575,48 @@ MUTATIONS = (
         "usable[places[row]] = label is not None",
         "tests/export/test_quantize.py"
         "::test_words_without_label_or_image_neither_calibrate_nor_count",
+    ),
+    Mutation(
+        "throughput by the wrong operation",
+        "crnn/scoring/scorer.py",
+        "        throughput = scorer.read / seconds\n",
+        "        throughput = scorer.read * seconds\n",
+        "tests/scoring/test_scorer.py::test_throughput_is_the_words_that_were_read_a_second",
+    ),
+    Mutation(
+        "the interval of a difference without what is added to the cells",
+        "crnn/metrics.py",
+        "        first, second, words = only_first + 0.5, only_second + 0.5, total + 2\n",
+        "        first, second, words = only_first + 0.5, only_second + 0.5, total\n",
+        "tests/test_metrics.py::test_paired_test_by_hand",
+    ),
+    Mutation(
+        "labels of a model with capitals folded with the batch",
+        "crnn/labels.py",
+        "    if not folds_case:\n        return labels\n",
+        "",
+        "tests/test_labels.py::test_all_labels_are_folded_as_each_is",
+    ),
+    Mutation(
+        "a shard of an LMDB with gaps taken for one without",
+        "crnn/samples/lmdb.py",
+        "        if self._regular:\n            return range(begin + 1, end + 1)\n",
+        "        if self._count:\n            return range(begin + 1, end + 1)\n",
+        "tests/samples/test_lmdb.py::test_parts_add_up_to_the_whole",
+    ),
+    Mutation(
+        "a step of a shard's bins beyond the shard",
+        "crnn/samples/bins.py",
+        "            stop = min(start + _ASKED, end)\n",
+        "            stop = start + _ASKED\n",
+        "tests/samples/test_bins.py::test_ranges_are_read_in_steps_that_tell_where_they_end",
+    ),
+    Mutation(
+        "the old folder lost where folders cannot be exchanged",
+        "crnn/files.py",
+        "            os.replace(old, path)\n",
+        "            pass\n",
+        "tests/test_files.py::test_where_folders_cannot_be_exchanged_the_old_one_is_put_back",
     ),
 )
 

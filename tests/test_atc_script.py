@@ -253,6 +253,13 @@ def test_without_cann_it_exits_4_and_says_where_it_looked(model: Path, tmp_path:
     assert "install the toolkit package" in done.stderr
 
 
+def test_without_arguments_it_shows_its_usage_and_not_what_cann_lacks(tmp_path: Path) -> None:
+    done = atc_crnn(ASCEND_INSTALL_ROOT=str(tmp_path))
+    assert done.returncode == 2
+    assert "the following arguments are required: MODEL.onnx, NAME" in done.stderr
+    assert "acl_env" not in done.stderr
+
+
 def test_with_a_cann_that_cannot_compile_it_exits_4(model: Path, tmp_path: Path) -> None:
     tree = nnrt_6_3(tmp_path)
     done = atc_crnn(str(model), str(tmp_path / "out"), ASCEND_INSTALL_ROOT=str(tree.root))

@@ -75,6 +75,11 @@ def test_wrong_class_count_is_refused() -> None:
         ctc.greedy(np.zeros((4, 2, 12), dtype=np.float32), DIGITS)
 
 
+def test_logits_of_one_image_without_its_axis_are_refused() -> None:
+    with pytest.raises(InputError, match=r"\(4, 11\); expected \(T, N, 11\)"):
+        ctc.greedy(np.zeros((4, 11), dtype=np.float32), DIGITS)
+
+
 def test_confidence_is_the_probability_of_the_greedy_path() -> None:
     probabilities = np.array([[[0.5, 0.25, 0.25]], [[0.1, 0.8, 0.1]]])
     expected = 0.5 * 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import List
 
 import pytest
 
@@ -11,6 +12,7 @@ from crnn.cli.main import main
 from crnn.cli.scripts import postpossess
 from crnn.training.recipe import KEYS, load_recipe
 from tests.conftest import ROOT
+from tests.test_page_commands import every_parser
 
 DATA = str(ROOT / "examples" / "words_lmdb")
 MODEL = str(ROOT / "examples" / "crnn_small.pth")
@@ -91,7 +93,7 @@ TRAINED = [
 ]
 READ = [
     ("--batchsize=16", "--batch N"),
-    ("--pre_dir=./input_bin", "crnn evaluate MODEL DIR"),
+    ("--pre_dir=./input_bin", "the command is crnn evaluate MODEL DATA"),
     ("--modelpath=a.om", "crnn evaluate MODEL DATA"),
     ("--json_output_file=result", "--json FILE.json"),
     ("--eval_dataset_path=/d", "crnn evaluate MODEL DATA"),
@@ -126,6 +128,44 @@ def test_what_an_evaluation_is_given_is_answered(
     error = capsys.readouterr().err
     assert answer in error
     assert "did you mean" not in error
+
+
+WORDS = [
+    (["eval", "m.onnx", "d"], "here eval is evaluate"),
+    (["atc"], "here atc is compile"),
+    (["dataset", "convert", "csv", "a", "b"], "here csv is folder"),
+    (["import", "pytorch", "a", "b"], "here pytorch is torch"),
+    # An answer fits the verb, and none is left out.
+    (["export", "--input", "a", "--output", "b"], "the command is crnn export IN.pth OUT.onnx"),
+    (["bench", "--om_path", "a"], "the command is crnn bench MODEL --data DATA"),
+    (["evaluate", MODEL, DATA, "--batchsize", "4", "--device_id", "0"], "here --device_id is"),
+    # What is missing was given by another name.
+    (["compile", "--model=a.onnx", "--framework=5"], "the command is crnn compile MODEL.onnx NAME"),
+    (["export", "a.pth", "b.onnx", "--imgH", "64"], "here --imgH is nothing to set: the height is"),
+    (["compile", "--soc_version=Ascend310"], "here --soc_version is --soc NAME"),
+]
+
+
+@pytest.mark.parametrize(("typed", "answer"), WORDS)
+def test_words_of_others_are_answered_where_they_stand(
+    typed: List[str], answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed) == 2
+    assert answer in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_option_that_a_verb_lacks_is_not_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "a.pth", "b.onnx", "--device_id", "0"]) == 2
+    assert "--device N" not in capsys.readouterr().err
+
+
+def test_the_words_that_are_answered_are_nothing_of_the_kits_own() -> None:
+    parsers = every_parser()
+    for program, words in dialects.WORDS.items():
+        parser = parsers[tuple(program.split()[1:])]
+        known = [action.choices for action in parser._actions if action.choices]
+        assert known
+        assert not set(words) & set(known[-1])
 
 
 def test_no_name_of_the_kits_own_is_answered() -> None:

@@ -63,6 +63,13 @@ FOREIGN = {
     "any JSON": ("a.json", b'{"a": [1, 2]}', "JSON, not a model", "--spec"),
     "a list of JSON": ("model.onnx", b"\xef\xbb\xbf [1, 2, 3]", "JSON, not a model", "--spec"),
     "JSON cut off": ("x", b'\n{"a": ', "JSON, not a model", "--spec"),
+    "JSON that is too deep": ("x", b"[" * 100_000, "JSON, not a model", "--spec"),
+    "JSON whose first part ends within a character": (
+        "x",
+        b'{"ab": "' + "字".encode() * 400 + b'"}',
+        "JSON, not a model",
+        "--spec",
+    ),
     "a sidecar": ("m.om.json", b'{"format": "crnn-om/2"}', "the file beside an OM", "m.om"),
     "a spec": ("s.json", b'{"format": "crnn-spec/1"}', "a spec, not a model", "--spec"),
     "a result": ("r.json", b'{"schema": "crnn-evaluation/1"}', "a result of this kit", "model"),

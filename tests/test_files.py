@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,7 +15,14 @@ import pytest
 from crnn import files
 from crnn.errors import InputError
 from crnn.filekind import require_file
-from crnn.files import atomic_file, atomic_folder, natural_key, utf8_lines, write_text
+from crnn.files import (
+    atomic_file,
+    atomic_folder,
+    json_text,
+    natural_key,
+    utf8_lines,
+    write_text,
+)
 from tests.conftest import ROOT
 
 
@@ -205,6 +214,31 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path: Path) -> None:
         folder.rmdir()
     assert os.listdir(target) == ["old"]
     assert os.listdir(tmp_path) == ["d"]
+
+
+def test_where_folders_cannot_be_exchanged_the_old_one_is_put_back(tmp_path: Path) -> None:
+    old = tmp_path / "bins"
+    old.mkdir()
+    (old / "mine").write_text("mine")
+    with pytest.raises(FileNotFoundError):
+        files._move_aside_and_replace(tmp_path / "gone", old)
+    assert [path.name for path in tmp_path.iterdir()] == ["bins"]
+    assert (old / "mine").read_text() == "mine"
+    new = tmp_path / "new"
+    new.mkdir()
+    files._move_aside_and_replace(new, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["bins"]
+    assert list(old.iterdir()) == []
+
+
+def test_json_has_sorted_keys_and_no_value_that_is_not_json() -> None:
+    assert json_text({"b": "é", "a": [1, None]}) == '{"a": [1, null], "b": "é"}'
+    assert json_text({"b": "é"}, ascii_only=True) == '{"b": "\\u00e9"}'
+    # A file's name in another encoding.
+    assert json.loads(json_text(["\udce9"])) == ["\udce9"]
+    for number in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            json_text({"accuracy": number})
 
 
 def test_lines_end_with_lf_or_crlf_alone(tmp_path: Path) -> None:

@@ -304,3 +304,21 @@ def test_somebody_elses_program_stays_with_its_python(
     for words in (["-c", code], [str(program)]):
         run = started(bare, *words, folder=owner, PYTHONPATH=str(owner))
         assert run.stdout == "stayed\n", run.stderr
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, "atc_crnn.sh"])
+def test_a_script_that_was_copied_away_says_where_it_belongs(
+    bare: str, tmp_path: Path, script: str
+) -> None:
+    shutil.copy(str(ROOT / script), str(tmp_path))
+    # The historical kit had a file of this name.
+    (tmp_path / "crnn.py").touch()
+    command = [bare, script]
+    if script.endswith(".sh"):
+        command = ["bash", script, "a.onnx", "a"]
+    run = subprocess.run(
+        command, cwd=str(tmp_path), env=PLAIN, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 4
+    told = "not beside the folder crnn: call it where its checkout is"
+    assert run.stderr.endswith(f"{script}: {told}\n")

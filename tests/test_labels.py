@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crnn import labels
 from crnn.datasets.check import CheckRules as CheckRules
 from crnn.datasets.extract import extract
+from crnn.errors import InputError
 from crnn.jobs.prepare import PrepareRequest, prepare
 from crnn.labels import Alphabet
 from crnn.samples.lmdb import LmdbSamples
@@ -25,6 +26,23 @@ SPEC = ModelSpec()
 @pytest.mark.parametrize(("folds_case", "expected"), [(True, "ümlaut"), (False, "Ümlaut")])
 def test_fold(folds_case: bool, expected: str) -> None:
     assert labels.fold("Ümlaut", folds_case=folds_case) == expected
+
+
+@given(st.lists(st.one_of(st.none(), st.text("aBÜ"))), st.booleans())
+def test_all_labels_are_folded_as_each_is(given_labels: list, folds_case: bool) -> None:
+    each = [
+        label if label is None else labels.fold(label, folds_case=folds_case)
+        for label in given_labels
+    ]
+    assert list(labels.fold_all(given_labels, folds_case=folds_case)) == each
+
+
+def test_an_alphabets_characters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRNN_MAX_CHARACTERS", "3")
+    assert Alphabet("abc").classes == 4
+    with pytest.raises(InputError, match="has 4 characters; at most 3") as refused:
+        Alphabet("abcd")
+    assert "CRNN_MAX_CHARACTERS" in refused.value.hint
 
 
 def test_outside_names_each_once_in_order() -> None:

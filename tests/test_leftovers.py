@@ -17,7 +17,7 @@ from crnn import exchange, files, leftovers
 from crnn.cli.main import main
 from crnn.errors import InputError
 from crnn.files import atomic_folder, write_text
-from crnn.leftovers import temporary_file, tidy
+from crnn.leftovers import lives, temporary_file, this_process, tidy
 from tests.processes import started, uncounted
 
 DIES = """
@@ -140,6 +140,23 @@ def test_an_old_folder_whose_successor_is_there_is_removed(tmp_path: Path) -> No
     assert tidy(tmp_path) == []
     assert os.listdir(tmp_path) == ["d"]
     assert os.listdir(tmp_path / "d") == ["new"]
+
+
+def test_an_empty_successor_stays_too(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "old").touch()
+    killed(tmp_path, "moved aside")
+    (tmp_path / "d").mkdir()
+    assert tidy(tmp_path) == []
+    assert os.listdir(tmp_path) == ["d"]
+    assert os.listdir(tmp_path / "d") == []
+
+
+def test_nothing_is_known_of_another_machines_processes() -> None:
+    own = this_process()
+    assert lives(own)
+    assert not lives(own._replace(start="1"))
+    assert lives(own._replace(host="elsewhere", start="1"))
 
 
 # Replacing a folder

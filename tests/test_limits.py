@@ -8,18 +8,27 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, Callable, Dict, Tuple
 
+import numpy as np
+import onnx
 import pytest
 
-from crnn import files
+from crnn import files, image, plain_yaml
 from crnn.cli.arguments import listing
 from crnn.cli.main import main
+from crnn.decoding.lexicon import read_words
 from crnn.errors import InputError, UsageError
 from crnn.filekind import require_file
 from crnn.files import open_input, read_bounded, utf8_lines
+from crnn.labels import Alphabet
 from crnn.limits import LIMITS, PREFIX, advice, limit
+from crnn.runners.onnx_file import require_plain_graph
 from crnn.samples.annotations import read_annotations
 from crnn.samples.bins import read_labels
+from crnn.samples.given import taken
+from crnn.spec import ModelSpec, read_spec
+from crnn.training.recipe import load_recipe
 from tests.conftest import ROOT
 from tests.fuzz.kinds import picture
 
@@ -154,3 +163,70 @@ def test_what_a_shell_gives_as_a_pipe_is_read(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "data.mdb").is_file()
+
+
+def graph(path: Path) -> Tuple[Any, Path]:
+    """Three operators and a constant of 48 bytes."""
+    nodes = [onnx.helper.make_node("Relu", [f"x{at}"], [f"x{at + 1}"]) for at in range(3)]
+    numbers = onnx.numpy_helper.from_array(np.zeros((3, 4), np.float32), "w")
+    made = onnx.helper.make_graph(nodes, "g", [], [], [numbers])
+    return onnx.helper.make_model(made), path
+
+
+def lines_file(path: Path) -> Path:
+    path.write_bytes(b"one\ntwo\nthree\n")
+    return path
+
+
+def json_file(path: Path) -> Path:
+    path.write_text(ModelSpec.default().to_json(), encoding="utf-8")
+    return path
+
+
+HELD: Dict[str, Tuple[int, Callable[[Path], object]]] = {
+    "lexicon": (3, lambda path: read_words(lines_file(path))),
+    "line": (6, lambda path: list(utf8_lines(lines_file(path)))),
+    "lines": (3, lambda path: list(utf8_lines(lines_file(path)))),
+    "text": (len(ModelSpec.default().to_json()), lambda path: read_spec(json_file(path))),
+    "result": (14, lambda path: read_bounded(lines_file(path), "result")),
+    "image_bytes": (14, lambda path: taken(lines_file(path))),
+    "pixels": (40, lambda _: image.picture(picture((8, 5)), "L")),
+    "side": (8, lambda _: image.picture(picture((8, 5)), "L")),
+    "input_values": (30, lambda _: ModelSpec(height=2, width=5, color="rgb")),
+    "steps": (7, lambda _: ModelSpec(time_steps=7)),
+    "characters": (3, lambda _: Alphabet("abc")),
+    "output_values": (28, lambda _: ModelSpec(time_steps=7, characters="abc")),
+    "tensor_bytes": (48, lambda path: require_plain_graph(*graph(path))),
+    "nodes": (3, lambda path: require_plain_graph(*graph(path))),
+    "weights": (1_255_680, lambda _: load_recipe("quick")),
+    "yaml": (8, lambda _: plain_yaml.load("a: [[1]]")),
+    "yaml_depth": (3, lambda _: plain_yaml.load("a: [[1]]")),
+}
+"""For each limit what asks for so much, and no more."""
+
+
+def test_every_limit_is_among_those_that_are_held() -> None:
+    # Pixels at once are waited for, not refused.
+    assert set(HELD) == set(LIMITS) - {"pixels_at_once"}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_limit_takes_as_much_and_no_more(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, ask = HELD[name]
+    monkeypatch.setenv(PREFIX + name.upper(), str(most))
+    ask(tmp_path / "file")
+    monkeypatch.setenv(PREFIX + name.upper(), str(most - 1))
+    with pytest.raises((InputError, plain_yaml.YamlError)):
+        ask(tmp_path / "file")
+
+
+def test_an_image_file_that_is_too_large_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lines_file(tmp_path / "a.png")
+    monkeypatch.setenv("CRNN_MAX_IMAGE_BYTES", "13")
+    with pytest.raises(InputError) as refused:
+        taken(path)
+    assert refused.value.message == f"{path} has more than 13 bytes"

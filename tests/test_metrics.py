@@ -76,7 +76,9 @@ def test_wilson_gives_the_published_intervals(
 
 def test_wilson_at_the_edges() -> None:
     assert metrics.wilson(0, 0) == (0.0, 1.0)
-    assert metrics.wilson(20, 20)[1] == 1.0
+    # Exactly: rounding is about 1e-18 to either side.
+    assert {metrics.wilson(0, total)[0] for total in range(1, 100)} == {0.0}
+    assert {metrics.wilson(total, total)[1] for total in range(1, 100)} == {1.0}
 
 
 def test_text_metric_on_three_words() -> None:
@@ -90,6 +92,7 @@ def test_text_metric_on_three_words() -> None:
         1: {"accuracy": 0.0, "correct": 0, "total": 1},
         4: {"accuracy": 0.5, "correct": 1, "total": 2},
     }
+    assert list(metric.by_length) == [1, 4]  # not as they came
 
 
 def test_a_batch_counts_as_its_words_do() -> None:
@@ -126,7 +129,13 @@ def test_paired_test_by_hand() -> None:
     result = metrics.paired_test(2, 9, 100)
     assert result.p_value == pytest.approx(2 * (1 + 11 + 55) / 2**11)
     assert result.difference == pytest.approx(0.07)
-    assert result.interval95[0] < 0.07 < result.interval95[1]
+    # 2.5 against 9.5 of 102: 7/102, and 1.96 times the root of 12 - 49/102, over 102.
+    assert result.interval95 == pytest.approx((0.00341, 0.13385), abs=5e-6)
+
+
+def test_the_interval_of_a_difference_stays_among_the_differences_that_there_are() -> None:
+    assert metrics.paired_test(0, 1, 1).interval95 == pytest.approx((-0.5101, 1.0), abs=5e-5)
+    assert metrics.paired_test(1, 0, 1).interval95 == pytest.approx((-1.0, 0.5101), abs=5e-5)
 
 
 def test_paired_test_of_equal_and_of_no_runs() -> None:

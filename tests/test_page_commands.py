@@ -41,14 +41,9 @@ MARKED: Dict[str, str] = {
 data that is not in the checkout, or a machine of another kind (the report from a chip takes
 minutes; tests/jobs/test_chip_report.py makes one)."""
 
-PAGES = (
-    "ReadMe.md",
-    "ReadMe.zh-CN.md",
-    "docs/ascend.md",
-    "docs/datasets.md",
-    "docs/runs.md",
-    "docs/training.md",
-)
+PAGES = ("docs/ascend.md", "docs/datasets.md", "docs/runs.md", "docs/training.md")
+"""Those that run besides the ReadMes; tests of their own run library.md's, own-words.md's,
+reading.md's and simulator.md's."""
 EXIT = {"./atc_crnn.sh": 4}
 """Exit codes without CANN."""
 
@@ -172,7 +167,7 @@ def test_every_command_of_the_readmes_runs(
     assert accuracy > 0.8
 
 
-@pytest.mark.parametrize("page", ["docs/ascend.md", "docs/datasets.md", "docs/training.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_the_other_pages_runs(page: str, checkout: Path, python: Path) -> None:
     commands = to_run(page)
     if not commands:

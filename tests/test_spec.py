@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, List
@@ -20,8 +21,10 @@ from crnn.spec import (
     METADATA_KEY,
     ModelSpec,
     changed_spec,
+    is_new,
     numbered,
     optional_keys,
+    read_spec,
     spec_in,
 )
 from crnn.widths import Widths, widths_of
@@ -95,12 +98,22 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"width": 0}, "width is 0; expected 1 to 65535"),
         ({"fold_case": 1}, "fold_case is 1; expected bool"),
         ({"color": "grey"}, "color is 'grey'; expected one of gray, rgb, bgr"),
+        ({"resizer": "nearest"}, "resizer is 'nearest'; expected one of pil-bicubic, "),
+        ({"input_dtype": "int8"}, "input_dtype is 'int8'; expected one of float32, "),
+        ({"output_axes": "KTN"}, "output_axes is 'KTN'; expected one of TNK, NTK, NKT"),
+        ({"height": 65536}, "height is 65536; expected 1 to 65535"),
+        ({"time_steps": 0}, "time_steps is 0; expected 1 to 65535"),
+        ({"time_steps": 8193}, "time_steps is 8193; at most 8192"),
+        ({"width": 32769}, "values of an image are 1048608; at most 1048576"),
+        ({"color": "rgb", "width": 10923}, "values of an image are 1048608; at most"),
+        ({"divisor": 0}, "divisor is 0; pixels are divided by it"),
         ({"std": 0}, "std is 0; pixels are divided by it"),
         ({"mean": float("inf")}, "mean is inf"),
         ({"blank": 5}, "the blank has class 5, inside the alphabet"),
         ({"alphabet": "aba"}, "holds 'a' twice, at positions 0 and 2"),
         ({"alphabet": ""}, "alphabet is empty"),
         ({"extra": 1}, "unknown or missing keys: extra"),
+        (dict.fromkeys("dbcae", 1), "unknown or missing keys: a, b, c, d, e$"),
         ({"format": "crnn-spec/3"}, "the format is 'crnn-spec/3'; expected 'crnn-spec/2'"),
         ({"orient": True}, "unknown or missing keys: orient"),
         ({"format": "crnn-spec/2", "orient": 1}, "orient is 1; expected bool"),
@@ -111,6 +124,7 @@ def test_json_round_trip(spec: ModelSpec) -> None:
         ({"format": "crnn-spec/2", "views": "4"}, "views: there is no set of 4 views"),
         ({"format": "crnn-spec/2", "views": 5}, "views is 5; expected str"),
         ({"format": "crnn-spec/2", "temperature": 0}, "temperature is 0; expected 0.01 to 100"),
+        ({"format": "crnn-spec/2", "temperature": 100.5}, "temperature is 100.5; expected"),
         ({"format": "crnn-spec/2", "temperature": float("nan")}, "temperature is nan"),
         ({"format": "crnn-spec/2", "temperature": 10**400}, "expected 0.01 to 100"),
         ({"format": "crnn-spec/2", "temperature": "1"}, "temperature is '1'; expected float"),
@@ -153,6 +167,49 @@ def test_other_json_is_refused(text: str) -> None:
         ModelSpec.from_json(text, where="here")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 1, "width": 1, "time_steps": 1},
+        {"time_steps": 8192, "width": 32768},
+        {"format": "crnn-spec/2", "temperature": 0.01},
+        {"format": "crnn-spec/2", "temperature": 100},
+    ],
+)
+def test_the_ends_of_what_a_spec_may_hold(change: Any) -> None:
+    spec = ModelSpec.from_dict({**json.loads(GOLDEN), **change})
+    for key in set(change) - {"format"}:
+        assert getattr(spec, key) == change[key]
+
+
+def test_a_spec_that_is_too_deep_is_not_json(tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="spec.json: not JSON"):
+        read_spec(path)
+    with pytest.raises(InputError, match="here: not JSON"):
+        ModelSpec.from_json("[" * 100_000, where="here")
+
+
+def test_a_file_that_is_not_a_spec_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps({"spec": {"format": "crnn-spec/9"}}))
+    with pytest.raises(InputError, match="spec.json: the format is 'crnn-spec/9'"):
+        read_spec(path)
+
+
+def test_the_axes_of_logits_by_their_shape() -> None:
+    spec = ModelSpec(characters="abcd", time_steps=5, output_axes="NKT")
+    # Five time steps, five classes: every order fits, the spec's own comes first.
+    assert spec.fitting_axes((5, 5, 5), 5) == ["NKT", "TNK", "NTK"]
+    assert spec.fitting_axes((None, 3, 5), 3) == ["TNK"]
+    assert spec.fitting_axes((5, 5), None) == []
+    assert spec.output_shape(3) == (3, 5, 5)
+    several = dataclasses.replace(spec, widths=Widths(list=(80, 128)))
+    assert several.output_shape(3) == (3, 5, None)
+    assert several.fitting_axes((3, 5, 99), 3) == ["NKT"]
+
+
 @pytest.mark.parametrize("character", ["\n", "\0", "\t", "\ud800"])
 def test_control_characters_are_no_letters(character: str) -> None:
     with pytest.raises(InputError, match="control character"):
@@ -171,10 +228,14 @@ def test_case_folding_follows_the_alphabet() -> None:
     assert ModelSpec().fold("ÀbC") == "àbc"
 
 
-def test_the_spec_that_an_onnx_carries():
+def test_the_spec_that_an_onnx_carries(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = ModelSpec(width=160, time_steps=41)
     assert spec_in({METADATA_KEY: spec.to_json()}, Path("m.onnx")) == spec
     assert spec_in({"other": "{}"}, Path("m.onnx")) is None
+    monkeypatch.setenv("CRNN_MAX_TEXT", str(len(spec.to_json())))
+    assert spec_in({METADATA_KEY: spec.to_json()}, Path("m.onnx")) == spec
+    with pytest.raises(InputError, match=r"m.onnx, metadata crnn.spec: \d+ characters"):
+        spec_in({METADATA_KEY: spec.to_json() + " "}, Path("m.onnx"))
     with pytest.raises(InputError, match="m.onnx, metadata crnn.spec"):
         spec_in({METADATA_KEY: "{"}, Path("m.onnx"))
 
@@ -222,6 +283,26 @@ def test_a_new_key_is_written_only_where_it_is_set(monkeypatch: pytest.MonkeyPat
     # A file of the first format does not hold what the second one added.
     with pytest.raises(InputError, match="unknown or missing keys: width"):
         ModelSpec.from_json(old)
+
+
+@pytest.mark.parametrize("text", ["3", '"spec"', "[]", "null"])
+def test_a_file_of_other_json_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="spec.json: the format is '(int|str|list|NoneType)'"):
+        read_spec(path)
+
+
+def test_steps_are_asked_of_widths_that_there_are() -> None:
+    with pytest.raises(InputError, match="here: spec: width is 0; expected 1 to 65535"):
+        changed_spec(ModelSpec(), {"width": 0}, where="here", steps=lambda width: 100 // width)
+    with pytest.raises(InputError, match="here: the format is 'list'"):
+        changed_spec(ModelSpec(), ["width"], where="here", steps=lambda width: None)
+
+
+def test_a_key_is_new_whichever_format_added_it() -> None:
+    found = [is_new(key, ADDED) for key in ("width", "padding", "colour_space", "gamma")]
+    assert found == [False, True, True, True]
 
 
 def test_a_given_spec_sets_widths_and_takes_them_away() -> None:

@@ -91,38 +91,86 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **options)
         self.register("type", Path, path)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See argparse; what was given is kept for the message of `error`."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print usage and the message to stderr, and exit 2."""
-        unknown = [word for word in message.split() if word.startswith("--")]
         choice = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", message)
-        near = None
-        if message.startswith("unrecognized arguments") and unknown:
-            own = _here(unknown[0], self.prog)
-            if own is not None:
-                self._refuse(f"{message}; here {unknown[0].partition('=')[0]} is {own}")
-            near = nearest(unknown[0].split("=")[0], list(self._option_string_actions))
-        elif choice:
-            near = nearest(choice[1], re.findall(r"[^\s,']+", choice[2]))
-        if near:
-            message += f" (did you mean {near}?)"
-        self._refuse(message)
-
-    def _refuse(self, message: str) -> NoReturn:
+        if choice:
+            message += self._meant_word(choice[1], re.findall(r"[^\s,']+", choice[2]))
+        elif message.startswith("unrecognized arguments"):
+            message += self._meant_options(message.split())
+        elif message.startswith("the following arguments are required"):
+            message += self._meant_options(self._given)
         self.print_usage(sys.stderr)
         console.note(f"{self.prog}: error: {message}")
         sys.exit(2)
 
+    def _meant_word(self, word: str, known: List[str]) -> str:
+        own = dialects.WORDS.get(self.prog, {}).get(word.lower())
+        if own is not None:
+            return f"; here {word} is {own}"
+        near = nearest(word, known)
+        if near is None:
+            return ""
+        return f" (did you mean {near}?)"
+
+    def _meant_options(self, words: Sequence[str]) -> str:
+        """Return what is said of each option of these words that this parser does not know."""
+        names = [word.partition("=")[0] for word in words if word.startswith("--")]
+        said: List[str] = []
+        meant: List[str] = []
+        form = ""
+        for name in names:
+            if name in self._option_string_actions:
+                continue
+            own = self._own_words(name)
+            near = nearest(name, list(self._option_string_actions))
+            if own == dialects.UNNAMED:
+                form = f"; the command is {self._form()}"
+            elif own is not None:
+                said.append(f"; here {name} is {own}")
+            elif near is not None:
+                meant.append(near)
+        if meant:
+            said.append(f" (did you mean {', '.join(meant)}?)")
+        return "".join(said) + form
+
+    def _own_words(self, name: str) -> Optional[str]:
+        """Return what this verb calls an option of another system, None where it has none such."""
+        own = _here(name, self.prog)
+        if own is None or not own.startswith("--") or self.prog == "crnn train":
+            return own
+        if own.split()[0] in self._option_string_actions:
+            return own
+        if own == dialects.OUTPUTS:
+            return dialects.UNNAMED
+        return None
+
+    def _form(self) -> str:
+        """Return the command with what it must be given."""
+        words = [self.prog]
+        for action in self._actions:
+            named = str(action.metavar or action.dest)
+            if not action.option_strings:
+                words.append(named)
+            elif action.required:
+                words.append(f"{action.option_strings[-1]} {named}")
+        return " ".join(words)
+
 
 def _here(option: str, program: str) -> Optional[str]:
     """Return what the kit calls an option that another system has, or a recipe's key."""
-    training = program == "crnn train"
-    if training:
+    if program == "crnn train":
         from crnn.training.recipe import KEYS
 
-        key = option.lstrip("-").partition("=")[0].replace("-", "_")
+        key = option.lstrip("-").replace("-", "_")
         if key in KEYS:
             return f"a key of the recipe, without dashes: {key}=VALUE"
-    return dialects.here(option, training)
+    return dialects.here(option, program)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> Parser:

@@ -126,10 +126,14 @@ class ResultFolder:
         self.simulated = (self.folder / SIMULATED_MARK).exists()
         known = [name for name in self.labels if name in self._files]
         if not known:
+            files = set(self._files.values())
+            hint = "Give the label file of the bins or images that the tool has read."
+            if any(f"{name}.bin" in files for name in self.labels):
+                hint = "These are the bins that a tool reads: give the folder that it wrote."
             raise InputError(
                 f"none of the {len(self.labels)} names in {label_file} has a result in"
                 f" {self.folder}, which begins with {min(self._files.values(), key=natural_key)}",
-                hint="Give the label file of the bins or images that the tool has read.",
+                hint=hint,
             )
         self._widths: Mapping[int, int] = {}
         """The width that each number of time steps belongs to, of a model with several."""

@@ -364,6 +364,12 @@ class Runner(ABC):
                 " images, K classes)",
                 hint=f"Let the graph end with a Transpose to one of {', '.join(OUTPUT_AXES)}.",
             )
+        steps = self._other_steps(got.shape)
+        if steps is not None:
+            return InputError(
+                f"{message}: it gives {steps} time steps",
+                hint=f"Say so: --spec '{{\"time_steps\": {steps}}}', or time_steps in the spec.",
+            )
         if not fitting:
             return InputError(message, hint=OTHER_NETWORK)
         return InputError(
@@ -371,6 +377,18 @@ class Runner(ABC):
             " images, K classes)",
             hint=f"Say so: --output-axes {fitting[0]}, or output_axes in the spec.",
         )
+
+    def _other_steps(self, shape: Sequence[Optional[int]]) -> Optional[int]:
+        """Return the time steps of an output whose batch is open, whose classes are the spec's and
+        whose time steps are not; None of any other.
+        """
+        if self.spec.widths is not None or len(shape) != len(self.spec.output_axes):
+            return None
+        sizes = dict(zip(self.spec.output_axes, shape))
+        opened = sizes["N"] is None and self.inputs[0].shape[0] is None
+        if not opened or sizes["K"] != self.spec.classes:
+            return None
+        return sizes["T"]
 
     def _check_images(self, images: np.ndarray) -> None:
         widths = self.spec.widths

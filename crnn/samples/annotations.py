@@ -59,6 +59,9 @@ IMAGE_SUFFIXES = (
     ".jp2",
 )
 
+LIST_SUFFIXES = (".txt", ".jsonl", ".tsv", ".csv")
+"""Of annotation files, where a folder is to hold one."""
+
 _NAME_KEYS = ("filename", "file_name", "img_path", "image_path", "image", "path")
 _LABEL_KEYS = ("text", "label")
 _Pair = Tuple[str, str]

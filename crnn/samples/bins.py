@@ -67,6 +67,7 @@ _NAME_OF_VIEW = re.compile(r"test_(0|[1-9][0-9]{0,17})\.([a-z][a-z0-9+._-]{0,60}
 _FOLDER = re.compile(r"w[1-9][0-9]{0,4}")
 Range = Tuple[int, int]
 """Positions in the data, from 0: the first, and the one behind the last."""
+_AGAIN = "Prepare the bins again, for this model: crnn prepare DATA OUT_DIR --spec MODEL."
 _ASKED = 1000
 """How many samples are looked up at a time; how many bins' sizes are looked at where nothing tells
 their type.
@@ -699,7 +700,7 @@ class BinFolder:
             f"the bins in {self.folder} do not have the model's sizes: {sizes[size]} has {size}"
             f" bytes; expected {self.spec.height} rows of {_shown(self.spec)} columns, all in"
             " float32 or all in uint8",
-            hint="Prepare the bins again, for this model.",
+            hint=_AGAIN,
         )
 
     def _none_there(self, label_file: Optional[Path]) -> InputError:
@@ -732,7 +733,7 @@ class BinFolder:
             f"no bin in {self.folder} has the model's size: {name} has {sizes[name]} bytes;"
             f" expected {values * 4} (float32) or {values} (uint8) for images"
             f" {self.spec.image_shape}",
-            hint="Prepare the bins again, for this model.",
+            hint=_AGAIN,
         )
 
 

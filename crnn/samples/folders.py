@@ -12,7 +12,13 @@ from crnn.batch import IMAGE_TOO_LARGE, MISSING_IMAGE, UNREADABLE_IMAGE, Problem
 from crnn.errors import InputError
 from crnn.files import read_bounded
 from crnn.limits import limit
-from crnn.samples.annotations import IMAGE_SUFFIXES, Annotation, ListOptions, read_annotations
+from crnn.samples.annotations import (
+    IMAGE_SUFFIXES,
+    LIST_SUFFIXES,
+    Annotation,
+    ListOptions,
+    read_annotations,
+)
 from crnn.samples.classes import ClassNumbers
 
 UNSAFE = "unsafe name"
@@ -54,6 +60,7 @@ class FolderSamples:
         """What a user should be told of how the list was read."""
         if ClassNumbers.are(entry.label for entry in self._entries):
             raise ClassNumbers.refused(annotation_file, self._entries[0].label)
+        _require_one(folder, annotation_file, self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -173,6 +180,12 @@ class Tails:
             return False
 
 
+_WHERE = (
+    "where the command has --annotation FILE (evaluate, prepare, dataset convert: that makes an"
+    " LMDB, which every command reads)"
+)
+
+
 def find_annotation(folder: Path) -> Path:
     """Find the annotation file of a folder of images.
 
@@ -185,25 +198,61 @@ def find_annotation(folder: Path) -> Path:
     Raises:
         InputError: There is none, or more than one.
     """
-    endings = (".txt", ".jsonl", ".tsv", ".csv")
-    found = sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.name.lower().endswith(endings) and entry.is_file()
-    )
+    names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
+    found = sorted(name for name in names if name.lower().endswith(LIST_SUFFIXES))
     if len(found) == 1:
         return folder / found[0]
-    if found:
-        what = ", ".join(found[:5])
-    else:
-        what = f"none that ends in {', '.join(endings)}"
+    what = ", ".join(found[:5])
+    hint = f"Leave one of them in the folder, or name it {_WHERE}."
+    if not found:
+        what = f"none that ends in {', '.join(LIST_SUFFIXES)}"
+        hint = (
+            "Write one into the folder, each line an image's name, a tab and its text, or name it"
+            f" {_WHERE}. Where file names hold the labels: crnn dataset convert folder {folder} OUT"
+            " --label-from-name stem."
+        )
+    if any(name.endswith(".bin") for name in names):
+        hint = "Its bins are prepared already: crnn evaluate MODEL DIR --label FILE reads them."
     raise InputError(
         f"{folder} needs one annotation file, with an image and a label a line; found {what}",
-        hint=(
-            "Leave one of them in the folder, or name it where the command has --annotation FILE"
-            " (evaluate, prepare, dataset convert: that makes an LMDB, which every command reads)."
-        ),
+        hint=hint,
     )
+
+
+def _require_one(folder: Path, annotation_file: Path, entries: Sequence[Annotation]) -> None:
+    """Refuse a list of which not one image is in the folder: it belongs to another one."""
+    if not entries or any(_may_be_below(folder, entry.name) for entry in entries):
+        return
+    first = entries[0].name
+    beside = annotation_file.parent
+    hint = "Give the folder in which the names begin, or the list of this folder's images."
+    if _is_below(beside, first):
+        hint = f"The names begin in {beside}: give that folder."
+    elif _is_below(folder, entries[0].label):
+        hint = "The columns are the other way round: each line has the image first, then its label."
+    raise InputError(
+        f"none of the {len(entries)} images that {annotation_file} names is in {folder}; the first"
+        f" is {first[:200]!r}",
+        hint=hint,
+    )
+
+
+def _may_be_below(folder: Path, name: str) -> bool:
+    """Say whether a name is a file's below a folder, or has a fault that `read_inside` names."""
+    if not name or "\0" in name or _is_absolute(name) or ".." in name:
+        return True
+    try:
+        *_, place = _places(str(folder), name)
+        return Path(place).exists()
+    except OSError:
+        return True
+
+
+def _is_below(folder: Path, name: str) -> bool:
+    try:
+        return not _is_absolute(name) and (folder / name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _require_folder(folder: Path) -> None:
@@ -232,11 +281,7 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
     if _is_absolute(name) or ".." in name.replace("\\", "/").split("/"):
         return Problem(UNSAFE, f"{name!r} leads out of the folder; {RELATIVE}")
     try:
-        place = _with_suffix(f"{root}{os.sep}{name}")
-        if "\\" in name and not Path(place).exists():
-            # A list that was written on Windows.
-            slashes = name.replace("\\", "/")
-            place = _with_suffix(f"{root}{os.sep}{slashes}")
+        *_, place = _places(root, name)
         # Of millions that are missing, each ends here: what follows takes longer.
         Path(place).stat()
         path = Path(os.path.realpath(place))
@@ -263,6 +308,16 @@ def read_inside(root: str, name: str) -> Union[bytes, Problem]:
 def _is_absolute(name: str) -> bool:
     """Say whether a name is an absolute path, here or on Windows."""
     return name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) is not None
+
+
+def _places(root: str, name: str) -> Iterator[str]:
+    """Yield where a name may lead, until there is a file."""
+    place = _with_suffix(f"{root}{os.sep}{name}")
+    yield place
+    if "\\" in name and not Path(place).exists():
+        # A list that was written on Windows.
+        slashes = name.replace("\\", "/")
+        yield _with_suffix(f"{root}{os.sep}{slashes}")
 
 
 def _with_suffix(path: str) -> str:

@@ -86,10 +86,7 @@ def taken(given: object, *, bgr: bool = False) -> Taken:
 def _of_path(given: Any) -> Taken:
     path = Path(given)
     require_file(path, "an image")
-    try:
-        return Taken(os.fspath(given), read_bounded(path, "image_bytes"), path)
-    except InputError as error:
-        raise InputError(f"{path}: {error.message}", hint=error.hint) from error
+    return Taken(os.fspath(given), read_bounded(path, "image_bytes"), path)
 
 
 def _of_file(file: Any) -> Taken:

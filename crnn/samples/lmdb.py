@@ -32,7 +32,7 @@ from crnn.batch import MISSING_IMAGE, Problem, Sample
 from crnn.errors import InputError, needs
 from crnn.filekind import AN_IMAGE, AN_LMDB, foreign, refuse_lfs_pointer, require_file, starts_with
 from crnn.files import natural_key
-from crnn.samples.annotations import IMAGE_SUFFIXES
+from crnn.samples.annotations import IMAGE_SUFFIXES, LIST_SUFFIXES
 from crnn.samples.lexicons import LEXICON, decode_lexicons
 from crnn.samples.lmdb_pages import require_sound_pages
 
@@ -306,7 +306,7 @@ def _refuse_other(path: Path) -> None:
     other = foreign(path)
     if other is None or other == AN_LMDB:
         return
-    hint = ""
+    hint = _advice_on_list(path)
     if other == AN_IMAGE:
         hint = (
             f"Read it by itself: crnn read MODEL {path}; several with their labels are a folder"
@@ -352,7 +352,18 @@ def _errors(file: Path) -> Iterator[None]:
         yield
     except lmdb.Error as error:
         reason = str(error).replace(f"{file}: ", "")
-        raise InputError(f"{file} cannot be read as an LMDB: {reason}") from error
+        raise InputError(
+            f"{file} cannot be read as an LMDB: {reason}", hint=_advice_on_list(file)
+        ) from error
+
+
+def _advice_on_list(file: Path) -> str:
+    if file.suffix.lower() not in LIST_SUFFIXES:
+        return ""
+    return (
+        f"A list of images goes with their folder: crnn evaluate MODEL FOLDER --label {file},"
+        f" crnn prepare FOLDER OUT_DIR --annotation {file}."
+    )
 
 
 def _declared(reading: Any) -> Tuple[Optional[int], str]:

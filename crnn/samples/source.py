@@ -128,8 +128,12 @@ def open_labelled(
             _refuse_collection(path)
         return FolderSamples(path, annotation_file or find_annotation(path), options)
     if annotation_file or options != ListOptions():
+        hint = ""
+        if is_lmdb:
+            hint = "An LMDB holds its labels: give it alone."
         raise InputError(
-            f"{path} is not a folder of images; an annotation file goes with such a folder only"
+            f"{path} is not a folder of images; an annotation file goes with such a folder only",
+            hint=hint,
         )
     return LmdbSamples(path, in_order=in_order)
 

@@ -423,16 +423,15 @@ class Scorer:
         wrong = row.problem is not None
         # A sample that could not be read is wrong even where its label is empty.
         distance = self.metric.update(row.reading.text, row.truth, wrong=wrong)
+        right = not (distance or wrong)
         if row.reading.width is not None:
             words, correct = self._at_width.get(row.reading.width, (0, 0))
-            right = int(distance == 0 and not wrong)
             self._at_width[row.reading.width] = (words + 1, correct + right)
-        right = not (distance or wrong)
         if self._sureness is not None:
             self._sureness.add(row.reading.probability, right)
         if row.reading.view is not None:
             self._count_view(row.reading, right)
-        if distance or wrong:
+        if not right:
             self._keep(row.reading, _badness(row.reading.text, row.truth, distance))
 
     def _count_view(self, reading: Reading, right: bool) -> None:

@@ -531,7 +531,7 @@ def _pair(pair: str) -> Tuple[str, Any]:
 def _known(key: Any, known: List[str], error: Type[KitError], what: str) -> None:
     if key in known:
         return
-    own = dialects.here(str(key), training=True)
+    own = dialects.here(str(key), "crnn train")
     bare = str(key).rpartition(".")[2].lower()
     if own is None and bare in known:
         own = f"{bare}=VALUE"

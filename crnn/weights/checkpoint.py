@@ -13,7 +13,7 @@ import torch
 from crnn.errors import InputError, UsageError
 from crnn.filekind import sha256
 from crnn.files import atomic_file
-from crnn.labels import Alphabet
+from crnn.labels import Alphabet, advice_on_ranges
 from crnn.network import CRNN
 from crnn.presets import (
     CONVOLUTIONS,
@@ -466,13 +466,27 @@ def _other_names(
             f" {_some(missing)}; it holds instead {_some(unexpected) or 'nothing'}",
             hint=(
                 "Expected cnn.conv0 to cnn.conv6, cnn.batchnorm2, 4 and 6, rnn.0 and rnn.1 (rnn or"
-                " fw_rnn and bw_rnn, embedding)."
+                f" fw_rnn and bw_rnn, embedding). {_AS_ONNX}"
             ),
         )
-    parts = [f"missing {_some(missing)}"] * bool(missing) + [
-        f"unexpected {_some(unexpected)}"
-    ] * bool(unexpected)
-    return InputError(f"{path} is not this CRNN: {'; '.join(parts)}")
+    parts: List[str] = []
+    hint = _AS_ONNX
+    if missing:
+        parts.append(f"missing {_some(missing)}")
+    else:
+        hint = (
+            "Where reading a word does not need them: take them out of the state dict (del), and"
+            " save that again with torch.save."
+        )
+    if unexpected:
+        parts.append(f"unexpected {_some(unexpected)}")
+    return InputError(f"{path} is not this CRNN: {'; '.join(parts)}", hint=hint)
+
+
+_AS_ONNX = (
+    "A network of another kind is taken as an ONNX: write one where it was made"
+    " (torch.onnx.export), and say how it reads: crnn spec set."
+)
 
 
 def _size(path: Path, weights: Weights, name: str, rank: int, axis: int) -> int:
@@ -573,10 +587,9 @@ def check_spec(path: Path, spec: ModelSpec, config: CrnnConfig, *, given: bool =
             f"{path}: the checkpoint has {config.classes} classes, the"
             f" {'' if given else 'default '}alphabet gives {spec.classes} ({len(spec.characters)}"
             " characters and the blank)",
-            hint=(
-                "Give the characters that it was trained on, in their order: --alphabet, in a"
-                " recipe alphabet."
-            ),
+            hint=advice_on_ranges(spec.characters)
+            or "Give the characters that it was trained on, in their order: --alphabet, in a recipe"
+            " alphabet.",
         )
     if spec.channels != config.in_channels:
         raise InputError(

@@ -118,6 +118,8 @@ _OTHERS = {
     ),
     ".safetensors": "Weights of MindSpore: crnn import mindspore.",
     ".pb": "A frozen graph of TensorFlow: crnn import tensorflow.",
+    ".onnx": "An ONNX is exported already: crnn compile makes an OM of it, crnn evaluate reads it.",
+    ".om": "An OM is compiled already: crnn evaluate reads with it.",
 }
 
 
@@ -163,7 +165,22 @@ def _allowed() -> List[Union[Callable[..., Any], Tuple[Callable[..., Any], str]]
         (_number, "numpy._core.multiarray.scalar"),
         (_NumberType, "numpy.dtype"),
         _NumberType,
+        # So are the training's arguments and paths kept beside the weights.
+        (_Setting, "argparse.Namespace"),
+        (_Setting, "pathlib.PosixPath"),
+        (_Setting, "pathlib._local.PosixPath"),  # Python 3.13's
+        _Setting,
     ]
+
+
+class _Setting:
+    """Stands for what no weight is in: what it was made of is passed over."""
+
+    def __init__(self, *_: Any) -> None:
+        """Take whatever the file says."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Ignore the state."""
 
 
 class _NumberType:

@@ -127,6 +127,7 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
     [
         ("format", "crnn-om/7", "the format is 'crnn-om/7'; expected 'crnn-om/1' to 'crnn-om/6'"),
         ("extra", 1, "unknown or missing keys: extra"),
+        ("spec", [], "spec is ..; expected an object"),
         ("om_sha256", "1" * 63, "om_sha256 is '1+[.]+1+'; expected a SHA-256"),
         ("om_sha256", "G" * 64, "om_sha256 is 'G+[.]+G+'; expected a SHA-256"),
         ("onnx_sha256", None, "onnx_sha256 is None; expected a SHA-256"),
@@ -140,6 +141,10 @@ def test_a_stale_file_is_refused_with_what_to_do(om: Path) -> None:
         ("versions", {"cann": 8}, "versions is .'cann': 8.; expected texts by name"),
         ("versions", [], "versions is ..; expected texts by name"),
         ("batch_sizes", [], "batch_sizes is ..; expected a list of positive numbers"),
+        ("batch_sizes", 5, "batch_sizes is 5; expected a list of positive numbers"),
+        ("batch_sizes", [4, "8"], "batch_sizes is .4, '8'.; expected a list of positive"),
+        ("command", ["atc", 1], "command is .'atc', 1.; expected a list of texts"),
+        ("versions", {"crnn": "1", "cann": 8}, "versions is .*; expected texts by name"),
         ("batch_sizes", [0], "batch_sizes is .0.; expected a list of positive numbers"),
         ("batch_sizes", [True], "batch_sizes is .True.; expected a list of positive numbers"),
         ("simulated", 1, "simulated is 1; expected true or false"),
@@ -216,7 +221,39 @@ def test_external_data_takes_the_next_number(om: Path) -> None:
         read_sidecar(path)
 
 
-@pytest.mark.parametrize("value", [[], "a", {"weights.bin": 5}, {"weights.bin": "a"}])
+def test_what_is_known_of_an_om_is_described(om: Path) -> None:
+    whole = dataclasses.replace(
+        SIDECAR,
+        om_sha256=sha256(om),
+        checkpoint_sha256="3" * 64,
+        widths=(80, 128),
+        external_data={"weights.bin": "a" * 64},
+    )
+    write_sidecar(om, whole)
+    assert read_sidecar(sidecar_path(om)) == whole
+    assert describe_sidecar(om, sha256(om)) == {
+        "spec_from": "file",
+        "spec": SIDECAR.spec.to_dict(),
+        "versions": SIDECAR.versions,
+        "widths": [80, 128],
+        "onnx_sha256": "2" * 64,
+        "checkpoint_sha256": "3" * 64,
+        "external_data": {"weights.bin": "a" * 64},
+    }
+    write_sidecar(om, dataclasses.replace(SIDECAR, om_sha256=sha256(om)))
+    assert describe_sidecar(om, sha256(om)) == {
+        "spec_from": "file",
+        "spec": SIDECAR.spec.to_dict(),
+        "versions": SIDECAR.versions,
+        "onnx_sha256": "2" * 64,
+        "checkpoint_sha256": "unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], "a", {"weights.bin": 5}, {"weights.bin": "a"}, {"a.bin": "a" * 64, "b.bin": "a"}],
+)
 def test_wrong_external_data_is_refused(om: Path, value: Any) -> None:
     data = {**json.loads(GOLDEN), "format": "crnn-om/2", "external_data": value}
     path = sidecar_path(om)

@@ -96,6 +96,27 @@ def test_json_has_every_stage_and_rate_of_each_batch(
     assert data["ratios"] == []
 
 
+def test_rates_and_ratios_are_those_of_the_stages(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Measured once, a stage's median is all that it took.
+    once = ["--data", str(WORDS), "--batch", "4", "--loop", "1", "--warm-up", "0", "--json", "-"]
+    shutil.copy("m.onnx", "n.onnx")
+    assert main(["bench", "m.onnx", "--versus", "n.onnx", "--threads", "1", *once]) == 0
+    data = json.loads(capsys.readouterr().out)
+    transfers = []
+    for run in data["runs"]:
+        (timing,) = run["batches"]
+        took = {stage: figures["p50"] / 1000 for stage, figures in timing["stages"].items()}
+        copied = took["host to device"] + took["compute"] + took["device to host"]
+        assert timing["throughput"]["compute"] == pytest.approx(4 / took["compute"])
+        assert timing["throughput"]["transfers"] == pytest.approx(4 / copied)
+        assert timing["latency"]["p99"] == pytest.approx(1000 * sum(took.values()))
+        transfers.append(copied)
+    (ratio,) = data["ratios"]
+    assert ratio["ratio"]["p50"] == pytest.approx(transfers[1] / transfers[0])
+
+
 def test_bins_are_neither_decoded_nor_resized_and_may_be_fewer_than_are_measured(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

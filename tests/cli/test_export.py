@@ -16,7 +16,7 @@ import torch
 
 from crnn.cli.main import main
 from crnn.cli.scripts import pth2onnx
-from crnn.filekind import sha256
+from crnn.filekind import OM_MAGIC, sha256
 from crnn.presets import CrnnConfig
 from crnn.runners.open import open_runner
 from crnn.samples.lmdb import LmdbSamples
@@ -305,6 +305,10 @@ def onnx_instead(place: Path) -> None:
     (place / "x.pth").write_bytes(b"\x08\x06\x12\x04crnn")
 
 
+def om_instead(place: Path) -> None:
+    (place / "x.om").write_bytes(OM_MAGIC + bytes(300))
+
+
 def nan(place: Path) -> None:
     save(place / "x.pth", {**state(), "cnn.conv0.bias": torch.full((4,), float("nan"))})
 
@@ -370,6 +374,8 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
         1,
         "letters does not exist",
     ),
+    "a range": (NOTHING, ["six.pth", TO, "--alphabet", "a-z"], 1, "Ranges are not read as such"),
+    "ranges": (NOTHING, ["a.pth", TO, "--alphabet", "0-9a-z"], 1, "Ranges are not read as such"),
     "alphabet not UTF-8": (
         not_utf8,
         ["a.pth", TO, "--alphabet", "@letters"],
@@ -387,6 +393,7 @@ BAD: Dict[str, Tuple[Optional[Callable[[Path], None]], List[str], int, str]] = {
     "Git LFS pointer": (lfs_pointer, ["x.pth", TO], 1, "is a Git LFS pointer"),
     "another network": (foreign, ["x.pth", TO], 1, "is another network"),
     "whole module": (whole_module, ["x.pth", TO], 1, "code in a file is never run"),
+    "OM given": (om_instead, ["x.om", TO], 1, "An OM is compiled already: crnn evaluate"),
     "truncated": (truncated, ["x.pth", TO], 1, "truncated, damaged"),
     "ONNX given": (onnx_instead, ["x.pth", TO], 1, "is not a PyTorch file"),
     "NaN": (nan, ["x.pth", TO], 1, "4 values of 4 that are NaN or infinite"),

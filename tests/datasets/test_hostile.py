@@ -566,6 +566,10 @@ def test_all_that_was_dropped_is_listed(place, capsys):
     assert json.loads(capsys.readouterr().out) == fields
     # Again, in the place of the first.
     assert main([*command[:5], "--report", "dropped.jsonl", "--force"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("dropped: lost_") == 10
+    assert "dropped: lost_9.png: missing image" in told
+    assert "… and 20 more; --report FILE lists all" in told
     assert len((place / "dropped.jsonl").read_text().splitlines()) == 30
 
 
@@ -581,6 +585,7 @@ REPORTS = {
     "an image": ("source/word_1.jpg", [], "is not a report of a conversion"),
     "a list in JSON": ("list.jsonl", [], "is not a report of a conversion"),
     "a number in JSON": ("number.json", [], "is not a report of a conversion"),
+    "lists in one another": ("deep.json", [], "is not a report of a conversion"),
     "the target itself": ("out", [], "out is named twice, as out and as report"),
     "a file in the target": ("out/report.jsonl", ["--force"], "would stand in out"),
 }
@@ -592,6 +597,7 @@ def test_a_report_takes_the_place_of_no_other_file(case, place, capsys):
     sources.tsv(place / "source")
     put(place / "list.jsonl", '{"filename": "a.png", "text": "a"}\n')
     put(place / "number.json", "7\n")
+    put(place / "deep.json", "[" * 100_000)
     if arguments:
         put(place / "out/data.mdb", "old")
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}

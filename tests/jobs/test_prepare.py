@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
@@ -323,6 +324,33 @@ def test_files_that_no_run_left_there(run: Run, tmp_path: Path, name: str) -> No
     (tmp_path / "input_bin" / name).write_bytes(b"")
     with pytest.raises(InputError, match=f"such as {name}"):
         run(WORDS)
+
+
+@pytest.mark.parametrize("folder", ["w100", "w1000", "thesis"])
+def test_a_widths_folder_that_holds_anything_else_is_not_an_earlier_runs(
+    run: Run, tmp_path: Path, folder: str
+) -> None:
+    below = tmp_path / "input_bin" / folder
+    below.mkdir(parents=True)
+    for name in ("test_1.bin", "test_2.bin", "thesis.txt"):
+        (below / name).write_bytes(b"mine")
+    with pytest.raises(InputError, match=f"that are not an earlier run's bins, such as {folder}"):
+        run(WORDS)
+    assert sorted(contents(below)) == ["test_1.bin", "test_2.bin", "thesis.txt"]
+
+
+def test_a_disk_that_takes_a_part_of_a_bin_ends_the_run(tmp_path: Path) -> None:
+    source = LmdbSamples(write_lmdb(tmp_path / "words", WORDS))
+    request = PrepareRequest(source, str(tmp_path / "bins"), tmp_path / "label.txt", SPEC)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Of a bin's 12 800 bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(InputError, match=r"test_\d.bin: File too large; nothing was changed"):
+            prepare(request)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert names(tmp_path) == []
 
 
 class Unplugged(Exception):

@@ -235,6 +235,11 @@ def word(place: Path, folder: Path) -> Path:
     return folder
 
 
+def their_bins(place: Path, folder: Path) -> Path:
+    (folder / "test_1.bin").write_bytes(bytes(12800))
+    return folder
+
+
 def pictures(place: Path, folder: Path) -> Path:
     for name in ("a.png", "b.png"):
         (folder / name).write_bytes(b"x")
@@ -257,6 +262,7 @@ def pictures(place: Path, folder: Path) -> Path:
         (sized(16 * 3848), r"several words' worth; .*\n.*--output_batchsize_axis 1"),
         (sized(1000), r"has 1000 bytes; expected \(26, 1, 37\) or \(24, 1, 37\).*\n.*--spec"),
         (sized(0), r"has 0 bytes"),
+        (their_bins, r"has a result in .*\nThese are the bins that a tool reads: give the folder"),
         (strangers, r"none of the 7 names in .* has a result in .*, which begins with word_0\.bin"),
     ],
 )

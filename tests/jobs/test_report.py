@@ -821,6 +821,7 @@ def test_a_table_of_data_sets_is_taken_apart(tmp_path: Path) -> None:
         ("r.csv", "key,label,text,confidence\na,b,c,much\n", "line 2"),
         ("r.json", "[1]", "a JSON list"),
         ("r.json", "{", "neither a result JSON nor readings"),
+        ("r.json", "{", "crnn evaluate MODEL DATA --json r.json"),
         ("r.json", '{"schema": "crnn-spec/1"}', "the schema is 'crnn-spec/1'"),
     ],
 )

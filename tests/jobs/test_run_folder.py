@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Callable, Iterator, List
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crnn.errors import InputError, UsageError
 from crnn.jobs import run_folder
@@ -25,6 +27,7 @@ from crnn.jobs.run_folder import (
     RunFolder,
     Shard,
     Work,
+    around,
     batch_line,
     part_of,
     read_run_json,
@@ -92,6 +95,54 @@ def test_a_run_is_its_shards_in_order(tmp_path: Path) -> None:
     assert words(run) == list(range(25))
     names = sorted(path.name for path in (run.path / "shards").iterdir())
     assert names == ["000000.jsonl", "000001.jsonl", "000002.jsonl", "000003.jsonl"]
+
+
+def test_the_words_that_are_done_are_those_of_whole_shards(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    assert run.words_done() == 0
+    for done in (8, 16):
+        work = run.claim()
+        assert work is not None
+        with working(work):
+            work_on(work, batches=1)
+            assert run.words_done() == done - 8
+            work_on(work)
+            work.finish()
+        assert run.words_done() == done
+    finish_all(run)
+    assert run.words_done() == 25
+
+
+def test_who_waits_is_told_for_whom_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "_PAUSE", 0)
+    run = begun(tmp_path / "run")
+    own = run.claim()
+    assert own is not None
+    other = '{"host": "HOST", "process": 7, "start": "1"}'
+    for number, host in ((1, "b"), (2, "a"), (3, "a")):
+        claim = run.path / "shards" / f"00000{number}.1"
+        claim.write_text(other.replace("HOST", host))
+    rounds = run.rounds(run.shards[1:])
+    assert next(rounds) == ""
+    assert next(rounds) == (
+        f"{run.path}: waiting for process 7 of a, process 7 of b, at work on 3 of 4 shards; what is"
+        " left undone is done here"
+    )
+    assert next(rounds) == ""
+    for shard in run.shards[1:]:
+        run.whole(shard).write_bytes(b"")
+    assert list(rounds) in ([], [""])
+    own.close()
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.lists(st.integers(-3, 23), unique=True))
+def test_what_is_left_around_the_positions_that_are_passed_over(
+    begin: int, length: int, passed: List[int]
+) -> None:
+    ranges = list(around(begin, begin + length, passed))
+    left = [position for first, last in ranges for position in range(first, last)]
+    assert left == [each for each in range(begin, begin + length) if each not in passed]
+    assert all(first < last for first, last in ranges)
 
 
 def test_one_shard_has_one_owner(tmp_path: Path) -> None:
@@ -280,8 +331,17 @@ def require_void_when_silent(run: RunFolder, claim: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\0" * 60, "[" * 100_000, '{"host": "elsewhere"}', '{"host": "HERE", "process": -1}'],
-    ids=["empty", "zeros", "deep", "no process", "no number"],
+    [
+        "",
+        "\0" * 60,
+        "[" * 100_000,
+        '{"host": "elsewhere"}',
+        '{"host": "HERE", "process": -1, "start": "1"}',
+        '{"host": "HERE", "process": 0, "start": "1"}',
+        '{"host": "HERE", "process": "1", "start": "1"}',
+        '{"host": "HERE", "process": 4194305, "start": 1}',
+    ],
+    ids=["empty", "zeros", "deep", "no process", "below", "zero", "a text", "start"],
 )
 def test_a_damaged_claim_is_void_when_it_is_silent(tmp_path: Path, text: str) -> None:
     run = begun(tmp_path / "run", count=8)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crnn.batch import NOT_FINITE, Batch, Problem
+from crnn.errors import InputError
 from crnn.files import json_text
 from crnn.jobs.run_records import Told, batch_as_kept, batch_of, kept_lines
 from crnn.reports.result_json import reading_dict
@@ -128,3 +129,38 @@ def test_what_is_counted_at_once_is_what_the_lines_say(kind: str) -> None:
     assert at_once.skipped == later.skipped
     assert at_once.metric.by_length == later.metric.by_length
     assert at_once.metric.one_minus_ned == later.metric.one_minus_ned
+
+
+PLAIN = {"key": "k", "text": "a", "label": "a", "confidence": 0.5}
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"text": 3}, "'3' in the place of a text"),
+        ({"label": 3}, "'3' in the place of a label"),
+        ({"confidence": True}, "'True' in the place of a confidence"),
+        ({"width": 1 << 70}, "in the place of a width"),
+        ({"steps": -(1 << 70)}, "in the place of a steps"),
+        ({"probability": None}, "'None' in the place of a probability"),
+        ({"alternatives": [{"text": 3, "probability": 0.5}]}, "'3' in the place of a text"),
+        ({"alternatives": [{"text": "a", "probability": "0"}]}, "'0' in the place of a prob"),
+        ({"characters": [{"character": "a", "index": "0"}]}, "'0' in the place of a index"),
+    ],
+)
+def test_a_record_of_other_kinds_is_refused(
+    changed: Dict[str, Any], message: str, plain: bool
+) -> None:
+    lines = [json_text({**PLAIN, **changed}).encode(), b'{"batch": 1}']
+    with pytest.raises(InputError, match=f"not as crnn evaluate --run writes them: .*{message}"):
+        batch_of(lines, SPEC.fold, plain=plain)
+
+
+@pytest.mark.parametrize("told", [0, 2])
+def test_a_batch_of_another_number_of_records_is_refused(told: int) -> None:
+    lines = [json_text(PLAIN).encode(), b'{"batch": %d}' % told]
+    with pytest.raises(InputError, match=f"1 records; expected {told}"):
+        batch_of(lines, SPEC.fold, plain=True)
+    lines[1] = b'{"batch": 1}'
+    assert batch_of(lines, SPEC.fold, plain=True).read == 1

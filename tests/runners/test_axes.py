@@ -44,6 +44,14 @@ def test_axes_other_than_the_specs_are_named_at_the_first_run(
         next(runner.stream([images]))
 
 
+def test_other_time_steps_are_not_taken_for_other_axes(tmp_path: Path) -> None:
+    other = dataclasses.replace(SPEC, time_steps=25)
+    model = write_echo_model(tmp_path / "m.onnx", spec=other)
+    with pytest.raises(InputError, match="it gives 26 time steps") as caught, OnnxRunner(model):
+        pass
+    assert """--spec '{"time_steps": 26}'""" in caught.value.hint
+
+
 @pytest.mark.parametrize("axes", OUTPUT_AXES)
 @pytest.mark.parametrize("count", [1, 26, 37, 64])
 @pytest.mark.parametrize("batch", [None, 26, 4])

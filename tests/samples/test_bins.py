@@ -28,8 +28,10 @@ from crnn.samples.bins import (
     label_line,
     label_lines,
     read_labels,
+    steps,
 )
 from crnn.spec import ModelSpec
+from crnn.widths import Widths
 
 # Small images, so that many files cost little: (1, 2, 3) is 24 bytes of float32 or 6 of uint8.
 SPEC = replace(ModelSpec.default(), height=2, width=3)
@@ -216,6 +218,44 @@ def test_the_last_label_of_an_index_counts() -> None:
     labels = LabelFile([(3, "a"), (1, "é"), (3, ""), (2, "b:c"), (3, "d")])
     assert list(labels) == [(1, "é"), (2, "b:c"), (3, "d")]
     assert labels.repeated == [3, 3]
+
+
+def test_more_labels_than_are_asked_for_at_a_time_come_once_each() -> None:
+    labels = [(index, f"w{index}") for index in range(1, 2502)]
+    assert list(LabelFile(labels)) == labels
+
+
+def test_ranges_are_read_in_steps_that_tell_where_they_end() -> None:
+    found = list(steps([(3, 1003), (1003, 3500), (3500, 3501)]))
+    assert found == [
+        (3, 1003, True),
+        (1003, 2003, False),
+        (2003, 3003, False),
+        (3003, 3500, True),
+        (3500, 3501, True),
+    ]
+
+
+def test_bins_of_no_width_of_the_models_are_refused(bins: Path) -> None:
+    several = replace(SPEC, widths=Widths(list=(3, 4)))
+    for index, size in ((1, 7), (2, 5)):
+        (bins / bin_name(index)).write_bytes(bytes(size))
+    with pytest.raises(
+        InputError,
+        match=r"do not have the model's sizes: .*test_2\.bin has 5 bytes; expected",
+    ):
+        BinFolder(bins, None, several)
+
+
+def test_bins_whose_size_does_not_tell_their_type_are_refused(bins: Path) -> None:
+    several = replace(SPEC, widths=Widths(list=(3, 12, 48)))
+    for index, width in ((1, 12), (2, 3)):
+        (bins / bin_name(index)).write_bytes(bytes(2 * width * 4))
+    with pytest.raises(
+        InputError,
+        match=r"test_2\.bin has 24 bytes, which are 3 columns in float32 and 12 in uint8",
+    ):
+        BinFolder(bins, None, several)
 
 
 def test_trailing_bad_ones_make_a_batch_without_images(bins: Path) -> None:

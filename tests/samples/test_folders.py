@@ -140,6 +140,39 @@ def test_an_annotation_goes_with_a_folder_of_images_only(images: Path, tmp_path:
         InputError, match="lmdb is not a folder of images; an annotation file goes with such"
     ):
         open_labelled(tmp_path / "lmdb", images / "gt.txt")
+    list_alone = images / "gt.txt"
+    list_alone.write_bytes(b"word_2.png two\n" * 1000)
+    with pytest.raises(InputError, match=r"not an LMDB[^$]*--label .*gt\.txt"):
+        next(iter(open_labelled(list_alone)))
+
+
+def test_a_list_of_another_folder_is_refused_with_where_its_names_begin(images: Path) -> None:
+    beside = images.parent / "list.txt"
+    beside.write_text("images/word_2.png two\nimages/word_10.png ten\n")
+    message = r"none of the 2 images that .*list\.txt names is in .*images; the first is 'images/w"
+    with pytest.raises(InputError, match=message) as caught:
+        FolderSamples(images, beside)
+    assert caught.value.hint == f"The names begin in {images.parent}: give that folder."
+    swapped = images / "gt.txt"
+    swapped.write_text("two word_2.png\n")
+    with pytest.raises(InputError, match="The columns are the other way round"):
+        FolderSamples(images, swapped)
+    swapped.write_text("test_1.bin two\n")
+    with pytest.raises(InputError, match="the list of this folder's images"):
+        FolderSamples(images, swapped)
+
+
+def test_one_image_of_a_list_is_enough(images: Path) -> None:
+    reasons = [sample.problem is None for sample in annotated(images, "gone.png", "word_2.png")]
+    assert reasons == [False, True]
+    # Faults that are not a missing file are told sample by sample.
+    assert [sample.problem is None for sample in annotated(images, "../secret.png")] == [False]
+
+
+def test_bins_are_not_asked_for_a_list(tmp_path: Path) -> None:
+    (tmp_path / "test_1.bin").write_bytes(b"")
+    with pytest.raises(InputError, match="Its bins are prepared already"):
+        find_annotation(tmp_path)
 
 
 def test_no_folder(images: Path) -> None:

@@ -144,6 +144,56 @@ def test_reading_sets_right_what_the_ends_of_the_keys_hide(make: Make) -> None:
     )
 
 
+PARTED = {
+    **UNEVEN,
+    "none missing": words(*range(1, 8)),
+    "gaps": words(2, 3, 7, 8),
+    "a label missing": {
+        key: value for key, value in words(1, 2, 3, 4).items() if key != "label-000000003"
+    },
+    "an image missing": {
+        key: value for key, value in words(1, 2, 3, 4).items() if key != "image-000000002"
+    },
+}
+
+
+@pytest.mark.parametrize("case", PARTED)
+def test_parts_add_up_to_the_whole(make: Make, case: str) -> None:
+    samples = LmdbSamples(make(PARTED[case]))
+    whole = list(LmdbSamples(samples.path))
+    for cut in range(len(whole) + 1):
+        assert [*samples.part(0, cut), *samples.part(cut, len(whole))] == whole
+    assert list(pickle.loads(pickle.dumps(samples)).part(1, 3)) == whole[1:3]
+
+
+def test_every_label_and_the_images_without_one(make: Make) -> None:
+    sound = LmdbSamples(make(words(1, 2, 3), "sound"))
+    assert list(sound.unlabelled()) == []
+    content = words(1, 2, 3, 4)
+    del content["label-000000002"], content["image-000000003"]
+    samples = LmdbSamples(make(content))
+    assert list(samples.unlabelled()) == ["test_2"]
+    assert list(samples.every_label()) == [
+        ("test_1", "Word1"),
+        ("test_3", "Word3"),
+        ("test_4", "Word4"),
+        ("test_2", None),
+    ]
+    one_less = {key: value for key, value in words(1, 2, 3).items() if key != "label-000000002"}
+    assert list(LmdbSamples(make(one_less, "less")).unlabelled()) == ["test_2"]
+
+
+# Each makes up the number of keys, at another place among them.
+@pytest.mark.parametrize("more", ["author", "imagery", "label-0", "lexicon", "version"])
+@pytest.mark.parametrize("gone", [1, 2, 3])
+def test_as_many_keys_as_there_should_be_hide_no_lost_label(
+    make: Make, more: str, gone: int
+) -> None:
+    content = {**words(1, 2, 3), more: b""}
+    del content[f"label-{gone:09d}"]
+    assert list(LmdbSamples(make(content)).unlabelled()) == [f"test_{gone}"]
+
+
 def test_missing_images_and_labels(make: Make) -> None:
     content = words(1, 2, 3)
     del content["image-000000002"], content["label-000000003"]

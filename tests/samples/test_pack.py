@@ -101,6 +101,21 @@ def test_a_pack_gives_what_a_folder_of_bins_gives(
     source.close()
 
 
+@pytest.mark.parametrize("size", [1, 2, 16])
+@pytest.mark.parametrize("spec", [SPEC, WIDTHS], ids=["one width", "several"])
+def test_samples_that_do_not_stand_side_by_side(words: Path, spec: ModelSpec, size: int) -> None:
+    prepared(words, "bins", spec=spec)
+    prepared(words, "words.pack", spec=spec, pack=True)
+    labels = words.parent / "some.txt"
+    labels.write_text("".join(f"test_{number}.bin:word\n" for number in (1, 2, 4, 6, 7)))
+    bins = BinFolder(words.parent / "bins", labels, spec)
+    packed = PackedBins(words.parent / "words.pack", spec, labels)
+    for ranges in (None, [(0, 5)], [(1, 3), (3, 5)], [(4, 5)]):
+        found = taken(packed.batches(size, keep=2, ranges=ranges))
+        require_same(found, taken(bins.batches(size, keep=2, ranges=ranges)))
+    packed.close()
+
+
 def test_the_pack_is_the_bins_after_its_head_and_the_index_is_json(words: Path) -> None:
     prepared(words, "bins")
     prepared(words, "words.pack", pack=True)
@@ -188,6 +203,9 @@ def test_a_pack_cut_short_is_refused(words: Path) -> None:
         ('["test_1", 64, 6, "one"]', '["test_1", 64, 6, 1]', "a line of it is"),
         ('["test_1", 64, 6, "one"]', "[" * 3000, "a line of it is"),
         ('"samples": [', '"words": [', "its first line"),
+        ('"samples": [', '"sampled": [', "its first line"),
+        ('{"dtype"', '["dtype"', "its first line"),
+        ('"spec": {', '"spec": [], "old": {', "it has no spec"),
     ],
 )
 def test_a_damaged_index_is_refused(words: Path, old: str, new: str, said: str) -> None:

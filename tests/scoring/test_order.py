@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +15,12 @@ from crnn.batch import Batch, Problem
 from crnn.results import Reading
 from crnn.samples.buckets import Row as Image
 from crnn.samples.buckets import bucketed
+from crnn.scoring.order import DataOrder
+from crnn.scoring.rows import Row
 from crnn.scoring.scorer import NOT_FINITE, Scorer
 from crnn.scoring.stream import Stages, WidthTime
 from crnn.spec import ModelSpec
+from crnn.views import PLAIN
 from crnn.widths import Widths
 
 SPEC = replace(ModelSpec.default(), height=1, widths=Widths(list=(8, 12, 16)))
@@ -79,6 +84,25 @@ def test_figures_by_width() -> None:
         8: {"words": 3, "correct": 2, "accuracy": 2 / 3, "words_per_second": 6.0},
         12: {"words": 2, "correct": 2, "accuracy": 1.0, "words_per_second": 4.0},
     }
+    assert scorer.read == 5
+    # Not right at its width either, though it was to read nothing.
+    empty = np.zeros((0, 1, 1, 8), dtype=np.float32)
+    scorer.add(Batch(["k5"], [""], empty, {0: GONE}, positions=[5], settled=6, width=8), None)
+    assert scorer.metric.correct == 4
+    assert scorer.by_width(stages)[8]["correct"] == 2
+
+
+def test_widths_of_which_nothing_counted_are_there_narrowest_first() -> None:
+    stages = Stages()
+    stages.at_width(16, 3, 0.0)
+    stages.at_width(8, 1, 0.5)
+    found = Scorer(SPEC).by_width(stages)
+    assert list(found) == [8, 16]
+    nothing = {"words": 0, "correct": 0, "accuracy": 0.0}
+    assert found == {
+        8: {**nothing, "words_per_second": 2.0},
+        16: {**nothing, "words_per_second": 0.0},
+    }
 
 
 def views_of(words: Sequence[Sequence[Tuple[str, int, float]]], *, bad: int = -1) -> List[Reading]:
@@ -101,6 +125,7 @@ def views_of(words: Sequence[Sequence[Tuple[str, int, float]]], *, bad: int = -1
                 logits[0, column, 5] = np.nan
         readings.extend(scorer.add(batch, logits))
     assert scorer.metric.total == len(words)
+    assert scorer.read == len([reading for reading in readings if reading.view is not None])
     return readings
 
 
@@ -150,3 +175,46 @@ def test_a_label_too_long_is_one_for_the_steps_of_its_own_width() -> None:
         batch = Batch(["k"], ["01234"], images, positions=[0], settled=1, width=8)
         scorer.add(batch, logits_of(batch, steps=steps))
         assert scorer.skipped == skipped
+
+
+def row_of(view: str, text: str, worth: float, problem: Optional[Problem] = None) -> Row:
+    reading = Reading("k", text, None, "label", view=view)
+    return Row(reading, "label", problem, worth=worth)
+
+
+def kept_of(rows: Sequence[Row]) -> Row:
+    """Return what is kept of a word's views, of which each comes in a batch of its own."""
+    order = DataOrder()
+    images = np.zeros((1, 1, 1, 8), dtype=np.float32)
+    for number, row in enumerate(rows, 1):
+        views = [row.reading.view]
+        settled = int(number == len(rows))
+        batch = Batch(
+            ["k"], ["label"], images, positions=[0], settled=settled, views=views, width=8
+        )
+        complete = order.add(batch, [row])
+    (kept,) = complete
+    return kept
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations([PLAIN, "aside", "rot+5"])))
+def test_of_equally_probable_views_the_word_as_it_is_is_kept(names: Sequence[str]) -> None:
+    assert kept_of([row_of(name, "x", 0.5) for name in names]).reading.view == PLAIN
+    others = [row_of(name, "x", 0.5) for name in names if name != PLAIN]
+    assert kept_of(others).reading.view == "aside"
+
+
+@pytest.mark.parametrize(
+    ("texts", "agree"), [("x", None), ("xx", True), ("xxxx", True), ("xyy", False), ("xyxy", False)]
+)
+def test_views_agree_where_all_gave_one_text(texts: str, agree: Optional[bool]) -> None:
+    rows = [row_of(f"v{number}", text, number) for number, text in enumerate(texts)]
+    assert kept_of(rows).reading.views_agree is agree
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_view_with_a_problem_has_no_say(at: int) -> None:
+    rows = [row_of("v0", "x", 0.1), row_of("v1", "x", 0.2)]
+    rows.insert(at, row_of("lost", "", 0.9, GONE))
+    kept = kept_of(rows)
+    assert (kept.reading.view, kept.problem, kept.reading.views_agree) == ("v1", None, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 
 from crnn.batch import Batch, LabelCheck, Problem
 from crnn.labels import fold_all
+from crnn.metrics import wilson
+from crnn.results import Model, RunInfo
 from crnn.scoring import scorer as module
-from crnn.scoring.scorer import Readings, Scorer
+from crnn.scoring.scorer import Readings, Scorer, evaluation_of
+from crnn.scoring.stream import Stages
 from crnn.spec import ModelSpec
 
 SPEC = ModelSpec.default()
@@ -53,10 +57,14 @@ def test_a_problem_counts_as_wrong_where_there_is_a_label() -> None:
     ]
 
 
-def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty() -> None:
-    scorer = Scorer(SPEC)
+@pytest.mark.parametrize("threshold", [None, 0.5], ids=["at once", "row by row"])
+def test_a_sample_that_could_not_be_read_is_wrong_even_where_its_label_is_empty(
+    threshold: Optional[float],
+) -> None:
+    scorer = Scorer(SPEC, threshold=threshold)
     scorer.add(batch_of(["", ""], {0: GONE}), logits_of([""]))
     assert (scorer.metric.correct, scorer.metric.total, scorer.misses_total) == (1, 2, 1)
+    assert [miss.key for miss in scorer.misses] == ["test_1"]
 
 
 def test_a_batch_without_readable_rows() -> None:
@@ -135,3 +143,33 @@ def test_only_the_first_few_of_a_reason_are_named() -> None:
         scorer.report(f"k{index}", GONE)
     assert [key for key, _ in scorer.named] == ["k0", "k1", "k2"]
     assert scorer.skipped["missing bin"] == 5
+
+
+def test_a_miss_is_as_bad_as_its_share_of_the_longer_text() -> None:
+    scorer = Scorer(SPEC)
+    labels = ["abcdefgh", "abcd", "a", "abcd", ""]
+    # 2 of 8 characters, 3 of 4, 2 of 3, 1 of 4; and one without any, since it could not be read.
+    scorer.add(batch_of(labels, {4: GONE}), logits_of(["abcdefxx", "xxxd", "abc", "abcx"]))
+    assert [miss.key for miss in scorer.misses] == [
+        "test_2",
+        "test_3",
+        "test_1",
+        "test_4",
+        "test_5",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, 6.0), (0.0, 0.0)])
+def test_throughput_is_the_words_that_were_read_a_second(seconds: float, expected: float) -> None:
+    scorer, stages = Scorer(SPEC), Stages()
+    scorer.add(batch_of(["a", "b", None, "c"], {1: GONE}), logits_of(["a", "x", "y"]))
+    run = RunInfo(Model(Path("m.onnx"), "", SPEC, "file"), None, None, 1, {}, simulated=False)
+    stages.add("infer", 0.25)
+    evaluation = evaluation_of(
+        scorer, run, stages=stages, batch=4, seconds=seconds, protocol={"name": "kit"}
+    )
+    assert evaluation.throughput == expected
+    assert (evaluation.correct, evaluation.total, evaluation.batch) == (1, 3, 4)
+    assert evaluation.interval95 == wilson(1, 3)
+    assert evaluation.stages["infer"]["sum"] == 250.0
+    assert evaluation.run is run

@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Deque, Generator, Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
@@ -166,6 +167,11 @@ def read_together(folder: Path, aheads: Sequence[int]) -> Tuple[List[float], int
     assert source.closed
     assert source.filled == len(WORDS)
     assert threads() == 0
+    for each in stages:
+        assert {stage: len(values) for stage, values in each._seconds.items()} == {
+            "read": len(WORDS),
+            "infer": len(WORDS),
+        }
     return [scorer.metric.accuracy for scorer in scorers], intact
 
 
@@ -213,8 +219,48 @@ def test_the_stages_are_timed_batch_by_batch(place: Path) -> None:
     source = BinFolder(place / "input_bin", place / "label.txt", SPEC)
     stages = Stages()
     with OnnxRunner(place / "echo.onnx", threads=1) as runner:
+        begin = time.perf_counter()
         assert len(list(run_batches(runner, source, 4, stages))) == 4
+        wall = time.perf_counter() - begin
     assert {stage: len(values) for stage, values in stages._seconds.items()} == {
         "read": 4,
         "infer": 4,
+    }
+    # Each in a thread of its own, they took no longer than all of it.
+    for values in stages._seconds.values():
+        assert 0 < sum(values) <= wall
+
+
+def test_waiting_for_data_is_not_inference(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    class Busy(OnnxRunner):
+        def _run(self, images: np.ndarray) -> np.ndarray:
+            now[0] += 2
+            return super()._run(images)
+
+    def slow(batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            now[0] += 5
+            yield batch
+
+    source = BinFolder(place / "input_bin", place / "label.txt", SPEC)
+    stages = Stages()
+    with Busy(place / "echo.onnx", threads=1) as runner:
+        monkeypatch.setattr(stream, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        opened = contextlib.nullcontext(slow(source.batches(4, keep=2)))
+        assert len(list(stream._through(runner, opened, stages))) == 4
+        assert list(ReadAhead(slow(iter("abc")), 3, stages)) == ["a", "b", "c"]
+    assert list(stages._seconds["infer"]) == [2.0] * 4
+    assert list(stages._seconds["read"]) == [5.0] * 3
+
+
+def test_a_stages_figures_are_milliseconds_a_batch() -> None:
+    stages = Stages()
+    for seconds in range(101):
+        stages.add("infer", seconds)
+    stages.add("read", 0.5)
+    assert stages.summary() == {
+        "infer": {"p50": 50_000.0, "p90": 90_000.0, "p99": 99_000.0, "sum": 5_050_000.0},
+        "read": {"p50": 500.0, "p90": 500.0, "p99": 500.0, "sum": 500.0},
     }

@@ -109,3 +109,20 @@ def test_where_none_is_right_nothing_is_kept() -> None:
 def test_a_probability_at_the_threshold_is_kept() -> None:
     assert judged(Reading("a", "x", None, None, probability=0.5), 0.5).rejected is False
     assert judged(Reading("a", "x", None, None, probability=0.499), 0.5).rejected is True
+
+
+def test_the_curve_is_of_the_surest_words_by_hand() -> None:
+    words = [(0.2, False), (0.9, True), (0.4, True), (0.8, False), (0.7, True)]
+    found = counter_of([*words, *[(0.1, False)] * 5]).summary(None)
+    assert found.words == 10
+    by_share = {share: (threshold, accuracy) for share, threshold, accuracy in found.curve}
+    assert list(by_share) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0]
+    assert by_share[0.1] == (0.9, 1.0)
+    assert by_share[0.2] == (0.8, 0.5)
+    assert by_share[0.3] == (0.7, pytest.approx(2 / 3))
+    assert by_share[0.4] == (0.4, 0.75)
+    assert by_share[0.5] == (0.2, 0.6)
+    assert by_share[1.0] == (0.1, 0.3)
+    assert counter_of([]).summary(None).curve == []
+    # Of fewer words than shares, each share has one at least.
+    assert counter_of([(0.5, True)]).summary(None).curve[0] == (0.1, 0.5, 1.0)

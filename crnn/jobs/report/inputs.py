@@ -335,7 +335,13 @@ def _json(path: Path) -> Dict[str, Any]:
     try:
         data = json.loads(read_bounded(path, "result").decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: neither a result JSON nor readings: {error}") from error
+        raise InputError(
+            f"{path}: neither a result JSON nor readings: {error}",
+            hint=(
+                "A report is of what runs have left: crnn evaluate MODEL DATA --json r.json"
+                " --readings r.jsonl"
+            ),
+        ) from error
     if not isinstance(data, dict):
         raise InputError(
             f"{path}: a JSON {type(data).__name__}; expected a result of crnn evaluate"
