@@ -56,16 +56,20 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     tidy(path.parent)
     with _told_as_input_error(path):
         descriptor, name = temporary_file(path.parent)
+    target = _Target(descriptor, path)
     try:
-        with io.BufferedWriter(_Target(descriptor, path)) as file:
+        with io.BufferedWriter(target) as file:
             yield file
         with _told_as_input_error(path):
             # It was made private; a result is as readable as any other file of the user's.
             os.chmod(name, 0o666 & ~_umask())
             os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(name)
+        if isinstance(error, Exception) and target.refused is not None:
+            # A library that was writing may have made something else of it.
+            raise target.refused from error
         raise
 
 
@@ -128,10 +132,15 @@ class _Target(io.FileIO):
     def __init__(self, descriptor: int, target: Path) -> None:
         super().__init__(descriptor, "wb")
         self._target = target
+        self.refused: Optional[InputError] = None
 
     def write(self, data: Any) -> Any:
-        with _told_as_input_error(self._target):
-            return super().write(data)
+        try:
+            with _told_as_input_error(self._target):
+                return super().write(data)
+        except InputError as error:
+            self.refused = error
+            raise
 
 
 @contextlib.contextmanager

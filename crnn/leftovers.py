@@ -108,6 +108,33 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold a folder while the block runs, so that another process is told of it.
+
+    Args:
+        folder: A folder.
+
+    Yields:
+        Whether no other process holds it; True too where the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield _free(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def tidy(folder: Path) -> List[str]:
     """Remove what dead processes left in a folder; put back what they had moved aside.
 

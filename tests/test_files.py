@@ -23,6 +23,7 @@ from crnn.files import (
     utf8_lines,
     write_text,
 )
+from tests.conftest import ROOT
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -170,6 +171,36 @@ def test_a_limit_on_sizes_names_the_file_and_leaves_nothing(tmp_path: Path) -> N
         check=False,
     )
     assert f"InputError: cannot write {tmp_path}/f: File too large" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_told_whatever_a_library_makes_of_it(tmp_path: Path) -> None:
+    # As PyTorch does, whose archive ends in an error of its own.
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from crnn.errors import InputError
+from crnn.files import atomic_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    with atomic_file(Path("x")) as file:
+        try:
+            file.write(bytes(100_000))
+        except InputError:
+            raise RuntimeError("unexpected pos")
+except InputError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=str(tmp_path),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.stdout.startswith(f"cannot write {tmp_path}/x: File too large"), done.stderr
     assert os.listdir(tmp_path) == []
 
 

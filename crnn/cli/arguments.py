@@ -9,9 +9,10 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.cli import console
+from crnn.cli.inputs import unnamed_input
 from crnn.errors import InputError, UsageError
 from crnn.files import open_input, unnamed_file
 from crnn.leftovers import tidy
@@ -627,10 +628,12 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
         args: The parsed command line.
 
     Raises:
-        InputError: A file to be written is named twice, or is a part of an LMDB or a run.
+        InputError: A file to be written is named twice, is a part of an LMDB or a run, or is
+            something that the command reads without its being named.
     """
     written = frozenset(getattr(args, "written", ()))
     known: Dict[Path, str] = {}
+    inputs: List[Path] = []
     inputs_first = sorted(_paths(args, written), key=lambda entry: entry[0] in written)
     for name, named in inputs_first:
         # Not by `resolve`, which fails of a link that leads to itself: one image of many.
@@ -639,6 +642,9 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
             _refuse_lmdb_part(named, place, name)
             _refuse_run_part(named, place, name, getattr(args, "folder", None))
             _refuse_named_twice(named, place, name, known)
+            _refuse_unnamed(named, place, inputs)
+        else:
+            inputs.append(place)
         known[place] = name
 
 
@@ -662,6 +668,14 @@ def _refuse_named_twice(named: Path, place: Path, name: str, known: Dict[Path, s
     raise InputError(
         f"{named} is named twice, as {known[place]} and as {name}, and would be overwritten"
     )
+
+
+def _refuse_unnamed(named: Path, place: Path, inputs: Sequence[Path]) -> None:
+    what = unnamed_input(place, inputs)
+    if what:
+        raise InputError(
+            f"{named} is {what}, and would be overwritten", hint="Name a file of its own."
+        )
 
 
 def _refuse_lmdb_part(named: Path, place: Path, name: str) -> None:
@@ -712,3 +726,10 @@ def _paths(args: argparse.Namespace, written: FrozenSet[str]) -> Iterator[Tuple[
             elif isinstance(one, str) and name == "sides":
                 # Models may stand behind a word, as in float16:MODEL.onnx.
                 yield name, Path(one.rpartition("float16:")[2])
+            elif isinstance(one, str) and name != "typed" and _names_file(one):
+                yield name, Path(one.lstrip("@"))
+
+
+def _names_file(text: str) -> bool:
+    """Say whether a word is a file's name too, as a spec's may be, or an alphabet's, @FILE."""
+    return os.path.isfile(text.lstrip("@"))  # noqa: PTH113  Path's raises of a long word

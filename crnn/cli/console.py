@@ -96,10 +96,14 @@ def out_json_lines(values: Sequence[Any]) -> None:
 
 
 def out_json(value: Any) -> None:
-    """Print a value as JSON, keys sorted; in ASCII where stdout is not UTF-8, as JSON has to be."""
+    """Print a value as JSON, keys sorted; in ASCII where stdout is not UTF-8, as JSON has to be.
+
+    What could steer a terminal is an escape, as in all that is printed: the same value.
+    """
     from crnn.files import json_text
 
-    _out(json_text(value, indent=1, ascii_only=_encoding() != "utf-8"))
+    text = json_text(value, indent=1, ascii_only=_encoding() != "utf-8")
+    _out("\n".join(map(json_shown, text.split("\n"))))
 
 
 def width(stream: Optional[IO[str]] = None) -> int:

@@ -404,11 +404,23 @@ def _told(error: Exception) -> Optional[KitError]:
     # Path.resolve, before Python 3.13.
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):
         return InputError(f"a link leads back to itself: {error}")
-    if isinstance(error, OSError) and error.errno in _REFUSALS:
+    if isinstance(error, OSError):
+        return _refused(error)
+    return None
+
+
+def _refused(error: OSError) -> Optional[KitError]:
+    """Return what the machine refuses as the user is told of it; None for the kit's own bug."""
+    if error.errno in _REFUSALS:
         where = ""
         if error.filename:
             where = f"{error.filename}: "
         return InputError(f"{where}{error.strerror}")
+    if isinstance(error, FileNotFoundError) and not _stands_somewhere():
+        return InputError(
+            "the folder that this command was started in has been removed",
+            hint="Change into one that is there: cd DIR",
+        )
     return None
 
 
@@ -426,12 +438,24 @@ _REFUSALS = frozenset(
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
         *(errno.ENAMETOOLONG, errno.ELOOP),
+        # Devices that are not there, sockets, servers of files that have gone, damaged disks.
+        *(errno.ENXIO, errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN),
+        *(errno.EREMOTEIO, errno.EUCLEAN, errno.ENOLCK, errno.EBUSY, errno.ETXTBSY),
     )
 )
 """What the machine refuses.
 
 Other errors of the system would be the kit's own, and keep their traceback.
 """
+
+
+def _stands_somewhere() -> bool:
+    """Say whether the folder that this process works in is still there."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _flushed(code: int) -> int:

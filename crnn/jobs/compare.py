@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Counter, Dict, List, Mapping, Optional, Tuple
 
-from crnn.errors import InputError
+from crnn.errors import InputError, brief
 from crnn.metrics import paired_test
 from crnn.reports.result_json import EarlierRun, read_run
 from crnn.results import (
@@ -116,6 +117,74 @@ class Differences:
         )
 
 
+class SameLabels:
+    """Tells runs over other data by their labels: names do not, since LMDBs number their words.
+
+    Args:
+        every: Whether each label must be the same. Else some may have been corrected since then,
+            which changes nothing about the texts.
+    """
+
+    def __init__(self, *, every: bool = False) -> None:
+        self._every = every
+        self._words = self._other = 0
+        self._one = ""
+
+    def add(self, key: str, label: Optional[str], other: Optional[str]) -> None:
+        """Compare the labels of a word, whatever their case; one that a run lacks says nothing.
+
+        Args:
+            key: The word's name.
+            label: In this run.
+            other: In the other run.
+        """
+        if not label or not other:
+            return
+        self._words += 1
+        if label == other or label.lower() == other.lower():
+            return
+        self._other += 1
+        if not self._one:
+            self._one = f"{key}, here {brief(label)!r}, there {brief(other)!r}"
+
+    def problem(self) -> str:
+        """Return why the runs are over other data; empty where they are not."""
+        most = 0
+        if not self._every:
+            most = self._words // 2
+        if self._other <= most:
+            return ""
+        return self._said()
+
+    def remark(self) -> str:
+        """Return what is to be said of labels that differ; empty where none does."""
+        if not self._other:
+            return ""
+        return self._said()
+
+    def _said(self) -> str:
+        return f"{self._other} of {self._words} words have another label there (one: {self._one})"
+
+
+def other_lengths(lengths: Mapping[int, int], labels: Mapping[int, int]) -> str:
+    """Say whether labels cannot be those of a result, by how many have each length.
+
+    Args:
+        lengths: The count of each length in the result; empty where it does not say.
+        labels: The same of the labels at hand.
+
+    Returns:
+        What differs; empty where nothing does.
+    """
+    if not lengths:
+        return ""
+    for length in sorted({*lengths, *labels}):
+        here, there = labels.get(length, 0), lengths.get(length, 0)
+        if here != there:
+            return f"it has {there} labels of {length} characters, this run {here}"
+    return ""
+
+
 class Comparer:
     """Compares readings, as they come, with those of an earlier run's file (its result JSON or JSON
     Lines).
@@ -128,6 +197,8 @@ class Comparer:
         self._unseen = set(self._run.texts)
         self._missing: List[str] = []
         self._differences = Differences(spec.fold, spec.fold)
+        self._labels = SameLabels(every=self._run.only_misses)
+        self._lengths: Counter[int] = collections.Counter()
 
     def add(self, reading: Reading) -> None:
         """Compare a reading.
@@ -136,6 +207,9 @@ class Comparer:
             reading: Of this run.
         """
         self._unseen.discard(reading.key)
+        self._labels.add(reading.key, reading.label, self._run.labels.get(reading.key))
+        if reading.label is not None:
+            self._lengths[len(self._spec.fold(reading.label))] += 1
         other = self._run.texts.get(reading.key)
         if other is None and self._run.only_misses and reading.label is not None:
             # A result JSON names its misses only: what it does not name, it read right.
@@ -160,11 +234,22 @@ class Comparer:
         labelled = self._differences.labelled
         if self._run.only_misses and self._run.total != labelled:
             problems.append(f"it has {self._run.total} labels, this run {labelled}")
+        else:
+            problems.append(other_lengths(self._run.lengths, self._lengths))
+        problems = list(filter(None, [*problems, self._labels.problem()]))
         if problems:
             raise InputError(
                 f"{self._path} is over other words than this run: {'; '.join(problems)}"
             )
         return self._differences.finish(simulated=self._run.simulated, file=self._path.name)
+
+    @property
+    def notes(self) -> List[str]:
+        """What is to be said beside the comparison."""
+        remark = self._labels.remark()
+        if not remark:
+            return []
+        return [f"{self._path}: {remark}; both runs are judged by the labels of this one"]
 
 
 def change_of(text: str, other: str, truth: Optional[str]) -> str:

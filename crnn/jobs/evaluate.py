@@ -668,6 +668,7 @@ def outcome_of(
     comparison = None
     if wanted.comparer:
         comparison = wanted.comparer.finish()
+        notes = [*notes, *wanted.comparer.notes]
     evaluation = dataclasses.replace(
         evaluation, data=data.resolve().name, date=now(), command=by_name(request.typed)
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from crnn.decoding.decoder import DecodingOptions, NoLexiconError
 from crnn.errors import InputError, KitError
@@ -98,6 +99,25 @@ def evaluate_all(
             cells.append(_cell(one, progress))
         rows.append(Row(model, cells))
     return rows
+
+
+def repeated(columns: Sequence[Column]) -> List[str]:
+    """Return the data sets that are named more than once: they would count twice in a row for all.
+
+    Args:
+        columns: The data sets.
+
+    Returns:
+        Each by the name that it has the second time.
+    """
+    found: List[str] = []
+    places: Set[str] = set()
+    for column in columns:
+        place = os.path.realpath(column.data)
+        if place in places:
+            found.append(str(column.data))
+        places.add(place)
+    return found
 
 
 def error_of(rows: Sequence[Row]) -> Optional[KitError]:

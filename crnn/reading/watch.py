@@ -26,6 +26,8 @@ QUIET = 1.0
 """Seconds without a change after which a file counts as written."""
 LOOK = 0.2
 """Seconds between two looks."""
+_BEGINS = (b'{"mtime_ns"', b'{"path"')
+"""What a line of a list may begin with."""
 
 State = Tuple[int, int]
 """A file's size, and when it was changed, in nanoseconds."""
@@ -90,11 +92,25 @@ class Listed(Remembered):
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
+                    _require_cut_entry(path, number, line)
                     break
                 end += len(line)
                 name, state = _entry(path, number, line)
                 super().mark(name, state)
         return end
+
+
+def _require_cut_entry(path: Path, number: int, line: bytes) -> None:
+    """Refuse what is not the beginning of an entry: it is somebody's, and would be cut off."""
+    if not any(line.startswith(begin[: len(line)]) for begin in _BEGINS):
+        raise _no_list(path, number, line)
+
+
+def _no_list(path: Path, number: int, line: bytes) -> InputError:
+    return InputError(
+        f"{path} line {number} is {line[:80]!r}; expected a list of files that were read, as"
+        " --done writes it"
+    )
 
 
 def _entry(path: Path, number: int, line: bytes) -> Tuple[str, State]:
@@ -105,10 +121,7 @@ def _entry(path: Path, number: int, line: bytes) -> Tuple[str, State]:
             name = os.fsdecode(base64.b64decode(entry["path_b64"], validate=True))
         return str(name), (int(entry["size"]), int(entry["mtime_ns"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{path} line {number} is {line[:80]!r}; expected a list of files that were read, as"
-            " --done writes it"
-        ) from error
+        raise _no_list(path, number, line) from error
 
 
 class Moved:

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
@@ -220,13 +220,17 @@ def require_schema(schema: str, path: Path, *, hint: str) -> None:
 class EarlierRun:
     """What an earlier run read, by key.
 
-    With ``only_misses``, the words that it does not hold were read right.
+    With ``only_misses``, the words that it does not hold were read right. ``labels`` are those of
+    ``texts``, where they have one; ``lengths`` says how many of all labels have a length, and is
+    empty where that is not known.
     """
 
     texts: Mapping[str, str]
     only_misses: bool
     total: int
     simulated: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lengths: Mapping[int, int] = field(default_factory=dict)
 
 
 def read_run(path: Path) -> EarlierRun:
@@ -273,6 +277,7 @@ def _run_of_table(text: str, path: Path) -> EarlierRun:
             f" --readings writes them, {separator.join(COLUMNS)}"
         )
     texts: Dict[str, str] = {}
+    labels: Dict[str, str] = {}
     simulated = False
     for row in rows:
         entry = dict(zip(header, row))
@@ -281,8 +286,10 @@ def _run_of_table(text: str, path: Path) -> EarlierRun:
         if entry["key"] in texts:
             raise InputError(f"{path}, line {rows.line_num}: the key {entry['key']!r} stands twice")
         texts[entry["key"]] = entry["text"]
+        if entry["label"]:
+            labels[entry["key"]] = entry["label"]
         simulated = simulated or entry.get(SIMULATED) == "true"
-    return EarlierRun(texts, only_misses=False, total=len(texts), simulated=simulated)
+    return EarlierRun(texts, False, len(texts), simulated, labels)
 
 
 def holds_readings(path: Path) -> bool:
@@ -360,6 +367,7 @@ def _holds_reading(entry: Any) -> bool:
 
 def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
     texts: Dict[str, str] = {}
+    labels: Dict[str, str] = {}
     simulated = False
     for number, line in enumerate(lines, 1):
         if not _is_reading(line):
@@ -368,8 +376,10 @@ def _run_of_lines(lines: List[str], path: Path) -> EarlierRun:
         if entry["key"] in texts:
             raise InputError(f"{path}, line {number}: the key {entry['key']!r} stands twice")
         texts[entry["key"]] = entry["text"]
+        if isinstance(entry.get("label"), str):
+            labels[entry["key"]] = entry["label"]
         simulated = simulated or entry.get("simulated") is True
-    return EarlierRun(texts, only_misses=False, total=len(texts), simulated=simulated)
+    return EarlierRun(texts, False, len(texts), simulated, labels)
 
 
 def _run_of_result(data: Any, path: Path) -> EarlierRun:
@@ -402,4 +412,33 @@ def _run_of_result(data: Any, path: Path) -> EarlierRun:
             ),
         )
     texts = {miss["key"]: miss["text"] for miss in misses}
-    return EarlierRun(texts, only_misses=True, total=total, simulated=data.get("simulated") is True)
+    simulated = data.get("simulated") is True
+    return EarlierRun(texts, True, total, simulated, _labels_of(misses), lengths_of(data))
+
+
+def _labels_of(misses: List[Dict[str, Any]]) -> Dict[str, str]:
+    labels: Dict[str, str] = {}
+    for miss in misses:
+        if isinstance(miss.get("label"), str):
+            labels[miss["key"]] = miss["label"]
+    return labels
+
+
+def lengths_of(data: Mapping[str, Any]) -> Dict[int, int]:
+    """Return how many labels have each length, by which one data set is told from another.
+
+    Args:
+        data: A result's JSON.
+
+    Returns:
+        The count of each length; empty where the result does not say it.
+    """
+    by_length = data.get("by_length")
+    lengths: Dict[int, int] = {}
+    if not isinstance(by_length, dict):
+        return lengths
+    for length, counts in by_length.items():
+        if not isinstance(counts, dict) or not isinstance(counts.get("total"), int):
+            return {}
+        lengths[int(length)] = counts["total"]
+    return lengths

@@ -317,7 +317,10 @@ def _refuse_other(path: Path) -> None:
 
 def _status(file: Path) -> _Status:
     """Return which file it is, and what changes when it does."""
-    status = file.stat()
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from error
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 

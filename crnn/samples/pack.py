@@ -187,7 +187,10 @@ class PackedBins:
     ) -> Iterator[Batch]:
         """See `crnn.samples.source.WordSource`."""
         self.close()
-        self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror}") from error
         if ranges is None:
             ranges = [(0, len(self.labels))]
         if self.spec.widths is not None:

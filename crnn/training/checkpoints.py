@@ -17,6 +17,7 @@ from crnn.files import atomic_file, natural_key
 from crnn.network import CRNN
 from crnn.spec import ModelSpec
 from crnn.training.recipe import Recipe, unlike
+from crnn.training.state import wrong_part
 from crnn.weights.checkpoint import checkpoint_content
 from crnn.weights.torch_file import read_torch_file
 
@@ -128,6 +129,12 @@ def read_state(path: Path) -> Dict[str, Any]:
         raise InputError(
             f"{path} holds no run to go on with: it was not written by this trainer",
             hint="Its weights can begin a new run: start_from=" + str(path),
+        )
+    wrong = wrong_part(content, content[TRAINING_KEY])
+    if wrong:
+        raise InputError(
+            f"{path}: its {wrong} is not as this trainer writes it: the file has been altered",
+            hint=f"Go on from another of the run's checkpoints: copy it to {path.name}",
         )
     return content
 

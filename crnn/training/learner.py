@@ -21,6 +21,7 @@ from crnn.training.model import CtcLoss, build_model
 from crnn.training.optim import Ema, Scaler, learning_rates, make_optimizer
 from crnn.training.precision import CHANNELS_LAST, autocast
 from crnn.training.recipe import Recipe
+from crnn.training.state import fits
 from crnn.training.world import World
 
 
@@ -144,16 +145,21 @@ class Learner:
         try:
             self.model.load_state_dict(training.get("raw", content["state_dict"]))
             self.optimizer.load_state_dict(content["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
+            if self.ema:
+                self.ema.model.load_state_dict(content["state_dict"])
+            self.scaler.inner.load_state_dict(training["scaler"])
+            fit = fits(self.optimizer)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise InputError(
                 f"{path} is of another network or optimiser than the recipe's: {error}"
             ) from error
+        if not fit:
+            raise InputError(
+                f"{path}: the averages of its optimiser have not the shapes of its weights"
+            )
         # The file's are those of its recipe; this one's may differ.
         for group, own in zip(self.optimizer.param_groups, options):
             group.update(own)
-        if self.ema:
-            self.ema.model.load_state_dict(content["state_dict"])
-        self.scaler.inner.load_state_dict(training["scaler"])
 
     def _gradients(self) -> ContextManager[Any]:
         """Return the context of a backward pass: without the mean over processes where the

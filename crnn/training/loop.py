@@ -31,6 +31,7 @@ import torch
 
 from crnn.errors import InputError, UnavailableError, UsageError
 from crnn.image import remark_lines
+from crnn.leftovers import held
 from crnn.machine import usable_cpus
 from crnn.presets import CrnnConfig
 from crnn.signals import handled
@@ -250,6 +251,27 @@ class Trainer:
         Raises:
             CheckError: the training diverged.
         """
+        with self._alone():
+            return self._run()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a folder that another training is writing to: each would remove the other's
+        checkpoints.
+        """
+        folder = self.options.folder
+        if self.options.performance or not self.world.first:
+            yield
+            return
+        with held(folder) as free:
+            if not free:
+                raise UsageError(
+                    f"another training is at work in {folder}",
+                    hint="Wait for it, or name another folder with --out.",
+                )
+            yield
+
+    def _run(self) -> TrainingOutcome:
         stop = Stop()
         keeps = not self.options.performance
         if self.world.first and keeps:
@@ -411,7 +433,8 @@ class Trainer:
                 raise InputError(
                     f"the run's folder {folder} cannot be made: {error.strerror}"
                 ) from error
-            self.recipe.save(folder / RECIPE)
+            with self._alone():
+                self.recipe.save(folder / RECIPE)
         self.world.wait()
 
     def _restore(self, path: Path, content: Dict[str, Any]) -> None:

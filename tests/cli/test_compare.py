@@ -82,6 +82,49 @@ def test_a_model_and_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out.endswith("PASS       --max-differ 0\n")
 
 
+def test_sides_over_other_words_of_the_same_names_are_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_readings(place / "a.jsonl", {})
+    rows = [json.loads(line) for line in (place / "a.jsonl").read_text().splitlines()]
+    for row in rows[:3]:
+        row["label"] += "s"
+    (place / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    noted = compare("a.jsonl", "b.jsonl")["notes"]
+    assert "b.jsonl: 3 of 7 words have another label there" in " ".join(noted)
+    rows[3]["label"] += "s"
+    (place / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["compare", "a.jsonl", "b.jsonl"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a.jsonl and b.jsonl are over other words: 4 of 7 words have another label" in said
+
+
+def test_a_result_over_other_words_of_the_same_names_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "there", TEXTS, TEXTS)
+    assert main(["evaluate", "m.onnx", "there", "--json", "r.json"]) == 0
+    others = [*TEXTS[:-1], "net"]
+    write_images(place / "here", others, others)
+    compare("m.onnx", "r.json", "--data", "there")
+    capsys.readouterr()
+    assert main(["compare", "m.onnx", "r.json", "--data", "here"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "over other words than the other sides: it has 1 labels of 3 characters" in said
+
+
+def test_a_result_has_no_words_in_common_that_it_has_not_seen(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "there", TEXTS, TEXTS)
+    assert main(["evaluate", "m.onnx", "there", "--json", "r.json"]) == 0
+    write_readings(place / "few.jsonl", {}, count=2)
+    capsys.readouterr()
+    assert main(["compare", "few.jsonl", "r.json", "--common"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "r.json is over 7 labels, the other sides have 2" in said
+
+
 def test_the_verdict_comes_first_and_the_words_follow(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

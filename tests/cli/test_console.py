@@ -18,6 +18,7 @@ from typing import Callable, List
 import pytest
 
 from crnn.cli import console
+from crnn.cli.arguments import refuse_overwriting
 from crnn.cli.main import main, run
 from crnn.cli.scripts import post_processing
 from tests.conftest import ROOT
@@ -232,7 +233,9 @@ def test_the_nearest_word_is_suggested(
 
 
 @pytest.mark.parametrize(
-    "number", [errno.EACCES, errno.ENOSPC, errno.EROFS], ids=errno.errorcode.get
+    "number",
+    [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.ENXIO, errno.ENOTCONN],
+    ids=errno.errorcode.get,
 )
 def test_what_the_machine_refuses_has_no_traceback(
     number: int, capsys: pytest.CaptureFixture[str]
@@ -292,6 +295,27 @@ def test_a_name_in_another_encoding_has_no_traceback(
         ["prepare", "words", "bins", "--label", "words/data.mdb"],
         ["import", "torch", "m.onnx", "out.pth", "--json", "out.pth"],
         ["dataset", "stats", "words", "--plot", "words/data.mdb"],
+        ["dataset", "show", "words", "words/data.mdb"],
+        [
+            "evaluate",
+            "m.onnx",
+            "bins",
+            "--label",
+            "label.txt",
+            "--spec",
+            "s.json",
+            "--json",
+            "s.json",
+        ],
+        ["export", "m.pth", "out.onnx", "--alphabet", "@label.txt", "--json", "label.txt"],
+        # What is read without being named.
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--json", "bins.json"],
+        ["evaluate", "m.onnx", "bins", "--label", "label.txt", "--json", "bins/1.bin"],
+        ["inspect", "m.om", "--json", "m.om.json"],
+        ["prepare", "images", "out", "--label", "images/list.txt"],
+        ["evaluate", "m.onnx", "images", "--readings", "images/list.txt"],
+        ["dataset", "show", "images", "images/deep/a.png"],
+        ["dataset", "stats", "images", "--plot", "images/deep/a.png"],
     ],
     ids=" ".join,
 )
@@ -302,15 +326,33 @@ def test_no_file_of_the_command_is_overwritten(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "words").mkdir()
-    for name in ("m.onnx", "label.txt", "words/data.mdb"):
-        (tmp_path / name).write_text(name)
+    for folder in ("words", "bins", "images/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+    names = ["m.onnx", "m.om", "label.txt", "s.json", "words/data.mdb", "bins/1.bin"]
+    names += ["images/list.txt", "images/deep/a.png"]
+    contents = dict(zip(names, names))
+    contents["m.om.json"] = '{"format": "crnn-om/1"}'
+    contents["bins.json"] = '{"format": "crnn-bins/1"}'
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
     (tmp_path / "link.onnx").symlink_to("m.onnx")
     assert main(words) == 1
     assert re.search("would be (overwritten|lost)", capsys.readouterr().err)
-    assert all(
-        (tmp_path / name).read_text() == name for name in ("m.onnx", "label.txt", "words/data.mdb")
+    for name, content in contents.items():
+        assert (tmp_path / name).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["bins/r.json", "bins.json", "images/r.html", "images/deep/x.txt"])
+def test_results_of_before_may_be_written_anew(name: str, tmp_path: Path) -> None:
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    (tmp_path / "bins").mkdir()
+    (tmp_path / "images" / "list.txt").write_text("a.png a\n")
+    for other in ("bins/1.bin", name):
+        (tmp_path / other).write_text('{"schema": "crnn-evaluation/1"}')
+    args = argparse.Namespace(
+        data=[tmp_path / "bins", tmp_path / "images"], json=str(tmp_path / name), written=("json",)
     )
+    refuse_overwriting(args)
 
 
 def test_any_other_system_error_is_a_bug_and_keeps_its_traceback() -> None:
@@ -343,6 +385,15 @@ def test_everything_foreign_is_shown_as_escapes(capsys: pytest.CaptureFixture[st
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]", text)
     assert SHOWN in written.out.splitlines()[0]
     assert f"crnn: error: {SHOWN}" in written.err.splitlines()
+
+
+def test_json_steers_no_terminal_and_keeps_its_value(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"key\u202e": ["\x9b31m", "\x7f", "\u2028", "\u200f", "\x85", "a\nb", "\u4f60\u597d"]}
+    console.out_json(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert not re.search("[\x7f-\x9f\u2028\u200f\u202e]", out)
+    assert "\u4f60\u597d" in out
 
 
 def test_an_unknown_argument_is_shown_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:

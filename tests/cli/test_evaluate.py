@@ -537,6 +537,18 @@ def test_a_folder_of_models_on_several_data_sets_gives_a_table(
     }
 
 
+def test_a_data_set_that_is_named_twice_is_not_pooled(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(place / "one", ["aa"])
+    (place / "link").symlink_to("one")
+    assert main(["evaluate", "m.onnx", "one", "link", "--json", "t.json"]) == 0
+    captured = capsys.readouterr()
+    assert "link is named twice: no row has all data sets together" in captured.err
+    assert "combined" not in captured.out
+    assert "combined" not in json.loads((place / "t.json").read_text())["models"][0]
+
+
 def test_several_data_sets_are_pooled(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_images(place / "a", ["one", "ten"])
     write_images(place / "b_|<i>", ["three", "four", "nine"], ["three", "four", "six"])

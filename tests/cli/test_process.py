@@ -80,6 +80,31 @@ def test_a_name_that_no_file_can_have(place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "verb", [["prepare", "/nowhere/lmdb", "/nowhere/bins"], ["doctor", "/nowhere/crnn.onnx"]]
+)
+def test_a_working_folder_that_was_removed(place: Path, verb: List[str]) -> None:
+    (place / "gone").mkdir()
+    words = ["-c", 'rmdir "$PWD"; exec "$@"', "bash", sys.executable, "-m", "crnn", *verb]
+    done = subprocess.run(
+        ["bash", *words],
+        cwd=str(place / "gone"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (1, 4)
+
+
+def test_a_stdin_that_cannot_be_read(place: Path) -> None:
+    done = run(place, "0>/dev/null", [sys.executable, "-m", "crnn", "read", "m.onnx", "-"])
+    assert (done.returncode, "stdin cannot be read" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr
+
+
 def test_notes_stay_out_of_the_result_where_stderr_is_closed(place: Path) -> None:
     (place / "input_bin" / "test_2.bin").unlink()
     assert json.loads(run(place, "2>&-", [*EVALUATE, "--json", "-"]).stdout)["skipped"] == {

@@ -176,11 +176,13 @@ def test_a_target_inside_would_be_read_again(tmp_path: Path) -> None:
         Moved(tmp_path, tmp_path.parent / "none" / "done")
 
 
-def test_another_file_is_not_taken_for_a_list(tmp_path: Path) -> None:
-    (tmp_path / "list").write_text('{"path": "a"}\n')
+@pytest.mark.parametrize("text", ['{"path": "a"}\n', "notes of mine", '{"accuracy": 1}'])
+def test_another_file_is_not_taken_for_a_list(text: str, tmp_path: Path) -> None:
+    # A last line without its end is cut off where it is a list's.
+    (tmp_path / "list").write_text(text)
     with pytest.raises(InputError, match="list line 1 is .* expected a list of files"):
         Listed(tmp_path / "list")
-    assert (tmp_path / "list").read_text() == '{"path": "a"}\n'
+    assert (tmp_path / "list").read_text() == text
 
 
 @pytest.mark.parametrize(

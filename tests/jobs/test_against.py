@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -214,6 +215,57 @@ def test_csv_is_compared_with_as_json_lines_are(place: Path) -> None:
     for name in ("a.csv", "a.tsv", "a.jsonl"):
         evaluate("--readings", name)
         evaluate("--against", name, "--max-differ", "0")
+
+
+def labelled(place: Path, texts: List[str]) -> None:
+    shutil.rmtree(place / "input_bin")
+    write_bins(place, texts, texts)
+
+
+def test_a_result_over_other_words_of_the_same_names_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nothing was misread, so that nothing but the labels' lengths says which words they were.
+    labelled(place, TEXTS)
+    evaluate("--json", "there.json")
+    evaluate("--against", "there.json")
+    others = [*TEXTS[:-1], "moon"]
+    others[1] = "aaa"
+    labelled(place, others)
+    capsys.readouterr()
+    evaluate("--against", "there.json", code=1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "it has 3 labels of 2 characters, this run 2" in said
+
+
+def test_a_miss_with_another_label_is_over_other_words(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate("--json", "there.json")
+    label = (place / "label.txt").read_text()
+    (place / "label.txt").write_text(label.replace("test_7.bin:no", "test_7.bin:on"))
+    capsys.readouterr()
+    evaluate("--against", "there.json", code=1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "have another label there (one: test_7, here 'on', there 'no')" in said
+
+
+def test_readings_of_other_words_are_refused_and_a_corrected_label_is_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.loads(line) for line in (place / "there.jsonl").read_text().splitlines()]
+    for row in rows[:3]:
+        row["label"] += "s"
+    (place / "some.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows[3]["label"] += "s"
+    (place / "most.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    evaluate("--against", "some.jsonl", "--max-differ", "9")
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "3 of 7 words have another label there (one: test_1, here 'house', there 'houses')" in said
+    )
+    evaluate("--against", "most.jsonl", "--max-differ", "9", code=1)
+    assert "4 of 7 words have another label there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

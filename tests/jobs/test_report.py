@@ -48,7 +48,11 @@ def result(**changes: Any) -> Dict[str, Any]:
             {"key": "test_1", "label": "Stones", "text": "srones", "confidence": 0.9},
             {"key": "test_3", "label": "one", "text": "", "confidence": None},
         ],
-        "by_length": {"3": {"accuracy": 0.5, "correct": 1, "total": 2}},
+        "by_length": {
+            "3": {"accuracy": 0.5, "correct": 1, "total": 2},
+            "4": {"accuracy": 1.0, "correct": 1, "total": 1},
+            "6": {"accuracy": 0.0, "correct": 0, "total": 1},
+        },
         "stages": {"infer": {"p50": 1.0, "p90": 1.0, "p99": 1.0, "sum": 12.5}},
         "skipped": {"image cannot be decoded": 1},
         "throughput": 100.0,
@@ -316,6 +320,43 @@ def test_readings_of_another_run_are_refused(
     readings = write(tmp_path, "r.jsonl", READINGS[:3])
     assert main(["report", str(json_file), str(readings), "-o", str(tmp_path / "o.html")]) == 1
     assert "not of one run" in capsys.readouterr().err
+
+
+OTHER_LENGTH = {**READINGS[3], "label": "fours", "text": "fours"}
+
+
+@pytest.mark.parametrize(
+    ("row", "changed", "message"),
+    [
+        # As many words, as many of them right, other texts or labels: another run, or other data.
+        (2, {**READINGS[2], "text": "on"}, "test_3 reads 'on'; the result before it says ''"),
+        (3, OTHER_LENGTH, "it has 1 labels of 4 characters, this run 0"),
+    ],
+)
+def test_readings_that_only_count_alike_are_refused(
+    row: int,
+    changed: Dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = list(READINGS)
+    rows[row] = changed
+    json_file = write(tmp_path, "r.json", result())
+    readings = write(tmp_path, "r.jsonl", rows)
+    assert main(["report", str(json_file), str(readings), "-o", str(tmp_path / "o.html")]) == 1
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_runs_over_other_words_of_the_same_names_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = [{**row, "label": str(row["label"])[::-1]} for row in READINGS]
+    first = write(tmp_path, "a.jsonl", READINGS)
+    second = write(tmp_path, "b.jsonl", other)
+    assert main(["report", str(first), str(second), "-o", str(tmp_path / "o.html")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "4 of 4 words have another label there (one: test_1, here 'senotS'" in said
 
 
 def test_two_runs_over_the_same_words_are_compared(tmp_path: Path) -> None:
@@ -798,6 +839,35 @@ def test_readings_as_a_table_say_that_they_were_simulated(tmp_path: Path) -> Non
     path.write_text("key,label,text,confidence,simulated\na,b,c,0.5,true\n", encoding="utf-8")
     assert 'class="across"' in page_of(tmp_path, path)
     path.write_text("key,label,text,confidence\na,b,c,0.5\n", encoding="utf-8")
+    assert 'class="across"' not in page_of(tmp_path, path)
+
+
+@pytest.mark.parametrize("last", [{}, {"simulated": True}])
+@pytest.mark.parametrize("with_result", [False, True])
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
+def test_one_simulated_reading_marks_the_page(
+    last: Dict[str, bool], with_result: bool, name: str, tmp_path: Path
+) -> None:
+    rows = [dict(row) for row in READINGS]
+    rows[-1].update(last)
+    path = write(tmp_path, "r.jsonl", rows)
+    if name == "r.csv":
+        path = tmp_path / name
+        lines = ["key,label,text,confidence,simulated,more"]
+        for row in rows:
+            mark = str("simulated" in row).lower()
+            values = [str(row["key"]), str(row["label"]), str(row["text"]), "0.5", mark, "x"]
+            lines.append(",".join(values))
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    given = [path]
+    if with_result:
+        given.insert(0, write(tmp_path, "r.json", result()))
+    assert ('class="across"' in page_of(tmp_path, *given)) == bool(last)
+
+
+def test_a_text_that_holds_the_mark_is_not_simulated(tmp_path: Path) -> None:
+    text = '{"simulated": true}'
+    path = write(tmp_path, "r.jsonl", [{**READINGS[0], "text": text, "label": text}])
     assert 'class="across"' not in page_of(tmp_path, path)
 
 

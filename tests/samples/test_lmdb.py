@@ -267,6 +267,15 @@ def test_it_travels_to_another_process(make: Make) -> None:
     assert done.stdout.decode().strip() == "['Word1', 'Word2']"
 
 
+def test_one_that_has_gone_meanwhile_is_told(make: Make) -> None:
+    folder = make(words(1, 2))
+    samples = LmdbSamples(folder)
+    samples.close()
+    (folder / "data.mdb").unlink()
+    with pytest.raises(InputError, match="data.mdb: No such file"):
+        pickle.dumps(samples)
+
+
 def test_what_is_no_such_lmdb(make: Make, tmp_path: Path) -> None:
     sound = (make(words(1, 2), "sound") / "data.mdb").read_bytes()
     rows = {

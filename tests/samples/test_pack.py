@@ -169,6 +169,15 @@ def test_another_runs_index_is_refused(words: Path) -> None:
         PackedBins(pack, SPEC)
 
 
+def test_a_pack_that_has_gone_meanwhile_is_told(words: Path) -> None:
+    prepared(words, "words.pack", pack=True)
+    pack = words.parent / "words.pack"
+    opened = PackedBins(pack, SPEC)
+    pack.unlink()
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        list(opened.batches(4))
+
+
 def test_a_pack_cut_short_is_refused(words: Path) -> None:
     prepared(words, "words.pack", pack=True)
     pack = words.parent / "words.pack"

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from crnn.cli.main import main
+from crnn.leftovers import held
 from crnn.network import CRNN
 from crnn.presets import VARIANTS, CrnnConfig
 from crnn.training.recipe import find_recipe, load_recipe
@@ -26,6 +27,20 @@ from tests.processes import started
 from tests.training.runs import lines_in, metrics, saved, train, until
 
 EXAMPLE, WORDS = ROOT / "examples" / "crnn_small.pth", ROOT / "examples" / "words_lmdb"
+
+
+def test_two_trainings_in_one_folder_are_refused(
+    tiny: List[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    # Another process's training, as its lock tells.
+    with held(out) as free:
+        assert free
+        train("modelzoo-1p", out, *tiny, "length=1 steps", code=2)
+        assert "another training is at work in" in " ".join(capsys.readouterr().err.split())
+        assert os.listdir(out) == []
+    train("modelzoo-1p", out, *tiny, "length=1 steps")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from crnn.jobs.evaluate import EvaluateOutcome, EvaluateRequest
     from crnn.jobs.evaluations import Column
     from crnn.reports.combined import Combined
+    from crnn.reports.table import Cell
     from crnn.samples.source import LabelledSource
 
 R = TypeVar("R")
@@ -384,13 +385,25 @@ def _table(args: argparse.Namespace, data: Sequence[Path]) -> int:
         console.note(note)
     pooled: List[Optional[Combined]] = []
     if not any(column.lexicon for column in columns):
-        pooled = table.together(places, cells)
+        pooled = _pooled(columns, cells)
     if not put_json(table.to_dict(models, places, cells, pooled), args.json):
         if outcomes and all(outcome.evaluation.run.simulated for outcome in outcomes):
             console.say(text.simulated(outcomes[0].evaluation.run))
         _put_tables(args, models, [["model", *places], *table.cells(models, cells)], pooled)
     _raise_failures(failures(rows, columns), error_of(rows))
     return 0
+
+
+def _pooled(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> List[Optional[Combined]]:
+    """Return each model's row for all data sets; none where words would count twice."""
+    from crnn.jobs.evaluations import repeated
+    from crnn.reports import table
+
+    twice = repeated(columns)
+    if twice:
+        console.note(f"{twice[0]} is named twice: no row has all data sets together")
+        return []
+    return list(table.together([column.name for column in columns], cells))
 
 
 def _put_tables(

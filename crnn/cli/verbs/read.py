@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import os
 import signal
 from pathlib import Path
@@ -376,10 +375,16 @@ def _read_stdin(args: argparse.Namespace, recognizer: Recognizer, counted: Count
 def _from_stdin(args: argparse.Namespace) -> Iterator[Sample]:
     from crnn.samples.image_files import names_in, of_file
 
-    # Not through sys.stdin, which waits until its buffer is full.
-    read = functools.partial(os.read, _STDIN_NUMBER, _BLOCK)
-    for name in names_in(read, "stdin", nul=args.null):
+    for name in names_in(_block_of_stdin, "stdin", nul=args.null):
         yield of_file(os.fsdecode(name))
+
+
+def _block_of_stdin() -> bytes:
+    # Not through sys.stdin, which waits until its buffer is full.
+    try:
+        return os.read(_STDIN_NUMBER, _BLOCK)
+    except OSError as error:
+        raise InputError(f"stdin cannot be read: {error.strerror}") from error
 
 
 def _read_watched(args: argparse.Namespace, recognizer: Recognizer, counted: Counted) -> None:

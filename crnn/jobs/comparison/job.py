@@ -11,7 +11,7 @@ from typing import IO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple,
 import numpy as np
 
 from crnn.errors import InputError, UsageError
-from crnn.jobs.compare import Differences
+from crnn.jobs.compare import Differences, SameLabels
 from crnn.jobs.comparison.fingerprints import fingerprint_differences
 from crnn.jobs.comparison.inputs import input_differences
 from crnn.jobs.comparison.logits import NOT_FINITE, LogComparer, Margins
@@ -158,6 +158,7 @@ class _Pair:
     def __init__(self, first: ModelSpec, second: ModelSpec, keep: Optional[int]) -> None:
         self.differences = Differences(second.fold, first.fold, keep)
         self.logs = LogComparer(first, second)
+        self.labels = SameLabels()
 
     def add(self, words: Sequence[Tuple[Word, Word]]) -> None:
         """Count some words that both have."""
@@ -177,6 +178,7 @@ class _Pair:
             label = one.label
             if label is None:
                 label = other.label
+            self.labels.add(one.key, one.label, other.label)
             self.differences.add(one.key, label, other.text, one.text, pair)
 
 
@@ -223,7 +225,7 @@ class _Table:
     def outcome(self) -> CompareOutcome:
         """Return what came of it."""
         self._require_same()
-        notes: List[str] = []
+        notes: List[str] = self._label_notes()
         sides: List[Side] = []
         for number, side in enumerate(self._sides):
             found = self._side(number, side, notes)
@@ -341,14 +343,14 @@ class _Table:
     def _require_same(self) -> None:
         """Refuse sides over other words."""
         self._require_once()
-        if self._request.common:
-            if not self._counts[0].words:
-                raise InputError("there is not one word that all sides have")
-            return
+        if self._request.common and not self._counts[0].words:
+            raise InputError("there is not one word that all sides have")
         for side in self._sides:
-            if isinstance(side, ResultSide) and not self._alone:
+            # Even where only common words count: what a result does not name it may never have
+            # seen.
+            if isinstance(side, ResultSide) and (self._request.common or not self._alone):
                 side.require_same(self._labelled)
-        if not self._alone:
+        if self._request.common or not self._alone:
             return
         lines: List[str] = []
         for number, named in self._alone.items():
@@ -365,6 +367,24 @@ class _Table:
             lines=lines,
             hint="Give runs over the same data, or compare what they share: --common",
         )
+
+    def _label_notes(self) -> List[str]:
+        """Refuse sides whose labels say that they are over other data; return what else is to be
+        said of them.
+        """
+        notes: List[str] = []
+        first = self._sides[0].name
+        for side, pair in zip(self._sides[1:], self._pairs):
+            problem = pair.labels.problem()
+            if problem:
+                raise InputError(
+                    f"{first} and {side.name} are over other words: {problem}",
+                    hint="The words have the same names; give runs over the same data.",
+                )
+            remark = pair.labels.remark()
+            if remark:
+                notes.append(f"{side.name}: {remark}; all are judged by the labels of {first}")
+        return notes
 
     def _require_once(self) -> None:
         """Refuse a file of readings in which a key stands twice: the second one has nothing beside

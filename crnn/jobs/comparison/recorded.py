@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import csv
 import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import Any, Container, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Container, Counter, Dict, Iterator, Optional, Set, Tuple
 
 from crnn.errors import InputError, UsageError
 from crnn.filekind import is_pack
 from crnn.files import open_input, read_bounded
+from crnn.jobs.compare import SameLabels, other_lengths
 from crnn.jobs.comparison.models import WordData
 from crnn.jobs.comparison.words import Word
 from crnn.jobs.raw_outputs import Labels, ResultFolder
@@ -33,6 +35,8 @@ from crnn.results import OUTPUTS, READINGS, RESULT, RUN, RunInfo, Side
 from crnn.samples.source import holds_bins, open_source
 from crnn.scoring.scorer import Scorer
 from crnn.spec import ModelSpec
+
+_NAMES_ALL = "Give runs over the same data; readings (--readings) name every word."
 
 
 class Counts:
@@ -213,6 +217,8 @@ class ResultSide:
         self._run: EarlierRun = read_run(path)
         self.simulated = self._run.simulated
         self._unseen = set(self._run.texts)
+        self._labels = SameLabels(every=True)
+        self._lengths: Counter[int] = collections.Counter()
         self._path = path
         model = data.get("model")
         self.spec: Optional[ModelSpec] = None
@@ -224,8 +230,12 @@ class ResultSide:
         """Return what it read of a word; None of one without a label, which it does not name."""
         self._unseen.discard(key)
         text = self._run.texts.get(key)
-        if text is None and label is not None:
-            text = (self.spec or ModelSpec.default()).fold(label)
+        self._labels.add(key, label, self._run.labels.get(key))
+        if label is not None:
+            truth = (self.spec or ModelSpec.default()).fold(label)
+            self._lengths[len(truth)] += 1
+            if text is None:
+                text = truth
         if text is None:
             return None
         return Word(key, label, text)
@@ -246,7 +256,14 @@ class ResultSide:
             )
         if self._run.total != labelled:
             raise InputError(
-                f"{self._path} is over {self._run.total} labels, the other sides have {labelled}"
+                f"{self._path} is over {self._run.total} labels, the other sides have {labelled}",
+                hint=_NAMES_ALL,
+            )
+        problem = self._labels.problem() or other_lengths(self._run.lengths, self._lengths)
+        if problem:
+            raise InputError(
+                f"{self._path} is over other words than the other sides: {problem}",
+                hint=_NAMES_ALL,
             )
 
 

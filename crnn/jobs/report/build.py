@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from crnn.errors import InputError
+from crnn.errors import InputError, brief
 from crnn.files import atomic_file
+from crnn.jobs.compare import other_lengths
 from crnn.jobs.report.album import Album
 from crnn.jobs.report.benchmarks import drawn
 from crnn.jobs.report.comparing import compared_in, compared_of
@@ -31,12 +32,14 @@ from crnn.reports.html.charts import Bar, Line, amounts, bars, curve
 from crnn.reports.html.model import Compared, Figures, Miss, Page, Pair, Plot, RunPage
 from crnn.reports.html.page import to_html
 from crnn.reports.html.texts import of_confidence, texts_in
+from crnn.reports.result_json import lengths_of
 from crnn.version import version
 
 Texts = Mapping[str, str]
 ASPECTS = (1, 1.5, 2, 2.5, 3, 4, 5, 7)
 HEIGHTS = (16, 24, 32, 48, 64, 96, 128)
 _LONGEST_ALIGNED = 60
+_ONE_RUN = "Give each result, then the readings of the same run."
 
 
 @dataclass(frozen=True)
@@ -172,13 +175,35 @@ def _sides(comparisons: Sequence[Data]) -> Iterator[Figures]:
 def _tally(run: Run, top: int) -> Tally:
     tally = Tally(top, run.spec.fold)
     if run.readings is not None:
+        told = _told_texts(run)
         for word in words_of(run.readings):
             tally.add(word)
+            _require_told(run, word, told)
         _require_same(run, tally)
         return tally
     for number, entry in enumerate(run.result["misses"], 1):
         tally.add(word_of(entry, f"{run.title}, miss {number}"))
     return tally
+
+
+def _told_texts(run: Run) -> Dict[str, str]:
+    """Return the texts of the misses that a run's result names."""
+    told: Dict[str, str] = {}
+    for number, entry in enumerate(run.result.get("misses", ()), 1):
+        word = word_of(entry, f"{run.title}, miss {number}")
+        told[word.key] = word.text
+    return told
+
+
+def _require_told(run: Run, word: Word, told: Mapping[str, str]) -> None:
+    """Refuse a reading that is not what the result before it says of that word."""
+    text = told.get(word.key, word.text)
+    if text != word.text:
+        raise InputError(
+            f"{run.readings}: {word.key} reads {brief(word.text)!r}; the result before it says"
+            f" {brief(text)!r}, so they are not of one run",
+            hint=_ONE_RUN,
+        )
 
 
 def _require_same(run: Run, tally: Tally) -> None:
@@ -191,7 +216,14 @@ def _require_same(run: Run, tally: Tally) -> None:
         raise InputError(
             f"{run.readings}: {counted[0]} of {counted[1]} words are right; the result before it"
             f" says {told[0]} of {told[1]}, so they are not of one run",
-            hint="Give each result, then the readings of the same run.",
+            hint=_ONE_RUN,
+        )
+    problem = other_lengths(
+        lengths_of(run.result), lengths_of({"by_length": tally.metric.by_length})
+    )
+    if problem:
+        raise InputError(
+            f"{run.readings}: not of the same run as the result before it: {problem}", hint=_ONE_RUN
         )
 
 

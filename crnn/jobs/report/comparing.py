@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Counter, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from crnn.errors import InputError
-from crnn.jobs.compare import change_of
+from crnn.jobs.compare import SameLabels, change_of
 from crnn.jobs.report.inputs import Data, Run, words_of
 from crnn.jobs.report.tally import Word
 from crnn.metrics import paired_test
@@ -141,9 +141,11 @@ class _Counts:
 
     def __post_init__(self) -> None:
         self.kept: Dict[str, List[Changed]] = {REGRESSION: [], IMPROVEMENT: [], "": []}
+        self.labels = SameLabels()
 
     def add(self, old: Word, new: Word) -> None:
         self.total += 1
+        self.labels.add(new.key, new.label, old.label)
         if old.text == new.text:
             return
         label = new.label
@@ -175,6 +177,12 @@ def _compare(first: Run, second: Run, most: int, *, common: bool) -> Compared:
             f"{first.title} and {second.title}: {counts.alone} words stand in one of them alone,"
             f" {counts.total} in both; expected the same words",
             hint="Give runs over the same data, or compare what they share: --common",
+        )
+    problem = counts.labels.problem()
+    if problem:
+        raise InputError(
+            f"{second.title} and {first.title} are over other words: {problem}",
+            hint="The words have the same names; report on each data set by itself.",
         )
     worse, better = counts.changes[REGRESSION], counts.changes[IMPROVEMENT]
     test = paired_test(worse, better, counts.total)

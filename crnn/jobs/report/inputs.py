@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import functools
 import io
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +38,8 @@ _STEMS = frozenset(
     for name in (result_json.SCHEMA, bench.SCHEMA, comparison.SCHEMA, MANY, SWEEP)
 )
 """The names of the formats that a page is made of, whatever their number."""
+_MARK = re.compile(rb'"simulated"\s*:\s*true')
+"""The mark in a line of JSON. No text within it holds that: its quotes would be escaped."""
 _NUMBERS = ("confidence", "probability")
 """The columns of a table of readings that are numbers."""
 LONGEST_NUMBER = 9
@@ -48,13 +53,15 @@ class Run:
     """A run: its result, its readings, or both.
 
     ``result`` is the JSON of ``crnn evaluate`` or ``score``, empty where only readings are there;
-    ``file`` is where it lies, None where that holds the results of several runs.
+    ``file`` is where it lies, None where that holds the results of several runs; ``marked`` says
+    whether its readings tell that they were simulated.
     """
 
     title: str
     result: Data
     readings: Optional[Readings] = None
     file: Optional[Path] = None
+    marked: bool = False
 
     @property
     def data(self) -> str:
@@ -64,9 +71,7 @@ class Run:
     @property
     def simulated(self) -> bool:
         """Whether the run was simulated."""
-        if self.result:
-            return self.result.get("simulated") is True
-        return isinstance(self.readings, Path) and simulated_readings(self.readings)
+        return self.marked or self.result.get("simulated") is True
 
     @property
     def all_sure(self) -> bool:
@@ -243,7 +248,7 @@ def word_of(entry: Any, where: str) -> Word:
 
 
 def simulated_readings(path: Path) -> bool:
-    """Say whether the first of a file's readings was simulated.
+    """Say whether any of a file's readings was simulated: files are joined, too.
 
     Args:
         path: JSON Lines or CSV of readings.
@@ -251,14 +256,17 @@ def simulated_readings(path: Path) -> bool:
     Returns:
         Whether it says so.
     """
-    with open_input(path) as file:
-        lines = [file.readline(limit("line")), file.readline(limit("line"))]
-    if path.suffix.lower() in result_json.SEPARATORS:
-        return result_json.SIMULATED.encode() in lines[0] and lines[1].rstrip().endswith(b"true")
-    try:
-        return json.loads(lines[0]).get(result_json.SIMULATED) is True
-    except (ValueError, AttributeError, RecursionError):
+    separator = result_json.SEPARATORS.get(path.suffix.lower())
+    if separator is not None:
+        with open_input(path) as file:
+            text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
+            rows = csv.DictReader(text, delimiter=separator, strict=True)
+            with contextlib.suppress(csv.Error):
+                return any(row.get(result_json.SIMULATED) == "true" for row in rows)
         return False
+    with open_input(path) as file:
+        lines = iter(functools.partial(file.readline, limit("line")), b"")
+        return any(_MARK.search(line) for line in lines)
 
 
 def _probabilities(characters: Any) -> Tuple[float, ...]:
@@ -293,9 +301,9 @@ def _takes_readings(
         return False
     if runs and runs[-1].result and runs[-1].readings is None:
         last = runs.pop()
-        runs.append(Run(last.title, last.result, path, last.file))
+        runs.append(Run(last.title, last.result, path, last.file, simulated_readings(path)))
     else:
-        runs.append(Run(path.name, {}, path))
+        runs.append(Run(path.name, {}, path, marked=simulated_readings(path)))
     return True
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crnn.cli import console
-from crnn.cli.arguments import add_json, add_labelled_data, natural, positive, put_json
+from crnn.cli.arguments import add_json, add_labelled_data, add_written, natural, positive, put_json
 from crnn.errors import InputError
 
 HELP = "Draw a contact sheet of chosen or random words with their labels."
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .ttf, .otf or .ttc for the labels (default: the installed ones that have them)",
     )
     add_json(parser)
+    add_written(parser, "out")
 
 
 def run(args: argparse.Namespace) -> int:
