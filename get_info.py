@@ -7,7 +7,7 @@ import sys
 
 try:
     from crnn.interpreter import prefer
-except ModuleNotFoundError:
+except ImportError:
     sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
     sys.exit(4)
 

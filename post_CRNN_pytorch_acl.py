@@ -6,7 +6,7 @@ import sys
 
 try:
     from crnn.interpreter import of_model, prefer
-except ModuleNotFoundError:
+except ImportError:
     sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
     sys.exit(4)
 

@@ -4,7 +4,7 @@ import sys
 
 try:
     from crnn.interpreter import KIT, prefer, require
-except ModuleNotFoundError:
+except ImportError:
     sys.stderr.write(__file__ + ": not beside the folder crnn: call it where its checkout is\n")
     sys.exit(4)
 

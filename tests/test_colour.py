@@ -125,10 +125,10 @@ def test_a_coloured_om_reads_as_its_onnx(made: Any) -> None:
     with host(folder):
         assert main(["compile", model, "rgb", "--batch", "4"]) == 0
         assert main(["evaluate", "rgb.om", str(data), "--batch", "4", "--json", "om.json"]) == 0
-        assert main(["evaluate", "rgb.om", *by_bins, "--json", "om_bins.json"]) == 0
+        assert main(["evaluate", "rgb.om", *by_bins, "--json", "by_bins.json"]) == 0
         assert main(["compile", model, "u8", "--batch", "4", "--aipp"]) == 0
         assert main(["evaluate", "u8.om", str(data), "--batch", "4", "--json", "u8.json"]) == 0
-    for name in ("om", "om_bins", "u8"):
+    for name in ("om", "by_bins", "u8"):
         result = json.loads((folder / f"{name}.json").read_text())
         assert abs(result["correct"] - expected) <= 1, name
         assert result["simulated"] is True

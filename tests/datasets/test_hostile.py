@@ -581,8 +581,8 @@ def test_a_report_that_cannot_be_written_is_named(place, capsys):
 
 
 REPORTS = {
-    "the annotation": ("source/labels.tsv", [], "is not a report of a conversion"),
-    "an image": ("source/word_1.jpg", [], "is not a report of a conversion"),
+    "the annotation": ("source/labels.tsv", [], "is the annotation file of source"),
+    "an image": ("source/word_1.jpg", [], "is one of the images in source"),
     "a list in JSON": ("list.jsonl", [], "is not a report of a conversion"),
     "a number in JSON": ("number.json", [], "is not a report of a conversion"),
     "lists in one another": ("deep.json", [], "is not a report of a conversion"),

@@ -16,7 +16,7 @@ from crnn.simulator import Knobs
 from crnn.spec import ModelSpec
 from tests.ascend.machine import machine
 from tests.foreign import few_words_lmdb
-from tests.models import SPEC, echo_pixels, write_bins, write_echo_model
+from tests.models import SPEC, echo_pixels, write_bins, write_echo_model, write_images
 from tests.simulator.programs import compile_model
 
 KINDS: Dict[str, Tuple[List[str], str]] = {
@@ -187,12 +187,12 @@ def test_what_was_never_seen_accuses_neither_alphabet_nor_labels(
 ) -> None:
     model = write_echo_model(tmp_path / "m.onnx")
     words = write(tmp_path / "lmdb", ["good"] + ["lamp"] * 3)
-    (tmp_path / "images").mkdir()
+    write_images(tmp_path / "images", ["good"])
     (tmp_path / "lost.txt").write_text("".join(f"{number}.png good\n" for number in range(40)))
     label = ["--label", str(tmp_path / "lost.txt")]
     assert main(["evaluate", str(model), str(tmp_path / "images"), *label]) == 0
     said = capsys.readouterr().err
-    assert "missing image: 40" in said
+    assert "missing image: 39" in said
     assert "hardly a word is right" not in said
     assert main(["evaluate", str(model), str(words)]) == 0
     assert "hardly" not in capsys.readouterr().err
