@@ -22,13 +22,15 @@ from crnn.cluster.pieces import Entry, PieceReader, Pieces
 from crnn.jobs.prepare import BinDecoder, Elsewhere, Written
 from crnn.jobs.run_folder import make_folder
 from crnn.leftovers import PART, locked, temporary_folder
-from crnn.samples.batches import PROCESS_CHUNK, by_threads, pieces
+from crnn.samples.batches import by_threads, pieces
 from crnn.samples.bins import Range
 
 _Piece = Tuple[List[int], Tuple[List[Written], np.ndarray]]
 
 _AHEAD = 256
 """Words that a worker's threads work on in advance."""
+_CHUNK = 128
+"""Words that are decoded at a time."""
 _MOST = 128
 """The most chunks of words in a piece; a pack's pixels stand in it."""
 _MANY = 256
@@ -47,8 +49,8 @@ def piece_size(count: int) -> int:
     Returns:
         Whole chunks, not very few and not very many.
     """
-    chunks = -(-count // (_MANY * PROCESS_CHUNK))
-    return PROCESS_CHUNK * max(1, min(_MOST, chunks))
+    chunks = -(-count // (_MANY * _CHUNK))
+    return _CHUNK * max(1, min(_MOST, chunks))
 
 
 def prepare_on(
@@ -157,7 +159,7 @@ class _Preparing(PieceReader):
         self, places: range, passed: Mapping[int, Problem]
     ) -> Generator[Entry, None, None]:
         decode = functools.partial(self._decoded, passed)
-        chunks = pieces(places, PROCESS_CHUNK)
+        chunks = pieces(places, _CHUNK)
         with contextlib.closing(by_threads(chunks, decode, self._threads, ahead=_AHEAD)) as decoded:
             for _, (written, pixels) in decoded:
                 about = {"written": [_plain(each) for each in written]}
@@ -183,5 +185,5 @@ class _Preparing(PieceReader):
 
     def attempt(self, words: Sequence[Range]) -> None:
         for begin, end in words:
-            for places in pieces(range(begin, end), PROCESS_CHUNK):
+            for places in pieces(range(begin, end), _CHUNK):
                 self._decoder([self._numbers[place] for place in places])

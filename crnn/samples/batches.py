@@ -74,7 +74,7 @@ about one core.
 # threads busy.
 CHUNK = 32
 # Between processes handing over costs more, and nobody waits for a batch.
-PROCESS_CHUNK = 128
+PROCESS_CHUNK = 192
 _BUSY = 3
 """Pieces that another process has at a time, no more than keep it busy: what is left is for this
 one. It does one, one waits beside it, and of one that it has done this process may not know yet.
@@ -445,8 +445,8 @@ def by_processes(
     Raises:
         UnavailableError: A process was killed.
     """
-    # Beside what others do there is room for as much that is decoded here while theirs is not done.
-    room = 2 * _BUSY * (workers - 1) + workers + _chunks(ahead, PROCESS_CHUNK)
+    # Beside what others do there is room for what is decoded here while theirs is not done.
+    room = _BUSY * workers + _chunks(ahead, PROCESS_CHUNK)
     pending: Deque[Tuple[Sequence[Any], Future[Done]]] = deque()
     places = 0
     if passing:
